@@ -1,0 +1,11 @@
+// Package bpf holds the programs that run in the kernel: their source in src, the
+// compiled objects and Go bindings that bpf2go made of it, and the only
+// conversions between Go's and the wire's byte order (wire.go).
+//
+// The objects are committed: building lbctl needs no compiler. After a change in
+// src run `go generate ./bpf`; it needs clang-19, llvm-strip-19 and libbpf's headers.
+package bpf
+
+//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -cflags "-O2 -g -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-parameter -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu" -no-global-types -target bpfel -type endpoint -type bucket -type service -type slot -type replica -type hop -type hop_state -type origin -type count -type lb_reason -type lb_hash Lb src/lb.bpf.c
+//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -cflags "-O2 -g -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-parameter -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu" -no-global-types -target bpfel -type sighting -type seen -type sight Observe src/observe.bpf.c
+//go:generate go run ./digest

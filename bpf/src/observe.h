@@ -1,0 +1,117 @@
+/* What the observer records, and how it reads a frame from the first bytes of it. */
+#pragma once
+
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+
+/* One direction of a flow on one receive queue. IPv4 is ::ffff:a.b.c.d. */
+struct sighting {
+	__u8 source[16];
+	__u8 destination[16];
+	__u8 source_port[2];
+	__u8 destination_port[2];
+	__u8 protocol;
+	__u8 zero[3];
+	__u32 queue;
+};
+
+/* How often, and on which CPUs (a bit each, 256 at most). */
+struct seen {
+	__u64 packets;
+	__u64 cpus[4];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct sighting);
+	__type(value, struct seen);
+	__uint(max_entries, 1 << 16);
+} sightings SEC(".maps");
+
+/* Packets by what became of them here; their sum is all that passed by. */
+enum sight { SIGHT_RECORDED, SIGHT_NO_FLOW, SIGHT_TABLE_FULL, SIGHTS };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, SIGHTS);
+} sights SEC(".maps");
+
+/* The first bytes of a frame: Ethernet, an IP header without options, ports.
+ * Bytes beyond the frame's end are zero. */
+#define HEAD_BYTES (14 + 40 + 4)
+
+struct head {
+	__u8 b[HEAD_BYTES + 6]; /* whole words */
+};
+
+static __always_inline void take_v4(struct sighting *k, const __u8 *ip)
+{
+	__builtin_memset(k->source, 0, 10);
+	__builtin_memset(k->source + 10, 0xff, 2);
+	__builtin_memcpy(k->source + 12, ip + 12, 4);
+	__builtin_memset(k->destination, 0, 10);
+	__builtin_memset(k->destination + 10, 0xff, 2);
+	__builtin_memcpy(k->destination + 12, ip + 16, 4);
+	k->protocol = ip[9];
+	__builtin_memcpy(k->source_port, ip + 20, 4);
+}
+
+static __always_inline void take_v6(struct sighting *k, const __u8 *ip)
+{
+	__builtin_memcpy(k->source, ip + 8, 32);
+	k->protocol = ip[6];
+	__builtin_memcpy(k->source_port, ip + 40, 4);
+}
+
+/* True if the frame is TCP or UDP over plain IPv4 or IPv6: not a fragment, no
+ * options, no extension headers, no VLAN tag. */
+static __always_inline bool take_flow(struct sighting *k, const struct head *h)
+{
+	__u16 type = h->b[12] << 8 | h->b[13];
+	const __u8 *ip = h->b + ETH_HLEN;
+
+	if (type == ETH_P_IP && ip[0] == 0x45 && !(ip[6] & 0x3f) && !ip[7])
+		take_v4(k, ip);
+	else if (type == ETH_P_IPV6)
+		take_v6(k, ip);
+	else
+		return false;
+	return k->protocol == IPPROTO_TCP || k->protocol == IPPROTO_UDP;
+}
+
+static __always_inline void tally(enum sight s)
+{
+	__u32 index = s;
+	__u64 *n = bpf_map_lookup_elem(&sights, &index);
+
+	if (n)
+		(*n)++;
+}
+
+static __always_inline enum sight record(const struct head *h, __u32 queue)
+{
+	struct sighting key = { .queue = queue };
+	struct seen *s, first = {};
+	__u32 cpu = bpf_get_smp_processor_id() & 255;
+
+	if (!take_flow(&key, h))
+		return SIGHT_NO_FLOW;
+	s = bpf_map_lookup_elem(&sightings, &key);
+	if (!s) {
+		bpf_map_update_elem(&sightings, &key, &first, BPF_NOEXIST);
+		s = bpf_map_lookup_elem(&sightings, &key);
+	}
+	if (!s)
+		return SIGHT_TABLE_FULL;
+	__sync_fetch_and_add(&s->packets, 1);
+	if (!(s->cpus[cpu / 64] & 1ULL << cpu % 64))
+		__sync_fetch_and_or(&s->cpus[cpu / 64], 1ULL << cpu % 64);
+	return SIGHT_RECORDED;
+}

@@ -1,0 +1,122 @@
+package datapath
+
+import (
+	"fmt"
+	"net"
+	"testing"
+
+	"lbctl/lb"
+	"lbctl/lb/dataplanetest"
+	"lbctl/lb/model"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+)
+
+// xdpMD is struct xdp_md of linux/bpf.h, the context of a test run.
+type xdpMD struct {
+	Data, DataEnd, DataMeta, Ingress, Queue, Egress uint32
+}
+
+// send runs the program in the kernel on one frame that came in on an interface.
+func send(p *ebpf.Program, ingress int, frame []byte) (model.Verdict, error) {
+	out := make([]byte, len(frame)+256)
+	context := xdpMD{DataEnd: uint32(len(frame)), Ingress: uint32(ingress)}
+	run := ebpf.RunOptions{Data: frame, DataOut: out, Context: context}
+	verdict, err := p.Run(&run)
+	if err != nil {
+		return model.Verdict{}, fmt.Errorf("run: %w", err)
+	}
+	actions := map[uint32]model.Action{1: model.Drop, 2: model.Pass, 3: model.Transmit, 4: model.Redirect}
+	action, ok := actions[verdict]
+	if !ok {
+		return model.Verdict{}, fmt.Errorf("verdict %d", verdict)
+	}
+	return model.Verdict{Action: action, Frame: run.DataOut}, nil
+}
+
+// place makes the network that the contract's topology describes, in this thread's
+// namespace, and an interface that is held by another XDP program.
+func place(t testing.TB) (indexes map[string]int) {
+	t.Helper()
+	inNamespace(t)
+	indexes = map[string]int{}
+	links := map[string]netlink.Link{}
+	for _, l := range dataplanetest.Links() {
+		var addresses []string
+		for _, a := range l.Addresses {
+			addresses = append(addresses, a.String())
+		}
+		device := veth(t, l.Name, addresses...)
+		if err := netlink.LinkSetHardwareAddr(device, net.HardwareAddr(l.MAC[:])); err != nil {
+			t.Fatal(err)
+		}
+		if err := netlink.LinkSetMTU(device, l.MTU); err != nil {
+			t.Fatal(err)
+		}
+		indexes[l.Name], links[l.Name] = device.Attrs().Index, device
+	}
+	for _, n := range dataplanetest.Neighbours() {
+		err := netlink.NeighSet(&netlink.Neigh{
+			LinkIndex: indexes[n.Link], Family: family(n.Address), State: netlink.NUD_PERMANENT,
+			IP: n.Address.AsSlice(), HardwareAddr: net.HardwareAddr(n.MAC[:]),
+		})
+		if err != nil {
+			t.Fatal("set neighbour", n, err)
+		}
+	}
+	return indexes
+}
+
+// hold makes an interface that another XDP program holds.
+func hold(t testing.TB, device, program string) {
+	t.Helper()
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: program, Type: ebpf.XDP, License: "GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()},
+	})
+	if err != nil {
+		t.Fatal("load the holder:", err)
+	}
+	l, err := link.AttachXDP(link.XDPOptions{Program: p, Interface: veth(t, device).Attrs().Index})
+	if err != nil {
+		t.Fatal("attach the holder:", err)
+	}
+	t.Cleanup(func() { l.Close(); p.Close() })
+}
+
+func harness(t *testing.T) dataplanetest.Harness {
+	indexes := place(t)
+	hold(t, "taken", "squatter")
+	o := Options{Dir: pinDir(t), Limits: dataplanetest.Limits()}
+	d := open(t, o)
+	program, err := d.Program().Clone()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { program.Close() })
+	home, err := newHops()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(home.close)
+	return dataplanetest.Harness{
+		Dataplane: d,
+		Send: func(link string, frame []byte) (v model.Verdict, err error) {
+			err = home.inside(func() error {
+				v, err = send(program, indexes[link], frame)
+				return err
+			})
+			return v, err
+		},
+		MinFrame: 14, MaxFrame: 3000,
+		Held: "taken", Holder: "squatter",
+		Reopen: func(t *testing.T) lb.Dataplane { return open(t, o) },
+	}
+}
+
+func TestContract(t *testing.T) {
+	dataplanetest.Run(t, harness)
+}

@@ -1,0 +1,171 @@
+// Package datapath is the kernel's lb.Dataplane: the XDP program of bpf/src/lb.bpf.c,
+// its tables, and the links that hold it to interfaces.
+//
+// The kernel's tables are the only state. Everything is pinned in a private
+// directory, so that what is attached goes on forwarding when the process ends,
+// however it ends, and the next Open takes it over.
+//
+// The rule of every change: what is pointed at is written before what points at
+// it, one store or one map entry makes the switch, and what nothing points at any more is
+// reused only after a grace period, when no packet can still be looking at it.
+package datapath
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"lbctl/bpf"
+	"lbctl/lb"
+	"lbctl/rss"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+)
+
+// Options say where and how big. The zero value of each field means its default.
+type Options struct {
+	// Dir is the pin directory, below a BPF file system. Default /sys/fs/bpf/lbctl.
+	Dir string
+	// Limits are the capacities. Default lb.DefaultLimits. What is pinned keeps its own:
+	// other limits are ErrConflict.
+	Limits lb.Limits
+	// ToeplitzKey is the RSS key of lb.ToeplitzHash. Default the Microsoft key.
+	ToeplitzKey rss.Key
+	// Logger takes what happens later (next hops). Default: discarded.
+	Logger *slog.Logger
+}
+
+// DefaultDir is the pin directory of the appliance's one instance.
+const DefaultDir = "/sys/fs/bpf/lbctl"
+
+func (o Options) withDefaults() Options {
+	if o.Dir == "" {
+		o.Dir = DefaultDir
+	}
+	if o.Limits == (lb.Limits{}) {
+		o.Limits = lb.DefaultLimits
+	}
+	if o.ToeplitzKey == nil {
+		o.ToeplitzKey, _ = rss.Named("ms")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Datapath is the kernel datapath in the network namespace of the thread that
+// opened it. It is safe for concurrent use.
+type Datapath struct {
+	options Options
+	objects bpf.LbObjects
+	reasons []string
+
+	closed   atomic.Bool
+	mu       sync.Mutex
+	tables   tables
+	services map[lb.VIP]*entry
+	owners   map[bpf.LbEndpoint]lb.VIP // of the replicas' endpoints in nat mode
+	census   census
+	via      map[uint32]neighbour // of each replica, by id
+	links    map[int]link.Link    // by interface index
+	ids      struct{ services, rows, replicas, lists, slots extents }
+
+	hops  *hops
+	watch *watch
+}
+
+var _ lb.Dataplane = (*Datapath)(nil)
+
+// Open loads the program, takes over what is pinned in the directory or makes it,
+// and puts the program under every pinned link by one atomic update.
+//
+// Errors: lb.ErrDenied without CAP_BPF and CAP_NET_ADMIN (and CAP_SYS_ADMIN where the
+// BPF file system is not mounted); lb.ErrUnsupported on a kernel that is too old;
+// lb.ErrConflict when the pinned tables have other limits or another layout. After an
+// error everything that was pinned is as it was and goes on forwarding.
+func Open(ctx context.Context, o Options) (*Datapath, error) {
+	d := &Datapath{
+		options:  o.withDefaults(),
+		services: map[lb.VIP]*entry{},
+		owners:   map[bpf.LbEndpoint]lb.VIP{},
+		census:   newCensus(),
+		via:      map[uint32]neighbour{},
+		links:    map[int]link.Link{},
+	}
+	if err := d.open(); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *Datapath) open() error {
+	steps := []func() error{d.checkKernel, d.makeDir, d.load, d.openHops, d.mapTables, d.adopt, d.swapProgram, d.watchHops}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Datapath) openHops() (err error) {
+	d.hops, err = newHops()
+	return err
+}
+
+// Close releases the handle; what is attached goes on forwarding. Operations after
+// it fail with os.ErrClosed; a second Close does nothing.
+func (d *Datapath) Close() error {
+	if d.closed.Swap(true) {
+		return nil
+	}
+	if d.watch != nil {
+		d.watch.stop()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	errs := []error{d.tables.unmap()}
+	for _, l := range d.links {
+		errs = append(errs, l.Close())
+	}
+	clear(d.links)
+	if d.hops != nil {
+		d.hops.close()
+	}
+	return errors.Join(append(errs, d.objects.Close())...)
+}
+
+// lock begins an operation that reads or writes the tables; the caller unlocks.
+// Errors: os.ErrClosed.
+func (d *Datapath) lock() (unlock func(), err error) {
+	d.mu.Lock()
+	if d.closed.Load() {
+		d.mu.Unlock()
+		return nil, fmt.Errorf("datapath: %w", os.ErrClosed)
+	}
+	return d.mu.Unlock, nil
+}
+
+// Program returns the loaded XDP program, for an observer beside it.
+func (d *Datapath) Program() *ebpf.Program { return d.objects.Lb }
+
+// Purge removes everything that is pinned in the directory: traffic is no longer
+// balanced. A directory that does not exist is no error.
+func Purge(dir string) error {
+	if err := requireBPFFS(dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("remove pins: %w", denied(err))
+	}
+	return nil
+}

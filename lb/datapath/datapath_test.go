@@ -1,0 +1,67 @@
+package datapath
+
+import (
+	"net/netip"
+	"testing"
+
+	"lbctl/lb"
+	"lbctl/rss/packet"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+var exact = []cmp.Option{cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{}), cmpopts.EquateEmpty()}
+
+// What one process wrote is what the next one finds, and it writes nothing.
+func TestAdopt(t *testing.T) {
+	inNamespace(t)
+	veth(t, "up", "10.1.0.1/24")
+	dir := pinDir(t)
+	first := open(t, Options{Dir: dir})
+	want := []lb.Service{
+		web("192.0.2.1:80", "10.1.0.2:8080", "10.1.0.3:8080"),
+		web("192.0.2.2:80"),
+	}
+	want[0].Scheduler, want[0].TableSize, want[0].Replicas[1].Weight = lb.Maglev, 251, 3
+	for _, s := range want {
+		if err := first.SetService(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := first.Attach(t.Context(), "up", lb.Auto); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second := open(t, Options{Dir: dir})
+	got, err := second.Services()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, exact...); diff != "" {
+		t.Error("services after a restart (-want +got):", diff)
+	}
+	interfaces, err := second.Interfaces()
+	if err != nil || len(interfaces) != 1 || interfaces[0].Name != "up" || interfaces[0].Mode != lb.Native {
+		t.Errorf("interfaces after a restart: %v, %v", interfaces, err)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	inNamespace(t)
+	l := veth(t, "up", "10.1.0.1/24")
+	mac := neighbourAt(t, l, "10.1.0.2")
+	d := open(t, Options{})
+	if err := d.SetService(t.Context(), web("192.0.2.1:80", "10.1.0.2:8080")); err != nil {
+		t.Fatal(err)
+	}
+	x, err := d.Explain(lb.Probe{Flow: packet.Flow{Source: netip.MustParseAddrPort("198.51.100.7:1234"), Destination: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: 6}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x.Reason != lb.Forwarded || x.NextHop.Destination != mac || x.NextHop.Interface != "up" {
+		t.Errorf("explained %+v", x)
+	}
+}

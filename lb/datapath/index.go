@@ -1,0 +1,81 @@
+package datapath
+
+import (
+	"encoding/binary"
+	"fmt"
+	"iter"
+	"math/bits"
+	"slices"
+	"sync/atomic"
+
+	"lbctl/bpf"
+	"lbctl/lb"
+)
+
+// index says in which row of a table an endpoint stands: service_index, origin_index.
+// Packets read it while it is written: every change is one aligned store, and a row is
+// complete before the store that makes it visible.
+type index []bpf.LbBucket
+
+// bucketsFor returns how many buckets an index of so many endpoints has: a power of
+// two, so many that a bucket holds two on average. That one overflows has a
+// probability of some 1e-11 then.
+func bucketsFor(endpoints uint32) uint32 {
+	return 1 << bits.Len32((endpoints-1)/2)
+}
+
+// of returns the endpoint's bucket. The hash is bucket_hash of bpf/src/find.h.
+func (x index) of(e bpf.LbEndpoint) *bpf.LbBucket {
+	high, low := binary.NativeEndian.Uint64(e.Address[:8]), binary.NativeEndian.Uint64(e.Address[8:])
+	rest := uint64(binary.NativeEndian.Uint16(e.Port[:])) | uint64(e.Protocol)<<16 | uint64(e.IpVersion)<<24
+	h := high*0xbf58476d1ce4e5b9 ^ low ^ rest
+	return &x[uint32(h*0x9e3779b97f4a7c15>>32)&uint32(len(x)-1)]
+}
+
+// add makes a row visible under an endpoint. Errors: lb.ErrFull.
+func (x index) add(e bpf.LbEndpoint, row uint32) error {
+	b := x.of(e)
+	free := slices.Index(b.Row[:], 0)
+	if free < 0 {
+		return fmt.Errorf("%w: bucket of %v: %d endpoints share it, an accident of their numbers", lb.ErrFull, e.AddrPort(), len(b.Row))
+	}
+	atomic.StoreUint32(&b.Row[free], row+1)
+	return nil
+}
+
+// replace makes another row visible instead of one that add made so.
+func (x index) replace(e bpf.LbEndpoint, row, by uint32) {
+	b := x.of(e)
+	atomic.StoreUint32(&b.Row[slices.Index(b.Row[:], row+1)], by+1)
+}
+
+// remove makes a row invisible, if it is not so already. The last row of the bucket
+// takes its place before it leaves its own, so that a packet never misses it.
+func (x index) remove(e bpf.LbEndpoint, row uint32) {
+	b := x.of(e)
+	at := slices.Index(b.Row[:], row+1)
+	if at < 0 {
+		return
+	}
+	last := at
+	for last+1 < len(b.Row) && b.Row[last+1] != 0 {
+		last++
+	}
+	atomic.StoreUint32(&b.Row[at], b.Row[last])
+	atomic.StoreUint32(&b.Row[last], 0)
+}
+
+// rows yields every row that is visible, once: where remove was cut short by the end of its
+// process, the last row of a bucket stands there twice.
+func (x index) rows() iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for i := range x {
+			seen := x[i].Row[:]
+			for at, row := range seen {
+				if row != 0 && !slices.Contains(seen[:at], row) && !yield(row-1) {
+					return
+				}
+			}
+		}
+	}
+}

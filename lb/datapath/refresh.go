@@ -1,0 +1,52 @@
+package datapath
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"lbctl/bpf"
+)
+
+// refresh resolves anew the ways to all replicas that go by a neighbour (nil:
+// every one), and writes those that changed: into the hop that is not in use, then
+// one store makes it the one in use. Only when no packet can be reading the other
+// one any more does it return, so that the next change may write there.
+func (d *Datapath) refresh(by *neighbour) error {
+	unlock, err := d.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	changed := false
+	for _, e := range d.services {
+		for a, id := range e.ids {
+			if by != nil && d.via[id] != *by {
+				continue
+			}
+			hop, via := d.hops.resolve(a.Addr())
+			d.via[id] = via
+			row := &d.tables.replicas.rows[id]
+			if row.Hops[row.Which&1] == hop {
+				continue
+			}
+			turn(row, hop)
+			changed = true
+			d.options.Logger.Debug("next hop changed", "replica", a, "interface", hop.Ifindex, "state", hop.State)
+		}
+	}
+	if !changed {
+		return nil
+	}
+	return grace()
+}
+
+// turn makes hop the one in use. The switch is one aligned store of the word that
+// holds `which`; the other fields of that word do not change.
+func turn(row *bpf.LbReplica, hop bpf.LbHop) {
+	next := (row.Which & 1) ^ 1
+	row.Hops[next] = hop
+	word := (*uint32)(unsafe.Pointer(&row.L4Delta))
+	changed := *row
+	changed.Which = next
+	atomic.StoreUint32(word, *(*uint32)(unsafe.Pointer(&changed.L4Delta)))
+}

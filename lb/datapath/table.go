@@ -1,0 +1,73 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+
+	"lbctl/bpf"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// table is a memory-mappable BPF array: a store to a row is a store to what packets
+// read. The zero value has no rows.
+type table[T any] struct {
+	memory []byte
+	rows   []T
+}
+
+// mapTable maps an array map whose values are T.
+func mapTable[T any](m *ebpf.Map) (table[T], error) {
+	var row T
+	if size := m.ValueSize(); size != uint32(unsafe.Sizeof(row)) {
+		return table[T]{}, fmt.Errorf("map %v: value of %d bytes, want %d", m, size, unsafe.Sizeof(row))
+	}
+	bytes := int(m.MaxEntries()) * int(unsafe.Sizeof(row))
+	memory, err := unix.Mmap(m.FD(), 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return table[T]{}, fmt.Errorf("mmap %v: %w", m, err)
+	}
+	rows := unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(memory))), m.MaxEntries())
+	return table[T]{memory: memory, rows: rows}, nil
+}
+
+func (t *table[T]) unmap() error {
+	if t.memory == nil {
+		return nil
+	}
+	memory := t.memory
+	*t = table[T]{}
+	return unix.Munmap(memory)
+}
+
+// tables are the arrays that packets are forwarded by.
+type tables struct {
+	serviceIndex, originIndex table[bpf.LbBucket]
+	services                  table[bpf.LbService]
+	slots                     table[bpf.LbSlot]
+	replicas                  table[bpf.LbReplica]
+	origins                   table[bpf.LbOrigin]
+}
+
+// mapTables maps the tables of the loaded program.
+func (d *Datapath) mapTables() error {
+	t, m := &d.tables, &d.objects.LbMaps
+	var errs [6]error
+	t.serviceIndex, errs[0] = mapTable[bpf.LbBucket](m.ServiceIndex)
+	t.originIndex, errs[1] = mapTable[bpf.LbBucket](m.OriginIndex)
+	t.services, errs[2] = mapTable[bpf.LbService](m.Services)
+	t.slots, errs[3] = mapTable[bpf.LbSlot](m.Slots)
+	t.replicas, errs[4] = mapTable[bpf.LbReplica](m.Replicas)
+	t.origins, errs[5] = mapTable[bpf.LbOrigin](m.Origins)
+	return errors.Join(errs[:]...)
+}
+
+func (t *tables) unmap() error {
+	return errors.Join(t.serviceIndex.unmap(), t.originIndex.unmap(), t.services.unmap(),
+		t.slots.unmap(), t.replicas.unmap(), t.origins.unmap())
+}
+
+func (t *tables) serviceAt() index { return index(t.serviceIndex.rows) }
+func (t *tables) originAt() index  { return index(t.originIndex.rows) }

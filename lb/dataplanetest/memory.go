@@ -1,0 +1,28 @@
+package dataplanetest
+
+import (
+	"fmt"
+	"testing"
+
+	"lbctl/lb"
+	"lbctl/lb/model"
+)
+
+// Memory opens the reference datapath in the network of Links.
+func Memory(t *testing.T) Harness {
+	m := model.New(model.Config{Limits: Limits(), Interfaces: Indexes(), Routes: Routes()})
+	t.Cleanup(func() { m.Close() })
+	return Harness{
+		Dataplane: m,
+		Send: func(link string, frame []byte) (model.Verdict, error) {
+			index, found := Indexes()[link]
+			if !found {
+				return model.Verdict{}, fmt.Errorf("send on %s: %w", link, lb.ErrNotFound)
+			}
+			return m.Process(index, frame), nil
+		},
+		Indexes:  Indexes(),
+		MaxFrame: 9014,
+		Reopen:   func(*testing.T) lb.Dataplane { return m.Reopen() },
+	}
+}

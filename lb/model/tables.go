@@ -1,0 +1,93 @@
+package model
+
+import (
+	"maps"
+	"net/netip"
+	"sync"
+
+	"lbctl/lb"
+	"lbctl/lb/ring"
+	"lbctl/rss"
+)
+
+// tables are the state of a datapath; they outlive the handles on it.
+type tables struct {
+	limits lb.Limits
+	key    rss.Key
+	routes Routes
+	// links are the interfaces that exist, by name.
+	links map[string]int
+
+	mu       sync.Mutex
+	services map[lb.VIP]*service
+	// owners names the VIP of every nat replica; its key is the replica's address and protocol.
+	owners   map[lb.VIP]lb.VIP
+	attached map[string]lb.Interface
+	counters lb.Counters
+}
+
+// set adds or replaces a service, which is valid beside the others.
+func (t *tables) set(s lb.Service) {
+	t.services[s.VIP] = &service{Service: s.Clone(), ring: ring.Build(s)}
+	t.reown()
+	t.keepReplicaCounters(s)
+}
+
+// remove removes a service that is there.
+func (t *tables) remove(v lb.VIP) {
+	delete(t.services, v)
+	delete(t.counters.Services, v)
+	delete(t.counters.Replicas, v)
+	t.reown()
+}
+
+// reown makes owners from the services.
+func (t *tables) reown() {
+	t.owners = make(map[lb.VIP]lb.VIP)
+	for vip, s := range t.services {
+		for _, r := range s.Replicas {
+			t.owners[lb.VIP{Address: r.Address, Protocol: vip.Protocol}] = vip
+		}
+	}
+}
+
+// count adds a packet to the counters.
+func (t *tables) count(reason lb.Reason, w way, bytes int) {
+	add(t.counters.Reasons, reason, bytes)
+	if reason != lb.Forwarded {
+		return
+	}
+	vip := w.service.VIP
+	add(t.counters.Services, vip, bytes)
+	add(t.counters.Replicas[vip], w.replica, bytes)
+}
+
+func add[K comparable](counts map[K]lb.Count, key K, bytes int) {
+	c := counts[key]
+	counts[key] = lb.Count{Packets: c.Packets + 1, Bytes: c.Bytes + uint64(bytes)}
+}
+
+// keepReplicaCounters gives a service that was set a count for itself and each of its
+// replicas: those that it had go on, those of replicas that left are dropped.
+func (t *tables) keepReplicaCounters(s lb.Service) {
+	had := t.counters.Replicas[s.VIP]
+	has := make(map[netip.AddrPort]lb.Count, len(s.Replicas))
+	for _, r := range s.Replicas {
+		has[r.Address] = had[r.Address]
+	}
+	t.counters.Replicas[s.VIP] = has
+	t.counters.Services[s.VIP] = t.counters.Services[s.VIP]
+}
+
+// snapshot returns a copy of the counters.
+func (t *tables) snapshot() lb.Counters {
+	c := lb.Counters{
+		Reasons:  maps.Clone(t.counters.Reasons),
+		Services: maps.Clone(t.counters.Services),
+		Replicas: make(map[lb.VIP]map[netip.AddrPort]lb.Count, len(t.counters.Replicas)),
+	}
+	for vip, replicas := range t.counters.Replicas {
+		c.Replicas[vip] = maps.Clone(replicas)
+	}
+	return c
+}

@@ -1,0 +1,106 @@
+package lb
+
+import (
+	"fmt"
+	"net/netip"
+
+	"lbctl/rss/packet"
+)
+
+// Validate says everything that is wrong with the service by itself, as Problems; nil when
+// nothing is. Defaults must be filled in: see WithDefaults. What only shows beside
+// other services is found by ValidateAll.
+func (s Service) Validate() error { return s.problems().err() }
+
+func (s Service) problems() Problems {
+	var ps Problems
+	s.vipProblems(&ps)
+	s.choiceProblems(&ps)
+	s.tableProblems(&ps)
+	s.replicaProblems(&ps)
+	return ps
+}
+
+func (s Service) vipProblems(ps *Problems) {
+	addressProblems(ps, "vip.address", s.VIP.Address)
+	if p := s.VIP.Protocol; p != packet.TCP && p != packet.UDP {
+		ps.add("vip.protocol", "want tcp or udp", "%v", p)
+	}
+}
+
+// choiceProblems finds values that no constant has.
+func (s Service) choiceProblems(ps *Problems) {
+	if s.Scheduler > Maglev {
+		ps.add("scheduler", "want modulo or maglev", "%v is not known", s.Scheduler)
+	}
+	if s.Mode > NAT {
+		ps.add("mode", "want nat", "%v is not known", s.Mode)
+	}
+	if s.Hash > ToeplitzHash {
+		ps.add("hash", "want jhash or toeplitz", "%v is not known", s.Hash)
+	}
+}
+
+func (s Service) tableProblems(ps *Problems) {
+	n := uint64(len(s.Replicas))
+	size := uint64(s.TableSize)
+	switch s.Scheduler {
+	case Modulo:
+		if size != n {
+			ps.add("table_size", fmt.Sprintf("want %d, the number of replicas, or none", n),
+				"%d slots with modulo", size)
+		}
+	case Maglev:
+		switch {
+		case size > MaxMaglevSize:
+			ps.add("table_size", fmt.Sprintf("want a prime up to %d", MaxMaglevSize), "%d is too large", size)
+		case size < n:
+			ps.add("table_size", fmt.Sprintf("want a prime from %d, better a hundred times that", n),
+				"%d slots for %d replicas", size, n)
+		case !isPrime(s.TableSize):
+			ps.add("table_size", fmt.Sprintf("want a prime, %d for instance", primeFrom(s.TableSize)),
+				"%d is not a prime", size)
+		}
+	}
+}
+
+func (s Service) replicaProblems(ps *Problems) {
+	first := make(map[netip.AddrPort]int, len(s.Replicas))
+	for i, r := range s.Replicas {
+		name := fmt.Sprintf("replicas[%d]", i)
+		addressProblems(ps, name+".address", r.Address)
+		s.familyProblems(ps, name+".address", r.Address.Addr())
+		s.weightProblems(ps, name+".weight", r.Weight)
+		if j, twice := first[r.Address]; twice {
+			ps.add(name+".address", "want every replica once; for a larger share give maglev a weight",
+				"%v is replicas[%d] already", r.Address, j)
+		} else {
+			first[r.Address] = i
+		}
+		if r.Address.Addr() == s.VIP.Address.Addr() && r.Address.IsValid() {
+			loopProblem(ps, name+".address", r.Address, s.VIP)
+		}
+	}
+}
+
+// loopProblem: the address of a VIP belongs to the load balancer, so that no other host
+// can be reached by it; what is sent there comes back.
+func loopProblem(ps *Problems, field string, replica netip.AddrPort, v VIP) {
+	ps.add(field, "want an address that no service has", "%v has the address of the service %v: a loop", replica, v)
+}
+
+func (s Service) familyProblems(ps *Problems, field string, a netip.Addr) {
+	vip := s.VIP.Address.Addr()
+	if a.IsValid() && vip.IsValid() && a.Is4() != vip.Is4() {
+		ps.add(field, "want replicas of the address family of the VIP", "%v behind %v", a, vip)
+	}
+}
+
+func (s Service) weightProblems(ps *Problems, field string, w uint16) {
+	switch {
+	case w == 0:
+		ps.add(field, "want 1 to 65535; to send a replica nothing, leave it out", "0")
+	case s.Scheduler == Modulo && w != 1:
+		ps.add(field, "want 1, or the scheduler maglev", "%d with modulo, which has no weights", w)
+	}
+}

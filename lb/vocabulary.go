@@ -1,0 +1,104 @@
+// Package lb is the vocabulary of the load balancer: services, replicas,
+// schedulers, modes, reasons; what a valid service is; and the Dataplane
+// interface that the kernel datapath and the in-memory one both implement.
+//
+// Nothing here touches the kernel. All types are plain values: safe to copy
+// after validation, safe for concurrent reads.
+package lb
+
+import (
+	"fmt"
+	"net/netip"
+
+	"lbctl/rss/packet"
+)
+
+// VIP names a service on the wire: a virtual IP address, a port and a protocol.
+type VIP struct {
+	Address  netip.AddrPort
+	Protocol packet.Protocol
+}
+
+// String returns "tcp 192.0.2.1:80".
+func (v VIP) String() string { return fmt.Sprintf("%v %v", v.Protocol, v.Address) }
+
+// Compare orders VIPs by address, port, protocol.
+func (v VIP) Compare(w VIP) int {
+	if c := v.Address.Compare(w.Address); c != 0 {
+		return c
+	}
+	return int(v.Protocol) - int(w.Protocol)
+}
+
+// Scheduler says how the hash of a flow becomes a replica.
+type Scheduler uint8
+
+const (
+	// Modulo sends a flow to replica h mod N: the table has one slot a replica.
+	Modulo Scheduler = iota
+	// Maglev looks h mod M up in a table of M slots (M prime) filled by the
+	// permutations of Eisenbud et al., NSDI 2016, section 3.4.
+	Maglev
+)
+
+// Mode says how a packet is brought to its replica.
+type Mode uint8
+
+const (
+	// NAT rewrites the destination address and port, and the source of the answers.
+	NAT Mode = iota
+)
+
+// Hash says which function of the 4-tuple chooses the slot.
+type Hash uint8
+
+const (
+	// JHash is Bob Jenkins' lookup3 as in the kernel's include/linux/jhash.h,
+	// over source address, destination address and ports, seeded.
+	JHash Hash = iota
+	// ToeplitzHash is the RSS hash over source address, destination address,
+	// source port, destination port, with the appliance's RSS key.
+	ToeplitzHash
+)
+
+// DefaultMaglevSize is the number of slots of a Maglev table when the service
+// names none: the "small" prime of the Maglev paper.
+const DefaultMaglevSize = 65537
+
+// Replica is one server behind a service.
+type Replica struct {
+	Address netip.AddrPort
+	// Weight is the replica's share of a Maglev table, 1 to 65535, relative to
+	// the others. Modulo has no weights: 1.
+	Weight uint16
+}
+
+// Service is a VIP and the replicas behind it. Replica i of Modulo is
+// Replicas[i]: the order counts.
+type Service struct {
+	VIP       VIP
+	Scheduler Scheduler
+	Mode      Mode
+	Hash      Hash
+	// Seed is the initial value of JHash; ToeplitzHash does not use it.
+	Seed uint32
+	// TableSize is the number of slots: for Maglev a prime, at least the number of
+	// replicas; for Modulo always len(Replicas).
+	TableSize uint32
+	// Replicas may be empty: then packets to the VIP are dropped as no_replica.
+	Replicas []Replica
+}
+
+// Limits are the capacities of a datapath, fixed when its tables are made.
+type Limits struct {
+	// Services is the number of VIPs, 1 to 65536.
+	Services uint32
+	// Replicas is the number of replicas over all services, 1 to 1<<20.
+	Replicas uint32
+	// Slots is the number of slots over all services, 1 to 1<<27, 8 bytes each.
+	// Replacing a table needs room for the old and the new one.
+	Slots uint32
+}
+
+// DefaultLimits hold 1,024 services, 16,384 replicas and 4,194,304 slots (32 MiB).
+var DefaultLimits = Limits{Services: 1 << 10, Replicas: 1 << 14, Slots: 1 << 22}

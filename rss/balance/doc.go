@@ -1,0 +1,10 @@
+// Package balance is the statistics of spread: how evenly things fell on queues
+// and replicas, and whether that is what chance would do.
+//
+// Everywhere weights say which share each place (queue, replica) is meant to get;
+// they need not sum to 1, and Equal makes those of equal places. What is counted must be
+// independent: connections, or flows, whose hashes are. Packets of one flow are not:
+// they all fell on one place together.
+//
+// All functions are pure.
+package balance

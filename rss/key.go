@@ -1,0 +1,64 @@
+package rss
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The lengths of a key in bytes. 40 is what Microsoft asks for: enough for an
+// IPv6 4-tuple. Hardware has 40 (most), 52 (i40e, ice) and more.
+const (
+	MinKeyLength = 40
+	MaxKeyLength = 256
+)
+
+// Key is the secret of the Toeplitz hash: MinKeyLength to MaxKeyLength bytes.
+// Past its end a key goes on with zero bits: a key of n bytes hashes n-4 bytes of
+// input fully, the next 4 in part, and ignores the rest.
+type Key []byte
+
+// ParseKey reads a key as hexadecimal digits, either with a colon between all
+// bytes (as ethtool -x prints it) or without any, or as a name that Named knows.
+func ParseKey(s string) (Key, error) {
+	if k, ok := Named(s); ok {
+		return k, nil
+	}
+	digits := s
+	if strings.Contains(s, ":") {
+		pairs := strings.Split(s, ":")
+		if slices.ContainsFunc(pairs, func(p string) bool { return len(p) != 2 }) {
+			return nil, fmt.Errorf("parse rss key: want two hexadecimal digits between colons")
+		}
+		digits = strings.Join(pairs, "")
+	}
+	b, err := hex.DecodeString(digits)
+	if err != nil {
+		return nil, fmt.Errorf("parse rss key: want hexadecimal digits or one of %s: %w", strings.Join(KeyNames(), ", "), err)
+	}
+	if err := Key(b).Validate(); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// Validate returns an error when the key's length is out of range.
+func (k Key) Validate() error {
+	if len(k) < MinKeyLength || len(k) > MaxKeyLength {
+		return fmt.Errorf("rss key of %d bytes: want %d to %d", len(k), MinKeyLength, MaxKeyLength)
+	}
+	return nil
+}
+
+// String returns the key as ethtool -x prints it: "6d:5a:56:...".
+func (k Key) String() string {
+	var s strings.Builder
+	for i, b := range k {
+		if i > 0 {
+			s.WriteByte(':')
+		}
+		fmt.Fprintf(&s, "%02x", b)
+	}
+	return s.String()
+}
