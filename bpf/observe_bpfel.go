@@ -43,12 +43,11 @@ type ObserveSighting struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	ObserveMapSightings      = "sightings"
-	ObserveMapSights         = "sights"
-	ObserveProgObserveAlone  = "observe_alone"
-	ObserveProgObserveBeside = "observe_beside"
-	ObserveVarSight          = "_sight"
-	ObserveVarOnlyIfindex    = "only_ifindex"
+	ObserveMapBehind    = "behind"
+	ObserveMapSightings = "sightings"
+	ObserveMapSights    = "sights"
+	ObserveProgObserve  = "observe"
+	ObserveVarSight     = "_sight"
 )
 
 // LoadObserve returns the embedded CollectionSpec for Observe.
@@ -93,14 +92,14 @@ type ObserveSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ObserveProgramSpecs struct {
-	ObserveAlone  *ebpf.ProgramSpec `ebpf:"observe_alone"`
-	ObserveBeside *ebpf.ProgramSpec `ebpf:"observe_beside"`
+	Observe *ebpf.ProgramSpec `ebpf:"observe"`
 }
 
 // ObserveMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ObserveMapSpecs struct {
+	Behind    *ebpf.MapSpec `ebpf:"behind"`
 	Sightings *ebpf.MapSpec `ebpf:"sightings"`
 	Sights    *ebpf.MapSpec `ebpf:"sights"`
 }
@@ -109,8 +108,7 @@ type ObserveMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ObserveVariableSpecs struct {
-	Sight       *ebpf.VariableSpec `ebpf:"_sight"`
-	OnlyIfindex *ebpf.VariableSpec `ebpf:"only_ifindex"`
+	Sight *ebpf.VariableSpec `ebpf:"_sight"`
 }
 
 // ObserveObjects contains all objects after they have been loaded into the kernel.
@@ -133,12 +131,14 @@ func (o *ObserveObjects) Close() error {
 //
 // It can be passed to LoadObserveObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ObserveMaps struct {
+	Behind    *ebpf.Map `ebpf:"behind"`
 	Sightings *ebpf.Map `ebpf:"sightings"`
 	Sights    *ebpf.Map `ebpf:"sights"`
 }
 
 func (m *ObserveMaps) Close() error {
 	return _ObserveClose(
+		m.Behind,
 		m.Sightings,
 		m.Sights,
 	)
@@ -148,22 +148,19 @@ func (m *ObserveMaps) Close() error {
 //
 // It can be passed to LoadObserveObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ObserveVariables struct {
-	Sight       *ebpf.Variable `ebpf:"_sight"`
-	OnlyIfindex *ebpf.Variable `ebpf:"only_ifindex"`
+	Sight *ebpf.Variable `ebpf:"_sight"`
 }
 
 // ObservePrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to LoadObserveObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ObservePrograms struct {
-	ObserveAlone  *ebpf.Program `ebpf:"observe_alone"`
-	ObserveBeside *ebpf.Program `ebpf:"observe_beside"`
+	Observe *ebpf.Program `ebpf:"observe"`
 }
 
 func (p *ObservePrograms) Close() error {
 	return _ObserveClose(
-		p.ObserveAlone,
-		p.ObserveBeside,
+		p.Observe,
 	)
 }
 
