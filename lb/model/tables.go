@@ -30,7 +30,7 @@ type tables struct {
 func (t *tables) set(s lb.Service) {
 	t.services[s.VIP] = &service{Service: s.Clone(), ring: ring.Build(s)}
 	t.reown()
-	t.keepReplicaCounters(s)
+	t.recount(s)
 }
 
 // remove removes a service that is there.
@@ -67,16 +67,18 @@ func add[K comparable](counts map[K]lb.Count, key K, bytes int) {
 	counts[key] = lb.Count{Packets: c.Packets + 1, Bytes: c.Bytes + uint64(bytes)}
 }
 
-// keepReplicaCounters gives a service that was set a count for itself and each of its
-// replicas: those that it had go on, those of replicas that left are dropped.
-func (t *tables) keepReplicaCounters(s lb.Service) {
+// recount gives a service that was set a count for itself and each of its replicas: those
+// that it had go on, those of replicas that left are dropped.
+func (t *tables) recount(s lb.Service) {
 	had := t.counters.Replicas[s.VIP]
 	has := make(map[netip.AddrPort]lb.Count, len(s.Replicas))
 	for _, r := range s.Replicas {
 		has[r.Address] = had[r.Address]
 	}
 	t.counters.Replicas[s.VIP] = has
-	t.counters.Services[s.VIP] = t.counters.Services[s.VIP]
+	if _, counted := t.counters.Services[s.VIP]; !counted {
+		t.counters.Services[s.VIP] = lb.Count{}
+	}
 }
 
 // snapshot returns a copy of the counters.
