@@ -24,12 +24,20 @@ type Tables struct {
 func NewTables(key Key, inputLen int) *Tables {
 	rows := make([][256]uint32, inputLen)
 	for i := range rows {
-		rest := key[min(i, len(key)):]
-		for v := range rows[i] {
-			rows[i][v] = Toeplitz(rest, []byte{byte(v)})
-		}
+		fillRow(&rows[i], key[min(i, len(key)):])
 	}
 	return &Tables{rows: rows}
+}
+
+// fillRow computes what a byte contributes where key begins: that of each bit by
+// the definition, that of other values from those below.
+func fillRow(row *[256]uint32, key Key) {
+	for bit := 1; bit < len(row); bit <<= 1 {
+		row[bit] = Toeplitz(key, []byte{byte(bit)})
+		for below := range bit {
+			row[bit|below] = row[bit] ^ row[below]
+		}
+	}
 }
 
 // Rows returns the tables: row i, entry v is what byte value v contributes at

@@ -52,7 +52,7 @@ func SpreadObjects(requests []int, weights []float64) (Chance, error) {
 // spreadProbability returns the probability that r things do not all fall on one
 // place.
 func spreadProbability(r int, shares []float64) float64 {
-	if r < 2 {
+	if r < 2 { // by rule, as the sum below is 1 but for rounding
 		return 0
 	}
 	together := 0.0

@@ -91,7 +91,7 @@ func TestSpreadRefuses(t *testing.T) {
 
 // Bands hold as often as they say, exact or by approximation, in simulation.
 func TestBandHolds(t *testing.T) {
-	const seed, runs, level = 3, 4000, 0.9
+	const seed, runs, level = 3, 1000, 0.9
 	random := rand.New(rand.NewPCG(seed, seed))
 	for _, c := range []struct {
 		name     string

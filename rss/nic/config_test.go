@@ -86,11 +86,11 @@ func TestConfigIsCopied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := n.ClassifyFlow(flow4)
+	want := n.ClassifyFlow(flow6) // to queue 1
 	clear(config.Table)
 	clear(n.Config().Table)
 	clear(n.Config().Key)
-	if got := n.ClassifyFlow(flow4); got != want {
+	if got := n.ClassifyFlow(flow6); got != want {
 		t.Errorf("after its set-up was written to: %+v, want %+v", got, want)
 	}
 	if n.Config().Key[0] != 0x6d {

@@ -46,7 +46,7 @@ type Result struct {
 	// Index is the entry of the indirection table; 0 when Hashed is false, then it was not used.
 	Index int
 	Queue rss.Queue
-	// Flow is as packet.Parse sees it: ports are 0 where there are none or none were
+	// Flow is that given, or as packet.Parse sees it: ports are 0 where there are none or none were
 	// looked for, as in a fragment.
 	Flow packet.Flow
 }

@@ -49,6 +49,21 @@ var golden = []struct {
 			Flow: flow(UDP, "[2001:db8::1]:53", "[2001:db8::2]:8080"),
 		},
 	},
+	{
+		name: "middle fragment of udp over ipv6",
+		hex: `020000000002 020000000001 86dd
+			60000000 0010 2c 40 20010db8000000000000000000000001 20010db8000000000000000000000002
+			11 00 05a9 00001234 6162636465666768`,
+		frame: Frame{
+			Source: MAC{2, 0, 0, 0, 0, 1}, Destination: MAC{2, 0, 0, 0, 0, 2}, ID: 0x1234,
+			Flow:     flow(UDP, "[2001:db8::1]:0", "[2001:db8::2]:0"),
+			Fragment: &Fragment{Offset: 1448, More: true}, Payload: []byte("abcdefgh"),
+		},
+		want: Headers{
+			EtherType: TypeIPv6, Network: 14, Transport: 62, Fragment: true, Extensions: 1,
+			Flow: flow(UDP, "[2001:db8::1]:0", "[2001:db8::2]:0"),
+		},
+	},
 }
 
 func TestGolden(t *testing.T) {

@@ -29,6 +29,8 @@ func TestParseMalformed(t *testing.T) {
 		{"ipv6 says 4", Frame{Flow: tcp6}, func(b []byte) []byte { b[ip] = 0x40; return b }, ErrIP},
 		{"extension cut", Frame{Flow: tcp6, Extensions: []Extension{{Kind: HopByHop}}},
 			func(b []byte) []byte { return b[:ip+47] }, ErrIP},
+		{"extension missing", Frame{Flow: tcp6, Extensions: []Extension{{Kind: HopByHop}}},
+			func(b []byte) []byte { return b[:ip+40] }, ErrIP},
 		{"extension longer than the packet", Frame{Flow: tcp6, Extensions: []Extension{{Kind: HopByHop}}},
 			func(b []byte) []byte { b[ip+41] = 4; return b }, ErrIP},
 		{"ipv6 payload shorter than tcp", Frame{Flow: tcp6}, func(b []byte) []byte { b[ip+5] = 19; return b }, ErrTransport},

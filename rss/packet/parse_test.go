@@ -53,6 +53,11 @@ func TestParse(t *testing.T) {
 			Headers{EtherType: TypeIPv6, Network: 14, Transport: 62, Flow: portless(tcp6), Fragment: true, Extensions: 1}},
 		{"ipv6 atomic fragment", Frame{Flow: tcp6, Fragment: &Fragment{}},
 			Headers{EtherType: TypeIPv6, Network: 14, Transport: 62, Flow: portless(tcp6), Fragment: true, Extensions: 1}},
+		{"what follows a fragment header is not walked", // this protocol's number is an extension header's
+			Frame{Flow: portless(Flow{tcp6.Source, tcp6.Destination, DestinationOptions}),
+				Fragment: &Fragment{Offset: 8}, Payload: make([]byte, 8)},
+			Headers{EtherType: TypeIPv6, Network: 14, Transport: 62, Fragment: true, Extensions: 1,
+				Flow: portless(Flow{tcp6.Source, tcp6.Destination, DestinationOptions})}},
 		{"extension headers", Frame{Flow: tcp6, Extensions: []Extension{{Kind: HopByHop}, {Kind: Routing, Data: make([]byte, 22)}}},
 			Headers{EtherType: TypeIPv6, Network: 14, Transport: 86, Flow: tcp6, Ports: true, Extensions: 2}},
 		{"as many extension headers as are walked", Frame{Flow: tcp6, Extensions: many[:MaxExtensions]},
