@@ -94,6 +94,8 @@ func TestValidate(t *testing.T) {
 		"replica ipv6":     {func(s *lb.Service) { s.Replicas[1].Address = ends("[2001:db8::1]:80") }, []string{"replicas[1].address"}},
 		"weight 0":         {func(s *lb.Service) { s.Replicas[0].Weight = 0 }, []string{"replicas[0].weight"}},
 		"modulo, weight 2": {func(s *lb.Service) { s.Replicas[2].Weight = 2 }, []string{"replicas[2].weight"}},
+		"maglev, weight 0": {func(s *lb.Service) { s.Scheduler, s.TableSize, s.Replicas[1].Weight = lb.Maglev, 13, 0 },
+			[]string{"replicas[1].weight"}},
 		"several": {func(s *lb.Service) {
 			s.VIP.Protocol, s.TableSize, s.Replicas[0].Weight, s.Replicas[2].Address = 0, 9, 0, ends("10.1.1.3:0")
 		}, []string{"vip.protocol", "table_size", "replicas[0].weight", "replicas[2].address"}},

@@ -31,11 +31,13 @@ static __always_inline struct words endpoint_of(const struct packet *p, const vo
 }
 
 /* Multiplicative hashing (Knuth, TAOCP 6.4): operators, not senders, choose what is
- * inserted. Go computes the same in lb/datapath/index.go. */
+ * inserted. A product carries upwards only, so the high half, where the last byte of
+ * an address is, is folded down first. Go computes the same in lb/datapath/index.go. */
 static __always_inline __u32 bucket_hash(struct words w)
 {
 	__u64 h = w.high * 0xbf58476d1ce4e5b9ULL ^ w.low ^ w.rest;
 
+	h ^= h >> 32;
 	return h * 0x9e3779b97f4a7c15ULL >> 32;
 }
 

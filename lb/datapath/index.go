@@ -29,6 +29,7 @@ func (x index) of(e bpf.LbEndpoint) *bpf.LbBucket {
 	high, low := binary.NativeEndian.Uint64(e.Address[:8]), binary.NativeEndian.Uint64(e.Address[8:])
 	rest := uint64(binary.NativeEndian.Uint16(e.Port[:])) | uint64(e.Protocol)<<16 | uint64(e.IpVersion)<<24
 	h := high*0xbf58476d1ce4e5b9 ^ low ^ rest
+	h ^= h >> 32
 	return &x[uint32(h*0x9e3779b97f4a7c15>>32)&uint32(len(x)-1)]
 }
 

@@ -33,13 +33,14 @@ func address(a netip.AddrPort) []byte { return a.Addr().AsSlice() }
 func (p parsed) ipChecksumAt() int { return ethernetBytes + 10 }
 
 // l4Checksum returns the offset of the checksum of TCP or UDP, none if the packet has none:
-// UDP over IPv4 with 0 there (RFC 768).
+// UDP with 0 there (RFC 768; over IPv6 tunnels may send so, and whoever forwards
+// leaves it: RFC 6935, RFC 6936).
 func (p parsed) l4Checksum(frame []byte) []int {
 	if p.flow.Protocol == packet.TCP {
 		return []int{p.l4At + 16}
 	}
 	at := p.l4At + 6
-	if p.v4 && binary.BigEndian.Uint16(frame[at:]) == 0 {
+	if binary.BigEndian.Uint16(frame[at:]) == 0 {
 		return nil
 	}
 	return []int{at}

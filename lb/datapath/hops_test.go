@@ -1,0 +1,70 @@
+package datapath
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"lbctl/lb"
+	"lbctl/rss/packet"
+
+	"github.com/vishvananda/netlink"
+)
+
+// explained polls until a packet to the VIP has a reason and a next hop as wanted.
+func explained(t *testing.T, d *Datapath, what string, want func(lb.Explanation) bool) {
+	t.Helper()
+	flow := packet.Flow{Source: netip.MustParseAddrPort("198.51.100.7:1234"), Destination: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: packet.TCP}
+	var x lb.Explanation
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		var err error
+		if x, err = d.Explain(lb.Probe{Flow: flow}); err != nil {
+			t.Fatal(err)
+		}
+		if want(x) {
+			return
+		}
+	}
+	t.Fatalf("%s: still %+v", what, x)
+}
+
+// Next hops follow the kernel's routes, links and neighbours without being told.
+func TestNextHopsFollow(t *testing.T) {
+	inNamespace(t)
+	d := open(t, Options{})
+	if err := d.SetService(t.Context(), web("192.0.2.1:80", "10.1.0.2:80")); err != nil {
+		t.Fatal(err)
+	}
+	is := func(r lb.Reason) func(lb.Explanation) bool {
+		return func(x lb.Explanation) bool { return x.Reason == r }
+	}
+	explained(t, d, "no link", is(lb.NoRoute))
+	l := veth(t, "up", "10.1.0.1/24")
+	explained(t, d, "a link with a route", is(lb.NeighbourMissing))
+	mac := neighbourAt(t, l, "10.1.0.2")
+	explained(t, d, "a neighbour", func(x lb.Explanation) bool {
+		return x.Reason == lb.Forwarded && x.NextHop.Destination == mac && x.NextHop.Interface == "up"
+	})
+	moved := net.HardwareAddr{2, 0, 0, 0, 9, 9}
+	n := netlink.Neigh{LinkIndex: l.Attrs().Index, State: netlink.NUD_PERMANENT, IP: net.IPv4(10, 1, 0, 2), HardwareAddr: moved}
+	if err := netlink.NeighSet(&n); err != nil {
+		t.Fatal(err)
+	}
+	explained(t, d, "the neighbour moved", func(x lb.Explanation) bool {
+		return x.Reason == lb.Forwarded && x.NextHop.Destination == lb.MAC(moved)
+	})
+	other := veth(t, "side", "10.2.0.1/24")
+	neighbourAt(t, other, "10.2.0.9")
+	route := netlink.Route{Dst: &net.IPNet{IP: net.IPv4(10, 1, 0, 2).To4(), Mask: net.CIDRMask(32, 32)}, Gw: net.IPv4(10, 2, 0, 9)}
+	if err := netlink.RouteAdd(&route); err != nil {
+		t.Fatal(err)
+	}
+	explained(t, d, "a route by a gateway", func(x lb.Explanation) bool {
+		return x.Reason == lb.Forwarded && x.NextHop.Interface == "side" && x.NextHop.Destination[5] == 9
+	})
+	if err := netlink.LinkSetDown(other); err != nil {
+		t.Fatal(err)
+	}
+	explained(t, d, "the gateway's link is down", func(x lb.Explanation) bool { return x.NextHop.Interface == "up" })
+}

@@ -1,0 +1,135 @@
+package datapath
+
+import (
+	"errors"
+	"maps"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"lbctl/bpf"
+	"lbctl/lb"
+
+	"pgregory.net/rapid"
+)
+
+// find looks an endpoint up as the kernel program does.
+func (x index) find(e bpf.LbEndpoint, rows map[uint32]bpf.LbEndpoint) (uint32, bool) {
+	for _, row := range x.of(e).Row {
+		if row == 0 {
+			break
+		}
+		if rows[row-1] == e {
+			return row - 1, true
+		}
+	}
+	return 0, false
+}
+
+func anyEndpoint(t *rapid.T) bpf.LbEndpoint {
+	a := netip.AddrFrom4([4]byte{10, 0, 0, rapid.Byte().Draw(t, "host")})
+	return bpf.Endpoint(netip.AddrPortFrom(a, rapid.Uint16Range(1, 3).Draw(t, "port")), 6)
+}
+
+// An index is a map from endpoints to rows, whatever is done to it.
+func TestIndex(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		x := make(index, bucketsFor(64))
+		want := map[bpf.LbEndpoint]uint32{}
+		rows := map[uint32]bpf.LbEndpoint{}
+		next := uint32(0)
+		t.Repeat(map[string]func(*rapid.T){
+			"add": func(t *rapid.T) {
+				e := anyEndpoint(t)
+				if _, ok := want[e]; ok || len(want) == 64 {
+					t.Skip("there or full")
+				}
+				if err := x.add(e, next); errors.Is(err, lb.ErrFull) {
+					t.Skip("bucket full")
+				}
+				want[e], rows[next] = next, e
+				next++
+			},
+			"replace": func(t *rapid.T) {
+				if len(want) == 0 {
+					t.Skip("empty")
+				}
+				e := rapid.SampledFrom(sortedEndpoints(want)).Draw(t, "which")
+				x.replace(e, want[e], next)
+				delete(rows, want[e])
+				want[e], rows[next] = next, e
+				next++
+			},
+			"remove": func(t *rapid.T) {
+				if len(want) == 0 {
+					t.Skip("empty")
+				}
+				e := rapid.SampledFrom(sortedEndpoints(want)).Draw(t, "which")
+				x.remove(e, want[e])
+				x.remove(e, want[e]) // nothing more
+				delete(rows, want[e])
+				delete(want, e)
+			},
+			"": func(t *rapid.T) {
+				for e, row := range want {
+					if got, ok := x.find(e, rows); !ok || got != row {
+						t.Fatalf("%v is in row %d (%v), want %d", e.AddrPort(), got, ok, row)
+					}
+				}
+				if got := slices.Sorted(x.rows()); !slices.Equal(got, slices.Sorted(maps.Values(want))) {
+					t.Fatalf("rows %v, want those of %v", got, want)
+				}
+			},
+		})
+	})
+}
+
+func sortedEndpoints(m map[bpf.LbEndpoint]uint32) []bpf.LbEndpoint {
+	return slices.SortedFunc(maps.Keys(m), func(a, b bpf.LbEndpoint) int { return a.AddrPort().Compare(b.AddrPort()) })
+}
+
+// A process that ends in the middle of a removal leaves the last row twice: it is one row.
+func TestIndexCutShort(t *testing.T) {
+	x := make(index, 1)
+	e := bpf.Endpoint(netip.MustParseAddrPort("10.0.0.1:1"), 6)
+	for row := range uint32(3) {
+		if err := x.add(e, row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x[0].Row[0] = x[0].Row[2]
+	if got := slices.Sorted(x.rows()); !slices.Equal(got, []uint32{1, 2}) {
+		t.Errorf("rows %v, want 1 and 2", got)
+	}
+}
+
+// Addresses and ports as operators number them spread over the buckets like random ones:
+// a bucket holds two on average, and never comes near its sixteen.
+func TestIndexSpreads(t *testing.T) {
+	const n = 1 << 14
+	for name, nth := range map[string]func(i int) netip.AddrPort{
+		"last bytes of IPv4": func(i int) netip.AddrPort {
+			return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), 80)
+		},
+		"networks of IPv4": func(i int) netip.AddrPort {
+			return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i), byte(i >> 8), 1}), 80)
+		},
+		"ports": func(i int) netip.AddrPort {
+			return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, 0, 1}), uint16(i))
+		},
+		"last bytes of IPv6": func(i int) netip.AddrPort {
+			return netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 14: byte(i >> 8), 15: byte(i)}), 80)
+		},
+		"networks of IPv6": func(i int) netip.AddrPort {
+			return netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 6: byte(i >> 8), 7: byte(i), 15: 1}), 80)
+		},
+	} {
+		x := make(index, bucketsFor(n))
+		for i := range n {
+			if err := x.add(bpf.Endpoint(nth(i), 6), uint32(i)); err != nil {
+				t.Errorf("%s: endpoint %d: %v", name, i, err)
+				break
+			}
+		}
+	}
+}
