@@ -3,6 +3,8 @@ package datapath
 import (
 	"fmt"
 	"net"
+	"os"
+	"strconv"
 	"testing"
 
 	"lbctl/lb"
@@ -119,4 +121,22 @@ func harness(t *testing.T) dataplanetest.Harness {
 
 func TestContract(t *testing.T) {
 	dataplanetest.Run(t, harness)
+}
+
+// The kernel and the reference agree on every packet. LBCTL_PACKETS sets how many, LBCTL_SEED
+// which ones.
+func TestDifferential(t *testing.T) {
+	dataplanetest.Differential(t, setting(t, "LBCTL_SEED", 1), int(setting(t, "LBCTL_PACKETS", 20_000)), harness)
+}
+
+func setting(t *testing.T, name string, otherwise uint64) uint64 {
+	value, ok := os.LookupEnv(name)
+	if !ok {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(value, 10, 64)
+	if err != nil {
+		t.Fatalf("%s=%q: want a number", name, value)
+	}
+	return n
 }

@@ -58,6 +58,7 @@ func veth(t testing.TB, name string, addresses ...string) netlink.Link {
 	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: a, PeerName: name + "-peer"}); err != nil {
 		t.Fatal("add veth:", err)
 	}
+	sysctl(t, "net/ipv6/conf/"+name+"-peer/disable_ipv6", "1") // no chatter to count
 	up(t, name+"-peer")
 	l := up(t, name)
 	for _, address := range addresses {

@@ -93,13 +93,11 @@ type routes struct {
 	neighbours []Neighbour
 }
 
-// Route implements model.Routes. To the link's own address, to host 0 (IPv6: the anycast
-// address of routers) and to IPv4's broadcast address nothing is forwarded.
+// Route implements model.Routes.
 func (r routes) Route(destination netip.Addr) (model.Route, bool) {
 	for i, l := range r.links {
 		for _, p := range l.Addresses {
-			if !p.Contains(destination) || destination == p.Addr() || destination == p.Masked().Addr() ||
-				destination.Is4() && destination == hostOf(p, 255) {
+			if !p.Contains(destination) || reserved(p, destination) {
 				continue
 			}
 			return model.Route{
@@ -109,6 +107,16 @@ func (r routes) Route(destination netip.Addr) (model.Route, bool) {
 		}
 	}
 	return model.Route{}, false
+}
+
+// reserved tells the addresses of a link's prefix to which nothing is forwarded: its own; IPv4's
+// broadcast address; IPv6's anycast address of all routers, host 0 (RFC 4291, section
+// 2.6.1). IPv4's host 0 is a host like others since Linux 5.14.
+func reserved(link netip.Prefix, a netip.Addr) bool {
+	if a.Is4() {
+		return a == link.Addr() || a == hostOf(link, 255)
+	}
+	return a == link.Addr() || a == link.Masked().Addr()
 }
 
 func (r routes) neighbour(a netip.Addr) lb.MAC {

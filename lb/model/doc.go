@@ -38,7 +38,8 @@
 //
 // Towards a replica the destination address and port, on the way back the source, together with
 // the checksums of layer 4 and IPv4, both updated incrementally (RFC 1624, equation 3), so that a
-// wrong checksum stays wrong. UDP without a checksum (0) stays without; UDP's 0 that comes out of the update is sent as 0xffff (RFC 768). What is sent has, besides, its TTL
-// one less and the MAC addresses of the next hop. A packet whose neighbour is missing
-// keeps TTL and MAC addresses: the kernel forwards it, and decrements then.
+// wrong checksum stays wrong. UDP without a checksum (0) stays without; UDP's 0 that comes
+// out of the update is sent as 0xffff (RFC 768). What is sent has, besides, its TTL one less
+// and the MAC addresses of the next hop. A packet whose neighbour is missing keeps
+// TTL and MAC addresses: the kernel forwards it, and decrements then.
 package model
