@@ -10,6 +10,7 @@ import (
 // testCounters tests what the counters promise over many packets and changes of services.
 func testCounters(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("sum", func(t *testing.T) { testSum(newBench(t, open)) })
+	t.Run("anew", func(t *testing.T) { testCountersAnew(newBench(t, open)) })
 	t.Run("replacing", func(t *testing.T) { testCountersLast(newBench(t, open)) })
 }
 
@@ -59,4 +60,20 @@ func testCountersLast(b bench) {
 	equal(b.t, "service", after.Services[s.VIP], before.Services[s.VIP])
 	equal(b.t, "replica that stays", after.Replicas[s.VIP][stays], before.Replicas[s.VIP][stays])
 	equal(b.t, "replica that comes", after.Replicas[s.VIP][comes], lb.Count{})
+}
+
+// testCountersAnew lets replicas and services come and go, one at a time: whoever comes starts
+// from 0, whoever had its place in the tables before.
+func testCountersAnew(b bench) {
+	for host := range byte(6) {
+		s := ipv4.service(1+host%2, packet.TCP, ipv4.on(West, 1+host, 8080))
+		if host >= 2 {
+			b.remove(ipv4.service(1+host%2, packet.TCP).VIP)
+		}
+		b.set(s)
+		c := b.counters()
+		equal(b.t, "service that comes", c.Services[s.VIP], lb.Count{})
+		equal(b.t, "replica that comes", c.Replicas[s.VIP][s.Replicas[0].Address], lb.Count{})
+		b.reaches(s.VIP, s.Replicas[0])
+	}
 }
