@@ -1,10 +1,12 @@
 package datapath
 
 import (
+	"errors"
 	"net/netip"
 	"testing"
 
 	"lbctl/lb"
+	"lbctl/lb/model"
 	"lbctl/rss/packet"
 
 	"github.com/google/go-cmp/cmp"
@@ -46,6 +48,34 @@ func TestAdopt(t *testing.T) {
 	interfaces, err := second.Interfaces()
 	if err != nil || len(interfaces) != 1 || interfaces[0].Name != "up" || interfaces[0].Mode != lb.Native {
 		t.Errorf("interfaces after a restart: %v, %v", interfaces, err)
+	}
+}
+
+// The ways back are taken over too: answers are given back, and the replicas are taken.
+func TestAdoptWaysBack(t *testing.T) {
+	inNamespace(t)
+	l := veth(t, "up", "10.1.0.1/24")
+	neighbourAt(t, l, "10.1.0.9")
+	o := Options{Dir: pinDir(t)}
+	first := open(t, o)
+	if err := first.SetService(t.Context(), web("192.0.2.1:80", "10.1.0.2:8080")); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second := open(t, o)
+	answer := packet.Flow{Source: netip.MustParseAddrPort("10.1.0.2:8080"), Destination: netip.MustParseAddrPort("10.1.0.9:1234"), Protocol: packet.TCP}
+	x, err := second.Explain(lb.Probe{Flow: answer})
+	if err != nil || x.Reason != lb.Returned || x.Rewritten.Source != netip.MustParseAddrPort("192.0.2.1:80") {
+		t.Errorf("an answer: %+v, %v", x, err)
+	}
+	v, err := send(second.Program(), l.Attrs().Index, packet.Frame{Flow: answer}.Marshal())
+	if err != nil || v.Action != model.Transmit {
+		t.Errorf("an answer in the kernel: %v, %v, want it sent back", v.Action, err)
+	}
+	if err := second.SetService(t.Context(), web("192.0.2.2:80", "10.1.0.2:8080")); !errors.Is(err, lb.ErrConflict) {
+		t.Errorf("the same replica under another VIP: %v, want a conflict", err)
 	}
 }
 
