@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/vishvananda/netlink"
 )
 
 var exact = []cmp.Option{cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{}), cmpopts.EquateEmpty()}
@@ -45,10 +46,33 @@ func TestAdopt(t *testing.T) {
 	if diff := cmp.Diff(want, got, exact...); diff != "" {
 		t.Error("services after a restart (-want +got):", diff)
 	}
+	if got, want := attached(t, "up"), programID(t, second); got != want {
+		t.Errorf("the interface runs program %d after a restart, want the new one, %d", got, want)
+	}
 	interfaces, err := second.Interfaces()
 	if err != nil || len(interfaces) != 1 || interfaces[0].Name != "up" || interfaces[0].Mode != lb.Native {
 		t.Errorf("interfaces after a restart: %v, %v", interfaces, err)
 	}
+}
+
+// attached returns the id of the program on an interface.
+func attached(t *testing.T, name string) uint32 {
+	t.Helper()
+	l, err := netlink.LinkByName(name)
+	if err != nil || l.Attrs().Xdp == nil {
+		t.Fatal("no program on", name, err)
+	}
+	return l.Attrs().Xdp.ProgId
+}
+
+func programID(t *testing.T, d *Datapath) uint32 {
+	t.Helper()
+	info, err := d.Program().Info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, _ := info.ID()
+	return uint32(id)
 }
 
 // The ways back are taken over too: answers are given back, and the replicas are taken.
