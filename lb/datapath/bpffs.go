@@ -40,14 +40,29 @@ func (d *Datapath) makeDir() error {
 	dir := d.options.Dir
 	err := requireBPFFS(filepath.Dir(dir))
 	if errors.Is(err, errNotBPFFS) && filepath.Dir(dir) == bpffsRoot {
-		err = unix.Mount("bpffs", bpffsRoot, "bpf", 0, "mode=0700")
-		d.options.Logger.Info("mounted the BPF file system", "at", bpffsRoot, "error", err)
+		err = d.mountBPFFS()
 	}
 	if err != nil {
 		return fmt.Errorf("prepare %s: %w", dir, denied(err))
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("make pin directory: %w", denied(err))
+	}
+	return nil
+}
+
+// mountBPFFS mounts what systemd mounts at boot. In a mount namespace that is not
+// the machine's it ends with the namespace, and the pins with it: that is said.
+func (d *Datapath) mountBPFFS() error {
+	if err := unix.Mount("bpffs", bpffsRoot, "bpf", 0, "mode=0700"); err != nil {
+		return fmt.Errorf("mount the BPF file system: %w", err)
+	}
+	d.options.Logger.Info("mounted the BPF file system", "at", bpffsRoot)
+	own, err := os.Readlink("/proc/self/ns/mnt")
+	machine, err1 := os.Readlink("/proc/1/ns/mnt")
+	if err == nil && err1 == nil && own != machine {
+		d.options.Logger.Warn("the BPF file system is in a mount namespace that is not the machine's: when the last process in it ends, "+
+			"balancing ends too (ip netns exec makes such a one, nsenter --net does not)", "namespace", own)
 	}
 	return nil
 }
