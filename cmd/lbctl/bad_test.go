@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"lbctl/lb"
+)
+
+// TestBadInput: for every wrong input the exit code, one line what and one what to do.
+// Nothing is printed on stdout, and nothing changes.
+func TestBadInput(t *testing.T) {
+	w := newWorld(t)
+	w.serve("-f", w.write("web.yaml", web))
+	before := w.ok("get", "services", "-o", "json") + w.ok("get", "interfaces")
+	w.write("half.yaml", web[:len(web)/2])
+	w.write("unknown.yaml", strings.Replace(web, "scheduler", "schedular", 1))
+	w.write("type.yaml", strings.Replace(web, "table_size: 251", "table_size: many", 1))
+	w.write("port.yaml", strings.Replace(web, "192.0.2.1:80", "192.0.2.1:0", 1))
+	w.write("weight.yaml", strings.Replace(web, "weight: 3", "weight: 0", 1))
+	w.write("limits.yaml", "datapath: {limits: {replicas: 2}}\n"+web)
+	w.write("iface.yaml", strings.Replace(web, "eth0", "eth7", 1))
+	w.write("many.yaml", many1025())
+	for _, c := range []struct {
+		line       string
+		code       int
+		what, hint string
+	}{
+		{"aply", 2, `unknown command "aply"`, "did you mean apply?"},
+		{"frobnicate", 2, `unknown command "frobnicate"`, "see lbctl --help"},
+		{"get servces", 2, `unknown command "servces"`, "did you mean services?"},
+		{"rss hsh", 2, `unknown command "hsh"`, "did you mean hash?"},
+		{"completion fisch", 2, `unknown command "fisch"`, "did you mean fish?"},
+		{"get services --outptu json", 2, "unknown flag --outptu", "did you mean --output?"},
+		{"get services -o xml", 2, `invalid argument "xml" for "-o, --output" flag: want table or json`, "see lbctl get services --help"},
+		{"get services web", 2, `unexpected argument "web"`, "see lbctl get services --help"},
+		{"attach", 2, "missing IFACE", "see lbctl attach --help"},
+		{"attach eth1 --mode nativ", 2, `attach mode "nativ" is not known`, "did you mean --mode native?"},
+		{"attach eth9", 3, "attach eth9: interface not found", "name an interface that ip link shows in the daemon's network namespace"},
+		{"detach eth1", 3, `interface "eth1": not found`, "list what there is: lbctl get services, lbctl get interfaces"},
+		{"apply", 2, "missing -f FILE", "see lbctl apply --help"},
+		{"apply -f DIR/none.yaml", 3, "open DIR/none.yaml: no such file or directory", "check the name"},
+		{"apply -f DIR/half.yaml", 2, "DIR/half.yaml: ends in the middle of a line: half-written?", "write the file again; if it is complete, end its last line"},
+		{"apply -f DIR/unknown.yaml", 2, "DIR/unknown.yaml:12:5: services[1].schedular: unknown field", "did you mean scheduler?"},
+		{"plan -f DIR/type.yaml", 2, `DIR/type.yaml:13:17: services[1].table_size: "many" is of the wrong type`, "want a whole number without quotes"},
+		{"apply -f DIR/port.yaml", 2, "DIR/port.yaml:5:10: services[0].vip: port 0", "want a port from 1 to 65535"},
+		{"apply -f DIR/weight.yaml", 2, "DIR/weight.yaml:16:49: services[1].replicas[0].weight: 0 is not a weight", "want 1 to 65535; to send a replica nothing, leave it out"},
+		{"apply -f DIR/limits.yaml", 2, "DIR/limits.yaml:5:3: services: 3 replicas", "want at most 2, or start with a larger limit of replicas"},
+		{"apply -f DIR/many.yaml", 2, "DIR/many.yaml:2:3: services: 1025 services", "want at most 1024, or start with a larger limit of services"},
+		{"apply -f DIR/iface.yaml", 3, "attach eth7: interface not found", "name an interface that ip link shows in the daemon's network namespace"},
+		{"apply -f DIR/web.yaml --revision 99", 4, "the intent has changed: it is at revision 1", "read it again, and decide again"},
+		{"explain --dst 192.0.2.1:80", 2, "missing --src ADDRESS:PORT", "see lbctl explain --help"},
+		{"explain --src 1.2.3.4 --dst 192.0.2.1:80", 2, `--src: "1.2.3.4" is not an address and a port`, `want an address and a port: 192.0.2.1:80 or "[2001:db8::1]:80"`},
+		{"explain --src 1.2.3.4:5 --dst 192.0.2.1:80 --protocol sctp", 2, `--protocol: "sctp" is not known`, "want tcp or udp"},
+		{"explain --src 1.2.3.4:5 --dst 192.0.2.1:80 --flags urg", 2, `--flags: "urg" is not known`, "want syn, or no flag"},
+		{"explain --src 1.2.3.4:5 --dst [::1]:80", 2, "--src: 1.2.3.4 to ::1", "want both of one address family"},
+		{"rss hash --src 1.2.3.4:5 --dst 1.2.3.4:6 --queues 0", 2, "--queues: indirection table over 0 queues: want 1 to 65536", "see lbctl rss hash --help"},
+		{"rss hash --src 1.2.3.4:5 --dst 1.2.3.4:6 --table 0", 2, "--table: indirection table of 0 entries: want 1 to 65536", "see lbctl rss hash --help"},
+		{"rss hash --src 1.2.3.4:5 --dst 1.2.3.4:6 --key abcd", 2, "--key: rss key of 2 bytes: want 40 to 256", "see lbctl rss hash --help"},
+		{"purge", 4, "purge: conflict: a daemon runs on DIR/s", "stop it first"},
+		{"serve --state-dir DIR/state", 4, fmt.Sprintf("open DIR/state/state.db: conflict: process %d has it open", os.Getpid()), "stop the other daemon, or use another --state-dir"},
+		{"serve --state-dir DIR/other", 4, "listen on DIR/s: conflict: a daemon is listening already", "stop what uses it, or use another --socket"},
+		{"serve --log-format xml", 2, `invalid argument "xml" for "--log-format" flag: want text or json`, "see lbctl serve --help"},
+		{"get services --socket DIR/nobody", 6, "daemon unreachable on DIR/nobody: connect: no such file or directory", "start the daemon (lbctl serve), or name its socket with --socket or LBCTL_SOCKET"},
+	} {
+		t.Run(c.line, func(t *testing.T) {
+			code, stdout, stderr := w.run(strings.Fields(strings.ReplaceAll(c.line, "DIR", w.dir))...)
+			if want := "lbctl: " + c.what + "\n  " + c.hint + "\n"; stderr != want {
+				t.Errorf("stderr\n%s want\n%s", stderr, want)
+			}
+			if code != c.code || stdout != "" {
+				t.Errorf("exit %d, want %d; stdout %q", code, c.code, stdout)
+			}
+		})
+	}
+	if after := w.ok("get", "services", "-o", "json") + w.ok("get", "interfaces"); after != before {
+		t.Errorf("something changed:\n%s", after)
+	}
+}
+
+// many1025 is a file with one service more than the default limit.
+func many1025() string {
+	var text strings.Builder
+	text.WriteString("services:\n")
+	for n := range 1025 {
+		fmt.Fprintf(&text, "  - {name: s%d, vip: \"192.0.2.1:%d\", replicas: []}\n", n, n+1)
+	}
+	return text.String()
+}
+
+// TestServeRefused: a daemon that cannot start says why.
+func TestServeRefused(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		err        error
+		code       int
+		what, hint string
+	}{
+		{"not root", fmt.Errorf("load program: %w", lb.ErrDenied), 5, "load program: denied", "run lbctl serve as root, or with CAP_BPF and CAP_NET_ADMIN and directories of its own"},
+		{"old kernel", fmt.Errorf("%w: kernel 4.19 is too old", lb.ErrUnsupported), 1, "not supported: kernel 4.19 is too old", "run Linux 5.15 or later with BPF, and pin below a BPF file system"},
+		{"other limits", fmt.Errorf("open tables: %w: other limits", lb.ErrConflict), 4, "open tables: conflict: other limits", "keep datapath as it was, or make the tables anew: lbctl purge; another daemon needs another --pin-dir"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.kernel.err = c.err
+			code, _, stderr := w.run("serve", "--state-dir", w.path("state"), "-f", w.write("web.yaml", web))
+			if want := "lbctl: " + c.what + "\n  " + c.hint + "\n"; stderr != want || code != c.code {
+				t.Errorf("exit %d, stderr\n%s want %d,\n%s", code, stderr, c.code, want)
+			}
+			if _, err := os.Stat(w.path("s")); err == nil {
+				t.Error("the socket is left")
+			}
+		})
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	w := newWorld(t)
+	w.serve()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stderr strings.Builder
+	env := w.environment(ctx, "get", "services")
+	env.stderr = &stderr
+	if code := run(env); code != exitInterrupted || !strings.HasPrefix(stderr.String(), "lbctl: interrupted\n") {
+		t.Errorf("exit %d, stderr %s; want %d", code, stderr.String(), exitInterrupted)
+	}
+}

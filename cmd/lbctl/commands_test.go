@@ -1,0 +1,163 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestCommands is a session with a daemon: commands in order and what they print.
+func TestCommands(t *testing.T) {
+	w := newWorld(t)
+	w.serve("-f", w.write("empty.yaml", "services: []\n"))
+	w.write("web.yaml", web)
+	w.write("less.yaml", strings.Replace(web, "      - {address: 10.0.0.2:8080}\n", "", 1))
+	for _, c := range []struct{ line, want string }{
+		{"get services", "NAME  VIP  PROTOCOL  MODE  SCHEDULER  HASH  SLOTS  REPLICAS\n"},
+		{"plan -f DIR/web.yaml", `1  set     tcp 192.0.2.1:80      new  nat, modulo, jhash, 2 replicas
+2  set     udp [2001:db8::1]:53  new  nat, maglev, toeplitz, 1 replica
+3  attach  eth0                  new  auto
+`},
+		{"apply -f DIR/web.yaml --dry-run", `1  set     tcp 192.0.2.1:80      new  nat, modulo, jhash, 2 replicas
+2  set     udp [2001:db8::1]:53  new  nat, maglev, toeplitz, 1 replica
+3  attach  eth0                  new  auto
+`},
+		{"apply -f DIR/web.yaml", `1  set     tcp 192.0.2.1:80      new  nat, modulo, jhash, 2 replicas
+2  set     udp [2001:db8::1]:53  new  nat, maglev, toeplitz, 1 replica
+3  attach  eth0                  new  auto
+`},
+		{"apply -f DIR/web.yaml", "nothing to do (revision 2)\n"},
+		{"plan -f DIR/web.yaml -o json", "{\n  \"revision\": 2,\n  \"steps\": []\n}\n"},
+		{"get services", `NAME  VIP               PROTOCOL  MODE  SCHEDULER  HASH      SLOTS  REPLICAS
+web   192.0.2.1:80      tcp       nat   modulo     jhash     2      2
+dns   [2001:db8::1]:53  udp       nat   maglev     toeplitz  251    1
+`},
+		{"get replicas", `SERVICE  REPLICA             WEIGHT  PACKETS  BYTES
+web      10.0.0.1:8080       1       0        0
+web      10.0.0.2:8080       1       0        0
+dns      [2001:db8:1::1]:53  3       0        0
+`},
+		{"get replicas -o json", `{
+  "replicas": [
+    {
+      "service": "web",
+      "vip": "tcp 192.0.2.1:80",
+      "address": "10.0.0.1:8080",
+      "weight": 1,
+      "packets": 0,
+      "bytes": 0
+    },
+    {
+      "service": "web",
+      "vip": "tcp 192.0.2.1:80",
+      "address": "10.0.0.2:8080",
+      "weight": 1,
+      "packets": 0,
+      "bytes": 0
+    },
+    {
+      "service": "dns",
+      "vip": "udp [2001:db8::1]:53",
+      "address": "[2001:db8:1::1]:53",
+      "weight": 3,
+      "packets": 0,
+      "bytes": 0
+    }
+  ]
+}
+`},
+		{"attach eth1 --mode generic", "attached eth1 in mode generic\n"},
+		{"get interfaces", `NAME  INDEX  MODE     ASKED
+eth0  2      native   auto
+eth1  3      generic  generic
+`},
+		{"attach eth1 --mode native -o json", `{
+  "name": "eth1",
+  "index": 3,
+  "mode": "native",
+  "asked": "native"
+}
+`},
+		{"detach eth0", "detached eth0\n"},
+		{"get counters", "REASON  PACKETS  BYTES\nall     0        0\n"},
+		{"explain --src 198.51.100.7:40000 --dst 192.0.2.9:80", `flow    tcp 198.51.100.7:40000 > 192.0.2.9:80
+reason  not_ours
+`},
+		{"apply -f DIR/less.yaml", `1  set     tcp 192.0.2.1:80  changed  nat, modulo, jhash, 1 replica
+2  attach  eth0              new      auto
+3  detach  eth1              gone     -
+`},
+	} {
+		got := w.ok(strings.Fields(strings.ReplaceAll(c.line, "DIR", w.dir))...)
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("lbctl %s (-want +got):\n%s", c.line, diff)
+		}
+	}
+	if code := w.stop(); code != exitDone {
+		t.Errorf("serve ended with %d: %s", code, w.log)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	w := newWorld(t)
+	w.serve("-f", w.write("web.yaml", web))
+	text := w.ok("explain", "--src", "198.51.100.7:40000", "--dst", "192.0.2.1:80", "--flags", "syn", "--queues", "4", "-o", "json")
+	var e struct {
+		Reason, Hash, Current string
+		Slot                  *int
+		Service               struct{ Name string }
+		RSS                   struct {
+			Hash  string
+			Queue *int
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &e); err != nil {
+		t.Fatal(err)
+	}
+	if e.Service.Name != "web" || e.Slot == nil || *e.Slot > 1 || e.RSS.Queue == nil || !strings.HasPrefix(e.Hash, "0x") {
+		t.Errorf("explain: %s", text)
+	}
+	table := w.ok("explain", "--src", "198.51.100.7:40000", "--dst", "192.0.2.1:80", "--queues", "4")
+	for _, want := range []string{"queue ", "(rss hash 0x", "service ", "web (nat, modulo, jhash, 2 replicas)", "slot "} {
+		if !strings.Contains(table, want) {
+			t.Errorf("explain lacks %q:\n%s", want, table)
+		}
+	}
+}
+
+// TestRSSHash prints the first vector of Microsoft's "Verifying the RSS Hash Calculation".
+func TestRSSHash(t *testing.T) {
+	w := newWorld(t)
+	text := w.ok("rss", "hash", "--src", "66.9.149.187:2794", "--dst", "161.142.100.80:1766", "-o", "json")
+	var got struct {
+		Fields, Hash string
+		Index, Queue int
+	}
+	if err := json.Unmarshal([]byte(text), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Hash != "0x51ccc178" || got.Index != 0x51ccc178%128 || got.Queue != got.Index%4 || got.Fields != "sdfn" {
+		t.Errorf("got %+v", got)
+	}
+	want := "fields  sdfn\nhash    0x51ccc178\nindex   24 of 32\nqueue   0 of 8\n"
+	if got := w.ok("rss", "hash", "--src", "66.9.149.187:2794", "--dst", "161.142.100.80:1766", "--queues", "8", "--table", "32"); got != want {
+		t.Errorf("got\n%s want\n%s", got, want)
+	}
+}
+
+func TestEveryCommandHasAnExample(t *testing.T) {
+	a := &app{environment: newWorld(t).environment(t.Context())}
+	commands := a.root().Commands()
+	for len(commands) > 0 {
+		c := commands[0]
+		commands = append(commands[1:], c.Commands()...)
+		if c.Hidden || c.Name() == "completion" || c.Parent().Name() == "completion" || c.Name() == "help" || c.Parent().Hidden {
+			continue
+		}
+		if c.Example == "" || c.Short == "" {
+			t.Errorf("%s has no example", c.CommandPath())
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/control/api"
+	"lbctl/control/client"
+)
+
+func getCommand(a *app) *cobra.Command {
+	return noun(&cobra.Command{
+		Use:   "get",
+		Short: "Print services, replicas, interfaces or counters",
+		Example: `  lbctl get services
+  lbctl get counters -o json`,
+	}, getServices(a), getReplicas(a), getInterfaces(a), getCounters(a))
+}
+
+// getter makes a command that asks the daemon for T and prints it.
+func getter[T any](a *app, use, short, example string, ask func(context.Context, *client.Client) (T, error), table func(io.Writer, T)) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Example: example, Args: takes()}
+	f := outputFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		d := client.New(a.socket)
+		defer d.Close()
+		v, err := ask(c.Context(), d)
+		if err != nil {
+			return err
+		}
+		return a.print(*f, v, func(w io.Writer) { table(w, v) })
+	}
+	return c
+}
+
+func getServices(a *app) *cobra.Command {
+	return getter(a, "services", "Print the services", "  lbctl get services -o json",
+		func(ctx context.Context, d *client.Client) (api.Services, error) { return d.Services(ctx) },
+		func(w io.Writer, v api.Services) {
+			row(w, "NAME", "VIP", "PROTOCOL", "MODE", "SCHEDULER", "HASH", "SLOTS", "REPLICAS")
+			for _, s := range v.Services {
+				slots := int64(len(s.Replicas))
+				if s.TableSize != nil {
+					slots = *s.TableSize
+				}
+				row(w, s.Name, s.VIP, s.Protocol, s.Mode, s.Scheduler, s.Hash, slots, len(s.Replicas))
+			}
+		})
+}
+
+func getInterfaces(a *app) *cobra.Command {
+	return getter(a, "interfaces", "Print the attached interfaces", "  lbctl get interfaces",
+		func(ctx context.Context, d *client.Client) (api.Interfaces, error) { return d.Interfaces(ctx) },
+		func(w io.Writer, v api.Interfaces) {
+			row(w, "NAME", "INDEX", "MODE", "ASKED")
+			for _, i := range v.Interfaces {
+				row(w, i.Name, i.Index, i.Mode, i.Asked)
+			}
+		})
+}
+
+func getCounters(a *app) *cobra.Command {
+	return getter(a, "counters", "Print packets and bytes by the reason of their verdict",
+		"  lbctl get counters\n  lbctl get counters -o json",
+		func(ctx context.Context, d *client.Client) (api.Counters, error) { return d.Counters(ctx) },
+		func(w io.Writer, v api.Counters) {
+			row(w, "REASON", "PACKETS", "BYTES")
+			for _, r := range v.Reasons {
+				if r.Packets > 0 {
+					row(w, r.Reason, r.Packets, r.Bytes)
+				}
+			}
+			row(w, "all", v.Packets, v.Bytes)
+		})
+}
+
+// replicaLine is a replica with what was sent to it.
+type replicaLine struct {
+	Service string `json:"service"`
+	VIP     string `json:"vip"`
+	Address string `json:"address"`
+	Weight  int64  `json:"weight"`
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
+}
+
+type replicaLines struct {
+	Replicas []replicaLine `json:"replicas"`
+}
+
+func getReplicas(a *app) *cobra.Command {
+	return getter(a, "replicas", "Print the replicas and what was sent to them", "  lbctl get replicas", askReplicas,
+		func(w io.Writer, v replicaLines) {
+			row(w, "SERVICE", "REPLICA", "WEIGHT", "PACKETS", "BYTES")
+			for _, r := range v.Replicas {
+				row(w, r.Service, r.Address, r.Weight, r.Packets, r.Bytes)
+			}
+		})
+}
+
+func askReplicas(ctx context.Context, d *client.Client) (replicaLines, error) {
+	services, err := d.Services(ctx)
+	if err != nil {
+		return replicaLines{}, err
+	}
+	counters, err := d.Counters(ctx)
+	if err != nil {
+		return replicaLines{}, err
+	}
+	type key struct{ vip, replica string }
+	counts := map[key]api.ReplicaCount{}
+	for _, n := range counters.Replicas {
+		counts[key{n.VIP, n.Replica}] = n
+	}
+	lines := replicaLines{Replicas: []replicaLine{}}
+	for _, s := range services.Services {
+		vip := s.Protocol + " " + s.VIP
+		for _, r := range s.Replicas {
+			n := counts[key{vip, r.Address}]
+			lines.Replicas = append(lines.Replicas, replicaLine{s.Name, vip, r.Address, *r.Weight, n.Packets, n.Bytes})
+		}
+	}
+	return lines, nil
+}

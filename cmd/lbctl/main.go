@@ -1,0 +1,9 @@
+// Command lbctl is an L4 load balancer in XDP and a simulator of a multi-queue NIC
+// with receive-side scaling. See README.md.
+package main
+
+import "os"
+
+func main() {
+	os.Exit(run(system()))
+}

@@ -1,0 +1,51 @@
+// Package api holds the wire types of the control API: what the server and its
+// clients exchange as JSON, and what a configuration file says as YAML. They are not the
+// domain types: every value may be wrong. control/config turns them into valid ones.
+//
+// All types are plain values; fields that may be left out are described with their default.
+package api
+
+// Config is the whole intent: a configuration file, and the body of PUT /v1/config.
+type Config struct {
+	Datapath   *Datapath   `json:"datapath,omitempty" yaml:"datapath,omitempty" required:"false" doc:"Fixed when the tables are made. Left out: as it is."`
+	Interfaces []Interface `json:"interfaces,omitzero" yaml:"interfaces,omitempty" required:"false" nullable:"false" doc:"The interfaces to attach. Left out: as they are. An empty list detaches all."`
+	Services   []Service   `json:"services" yaml:"services" nullable:"false" doc:"All services; those not named are removed."`
+}
+
+// Datapath is what is fixed when the datapath's tables are made.
+type Datapath struct {
+	ToeplitzKey *string `json:"toeplitz_key,omitempty" yaml:"toeplitz_key,omitempty" doc:"The RSS key of hash toeplitz: hexadecimal digits, or a name such as ms. Default ms."`
+	Limits      *Limits `json:"limits,omitempty" yaml:"limits,omitempty" required:"false" doc:"The capacities."`
+}
+
+// Limits are the capacities of the datapath.
+type Limits struct {
+	Services *int64 `json:"services,omitempty" yaml:"services,omitempty" doc:"Number of services. Default 1024."`
+	Replicas *int64 `json:"replicas,omitempty" yaml:"replicas,omitempty" doc:"Number of replicas over all services. Default 16384."`
+	Slots    *int64 `json:"slots,omitempty" yaml:"slots,omitempty" doc:"Number of table slots over all services, 8 bytes each. Default 4194304."`
+}
+
+// Interface is an interface to attach.
+type Interface struct {
+	Name string `json:"name" yaml:"name" doc:"The kernel's name of the interface." example:"eth0"`
+	Mode string `json:"mode,omitempty" yaml:"mode,omitempty" doc:"native, generic or auto. Default auto." example:"auto"`
+}
+
+// Service is a virtual IP address, port and protocol and the replicas behind it.
+type Service struct {
+	Name      string    `json:"name" yaml:"name" doc:"Unique; 1 to 63 of a-z, 0-9 and the hyphen." example:"web"`
+	VIP       string    `json:"vip" yaml:"vip" doc:"Address and port." example:"192.0.2.1:80"`
+	Protocol  string    `json:"protocol,omitempty" yaml:"protocol,omitempty" doc:"tcp or udp. Default tcp."`
+	Mode      string    `json:"mode,omitempty" yaml:"mode,omitempty" doc:"How a packet is brought to its replica: nat. Default nat."`
+	Scheduler string    `json:"scheduler,omitempty" yaml:"scheduler,omitempty" doc:"modulo (hash mod number of replicas) or maglev. Default modulo."`
+	Hash      string    `json:"hash,omitempty" yaml:"hash,omitempty" doc:"jhash or toeplitz. Default jhash."`
+	Seed      int64     `json:"seed,omitempty" yaml:"seed,omitempty" doc:"The initial value of jhash, 0 to 4294967295. Default 0."`
+	TableSize *int64    `json:"table_size,omitempty" yaml:"table_size,omitempty" doc:"Slots of a maglev table, a prime. Default 65537."`
+	Replicas  []Replica `json:"replicas,omitzero" yaml:"replicas" required:"false" nullable:"false" doc:"In order: replica i of modulo is the i-th. An empty list drops what is sent to the VIP."`
+}
+
+// Replica is one server behind a service.
+type Replica struct {
+	Address string `json:"address" yaml:"address" doc:"Address and port." example:"10.1.0.1:8080"`
+	Weight  *int64 `json:"weight,omitempty" yaml:"weight,omitempty" doc:"Its share of a maglev table relative to the others, 1 to 65535. Default 1."`
+}

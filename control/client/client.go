@@ -1,0 +1,104 @@
+// Package client talks to the daemon over its unix socket.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"time"
+
+	"lbctl/control/api"
+	"lbctl/lb"
+)
+
+// ErrUnreachable: no daemon answers on the socket.
+var ErrUnreachable = errors.New("daemon unreachable")
+
+// DefaultSocket is where the daemon listens when it is not told otherwise.
+const DefaultSocket = "/run/lbctl/lbctl.sock"
+
+// Client talks to one daemon. It is safe for concurrent use. The zero value is not
+// usable: see New.
+type Client struct {
+	socket string
+	http   *http.Client
+}
+
+// New returns a client of the daemon that listens on a unix socket. It does not connect.
+func New(socket string) *Client {
+	var d net.Dialer
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return d.DialContext(ctx, "unix", socket) }
+	return &Client{socket: socket, http: &http.Client{
+		Transport: &http.Transport{DialContext: dial, IdleConnTimeout: 10 * time.Second},
+	}}
+}
+
+// Close closes idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// call sends in (nil for no body) and fills out. Errors: ErrUnreachable; lb.ErrDenied when the
+// socket may not be used; an *Error when the daemon refuses; the context's.
+func (c *Client) call(ctx context.Context, method, path string, in, out any, headers ...string) (http.Header, error) {
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(text)
+	}
+	// The host is not used: the connection goes to the socket.
+	request, err := http.NewRequestWithContext(ctx, method, "http://lbctl"+path, body)
+	if err != nil {
+		return nil, err
+	}
+	if in != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, c.unreachable(ctx, err)
+	}
+	defer response.Body.Close()
+	return response.Header, read(response, out)
+}
+
+// unreachable says why a request got no answer.
+func (c *Client) unreachable(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("connect to %s: %w", c.socket, lb.ErrDenied)
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	return fmt.Errorf("%w on %s: %w", ErrUnreachable, c.socket, err)
+}
+
+// read fills out from an answer, or returns the problem that it is.
+func read(response *http.Response, out any) error {
+	if response.StatusCode/100 == 2 {
+		if err := json.NewDecoder(response.Body).Decode(out); err != nil {
+			return fmt.Errorf("read answer: %w", err)
+		}
+		return nil
+	}
+	p := &api.Problem{}
+	if err := json.NewDecoder(response.Body).Decode(p); err != nil || p.Detail == "" {
+		p = &api.Problem{Detail: response.Status, Hint: "is it an lbctl daemon that listens there?"}
+	}
+	p.Status = response.StatusCode
+	return &Error{Problem: *p}
+}

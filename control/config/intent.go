@@ -1,0 +1,68 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+
+	"lbctl/control/reconcile"
+	"lbctl/lb"
+	"lbctl/rss"
+)
+
+// Intent is what the operator wants, valid. Values that Resolve or Default
+// returned share nothing that anybody changes: treat them as read-only.
+type Intent struct {
+	Datapath Datapath
+	// Interfaces are the interfaces to attach, by unique name.
+	Interfaces []reconcile.Attachment
+	// Services have unique names and VIPs, in the operator's order.
+	Services []Service
+}
+
+// Datapath is what is fixed when the tables are made.
+type Datapath struct {
+	ToeplitzKey rss.Key
+	Limits      lb.Limits
+}
+
+// Service is a service and its name.
+type Service struct {
+	Name string
+	lb.Service
+}
+
+// Default returns the intent of an operator who said nothing: no service, no
+// interface, the Microsoft key, lb.DefaultLimits.
+func Default() Intent {
+	return Intent{Datapath: Datapath{ToeplitzKey: rss.MicrosoftKey(), Limits: lb.DefaultLimits}}
+}
+
+// State returns what the datapath is to forward.
+func (i Intent) State() reconcile.State {
+	s := reconcile.State{Interfaces: slices.Clone(i.Interfaces)}
+	for _, service := range i.Services {
+		s.Services = append(s.Services, service.Service)
+	}
+	return s
+}
+
+// Find returns the service of a name.
+func (i Intent) Find(name string) (Service, bool) {
+	n := slices.IndexFunc(i.Services, func(s Service) bool { return s.Name == name })
+	if n < 0 {
+		return Service{}, false
+	}
+	return i.Services[n], true
+}
+
+// NameOf returns the name of the service with a VIP, "" when there is none.
+func (i Intent) NameOf(vip lb.VIP) string {
+	n := slices.IndexFunc(i.Services, func(s Service) bool { return s.VIP == vip })
+	if n < 0 {
+		return ""
+	}
+	return i.Services[n].Name
+}
+
+// Equal reports whether two intents say the same.
+func (i Intent) Equal(j Intent) bool { return reflect.DeepEqual(i.Wire(), j.Wire()) }

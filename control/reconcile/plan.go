@@ -1,0 +1,89 @@
+package reconcile
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"lbctl/lb"
+)
+
+// Plan returns the steps that bring a datapath from current to intended, both
+// valid, within limits. It returns none when they are alike.
+//
+// The order: services are set before interfaces point packets at them, and
+// removed after the interfaces that go were detached. Additions come before
+// removals, with two exceptions: a nat replica that moves between VIPs is released before it
+// is taken, and a service that must go to make room for another goes first. Within
+// that, by VIP and by name, so that one difference has one plan.
+func Plan(current, intended State, limits lb.Limits) []Step {
+	p := planner{
+		now:     map[lb.VIP]lb.Service{},
+		claims:  newClaims(),
+		pending: byVIP(intended.Services),
+		leaving: byVIP(current.Services),
+		limits:  limits,
+	}
+	for _, s := range current.Services {
+		p.learn(s)
+	}
+	for vip, want := range p.pending {
+		delete(p.leaving, vip)
+		if have, ok := p.now[vip]; ok && same(have, want) {
+			delete(p.pending, vip)
+		}
+	}
+	p.set()
+	p.interfaces(current.Interfaces, intended.Interfaces)
+	for _, vip := range sorted(p.leaving) {
+		p.remove(vip)
+	}
+	return p.steps
+}
+
+func byVIP(services []lb.Service) map[lb.VIP]lb.Service {
+	m := make(map[lb.VIP]lb.Service, len(services))
+	for _, s := range services {
+		m[s.VIP] = s
+	}
+	return m
+}
+
+func sorted(m map[lb.VIP]lb.Service) []lb.VIP {
+	return slices.SortedFunc(maps.Keys(m), lb.VIP.Compare)
+}
+
+// interfaces plans what is attached, then what is detached. An interface
+// whose mode changes is detached and attached in two steps: no datapath does it in one.
+func (p *planner) interfaces(current, intended []Attachment) {
+	have, want := byName(current), byName(intended)
+	for _, w := range want {
+		h, attached := find(have, w.Name)
+		switch {
+		case !attached:
+			p.add(Step{Verb: Attach, Why: New, Interface: w})
+		case !fulfils(h.Mode, w.Mode):
+			p.add(Step{Verb: Detach, Why: Changed, Interface: h})
+			p.add(Step{Verb: Attach, Why: Changed, Interface: w})
+		}
+	}
+	for _, h := range have {
+		if _, wanted := find(want, h.Name); !wanted {
+			p.add(Step{Verb: Detach, Why: Gone, Interface: h})
+		}
+	}
+}
+
+func byName(as []Attachment) []Attachment {
+	return slices.SortedFunc(slices.Values(as), compareNames)
+}
+
+func compareNames(a, b Attachment) int { return cmp.Compare(a.Name, b.Name) }
+
+func find(as []Attachment, name string) (Attachment, bool) {
+	i, ok := slices.BinarySearchFunc(as, Attachment{Name: name}, compareNames)
+	if !ok {
+		return Attachment{}, false
+	}
+	return as[i], true
+}

@@ -1,0 +1,132 @@
+package reconcile_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lbctl/control/reconcile"
+	"lbctl/lb"
+	"lbctl/rss/packet"
+)
+
+// service is a modulo service on 192.0.2.vip:80 with replicas 10.0.0.N:80.
+func service(vip byte, replicas ...byte) lb.Service {
+	s := lb.Service{VIP: lb.VIP{
+		Address:  netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, vip}), 80),
+		Protocol: packet.TCP,
+	}}
+	for _, r := range replicas {
+		a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, r}), 80)
+		s.Replicas = append(s.Replicas, lb.Replica{Address: a, Weight: 1})
+	}
+	return s.WithDefaults()
+}
+
+func forward(services ...lb.Service) reconcile.State { return reconcile.State{Services: services} }
+
+func attached(as ...reconcile.Attachment) reconcile.State { return reconcile.State{Interfaces: as} }
+
+// lines renders a plan for comparison.
+func lines(steps []reconcile.Step) []string {
+	var ls []string
+	for _, s := range steps {
+		l := fmt.Sprintf("%v: %s", s, s.Why)
+		if s.Verb == reconcile.Set {
+			l += ", " + fmt.Sprint(len(s.Service.Replicas))
+		}
+		if s.Verb == reconcile.Attach {
+			l += ", " + s.Interface.Mode.String()
+		}
+		ls = append(ls, l)
+	}
+	return ls
+}
+
+func TestPlan(t *testing.T) {
+	eth0 := func(m lb.AttachMode) reconcile.Attachment { return reconcile.Attachment{Name: "eth0", Mode: m} }
+	small := lb.Limits{Services: 2, Replicas: 4, Slots: 100}
+	for _, c := range []struct {
+		name              string
+		current, intended reconcile.State
+		limits            lb.Limits
+		want              []string
+	}{
+		{"nothing", forward(), forward(), lb.DefaultLimits, nil},
+		{"unchanged", forward(service(1, 1), service(2, 2)), forward(service(2, 2), service(1, 1)), lb.DefaultLimits, nil},
+		{"by VIP", forward(), forward(service(2, 2), service(1, 1)), lb.DefaultLimits, []string{
+			"set tcp 192.0.2.1:80: new, 1", "set tcp 192.0.2.2:80: new, 1"}},
+		{"order of replicas counts", forward(service(1, 1, 2)), forward(service(1, 2, 1)), lb.DefaultLimits, []string{
+			"set tcp 192.0.2.1:80: changed, 2"}},
+		{"additions before removals", forward(service(1, 1)), forward(service(2, 2)), lb.DefaultLimits, []string{
+			"set tcp 192.0.2.2:80: new, 1", "remove tcp 192.0.2.1:80: gone"}},
+		{"released before it is taken", forward(service(2, 1, 2)), forward(service(1, 1), service(2, 2)), lb.DefaultLimits, []string{
+			"set tcp 192.0.2.2:80: changed, 1", "set tcp 192.0.2.1:80: new, 1"}},
+		{"taken from one that goes", forward(service(2, 1), service(3, 3)), forward(service(1, 1)), lb.DefaultLimits, []string{
+			"remove tcp 192.0.2.2:80: gone", "set tcp 192.0.2.1:80: new, 1", "remove tcp 192.0.2.3:80: gone"}},
+		{"exchanged", forward(service(1, 1, 3), service(2, 2)), forward(service(1, 2, 3), service(2, 1)), lb.DefaultLimits, []string{
+			"set tcp 192.0.2.2:80: releases replicas, 0",
+			"set tcp 192.0.2.1:80: changed, 2", "set tcp 192.0.2.2:80: changed, 1"}},
+		{"no room for both", forward(service(1, 1), service(2, 2)), forward(service(2, 2), service(3, 3)), small, []string{
+			"remove tcp 192.0.2.1:80: gone", "set tcp 192.0.2.3:80: new, 1"}},
+		{"one shrinks before another grows", forward(service(1, 1), service(2, 2, 3, 4)), forward(service(1, 1, 3, 4), service(2, 2)), small, []string{
+			"set tcp 192.0.2.2:80: changed, 1", "set tcp 192.0.2.1:80: changed, 3"}},
+		{"attach", attached(), attached(eth0(lb.Auto)), lb.DefaultLimits, []string{"attach eth0: new, auto"}},
+		{"auto is any mode", attached(eth0(lb.Generic)), attached(eth0(lb.Auto)), lb.DefaultLimits, nil},
+		{"another mode", attached(eth0(lb.Generic)), attached(eth0(lb.Native)), lb.DefaultLimits, []string{
+			"detach eth0: changed", "attach eth0: changed, native"}},
+		{"services before interfaces, the reverse on removal",
+			reconcile.State{Services: []lb.Service{service(1, 1)}, Interfaces: []reconcile.Attachment{{Name: "a", Mode: lb.Native}}},
+			reconcile.State{Services: []lb.Service{service(2, 2)}, Interfaces: []reconcile.Attachment{{Name: "b", Mode: lb.Native}}},
+			lb.DefaultLimits, []string{
+				"set tcp 192.0.2.2:80: new, 1", "attach b: new, native", "detach a: gone", "remove tcp 192.0.2.1:80: gone"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := lines(reconcile.Plan(c.current, c.intended, c.limits))
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("plan (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestPlanOfAVIPThatWasAReplica: a replica may not have a VIP's address, so the
+// replica goes first.
+func TestPlanOfAVIPThatWasAReplica(t *testing.T) {
+	before := service(1, 1, 2)
+	after := service(1, 1)
+	onReplica := lb.Service{VIP: lb.VIP{Address: netip.MustParseAddrPort("10.0.0.2:81"), Protocol: packet.UDP}}
+	want := []string{"set tcp 192.0.2.1:80: changed, 1", "set udp 10.0.0.2:81: new, 0"}
+	got := lines(reconcile.Plan(forward(before), forward(after, onReplica), lb.DefaultLimits))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("plan (-want +got):\n%s", diff)
+	}
+	want = []string{"remove udp 10.0.0.2:81: gone", "set tcp 192.0.2.1:80: changed, 2"}
+	got = lines(reconcile.Plan(forward(after, onReplica), forward(before), lb.DefaultLimits))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("plan back (-want +got):\n%s", diff)
+	}
+}
+
+// TestPlanSeesEveryField changes one field at a time.
+func TestPlanSeesEveryField(t *testing.T) {
+	for name, change := range map[string]func(*lb.Service){
+		"scheduler": func(s *lb.Service) { s.Scheduler = lb.Maglev },
+		"hash":      func(s *lb.Service) { s.Hash = lb.ToeplitzHash },
+		"seed":      func(s *lb.Service) { s.Seed = 1 },
+		"table":     func(s *lb.Service) { s.TableSize = 11 },
+		"weight":    func(s *lb.Service) { s.Replicas[0].Weight = 2 },
+		"replica":   func(s *lb.Service) { s.Replicas = s.Replicas[:1] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed := service(1, 1, 2)
+			change(&changed)
+			steps := reconcile.Plan(forward(service(1, 1, 2)), forward(changed), lb.DefaultLimits)
+			if len(steps) != 1 || steps[0].Why != reconcile.Changed {
+				t.Errorf("plan: %v", lines(steps))
+			}
+		})
+	}
+}

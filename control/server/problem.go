@@ -1,0 +1,68 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+
+	"lbctl/control/api"
+	"lbctl/control/config"
+	"lbctl/lb"
+)
+
+// hinter is an error that knows what to do about it.
+type hinter interface{ Hint() string }
+
+// problem turns an error into the answer that says so.
+func problem(err error) *api.Problem {
+	var already *api.Problem
+	if errors.As(err, &already) {
+		return already
+	}
+	status, hint := classify(err)
+	p := &api.Problem{
+		Type:   "about:blank",
+		Title:  http.StatusText(status),
+		Status: status,
+		Detail: err.Error(),
+		Hint:   hint,
+	}
+	var h hinter
+	if errors.As(err, &h) {
+		p.Hint = h.Hint()
+	}
+	var wrong *config.Error
+	if errors.As(err, &wrong) {
+		for _, f := range wrong.Problems {
+			p.Errors = append(p.Errors, api.Field{Location: location(f.Field), Message: f.Reason, Hint: f.Hint})
+		}
+	}
+	return p
+}
+
+func location(field string) string {
+	if field == "" {
+		return "body"
+	}
+	return "body." + field
+}
+
+// classify returns the status of an error, and a hint for errors without one.
+func classify(err error) (status int, hint string) {
+	switch {
+	case errors.Is(err, errStale):
+		return http.StatusPreconditionFailed, "read it again, and decide again"
+	case errors.Is(err, lb.ErrInvalid):
+		return http.StatusUnprocessableEntity, "correct the request; /openapi.json describes it"
+	case errors.Is(err, lb.ErrNotFound):
+		return http.StatusNotFound, "list what there is: lbctl get services, lbctl get interfaces"
+	case errors.Is(err, lb.ErrConflict):
+		return http.StatusConflict, "change one of the two"
+	case errors.Is(err, lb.ErrDenied):
+		return http.StatusForbidden, "run the daemon as root, or with CAP_BPF and CAP_NET_ADMIN"
+	case errors.Is(err, lb.ErrFull):
+		return http.StatusInsufficientStorage, "remove something, or make the tables anew with larger limits"
+	case errors.Is(err, lb.ErrUnsupported):
+		return http.StatusNotImplemented, "see what the kernel and the driver can do"
+	}
+	return http.StatusInternalServerError, "see the daemon's log"
+}

@@ -1,0 +1,91 @@
+// Package server is the daemon: it keeps a datapath as the operator intends, and
+// answers the control API over HTTP on a unix socket.
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"lbctl/control/config"
+	"lbctl/control/store"
+	"lbctl/lb"
+)
+
+// Options are what a server is made of.
+type Options struct {
+	// Dataplane forwards. The server does not close it.
+	Dataplane lb.Dataplane
+	// Store keeps the intent. The server does not close it.
+	Store *store.Store
+	// Logger takes what happens; nil discards it.
+	Logger *slog.Logger
+	// Version is what the API calls its version.
+	Version string
+}
+
+// Server keeps a datapath as intended and answers the API. It is safe for
+// concurrent use. The zero value is not usable: see Start.
+type Server struct {
+	keeper  *keeper
+	handler http.Handler
+	log     *slog.Logger
+}
+
+// Start brings the datapath to the intent, which it stores if it differs from what is
+// stored, and returns a server that is ready to answer. With an error the datapath
+// and the store are as they were. Errors: *reconcile.StepError when the datapath
+// refuses, and those of the store.
+func Start(ctx context.Context, o Options, intent config.Intent) (*Server, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	k := &keeper{dp: o.Dataplane, store: o.Store, log: o.Logger}
+	stored, err := o.Store.Load()
+	if err != nil {
+		return nil, err
+	}
+	k.now.Store(&stored)
+	if _, err := k.install(ctx, intent); err != nil {
+		return nil, err
+	}
+	s := &Server{keeper: k, log: o.Logger}
+	s.handler = s.routes(o.Version)
+	return s, nil
+}
+
+// Handler returns the API, for a server of the caller's own.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// shutdownGrace is how long Serve waits for requests under way.
+const shutdownGrace = 5 * time.Second
+
+// Serve answers on l until ctx ends, then finishes the requests under way and returns
+// nil. It closes l.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	web := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       time.Minute,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- web.Serve(l) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	defer cancel()
+	if err := web.Shutdown(grace); err != nil {
+		web.Close()
+	}
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package store_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lbctl/control/config"
+	"lbctl/control/store"
+	"lbctl/lb"
+)
+
+// intent returns one whose content tells its revision: n services.
+func intent(t *testing.T, n int) config.Intent {
+	t.Helper()
+	var text strings.Builder
+	text.WriteString("services:\n")
+	for i := range n {
+		fmt.Fprintf(&text, "  - {name: s%d, vip: \"192.0.2.1:%d\", replicas: [{address: \"10.0.0.1:%d\"}]}\n", i, i+1, i+1)
+	}
+	f, err := config.Parse("test", []byte(text.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := config.Resolve(f.Config, config.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+func open(t *testing.T, dir string) *store.Store {
+	t.Helper()
+	s, err := store.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func TestLoadOfNothing(t *testing.T) {
+	r, err := open(t, filepath.Join(t.TempDir(), "new")).Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Revision != 0 || !r.Intent.Equal(config.Default()) {
+		t.Errorf("got %+v, want revision 0 and the default", r)
+	}
+}
+
+func TestSaveOutlivesClose(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	want := store.Record{Revision: 7, Intent: intent(t, 3)}
+	if err := s.Save(want); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := open(t, dir).Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Revision != 7 || !got.Intent.Equal(want.Intent) {
+		t.Errorf("loaded %s", cmp.Diff(want.Intent.Wire(), got.Intent.Wire()))
+	}
+}
+
+func TestSecondOpenIsAConflictThatNamesTheHolder(t *testing.T) {
+	dir := t.TempDir()
+	open(t, dir)
+	_, err := store.Open(dir)
+	if !errors.Is(err, lb.ErrConflict) {
+		t.Fatalf("error %v, want lb.ErrConflict", err)
+	}
+	for _, want := range []string{filepath.Join(dir, "state.db"), fmt.Sprintf("process %d", os.Getpid())} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: does not say %s", err, want)
+		}
+	}
+}
+
+func TestOpenOfAFileThatIsNoState(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "state.db"), []byte(strings.Repeat("no state\n", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Open(dir); !errors.Is(err, lb.ErrInvalid) {
+		t.Errorf("error %v, want lb.ErrInvalid", err)
+	}
+}
+
+// TestKillBetweenSaves kills a process that saves as fast as it can, and finds
+// a whole record, at least as new as the last one that was acknowledged.
+func TestKillBetweenSaves(t *testing.T) {
+	if dir := os.Getenv("STORE_TEST_CHILD"); dir != "" {
+		saveForever(t, dir)
+	}
+	for round := range 5 {
+		dir := t.TempDir()
+		acknowledged := killAfter(t, dir, 10+7*round)
+		r, err := open(t, dir).Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Revision < acknowledged || r.Revision > acknowledged+1000 {
+			t.Errorf("loaded revision %d, acknowledged %d", r.Revision, acknowledged)
+		}
+		if len(r.Intent.Services) != int(r.Revision)%10 {
+			t.Errorf("revision %d has %d services", r.Revision, len(r.Intent.Services))
+		}
+	}
+}
+
+// saveForever is the child: it prints every revision after it was saved.
+func saveForever(t *testing.T, dir string) {
+	s := open(t, dir)
+	for n := uint64(1); ; n++ {
+		if err := s.Save(store.Record{Revision: n, Intent: intent(t, int(n)%10)}); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Printf("saved %d\n", n)
+	}
+}
+
+// killAfter kills a child after it acknowledged n saves, and returns the last it did.
+func killAfter(t *testing.T, dir string, n int) uint64 {
+	t.Helper()
+	child := exec.Command(os.Args[0], "-test.run=^TestKillBetweenSaves$")
+	child.Env = append(os.Environ(), "STORE_TEST_CHILD="+dir)
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var last uint64
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if !strings.HasPrefix(lines.Text(), "saved ") {
+			continue // the kill cut a line
+		}
+		if _, err := fmt.Sscanf(lines.Text(), "saved %d", &last); err != nil {
+			t.Fatal(err)
+		}
+		if last == uint64(n) {
+			child.Process.Kill()
+		}
+	}
+	child.Wait()
+	return last
+}
