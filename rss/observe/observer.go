@@ -91,17 +91,36 @@ func load(flows uint32) (*Observer, error) {
 }
 
 // Close ends the observation and forgets what was seen. A program that was behind
-// the observer is in its old place again.
+// the observer is in its old place again, unless somebody has put another one there.
 func (o *Observer) Close() error {
 	var errs []error
-	if o.link != nil && o.behind != nil {
-		errs = append(errs, o.link.Update(o.behind))
-	}
 	if o.link != nil {
-		errs = append(errs, o.link.Close())
+		errs = append(errs, o.stepAside(), o.link.Close())
 	}
 	if o.behind != nil {
 		errs = append(errs, o.behind.Close())
 	}
 	return errors.Join(append(errs, o.objects.Close())...)
+}
+
+// stepAside gives the place in the link back to the program behind.
+func (o *Observer) stepAside() error {
+	if o.behind == nil {
+		return nil
+	}
+	holds, err := o.link.Info()
+	if err != nil {
+		return fmt.Errorf("look at the link: %w", err)
+	}
+	own, err := o.objects.Observe.Info()
+	if err != nil {
+		return fmt.Errorf("look at the observer: %w", err)
+	}
+	if id, ok := own.ID(); !ok || id != holds.Program {
+		return nil
+	}
+	if err := o.link.Update(o.behind); err != nil {
+		return fmt.Errorf("put the program back in its place: %w", err)
+	}
+	return nil
 }

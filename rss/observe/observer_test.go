@@ -191,3 +191,74 @@ func TestAlone(t *testing.T) {
 		}
 	}
 }
+
+// Close puts back what was there, but not over what came meanwhile.
+func TestClosePutsBack(t *testing.T) {
+	index := device(t)
+	program, _ := balancer(t)
+	later, _ := balancer(t)
+	for name, c := range map[string]struct {
+		meanwhile *ebpf.Program
+		want      *ebpf.Program
+	}{
+		"nothing came": {nil, program},
+		"another came": {later, later},
+	} {
+		l, err := link.AttachXDP(link.XDPOptions{Program: program, Interface: index, Flags: link.XDPDriverMode})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mine := again(t, l)
+		o, err := Before(program, mine, 16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.meanwhile != nil {
+			if err := l.Update(c.meanwhile); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := o.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := holder(t, l), id(t, c.want); got != want {
+			t.Errorf("%s: the link holds program %d, want %d", name, got, want)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// again opens a link a second time.
+func again(t *testing.T, l link.Link) link.Link {
+	t.Helper()
+	info, err := l.Info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := link.NewFromID(info.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return second
+}
+
+func holder(t *testing.T, l link.Link) ebpf.ProgramID {
+	t.Helper()
+	info, err := l.Info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Program
+}
+
+func id(t *testing.T, p *ebpf.Program) ebpf.ProgramID {
+	t.Helper()
+	info, err := p.Info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, _ := info.ID()
+	return id
+}

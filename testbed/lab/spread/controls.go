@@ -1,0 +1,199 @@
+package spread
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"lbctl/rss"
+	"lbctl/testbed/report"
+)
+
+// Names of the controls.
+const (
+	AnotherKey     = "another-key"
+	AnotherHash    = "another-hash"
+	TableRewritten = "table-rewritten"
+	OneConnection  = "one-connection"
+	Spray          = "spray"
+	WrongBytes     = "wrong-bytes"
+	ReplicaRemoved = "replica-removed"
+)
+
+// flips says how a control's aim came out: the check named must have failed.
+func flips(aim report.Check) string {
+	if aim.Pass {
+		return fmt.Sprintf("%s passed, though it had to fail.", aim.Name)
+	}
+	return fmt.Sprintf("%s failed, as it must.", aim.Name)
+}
+
+// anotherKey holds the main run's evidence against a model with another RSS key. As many
+// flows must be off their queue as chance puts there.
+func anotherKey(e Evidence, wrong Model) report.Check {
+	t := newTally(e)
+	aim, off := t.queueAsPredicted(wrong), t.flowsOffQueue(wrong)
+	mean, tolerance := offByChance(len(t.connections), wrong.NIC.Config().Table.Shares())
+	return report.Check{
+		Name: AnotherKey, Measured: off, Expected: math.Round(mean),
+		Pass: !aim.Pass && math.Abs(float64(off)-mean) <= tolerance,
+		Detail: fmt.Sprintf("Of %s connections, %s are off the queue that a model with another RSS key names; chance puts %s ± %s there. %s",
+			commas(len(t.connections)), commas(off), commas(int(math.Round(mean))), commas(int(tolerance)), flips(aim)),
+	}
+}
+
+// anotherHash holds the main run's evidence against a load balancer's model with another seed or key.
+func anotherHash(e Evidence, wrong Model) report.Check {
+	t := newTally(e)
+	aim, off := t.replicaAsPredicted(wrong), t.flowsOffReplica(wrong)
+	mean, tolerance := offByChance(len(t.connections), wrong.replicaShares())
+	return report.Check{
+		Name: AnotherHash, Measured: off, Expected: math.Round(mean),
+		Pass: !aim.Pass && math.Abs(float64(off)-mean) <= tolerance,
+		Detail: fmt.Sprintf("Of %s connections, %s are off the replica that a model with another hash names; chance puts %s ± %s there. %s",
+			commas(len(t.connections)), commas(off), commas(int(math.Round(mean))), commas(int(tolerance)), flips(aim)),
+	}
+}
+
+// offByChance returns how many of n flows an independent guess misses, when places have these
+// shares, and how far from that a count may lie by chance.
+func offByChance(n int, shares []float64) (mean, tolerance float64) {
+	hit := 0.0
+	for _, s := range shares {
+		hit += s * s
+	}
+	return float64(n) * (1 - hit), sigmas*math.Sqrt(float64(n)*hit*(1-hit)) + 0.5
+}
+
+// tableRewritten: the indirection table was rewritten while all connections were open.
+// A flow must have been seen on the queue of the old table and on that of the new one, and on no other.
+func tableRewritten(e Evidence, before, after Model) report.Check {
+	t := newTally(e)
+	aim := t.flowQueueAffinity()
+	moved, predicted, wrong := 0, 0, 0
+	for _, c := range t.connections {
+		a, b := before.queue(c.flow), after.queue(c.flow)
+		predicted += one(a != b)
+		if c.seen == nil {
+			wrong++
+			continue
+		}
+		moved += one(len(c.seen.Queues) > 1)
+		for q := range c.seen.Queues {
+			if q != a && q != b {
+				wrong++
+				break
+			}
+		}
+		wrong += one((len(c.seen.Queues) > 1) != (a != b))
+	}
+	stayed := len(t.connections) - predicted
+	return report.Check{
+		Name: TableRewritten, Measured: moved, Expected: predicted,
+		Pass: !aim.Pass && wrong == 0 && moved == predicted && moved > 0 && stayed > 0 && len(t.queueGaps) == 0,
+		Detail: fmt.Sprintf("The table was rewritten while %s connections were open: %s changed their queue, the model predicted %s and that %s stay; %s were not as predicted. %s%s",
+			commas(len(t.connections)), commas(moved), commas(predicted), commas(stayed), commas(wrong), flips(aim), but(t.queueGaps)),
+	}
+}
+
+// oneConnection: all objects over one keep-alive connection come from one replica.
+func oneConnection(e Evidence, m Model) report.Check {
+	t := newTally(e)
+	aim := t.objectSpread(m.replicaShares())
+	o := t.objects()
+	serving, served := 0, 0
+	for i := range o.requests {
+		serving += one(slices.Max(o.requests[i]) > 0)
+	}
+	for object := range o.askers {
+		served += one(o.servedBy(object) > 0)
+	}
+	return report.Check{
+		Name: OneConnection, Measured: serving, Expected: 1,
+		Pass: !aim.Pass && serving == 1 && served == t.Objects && len(t.connections) == 1 && len(t.replicaGaps) == 0,
+		Detail: fmt.Sprintf("%d connection asked for %d of %d objects: %d replica served them all. %s%s",
+			len(t.connections), served, t.Objects, serving, flips(aim), but(t.replicaGaps)),
+	}
+}
+
+// spray: a NIC that gives each packet to the next queue. Connections come apart over
+// the queues; the load balancer does not look at queues and must still keep them together.
+func spray(e Evidence) report.Check {
+	t := newTally(e)
+	aim, core, whole := t.flowQueueAffinity(), t.flowCoreAffinity(), t.flowReplicaAffinity()
+	split := 0
+	for _, c := range t.connections {
+		split += one(c.seen != nil && len(c.seen.Queues) > 1)
+	}
+	return report.Check{
+		Name: Spray, Measured: split, Expected: len(t.connections),
+		Pass: !aim.Pass && split == len(t.connections) && split > 0 && whole.Pass && len(t.queueGaps) == 0,
+		Detail: fmt.Sprintf("With a NIC that gives each packet to the next queue, %s of %s connections were seen on more than one queue and %v on more than one core; %v reached more than one replica, for the load balancer hashes the 4-tuple itself. %s%s",
+			commas(split), commas(len(t.connections)), core.Measured, whole.Measured, flips(aim), but(t.queueGaps)),
+	}
+}
+
+// wrongBytes: one replica served one object with a byte changed.
+func wrongBytes(e Evidence, at, object int) report.Check {
+	t := newTally(e)
+	aim := t.nothingLost()
+	caught, served, others := 0, 0, 0
+	for _, r := range e.Requests {
+		if r.Err == "" {
+			continue
+		}
+		if r.Object == object && r.Replica == at {
+			caught++
+		} else {
+			others++
+		}
+	}
+	for _, a := range e.Access[at] {
+		served += one(a.Object == object)
+	}
+	return report.Check{
+		Name: WrongBytes, Measured: caught, Expected: served,
+		Pass: !aim.Pass && caught == served && served > 0 && others == 0,
+		Detail: fmt.Sprintf("Replica %d served object %d with one byte changed: %s times, of which the clients noticed %s; %s other requests failed. %s",
+			at, object, commas(served), commas(caught), commas(others), flips(aim)),
+	}
+}
+
+// replicaRemoved: one replica was taken out, without draining, while all connections
+// were open. The connections of which h mod N changed come to a second replica, which does not know them.
+func replicaRemoved(e Evidence, before, after Model) report.Check {
+	t := newTally(e)
+	aim := t.flowReplicaAffinity()
+	split, predicted, wrong, broken := 0, 0, 0, map[int]bool{}
+	for _, c := range t.connections {
+		from, to := before.replica(c.flow), after.replica(c.flow)
+		want := []int{min(from, to)}
+		if from != to {
+			want = append(want, max(from, to))
+			predicted++
+		}
+		wrong += one(!slices.Equal(c.replicas(), want))
+		split += one(len(c.replicas()) > 1)
+	}
+	for _, r := range e.Requests {
+		if r.Err != "" {
+			broken[r.Connection] = true
+		}
+	}
+	return report.Check{
+		Name: ReplicaRemoved, Measured: split, Expected: predicted,
+		Pass: !aim.Pass && wrong == 0 && split == predicted && split > 0,
+		Detail: fmt.Sprintf("One of %d replicas was removed while %s connections were open: %s were sent to a second replica, the model predicted %s, and %s broke; %s were not as predicted. %s",
+			len(before.Service.Replicas), commas(len(t.connections)), commas(split), commas(predicted), commas(len(broken)), commas(wrong), flips(aim)),
+	}
+}
+
+// rewritten returns a table in which every other entry names the next queue: half of
+// the hashes move, half stay.
+func rewritten(table rss.Table) rss.Table {
+	other, queues := slices.Clone(table), table.Queues()
+	for i := 0; i < len(other); i += 2 {
+		other[i] = rss.Queue((int(other[i]) + 1) % queues)
+	}
+	return other
+}

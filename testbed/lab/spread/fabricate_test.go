@@ -1,0 +1,92 @@
+package spread
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+
+	"lbctl/lb"
+	"lbctl/rss"
+	"lbctl/rss/nic"
+	"lbctl/rss/observe"
+	"lbctl/rss/packet"
+	"lbctl/testbed/capture"
+	"lbctl/testbed/replica"
+	"lbctl/testbed/traffic"
+)
+
+const (
+	testReplicas    = 4
+	testQueues      = 4
+	testObjects     = 16
+	testConnections = 800
+	testRequests    = 4
+)
+
+// testModel is a NIC of 4 queues before a service of 4 replicas.
+func testModel(t *testing.T) Model {
+	t.Helper()
+	config, err := nic.Default(testQueues)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := nic.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := lb.Service{
+		VIP: lb.VIP{Address: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: packet.TCP}, Hash: lb.JHash, Seed: 7,
+	}
+	for i := range testReplicas {
+		address := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i), 2}), 8080)
+		s.Replicas = append(s.Replicas, lb.Replica{Address: address, Weight: 1})
+	}
+	s = s.WithDefaults()
+	if err := s.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	return NewModel(n, s, rss.MicrosoftKey())
+}
+
+// fabricate makes the evidence of a run in which everything went as the model says.
+// The queue and the replica of the model are asked for by flow; route may send elsewhere.
+func fabricate(m Model, connections, requests int, object func(*rand.Rand, int) int) Evidence {
+	random := rand.New(rand.NewPCG(1, 2))
+	e := Evidence{
+		VIP: m.Service.VIP.Address, Objects: testObjects, Wanted: connections * requests,
+		Access: make([][]replica.Access, testReplicas), Captures: make([]Capture, testReplicas),
+		Reasons: map[lb.Reason]uint64{lb.Forwarded: 0, lb.Returned: 0, lb.NotIP: 3},
+	}
+	for _, r := range m.Service.Replicas {
+		e.Replicas = append(e.Replicas, r.Address)
+	}
+	for i := range connections {
+		client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), uint16(32768+random.IntN(28000)))
+		flow := packet.Flow{Source: client, Destination: e.VIP, Protocol: packet.TCP}
+		to := m.replica(flow)
+		behind := packet.Flow{Source: client, Destination: e.Replicas[to], Protocol: packet.TCP}
+		there, back := uint64(5+random.IntN(40)), uint64(5+random.IntN(90))
+		for n := range requests {
+			o := object(random, n)
+			e.Requests = append(e.Requests, traffic.Request{Connection: i, Flow: flow, Object: o, Status: 200, Bytes: 100, Replica: to})
+			e.Access[to] = append(e.Access[to], replica.Access{Flow: behind, Object: o, Status: 200, Bytes: 100})
+		}
+		queue := m.queue(flow)
+		e.Observed = append(e.Observed, observe.Flow{
+			Flow: flow, Packets: there, Queues: map[rss.Queue]uint64{queue: there}, CPUs: []int{int(queue) % 2},
+		})
+		e.Captures[to].Flows = append(e.Captures[to].Flows,
+			capture.Flow{Flow: behind, Packets: there}, capture.Flow{Flow: behind.Reverse(), Packets: back})
+		e.Reasons[lb.Forwarded] += there
+		e.Reasons[lb.Returned] += back
+	}
+	for _, n := range e.Reasons {
+		e.Seen += n
+	}
+	return e
+}
+
+// good is the evidence of a run like the demo's, only smaller.
+func good(m Model) Evidence {
+	return fabricate(m, testConnections, testRequests, func(r *rand.Rand, _ int) int { return r.IntN(testObjects) })
+}

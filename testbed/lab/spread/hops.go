@@ -1,0 +1,62 @@
+package spread
+
+import (
+	"fmt"
+	"slices"
+
+	"lbctl/lb"
+	"lbctl/testbed/report"
+)
+
+// followed is the connection that the report follows hop by hop: the one in the middle by
+// its number of packets.
+func (t tally) followed() *connection {
+	seen := slices.DeleteFunc(slices.Clone(t.connections), func(c *connection) bool {
+		return c.seen == nil || len(c.seen.Queues) != 1 || len(c.seen.CPUs) == 0 || len(c.replicas()) != 1
+	})
+	if len(seen) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(seen, func(a, b *connection) int { return int(a.packets) - int(b.packets) })
+	return seen[len(seen)/2]
+}
+
+// hops draws the way of one connection: what the models compute, and what was measured.
+func (t tally) hops(m Model) (report.Figure, error) {
+	const name, title = "hops", "One connection, hop by hop"
+	c := t.followed()
+	if c == nil {
+		return report.Hops(name, title, "No connection was seen by all witnesses on one queue and one replica.", report.Hop{Label: "4-tuple", Value: "none"})
+	}
+	in := m.NIC.ClassifyFlow(c.flow)
+	hash, slot := m.slot(c.flow)
+	service, table := m.Service, len(m.NIC.Config().Table)
+	to := c.replicas()[0]
+	origin := report.Hop{Label: "4-tuple, tcp", Value: c.flow.Source.String(), Note: "to " + c.flow.Destination.String()}
+	var queue string
+	for q := range c.seen.Queues {
+		queue = fmt.Sprint(q)
+	}
+	there := commas(c.seen.Packets) + " packets"
+	card := report.Lane{Name: "the network card", Hops: []report.Hop{
+		{Via: "Toeplitz", Label: "hash", Value: fmt.Sprintf("0x%08x", in.Hash), Note: "computed"},
+		{Via: fmt.Sprintf("mod %d", table), Label: "index", Value: fmt.Sprint(in.Index), Note: fmt.Sprintf("of %s", commas(table))},
+		{Via: "table", Label: "queue", Value: queue, Note: there},
+		{Via: "worker", Label: "core", Value: fmt.Sprint(c.seen.CPUs[0]), Note: there},
+	}}
+	balancer := report.Lane{Name: "the load balancer", Hops: []report.Hop{
+		{Via: service.Hash.String(), Label: "hash", Value: fmt.Sprintf("0x%08x", hash), Note: seedNote(service)},
+		{Via: fmt.Sprintf("mod %d", service.TableSize), Label: "slot", Value: fmt.Sprint(slot), Note: fmt.Sprintf("of %s", commas(int(service.TableSize)))},
+		{Via: service.Scheduler.String(), Label: fmt.Sprintf("replica %d", to), Value: t.Replicas[to].Addr().String(), Note: fmt.Sprintf("port %d", t.Replicas[to].Port())},
+	}}
+	return report.Hops(name, title, fmt.Sprintf(
+		"Both hash the same 4-tuple. Hash, index and slot are computed by the models; queue and core are what the kernel's observer saw of %s packets, the replica is what all witnesses saw of %s packets in both directions.",
+		commas(c.seen.Packets), commas(c.packets)), origin, card, balancer)
+}
+
+func seedNote(s lb.Service) string {
+	if s.Hash == lb.JHash {
+		return fmt.Sprintf("seed %d", s.Seed)
+	}
+	return "computed"
+}

@@ -1,0 +1,126 @@
+// Package stage is where experiments play: clients, a simulated NIC, the real load
+// balancer, and replicas, each in a network namespace of its own.
+//
+//	clients --wire[softnic]nic-- balancer --veth-- replica-0 .. replica-N-1
+//
+// The product is started as its users start it: `lbctl serve` in the balancer's namespace,
+// configured over REST. Everything on stage is removed by Close, or, after a crash,
+// by the next Set.
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"slices"
+
+	"lbctl/control/client"
+	"lbctl/rss/nic"
+	"lbctl/testbed/netns"
+	"lbctl/testbed/rig"
+)
+
+// Config is what is set up.
+type Config struct {
+	// Program is the lbctl binary.
+	Program string
+	// Replicas is their number, 1 to MaxReplicas; Clients the number of client
+	// addresses, 1 to MaxClients.
+	Replicas, Clients int
+	// NIC classifies what clients send.
+	NIC *nic.NIC
+	// MTU is that of all links in bytes; 0: netns.DefaultMTU.
+	MTU int
+	// ToeplitzKey is the load balancer's, in hexadecimal.
+	ToeplitzKey string
+	// Log gets what is done.
+	Log *slog.Logger
+}
+
+// Stage is a set stage. One experiment at a time.
+type Stage struct {
+	config   Config
+	dir      *folder
+	run      *netns.Run
+	clients  *netns.Namespace
+	balancer *netns.Namespace
+	replicas []*netns.Namespace
+	// links are the replicas' own ends.
+	links   []netns.Link
+	nic     *rig.SoftNIC
+	daemon  *child
+	control *client.Client
+	// undo is what Close does, in reverse.
+	undo []func() error
+	arms int
+}
+
+// Set sweeps what crashed runs left, and sets the stage: network, NIC, daemon. It
+// needs root. With an error, and when ctx ends meanwhile, nothing is left.
+func Set(ctx context.Context, c Config) (*Stage, error) {
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("set stage: %w", err)
+	}
+	s := &Stage{config: c}
+	for _, step := range []func(context.Context) error{
+		s.sweep, s.makeFolder, s.makeNamespaces, s.startNIC, s.wireReplicas, s.serve,
+	} {
+		err := ctx.Err()
+		if err == nil {
+			err = step(ctx)
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("set stage: %w", err), s.Close())
+		}
+	}
+	return s, nil
+}
+
+func (c Config) validate() error {
+	switch {
+	case c.Replicas < 1 || c.Replicas > MaxReplicas:
+		return fmt.Errorf("%d replicas: want 1 to %d", c.Replicas, MaxReplicas)
+	case c.Clients < 1 || c.Clients > MaxClients:
+		return fmt.Errorf("%d client addresses: want 1 to %d", c.Clients, MaxClients)
+	case c.NIC == nil:
+		return errors.New("no nic")
+	}
+	return nil
+}
+
+// Close removes everything. A second call does nothing.
+func (s *Stage) Close() error {
+	var all []error
+	for _, undo := range slices.Backward(s.undo) {
+		all = append(all, undo())
+	}
+	s.undo = nil
+	return errors.Join(all...)
+}
+
+// onClose adds what Close has to do.
+func (s *Stage) onClose(undo func() error) { s.undo = append(s.undo, undo) }
+
+// closing is onClose for a closer.
+func (s *Stage) closing(c io.Closer) { s.onClose(c.Close) }
+
+// NIC returns the simulated NIC, to be rewritten in mid-run.
+func (s *Stage) NIC() *rig.SoftNIC { return s.nic }
+
+// Control returns the client of the daemon's API.
+func (s *Stage) Control() *client.Client { return s.control }
+
+// Interfaces are the names of the balancer's interfaces that packets come in by.
+func (s *Stage) Interfaces() []string {
+	names := []string{nicName}
+	for i := range s.config.Replicas {
+		names = append(names, replicaLink(i))
+	}
+	return names
+}
+
+// path returns the path of a file in the stage's folder.
+func (s *Stage) path(name string) string { return filepath.Join(s.dir.path, name) }

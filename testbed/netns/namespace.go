@@ -1,0 +1,119 @@
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/vishvananda/netlink"
+	nshandle "github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// Namespace is a named network namespace. Safe for concurrent use, but for Close.
+type Namespace struct {
+	name   string
+	file   *os.File
+	handle *netlink.Handle
+	keeper *thread
+	// named is true once the name is ours to remove.
+	named bool
+	close func() error
+}
+
+// makeNamespace makes, names and prepares a namespace, or leaves nothing behind.
+func makeNamespace(name string) (*Namespace, error) {
+	if strings.ContainsAny(name, "/ ") {
+		return nil, fmt.Errorf("name %q: want letters, digits and dashes", name)
+	}
+	n := &Namespace{name: name}
+	n.close = sync.OnceValue(n.remove)
+	if err := n.create(); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+func (n *Namespace) create() (err error) {
+	if err := reserve(n.Path()); err != nil {
+		return err
+	}
+	n.named = true
+	n.keeper = newThread()
+	if err := n.keeper.run(func() error { return unshare(n.Path()) }); err != nil {
+		return err
+	}
+	if n.file, err = os.Open(n.Path()); err != nil {
+		return err
+	}
+	if n.handle, err = netlink.NewHandleAt(nshandle.NsHandle(n.file.Fd()), unix.NETLINK_ROUTE); err != nil {
+		return fmt.Errorf("open netlink: %w", err)
+	}
+	if err := n.forbidIPv6(); err != nil {
+		return err
+	}
+	if err := n.calmTCP(); err != nil {
+		return err
+	}
+	lo, err := n.Link("lo")
+	if err != nil {
+		return err
+	}
+	return lo.Up()
+}
+
+// Name returns the whole name, prefix included.
+func (n *Namespace) Name() string { return n.name }
+
+// Path returns the file that names the namespace.
+func (n *Namespace) Path() string { return filepath.Join(mountDir, n.name) }
+
+// Do runs f inside the namespace, on the calling goroutine, locked to its thread
+// meanwhile. What f opens (sockets, /dev/net/tun, /proc/sys/net) belongs to the
+// namespace; goroutines that f starts do not run inside it. Calls may be nested.
+func (n *Namespace) Do(f func() error) (err error) {
+	runtime.LockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("open own namespace: %w", err)
+	}
+	defer home.Close()
+	if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET); err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("enter namespace %s: %w", n.name, err)
+	}
+	defer func() {
+		if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
+			// Still locked: the thread is thrown away with the goroutine, not reused.
+			err = errors.Join(err, fmt.Errorf("leave namespace %s: %w", n.name, back))
+			return
+		}
+		runtime.UnlockOSThread()
+	}()
+	return f()
+}
+
+// Close kills the processes started in the namespace and removes its name; with the last
+// socket in it the namespace goes, and with it its links. A second call does nothing.
+func (n *Namespace) Close() error { return n.close() }
+
+func (n *Namespace) remove() error {
+	if n.keeper != nil {
+		n.keeper.stop()
+	}
+	if n.handle != nil {
+		n.handle.Close()
+	}
+	if n.file != nil {
+		_ = n.file.Close()
+	}
+	if !n.named {
+		return nil
+	}
+	return unname(n.Path())
+}

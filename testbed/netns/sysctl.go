@@ -1,0 +1,60 @@
+package netns
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Sysctl sets a parameter of the namespace, named by its path: "net/ipv4/ip_forward".
+func (n *Namespace) Sysctl(key, value string) error {
+	err := n.Do(func() error {
+		return os.WriteFile(filepath.Join("/proc/sys", key), []byte(value), 0)
+	})
+	if err != nil {
+		return fmt.Errorf("set %s=%s: %w", key, value, err)
+	}
+	return nil
+}
+
+// ReadSysctl returns a parameter, without the newline.
+func (n *Namespace) ReadSysctl(key string) (string, error) {
+	var value []byte
+	err := n.Do(func() (err error) {
+		value, err = os.ReadFile(filepath.Join("/proc/sys", key))
+		return err
+	})
+	return strings.TrimSpace(string(value)), err
+}
+
+// forbidIPv6 keeps neighbour discovery, router solicitation and multicast listener
+// reports out of exact packet counts.
+func (n *Namespace) forbidIPv6() error {
+	return n.Sysctl("net/ipv6/conf/default/disable_ipv6", "1")
+}
+
+// calmTCP makes TCP send as the acknowledgements come in. A host whose default is BBR paces
+// instead, with a timer for each connection: that cost half the throughput of a testbed on two cores.
+func (n *Namespace) calmTCP() error {
+	return n.Sysctl("net/ipv4/tcp_congestion_control", "reno")
+}
+
+// AllowIPv6 lets links made from now on have IPv6: only the addresses they are
+// given, at once usable (no duplicate address detection), and no address, route or
+// question of their own making.
+func (n *Namespace) AllowIPv6() error {
+	for _, p := range []struct{ key, value string }{
+		{"disable_ipv6", "0"},
+		{"addr_gen_mode", "1"}, // no link-local address
+		{"accept_dad", "0"},
+		{"accept_ra", "0"},
+		{"autoconf", "0"},
+		{"router_solicitations", "0"},
+	} {
+		if err := n.Sysctl("net/ipv6/conf/default/"+p.key, p.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}

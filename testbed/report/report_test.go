@@ -1,0 +1,207 @@
+package report
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestContract holds report.json to the keys that scripts rely on (DESIGN section 7).
+func TestContract(t *testing.T) {
+	dir := t.TempDir()
+	if err := Write(dir, Result{Experiment: "spread"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	var doc map[string]json.RawMessage
+	read, err := os.ReadFile(filepath.Join(dir, jsonFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(read, &doc); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"checks", "controls", "environment", "experiment", "figures", "parameters", "pass", "problem", "seed", "tables"}
+	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(doc))); diff != "" {
+		t.Errorf("keys of report.json (-want +got):\n%s", diff)
+	}
+	for _, list := range []string{"checks", "controls", "tables", "figures"} {
+		if string(doc[list]) != "[]" {
+			t.Errorf("%s is %s when there are none, want []", list, doc[list])
+		}
+	}
+}
+
+// TestRoundTrip checks that report.html can be made anew from what Write left, byte for byte.
+func TestRoundTrip(t *testing.T) {
+	dir := t.TempDir()
+	if err := Write(dir, sample(), drawings(t)); err != nil {
+		t.Fatal(err)
+	}
+	first, err := os.ReadFile(filepath.Join(dir, htmlFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, htmlFile)); err != nil {
+		t.Fatal(err)
+	}
+	if err := Render(dir); err != nil {
+		t.Fatal(err)
+	}
+	again, err := os.ReadFile(filepath.Join(dir, htmlFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(first), string(again)); diff != "" {
+		t.Errorf("rendered anew, the page differs:\n%s", diff)
+	}
+	r, figures, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Seed != sample().Seed {
+		t.Errorf("seed came back as %d, want %d", r.Seed, sample().Seed)
+	}
+	if diff := cmp.Diff(drawings(t), figures); diff != "" {
+		t.Errorf("figures came back changed:\n%s", diff)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) != 2+len(figures) {
+		t.Errorf("%d files in the report's folder, want %d: temporary ones left?", len(entries), 2+len(figures))
+	}
+}
+
+// TestPageIsSelfContained checks that the page asks for nothing: no script, no
+// stylesheet, no image, no font from anywhere.
+func TestPageIsSelfContained(t *testing.T) {
+	html, err := page(sample(), drawings(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fetches := regexp.MustCompile(`(?i)<script|<link|<img|<iframe|@import|url\(|\bsrc=|\bhref=|\bon[a-z]+=`)
+	if found := fetches.FindAll(html, -1); found != nil {
+		t.Errorf("the page is not self-contained: %q", found)
+	}
+	text := string(html)
+	for _, want := range []string{"flow-replica-affinity", "Is it &lt;one&gt;?", "123,456", "18446744073709551615", "softnic", "<svg", "prefers-color-scheme"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+}
+
+// TestFiguresAreXML checks that figures are well formed, carry their caption, and have
+// no black or white that would vanish on the other background.
+func TestFiguresAreXML(t *testing.T) {
+	for _, f := range drawings(t) {
+		decode := xml.NewDecoder(strings.NewReader(string(f.SVG)))
+		for {
+			_, err := decode.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", f.File(), err)
+			}
+		}
+		if fixed := regexp.MustCompile(`#000000|#ffffff|#FFFFFF|<image`).FindString(string(f.SVG)); fixed != "" {
+			t.Errorf("%s holds %s", f.File(), fixed)
+		}
+	}
+}
+
+func TestLoadRefuses(t *testing.T) {
+	for name, doc := range map[string]string{
+		"not json":       `{`,
+		"another file":   `{"name": "x"}`,
+		"missing figure": `{"experiment": "x", "figures": ["none.svg"]}`,
+		"figure outside": `{"experiment": "x", "figures": ["../../etc/passwd"]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, jsonFile), []byte(doc), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := Load(dir); err == nil {
+				t.Error("loaded")
+			}
+		})
+	}
+	if _, _, err := Load(t.TempDir()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("empty folder: %v, want fs.ErrNotExist", err)
+	}
+}
+
+func TestDrawRefuses(t *testing.T) {
+	if _, err := HeatMap("h", "", "", Matrix{Rows: []string{"0"}, Columns: []string{"0"}}); err == nil {
+		t.Error("heat map of a matrix without counts was drawn")
+	}
+	if _, err := Shares("s", "", ""); err == nil {
+		t.Error("shares without a panel were drawn")
+	}
+	if _, err := Hops("h", "", "", Hop{}, Lane{}); err == nil {
+		t.Error("a lane without stations was drawn")
+	}
+}
+
+func TestSummary(t *testing.T) {
+	var plain, coloured strings.Builder
+	r := sample()
+	r.Pass, r.Checks[0].Pass = false, false
+	if err := Summary(&plain, r, "out", false); err != nil {
+		t.Fatal(err)
+	}
+	if err := Summary(&coloured, r, "out", true); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"✗ flow-replica-affinity", "0 of 4,000 connections", "✓ spray", "FAIL", filepath.Join("out", htmlFile)} {
+		if !strings.Contains(plain.String(), want) {
+			t.Errorf("summary lacks %q:\n%s", want, &plain)
+		}
+	}
+	if strings.Contains(plain.String(), "\x1b") {
+		t.Error("colours where none are wanted")
+	}
+	if bare := regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(coloured.String(), ""); bare != plain.String() {
+		t.Errorf("the coloured summary says something else:\n%s", bare)
+	}
+}
+
+func TestColourOnlyOnATerminal(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if Colour(f, os.Getenv) {
+		t.Error("a file is coloured")
+	}
+}
+
+func TestCell(t *testing.T) {
+	for _, tt := range []struct {
+		value any
+		want  string
+	}{
+		{nil, ""}, {"x", "x"}, {0, "0"}, {-1234567, "-1,234,567"}, {uint64(999), "999"}, {1000, "1,000"},
+		{0.123456, "0.1235"}, {64.0, "64"}, {json.Number("16000"), "16,000"}, {json.Number("0.5"), "0.5"},
+		{json.Number("64.0"), "64"}, {true, "true"},
+	} {
+		if got := Cell(tt.value); got != tt.want {
+			t.Errorf("Cell(%v) = %q, want %q", tt.value, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// Colour reports whether a summary on w may be coloured: w is a terminal that
+// is not dumb, and NO_COLOR (https://no-color.org) is not set.
+func Colour(w io.Writer, getenv func(string) string) bool {
+	return getenv("NO_COLOR") == "" && getenv("TERM") != "dumb" && Terminal(w)
+}
+
+// Terminal reports whether w is a terminal.
+func Terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Summary writes a result for a terminal: a line for each check and control, the
+// detail of those that failed, the verdict, and the report's file in dir.
+func Summary(w io.Writer, r Result, dir string, colour bool) error {
+	p := palette(colour)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s%s%s, problem %s, seed %d\n", p.bold, r.Experiment, p.off, r.Problem, r.Seed)
+	widths := columns(r)
+	block(&b, "checks", r.Checks, widths, p)
+	block(&b, "controls", r.Controls, widths, p)
+	b.WriteString("\n")
+	if r.Pass {
+		fmt.Fprintf(&b, "%spass%s", p.pass, p.off)
+	} else {
+		fmt.Fprintf(&b, "%sFAIL%s", p.fail, p.off)
+	}
+	fmt.Fprintf(&b, "  %s\n", filepath.Join(dir, htmlFile))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// colours are escape sequences, or nothing.
+type colours struct{ pass, fail, dim, bold, off string }
+
+func palette(on bool) colours {
+	if !on {
+		return colours{}
+	}
+	return colours{pass: "\x1b[32m", fail: "\x1b[31;1m", dim: "\x1b[2m", bold: "\x1b[1m", off: "\x1b[0m"}
+}
+
+// columns returns the widths of name, measured and expected, over all lines.
+func columns(r Result) (widths [3]int) {
+	widths = [3]int{len("controls"), len("measured"), len("expected")}
+	for _, list := range [][]Check{r.Checks, r.Controls} {
+		for _, c := range list {
+			for i, cell := range c.cells() {
+				widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			}
+		}
+	}
+	return widths
+}
+
+func (c Check) cells() [3]string {
+	return [3]string{c.Name, Cell(c.Measured), Cell(c.Expected)}
+}
+
+func block(b *strings.Builder, title string, checks []Check, widths [3]int, p colours) {
+	fmt.Fprintf(b, "\n%s    %-*s  %*s  %*s%s\n", p.dim, widths[0], title,
+		widths[1], "measured", widths[2], "expected", p.off)
+	for _, c := range checks {
+		mark := p.pass + "✓" + p.off
+		if !c.Pass {
+			mark = p.fail + "✗" + p.off
+		}
+		cells := c.cells()
+		fmt.Fprintf(b, "  %s %-*s  %*s  %s%*s%s\n", mark, widths[0], cells[0],
+			widths[1], cells[1], p.dim, widths[2], cells[2], p.off)
+		if !c.Pass {
+			fmt.Fprintf(b, "      %s\n", c.Detail)
+		}
+	}
+}

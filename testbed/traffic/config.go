@@ -1,0 +1,97 @@
+// Package traffic is the clients: real HTTP/1.1 over TCP to the VIP from many source
+// addresses and ports, every answer checked to the byte.
+package traffic
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"lbctl/testbed/replica"
+)
+
+// Config says what is asked, from where, and how. The seed settles which connection
+// asks for which object; the source ports are the kernel's choice.
+type Config struct {
+	VIP netip.AddrPort
+	// Sources are the clients' addresses; connection i comes from Sources[i mod len].
+	Sources []netip.Addr
+	// Connections is their number, RequestsPerConnection that of the requests on each.
+	Connections, RequestsPerConnection int
+	// Concurrency is how many connections have a request under way at a time; 0: DefaultConcurrency.
+	Concurrency int
+	Seed        uint64
+	Site        replica.Site
+	// Popularity is the exponent s of Zipf's law: object k is asked for in proportion to
+	// 1/(k+1)^s. 0 is uniform.
+	Popularity float64
+	// AllObjects makes each connection ask for every object once, in order, instead.
+	AllObjects bool
+	// Barrier holds all connections open after half of their requests (rounded up),
+	// prints Half and goes on when a line arrives on stdin.
+	Barrier bool
+	// Log is the path of the journal of Request; empty: none.
+	Log string
+	// Progress is after how many requests a line "progress DONE TOTAL" is printed; 0: never.
+	Progress int
+	// Timeout bounds each connect and each request; 0: DefaultTimeout. Limit bounds
+	// all of it, or with a Barrier each half; 0: DefaultLimit. What was not asked by
+	// then is logged as an error.
+	Timeout, Limit time.Duration
+}
+
+// What a Config gets where it says nothing.
+const (
+	DefaultConcurrency = 64
+	DefaultTimeout     = 10 * time.Second
+	DefaultLimit       = 5 * time.Minute
+)
+
+// Half is the line that a client prints at the barrier.
+const Half = "half"
+
+// withDefaults fills in what is zero.
+func (c Config) withDefaults() Config {
+	if c.Concurrency == 0 {
+		c.Concurrency = DefaultConcurrency
+	}
+	if c.Timeout == 0 {
+		c.Timeout = DefaultTimeout
+	}
+	if c.Limit == 0 {
+		c.Limit = DefaultLimit
+	}
+	if c.AllObjects {
+		c.RequestsPerConnection = c.Site.Objects
+	}
+	return c
+}
+
+// Total returns the number of requests.
+func (c Config) Total() int {
+	c = c.withDefaults()
+	return c.Connections * c.RequestsPerConnection
+}
+
+// Validate says what is wrong with a configuration.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	switch {
+	case !c.VIP.IsValid() || c.VIP.Port() == 0:
+		return fmt.Errorf("vip %v: want an address and a port", c.VIP)
+	case len(c.Sources) == 0:
+		return errors.New("no source addresses")
+	case c.Connections < 1 || c.RequestsPerConnection < 1 || c.Concurrency < 1:
+		return fmt.Errorf("%d connections of %d requests, %d at a time: want at least 1 each",
+			c.Connections, c.RequestsPerConnection, c.Concurrency)
+	case c.Popularity < 0:
+		return fmt.Errorf("popularity exponent %v: want 0 or more", c.Popularity)
+	}
+	for _, s := range c.Sources {
+		if s.Is4() != c.VIP.Addr().Is4() {
+			return fmt.Errorf("source %v: not of the family of vip %v", s, c.VIP)
+		}
+	}
+	return c.Site.Validate()
+}

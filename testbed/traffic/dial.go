@@ -1,0 +1,37 @@
+package traffic
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// dial connects from a source address. The port is left to the kernel until it connects
+// (IP_BIND_ADDRESS_NO_PORT, ip(7)): so it is chosen per 4-tuple, as for any client, and
+// there can be more connections than ports.
+func dial(ctx context.Context, source netip.Addr, vip netip.AddrPort) (*net.TCPConn, error) {
+	d := net.Dialer{
+		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0)),
+		Control:   bindWithoutPort,
+		KeepAlive: -1, // probes would be packets that no request explains
+	}
+	conn, err := d.DialContext(ctx, "tcp", vip.String())
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*net.TCPConn), nil
+}
+
+func bindWithoutPort(_, _ string, raw syscall.RawConn) error {
+	var result error
+	err := raw.Control(func(fd uintptr) {
+		result = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	})
+	if err != nil {
+		return err
+	}
+	return result
+}
