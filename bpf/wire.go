@@ -3,8 +3,6 @@ package bpf
 import (
 	"encoding/binary"
 	"net/netip"
-
-	"lbctl/rss/packet"
 )
 
 // Address returns the 16 bytes by which the kernel tables know an address: IPv4
@@ -22,9 +20,9 @@ func AddrPort(address [16]byte, port [2]byte) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(address).Unmap(), binary.BigEndian.Uint16(port[:]))
 }
 
-// Endpoint returns how the tables know an address, a port and a protocol.
-func Endpoint(a netip.AddrPort, p packet.Protocol) LbEndpoint {
-	e := LbEndpoint{Address: Address(a.Addr()), Port: Port(a.Port()), Protocol: uint8(p), IpVersion: 6}
+// Endpoint returns how the tables know an address, a port and a protocol (the number of an IP header).
+func Endpoint(a netip.AddrPort, protocol uint8) LbEndpoint {
+	e := LbEndpoint{Address: Address(a.Addr()), Port: Port(a.Port()), Protocol: protocol, IpVersion: 6}
 	if a.Addr().Is4() {
 		e.IpVersion = 4
 	}

@@ -17,14 +17,14 @@ type entry struct {
 	ids     map[netip.AddrPort]uint32 // replica ids
 }
 
-func vipKey(v lb.VIP) bpf.LbEndpoint { return bpf.Endpoint(v.Address, v.Protocol) }
+func vipKey(v lb.VIP) bpf.LbEndpoint { return bpf.Endpoint(v.Address, uint8(v.Protocol)) }
 
 func vipOf(k bpf.LbEndpoint) lb.VIP {
 	return lb.VIP{Address: k.AddrPort(), Protocol: packet.Protocol(k.Protocol)}
 }
 
 // replicaKey is the endpoint that a replica's answers come from.
-func replicaKey(v lb.VIP, a netip.AddrPort) bpf.LbEndpoint { return bpf.Endpoint(a, v.Protocol) }
+func replicaKey(v lb.VIP, a netip.AddrPort) bpf.LbEndpoint { return bpf.Endpoint(a, uint8(v.Protocol)) }
 
 // replicaID returns the id of the replica at an address; a nil entry has none.
 func (e *entry) replicaID(a netip.AddrPort) (uint32, bool) {

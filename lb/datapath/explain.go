@@ -28,7 +28,7 @@ func (d *Datapath) Explain(p lb.Probe) (lb.Explanation, error) {
 	if e := d.services[lb.VIP{Address: f.Destination, Protocol: f.Protocol}]; e != nil {
 		return d.explainForward(e, f), nil
 	}
-	if v, ok := d.owners[bpf.Endpoint(f.Source, f.Protocol)]; ok {
+	if v, ok := d.owners[bpf.Endpoint(f.Source, uint8(f.Protocol))]; ok {
 		return d.explainReturn(v, f), nil
 	}
 	return lb.Explanation{Reason: lb.NotOurs}, nil

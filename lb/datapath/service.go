@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 
-	"lbctl/bpf"
 	"lbctl/lb"
-	"lbctl/lb/ring"
 )
 
 // Services returns what the tables hold, sorted by VIP.
@@ -68,124 +65,6 @@ func (d *Datapath) prepare(s lb.Service, old *entry) (*entry, error) {
 	d.writeSlots(e)
 	d.tables.services.rows[e.at] = e.row
 	return e, nil
-}
-
-func newEntry(s lb.Service) *entry {
-	return &entry{
-		service: s.Clone(),
-		ids:     make(map[netip.AddrPort]uint32, len(s.Replicas)),
-		row: bpf.LbService{
-			Vip: vipKey(s.VIP), Size: s.Slots(), TableSize: s.TableSize, Replicas: uint32(len(s.Replicas)),
-			Seed: s.Seed, Scheduler: uint8(s.Scheduler), Mode: uint8(s.Mode), Hash: uint8(s.Hash),
-		},
-	}
-}
-
-// number allocates the service's row and range, and ids for what is new. On error nothing is allocated.
-func (d *Datapath) number(s lb.Service, old *entry) (_ *entry, err error) {
-	e := newEntry(s)
-	var taken []func()
-	defer func() {
-		if err != nil {
-			for _, release := range taken {
-				release()
-			}
-		}
-	}()
-	take := func(from *extents, n uint32, what string, limit uint32) (uint32, error) {
-		at, ok := from.alloc(n)
-		if !ok {
-			return 0, fmt.Errorf("%w: no room for %s of %v, the limit is %d", lb.ErrFull, what, s.VIP, limit)
-		}
-		taken = append(taken, func() { from.release(at, n) })
-		return at, nil
-	}
-	l := d.options.Limits
-	if e.row.Id, err = d.serviceID(old, take); err != nil {
-		return nil, err
-	}
-	for _, r := range s.Replicas {
-		id, ok := old.replicaID(r.Address)
-		if !ok {
-			if id, err = take(&d.ids.replicas, 1, "a replica", l.Replicas); err != nil {
-				return nil, err
-			}
-		}
-		e.ids[r.Address] = id
-	}
-	if e.at, err = take(&d.ids.rows, 1, "the row", 2*l.Services); err != nil {
-		return nil, err
-	}
-	if e.row.List, err = take(&d.ids.lists, e.row.Replicas, "the list of replicas", 2*l.Replicas); err != nil {
-		return nil, err
-	}
-	e.row.List += l.Slots
-	e.row.Offset, err = take(&d.ids.slots, e.row.Size, fmt.Sprintf("%d slots in a row", e.row.Size), l.Slots)
-	return e, err
-}
-
-func (d *Datapath) serviceID(old *entry, take func(*extents, uint32, string, uint32) (uint32, error)) (uint32, error) {
-	if old != nil {
-		return old.row.Id, nil
-	}
-	id, err := take(&d.ids.services, 1, "the service", d.options.Limits.Services)
-	if err != nil {
-		return 0, err
-	}
-	return id, zero(d.objects.ByService, id)
-}
-
-// writeReplicas writes the replicas that are new, and the way back from them.
-func (d *Datapath) writeReplicas(e, old *entry) error {
-	for _, r := range e.service.Replicas {
-		if _, ok := old.replicaID(r.Address); ok {
-			continue
-		}
-		id := e.ids[r.Address]
-		if err := zero(d.objects.ByReplica, id); err != nil {
-			return err
-		}
-		d.tables.replicas.rows[id], d.via[id] = d.replicaRow(e.service.VIP, r.Address)
-		if err := d.writeOrigin(id, e.service.VIP, r.Address); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (d *Datapath) replicaRow(v lb.VIP, a netip.AddrPort) (bpf.LbReplica, neighbour) {
-	l3, l4 := bpf.Deltas(v.Address, a)
-	row := bpf.LbReplica{Address: bpf.Address(a.Addr()), Port: bpf.Port(a.Port()), L3Delta: l3, L4Delta: l4}
-	hop, via := d.hops.resolve(a.Addr())
-	row.Hops[0] = hop
-	return row, via
-}
-
-func (d *Datapath) writeOrigin(id uint32, v lb.VIP, a netip.AddrPort) error {
-	l3, l4 := bpf.Deltas(a, v.Address)
-	k := replicaKey(v, a)
-	d.tables.origins.rows[id] = bpf.LbOrigin{
-		Replica: k, L3Delta: l3, L4Delta: l4,
-		Address: bpf.Address(v.Address.Addr()), Port: bpf.Port(v.Address.Port()),
-	}
-	if err := d.tables.originAt().add(k, id); err != nil {
-		return fmt.Errorf("write the way back from %v: %w", a, err)
-	}
-	d.owners[k] = v
-	return nil
-}
-
-// writeSlots fills the table and the list of replicas.
-func (d *Datapath) writeSlots(e *entry) {
-	list, rows := d.tables.slots.rows[e.row.List:], d.tables.slots.rows[e.row.Offset:]
-	ids := make([]uint32, len(e.service.Replicas))
-	for i, r := range e.service.Replicas {
-		ids[i] = e.ids[r.Address]
-		list[i] = bpf.LbSlot{Current: ids[i], Base: uint32(r.Weight)}
-	}
-	for i, replica := range ring.Build(e.service) {
-		rows[i] = bpf.LbSlot{Current: ids[replica], Base: ids[replica]}
-	}
 }
 
 // install makes the switch and, a grace period later, frees what the old table had alone.
