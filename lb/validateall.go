@@ -81,7 +81,7 @@ func (c *claims) checkBackend(ps *Problems, field string, i int, s Service, r Re
 	}
 	b := backend{r.Address, s.VIP.Protocol}
 	if j, taken := c.backends[b]; taken && j != i {
-		ps.add(field, "want a port of its own for every service, or another mode than nat",
+		ps.add(field, "want a port of its own for every service",
 			"%v %v is a replica of services[%d] already, and its answers could not be told apart",
 			s.VIP.Protocol, r.Address, j)
 		return

@@ -74,6 +74,7 @@ type Datapath struct {
 	census   census
 	via      map[uint32]neighbour // of each replica, by id
 	links    map[int]link.Link    // by interface index
+	resting  []func()             // frees numbers that are retired
 	ids      struct{ services, rows, replicas, lists, slots extents }
 
 	hops  *hops

@@ -54,7 +54,7 @@ func (d *Datapath) explainForward(e *entry, f packet.Flow) lb.Explanation {
 
 func (d *Datapath) explainReturn(v lb.VIP, f packet.Flow) lb.Explanation {
 	x := lb.Explanation{Rewritten: packet.Flow{Source: v.Address, Destination: f.Destination, Protocol: f.Protocol}}
-	hop, _ := d.hops.resolve(f.Destination.Addr())
+	hop, _ := d.hops.look().resolve(f.Destination.Addr())
 	x.Reason, x.NextHop = d.explainHop(hop, lb.Returned)
 	return x
 }

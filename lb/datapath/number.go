@@ -33,6 +33,12 @@ func (d *Datapath) number(s lb.Service, old *entry) (_ *entry, err error) {
 	take := func(from *extents, n uint32, what string, limit uint32) (uint32, error) {
 		at, ok := from.alloc(n)
 		if !ok {
+			if err := d.settle(); err != nil {
+				return 0, err
+			}
+			at, ok = from.alloc(n)
+		}
+		if !ok {
 			return 0, fmt.Errorf("%w: no room for %s of %v, the limit is %d", lb.ErrFull, what, s.VIP, limit)
 		}
 		taken = append(taken, func() { from.release(at, n) })

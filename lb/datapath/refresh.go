@@ -17,13 +17,13 @@ func (d *Datapath) refresh(by *neighbour) error {
 		return err
 	}
 	defer unlock()
-	changed := false
+	changed, network := false, d.hops.look()
 	for _, e := range d.services {
 		for a, id := range e.ids {
 			if by != nil && d.via[id] != *by {
 				continue
 			}
-			hop, via := d.hops.resolve(a.Addr())
+			hop, via := network.resolve(a.Addr())
 			d.via[id] = via
 			row := &d.tables.replicas.rows[id]
 			if row.Hops[row.Which&1] == hop {

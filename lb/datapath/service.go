@@ -2,7 +2,6 @@ package datapath
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -24,8 +23,8 @@ func (d *Datapath) Services() ([]lb.Service, error) {
 	return all, nil
 }
 
-// SetService adds a service or replaces the one with its VIP. When it returns, no
-// packet sees the old table any more. A service that is there already writes nothing.
+// SetService adds a service or replaces the one with its VIP. A service that is there
+// already writes nothing.
 func (d *Datapath) SetService(ctx context.Context, s lb.Service) error {
 	if err := s.Validate(); err != nil {
 		return err
@@ -60,18 +59,20 @@ func (d *Datapath) prepare(s lb.Service, old *entry) (*entry, error) {
 		return nil, err
 	}
 	if err := d.writeReplicas(e, old); err != nil {
-		return nil, errors.Join(err, d.retire(e, old))
+		d.retire(e, old)
+		return nil, err
 	}
 	d.writeSlots(e)
 	d.tables.services.rows[e.at] = e.row
 	return e, nil
 }
 
-// install makes the switch and, a grace period later, frees what the old table had alone.
+// install makes the switch and retires what the old table had alone.
 func (d *Datapath) install(e, old *entry) error {
 	if old == nil {
 		if err := d.tables.serviceAt().add(e.row.Vip, e.at); err != nil {
-			return errors.Join(err, d.retire(e, nil))
+			d.retire(e, nil)
+			return err
 		}
 	} else {
 		d.tables.serviceAt().replace(e.row.Vip, old.at, e.at)
@@ -82,10 +83,11 @@ func (d *Datapath) install(e, old *entry) error {
 		return nil
 	}
 	d.census.count(old.service, -1)
-	return d.retire(old, e)
+	d.retire(old, e)
+	return nil
 }
 
-// RemoveService removes a service. When it returns, no packet is sent to its replicas any more.
+// RemoveService removes a service.
 func (d *Datapath) RemoveService(ctx context.Context, v lb.VIP) error {
 	unlock, err := d.lock()
 	if err != nil {
@@ -99,32 +101,6 @@ func (d *Datapath) RemoveService(ctx context.Context, v lb.VIP) error {
 	d.tables.serviceAt().remove(old.row.Vip, old.at)
 	delete(d.services, v)
 	d.census.count(old.service, -1)
-	return d.retire(old, nil)
-}
-
-// retire frees what e has and keep (nil: none) has not, after a grace period. Nothing points at e any more, or yet.
-func (d *Datapath) retire(e, keep *entry) error {
-	for a, id := range e.ids {
-		if _, ok := keep.replicaID(a); !ok {
-			k := replicaKey(e.service.VIP, a)
-			d.tables.originAt().remove(k, id)
-			delete(d.owners, k)
-		}
-	}
-	if err := grace(); err != nil {
-		return err // what may still be seen is not reused: it stays taken until the next start
-	}
-	for a, id := range e.ids {
-		if _, ok := keep.replicaID(a); !ok {
-			d.ids.replicas.release(id, 1)
-			delete(d.via, id)
-		}
-	}
-	if keep == nil {
-		d.ids.services.release(e.row.Id, 1)
-	}
-	d.ids.rows.release(e.at, 1)
-	d.ids.lists.release(e.row.List-d.options.Limits.Slots, e.row.Replicas)
-	d.ids.slots.release(e.row.Offset, e.row.Size)
+	d.retire(old, nil)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 // writeReplicas writes the replicas that are new, and the way back from them.
 func (d *Datapath) writeReplicas(e, old *entry) error {
+	network := d.hops.look()
 	for _, r := range e.service.Replicas {
 		if _, ok := old.replicaID(r.Address); ok {
 			continue
@@ -19,7 +20,7 @@ func (d *Datapath) writeReplicas(e, old *entry) error {
 		if err := zero(d.objects.ByReplica, id); err != nil {
 			return err
 		}
-		d.tables.replicas.rows[id], d.via[id] = d.replicaRow(e.service.VIP, r.Address)
+		d.tables.replicas.rows[id], d.via[id] = replicaRow(network, e.service.VIP, r.Address)
 		if err := d.writeOrigin(id, e.service.VIP, r.Address); err != nil {
 			return err
 		}
@@ -27,10 +28,10 @@ func (d *Datapath) writeReplicas(e, old *entry) error {
 	return nil
 }
 
-func (d *Datapath) replicaRow(v lb.VIP, a netip.AddrPort) (bpf.LbReplica, neighbour) {
+func replicaRow(network look, v lb.VIP, a netip.AddrPort) (bpf.LbReplica, neighbour) {
 	l3, l4 := bpf.Deltas(v.Address, a)
 	row := bpf.LbReplica{Address: bpf.Address(a.Addr()), Port: bpf.Port(a.Port()), L3Delta: l3, L4Delta: l4}
-	hop, via := d.hops.resolve(a.Addr())
+	hop, via := network.resolve(a.Addr())
 	row.Hops[0] = hop
 	return row, via
 }

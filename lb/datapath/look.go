@@ -1,0 +1,135 @@
+package datapath
+
+import (
+	"math"
+	"net"
+	"net/netip"
+
+	"lbctl/bpf"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// neighbour is what a next hop depends on besides routes and links.
+type neighbour struct {
+	index   int
+	address netip.Addr
+}
+
+// look is the network as one operation sees it: what it has asked for once it does
+// not ask for again.
+type look struct {
+	*hops
+	links      map[int]*netlink.LinkAttrs
+	neighbours map[int]map[netip.Addr]netlink.Neigh // by interface
+}
+
+func (h *hops) look() look {
+	return look{hops: h, links: map[int]*netlink.LinkAttrs{}, neighbours: map[int]map[netip.Addr]netlink.Neigh{}}
+}
+
+// resolve returns the way to an address as the tables hold it and the neighbour
+// it goes by. Without a route the state is HOP_NONE; where the neighbour's MAC is not known it is
+// HOP_UNRESOLVED, and the kernel has been asked to find it and keep it fresh.
+func (l look) resolve(a netip.Addr) (bpf.LbHop, neighbour) {
+	routes, err := l.netlink.RouteGet(a.AsSlice())
+	if err != nil || len(routes) == 0 || routes[0].Type != unix.RTN_UNICAST {
+		return bpf.LbHop{}, neighbour{}
+	}
+	route := routes[0]
+	device := l.link(route.LinkIndex)
+	if device == nil {
+		return bpf.LbHop{}, neighbour{}
+	}
+	n := neighbour{index: route.LinkIndex, address: a}
+	if gateway, ok := netip.AddrFromSlice(route.Gw); ok {
+		n.address = gateway.Unmap()
+	}
+	return l.fill(device, route.MTU, n), n
+}
+
+// link returns an interface, nil if there is none.
+func (l look) link(index int) *netlink.LinkAttrs {
+	if device, ok := l.links[index]; ok {
+		return device
+	}
+	var attributes *netlink.LinkAttrs
+	if device, err := l.netlink.LinkByIndex(index); err == nil {
+		attributes = device.Attrs()
+	}
+	l.links[index] = attributes
+	return attributes
+}
+
+func (l look) fill(device *netlink.LinkAttrs, routeMTU int, n neighbour) bpf.LbHop {
+	hop := bpf.LbHop{State: uint8(bpf.LbHopStateHOP_UNRESOLVED), Ifindex: uint32(device.Index), Mtu: mtu(device.MTU, routeMTU)}
+	if len(device.HardwareAddr) != len(hop.Source) {
+		return bpf.LbHop{} // not Ethernet: no way for frames
+	}
+	copy(hop.Source[:], device.HardwareAddr)
+	if mac := l.mac(n); len(mac) == len(hop.Destination) {
+		copy(hop.Destination[:], mac)
+		hop.State = uint8(bpf.LbHopStateHOP_RESOLVED)
+	}
+	return hop
+}
+
+func mtu(link, route int) uint16 {
+	if route > 0 {
+		link = min(link, route)
+	}
+	return uint16(min(link, math.MaxUint16))
+}
+
+// usable are the states of a neighbour whose MAC the kernel itself would use (NUD_VALID).
+const usable = netlink.NUD_PERMANENT | netlink.NUD_NOARP | netlink.NUD_REACHABLE |
+	netlink.NUD_PROBE | netlink.NUD_STALE | netlink.NUD_DELAY
+
+// mac returns the neighbour's address, nil if it is not known. A neighbour that the kernel
+// does not keep by itself it is asked to.
+func (l look) mac(n neighbour) net.HardwareAddr {
+	known, ok := l.known(n.index)[n.address]
+	if !ok || known.State&netlink.NUD_PERMANENT == 0 && known.FlagsExt&netlink.NTF_EXT_MANAGED == 0 {
+		l.manage(n)
+	}
+	if !ok || known.State&usable == 0 {
+		return nil
+	}
+	return known.HardwareAddr
+}
+
+// known returns the neighbours on a link, of both families.
+func (l look) known(index int) map[netip.Addr]netlink.Neigh {
+	if all, ok := l.neighbours[index]; ok {
+		return all
+	}
+	all := map[netip.Addr]netlink.Neigh{}
+	listed, _ := l.netlink.NeighList(index, unix.AF_UNSPEC) // an error is a link that has gone
+	for _, n := range listed {
+		if a, ok := netip.AddrFromSlice(n.IP); ok {
+			all[a.Unmap()] = n
+		}
+	}
+	l.neighbours[index] = all
+	return all
+}
+
+// manage asks the kernel (5.16 and later) to resolve a neighbour and to keep it
+// so although no packet of its own goes there. Older ones refuse; there the first packets do it.
+func (h *hops) manage(n neighbour) {
+	_ = h.netlink.NeighSet(&netlink.Neigh{
+		LinkIndex: n.index,
+		Family:    family(n.address),
+		IP:        n.address.AsSlice(),
+		State:     netlink.NUD_NONE,
+		FlagsExt:  netlink.NTF_EXT_MANAGED,
+	})
+}
+
+func family(a netip.Addr) int {
+	if a.Is4() {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
+}
