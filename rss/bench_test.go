@@ -50,3 +50,20 @@ func BenchmarkTablesSlice(b *testing.B) {
 		tables.Hash(input)
 	}
 }
+
+// The figures of batches are of flows/b.N hashes: divide by flows.
+func BenchmarkBatchIPv4(b *testing.B) {
+	batch, all, hashes := NewBatch(MicrosoftKey()), randomBatch(rand.New(rand.NewPCG(1, 1)), flows), make([]uint32, flows)
+	for b.Loop() {
+		batch.HashIPv4(hashes, all.source4, all.destination4, all.ports)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/flows, "ns/hash")
+}
+
+func BenchmarkBatchIPv6(b *testing.B) {
+	batch, all, hashes := NewBatch(MicrosoftKey()), randomBatch(rand.New(rand.NewPCG(1, 1)), flows), make([]uint32, flows)
+	for b.Loop() {
+		batch.HashIPv6(hashes, all.source6, all.destination6, all.ports)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/flows, "ns/hash")
+}

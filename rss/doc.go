@@ -1,6 +1,8 @@
 // Package rss is the arithmetic of receive-side scaling: the key, the Toeplitz
-// hash in two forms (the definition, and tables), the fields of a packet that go
-// into it, and the indirection table that turns the hash into a receive queue.
+// hash in three forms (the definition, tables, and vector code for many flows at
+// once), the other functions that NICs have, the fields of a packet that go into them
+// and what is done to those before, and the indirection table that turns the hash
+// into a receive queue.
 //
 // It knows numbers, not packets: package nic puts both together. All types are
 // safe for concurrent reads.

@@ -12,20 +12,34 @@ type Fields uint32
 
 // The fields, with the letters of ethtool -N rx-flow-hash.
 const (
-	SourceAddress      Fields = 1 << 4 // s
-	DestinationAddress Fields = 1 << 5 // d
-	SourcePort         Fields = 1 << 6 // f: bytes 0 and 1 of the layer-4 header
-	DestinationPort    Fields = 1 << 7 // n: bytes 2 and 3 of the layer-4 header
+	DestinationMAC     Fields = 1 << 1  // m
+	VLANTag            Fields = 1 << 2  // v
+	NetworkProtocol    Fields = 1 << 3  // t
+	SourceAddress      Fields = 1 << 4  // s
+	DestinationAddress Fields = 1 << 5  // d
+	SourcePort         Fields = 1 << 6  // f: bytes 0 and 1 of the layer-4 header
+	DestinationPort    Fields = 1 << 7  // n: bytes 2 and 3 of the layer-4 header
+	TunnelID           Fields = 1 << 8  // e: the TEID of GTP
+	FlowLabel          Fields = 1 << 9  // l: the flow label of IPv6, 20 bits
+	Discard            Fields = 1 << 31 // r: such packets are dropped
 )
 
 // The sets that NICs use.
 const (
 	Addresses = SourceAddress | DestinationAddress
-	FourTuple = Addresses | SourcePort | DestinationPort
+	Ports     = SourcePort | DestinationPort
+	FourTuple = Addresses | Ports
 )
 
-// letters holds ethtool's letter of each bit from SourceAddress on, in ethtool's order.
-const letters = "sdfn"
+// Hashable are the fields that AppendInput knows how to lay out. Of the others no
+// specification says in which order and width a NIC hashes them.
+const Hashable = FourTuple | FlowLabel
+
+// letters holds ethtool's letter of bit i at place i; the one of Discard, bit 31, is apart.
+const (
+	letters = "-mvtsdfnel"
+	discard = 'r'
+)
 
 // ParseFields reads letters as in "sd" or "sdfn", in any order; "none" is the
 // empty set.
@@ -36,26 +50,35 @@ func ParseFields(s string) (Fields, error) {
 	var f Fields
 	for _, letter := range s {
 		i := strings.IndexRune(letters, letter)
-		if i < 0 {
-			return 0, fmt.Errorf("hash fields %q: want letters of %q, or none", s, letters)
+		switch {
+		case letter == discard:
+			f |= Discard
+		case i > 0:
+			f |= 1 << i
+		default:
+			return 0, fmt.Errorf("hash fields %q: want letters of %q, or none", s, letters[1:]+string(discard))
 		}
-		f |= SourceAddress << i
 	}
 	if f == 0 {
-		return 0, fmt.Errorf("hash fields are empty: want letters of %q, or none", letters)
+		return 0, fmt.Errorf("hash fields are empty: want letters of %q, or none", letters[1:]+string(discard))
 	}
 	return f, nil
 }
 
-// String returns ethtool's letters in ethtool's order: "sdfn". The empty set is "none".
+// String returns ethtool's letters in the order of the bits: "sdfn". The empty set is "none".
 func (f Fields) String() string {
 	var s strings.Builder
-	for i, letter := range letters {
-		if f&(SourceAddress<<i) != 0 {
-			s.WriteRune(letter)
+	rest := f
+	for i := 1; i < len(letters); i++ {
+		if f&(1<<i) != 0 {
+			s.WriteByte(letters[i])
 		}
+		rest &^= 1 << i
 	}
-	if rest := f &^ FourTuple; rest != 0 {
+	if f&Discard != 0 {
+		s.WriteRune(discard)
+	}
+	if rest &^= Discard; rest != 0 {
 		fmt.Fprintf(&s, "+%#x", uint32(rest))
 	}
 	if s.Len() == 0 {
@@ -63,3 +86,13 @@ func (f Fields) String() string {
 	}
 	return s.String()
 }
+
+// Symmetric tells whether the set is the same seen from the other end: both addresses or
+// none, both ports or none, nothing else. The kernel asks it of every flow type before it
+// takes a symmetric Transform (ethtool_rxfh_config_is_sym in net/ethtool/common.c).
+func (f Fields) Symmetric() bool {
+	return f&^FourTuple == 0 && f.both(Addresses) && f.both(Ports)
+}
+
+// both tells whether all of a pair are in the set, or none.
+func (f Fields) both(pair Fields) bool { return f&pair == 0 || f&pair == pair }

@@ -5,29 +5,54 @@ import (
 	"slices"
 
 	"lbctl/rss"
+	"lbctl/rss/packet"
 )
 
 // DefaultTableSize is the number of entries of the default indirection table: 128,
-// as ixgbe, ice and QEMU's virtio-net have.
+// as ixgbe and QEMU's virtio-net have.
 const DefaultTableSize = 128
 
-// Config is how a NIC is set up. A zero Fields means: not hashed, to queue 0.
+// Config is how a NIC is set up.
 type Config struct {
 	Key rss.Key
 	// Table is the indirection table, at least one entry.
 	Table rss.Table
-	// TCP4 to UDP6 are the fields hashed of whole packets of these protocols:
-	// none, rss.Addresses or rss.FourTuple.
+	// TCP4 to UDP6 are the fields hashed of whole packets of these protocols, any
+	// that are rss.Hashable. Zero means: not hashed, to queue 0.
 	TCP4, UDP4, TCP6, UDP6 rss.Fields
-	// IP4 and IP6 are those of every other IP packet, fragments included: none or
-	// rss.Addresses.
+	// IP4 and IP6 are those of every other IP packet, fragments included: addresses, and in IP6
+	// the flow label. Zero means: not hashed, to queue 0.
 	IP4, IP6 rss.Fields
+	// SCTP4 to AH6 are those of whole packets with these headers; f and n are the halves
+	// of the SPI of ESP and AH. Zero means: as any other IP packet.
+	SCTP4, SCTP6, ESP4, ESP6, AH4, AH6 rss.Fields
+	// Function is the hash function; Toeplitz is the zero value.
+	Function rss.Function
+	// Transform is applied to the fields before they are hashed. All fields must be
+	// symmetric then (rss.Fields.Symmetric).
+	Transform rss.Transform
+	// Quirks are where a NIC departs from the definition of its hash; none is the zero value.
+	Quirks Quirks
+	// Inner are the tunnels of which the carried packet is hashed and not the outer one; none is
+	// the zero value.
+	Inner packet.Tunnel
+}
+
+// Quirks are departures from Microsoft's definition, each found in some hardware (see Profiles).
+type Quirks struct {
+	// Initial is the value that the hash begins with: it is exclusive-ored to it.
+	Initial uint32
+	// Sorted is true when the smaller address is hashed first, and so the smaller port,
+	// whichever is the source: symmetric, but not a Transform of the kernel's.
+	Sorted bool
+	// LowHalfTwice is true when the upper 16 bits of the hash are a copy of the lower ones.
+	LowHalfTwice bool
 }
 
 // Default returns the set-up that is meant where none is named: Microsoft's key, an
 // equal table of DefaultTableSize entries over 1 to rss.MaxQueues queues, the 4-tuple for
-// TCP and UDP, the addresses for the rest. (Drivers differ on UDP: mlx5, ice and
-// virtio-net hash its ports by default, igb and ixgbe do not.)
+// TCP and UDP, the addresses for the rest. (Drivers differ, on UDP above all: Profiles
+// says how.)
 func Default(queues int) (Config, error) {
 	table, err := rss.EqualTable(DefaultTableSize, queues)
 	if err != nil {
@@ -45,21 +70,59 @@ func (c Config) clone() Config {
 	return c
 }
 
-func (c Config) validate() error {
+// Validate returns an error that says what of the set-up is not possible.
+func (c Config) Validate() error {
 	if err := c.Key.Validate(); err != nil {
 		return err
 	}
 	if len(c.Table) == 0 {
 		return fmt.Errorf("indirection table is empty: want at least one entry")
 	}
-	for _, ports := range []rss.Fields{c.TCP4, c.UDP4, c.TCP6, c.UDP6} {
-		if ports != 0 && ports != rss.Addresses && ports != rss.FourTuple {
-			return fmt.Errorf("hash fields %v of tcp or udp: want none, %v or %v", ports, rss.Addresses, rss.FourTuple)
-		}
+	if err := c.Transform.Validate(); err != nil {
+		return err
 	}
-	for _, other := range []rss.Fields{c.IP4, c.IP6} {
-		if other != 0 && other != rss.Addresses {
-			return fmt.Errorf("hash fields %v of ip: want none or %v", other, rss.Addresses)
+	if int(c.Function) >= len(rss.FunctionNames()) {
+		return fmt.Errorf("hash %v is not known: want one of %q", c.Function, rss.FunctionNames())
+	}
+	if unknown := c.Inner &^ packet.AllTunnels; unknown != 0 {
+		return fmt.Errorf("tunnels %#x are not known: want a set of %v", uint8(unknown), packet.AllTunnels)
+	}
+	return c.validateFields()
+}
+
+// FieldSet is one set of fields of a Config.
+type FieldSet struct {
+	// Name is ethtool's name of the packets: "tcp4", "ip6". (ethtool -n has no ip4 and ip6; the
+	// kernel has.)
+	Name string
+	// Fields may be written through.
+	Fields *rss.Fields
+	// Allowed are the fields that such packets have.
+	Allowed rss.Fields
+}
+
+// FieldSets returns the sets of fields of the Config with their names.
+func (c *Config) FieldSets() []FieldSet {
+	const v6 = rss.FourTuple | rss.FlowLabel
+	return []FieldSet{
+		{"tcp4", &c.TCP4, rss.FourTuple}, {"udp4", &c.UDP4, rss.FourTuple}, {"sctp4", &c.SCTP4, rss.FourTuple},
+		{"esp4", &c.ESP4, rss.FourTuple}, {"ah4", &c.AH4, rss.FourTuple}, {"ip4", &c.IP4, rss.Addresses},
+		{"tcp6", &c.TCP6, v6}, {"udp6", &c.UDP6, v6}, {"sctp6", &c.SCTP6, v6},
+		{"esp6", &c.ESP6, v6}, {"ah6", &c.AH6, v6}, {"ip6", &c.IP6, rss.Addresses | rss.FlowLabel},
+	}
+}
+
+func (c *Config) validateFields() error {
+	for _, n := range c.FieldSets() {
+		switch fields := *n.Fields; {
+		case fields&^rss.Hashable != 0:
+			return fmt.Errorf("hash fields %v of %s: in which order a NIC hashes %v is not specified; want %v",
+				fields, n.Name, fields&^rss.Hashable, n.Allowed)
+		case fields&^n.Allowed != 0:
+			return fmt.Errorf("hash fields %v of %s: such packets have %v", fields, n.Name, n.Allowed)
+		case c.Transform != rss.NoTransform && !fields.Symmetric():
+			return fmt.Errorf("hash fields %v of %s under %v: want both addresses or none, both ports or none, and no other",
+				fields, n.Name, c.Transform)
 		}
 	}
 	return nil

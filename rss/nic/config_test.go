@@ -4,18 +4,24 @@ import (
 	"testing"
 
 	"lbctl/rss"
+	"lbctl/rss/packet"
 )
 
 func TestNewRefuses(t *testing.T) {
 	for name, change := range map[string]func(*Config){
-		"no key":         func(c *Config) { c.Key = nil },
-		"a key too long": func(c *Config) { c.Key = make(rss.Key, rss.MaxKeyLength+1) },
-		"no table":       func(c *Config) { c.Table = nil },
-		"ports only":     func(c *Config) { c.TCP4 = rss.SourcePort | rss.DestinationPort },
-		"udp6 source":    func(c *Config) { c.UDP6 = rss.SourceAddress },
-		"ports of ip":    func(c *Config) { c.IP4 = rss.FourTuple },
-		"ports of ip6":   func(c *Config) { c.IP6 = rss.FourTuple },
-		"unknown field":  func(c *Config) { c.TCP6 = 1 },
+		"no key":               func(c *Config) { c.Key = nil },
+		"a key too long":       func(c *Config) { c.Key = make(rss.Key, rss.MaxKeyLength+1) },
+		"no table":             func(c *Config) { c.Table = nil },
+		"a label of tcp4":      func(c *Config) { c.TCP4 = rss.FourTuple | rss.FlowLabel },
+		"a vlan":               func(c *Config) { c.UDP6 = rss.VLANTag | rss.Addresses },
+		"a label, transformed": func(c *Config) { c.Transform, c.UDP6 = rss.SymmetricXOR, rss.Addresses|rss.FlowLabel },
+		"one end, transformed": func(c *Config) { c.Transform, c.SCTP4 = rss.SymmetricOrXOR, rss.SourceAddress },
+		"a transform of both":  func(c *Config) { c.Transform = rss.SymmetricXOR | rss.SymmetricOrXOR },
+		"a function too many":  func(c *Config) { c.Function = 3 },
+		"a tunnel too many":    func(c *Config) { c.Inner = 1 << 7 },
+		"ports of ip":          func(c *Config) { c.IP4 = rss.FourTuple },
+		"ports of ip6":         func(c *Config) { c.IP6 = rss.FourTuple },
+		"unknown field":        func(c *Config) { c.TCP6 = 1 },
 	} {
 		config, err := Default(4)
 		if err != nil {
@@ -95,5 +101,21 @@ func TestConfigIsCopied(t *testing.T) {
 	}
 	if n.Config().Key[0] != 0x6d {
 		t.Errorf("the key of the NIC was written to")
+	}
+}
+
+// A zero set of fields for SCTP, ESP or AH is that of any other IP packet.
+func TestFieldsThatDefer(t *testing.T) {
+	for _, protocol := range []packet.Protocol{packet.SCTP, packet.ESP, packet.Authentication} {
+		config, err := Default(4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		of := func(n *NIC) Result { return n.ClassifyFlow(with(flow4, protocol)) }
+		check(t, protocol.String(), config, of, rss.Addresses)
+		config.IP4 = 0
+		check(t, protocol.String()+" of none", config, of, 0)
+		config.SCTP4, config.ESP4, config.AH4 = rss.Ports, rss.Ports, rss.Ports
+		check(t, protocol.String()+" by its own", config, of, rss.Ports)
 	}
 }

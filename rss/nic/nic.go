@@ -13,16 +13,21 @@ import (
 type NIC struct {
 	config Config
 	tables *rss.Tables
+	// plain is true for Toeplitz without transform and quirks, which has a faster way.
+	plain bool
 }
 
 // New returns a NIC set up as config says, of which it keeps a copy. It returns
 // an error when the key's length, the table or a set of fields is not possible.
 func New(config Config) (*NIC, error) {
-	if err := config.validate(); err != nil {
+	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("set up nic: %w", err)
 	}
 	config = config.clone()
-	return &NIC{config: config, tables: rss.NewTables(config.Key, rss.IPv6TupleLength)}, nil
+	return &NIC{
+		config: config, tables: rss.NewTables(config.Key, rss.MaxInputLength),
+		plain: config.Function == rss.FunctionToeplitz && config.Transform == rss.NoTransform && config.Quirks == (Quirks{}),
+	}, nil
 }
 
 // WithTable returns the NIC after its indirection table was rewritten: same key,
@@ -47,66 +52,78 @@ type Result struct {
 	Index int
 	Queue rss.Queue
 	// Flow is that given, or as packet.Parse sees it: ports are 0 where there are none or none were
-	// looked for, as in a fragment.
+	// looked for, as in a fragment. Of a tunnel it is the one that was hashed.
 	Flow packet.Flow
+	// Tunnel carried the packet that was hashed; 0 when that was the outer one.
+	Tunnel packet.Tunnel
 }
 
 // Classify says where a frame goes that begins with its Ethernet header. Any
 // bytes are allowed. It does not allocate.
 func (n *NIC) Classify(frame []byte) Result {
 	h, err := packet.Parse(frame)
+	return n.ClassifyHeaders(frame, &h, err)
+}
+
+// ClassifyIP is Classify of a packet that begins with its IP header.
+func (n *NIC) ClassifyIP(b []byte) Result {
+	h, err := packet.ParseIP(b)
+	return n.ClassifyHeaders(b, &h, err)
+}
+
+// ClassifyHeaders is Classify where the bytes are parsed already: h and err are what packet.Parse or
+// packet.ParseIP returned for b, which is looked at again only for what a tunnel carries. When
+// that is not IP, or cannot be parsed, the outer packet is hashed.
+func (n *NIC) ClassifyHeaders(b []byte, h *packet.Headers, err error) Result {
 	if err != nil && err != packet.ErrTransport {
 		return Result{Flow: h.Flow}
 	}
+	if n.config.Inner != 0 {
+		inner, tunnel, err := packet.Inner(b, h)
+		if n.config.Inner&tunnel != 0 && (err == nil || err == packet.ErrTransport) && inner.Flow.Source.IsValid() {
+			r := Result{Flow: inner.Flow, Tunnel: tunnel}
+			n.classify(&r, subjectOf(&inner))
+			return r
+		}
+	}
 	r := Result{Flow: h.Flow}
-	n.classify(&r, h.Ports)
+	n.classify(&r, subjectOf(h))
 	return r
 }
 
 // ClassifyFlow says where the whole packets, not the fragments, of a flow go. A
-// flow without valid addresses of one family is not hashed. It does not allocate.
+// flow without valid addresses of one family is not hashed. Its flow label and SPI count as 0. It
+// does not allocate.
 func (n *NIC) ClassifyFlow(flow packet.Flow) Result {
+	s := subject{ports: flow.Protocol.HasPorts()}
+	if flow.Protocol == packet.ESP || flow.Protocol == packet.Authentication {
+		s.security = flow.Protocol
+	}
 	r := Result{Flow: flow}
-	n.classify(&r, flow.Protocol == packet.TCP || flow.Protocol == packet.UDP)
+	n.classify(&r, s)
 	return r
 }
 
-// classify completes a result that has its flow, whose ports are known or not.
-func (n *NIC) classify(r *Result, ports bool) {
-	r.Fields = n.fields(&r.Flow, ports)
+// subject is what decides, beside its flow, how a packet is hashed; see packet.Headers.
+type subject struct {
+	ports, fragment bool
+	security        packet.Protocol
+	spi, label      uint32
+}
+
+func subjectOf(h *packet.Headers) subject {
+	return subject{ports: h.Ports, fragment: h.Fragment, security: h.Security, spi: h.SPI, label: h.FlowLabel}
+}
+
+// classify completes a result that has its flow.
+func (n *NIC) classify(r *Result, s subject) {
+	r.Fields = n.fields(&r.Flow, s)
 	if r.Fields == 0 {
 		return
 	}
-	r.Hash, r.Hashed = n.hash(&r.Flow, r.Fields), true
-	r.Index, r.Queue = n.config.Table.Index(r.Hash), n.config.Table.Queue(r.Hash)
-}
-
-// fields returns what is hashed of a flow's packet.
-func (n *NIC) fields(flow *packet.Flow, ports bool) rss.Fields {
-	source, destination := flow.Source.Addr(), flow.Destination.Addr()
-	v4, tcp := source.Is4(), flow.Protocol == packet.TCP
-	switch {
-	case source.BitLen() != destination.BitLen() || !source.IsValid():
-		return 0
-	case v4 && !ports:
-		return n.config.IP4
-	case v4 && tcp:
-		return n.config.TCP4
-	case v4:
-		return n.config.UDP4
-	case !ports:
-		return n.config.IP6
-	case tcp:
-		return n.config.TCP6
+	r.Hash, r.Hashed = n.hash(&r.Flow, s, r.Fields), true
+	if table := n.config.Table; len(table) > 0 {
+		r.Index = table.Index(r.Hash)
+		r.Queue = table[r.Index]
 	}
-	return n.config.UDP6
-}
-
-// hash hashes the fields, rss.FourTuple or rss.Addresses, of a flow of one family.
-func (n *NIC) hash(flow *packet.Flow, fields rss.Fields) uint32 {
-	var room [rss.IPv6TupleLength]byte
-	if fields == rss.FourTuple {
-		return n.tables.Hash(rss.AppendTuple(room[:0], flow.Source, flow.Destination))
-	}
-	return n.tables.Hash(rss.AppendAddresses(room[:0], flow.Source.Addr(), flow.Destination.Addr()))
 }

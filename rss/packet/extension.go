@@ -1,5 +1,7 @@
 package packet
 
+import "encoding/binary"
+
 // The IPv6 extension headers (IANA "IPv6 Extension Header Types"), without ESP, behind which
 // nothing can be read.
 const (
@@ -45,6 +47,9 @@ type chain struct {
 	length   int
 	count    int
 	fragment bool
+	// authenticated is true behind an AH, whose SPI is spi.
+	authenticated bool
+	spi           uint32
 }
 
 // walk goes over the extension headers at the start of b, of which the first is
@@ -58,6 +63,9 @@ func walk(next Protocol, b []byte) (chain, bool) {
 			return c, false
 		}
 		c.fragment = c.next == FragmentHeader
+		if c.next == Authentication {
+			c.authenticated, c.spi = true, binary.BigEndian.Uint32(rest[4:])
+		}
 		c.length += extensionLength(c.next, rest)
 		c.next = Protocol(rest[0])
 		c.count++

@@ -1,7 +1,6 @@
 package packet
 
 import (
-	"encoding/binary"
 	"errors"
 	"net/netip"
 )
@@ -12,7 +11,7 @@ var (
 	ErrEthernet = errors.New("ethernet header is cut short")
 	// ErrIP: an IP header or extension header is cut short or contradicts itself.
 	ErrIP = errors.New("ip header is cut short or contradicts itself")
-	// ErrTransport: a TCP or UDP header is cut short.
+	// ErrTransport: a TCP, UDP, SCTP, ESP or AH header is cut short.
 	ErrTransport = errors.New("transport header is cut short")
 )
 
@@ -34,9 +33,15 @@ type Headers struct {
 	// ports are 0. It is the zero Flow for what is not IP. Behind extension headers
 	// its protocol is that of what follows them.
 	Flow Flow
-	// Ports is true when a whole TCP or UDP header is at Transport. Never in a fragment,
+	// Ports is true when a whole TCP, UDP or SCTP header is at Transport. Never in a fragment,
 	// so that all of a packet's fragments have one Flow.
 	Ports bool
+	// Security is ESP or Authentication when the SPI of such a header was read, else 0. An AH in
+	// IPv6 is an extension header, and what it protects is at Transport; in IPv4 it is itself there.
+	Security Protocol
+	SPI      uint32
+	// FlowLabel is that of IPv6, 20 bits.
+	FlowLabel uint32
 	// Fragment is true for a part of a packet, the first included, and for any packet with
 	// an IPv6 fragment header.
 	Fragment bool
@@ -54,25 +59,60 @@ type Headers struct {
 // ErrTransport. With ErrTransport all is there but the ports; with the others, what was
 // read before the fault. No input makes it panic, and it does not allocate.
 func Parse(frame []byte) (h Headers, err error) {
-	if len(frame) < EthernetLength {
-		return h, ErrEthernet
+	err = h.parseEthernet(frame)
+	return h, err
+}
+
+// ParseIP is Parse of a packet without Ethernet header, as captures of link type raw IP, IPv4
+// or IPv6 hold them: its version says what it is, and Network is 0.
+func ParseIP(packet []byte) (h Headers, err error) {
+	err = h.parseIP(packet)
+	return h, err
+}
+
+// parseEthernet reads on from an Ethernet header at offset Network of b.
+func (h *Headers) parseEthernet(b []byte) error {
+	if len(b)-h.Network < EthernetLength {
+		return ErrEthernet
 	}
-	h.EtherType, h.Network = Ethernet(frame).EtherType(), EthernetLength
+	h.EtherType = Ethernet(b[h.Network:]).EtherType()
+	h.Network += EthernetLength
 	for h.EtherType.IsVLAN() && h.VLANs < MaxVLANs {
-		if len(frame) < h.Network+VLANLength {
-			return h, ErrEthernet
+		if len(b) < h.Network+VLANLength {
+			return ErrEthernet
 		}
-		h.EtherType = VLAN(frame[h.Network:]).EtherType()
+		h.EtherType = VLAN(b[h.Network:]).EtherType()
 		h.Network += VLANLength
 		h.VLANs++
 	}
+	return h.parseNetwork(b)
+}
+
+// parseNetwork reads on from what EtherType says is at offset Network of b.
+func (h *Headers) parseNetwork(b []byte) error {
 	switch h.EtherType {
 	case TypeIPv4:
-		err = h.parseIPv4(frame[h.Network:])
+		return h.parseIPv4(b[h.Network:])
 	case TypeIPv6:
-		err = h.parseIPv6(frame[h.Network:])
+		return h.parseIPv6(b[h.Network:])
 	}
-	return h, err
+	return nil
+}
+
+// parseIP reads on from an IP header at offset Network of b.
+func (h *Headers) parseIP(b []byte) error {
+	if len(b) <= h.Network {
+		return ErrIP
+	}
+	switch b[h.Network] >> 4 {
+	case 4:
+		h.EtherType = TypeIPv4
+	case 6:
+		h.EtherType = TypeIPv6
+	default:
+		return ErrIP
+	}
+	return h.parseNetwork(b)
 }
 
 func (h *Headers) parseIPv4(p IPv4) error {
@@ -87,7 +127,7 @@ func (h *Headers) parseIPv4(p IPv4) error {
 	h.Options = length > IPv4MinLength
 	h.Fragment = p.IsFragment()
 	h.Transport = h.Network + length
-	return h.parsePorts(p[length:min(total, len(p))])
+	return h.parseTransport(p[length:min(total, len(p))])
 }
 
 func (h *Headers) parseIPv6(p IPv6) error {
@@ -101,12 +141,15 @@ func (h *Headers) parseIPv6(p IPv6) error {
 	}
 	c, ok := walk(p.NextHeader(), rest)
 	h.setAddresses(p.Source(), p.Destination(), c.next)
-	h.Extensions, h.Fragment = c.count, c.fragment
+	h.Extensions, h.Fragment, h.FlowLabel = c.count, c.fragment, p.FlowLabel()
+	if c.authenticated {
+		h.Security, h.SPI = Authentication, c.spi
+	}
 	if !ok {
 		return ErrIP
 	}
 	h.Transport = h.Network + IPv6Length + c.length
-	return h.parsePorts(rest[c.length:])
+	return h.parseTransport(rest[c.length:])
 }
 
 func (h *Headers) setAddresses(source, destination netip.Addr, protocol Protocol) {
@@ -115,25 +158,4 @@ func (h *Headers) setAddresses(source, destination netip.Addr, protocol Protocol
 		Destination: netip.AddrPortFrom(destination, 0),
 		Protocol:    protocol,
 	}
-}
-
-// parsePorts reads the ports of TCP and UDP, which are in the same place.
-func (h *Headers) parsePorts(p []byte) error {
-	need := 0
-	switch h.Flow.Protocol {
-	case TCP:
-		need = TCPMinLength
-	case UDP:
-		need = UDPLength
-	}
-	if need == 0 || h.Fragment {
-		return nil
-	}
-	if len(p) < need {
-		return ErrTransport
-	}
-	h.Flow.Source = netip.AddrPortFrom(h.Flow.Source.Addr(), binary.BigEndian.Uint16(p[0:]))
-	h.Flow.Destination = netip.AddrPortFrom(h.Flow.Destination.Addr(), binary.BigEndian.Uint16(p[2:]))
-	h.Ports = true
-	return nil
 }

@@ -1,0 +1,130 @@
+package rss
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+)
+
+// batchOf is n random flows of both families, which share their ports.
+type batchOf struct {
+	source4, destination4, ports []uint32
+	source6, destination6        [][16]byte
+}
+
+func randomBatch(random *rand.Rand, n int) batchOf {
+	b := batchOf{
+		source4: make([]uint32, n), destination4: make([]uint32, n), ports: make([]uint32, n),
+		source6: make([][16]byte, n), destination6: make([][16]byte, n),
+	}
+	for i := range n {
+		b.source4[i], b.destination4[i] = random.Uint32(), random.Uint32()
+		b.ports[i] = PackPorts(uint16(random.Uint32()), uint16(random.Uint32()))
+		fill(random, b.source6[i][:])
+		fill(random, b.destination6[i][:])
+	}
+	return b
+}
+
+// input4 is what is hashed of flow i.
+func (b batchOf) input4(i int) []byte {
+	in := binary.BigEndian.AppendUint32(nil, b.source4[i])
+	in = binary.BigEndian.AppendUint32(in, b.destination4[i])
+	return binary.BigEndian.AppendUint32(in, b.ports[i])
+}
+
+func (b batchOf) input6(i int) []byte {
+	in := append(append([]byte(nil), b.source6[i][:]...), b.destination6[i][:]...)
+	return binary.BigEndian.AppendUint32(in, b.ports[i])
+}
+
+// TestBatchEqualsTables holds batches of every length up to 300 to the tables, with what is
+// behind them in memory unchanged.
+func TestBatchEqualsTables(t *testing.T) {
+	const seed, most, behind = 3, 300, 0xdeadbeef
+	random := rand.New(rand.NewPCG(seed, seed))
+	for _, length := range []int{MinKeyLength, 41, 52, MaxKeyLength} {
+		key := make(Key, length)
+		fill(random, key)
+		batch, tables := NewBatch(key), NewTables(key, IPv6TupleLength)
+		all, hashes := randomBatch(random, most), make([]uint32, most+1)
+		for n := range most + 1 {
+			check := func(what string, want func(i int) uint32) {
+				for i := range n {
+					if hashes[i] != want(i) {
+						t.Fatalf("seed %d, key of %d, %s: hash %d of %d = %#08x, tables %#08x", seed, length, what, i, n, hashes[i], want(i))
+					}
+				}
+				if hashes[n] != behind {
+					t.Fatalf("%s: a batch of %d wrote past its end", what, n)
+				}
+			}
+			hashes[n] = behind
+			batch.HashIPv4(hashes[:n], all.source4[:n], all.destination4[:n], all.ports[:n])
+			check("ipv4", func(i int) uint32 { return tables.Hash(all.input4(i)) })
+			batch.HashIPv4(hashes[:n], all.source4[:n], all.destination4[:n], nil)
+			check("ipv4 addresses", func(i int) uint32 { return tables.Hash(all.input4(i)[:8]) })
+			batch.HashIPv6(hashes[:n], all.source6[:n], all.destination6[:n], all.ports[:n])
+			check("ipv6", func(i int) uint32 { return tables.Hash(all.input6(i)) })
+			batch.HashIPv6(hashes[:n], all.source6[:n], all.destination6[:n], nil)
+			check("ipv6 addresses", func(i int) uint32 { return tables.Hash(all.input6(i)[:32]) })
+		}
+	}
+}
+
+// FuzzBatch holds batches to the tables under any key.
+func FuzzBatch(f *testing.F) {
+	f.Add([]byte(MicrosoftKey()), uint64(1), uint16(17))
+	f.Add(make([]byte, MaxKeyLength), uint64(2), uint16(0))
+	f.Fuzz(func(t *testing.T, key []byte, seed uint64, n uint16) {
+		if Key(key).Validate() != nil || n > 300 {
+			t.Skip("out of the range of keys and lengths")
+		}
+		all := randomBatch(rand.New(rand.NewPCG(seed, seed)), int(n))
+		batch, tables, hashes := NewBatch(key), NewTables(key, IPv6TupleLength), make([]uint32, n)
+		batch.HashIPv4(hashes, all.source4, all.destination4, all.ports)
+		for i, hash := range hashes {
+			if want := tables.Hash(all.input4(i)); hash != want {
+				t.Fatalf("key %x, seed %d: ipv4 hash %d of %d = %#08x, tables %#08x", key, seed, i, n, hash, want)
+			}
+		}
+		batch.HashIPv6(hashes, all.source6, all.destination6, all.ports)
+		for i, hash := range hashes {
+			if want := tables.Hash(all.input6(i)); hash != want {
+				t.Fatalf("key %x, seed %d: ipv6 hash %d of %d = %#08x, tables %#08x", key, seed, i, n, hash, want)
+			}
+		}
+	})
+}
+
+func TestBatchPanicsOnUnequalLengths(t *testing.T) {
+	b, two, three, six := NewBatch(MicrosoftKey()), make([]uint32, 2), make([]uint32, 3), make([][16]byte, 2)
+	for name, call := range map[string]func(){
+		"sources":           func() { b.HashIPv4(two, three, two, two) },
+		"destinations":      func() { b.HashIPv4(two, two, three, two) },
+		"ports":             func() { b.HashIPv4(two, two, two, three) },
+		"no ports, not nil": func() { b.HashIPv4(two, two, two, two[:0]) },
+		"ipv6":              func() { b.HashIPv6(three, six, six, nil) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: a batch of unequal lengths did not panic", name)
+				}
+			}()
+			call()
+		}()
+	}
+}
+
+func TestBatchDoesNotAllocate(t *testing.T) {
+	const n = 37 // with a tail
+	b, all, hashes := NewBatch(MicrosoftKey()), randomBatch(rand.New(rand.NewPCG(1, 1)), n), make([]uint32, n)
+	allocations := testing.AllocsPerRun(100, func() {
+		b.HashIPv4(hashes, all.source4, all.destination4, all.ports)
+		b.HashIPv6(hashes, all.source6, all.destination6, all.ports)
+	})
+	if allocations != 0 {
+		t.Errorf("%v allocations a batch, want 0", allocations)
+	}
+}

@@ -1,0 +1,181 @@
+package packet
+
+import (
+	"encoding/binary"
+	"strings"
+)
+
+// Tunnel is a set of the ways to carry a packet in another. The zero value is the empty set.
+type Tunnel uint8
+
+// The tunnels that are looked into.
+const (
+	TunnelIPIP   Tunnel = 1 << iota // IPv4 or IPv6 in either (RFC 2003, RFC 2473)
+	TunnelGRE                       // version 0 with IP or Ethernet in it, NVGRE included (RFC 2890)
+	TunnelVXLAN                     // RFC 7348
+	TunnelGeneve                    // RFC 8926
+	TunnelGTPU                      // 3GPP TS 29.281, user data only
+
+	AllTunnels = TunnelIPIP | TunnelGRE | TunnelVXLAN | TunnelGeneve | TunnelGTPU
+)
+
+// The UDP ports by which a NIC recognises a tunnel (IANA).
+const (
+	VXLANPort  = 4789
+	GenevePort = 6081
+	GTPUPort   = 2152
+)
+
+// tunnels holds the names of the bits from the lowest on.
+const tunnels = "ipip gre vxlan geneve gtpu"
+
+// String returns the names, as in "gre,vxlan"; "none" for the empty set.
+func (t Tunnel) String() string {
+	var names []string
+	for i, name := range strings.Fields(tunnels) {
+		if t&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	if names == nil {
+		return "none"
+	}
+	return strings.Join(names, ",")
+}
+
+// Inner reads the headers of the packet that is carried in another: b is what Parse or
+// ParseIP had, outer what it returned. Offsets are in b, so that Inner of the result looks one
+// tunnel deeper.
+//
+// The tunnel is 0 when nothing is carried that is known: another protocol, a fragment, a
+// header that is cut short. Else the error is that of Parse for the carried packet. No input
+// makes it panic as long as outer is of b, and it does not allocate.
+func Inner(b []byte, outer *Headers) (inner Headers, tunnel Tunnel, err error) {
+	if outer.Transport == 0 || outer.Fragment || outer.Transport > len(b) {
+		return Headers{}, 0, nil
+	}
+	c := carried(b[outer.Transport:], &outer.Flow, outer.Ports)
+	if c.tunnel == 0 {
+		return Headers{}, 0, nil
+	}
+	inner.Network, inner.EtherType = outer.Transport+c.offset, c.what
+	switch c.what {
+	case transparentEthernet:
+		err = inner.parseEthernet(b)
+	case anyIP:
+		err = inner.parseIP(b)
+	default:
+		err = inner.parseNetwork(b)
+	}
+	return inner, c.tunnel, err
+}
+
+// transparentEthernet is the EtherType of a whole frame in a tunnel (RFC 1701); anyIP, no valid
+// one, stands for an IP packet whose version says what it is.
+const (
+	transparentEthernet EtherType = 0x6558
+	anyIP               EtherType = 0
+)
+
+// inside says where a carried packet is and what.
+type inside struct {
+	tunnel Tunnel
+	// offset is from the start of the outer packet's layer 4.
+	offset int
+	what   EtherType
+}
+
+// carried looks for a carried packet in the layer 4 of an outer one.
+func carried(b []byte, flow *Flow, ports bool) inside {
+	switch flow.Protocol {
+	case InnerIPv4:
+		return inside{TunnelIPIP, 0, TypeIPv4}
+	case InnerIPv6:
+		return inside{TunnelIPIP, 0, TypeIPv6}
+	case GRE:
+		return inGRE(b)
+	}
+	if flow.Protocol != UDP || !ports {
+		return inside{}
+	}
+	var c inside
+	switch flow.Destination.Port() {
+	case VXLANPort:
+		c = inVXLAN(b[UDPLength:])
+	case GenevePort:
+		c = inGeneve(b[UDPLength:])
+	case GTPUPort:
+		c = inGTPU(b[UDPLength:])
+	}
+	c.offset += UDPLength
+	return c
+}
+
+// inGRE: checksum, key and sequence number are optional, 4 bytes each.
+func inGRE(b []byte) inside {
+	if len(b) < 4 {
+		return inside{}
+	}
+	flags, what := binary.BigEndian.Uint16(b), EtherType(binary.BigEndian.Uint16(b[2:]))
+	const checksum, routing, key, sequence, version = 0x8000, 0x4000, 0x2000, 0x1000, 0x0007
+	length := 4
+	for _, option := range []uint16{checksum, key, sequence} {
+		if flags&option != 0 {
+			length += 4
+		}
+	}
+	if flags&(routing|version) != 0 || len(b) < length || !what.carriable() {
+		return inside{}
+	}
+	return inside{TunnelGRE, length, what}
+}
+
+func inVXLAN(b []byte) inside {
+	const length, valid = 8, 0x08
+	if len(b) < length || b[0]&valid == 0 {
+		return inside{}
+	}
+	return inside{TunnelVXLAN, length, transparentEthernet}
+}
+
+func inGeneve(b []byte) inside {
+	if len(b) < 8 || b[0]>>6 != 0 {
+		return inside{}
+	}
+	length, what := 8+4*int(b[0]&0x3f), EtherType(binary.BigEndian.Uint16(b[2:]))
+	if len(b) < length || !what.carriable() {
+		return inside{}
+	}
+	return inside{TunnelGeneve, length, what}
+}
+
+// inGTPU: any of three flags adds 4 bytes, of which the last says whether extension
+// headers follow; the last byte of each says so again, its first is its length in 4 bytes. One of
+// length 0 is met until there are too many.
+func inGTPU(b []byte) inside {
+	const version1, userData, optional, extension = 0x30, 0xff, 0x07, 0x04
+	if len(b) < 8 || b[0]&0xf0 != version1 || b[1] != userData {
+		return inside{}
+	}
+	length, more := 8, false
+	if b[0]&optional != 0 {
+		length = 12
+		more = b[0]&extension != 0 && len(b) >= length && b[length-1] != 0
+	}
+	for count := 0; more; count++ {
+		if count == MaxExtensions || len(b) <= length || len(b) < length+4*int(b[length]) {
+			return inside{}
+		}
+		length += 4 * int(b[length])
+		more = b[length-1] != 0
+	}
+	if len(b) < length {
+		return inside{}
+	}
+	return inside{TunnelGTPU, length, anyIP}
+}
+
+// carriable tells whether it is known how to read on.
+func (t EtherType) carriable() bool {
+	return t == TypeIPv4 || t == TypeIPv6 || t == transparentEthernet
+}

@@ -1,0 +1,78 @@
+//go:build goexperiment.simd && amd64
+
+package rss
+
+import (
+	"simd/archsimd"
+	"unsafe"
+)
+
+// hashIPv6 is Batch.HashIPv6 of slices of one length; ports may be nil.
+func (v *vector) hashIPv6(hashes []uint32, sources, destinations [][16]byte, ports []uint32) {
+	n := len(hashes)
+	whole := n &^ (width - 1)
+	v.stepsIPv6(hashes[:whole], sources, destinations, ports)
+	if whole == n {
+		return
+	}
+	var hash, port [width]uint32
+	var source, destination [width][16]byte
+	copy(source[:], sources[whole:])
+	copy(destination[:], destinations[whole:])
+	if ports != nil {
+		copy(port[:], ports[whole:])
+	}
+	v.stepsIPv6(hash[:], source[:], destination[:], port[:])
+	copy(hashes[whole:], hash[:])
+}
+
+// stepsIPv6 hashes a multiple of 16 flows: flows 0 to 7 and 8 to 15 of a step apart, then
+// both together with their ports.
+func (v *vector) stepsIPv6(hashes []uint32, sources, destinations [][16]byte, ports []uint32) {
+	order := &v.order
+	for i := 0; i < len(hashes); i += width {
+		a0, a1, a2, a3 := v.addresses((*[8][16]byte)(sources[i:]), (*[8][16]byte)(destinations[i:]))
+		b0, b1, b2, b3 := v.addresses((*[8][16]byte)(sources[i+8:]), (*[8][16]byte)(destinations[i+8:]))
+		h0, h1, h2, h3 := order.pair(a0, b0), order.pair(a1, b1), order.pair(a2, b2), order.pair(a3, b3)
+		if ports != nil {
+			port := order.numbers((*[width]uint32)(ports[i:]))
+			p0, p1, p2, p3 := load4(&v.ports)
+			h0 = h0.Xor(multiply(port, p0))
+			h1 = h1.Xor(multiply(port, p1))
+			h2 = h2.Xor(multiply(port, p2))
+			h3 = h3.Xor(multiply(port, p3))
+		}
+		order.finish(h0, h1, h2, h3).Store((*[width]uint32)(hashes[i:]))
+	}
+	archsimd.ClearAVXUpperBits()
+}
+
+// addresses returns what the addresses of 8 flows add to the 4 bytes of their hashes, each
+// to be summed over its qwords.
+func (v *vector) addresses(sources, destinations *[8][16]byte) (h0, h1, h2, h3 archsimd.Uint64x8) {
+	low, high := v.order.addresses(sources)
+	m0, m1, m2, m3 := load4(&v.halves[0])
+	n0, n1, n2, n3 := load4(&v.halves[1])
+	h0 = multiply(low, m0).Xor(multiply(high, n0))
+	h1 = multiply(low, m1).Xor(multiply(high, n1))
+	h2 = multiply(low, m2).Xor(multiply(high, n2))
+	h3 = multiply(low, m3).Xor(multiply(high, n3))
+
+	low, high = v.order.addresses(destinations)
+	m0, m1, m2, m3 = load4(&v.halves[2])
+	n0, n1, n2, n3 = load4(&v.halves[3])
+	h0 = h0.Xor(multiply(low, m0)).Xor(multiply(high, n0))
+	h1 = h1.Xor(multiply(low, m1)).Xor(multiply(high, n1))
+	h2 = h2.Xor(multiply(low, m2)).Xor(multiply(high, n2))
+	h3 = h3.Xor(multiply(low, m3)).Xor(multiply(high, n3))
+	return h0, h1, h2, h3
+}
+
+// addresses loads 8 addresses as the qwords of their bytes 0 to 7 and 8 to 15. They lie side by
+// side, which the type system cannot say of 4 of them and 64 bytes.
+func (s *shuffles) addresses(a *[8][16]byte) (low, high archsimd.Uint8x64) {
+	both := (*[2][64]uint8)(unsafe.Pointer(a))
+	first, second := archsimd.LoadUint8x64(&both[0]), archsimd.LoadUint8x64(&both[1])
+	return first.ConcatPermute(second, archsimd.LoadUint8x64(&s.low)),
+		first.ConcatPermute(second, archsimd.LoadUint8x64(&s.high))
+}

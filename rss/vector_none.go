@@ -1,0 +1,12 @@
+//go:build !(goexperiment.simd && amd64)
+
+package rss
+
+// vector is the code for 16 flows at a time, which this build has not.
+type vector struct{}
+
+func newVector(Key) *vector { return nil }
+
+func (*vector) hashIPv4(_, _, _, _ []uint32) {}
+
+func (*vector) hashIPv6(_ []uint32, _, _ [][16]byte, _ []uint32) {}
