@@ -1,0 +1,60 @@
+package sim
+
+import (
+	"math"
+	"time"
+)
+
+// never is the time of what is not going to happen.
+const never time.Duration = math.MaxInt64
+
+// agenda knows which of a fixed number of timers is due first. Every core and every
+// queue has one timer and never needs a second, so that instead of a heap of events it
+// is a tournament: a binary tree whose leaves are the timers and whose inner nodes
+// name the earlier of the two below. Setting a timer replays its path to the root, reading
+// the winner is free, and nothing is allocated. Of timers due at one time the one
+// with the lower number wins, so that runs are repeatable.
+type agenda struct {
+	times []time.Duration
+	// winners[i] is the winner below node i; node 1 is the root. Leaf t is node len(times)+t.
+	winners []int32
+}
+
+// newAgenda returns an agenda of n timers, at least 1, none of them set.
+func newAgenda(n int) agenda {
+	leaves := 1
+	for leaves < n {
+		leaves *= 2
+	}
+	a := agenda{times: make([]time.Duration, leaves), winners: make([]int32, 2*leaves)}
+	for i := range leaves {
+		a.times[i] = never
+		a.winners[leaves+i] = int32(i)
+	}
+	for i := leaves - 1; i > 0; i-- {
+		a.winners[i] = a.winners[2*i]
+	}
+	return a
+}
+
+// first returns the timer that is due first, and when; never when none is set.
+func (a *agenda) first() (timer int32, at time.Duration) {
+	timer = a.winners[1]
+	return timer, a.times[timer]
+}
+
+// set makes a timer due at a time; never stops it.
+func (a *agenda) set(timer int32, at time.Duration) {
+	a.times[timer] = at
+	for node := (len(a.times) + int(timer)) / 2; node > 0; node /= 2 {
+		left, right := a.winners[2*node], a.winners[2*node+1]
+		winner := left
+		if a.times[right] < a.times[left] {
+			winner = right
+		}
+		if a.winners[node] == winner && winner != timer {
+			return // above here nothing depends on this timer
+		}
+		a.winners[node] = winner
+	}
+}

@@ -1,0 +1,144 @@
+package sim
+
+import "time"
+
+// dimProfiles are the settings that DIM moves between: those for a timer that begins with
+// the first packet, NET_DIM_RX_EQE_PROFILES of the kernel's lib/dim/net_dim.c.
+var dimProfiles = [...]Moderation{
+	{Delay: 1 * time.Microsecond, Frames: 256, Adaptive: true},
+	{Delay: 8 * time.Microsecond, Frames: 256, Adaptive: true},
+	{Delay: 64 * time.Microsecond, Frames: 256, Adaptive: true},
+	{Delay: 128 * time.Microsecond, Frames: 256, Adaptive: true},
+	{Delay: 256 * time.Microsecond, Frames: 256, Adaptive: true},
+}
+
+const (
+	// dimDefault is NET_DIM_DEF_PROFILE_EQE.
+	dimDefault = 1
+	// dimEvents is how many interrupts a measurement takes: DIM_NEVENTS.
+	dimEvents = 64
+	// dimPatience is how many steps it takes until it rests.
+	dimPatience = 2 * len(dimProfiles)
+)
+
+// dimState is where DIM's search stands.
+type dimState uint8
+
+const (
+	parkedOnTop dimState = iota // found the best; looks whether things change
+	parkedTired                 // searched long enough; rests
+	goingRight                  // towards longer delays
+	goingLeft
+)
+
+// dim is Dynamic Interrupt Moderation (lib/dim/net_dim.c, lib/dim/dim.c): every 64
+// interrupts it compares the rates since then with those before, and steps to the
+// next profile in the direction that made things better. Better is first more bytes, then
+// more packets, then fewer interrupts, each by more than 10 %. What the kernel leaves to a
+// work queue happens here at once.
+type dim struct {
+	state       dimState
+	profile     int
+	right, left int // steps since the last turn
+	tired       int
+	measuring   bool
+	start       dimSample
+	before      dimRates
+}
+
+// adapt gives DIM a sample of the queue, as drivers do when a poll is complete, and sets
+// the moderation it asks for.
+func (q *queue) adapt(now time.Duration) {
+	sample := dimSample{now, q.count.interrupts, q.count.packets, q.count.bytes}
+	if q.dim.sample(sample) {
+		q.moderation = dimProfiles[q.dim.profile]
+	}
+}
+
+// sample takes a sample and tells whether the profile changed.
+func (d *dim) sample(s dimSample) (changed bool) {
+	if !d.measuring {
+		d.start, d.measuring = s, true
+		return false
+	}
+	if s.events-d.start.events < dimEvents {
+		return false
+	}
+	rates, ok := d.start.rates(s)
+	if !ok {
+		return false
+	}
+	profile := d.profile
+	d.decide(rates)
+	// After a change the next sample, which sees it, begins a measurement.
+	d.start, d.measuring = s, d.profile == profile
+	return d.profile != profile
+}
+
+// decide is net_dim_decision.
+func (d *dim) decide(now dimRates) {
+	parked := d.state == parkedOnTop
+	switch d.state {
+	case parkedOnTop:
+		if now.compare(d.before) != 0 {
+			d.leavePark()
+		}
+	case parkedTired:
+		if d.tired--; d.tired == 0 {
+			d.leavePark()
+		}
+	case goingRight, goingLeft:
+		if now.compare(d.before) <= 0 {
+			d.turn()
+		}
+		d.advance()
+	}
+	// Parked, it goes on comparing with what it parked at, else slow changes would escape it.
+	if !parked || d.state != parkedOnTop {
+		d.before = now
+	}
+}
+
+// advance steps on, or parks where there is no further step to make.
+func (d *dim) advance() {
+	onTop := d.state == goingRight && d.left > 1 && d.right == 1 ||
+		d.state == goingLeft && d.right > 1 && d.left == 1
+	onEdge := d.state == goingRight && d.profile == len(dimProfiles)-1 ||
+		d.state == goingLeft && d.profile == 0
+	switch {
+	case !onTop && d.tired == dimPatience:
+		d.state, d.right, d.left = parkedTired, 0, 0
+	case onTop || onEdge:
+		d.state, d.right, d.left, d.tired = parkedOnTop, 0, 0, 0
+	default:
+		d.step()
+	}
+}
+
+func (d *dim) step() {
+	if d.state == goingRight {
+		d.profile++
+		d.right++
+	} else {
+		d.profile--
+		d.left++
+	}
+	d.tired++
+}
+
+// turn goes the other way, whose steps are counted anew.
+func (d *dim) turn() {
+	if d.state == goingRight {
+		d.state, d.left = goingLeft, 0
+	} else {
+		d.state, d.right = goingRight, 0
+	}
+}
+
+func (d *dim) leavePark() {
+	d.state = goingRight
+	if d.profile > 0 {
+		d.state = goingLeft
+	}
+	d.step()
+}

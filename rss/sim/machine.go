@@ -1,0 +1,117 @@
+package sim
+
+import "time"
+
+// machine is a simulation while it runs.
+type machine struct {
+	config Config
+	agenda agenda
+	queues []queue
+	cores  []core
+	// inside is the number of packets in rings and sockets, or in the application's hand.
+	inside int
+	events uint64
+	// open is true inside the window, in which time and completions are counted.
+	open bool
+}
+
+// newMachine builds what a valid config describes, all of it idle. Timers are those of the
+// cores first: at one moment, what ends comes before what begins.
+func newMachine(config Config) *machine {
+	m := &machine{config: config, queues: make([]queue, len(config.Cores)), cores: make([]core, config.cores())}
+	m.agenda = newAgenda(len(m.cores) + len(m.queues))
+	for i := range m.cores {
+		m.initCore(&m.cores[i], i)
+	}
+	for i := range m.queues {
+		q := &m.queues[i]
+		m.initQueue(q, i)
+		q.core.queues = append(q.core.queues, q)
+	}
+	for i := range m.cores {
+		c := &m.cores[i]
+		c.pending = newFIFO[int32](len(c.queues))
+	}
+	return m
+}
+
+func (m *machine) initCore(c *core, index int) {
+	share := time.Duration(m.config.Scheduler.Share)
+	*c = core{machine: m, index: int32(index), timer: int32(index), until: never}
+	c.socket = newFIFO[packet](m.config.Socket)
+	// Who is to have the greater share is charged less for the same time.
+	c.weight = [threadCount]time.Duration{applicationThread: 100 - share, daemonThread: share}
+}
+
+func (m *machine) initQueue(q *queue, index int) {
+	*q = queue{
+		core: &m.cores[m.config.Cores[index]], index: int32(index), timer: int32(len(m.cores) + index),
+		ring: newFIFO[packet](m.config.Ring), moderation: m.config.Moderation, latency: new(Histogram),
+	}
+	if q.moderation.Adaptive {
+		q.dim.profile = dimDefault
+		q.moderation = dimProfiles[dimDefault]
+	}
+}
+
+func (m *machine) queue(index int32) *queue { return &m.queues[index] }
+
+// advance lets happen all that is due up to a time, that included.
+func (m *machine) advance(to time.Duration) {
+	for {
+		timer, at := m.agenda.first()
+		if at > to || at == never {
+			return
+		}
+		m.happen(timer, at)
+	}
+}
+
+// drain lets happen what is due until no packet is inside. A packet inside is in
+// work or has a timer that leads to it, so that there is an end.
+func (m *machine) drain() {
+	for m.inside > 0 {
+		timer, at := m.agenda.first()
+		if at == never {
+			panic("sim: packets are inside and nothing is due")
+		}
+		m.happen(timer, at)
+	}
+}
+
+// happen is one event.
+func (m *machine) happen(timer int32, at time.Duration) {
+	m.events++
+	if int(timer) < len(m.cores) {
+		m.cores[timer].ends(at)
+	} else {
+		m.queues[int(timer)-len(m.cores)].fire(at)
+	}
+}
+
+// arrive is the arrival of a packet.
+func (m *machine) arrive(a Arrival) {
+	m.events++
+	index := int32(0)
+	if a.Hashed {
+		index = int32(m.config.Table.Queue(a.Hash))
+	}
+	p := packet{at: a.At, length: int32(a.Length), queue: index}
+	m.inside++ // before the packet can be delivered, which may be at once
+	if m.queues[index].arrive(p, a.At >= m.config.Warmup) {
+		m.inside--
+	}
+}
+
+// deliver is the end of a packet's way.
+func (c *core) deliver(p packet, now time.Duration) {
+	c.inside--
+	if c.open {
+		c.count.delivered++
+	}
+	if p.at >= c.config.Warmup {
+		q := c.queue(p.queue)
+		q.count.delivered++
+		q.latency.Record(now - p.at)
+	}
+}

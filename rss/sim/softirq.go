@@ -1,0 +1,117 @@
+package sim
+
+import "time"
+
+// softirq is the state of a core's packet work.
+type softirq struct {
+	// pending is the poll list: the indexes of queues, each at most once.
+	pending fifo[int32]
+	// raised: a queue became pending and no softirq has run since.
+	raised bool
+	// deferred: ksoftirqd, or the NAPI thread, has work.
+	deferred bool
+	// polled is the queue being polled; taken is true while a packet of it is worked on, false
+	// in the overhead of the poll.
+	polled *queue
+	taken  bool
+	// pollLeft and roundLeft are packets left of the budgets, roundsLeft rounds.
+	pollLeft, roundLeft, roundsLeft int
+	// roundEnd and end are when the round and all rounds have had their time.
+	roundEnd, end time.Duration
+}
+
+// startRounds begins packet work, in softirq context or in ksoftirqd: handle_softirqs.
+func (c *core) startRounds(as activity, now time.Duration) {
+	c.raised = false
+	c.roundsLeft = c.config.Budget.Rounds
+	c.end = now + c.config.Budget.RoundTime
+	c.startRound(as, now)
+}
+
+// startRound is net_rx_action.
+func (c *core) startRound(as activity, now time.Duration) {
+	c.roundsLeft--
+	c.roundLeft = c.config.Budget.Round
+	c.roundEnd = now + c.config.Budget.RoundTime
+	c.poll(as, c.queue(c.pending.pop()), c.config.Budget.Poll, now)
+}
+
+// poll calls a queue's poll function.
+func (c *core) poll(as activity, q *queue, budget int, now time.Duration) {
+	c.polled, c.pollLeft, c.taken = q, budget, false
+	c.count.polls++
+	c.begin(as, now, c.config.Costs.Poll)
+}
+
+// workEnds: a poll's overhead or one packet of it is done.
+func (c *core) workEnds(now time.Duration) {
+	q := c.polled
+	if c.taken {
+		c.finish(q, now)
+		c.pollLeft--
+		c.roundLeft--
+	}
+	if c.taken = c.pollLeft > 0 && !q.ring.empty(); c.taken {
+		c.begin(c.doing, now, c.packetWork(q.ring.front()))
+		return
+	}
+	if c.doing == busy {
+		c.resume(now)
+		return
+	}
+	c.pollEnds(q, now)
+}
+
+// pollEnds: less than the budget was there, so the queue is done with; or else it comes
+// again, after the others. An application that polls takes over what is left (__napi_poll,
+// napi_prefer_busy_poll).
+func (c *core) pollEnds(q *queue, now time.Duration) {
+	if c.pollLeft > 0 || c.awake {
+		q.complete(now)
+	} else {
+		c.pending.push(q.index)
+	}
+	switch {
+	case c.pending.empty():
+		c.raised, c.deferred = false, false
+		c.resume(now)
+	case c.roundLeft > 0 && now < c.roundEnd:
+		c.poll(c.doing, c.queue(c.pending.pop()), c.config.Budget.Poll, now)
+	default:
+		c.roundEnds(now)
+	}
+}
+
+// roundEnds: another round, unless it has been enough or another thread is due. Then
+// ksoftirqd is to go on.
+func (c *core) roundEnds(now time.Duration) {
+	c.account(now)
+	if now < c.end && c.roundsLeft > 0 && c.pick() == c.thread {
+		c.startRound(c.doing, now)
+		return
+	}
+	c.raised = false
+	c.deferWork()
+	c.resume(now)
+}
+
+// finish is the end of a packet's packet work: it leaves the ring for the socket, or is
+// delivered where there is no application.
+func (c *core) finish(q *queue, now time.Duration) {
+	p := q.ring.pop()
+	c.count.packets++
+	q.count.packets++
+	q.count.bytes += uint64(p.length)
+	c.wake()
+	switch {
+	case c.config.Costs.Application == 0:
+		c.deliver(p, now)
+	case c.socket.full():
+		c.inside--
+		if p.at >= c.config.Warmup {
+			q.count.socketDrops++
+		}
+	default:
+		c.socket.push(p)
+	}
+}

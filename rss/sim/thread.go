@@ -1,0 +1,147 @@
+package sim
+
+import "time"
+
+// thread is what runs on a core when nothing interrupts.
+type thread uint8
+
+const (
+	idleThread thread = iota
+	applicationThread
+	daemonThread
+	threadCount
+)
+
+// runsAs says whose time an activity takes; interrupts are nobody's.
+var runsAs = [activities]thread{application: applicationThread, busy: applicationThread, spin: applicationThread, daemon: daemonThread}
+
+// threads is the state of a core's threads: the application and ksoftirqd.
+type threads struct {
+	// thread is the one that runs, or is interrupted.
+	thread thread
+	// virtual is the time that each had, weighted by its share; ran is that since its turn began.
+	virtual [threadCount]time.Duration
+	ran     time.Duration
+	weight  [threadCount]time.Duration
+	// owed is what is left of a context switch.
+	owed time.Duration
+	// socket is what waits for the application; hand is the packet it works on, while working.
+	socket  fifo[packet]
+	hand    packet
+	working bool
+	// left is the work on it that remains: while it runs, after what runs.
+	left time.Duration
+}
+
+// account books time on the thread that had it.
+func (t *threads) account(a activity, spent time.Duration) {
+	of := runsAs[a]
+	t.virtual[of] += spent * t.weight[of]
+	if of != idleThread {
+		t.ran += spent
+	}
+}
+
+// runnable tells whether the application has something to do.
+func (c *core) runnable() bool { return c.working || c.awake || !c.socket.empty() }
+
+// wake is called before the application gets a packet. A thread that wakes begins with what
+// the other has had: it is owed nothing for having slept.
+func (c *core) wake() {
+	if !c.runnable() {
+		c.virtual[applicationThread] = max(c.virtual[applicationThread], c.virtual[daemonThread])
+	}
+	c.awake = c.config.Mode == ModeBusyPoll
+}
+
+// deferWork leaves the poll list to ksoftirqd.
+func (c *core) deferWork() {
+	if !c.deferred {
+		c.deferred = true
+		c.virtual[daemonThread] = max(c.virtual[applicationThread], c.virtual[daemonThread])
+	}
+}
+
+// pick returns the thread that should run.
+func (c *core) pick() thread {
+	application := c.runnable()
+	switch {
+	case application && c.deferred:
+		if c.thread != idleThread && c.ran < c.config.Scheduler.Slice {
+			return c.thread
+		}
+		if c.virtual[daemonThread] < c.virtual[applicationThread] {
+			return daemonThread
+		}
+		return applicationThread
+	case application:
+		return applicationThread
+	case c.deferred:
+		return daemonThread
+	}
+	return idleThread
+}
+
+// resume runs the softirqs that were raised, or else the thread whose turn it is.
+func (c *core) resume(now time.Duration) {
+	if c.raised && c.config.Mode != ModeThreaded {
+		c.startRounds(soft, now)
+		return
+	}
+	if c.raised {
+		c.raised = false
+		c.deferWork()
+	}
+	c.account(now)
+	next := c.pick()
+	if next != c.thread {
+		c.count.switches++
+		c.thread, c.owed, c.ran = next, c.config.Costs.Switch, 0
+	} else if c.ran >= c.config.Scheduler.Slice {
+		c.ran = 0
+	}
+	c.run(now)
+}
+
+// run goes on with the thread whose turn it is.
+func (c *core) run(now time.Duration) {
+	switch {
+	case c.thread == idleThread:
+		c.begin(idle, now, never)
+	case c.owed > 0:
+		takes := c.owed
+		c.owed = 0
+		c.begin(switching, now, takes)
+	case c.thread == daemonThread:
+		c.startRounds(daemon, now)
+	default:
+		c.runApplication(now)
+	}
+}
+
+// runApplication works on the packet in hand or the next one, to the end of the slice if
+// another thread waits. Without a packet, which is only when it polls, it polls.
+func (c *core) runApplication(now time.Duration) {
+	if !c.working {
+		if c.socket.empty() {
+			c.pollOrSpin(now)
+			return
+		}
+		c.hand, c.working, c.left = c.socket.pop(), true, c.config.Costs.Application
+	}
+	takes := c.left
+	if c.deferred {
+		takes = min(takes, max(c.config.Scheduler.Slice-c.ran, 1))
+	}
+	c.left -= takes
+	c.begin(application, now, takes)
+}
+
+// applicationEnds: the packet is delivered, or the slice is over.
+func (c *core) applicationEnds(now time.Duration) {
+	if c.left == 0 {
+		c.working = false
+		c.deliver(c.hand, now)
+	}
+	c.resume(now)
+}
