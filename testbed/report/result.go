@@ -13,6 +13,7 @@ type Result struct {
 	Environment Environment    `json:"environment"`
 	Parameters  map[string]any `json:"parameters"`
 	Checks      []Check        `json:"checks"`
+	// A result without controls is no experiment but an answer in numbers: its page has no verdict.
 	// Controls are arms in which something was broken on purpose: a control passes when
 	// the check it names failed there as it must.
 	Controls []Check  `json:"controls"`
