@@ -13,6 +13,20 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type ObserveSample struct {
+	_        structs.HostLayout
+	Queue    uint32
+	Cpu      uint32
+	Hash     uint32
+	Bytes    uint32
+	Vlan     uint16
+	Tagged   uint8
+	Hashed   uint8
+	Recorded uint8
+	Head     [256]uint8
+	_        [3]byte
+}
+
 type ObserveSeen struct {
 	_       structs.HostLayout
 	Packets uint64
@@ -25,7 +39,8 @@ const (
 	ObserveSightSIGHT_RECORDED   ObserveSight = 0
 	ObserveSightSIGHT_NO_FLOW    ObserveSight = 1
 	ObserveSightSIGHT_TABLE_FULL ObserveSight = 2
-	ObserveSightSIGHTS           ObserveSight = 3
+	ObserveSightSIGHT_SAMPLED    ObserveSight = 3
+	ObserveSightSIGHTS           ObserveSight = 4
 )
 
 type ObserveSighting struct {
@@ -35,19 +50,27 @@ type ObserveSighting struct {
 	SourcePort      [2]uint8
 	DestinationPort [2]uint8
 	Protocol        uint8
-	Zero            [3]uint8
+	Hashed          uint8
+	Zero            [2]uint8
 	Queue           uint32
+	Hash            uint32
 }
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	ObserveMapBehind    = "behind"
-	ObserveMapSightings = "sightings"
-	ObserveMapSights    = "sights"
-	ObserveProgObserve  = "observe"
-	ObserveVarSight     = "_sight"
+	ObserveMapBehind         = "behind"
+	ObserveMapSamples        = "samples"
+	ObserveMapSightings      = "sightings"
+	ObserveMapSights         = "sights"
+	ObserveProgObserve       = "observe"
+	ObserveProgObserveHash   = "observe_hash"
+	ObserveProgObserveSocket = "observe_socket"
+	ObserveVarSample         = "_sample"
+	ObserveVarSight          = "_sight"
+	ObserveVarSampleAll      = "sample_all"
+	ObserveVarSampling       = "sampling"
 )
 
 // LoadObserve returns the embedded CollectionSpec for Observe.
@@ -92,7 +115,9 @@ type ObserveSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ObserveProgramSpecs struct {
-	Observe *ebpf.ProgramSpec `ebpf:"observe"`
+	Observe       *ebpf.ProgramSpec `ebpf:"observe"`
+	ObserveHash   *ebpf.ProgramSpec `ebpf:"observe_hash"`
+	ObserveSocket *ebpf.ProgramSpec `ebpf:"observe_socket"`
 }
 
 // ObserveMapSpecs contains maps before they are loaded into the kernel.
@@ -100,6 +125,7 @@ type ObserveProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type ObserveMapSpecs struct {
 	Behind    *ebpf.MapSpec `ebpf:"behind"`
+	Samples   *ebpf.MapSpec `ebpf:"samples"`
 	Sightings *ebpf.MapSpec `ebpf:"sightings"`
 	Sights    *ebpf.MapSpec `ebpf:"sights"`
 }
@@ -108,7 +134,10 @@ type ObserveMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ObserveVariableSpecs struct {
-	Sight *ebpf.VariableSpec `ebpf:"_sight"`
+	Sample    *ebpf.VariableSpec `ebpf:"_sample"`
+	Sight     *ebpf.VariableSpec `ebpf:"_sight"`
+	SampleAll *ebpf.VariableSpec `ebpf:"sample_all"`
+	Sampling  *ebpf.VariableSpec `ebpf:"sampling"`
 }
 
 // ObserveObjects contains all objects after they have been loaded into the kernel.
@@ -132,6 +161,7 @@ func (o *ObserveObjects) Close() error {
 // It can be passed to LoadObserveObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ObserveMaps struct {
 	Behind    *ebpf.Map `ebpf:"behind"`
+	Samples   *ebpf.Map `ebpf:"samples"`
 	Sightings *ebpf.Map `ebpf:"sightings"`
 	Sights    *ebpf.Map `ebpf:"sights"`
 }
@@ -139,6 +169,7 @@ type ObserveMaps struct {
 func (m *ObserveMaps) Close() error {
 	return _ObserveClose(
 		m.Behind,
+		m.Samples,
 		m.Sightings,
 		m.Sights,
 	)
@@ -148,19 +179,26 @@ func (m *ObserveMaps) Close() error {
 //
 // It can be passed to LoadObserveObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ObserveVariables struct {
-	Sight *ebpf.Variable `ebpf:"_sight"`
+	Sample    *ebpf.Variable `ebpf:"_sample"`
+	Sight     *ebpf.Variable `ebpf:"_sight"`
+	SampleAll *ebpf.Variable `ebpf:"sample_all"`
+	Sampling  *ebpf.Variable `ebpf:"sampling"`
 }
 
 // ObservePrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to LoadObserveObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ObservePrograms struct {
-	Observe *ebpf.Program `ebpf:"observe"`
+	Observe       *ebpf.Program `ebpf:"observe"`
+	ObserveHash   *ebpf.Program `ebpf:"observe_hash"`
+	ObserveSocket *ebpf.Program `ebpf:"observe_socket"`
 }
 
 func (p *ObservePrograms) Close() error {
 	return _ObserveClose(
 		p.Observe,
+		p.ObserveHash,
+		p.ObserveSocket,
 	)
 }
 

@@ -1,9 +1,12 @@
-/* The observer: which receive queue and which CPU each flow was seen on.
+/* The observer: which receive queue and which CPU each flow was seen on, and with which
+ * hash where the NIC tells.
  *
- * It stands alone on an interface and passes everything on, or before another XDP
- * program, to which it hands each packet as it came.
+ * `observe` stands alone on an interface and passes everything on, or before another XDP
+ * program, to which it hands each packet as it came. `observe_hash` is bound to its
+ * device, whose driver is asked for the hash: it stands alone. `observe_socket` is a packet
+ * socket's filter that takes nothing: it sees what the interface hands to the stack.
  */
-#include "observe.h"
+#include "observe_sample.h"
 
 /* The program behind the observer, if there is one. */
 struct {
@@ -13,30 +16,127 @@ struct {
 	__uint(max_entries, 1);
 } behind SEC(".maps");
 
-static __always_inline enum sight observe_frame(struct xdp_md *ctx)
-{
-	__u64 bytes = ctx->data_end - ctx->data;
-	struct head h = {};
+/* As the kernel has it (include/net/xdp.h): bits say what was hashed, 0 nothing. */
+enum xdp_rss_hash_type { XDP_RSS_TYPE_NONE };
 
-	if (bytes > HEAD_BYTES)
-		bytes = HEAD_BYTES;
-	asm volatile("%0 &= 63" : "+r"(bytes)); /* for the verifier, out of the compiler's sight */
-	if (!bytes || bpf_xdp_load_bytes(ctx, 0, h.b, bytes))
-		return SIGHT_NO_FLOW;
-	return record(&h, ctx->rx_queue_index);
+extern int bpf_xdp_metadata_rx_hash(const struct xdp_md *ctx, __u32 *hash,
+				    enum xdp_rss_hash_type *rss_type) __ksym;
+
+static __always_inline __u64 head_length(__u64 bytes)
+{
+	return bounded(bytes > HEAD_BYTES ? HEAD_BYTES : bytes, HEAD_ROOM);
 }
 
-_Static_assert(HEAD_BYTES < 64, "the mask leaves the length as it is");
+static __always_inline bool sample_frame(struct xdp_md *ctx, const struct arrival *a, __u64 bytes,
+					 bool recorded)
+{
+	__u64 length = sample_length(bytes);
+	struct sample *s = sample_begin(a, bytes, recorded);
+
+	if (!s)
+		return false;
+	if (bpf_xdp_load_bytes(ctx, 0, s->head, length)) {
+		bpf_ringbuf_discard(s, 0);
+		return false;
+	}
+	bpf_ringbuf_submit(s, 0);
+	return true;
+}
+
+static __always_inline enum sight observe_frame(struct xdp_md *ctx, const struct arrival *a)
+{
+	__u64 bytes = ctx->data_end - ctx->data, length = head_length(bytes);
+	struct head h = {};
+	bool first = false;
+	enum sight s = SIGHT_NO_FLOW;
+
+	if (bpf_xdp_load_bytes(ctx, 0, h.b, length))
+		return SIGHT_NO_FLOW;
+	if (!sample_all)
+		s = record(&h, a, &first);
+	if (!sampling || (s == SIGHT_RECORDED && !first))
+		return s;
+	if (sample_frame(ctx, a, bytes, s == SIGHT_RECORDED) && s != SIGHT_RECORDED)
+		return SIGHT_SAMPLED;
+	return s;
+}
 
 SEC("xdp")
 int observe(struct xdp_md *ctx)
 {
-	tally(observe_frame(ctx));
+	struct arrival a = { .queue = ctx->rx_queue_index };
+
+	tally(observe_frame(ctx, &a));
 	bpf_tail_call(ctx, &behind, 0);
 	return XDP_PASS;
 }
 
-/* Keeps the enum in BTF, where Go reads it. */
+SEC("xdp")
+int observe_hash(struct xdp_md *ctx)
+{
+	enum xdp_rss_hash_type type = XDP_RSS_TYPE_NONE;
+	struct arrival a = { .queue = ctx->rx_queue_index };
+	__u32 hash = 0;
+
+	if (!bpf_xdp_metadata_rx_hash(ctx, &hash, &type) && type != XDP_RSS_TYPE_NONE) {
+		a.hash = hash;
+		a.hashed = 1;
+	}
+	tally(observe_frame(ctx, &a));
+	return XDP_PASS;
+}
+
+static __always_inline bool sample_packet(struct __sk_buff *skb, const struct arrival *a, bool recorded)
+{
+	__u64 length = sample_length(skb->len);
+	struct sample *s = sample_begin(a, skb->len, recorded);
+
+	if (!s)
+		return false;
+	s->vlan = skb->vlan_tci;
+	s->tagged = !!skb->vlan_present;
+	if (bpf_skb_load_bytes(skb, 0, s->head, length)) {
+		bpf_ringbuf_discard(s, 0);
+		return false;
+	}
+	bpf_ringbuf_submit(s, 0);
+	return true;
+}
+
+static __always_inline enum sight observe_packet(struct __sk_buff *skb)
+{
+	/* The stack numbers receive queues from 1: 0 is none (skb_record_rx_queue). */
+	__u64 length = head_length(skb->len);
+	__u32 queue = skb->queue_mapping;
+	struct arrival a = { .queue = queue ? queue - 1 : 0, .hash = skb->hash };
+	enum sight s = SIGHT_NO_FLOW;
+	struct head h = {};
+	bool first = false;
+
+	a.hashed = a.hash != 0;
+	if (bpf_skb_load_bytes(skb, 0, h.b, length))
+		return SIGHT_NO_FLOW;
+	if (!sample_all && !skb->vlan_present)
+		s = record(&h, &a, &first);
+	if (!sampling || (s == SIGHT_RECORDED && !first))
+		return s;
+	if (sample_packet(skb, &a, s == SIGHT_RECORDED) && s != SIGHT_RECORDED)
+		return SIGHT_SAMPLED;
+	return s;
+}
+
+#define PACKET_OUTGOING 4 /* include/uapi/linux/if_packet.h */
+
+SEC("socket")
+int observe_socket(struct __sk_buff *skb)
+{
+	if (skb->pkt_type != PACKET_OUTGOING)
+		tally(observe_packet(skb));
+	return 0; /* nothing for the socket */
+}
+
+/* Keeps the enum in BTF, where Go reads it, and the sample's layout. */
 const enum sight *_sight __attribute__((unused));
+const struct sample *_sample __attribute__((unused));
 
 char LICENSE[] SEC("license") = "GPL";

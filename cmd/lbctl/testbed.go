@@ -15,7 +15,7 @@ func testbedCommand(a *app) *cobra.Command {
 	c := noun(&cobra.Command{
 		Use:   "testbed",
 		Short: "Processes that experiments start",
-	}, testbedProcess(a, "replica", replica.Main), testbedProcess(a, "client", traffic.Main))
+	}, testbedProcess(a, "replica", replica.Main), testbedProcess(a, "client", traffic.Main), testbedGuest())
 	c.Hidden = true
 	return c
 }

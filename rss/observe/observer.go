@@ -8,14 +8,22 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sys/unix"
 )
 
-// Observer records what passes an interface until it is closed. It is safe for
-// concurrent use.
+// Observer records what passes an interface until it is closed. What it has seen may be read
+// concurrently, but for Sample, which is for one goroutine.
 type Observer struct {
-	objects bpf.ObserveObjects
-	link    link.Link
-	behind  *ebpf.Program // what the link held before, nil if the observer stands alone
+	maps    bpf.ObserveMaps
+	program *ebpf.Program
+	samples *ringbuf.Reader // nil without samples
+	link    link.Link       // nil on a packet socket
+	socket  int             // the packet socket; 0 for none
+	behind  *ebpf.Program   // what the link held before, nil if the observer stands alone
+	mode    Mode
+	hash    bool
+	notes   []string
 }
 
 // DefaultFlows is how many (flow, queue) pairs an observer holds unless told otherwise.
@@ -26,15 +34,11 @@ const DefaultFlows = 1 << 16
 // link.XDPGenericMode. Every packet is passed on. flows is the number of
 // (flow, queue) pairs held.
 func Alone(index int, mode link.XDPAttachFlags, flows uint32) (*Observer, error) {
-	o, err := load(flows)
+	o, err := load(bpf.ObserveProgObserve, 0, Options{Flows: flows})
 	if err != nil {
 		return nil, err
 	}
-	o.link, err = link.AttachXDP(link.XDPOptions{Program: o.objects.Observe, Interface: index, Flags: mode})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("attach the observer: %w", err), o.Close())
-	}
-	return o, nil
+	return o.attach(index, mode)
 }
 
 // Before observes an interface to which a program is attached by a link: the
@@ -42,17 +46,17 @@ func Alone(index int, mode link.XDPAttachFlags, flows uint32) (*Observer, error)
 // hands each packet on to it. Close puts the program back and closes the link, which
 // the observer owns from now on unless there is an error.
 func Before(program *ebpf.Program, l link.Link, flows uint32) (*Observer, error) {
-	o, err := load(flows)
+	o, err := load(bpf.ObserveProgObserve, 0, Options{Flows: flows})
 	if err != nil {
 		return nil, err
 	}
 	if o.behind, err = program.Clone(); err != nil {
 		return nil, errors.Join(fmt.Errorf("hold the program: %w", err), o.Close())
 	}
-	if err := o.objects.Behind.Put(uint32(0), program); err != nil {
+	if err := o.maps.Behind.Put(uint32(0), program); err != nil {
 		return nil, errors.Join(fmt.Errorf("place the program behind the observer: %w", err), o.Close())
 	}
-	if err := l.Update(o.objects.Observe); err != nil {
+	if err := l.Update(o.program); err != nil {
 		return nil, errors.Join(fmt.Errorf("place the observer before the program: %w", err), o.Close())
 	}
 	o.link = l
@@ -77,31 +81,28 @@ func BeforePinned(program, at string, flows uint32) (*Observer, error) {
 	return o, nil
 }
 
-func load(flows uint32) (*Observer, error) {
-	spec, err := bpf.LoadObserve()
-	if err != nil {
-		return nil, fmt.Errorf("read the observer's object: %w", err)
-	}
-	spec.Maps[bpf.ObserveMapSightings].MaxEntries = flows
-	o := &Observer{}
-	if err := spec.LoadAndAssign(&o.objects, nil); err != nil {
-		return nil, fmt.Errorf("load the observer: %w", err)
-	}
-	return o, nil
-}
-
-// Close ends the observation and forgets what was seen. A program that was behind
-// the observer is in its old place again, unless somebody has put another one there.
-func (o *Observer) Close() error {
+// Detach ends the observation; what was seen can still be read. A program that was
+// behind the observer is in its old place again, unless somebody has put another one there. A
+// second call does nothing.
+func (o *Observer) Detach() error {
 	var errs []error
 	if o.link != nil {
 		errs = append(errs, o.stepAside(), o.link.Close())
+		o.link = nil
+	}
+	if o.socket != 0 {
+		errs = append(errs, unix.Close(o.socket))
+		o.socket = 0
 	}
 	if o.behind != nil {
 		errs = append(errs, o.behind.Close())
+		o.behind = nil
 	}
-	return errors.Join(append(errs, o.objects.Close())...)
+	return errors.Join(errs...)
 }
+
+// Close is Detach, and forgets what was seen.
+func (o *Observer) Close() error { return errors.Join(o.Detach(), o.release()) }
 
 // stepAside gives the place in the link back to the program behind.
 func (o *Observer) stepAside() error {
@@ -112,7 +113,7 @@ func (o *Observer) stepAside() error {
 	if err != nil {
 		return fmt.Errorf("look at the link: %w", err)
 	}
-	own, err := o.objects.Observe.Info()
+	own, err := o.program.Info()
 	if err != nil {
 		return fmt.Errorf("look at the observer: %w", err)
 	}

@@ -115,10 +115,10 @@ func TestBefore(t *testing.T) {
 	o := before(t, program, index, 16)
 	four, six := flow("192.0.2.1:1", "192.0.2.2:2"), flow("[2001:db8::1]:1", "[2001:db8::2]:2")
 	for queue, f := range map[rss.Queue]packet.Flow{1: four, 3: four, 2: six} {
-		arrive(t, o.objects.Observe, index, queue, packet.Frame{Flow: f}.Marshal())
+		arrive(t, o.program, index, queue, packet.Frame{Flow: f}.Marshal())
 	}
-	arrive(t, o.objects.Observe, index, 3, packet.Frame{Flow: four}.Marshal())
-	arrive(t, o.objects.Observe, index, 0, make([]byte, 60))
+	arrive(t, o.program, index, 3, packet.Frame{Flow: four}.Marshal())
+	arrive(t, o.program, index, 0, make([]byte, 60))
 	got, err := o.Flows()
 	if err != nil {
 		t.Fatal(err)
@@ -163,13 +163,13 @@ func TestNoFlow(t *testing.T) {
 		"vlan":           packet.Frame{Flow: f, Tags: []packet.Tag{{ID: 7}}}.Marshal(),
 	}
 	for name, frame := range frames {
-		arrive(t, o.objects.Observe, index, 0, frame)
+		arrive(t, o.program, index, 0, frame)
 		if flows, err := o.Flows(); err != nil || len(flows) != 0 {
 			t.Errorf("%s: recorded %v, %v", name, flows, err)
 		}
 	}
-	arrive(t, o.objects.Observe, index, 0, packet.Frame{Flow: f}.Marshal())
-	arrive(t, o.objects.Observe, index, 0, packet.Frame{Flow: f.Reverse()}.Marshal())
+	arrive(t, o.program, index, 0, packet.Frame{Flow: f}.Marshal())
+	arrive(t, o.program, index, 0, packet.Frame{Flow: f.Reverse()}.Marshal())
 	totals, err := o.Totals()
 	if want := (Totals{Recorded: 1, NoFlow: uint64(len(frames)), TableFull: 1}); err != nil || totals != want {
 		t.Errorf("totals %+v, %v, want %+v", totals, err, want)

@@ -9,6 +9,7 @@ import (
 
 	"lbctl/lb"
 	"lbctl/testbed/lab/experiment"
+	"lbctl/testbed/lab/oracle"
 	"lbctl/testbed/lab/spread"
 )
 
@@ -19,6 +20,7 @@ const Demo = "spread"
 func All() []experiment.Experiment {
 	return []experiment.Experiment{
 		spread.Experiment(),
+		oracle.Experiment(),
 	}
 }
 

@@ -1,0 +1,126 @@
+package ethtool
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"lbctl/rss"
+)
+
+// Apply makes a change that Settings.After accepts. By netlink (Linux 6.17 and later) it is one
+// message, made whole or not at all; by ioctl the fields go first, one flow type at a time,
+// then key and table together. After an error the fields are as they were, unless the error
+// says that they could not be put back; key and table have not changed.
+func Apply(s Settings, c Change) error { return apply(system{}, s, c) }
+
+func apply(k kernel, s Settings, c Change) error {
+	if c.IsZero() {
+		return nil
+	}
+	after, err := s.After(c)
+	if err != nil {
+		return fmt.Errorf("set rss of %s: %w", s.Interface, err)
+	}
+	_, err = k.message(messageRSSSet, encodeChange(s.Interface, after, c))
+	if err != nil && refused(err) {
+		err = applyIoctl(k, s, after, c)
+	}
+	if err != nil {
+		return fmt.Errorf("set rss of %s: %w", s.Interface, absent(err))
+	}
+	return nil
+}
+
+// encodeChange makes the attributes of ETHTOOL_MSG_RSS_SET. A table without entries asks for the default one.
+func encodeChange(name string, after Settings, c Change) []byte {
+	b := header(name)
+	if c.Table != nil {
+		var entries []byte
+		if !isDefault(c.Table) {
+			for _, q := range after.Table {
+				entries = native.AppendUint32(entries, uint32(q))
+			}
+		}
+		b = appendAttribute(b, rssTable, entries)
+	}
+	if c.Key != nil {
+		b = appendAttribute(b, rssKey, c.Key)
+	}
+	if len(c.Fields) > 0 {
+		var fields []byte
+		for _, f := range c.Fields {
+			if n, err := numbersOf(f.Type); err == nil {
+				fields = appendAttribute(fields, n.attribute, native.AppendUint32(nil, uint32(f.Fields)))
+			}
+		}
+		b = appendAttribute(b, rssFlowHash|nested, fields)
+	}
+	return b
+}
+
+func isDefault(p *rss.TablePlan) bool { return p.Equal == 0 && p.Weights == nil }
+
+// applyIoctl makes the change in steps, and undoes those before the one that fails.
+func applyIoctl(k kernel, before, after Settings, c Change) error {
+	for i, f := range c.Fields {
+		if err := setFieldsOf(k, before.Interface, f); err != nil {
+			err = fmt.Errorf("hash fields %v of %s: %w", f.Fields, f.Type, explain(err))
+			return errors.Join(err, undo(k, before, c.Fields[:i]))
+		}
+	}
+	if c.Table == nil && c.Key == nil {
+		return nil
+	}
+	if err := k.ioctl(before.Interface, encodeKeyAndTable(after, c)); err != nil {
+		return errors.Join(fmt.Errorf("key and table: %w", explain(err)), undo(k, before, c.Fields))
+	}
+	return nil
+}
+
+func encodeKeyAndTable(after Settings, c Change) []byte {
+	size, table, key := uint32(keepTable), rss.Table(nil), 0
+	switch {
+	case c.Table != nil && isDefault(c.Table):
+		size = 0
+	case c.Table != nil:
+		size, table = uint32(len(after.Table)), after.Table
+	}
+	if c.Key != nil {
+		key = len(c.Key)
+	}
+	// The transformation as it is: kernels without any want the zero that they say.
+	b := encodeRSS(setRSS, size, table, key, after.Transform)
+	copy(b[len(b)-key:], c.Key)
+	return b
+}
+
+// undo puts fields back as they were before.
+func undo(k kernel, before Settings, changed []FieldsOf) error {
+	var errs []error
+	for _, f := range changed {
+		old := FieldsOf{f.Type, before.Fields[f.Type]}
+		if err := setFieldsOf(k, before.Interface, old); err != nil {
+			errs = append(errs, fmt.Errorf("put hash fields of %s back to %v: %w", f.Type, old.Fields, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func setFieldsOf(k kernel, name string, f FieldsOf) error {
+	n, err := numbersOf(f.Type)
+	if err != nil {
+		return err
+	}
+	return k.ioctl(name, encodeFields(setFields, n.ioctl, f.Fields))
+}
+
+// explain says in words what a driver means by an errno.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EINVAL):
+		return fmt.Errorf("%w: the driver does not take it: %w", ErrRefused, err)
+	}
+	return err
+}

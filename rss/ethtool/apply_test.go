@@ -1,0 +1,137 @@
+package ethtool
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"lbctl/rss"
+)
+
+// scribe takes settings, writes down in which order, and fails where told.
+type scribe struct {
+	netlink unix.Errno // of RSS_SET
+	fails   map[string]unix.Errno
+	log     []string
+}
+
+func (s *scribe) message(command uint8, b []byte) ([]byte, error) {
+	s.log = append(s.log, fmt.Sprintf("message %d %s", command, hex.EncodeToString(b)))
+	if s.netlink != 0 {
+		return nil, s.netlink
+	}
+	return nil, nil
+}
+
+func (s *scribe) ioctl(_ string, b []byte) error {
+	var what string
+	switch native.Uint32(b) {
+	case setFields:
+		what = fmt.Sprintf("fields %d %v", native.Uint32(b[4:]), rss.Fields(decodeFields(b)))
+	case setRSS:
+		entries, key := rssSizes(b)
+		what = fmt.Sprintf("rss table %#x key %d %x", entries, key, b[rssLength:])
+	default:
+		what = fmt.Sprintf("command %#x", native.Uint32(b))
+	}
+	s.log = append(s.log, what)
+	if errno := s.fails[what]; errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// small has a table of two entries, so that one can read what is sent.
+func small() Settings {
+	return Settings{
+		Interface: "eth0", Queues: 4, Table: rss.Table{0, 1}, Key: make(rss.Key, 40),
+		Fields: map[FlowType]rss.Fields{TCP4: rss.Addresses, UDP4: rss.Addresses},
+	}
+}
+
+var bothFields = []FieldsOf{{TCP4, rss.FourTuple}, {UDP4, rss.FourTuple}}
+
+// On Linux 6.17 and later it is one message; on older kernels the same by ioctl.
+func TestApplyByNetlink(t *testing.T) {
+	k := &scribe{}
+	change := Change{Table: &rss.TablePlan{Equal: 1, Start: 3}, Fields: []FieldsOf{{TCP4, rss.FourTuple}}}
+	if err := apply(k, small(), change); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"message 48 " +
+		"10000180" + "0900020065746830" + "00000000" + // header: device name "eth0"
+		"0c000400" + "0300000003000000" + // table
+		"0c000880" + "08000400" + "f0000000"} // fields of tcp4
+	if diff := cmp.Diff(want, k.log); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestApplyByIoctl(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change Change
+		want   []string
+	}{
+		{"fields, then table", Change{Table: &rss.TablePlan{Equal: 1, Start: 3}, Fields: bothFields},
+			[]string{"fields 1 sdfn", "fields 2 sdfn", "rss table 0x2 key 0 0300000003000000"}},
+		{"key alone", Change{Key: append(make(rss.Key, 39), 9)},
+			[]string{"rss table 0xffffffff key 40 " + strings.Repeat("00", 39) + "09"}},
+		{"default table", Change{Table: &rss.TablePlan{}}, []string{"rss table 0x0 key 0 "}},
+		{"nothing", Change{}, nil},
+	} {
+		k := &scribe{netlink: unix.EOPNOTSUPP}
+		if err := apply(k, small(), c.change); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		got := k.log[min(1, len(k.log)):] // behind the message that was refused
+		if diff := cmp.Diff(c.want, got); diff != "" && len(c.want)+len(got) > 0 {
+			t.Errorf("%s: -want +got:\n%s", c.name, diff)
+		}
+	}
+}
+
+// What fails half way is undone: the state is that from before.
+func TestApplyUndoes(t *testing.T) {
+	const table = "rss table 0x2 key 0 0300000003000000"
+	for _, c := range []struct {
+		name  string
+		fails map[string]unix.Errno
+		want  []string
+		cause error
+		left  string // in the error, of what could not be put back
+	}{
+		{"the second fields", map[string]unix.Errno{"fields 2 sdfn": unix.EINVAL},
+			[]string{"fields 1 sdfn", "fields 2 sdfn", "fields 1 sd"}, ErrRefused, ""},
+		{"the table", map[string]unix.Errno{table: unix.EPERM},
+			[]string{"fields 1 sdfn", "fields 2 sdfn", table, "fields 1 sd", "fields 2 sd"}, unix.EPERM, ""},
+		{"and the way back", map[string]unix.Errno{table: unix.EINVAL, "fields 1 sd": unix.EIO},
+			[]string{"fields 1 sdfn", "fields 2 sdfn", table, "fields 1 sd", "fields 2 sd"}, ErrRefused, "put hash fields of tcp4 back to sd"},
+	} {
+		k := &scribe{netlink: unix.EOPNOTSUPP, fails: c.fails}
+		err := apply(k, small(), Change{Table: &rss.TablePlan{Equal: 1, Start: 3}, Fields: bothFields})
+		if !errors.Is(err, c.cause) || !strings.Contains(err.Error(), c.left) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.cause)
+		}
+		if diff := cmp.Diff(c.want, k.log[1:]); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", c.name, diff)
+		}
+	}
+}
+
+// What does not fit is refused before anything is asked of the kernel, and privilege is not tried again by ioctl.
+func TestApplyValidatesFirst(t *testing.T) {
+	k := &scribe{}
+	if err := apply(k, small(), Change{Table: &rss.TablePlan{Equal: 1, Start: 4}}); err == nil || len(k.log) != 0 {
+		t.Errorf("%v, after %q", err, k.log)
+	}
+	k.netlink = unix.EPERM
+	if err := apply(k, small(), Change{Key: make(rss.Key, 40)}); !errors.Is(err, unix.EPERM) || len(k.log) != 1 {
+		t.Errorf("%v, after %q", err, k.log)
+	}
+}

@@ -1,0 +1,82 @@
+package verify
+
+import (
+	"encoding/binary"
+
+	"lbctl/rss/packet"
+)
+
+// Class is a kind of packets that a NIC may treat in its own way.
+type Class string
+
+// The classes. A packet is in the first of NonIP, Malformed, VLAN, the fragments, Options and
+// Extensions that it is, else in one of the others.
+const (
+	TCP4          Class = "tcp4"
+	UDP4          Class = "udp4"
+	TCP6          Class = "tcp6"
+	UDP6          Class = "udp6"
+	OtherIP       Class = "other-ip"
+	FragmentFirst Class = "fragment-first"
+	FragmentLater Class = "fragment-later"
+	Options       Class = "options"    // in an IPv4 header
+	Extensions    Class = "extensions" // headers of IPv6
+	VLAN          Class = "vlan"
+	NonIP         Class = "non-ip"
+	Malformed     Class = "malformed"
+)
+
+// Classes returns all of them in the order in which they are shown.
+func Classes() []Class {
+	return []Class{
+		TCP4, UDP4, TCP6, UDP6, OtherIP, FragmentFirst, FragmentLater, Options, Extensions, VLAN, NonIP, Malformed,
+	}
+}
+
+// ClassOf returns the class of a frame that begins with its Ethernet header.
+func ClassOf(frame []byte) Class {
+	h, err := packet.Parse(frame)
+	switch {
+	case err == packet.ErrEthernet, err == packet.ErrIP:
+		return Malformed
+	case h.EtherType != packet.TypeIPv4 && h.EtherType != packet.TypeIPv6:
+		return NonIP
+	case h.VLANs > 0:
+		return VLAN
+	case h.Fragment && offset(frame, &h) == 0:
+		return FragmentFirst
+	case h.Fragment:
+		return FragmentLater
+	case h.Options:
+		return Options
+	case h.Extensions > 0:
+		return Extensions
+	}
+	return classOfFlow(h.Flow)
+}
+
+// classOfFlow returns the class of the plain packets of a flow.
+func classOfFlow(f packet.Flow) Class {
+	v4 := f.Source.Addr().Is4()
+	switch {
+	case f.Protocol == packet.TCP && v4:
+		return TCP4
+	case f.Protocol == packet.UDP && v4:
+		return UDP4
+	case f.Protocol == packet.TCP:
+		return TCP6
+	case f.Protocol == packet.UDP:
+		return UDP6
+	}
+	return OtherIP
+}
+
+// offset returns the place of a fragment's payload in the whole one, in bytes.
+func offset(frame []byte, h *packet.Headers) int {
+	if h.EtherType == packet.TypeIPv4 {
+		return packet.IPv4(frame[h.Network:]).FragmentOffset()
+	}
+	// The fragment header is the last that was walked over (RFC 8200 section 4.5).
+	header := frame[h.Transport-8:]
+	return int(binary.BigEndian.Uint16(header[2:])) &^ 7
+}

@@ -1,0 +1,167 @@
+package vm
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// fetchKernel downloads the distribution's kernel package, installs nothing, and keeps of it what a guest needs.
+func fetchKernel(ctx context.Context, config Config) (kernel, error) {
+	config.Step("download the guest's kernel")
+	name, version, err := newestKernel(ctx)
+	if err != nil {
+		return kernel{}, fmt.Errorf("find the package of a kernel: %w: %w", ErrMissing, err)
+	}
+	config.Log.Info("download a package, without installing it", "package", name, "version", version, "to", config.Cache)
+	if err := os.MkdirAll(config.Cache, 0o755); err != nil {
+		return kernel{}, fmt.Errorf("make cache of kernels: %w", err)
+	}
+	folder, err := os.MkdirTemp(config.Cache, ".download-*")
+	if err != nil {
+		return kernel{}, fmt.Errorf("make cache of kernels: %w", err)
+	}
+	defer os.RemoveAll(folder)
+	if _, err := ask(ctx, folder, "apt-get", "download", "-qq", name+"="+version); err != nil {
+		return kernel{}, fmt.Errorf("download %s: %w: %w", name, ErrMissing, err)
+	}
+	files, err := filepath.Glob(filepath.Join(folder, "*.deb"))
+	if err != nil || len(files) != 1 {
+		return kernel{}, fmt.Errorf("download %s: found %d files, %w", name, len(files), err)
+	}
+	c, err := unpack(ctx, files[0])
+	if err != nil {
+		return kernel{}, fmt.Errorf("unpack %s: %w", name, err)
+	}
+	load := func(name string) ([]byte, error) { return c.module(ctx, name) }
+	modules, err := ordered(load, c.builtIn, wanted()...)
+	if err != nil {
+		return kernel{}, fmt.Errorf("unpack %s: %w", name, err)
+	}
+	k, err := keep(config.Cache, name+"_"+version, c.image, modules)
+	if err != nil {
+		return kernel{}, fmt.Errorf("keep kernel: %w", err)
+	}
+	return k, nil
+}
+
+// kernelDependency finds package and version of "Depends: linux-image-6.1.0-56-cloud-amd64 (= 6.1.192-2)".
+var kernelDependency = regexp.MustCompile(`(?m)^Depends:.*?\b(linux-image-[0-9][^ ]*) \(= ([^)]+)\)`)
+
+// newestKernel asks what KernelPackage depends on.
+func newestKernel(ctx context.Context) (name, version string, err error) {
+	show := []string{"apt-cache", "show", "--no-all-versions", KernelPackage}
+	out, err := ask(ctx, "", show...)
+	if err != nil {
+		// Perhaps the lists of packages were never fetched.
+		if err := tool(ctx, "apt-get", "update", "-qq"); err != nil {
+			return "", "", err
+		}
+		if out, err = ask(ctx, "", show...); err != nil {
+			return "", "", err
+		}
+	}
+	found := kernelDependency.FindSubmatch(out)
+	if found == nil {
+		return "", "", fmt.Errorf("%s depends on no kernel", KernelPackage)
+	}
+	return string(found[1]), string(found[2]), nil
+}
+
+// contents are the files of a kernel package that matter.
+type contents struct {
+	image []byte
+	// builtIn are the names of the modules that are in the image.
+	builtIn []string
+	// modules are ELF files, or, as of Debian 13, packed ones: many, of which few are needed.
+	modules, packed map[string][]byte
+}
+
+// module returns the ELF file of a module.
+func (c *contents) module(ctx context.Context, name string) ([]byte, error) {
+	if content, ok := c.modules[name]; ok {
+		return content, nil
+	}
+	packed, ok := c.packed[name]
+	if !ok {
+		return nil, errors.New("there is none of that name")
+	}
+	xz := exec.CommandContext(ctx, "xz", "-dc")
+	xz.Stdin = bytes.NewReader(packed)
+	content, err := xz.Output()
+	if err != nil {
+		return nil, fmt.Errorf("unpack: %w", err)
+	}
+	return content, nil
+}
+
+// unpack reads a Debian package: dpkg-deb makes a tar archive of it.
+func unpack(ctx context.Context, file string) (contents, error) {
+	c := contents{modules: map[string][]byte{}, packed: map[string][]byte{}}
+	var said bytes.Buffer
+	deb := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", file)
+	deb.Stderr = &said
+	out, err := deb.StdoutPipe()
+	if err != nil {
+		return c, err
+	}
+	if err := deb.Start(); err != nil {
+		return c, err
+	}
+	read := c.readAll(out)
+	_, _ = io.Copy(io.Discard, out) // it must be able to end
+	if err := deb.Wait(); err != nil {
+		return c, fmt.Errorf("run dpkg-deb: %w: %s", err, tail(said.Bytes()))
+	}
+	if read == nil && c.image == nil {
+		return c, errors.New("there is no kernel in it")
+	}
+	return c, read
+}
+
+func (c *contents) readAll(archive io.Reader) error {
+	for t := tar.NewReader(archive); ; {
+		header, err := t.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read archive: %w", err)
+		}
+		if header.Typeflag != tar.TypeReg {
+			continue
+		}
+		if err := c.take(header.Name, t); err != nil {
+			return fmt.Errorf("read %s: %w", header.Name, err)
+		}
+	}
+}
+
+// take reads a file if it matters.
+func (c *contents) take(name string, r io.Reader) (err error) {
+	base := path.Base(name)
+	switch {
+	case strings.HasPrefix(base, "vmlinuz-"):
+		c.image, err = io.ReadAll(r)
+	case base == "modules.builtin":
+		var list []byte
+		list, err = io.ReadAll(r)
+		for file := range strings.Lines(string(list)) {
+			c.builtIn = append(c.builtIn, moduleName(strings.TrimSpace(file)))
+		}
+	case strings.HasSuffix(base, ".ko"):
+		c.modules[moduleName(base)], err = io.ReadAll(r)
+	case strings.HasSuffix(base, ".ko.xz"):
+		c.packed[moduleName(base)], err = io.ReadAll(r)
+	}
+	return err
+}

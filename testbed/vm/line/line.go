@@ -1,0 +1,53 @@
+// Package line is the serial line between a test and its guest: what they say to each
+// other, one JSON message a line.
+package line
+
+import (
+	"lbctl/rss"
+	"lbctl/rss/ethtool"
+	"lbctl/rss/packet"
+)
+
+// Message is one line: exactly one of its fields is set.
+type Message struct {
+	Hello *Hello `json:"hello,omitempty"`
+	// Change is the host's, Settings are the guest's answer to it.
+	Change   *Change   `json:"change,omitempty"`
+	Settings *Settings `json:"settings,omitempty"`
+	// Seen comes unasked.
+	Seen []Sighting `json:"seen,omitempty"`
+	// Failed says why the guest did not do what it was told.
+	Failed string `json:"failed,omitempty"`
+}
+
+// Hello is the guest's first message: it is up, and this is its NIC before anything was set.
+type Hello struct {
+	Kernel   string     `json:"kernel"`
+	MAC      packet.MAC `json:"mac"`
+	Settings Settings   `json:"settings"`
+}
+
+// Change is what the guest is to do with its NIC, in this order.
+type Change struct {
+	// Queues is the number of queue pairs in use: ethtool -L combined.
+	Queues int `json:"queues"`
+	// Hash is whether the NIC hashes packets and hands the hash to the driver: ethtool -K rxhash.
+	Hash bool `json:"hash"`
+	// RSS is ethtool -N and -X.
+	RSS ethtool.Change `json:"rss"`
+}
+
+// Settings are what the guest's driver says of its NIC.
+type Settings struct {
+	Hash bool             `json:"hash"`
+	RSS  ethtool.Settings `json:"rss"`
+}
+
+// Sighting is a frame that the guest received.
+type Sighting struct {
+	// Tag is the frame's last four bytes, big-endian.
+	Tag   uint32    `json:"t"`
+	Queue rss.Queue `json:"q"`
+	// Hash is what the NIC reported, 0 without one.
+	Hash uint32 `json:"h"`
+}

@@ -1,0 +1,157 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+
+	"golang.org/x/sys/unix"
+
+	"lbctl/testbed/netns"
+	"lbctl/testbed/vm/line"
+)
+
+// Config says how to boot.
+type Config struct {
+	// Program is the path of the lbctl binary, which is the guest's only program, too.
+	Program string
+	// Install allows to install QEMU and to download a kernel where they are missing.
+	Install bool
+	// Cache is where kernels are kept; "" stands for the constant.
+	Cache string
+	// Step is told what is done next.
+	Step func(what string)
+	Log  *slog.Logger
+}
+
+// Machine is a running guest and its wire. Not safe for concurrent use.
+type Machine struct {
+	run     *netns.Run
+	qemu    *exec.Cmd
+	console *console
+	control io.WriteCloser
+	// messages are the guest's; closed when it hung up.
+	messages chan line.Message
+	wire     *wire
+	hello    line.Hello
+	kernel   kernel
+	version  string
+}
+
+// Start boots a guest and waits until it is up. It needs root, and ErrMissing is wrapped when
+// something is not on this machine. The machine ends with Close, and with this
+// process, however that ends.
+func Start(ctx context.Context, config Config) (m *Machine, err error) {
+	if config.Cache == "" {
+		config.Cache = Cache
+	}
+	emulator, err := emulator(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	kernel, err := findKernel(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	m = &Machine{kernel: kernel}
+	defer func() {
+		if err != nil {
+			err = errors.Join(ctx.Err(), err, m.Close())
+			m = nil
+		}
+	}()
+	if m.version, err = version(ctx, emulator); err != nil {
+		return m, err
+	}
+	swept, err := netns.Sweep()
+	if err != nil {
+		return m, err
+	}
+	if len(swept) > 0 {
+		config.Log.Info("removed what earlier runs left", "what", swept)
+	}
+	config.Step("boot the guest")
+	return m, m.boot(ctx, emulator, config.Program)
+}
+
+// boot starts QEMU in a namespace of its own and waits for the guest's first message.
+func (m *Machine) boot(ctx context.Context, emulator, program string) (err error) {
+	if m.run, err = netns.NewRun(); err != nil {
+		return err
+	}
+	namespace, err := m.run.Make("vm")
+	if err != nil {
+		return err
+	}
+	initramfs, err := m.initramfs(program)
+	if err != nil {
+		return err
+	}
+	defer initramfs.Close()
+	if err := m.start(namespace, emulator, initramfs); err != nil {
+		return err
+	}
+	hello, err := m.receive(ctx, bootTime)
+	if err != nil {
+		return fmt.Errorf("boot guest: %w", err)
+	}
+	if hello.Hello == nil {
+		return errors.New("boot guest: its first message is no greeting")
+	}
+	m.hello = *hello.Hello
+	link, err := namespace.Link(tap)
+	if err != nil {
+		return err
+	}
+	m.wire, err = openWire(link)
+	return err
+}
+
+// initramfs writes the guest's root file system to a file without a name, of which nothing is left
+// behind whatever happens.
+func (m *Machine) initramfs(program string) (*os.File, error) {
+	modules, err := m.kernel.modules()
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.MemfdCreate("initramfs", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("make initramfs: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "initramfs")
+	if err := writeInitramfs(f, program, modules); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// Hello is what the guest said of itself.
+func (m *Machine) Hello() line.Hello { return m.hello }
+
+// Kernel returns package and version of the guest's kernel: linux-image-6.1.0-56-cloud-amd64_6.1.192-2.
+func (m *Machine) Kernel() string { return m.kernel.name() }
+
+// Version returns what QEMU calls itself: "QEMU emulator version 7.2.22 (...)".
+func (m *Machine) Version() string { return m.version }
+
+// Close kills the machine and removes its namespace.
+func (m *Machine) Close() error {
+	var all []error
+	if m.wire != nil {
+		all = append(all, m.wire.close())
+	}
+	if m.qemu != nil {
+		_ = m.qemu.Process.Kill() // it may be gone already
+		for range m.messages {    // until its end of the line is closed
+		}
+		_ = m.qemu.Wait() // killed
+	}
+	if m.run != nil {
+		all = append(all, m.run.Close())
+	}
+	return errors.Join(all...)
+}

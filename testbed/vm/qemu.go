@@ -1,0 +1,91 @@
+package vm
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+
+	"lbctl/testbed/netns"
+	"lbctl/testbed/vm/line"
+)
+
+const (
+	// tap is the host's end of the wire.
+	tap = "wire"
+	// Queues is the number of queue pairs of the NIC.
+	Queues = 4
+	// vectors are the NIC's interrupts: one for each queue of either direction, one for the control queue, one for
+	// changes of its configuration.
+	vectors = 2*Queues + 2
+	memory  = "384M"
+	// initramfs is the first extra file of the process.
+	initramfs = "/dev/fd/3"
+)
+
+// arguments are QEMU's. Everything that is not named is left out (-nodefaults): each device costs time at boot. Without
+// ctrl_vlan=off frames with a tag that the guest did not ask for would be dropped. There are as many processors as queues:
+// the driver tells the device once, at its start, to use as many queues as the guest has processors, and the device
+// folds what the table says into those (Linux 6.1, virtnet_init_default_rss; QEMU, virtio_net_receive_rcu).
+func arguments(image string) []string {
+	return []string{
+		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-accel", "tcg", "-machine", "pc", "-cpu", "qemu64", "-smp", strconv.Itoa(Queues), "-m", memory,
+		"-kernel", image, "-initrd", initramfs, "-append", commandLine,
+		"-chardev", "file,id=console,path=/dev/stderr", "-serial", "chardev:console",
+		"-chardev", "stdio,id=control,signal=off", "-serial", "chardev:control",
+		"-netdev", fmt.Sprintf("tap,id=net,ifname=%s,script=no,downscript=no,vhost=off,queues=%d", tap, Queues),
+		"-device", fmt.Sprintf("virtio-net-pci,netdev=net,mq=on,rss=on,hash=on,ctrl_vlan=off,vectors=%d,rx_queue_size=1024,romfile=", vectors),
+	}
+}
+
+// commandLine is the kernel's: a panic ends the machine, the console tells only what is bad, no
+// frame but those of the host is on the wire, and what follows -- is for the program.
+const commandLine = "console=ttyS0 loglevel=4 panic=-1 mitigations=off ipv6.disable=1 rdinit=/" + initName + " -- testbed guest"
+
+// version asks QEMU for its version.
+func version(ctx context.Context, emulator string) (string, error) {
+	out, err := ask(ctx, "", emulator, "-version")
+	if err != nil {
+		return "", err
+	}
+	first, _, _ := strings.Cut(string(out), "\n")
+	return first, nil
+}
+
+// start starts QEMU in a namespace. Its standard input and output are the line to the guest, its standard
+// error is the guest's console.
+func (m *Machine) start(namespace *netns.Namespace, emulator string, root *os.File) error {
+	c := exec.Command(emulator, arguments(m.kernel.image())...)
+	c.ExtraFiles = []*os.File{root}
+	m.console = &console{}
+	c.Stderr = m.console
+	control, err := c.StdinPipe()
+	if err != nil {
+		return fmt.Errorf("make line to the guest: %w", err)
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return fmt.Errorf("make line to the guest: %w", err)
+	}
+	if err := namespace.Start(c); err != nil {
+		return err
+	}
+	m.qemu, m.control, m.messages = c, control, make(chan line.Message)
+	go m.listen(line.NewReader(out))
+	return nil
+}
+
+// listen hands on what the guest says, until it hangs up.
+func (m *Machine) listen(r *line.Reader) {
+	defer close(m.messages)
+	for {
+		message, err := r.Read()
+		if err != nil {
+			return
+		}
+		m.messages <- message
+	}
+}

@@ -1,0 +1,102 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"lbctl/testbed/vm/line"
+)
+
+// How long the guest may be silent before it counts as dead: many times what it needs, for a machine that
+// has other things to do.
+const (
+	bootTime   = 3 * time.Minute
+	answerTime = time.Minute
+)
+
+// Apply makes a change of the guest's NIC and returns what its driver then says of it.
+func (m *Machine) Apply(ctx context.Context, c line.Change) (line.Settings, error) {
+	if err := line.Write(m.control, line.Message{Change: &c}); err != nil {
+		return line.Settings{}, err
+	}
+	answer, err := m.receive(ctx, answerTime)
+	if err != nil {
+		return line.Settings{}, fmt.Errorf("set RSS of the guest: %w", err)
+	}
+	if answer.Settings == nil {
+		return line.Settings{}, errors.New("set RSS of the guest: it answered something else")
+	}
+	return *answer.Settings, nil
+}
+
+const (
+	// window is how many frames are on their way at a time: fewer than a queue of the TAP (500) or
+	// of the NIC (1024) holds, so that none is lost for want of room.
+	window = 256
+	// patience is how long no frame may arrive before those that are missing count as lost.
+	patience = 5 * time.Second
+)
+
+// Send puts frames on the wire and returns what the guest saw of them, in the order of arrival. The last four
+// bytes of each are its tag, by which the sightings are told apart. A frame that is lost has no
+// sighting; that is no error.
+func (m *Machine) Send(ctx context.Context, frames [][]byte) ([]line.Sighting, error) {
+	var seen []line.Sighting
+	for len(frames) > 0 {
+		n := min(window, len(frames))
+		for _, frame := range frames[:n] {
+			if err := m.wire.send(frame); err != nil {
+				return seen, err
+			}
+		}
+		arrived, err := m.sightings(ctx, n)
+		seen = append(seen, arrived...)
+		if err != nil {
+			return seen, err
+		}
+		frames = frames[n:]
+	}
+	return seen, nil
+}
+
+// sightings waits for a number of them, or until the guest sees nothing more.
+func (m *Machine) sightings(ctx context.Context, n int) ([]line.Sighting, error) {
+	var seen []line.Sighting
+	for len(seen) < n {
+		message, err := m.receive(ctx, patience)
+		if errors.Is(err, errSilent) {
+			return seen, nil
+		}
+		if err != nil {
+			return seen, fmt.Errorf("watch frames: %w", err)
+		}
+		seen = append(seen, message.Seen...)
+	}
+	return seen, nil
+}
+
+// errSilent is wrapped when the guest did not speak in time.
+var errSilent = errors.New("the guest is silent")
+
+// receive waits for the guest's next message, up to a limit. A failure of the guest is an error, and so is its
+// end; its end and its silence are explained by the last lines of its console.
+func (m *Machine) receive(ctx context.Context, limit time.Duration) (line.Message, error) {
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case <-ctx.Done():
+		return line.Message{}, ctx.Err()
+	case <-late.C:
+		return line.Message{}, fmt.Errorf("%w for %v: %s", errSilent, limit, m.console.tail())
+	case message, ok := <-m.messages:
+		if !ok {
+			return message, fmt.Errorf("the machine stopped: %s", m.console.tail())
+		}
+		if message.Failed != "" {
+			return message, fmt.Errorf("in the guest: %s", message.Failed)
+		}
+		return message, nil
+	}
+}
