@@ -29,7 +29,8 @@ func emulator(ctx context.Context, config Config) (string, error) {
 	}
 	config.Step("install " + Package)
 	config.Log.Info("install a package", "package", Package, "for", Emulator)
-	install := []string{"apt-get", "install", "-y", "-qq", "--no-install-recommends", Package}
+	// Another run may be installing it at this moment: wait for its lock.
+	install := []string{"apt-get", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "-qq", "--no-install-recommends", Package}
 	if err := tool(ctx, install...); err != nil {
 		// Perhaps the lists of packages are old or were never fetched.
 		if err := tool(ctx, "apt-get", "update", "-qq"); err != nil {
