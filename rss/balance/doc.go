@@ -6,5 +6,8 @@
 // independent: connections, or flows, whose hashes are. Packets of one flow are not:
 // they all fell on one place together.
 //
-// All functions are pure.
+// It also plans: Rebalance makes an indirection table of what entries brought, LPT and Runs say how
+// even things could lie.
+//
+// All functions are pure, but for LPT, which sorts its argument.
 package balance

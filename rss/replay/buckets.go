@@ -1,0 +1,104 @@
+package replay
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"lbctl/rss"
+)
+
+// Observed is what entries of an indirection table brought, from a report or from anybody who
+// counts them.
+type Observed struct {
+	// Buckets are in the order of their index, without a gap.
+	Buckets []Bucket
+	// Queues is the number of queues, at least as many as buckets name.
+	Queues int
+	// Unhashed is what came to queue 0 without a hash.
+	Unhashed Load
+}
+
+// Observed returns the buckets of a report.
+func (p *Report) Observed() Observed {
+	return Observed{Buckets: p.Buckets, Queues: len(p.Queues), Unhashed: p.Unhashed}
+}
+
+// Observed returns the buckets of another set-up.
+func (c *Compared) Observed() Observed {
+	return Observed{Buckets: c.Buckets, Queues: len(c.Queues), Unhashed: c.Unhashed}
+}
+
+// Table returns the indirection table under which it was observed.
+func (o *Observed) Table() rss.Table {
+	table := make(rss.Table, len(o.Buckets))
+	for i, b := range o.Buckets {
+		table[i] = b.Queue
+	}
+	return table
+}
+
+// maxObserved bounds the bytes that ReadObserved reads.
+const maxObserved = 64 << 20
+
+// ReadObserved reads buckets as JSON: a Report, or at least its "buckets". A bucket that is left
+// out brought nothing only at the end; every index up to the highest must be there once. The error
+// says what is wrong.
+func ReadObserved(r io.Reader) (Observed, error) {
+	var in struct {
+		Buckets  []Bucket   `json:"buckets"`
+		Unhashed Load       `json:"unhashed"`
+		Queues   []struct{} `json:"queues"`
+	}
+	limited := &io.LimitedReader{R: r, N: maxObserved}
+	if err := json.NewDecoder(limited).Decode(&in); err != nil {
+		if limited.N <= 0 {
+			err = fmt.Errorf("more than %d bytes", maxObserved)
+		} else if err == io.EOF {
+			err = errors.New("empty")
+		}
+		return Observed{}, fmt.Errorf("read buckets: %w", err)
+	}
+	o := Observed{Buckets: make([]Bucket, len(in.Buckets)), Unhashed: in.Unhashed, Queues: len(in.Queues)}
+	if err := o.place(in.Buckets); err != nil {
+		return Observed{}, fmt.Errorf("read buckets: %w", err)
+	}
+	return o, nil
+}
+
+// place puts buckets in their order.
+func (o *Observed) place(list []Bucket) error {
+	switch {
+	case len(list) == 0:
+		return errors.New(`no "buckets": want [{"index":0,"queue":0,"packets":1,"bytes":60,"flows":1}, ...]`)
+	case len(list) > rss.MaxTableSize:
+		return fmt.Errorf("%d buckets: want at most %d", len(list), rss.MaxTableSize)
+	case o.Queues > rss.MaxQueues:
+		return fmt.Errorf("%d queues: want at most %d", o.Queues, rss.MaxQueues)
+	}
+	sum, seen := o.Unhashed, make([]bool, len(list))
+	for _, b := range list {
+		if b.Index < 0 || b.Index >= len(list) || seen[b.Index] {
+			return fmt.Errorf("bucket %d of %d: want each of 0 to %d once", b.Index, len(list), len(list)-1)
+		}
+		sum.Packets, sum.Bytes, sum.Flows = plus(sum.Packets, b.Packets), plus(sum.Bytes, b.Bytes), plus(sum.Flows, b.Flows)
+		seen[b.Index], o.Buckets[b.Index] = true, b
+		o.Queues = max(o.Queues, int(b.Queue)+1)
+	}
+	if max(sum.Packets, sum.Bytes, sum.Flows) > maxSum {
+		return errors.New("the sum of the loads is absurd")
+	}
+	return nil
+}
+
+// maxSum is far above what a NIC receives in its life, and far from an overflow.
+const maxSum = 1 << 56
+
+func plus(a, b uint64) uint64 {
+	if a > math.MaxUint64-b {
+		return math.MaxUint64
+	}
+	return a + b
+}

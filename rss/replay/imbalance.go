@@ -1,0 +1,76 @@
+package replay
+
+import (
+	"math/rand/v2"
+
+	"lbctl/rss"
+	"lbctl/rss/balance"
+)
+
+// level is the share of cases that a by-chance band holds.
+const level = 0.95
+
+// imbalances computes how uneven queues are.
+func imbalances(queues []Load) Imbalances {
+	return Imbalances{
+		Packets: imbalance(queues, func(l Load) uint64 { return l.Packets }),
+		Bytes:   imbalance(queues, func(l Load) uint64 { return l.Bytes }),
+		Flows:   imbalance(queues, func(l Load) uint64 { return l.Flows }),
+	}
+}
+
+func imbalance(queues []Load, of func(Load) uint64) Imbalance {
+	counts, loads := make([]int, len(queues)), make([]uint64, len(queues))
+	for q, l := range queues {
+		counts[q], loads[q] = int(of(l)), of(l)
+	}
+	return Imbalance{
+		MaxMean: finite(balance.MaxMean(loads)), CV: finite(balance.CV(counts)), Jain: finite(balance.Jain(counts)),
+	}
+}
+
+// hashedFlows counts flows by queue, without those of queue 0 that were not hashed: of these
+// chance says nothing.
+func hashedFlows(queues []Load, unhashed Load) []int {
+	counts := make([]int, len(queues))
+	for q, l := range queues {
+		counts[q] = int(l.Flows)
+	}
+	counts[0] -= int(unhashed.Flows)
+	return counts
+}
+
+// byChance fills in what chance would do to the hashed flows under a table: the band of each
+// queue, the bound of the imbalance, and the test. Flows count alike, however large.
+func byChance(queues []Queue, found *Imbalance, counts []int, table rss.Table, seed uint64) {
+	weights, n := shares(table, len(counts)), 0
+	for _, c := range counts {
+		n += c
+	}
+	bands, err := balance.ShareBands(n, weights, level)
+	if err != nil { // nothing was hashed
+		return
+	}
+	for q, b := range bands {
+		queues[q].Band = &[2]int{b.Low, b.High}
+	}
+	if band, err := balance.CountBand(n, weights, level, rand.New(rand.NewPCG(seed, 1))); err == nil {
+		found.ByChance = &[2]float64{band.Low, band.High}
+	}
+	if fit, err := balance.ChiSquare(counts, weights); err == nil {
+		found.ChiSquare = &ChiSquare{finite(fit.Statistic), fit.Degrees, fit.P}
+	}
+}
+
+// loadByChance returns the by-chance band of the load; sorted is the load of each hash, the largest first.
+func (r *Replay) loadByChance(sorted, fixed []uint64) *[2]float64 {
+	if r.changed {
+		return nil
+	}
+	random := rand.New(rand.NewPCG(r.o.Seed, 0))
+	band, err := balance.LoadBand(sorted, fixed, shares(r.table, r.o.Queues), level, random)
+	if err != nil { // nothing was hashed
+		return nil
+	}
+	return &[2]float64{band.Low, band.High}
+}

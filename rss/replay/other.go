@@ -1,0 +1,58 @@
+package replay
+
+import (
+	"lbctl/rss"
+	"lbctl/rss/packet"
+	"lbctl/rss/replay/flows"
+)
+
+// other is a set-up under comparison.
+type other struct {
+	Other
+	queues  []Load
+	buckets []Load
+	// unhashed came to queue 0 without a hash; moved came to another queue than under the first set-up.
+	unhashed, moved Load
+	// places are those of the packets that wait.
+	places [flows.MaxWarm]place
+}
+
+type place struct {
+	queue rss.Queue
+	index int32 // -1 without a hash
+}
+
+func newOther(o Other) other {
+	return other{Other: o, queues: make([]Load, o.Queues), buckets: make([]Load, len(o.NIC.Config().Table))}
+}
+
+// add counts the packet that waits at a place.
+func (o *other) add(frame []byte, h *packet.Headers, err error, w *waiting, at int) {
+	result := o.NIC.ClassifyHeaders(frame, h, err)
+	p := place{result.Queue, -1}
+	o.queues[p.queue].add(w.bytes)
+	if result.Hashed {
+		p.index = int32(result.Index)
+		o.buckets[p.index].add(w.bytes)
+	} else {
+		o.unhashed.add(w.bytes)
+	}
+	if p.queue != w.queue {
+		o.moved.add(w.bytes)
+	}
+	o.places[at] = p
+}
+
+// first counts a flow at its first packet.
+func (o *other) first(w *waiting, at int) {
+	p := o.places[at]
+	o.queues[p.queue].Flows++
+	if p.index >= 0 {
+		o.buckets[p.index].Flows++
+	} else {
+		o.unhashed.Flows++
+	}
+	if p.queue != w.queue {
+		o.moved.Flows++
+	}
+}

@@ -1,0 +1,111 @@
+package replay
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+
+	"lbctl/rss/packet"
+	"lbctl/rss/replay/flows"
+)
+
+// maxDepth is how many tunnels in each other are looked into.
+const maxDepth = 4
+
+// owner returns whose packet this is for its receiver, and why the NIC saw another flow,
+// that of key; no cause when it did not. tunnel is what the NIC itself looked into.
+func (r *Replay) owner(frame []byte, h *packet.Headers, key *flows.Key, tunnel packet.Tunnel) (flows.Key, Cause) {
+	if !h.Fragment && !mayCarry(&h.Flow) {
+		return flows.Key{}, 0 // nearly all packets
+	}
+	why, at := Cause(0), *h
+	for range maxDepth {
+		inner, carried, err := packet.Inner(frame, &at)
+		if carried == 0 || err != nil && err != packet.ErrTransport || !inner.Flow.Source.IsValid() {
+			break
+		}
+		at, why = inner, Tunnel
+	}
+	flow := at.Flow
+	if at.Fragment {
+		whole, ok := r.pieces.whole(frame, &at)
+		if ok && why == 0 {
+			why = Fragment
+		}
+		if ok {
+			flow = whole
+		}
+	}
+	owner := flows.KeyOf(&flow)
+	if why == 0 || owner == *key {
+		return flows.Key{}, 0
+	}
+	return owner, why
+}
+
+// mayCarry tells whether packet.Inner can find something.
+func mayCarry(f *packet.Flow) bool {
+	switch f.Protocol {
+	case packet.InnerIPv4, packet.InnerIPv6, packet.GRE:
+		return true
+	case packet.UDP:
+		switch f.Destination.Port() {
+		case packet.VXLANPort, packet.GenevePort, packet.GTPUPort:
+			return true
+		}
+	}
+	return false
+}
+
+// pieces remembers the ports of datagrams whose first fragment came, of the last ones by a hash: its
+// size is fixed, and a datagram may push out another.
+type pieces struct {
+	seed  maphash.Seed
+	slots []piece
+}
+
+type piece struct {
+	hash                uint64
+	source, destination uint16
+	set                 bool
+}
+
+// pieceSlots is the number of datagrams remembered: those under way at one time.
+const pieceSlots = 1 << 12
+
+// whole returns the flow of the datagram that a fragment is a part of; false when its first
+// fragment did not come before, or the protocol has no ports.
+func (p *pieces) whole(b []byte, h *packet.Headers) (packet.Flow, bool) {
+	if h.Transport == 0 || !h.Flow.Protocol.HasPorts() {
+		return packet.Flow{}, false
+	}
+	if p.slots == nil {
+		p.seed, p.slots = maphash.MakeSeed(), make([]piece, pieceSlots)
+	}
+	id, offset := datagram(b, h)
+	key := flows.KeyOf(&h.Flow)
+	var named [len(key) + 4]byte
+	copy(named[:], key[:])
+	binary.BigEndian.PutUint32(named[len(key):], id)
+	hash := maphash.Bytes(p.seed, named[:])
+	slot := &p.slots[hash%pieceSlots]
+	if payload := b[h.Transport:]; offset == 0 {
+		if len(payload) < 4 {
+			return packet.Flow{}, false
+		}
+		*slot = piece{hash, binary.BigEndian.Uint16(payload), binary.BigEndian.Uint16(payload[2:]), true}
+	}
+	if !slot.set || slot.hash != hash {
+		return packet.Flow{}, false
+	}
+	return withPorts(h.Flow, slot.source, slot.destination), true
+}
+
+// datagram returns the identification of a fragment and its offset in bytes.
+func datagram(b []byte, h *packet.Headers) (id uint32, offset int) {
+	if h.EtherType == packet.TypeIPv4 {
+		ip := packet.IPv4(b[h.Network:])
+		return uint32(ip.ID()), ip.FragmentOffset()
+	}
+	header := b[h.Transport-8:] // the fragment header: nothing is walked behind it
+	return binary.BigEndian.Uint32(header[4:]), int(binary.BigEndian.Uint16(header[2:]) &^ 7)
+}

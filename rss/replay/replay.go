@@ -1,0 +1,185 @@
+package replay
+
+import (
+	"fmt"
+
+	"lbctl/rss"
+	"lbctl/rss/nic"
+	"lbctl/rss/packet"
+	"lbctl/rss/replay/flows"
+	"lbctl/rss/replay/pcap"
+)
+
+// Replay is a replay under way. It is not safe for concurrent use.
+type Replay struct {
+	o Options
+	// now is the NIC after the change of table, if that came, else o.NIC.
+	now *nic.NIC
+	// table is that of o.NIC: buckets are its entries.
+	table   rss.Table
+	changed bool
+
+	total    Load
+	unhashed Load
+	queues   []Load
+	buckets  []Load
+	flows    *flows.Table
+	asides   map[int]aside
+	pieces   pieces
+	found    [causes]tally
+	others   []other
+	windows  windows
+	clock    clock
+
+	// Packets wait for their flows to be looked up together.
+	waiting int
+	keys    [flows.MaxWarm]flows.Key
+	packets [flows.MaxWarm]waiting
+}
+
+// waiting is a classified packet whose flow is not counted yet; its key is beside it.
+type waiting struct {
+	hash    uint32
+	hashed  bool
+	known   bool // it has a flow
+	changed bool // it came after the change of table
+	queue   rss.Queue
+	index   int32
+	bytes   uint64
+	// owner is whose packet it is for its receiver, if the NIC saw another flow.
+	owner flows.Key
+	why   Cause
+}
+
+// New returns a replay without packets.
+func New(o Options) (*Replay, error) {
+	o, err := o.validate()
+	if err != nil {
+		return nil, fmt.Errorf("replay: %w", err)
+	}
+	r := &Replay{
+		o: o, now: o.NIC, table: o.NIC.Config().Table,
+		queues: make([]Load, o.Queues), flows: flows.New(), asides: map[int]aside{},
+		windows: newWindows(o.Window, o.Queues),
+	}
+	r.buckets = make([]Load, len(r.table))
+	for _, other := range o.Others {
+		r.others = append(r.others, newOther(other))
+	}
+	return r, nil
+}
+
+// Add replays a packet. The error is flows.ErrFull. It does not allocate but for what grows
+// with the number of flows.
+func (r *Replay) Add(record *pcap.Record) error {
+	bytes := uint64(record.Length)
+	r.clock.see(record)
+	r.maybeChange()
+	h, err := packet.Parse(record.Frame)
+	result := r.now.ClassifyHeaders(record.Frame, &h, err)
+	w := &r.packets[r.waiting]
+	*w = waiting{hash: result.Hash, hashed: result.Hashed, changed: r.changed, queue: result.Queue, index: -1, bytes: bytes}
+	w.known = result.Flow.Source.IsValid()
+	key := &r.keys[r.waiting]
+	*key = flows.Key{}
+	if w.known {
+		*key = flows.KeyOf(&result.Flow)
+		w.owner, w.why = r.owner(record.Frame, &h, key, result.Tunnel)
+	}
+	r.count(w, &result)
+	r.windows.add(r.clock.since, int(result.Queue), bytes)
+	for i := range r.others {
+		r.others[i].add(record.Frame, &h, err, w, r.waiting)
+	}
+	if r.waiting++; r.waiting == len(r.keys) {
+		return r.settle()
+	}
+	return nil
+}
+
+// count adds a packet to its queue and bucket.
+func (r *Replay) count(w *waiting, result *nic.Result) {
+	r.total.add(w.bytes)
+	r.queues[w.queue].add(w.bytes)
+	if !w.hashed {
+		r.unhashed.add(w.bytes)
+		return
+	}
+	index := result.Index
+	if w.changed { // that was of another table
+		index = r.table.Index(result.Hash)
+	}
+	w.index = int32(index)
+	r.buckets[index].add(w.bytes)
+}
+
+// maybeChange rewrites the table when its time has come.
+func (r *Replay) maybeChange() {
+	c := r.o.Change
+	if c == nil || r.changed {
+		return
+	}
+	if c.After > 0 && r.clock.since < c.After || c.After == 0 && r.total.Packets < c.Packet {
+		return
+	}
+	r.now, r.changed = r.o.NIC.WithTable(c.Table), true
+}
+
+// settle counts the flows of the packets that wait.
+func (r *Replay) settle() error {
+	r.flows.Warm(r.keys[:r.waiting])
+	for i := range r.waiting {
+		if err := r.flow(i); err != nil {
+			return err
+		}
+	}
+	r.waiting = 0
+	return nil
+}
+
+// flow counts the packet at place i for its flow.
+func (r *Replay) flow(i int) error {
+	w := &r.packets[i]
+	if !w.known {
+		return nil
+	}
+	_, e, err := r.flows.Get(&r.keys[i])
+	if err != nil {
+		return err
+	}
+	if e.Packets == 0 {
+		r.first(e, w, i)
+	} else if e.Queue != w.queue {
+		r.strayed(e, w)
+	}
+	e.Packets++
+	e.Bytes += w.bytes
+	if w.why != 0 {
+		return r.setAside(w)
+	}
+	return nil
+}
+
+// first counts a flow at its first packet.
+func (r *Replay) first(e *flows.Entry, w *waiting, place int) {
+	e.Hash, e.Queue = w.hash, w.queue
+	r.total.Flows++
+	r.queues[w.queue].Flows++
+	if w.hashed {
+		e.Marks |= markHashed
+		r.buckets[w.index].Flows++
+	} else {
+		r.unhashed.Flows++
+	}
+	for i := range r.others {
+		r.others[i].first(w, place)
+	}
+}
+
+// The marks of a flow.
+const (
+	// markHashed: its first packet was hashed.
+	markHashed flows.Mark = 1 << iota
+	// markStray: it was counted as one whose packets came to two queues.
+	markStray
+)
