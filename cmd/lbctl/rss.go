@@ -2,13 +2,13 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"lbctl/rss"
 	"lbctl/rss/nic"
+	"lbctl/rss/packet"
 )
 
 func rssCommand(a *app) *cobra.Command {
@@ -16,7 +16,7 @@ func rssCommand(a *app) *cobra.Command {
 		Use:     "rss",
 		Short:   "Say which receive queue of a NIC a flow lands on",
 		Example: `  lbctl rss hash --src 66.9.149.187:2794 --dst 161.142.100.80:1766`,
-	}, rssHashCommand(a))
+	}, rssHashCommand(a), rssProfilesCommand(a), rssShowCommand(a, realInterfaces()), rssSetCommand(a, realInterfaces()), rssVerifyCommand(a, realInterfaces()), rssReplayCommand(a), rssPlanCommand(a), rssSimulateCommand(a), rssKeyCommand(a), rssPortsCommand(a), rssIdentifyCommand(a, realInterfaces()))
 }
 
 // nicFlag are the flags that describe a NIC.
@@ -48,34 +48,10 @@ type rssAnswer struct {
 	Key         string    `json:"key"`
 	Queues      int       `json:"queues"`
 	Table       int       `json:"table"`
-}
-
-func rssHashCommand(a *app) *cobra.Command {
-	c := &cobra.Command{
-		Use:   "hash --src ADDRESS:PORT --dst ADDRESS:PORT",
-		Short: "Compute the hash, table entry and queue of a flow",
-		Long: `Compute the Toeplitz hash of a flow, the entry of the indirection table that its low bits
-pick, and the queue there. The table is that of ethtool -X IFACE equal QUEUES. No daemon is needed.`,
-		Example: `  lbctl rss hash --src 66.9.149.187:2794 --dst 161.142.100.80:1766
-  lbctl rss hash --src 66.9.149.187:2794 --dst 161.142.100.80:1766 --key symmetric --queues 8 -o json`,
-		Args: takes(),
-	}
-	flow := flowFlags(c)
-	nic := nicFlags(c, defaultQueues)
-	f := outputFlag(c)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		answer, err := nic.hash(c, flow)
-		if err != nil {
-			return err
-		}
-		return a.print(*f, answer, func(w io.Writer) {
-			row(w, "fields", answer.Fields)
-			row(w, "hash", answer.Hash)
-			row(w, "index", fmt.Sprintf("%d of %d", answer.Index, answer.Table))
-			row(w, "queue", fmt.Sprintf("%d of %d", answer.Queue, answer.Queues))
-		})
-	}
-	return c
+	Function    string    `json:"function"`
+	Transform   string    `json:"transform"`
+	Profile     string    `json:"profile,omitempty"`
+	Note        string    `json:"note,omitempty"`
 }
 
 // hash computes where a flow lands.
@@ -88,12 +64,34 @@ func (f *nicFlag) hash(c *cobra.Command, flow *flowFlag) (rssAnswer, error) {
 	if err != nil {
 		return rssAnswer{}, err
 	}
-	r := n.ClassifyFlow(parsed)
+	answer := answerOf(n, parsed)
+	answer.Queues = f.queues
+	return answer, nil
+}
+
+// answerOf says where a NIC sends a flow; the number of queues is the caller's to add.
+func answerOf(n *nic.NIC, flow packet.Flow) rssAnswer { return blankAnswer(n).landed(n, flow) }
+
+// blankAnswer is what all answers of a NIC have in common.
+func blankAnswer(n *nic.NIC) rssAnswer {
+	config := n.Config()
 	return rssAnswer{
-		Source: parsed.Source.String(), Destination: parsed.Destination.String(), Protocol: parsed.Protocol.String(),
-		Fields: r.Fields.String(), Hash: fmt.Sprintf("0x%08x", r.Hash), Index: r.Index, Queue: r.Queue,
-		Key: n.Config().Key.String(), Queues: f.queues, Table: f.table,
-	}, nil
+		Key: config.Key.String(), Table: len(config.Table), Function: config.Function.String(), Transform: config.Transform.String(),
+	}
+}
+
+// landed is the blank answer filled in for a flow.
+func (answer rssAnswer) landed(n *nic.NIC, flow packet.Flow) rssAnswer {
+	r := n.ClassifyFlow(flow)
+	answer.Fields, answer.Hash, answer.Index, answer.Queue = r.Fields.String(), fmt.Sprintf("0x%08x", r.Hash), r.Index, r.Queue
+	answer.Source, answer.Destination, answer.Protocol = flow.Source.String(), flow.Destination.String(), flow.Protocol.String()
+	if !flow.Protocol.HasPorts() {
+		answer.Source, answer.Destination = flow.Source.Addr().String(), flow.Destination.Addr().String()
+	}
+	if flow.Protocol == anyOther {
+		answer.Protocol = "ip"
+	}
+	return answer
 }
 
 // nic sets up the NIC that the flags describe.

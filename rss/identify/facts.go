@@ -1,0 +1,149 @@
+package identify
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+
+	"lbctl/rss"
+	"lbctl/rss/packet"
+)
+
+// facts are the observations made ready for the search. Nothing in them changes afterwards.
+type facts struct {
+	observations []Observation
+	byHash       bool
+	// parities are the equations of each observation, about its hash.
+	parities [][]parity
+	// use are the bits of the hash that are looked at; all, but for a NIC that reports fewer.
+	use uint32
+	// tables are those that the queues may be from.
+	tables []rss.Table
+	queues int
+	// keyBits is how many bits of a key can be seen: those that the longest input reaches.
+	keyBits, longest int
+	inner            bool
+}
+
+// newFacts prepares observations that were validated and all have a hash, or a queue.
+func newFacts(observations []Observation, o Options, byHash bool) (*facts, error) {
+	f := &facts{observations: observations, byHash: byHash, use: math.MaxUint32}
+	for i := range observations {
+		f.longest = max(f.longest, observations[i].longest())
+		f.inner = f.inner || observations[i].Inner.Source.IsValid()
+		if observations[i].HasQueue {
+			f.queues = max(f.queues, int(observations[i].Queue)+1)
+		}
+	}
+	f.keyBits = 8*f.longest + 31
+	if !f.byHash {
+		if err := f.setTables(o); err != nil {
+			return nil, err
+		}
+	}
+	f.state()
+	return f, nil
+}
+
+// longest is the length in bytes of the longest input that an arrangement makes of an observation.
+func (o *Observation) longest() int {
+	n := max(len(o.Input), longestOf(o.Flow))
+	return max(n, longestOf(o.Inner))
+}
+
+func longestOf(f packet.Flow) int {
+	if !f.Source.IsValid() {
+		return 0
+	}
+	n := 2 * len(f.Source.Addr().AsSlice())
+	if hasPorts(f) {
+		n += 4
+	}
+	return n
+}
+
+// setTables lists the tables that are possible: the one given, or those that are filled in turn.
+func (f *facts) setTables(o Options) error {
+	if o.Table != nil {
+		f.tables = []rss.Table{o.Table}
+	}
+	if o.Queues != 0 || o.Table != nil {
+		named := max(o.Queues, o.Table.Queues())
+		if f.queues > named {
+			return fmt.Errorf("queue %d was seen: want below %d, the number of queues", f.queues-1, named)
+		}
+		f.queues = named
+	}
+	if o.Table != nil {
+		return nil
+	}
+	for size := 8; size <= 4096; size *= 2 {
+		if size < f.queues {
+			continue
+		}
+		table, err := rss.EqualTable(size, f.queues)
+		if err != nil {
+			return err
+		}
+		f.tables = append(f.tables, table)
+		if f.queues&(f.queues-1) == 0 {
+			return nil // the others are the same
+		}
+	}
+	return nil
+}
+
+// state writes down the equations.
+func (f *facts) state() {
+	f.parities = make([][]parity, len(f.observations))
+	var byQueue [][]parity
+	if !f.byHash {
+		var known rss.Table
+		if len(f.tables) == 1 {
+			known = f.tables[0]
+		}
+		byQueue = queueParities(known, f.queues)
+	}
+	for i, o := range f.observations {
+		if f.byHash {
+			f.parities[i] = hashParities(o.Hash, f.use)
+		} else if int(o.Queue) < len(byQueue) {
+			f.parities[i] = byQueue[o.Queue]
+		}
+	}
+}
+
+// using returns the facts with fewer bits of the hash in use.
+func (f *facts) using(use uint32) *facts {
+	fewer := *f
+	fewer.use = use
+	fewer.state()
+	return &fewer
+}
+
+// linearBits is the number of bits of the hash about which the observations say something linear.
+func (f *facts) linearBits() int {
+	var all uint32
+	for _, parities := range f.parities {
+		for _, p := range parities {
+			all |= p.mask
+		}
+	}
+	return bits.OnesCount32(all)
+}
+
+// bitsEach is what one observation is worth as evidence for a hash without unknowns.
+func (f *facts) bitsEach() float64 {
+	if f.byHash {
+		return float64(bits.OnesCount32(f.use))
+	}
+	return math.Log2(float64(f.queues))
+}
+
+// matches tells whether an observation is one of this output of the hash function, under a table.
+func (f *facts) matches(i int, output uint32, table rss.Table) bool {
+	if f.byHash {
+		return (output^f.observations[i].Hash)&f.use == 0
+	}
+	return table.Queue(output) == f.observations[i].Queue
+}

@@ -1,0 +1,181 @@
+package identify
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"lbctl/rss"
+)
+
+const (
+	// enough is the evidence in bits from which a model is taken for true: of the some thousand that are
+	// tried, a wrong one gets there in one of a million cases.
+	enough = 32
+	// sample is how many observations of each class a search looks at; the model is then held against all.
+	sample = 512
+	// trials is how many random orders are tried when some observations are wrong.
+	trials = 64
+	// near is how much less evidence another model may have to be named beside the best.
+	near = 16
+)
+
+// search looks for the model that explains the observations best.
+type search struct {
+	*facts
+	distinct   []int
+	candidates []candidate
+	seed       uint64
+
+	best   *found
+	others []Arrangement
+	notes  []string
+}
+
+// found is a model that fits a view.
+type found struct {
+	Arrangement
+	view
+	known      *known // nil if the key was solved for
+	anyInitial bool
+	fields     []rss.Fields
+	wrong      []int
+	evidence   float64
+}
+
+func (m *found) score() float64 { return score(m.evidence, m.size(), len(m.wrong)) }
+
+// run searches, first for what explains all, then with fewer bits of the hash, then with wrong observations.
+func (s *search) run() Verdict {
+	members := s.sampled()
+	all := s.try(members, 0, s.candidates, true)
+	if s.choose(all) {
+		return Identified
+	}
+	if s.byHash {
+		for _, narrow := range s.narrower() {
+			fewer := *s
+			fewer.facts = s.using(narrow.use)
+			if fewer.choose(fewer.try(members, 0, s.candidates, true)) {
+				fewer.notes = append(fewer.notes, narrow.note)
+				*s = fewer
+				return Identified
+			}
+		}
+	}
+	if s.choose(s.tolerant(members)) {
+		return Identified
+	}
+	if len(all) > 0 {
+		s.pick(all)
+		return Undetermined
+	}
+	s.best = nil
+	return Unexplained
+}
+
+// choose takes the best of some models if its evidence is enough.
+func (s *search) choose(all []*found) bool {
+	s.best, s.others = nil, nil
+	if len(all) == 0 {
+		return false
+	}
+	s.pick(all)
+	return !notEnough(s.best.score())
+}
+
+// pick takes the best model, and notes the arrangements of those that are about as good.
+func (s *search) pick(all []*found) {
+	slices.SortStableFunc(all, func(a, b *found) int { return cmp.Compare(b.score(), a.score()) })
+	s.best, s.others = all[0], nil
+	for _, m := range all[1:] {
+		if m.score() >= s.best.score()-near && m.Arrangement != s.best.Arrangement && !slices.Contains(s.others, m.Arrangement) {
+			s.others = append(s.others, m.Arrangement)
+		}
+	}
+}
+
+// try returns the models that fit the members in their order.
+func (s *search) try(members []int, tolerance float64, candidates []candidate, unknown bool) (all []*found) {
+	unknown = unknown && s.linearBits() > 0
+	for _, a := range arrangements(s.inner) {
+		v := s.view(a, members, tolerance)
+		for _, k := range fitKnown(s.facts, a, v, candidates) {
+			all = append(all, &found{Arrangement: a, view: v, known: &k, fields: k.fields, wrong: k.wrong, evidence: k.evidence})
+		}
+		if !unknown || a.Output == BytesSwapped && !s.byHash {
+			continue // the few bits of a queue do not show where in the hash they were
+		}
+		for _, anyInitial := range []bool{true, false} {
+			l, ok := solveLinear(s.facts, a, v, anyInitial)
+			if !ok {
+				break // nor will it with less freedom
+			}
+			all = append(all, &found{Arrangement: a, view: v, anyInitial: anyInitial, fields: l.fields, wrong: l.wrong, evidence: l.evidence()})
+		}
+	}
+	return all
+}
+
+// tolerant tries again, and lets some observations be wrong.
+func (s *search) tolerant(members []int) []*found {
+	all := s.try(members, Tolerance, s.candidates, false)
+	random := rand.New(rand.NewPCG(s.seed, 0))
+	for range trials {
+		if slices.ContainsFunc(all, func(m *found) bool { return !notEnough(m.score()) }) {
+			break
+		}
+		order := slices.Clone(members)
+		random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		all = append(all, s.try(order, Tolerance, nil, true)...)
+	}
+	return all
+}
+
+// narrowing is a way in which a NIC may report fewer bits than it hashes.
+type narrowing struct {
+	use  uint32
+	note string
+}
+
+// narrower finds bits of the hashes that say nothing new.
+func (s *search) narrower() (all []narrowing) {
+	var varies, halves uint32
+	first := s.observations[s.distinct[0]].Hash
+	for _, i := range s.distinct {
+		h := s.observations[i].Hash
+		varies |= h ^ first
+		halves |= h>>16 ^ h&0xffff
+	}
+	if halves == 0 {
+		all = append(all, narrowing{0xffff, "the two halves of every hash are equal: 16 bits are reported; if they are the high ones, the key is 16 bits further on"})
+	}
+	if ^varies != 0 {
+		all = append(all, narrowing{varies, "some bits of the hash never vary and are left out: those outside " + fmt.Sprintf("%#08x", varies)})
+	}
+	return all
+}
+
+// sampled returns observations of every class, at most sample of each, evenly.
+func (s *search) sampled() (some []int) {
+	type classes struct{ outer, inner string }
+	byClass := map[classes][]int{}
+	var order []classes
+	for _, i := range s.distinct {
+		o := &s.observations[i]
+		c := classes{class(o.Flow, o.Input), class(o.Inner, nil)}
+		if byClass[c] == nil {
+			order = append(order, c)
+		}
+		byClass[c] = append(byClass[c], i)
+	}
+	for _, c := range order {
+		all := byClass[c]
+		for n := range min(sample, len(all)) {
+			some = append(some, all[n*len(all)/min(sample, len(all))])
+		}
+	}
+	slices.Sort(some)
+	return some
+}
