@@ -31,10 +31,14 @@ were all: interrupts, polls and context switches come on top, by mode:
 Costs are assumptions; measure and set your own where their ratio matters. Latency is from arrival
 to the end of the application's work, within 0.8 %.
 
+With --capture the packets of a capture arrive, as fast as they came or, with --load or --rate,
+faster or slower with all gaps in proportion.
+
 --sweep NAME=FROM..TO:STEPS repeats it for values of a numeric flag, one row each.`,
 		Example: `  lbctl rss simulate --load 0.5 --queues 4
   lbctl rss simulate --mode interrupt,napi,threaded,busypoll --sweep load=0.1..1.5:15 --report /tmp/simulate
   lbctl rss simulate --sweep usecs=0..100:11 --frames 0 --load 0.2
+  lbctl rss simulate --capture traffic.pcap --load 0.7 --queues 8
   lbctl rss simulate --traffic elephants --queues 8 --load 0.6 -o json`,
 		Args: takes(),
 	}
@@ -64,7 +68,7 @@ func (a *app) rssSimulate(c *cobra.Command, f *simulateFlag) error {
 	for _, mode := range modes {
 		for _, value := range sweep.values {
 			progress(strings.TrimSpace(fmt.Sprintf("%s %s %s", mode, sweep.name, value)))
-			run, err := f.run(c, mode, sweep.name, value)
+			run, err := f.run(a, c, mode, sweep.name, value)
 			if err != nil {
 				return err
 			}
@@ -102,17 +106,17 @@ func (f *simulateFlag) modes(c *cobra.Command) ([]sim.Mode, error) {
 }
 
 // run is one simulation, with one flag set to a value first.
-func (f *simulateFlag) run(c *cobra.Command, mode sim.Mode, name, value string) (simulateRun, error) {
+func (f *simulateFlag) run(a *app, c *cobra.Command, mode sim.Mode, name, value string) (simulateRun, error) {
 	if name != "" {
 		if err := c.Flags().Set(name, value); err != nil {
 			return simulateRun{}, usage(c, "--sweep: %s=%s: %v", name, value, err)
 		}
 	}
-	setup, err := f.setup(c, mode)
+	setup, err := f.setup(a, c, mode)
 	if err != nil {
 		return simulateRun{}, err
 	}
-	result, err := sim.Run(c.Context(), setup.config, setup.load.Arrivals())
+	result, err := sim.Run(c.Context(), setup.config, setup.arrivals)
 	if err != nil {
 		return simulateRun{}, err
 	}

@@ -25,6 +25,7 @@ type simulateFlag struct {
 	config        sim.Config
 	seed          uint64
 	sweep, report string
+	capture       string
 	output        *format
 }
 
@@ -49,6 +50,7 @@ func (f *simulateFlag) addTraffic(flags *pflag.FlagSet) {
 	flags.Float64Var(&f.load, "load", 0.5, "packets offered, as a part of what the cores could do at best")
 	flags.Float64Var(&f.rate, "rate", 0, "packets offered per second, in place of --load")
 	flags.StringVar(&f.traffic, "traffic", "poisson", "poisson, uniform (even gaps), zipf, elephants, bursts or flood (SYNs from random sources)")
+	flags.StringVar(&f.capture, "capture", "", "a capture file whose packets arrive, in place of --traffic, --length and --flows")
 	flags.StringVar(&f.length, "length", "64", "length of frames in bytes, or imix")
 	flags.IntVar(&f.source.Flows, "flows", 1000, "number of flows")
 	flags.Float64Var(&f.source.Skew, "skew", 1, "zipf: the exponent")

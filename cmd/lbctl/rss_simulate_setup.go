@@ -1,6 +1,7 @@
 package main
 
 import (
+	"iter"
 	"math"
 	"strconv"
 	"time"
@@ -14,14 +15,14 @@ import (
 
 // simulateSetup is what is simulated.
 type simulateSetup struct {
-	config sim.Config
-	load   *load.Load
+	config   sim.Config
+	arrivals iter.Seq[sim.Arrival]
 	// part is the load, rate the packets per second.
 	part, rate float64
 }
 
 // setup turns the flags, as they are now, into a machine and its load.
-func (f *simulateFlag) setup(c *cobra.Command, mode sim.Mode) (simulateSetup, error) {
+func (f *simulateFlag) setup(a *app, c *cobra.Command, mode sim.Mode) (simulateSetup, error) {
 	none := simulateSetup{}
 	n, err := f.nicSpec.nic()
 	if err != nil {
@@ -30,6 +31,9 @@ func (f *simulateFlag) setup(c *cobra.Command, mode sim.Mode) (simulateSetup, er
 	config, err := f.machine(c, mode, n)
 	if err != nil {
 		return none, err
+	}
+	if f.capture != "" {
+		return f.captureSetup(a, c, config, n)
 	}
 	source, err := f.loadConfig(c)
 	if err != nil {
@@ -44,7 +48,7 @@ func (f *simulateFlag) setup(c *cobra.Command, mode sim.Mode) (simulateSetup, er
 	if err != nil {
 		return none, usage(c, "%v", err)
 	}
-	return simulateSetup{config: config, load: l, part: source.Rate / capacity, rate: source.Rate}, nil
+	return simulateSetup{config: config, arrivals: l.Arrivals(), part: source.Rate / capacity, rate: source.Rate}, nil
 }
 
 // machine returns the machine behind a NIC.
