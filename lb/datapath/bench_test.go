@@ -42,7 +42,8 @@ var scenarios = []scenario{
 
 // BenchmarkDatapath reports, for each scenario, the cost of a packet in the datapath
 // above that of a program that only swaps the MACs, both behind the program that
-// writes a fresh packet, in the same run.
+// writes a fresh packet, in the same run: the median of the differences in pairs, and the
+// difference of the two minima, which is what the machine does when others leave it alone.
 func BenchmarkDatapath(b *testing.B) {
 	for _, s := range scenarios {
 		b.Run(s.name, s.run)
@@ -54,14 +55,15 @@ func (s scenario) run(b *testing.B) {
 	d := open(b, Options{})
 	ingress := s.configure(b, d)
 	lab := s.load(b)
-	packets := max(b.N, 1<<20)
+	packets := max(b.N, 1<<18)
 	var swaps, hits, above []float64
 	b.ResetTimer()
-	for range 7 {
+	for range 31 {
 		swap, hit := lab.time(b, lab.Swap, ingress, packets), lab.time(b, d.Program(), ingress, packets)
 		swaps, hits, above = append(swaps, swap), append(hits, hit), append(above, hit-swap)
 	}
 	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(slices.Min(hits)-slices.Min(swaps), "quiet-above-swap-ns/packet")
 	b.ReportMetric(median(swaps), "swap-ns/packet")
 	b.ReportMetric(median(hits), "ns/packet")
 	b.ReportMetric(median(above), "above-swap-ns/packet")
