@@ -57,9 +57,6 @@ func Start(ctx context.Context, o Options, intent config.Intent) (*Server, error
 	return s, nil
 }
 
-// Handler returns the API, for a server of the caller's own.
-func (s *Server) Handler() http.Handler { return s.handler }
-
 // shutdownGrace is how long Serve waits for requests under way.
 const shutdownGrace = 5 * time.Second
 

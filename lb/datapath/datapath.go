@@ -99,16 +99,19 @@ func Open(ctx context.Context, o Options) (*Datapath, error) {
 		via:      map[uint32]neighbour{},
 		links:    map[int]link.Link{},
 	}
-	if err := d.open(); err != nil {
+	if err := d.open(ctx); err != nil {
 		d.Close()
 		return nil, err
 	}
 	return d, nil
 }
 
-func (d *Datapath) open() error {
+func (d *Datapath) open(ctx context.Context) error {
 	steps := []func() error{d.checkKernel, d.makeDir, d.load, d.openHops, d.mapTables, d.adopt, d.swapProgram, d.watchHops}
 	for _, step := range steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if err := step(); err != nil {
 			return err
 		}

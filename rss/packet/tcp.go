@@ -29,9 +29,6 @@ func (s Segment) SourcePort() uint16 { return binary.BigEndian.Uint16(s[0:]) }
 // DestinationPort returns the receiver's port.
 func (s Segment) DestinationPort() uint16 { return binary.BigEndian.Uint16(s[2:]) }
 
-// Sequence returns the sequence number.
-func (s Segment) Sequence() uint32 { return binary.BigEndian.Uint32(s[4:]) }
-
 // Acknowledgement returns the acknowledgement number.
 func (s Segment) Acknowledgement() uint32 { return binary.BigEndian.Uint32(s[8:]) }
 

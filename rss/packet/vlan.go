@@ -9,12 +9,6 @@ const VLANLength = 4
 // the next EtherType (IEEE 802.1Q).
 type VLAN []byte
 
-// ID returns the number of the VLAN, 0 to 4095.
-func (v VLAN) ID() uint16 { return binary.BigEndian.Uint16(v) & 0x0fff }
-
-// Priority returns the priority code point, 0 to 7.
-func (v VLAN) Priority() uint8 { return v[0] >> 5 }
-
 // EtherType says what follows the tag.
 func (v VLAN) EtherType() EtherType { return EtherType(binary.BigEndian.Uint16(v[2:])) }
 

@@ -111,15 +111,6 @@ func (s *Steer) fail(err error) {
 	s.errs = append(s.errs, err)
 }
 
-// SetTable rewrites the indirection table, which names queues that there are. Frames sent meanwhile go by the old
-// table or the new one, entry by entry.
-func (s *Steer) SetTable(t rss.Table) error {
-	if n := t.Queues(); n > s.config.Queues {
-		return fmt.Errorf("set indirection table: it names queue %d: there are %d", n-1, s.config.Queues)
-	}
-	return s.program.setTable(t)
-}
-
 // Host returns the interface.
 func (s *Steer) Host() (netns.Link, error) { return s.config.Host.Namespace.Link(s.config.Host.Name) }
 

@@ -95,9 +95,6 @@ func (r *Reader) open() error {
 // Format is "pcap", "pcap (nanoseconds)" or "pcapng".
 func (r *Reader) Format() string { return r.format }
 
-// Offset returns how far the unpacked file was read, in bytes.
-func (r *Reader) Offset() int64 { return r.source.offset }
-
 // Skipped counts the records passed over because their link type is not read.
 func (r *Reader) Skipped() map[LinkType]uint64 { return r.skipped }
 
