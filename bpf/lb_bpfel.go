@@ -32,6 +32,29 @@ type LbEndpoint struct {
 	IpVersion uint8
 }
 
+type LbFragment struct {
+	_        structs.HostLayout
+	Ports    [4]uint8
+	Protocol uint8
+	Zero     [3]uint8
+}
+
+type LbFragmentKey struct {
+	_           structs.HostLayout
+	Source      [16]uint8
+	Destination [16]uint8
+	Id          uint32
+	Protocol    uint8
+	IpVersion   uint8
+	Zero        [2]uint8
+}
+
+type LbGate struct {
+	_    structs.HostLayout
+	At   uint64
+	Left uint64
+}
+
 type LbHop struct {
 	_           structs.HostLayout
 	Destination [6]uint8
@@ -57,28 +80,41 @@ const (
 	LbLbHashLB_HASH_TOEPLITZ LbLbHash = 1
 )
 
+type LbLbMode uint32
+
+const (
+	LbLbModeLB_MODE_NAT  LbLbMode = 0
+	LbLbModeLB_MODE_DSR  LbLbMode = 1
+	LbLbModeLB_MODE_IPIP LbLbMode = 2
+)
+
 type LbLbReason int32
 
 const (
 	LbLbReasonLB_FORWARDED          LbLbReason = 0
 	LbLbReasonLB_RETURNED           LbLbReason = 1
-	LbLbReasonLB_NOT_OURS           LbLbReason = 2
-	LbLbReasonLB_NOT_IP             LbLbReason = 3
-	LbLbReasonLB_VLAN_TAGGED        LbLbReason = 4
-	LbLbReasonLB_NOT_TCP_UDP        LbLbReason = 5
-	LbLbReasonLB_FRAGMENT           LbLbReason = 6
-	LbLbReasonLB_IP_OPTIONS         LbLbReason = 7
-	LbLbReasonLB_IPV6EXTENSION      LbLbReason = 8
-	LbLbReasonLB_TTL_EXPIRED        LbLbReason = 9
-	LbLbReasonLB_NEIGHBOUR_MISSING  LbLbReason = 10
-	LbLbReasonLB_MALFORMED_ETHERNET LbLbReason = 11
-	LbLbReasonLB_MALFORMED_IP       LbLbReason = 12
-	LbLbReasonLB_MALFORMED_L4       LbLbReason = 13
-	LbLbReasonLB_NO_REPLICA         LbLbReason = 14
-	LbLbReasonLB_NO_ROUTE           LbLbReason = 15
-	LbLbReasonLB_TOO_BIG            LbLbReason = 16
-	LbLbReasonLB_TABLE_FAULT        LbLbReason = 17
-	LbLbReasonLB_REASONS            LbLbReason = 18
+	LbLbReasonLB_ERROR_FORWARDED    LbLbReason = 2
+	LbLbReasonLB_ERROR_RETURNED     LbLbReason = 3
+	LbLbReasonLB_ECHO_ANSWERED      LbLbReason = 4
+	LbLbReasonLB_TOO_BIG_ANSWERED   LbLbReason = 5
+	LbLbReasonLB_NOT_OURS           LbLbReason = 6
+	LbLbReasonLB_NOT_IP             LbLbReason = 7
+	LbLbReasonLB_VLAN_TAGGED        LbLbReason = 8
+	LbLbReasonLB_NOT_TCP_UDP        LbLbReason = 9
+	LbLbReasonLB_IPV6EXTENSION      LbLbReason = 10
+	LbLbReasonLB_TTL_EXPIRED        LbLbReason = 11
+	LbLbReasonLB_NEIGHBOUR_MISSING  LbLbReason = 12
+	LbLbReasonLB_NEIGHBOUR_PENDING  LbLbReason = 13
+	LbLbReasonLB_MALFORMED_ETHERNET LbLbReason = 14
+	LbLbReasonLB_MALFORMED_IP       LbLbReason = 15
+	LbLbReasonLB_MALFORMED_L4       LbLbReason = 16
+	LbLbReasonLB_FRAGMENT_ORPHAN    LbLbReason = 17
+	LbLbReasonLB_HAIRPIN            LbLbReason = 18
+	LbLbReasonLB_NO_REPLICA         LbLbReason = 19
+	LbLbReasonLB_NO_ROUTE           LbLbReason = 20
+	LbLbReasonLB_TOO_BIG            LbLbReason = 21
+	LbLbReasonLB_TABLE_FAULT        LbLbReason = 22
+	LbLbReasonLB_REASONS            LbLbReason = 23
 	LbLbReasonLB_OK                 LbLbReason = -1
 )
 
@@ -92,38 +128,101 @@ type LbOrigin struct {
 	Zero    [22]uint8
 }
 
+type LbRecords struct {
+	_   structs.HostLayout
+	Way [8]uint64
+}
+
 type LbReplica struct {
-	_       structs.HostLayout
-	Address [16]uint8
-	Port    [2]uint8
-	L3Delta uint16
-	L4Delta uint16
-	Which   uint8
-	Zero    uint8
-	Hops    [2]LbHop
+	_            structs.HostLayout
+	Address      [16]uint8
+	Port         [2]uint8
+	L3Delta      uint16
+	L4Delta      uint16
+	Which        uint8
+	State        uint8
+	Hops         [2]LbHop
+	TunnelSource [2][16]uint8
+	Zero         [31]uint8
+	IpVersion    uint8
+}
+
+type LbReplicaState uint32
+
+const (
+	LbReplicaStateREPLICA_GONE     LbReplicaState = 0
+	LbReplicaStateREPLICA_ACTIVE   LbReplicaState = 1
+	LbReplicaStateREPLICA_DRAINING LbReplicaState = 2
+	LbReplicaStateREPLICA_DOWN     LbReplicaState = 3
+)
+
+type LbSample struct {
+	_        structs.HostLayout
+	Time     uint64
+	Seen     uint64
+	Reason   uint32
+	Ifindex  uint32
+	Queue    uint32
+	Cpu      uint32
+	Service  uint32
+	Replica  uint32
+	Length   uint32
+	Captured uint32
+	Frame    [256]uint8
 }
 
 type LbService struct {
-	_         structs.HostLayout
-	Vip       LbEndpoint
-	Id        uint32
-	Offset    uint32
-	Size      uint32
-	List      uint32
-	Replicas  uint32
-	Seed      uint32
-	Scheduler uint8
-	Mode      uint8
-	Hash      uint8
-	Flags     uint8
-	TableSize uint32
-	Zero      [3]uint32
+	_              structs.HostLayout
+	Vip            LbEndpoint
+	Id             uint32
+	Offset         uint32
+	Size           uint32
+	Reciprocal     uint32
+	Seed           uint32
+	BaseOffset     uint32
+	BaseSize       uint32
+	BaseReciprocal uint32
+	BaseSeed       uint32
+	Hash           uint8
+	BaseHash       uint8
+	Mode           uint8
+	Flags          uint8
+	Zero           uint32
+	List           uint32
+	Replicas       uint32
+	TableSize      uint32
+	Idle           uint32
+	Scheduler      uint8
+	Zero2          [47]uint8
+}
+
+type LbServiceFlag uint32
+
+const (
+	LbServiceFlagSERVICE_CHANGES LbServiceFlag = 1
+	LbServiceFlagSERVICE_ALWAYS  LbServiceFlag = 2
+	LbServiceFlagSERVICE_MOVED   LbServiceFlag = 4
+)
+
+type LbSetting struct {
+	_      structs.HostLayout
+	Schema uint32
+	Zero   uint32
+	Secret [4]uint64
 }
 
 type LbSlot struct {
 	_       structs.HostLayout
 	Current uint32
 	Base    uint32
+}
+
+type LbWatching struct {
+	_       structs.HostLayout
+	Reasons uint64
+	Lost    uint64
+	Service uint32
+	Every   uint32
 }
 
 // Names of all BPF objects in the ELF.
@@ -133,17 +232,33 @@ const (
 	LbMapByReason           = "by_reason"
 	LbMapByReplica          = "by_replica"
 	LbMapByService          = "by_service"
+	LbMapEmbryos            = "embryos"
+	LbMapFlows              = "flows"
+	LbMapFragments          = "fragments"
+	LbMapGates              = "gates"
 	LbMapOriginIndex        = "origin_index"
 	LbMapOrigins            = "origins"
 	LbMapReplicas           = "replicas"
+	LbMapSampled            = "sampled"
+	LbMapSamples            = "samples"
 	LbMapServiceIndex       = "service_index"
 	LbMapServices           = "services"
+	LbMapSettings           = "settings"
 	LbMapSlots              = "slots"
+	LbMapWatched            = "watched"
 	LbProgLb                = "lb"
 	LbVarHash               = "_hash"
 	LbVarHopState           = "_hop_state"
+	LbVarMode               = "_mode"
 	LbVarReason             = "_reason"
+	LbVarReplicaState       = "_replica_state"
+	LbVarServiceFlag        = "_service_flag"
+	LbVarEmbryoLinesLast    = "embryo_lines_last"
+	LbVarFlowLinesLast      = "flow_lines_last"
+	LbVarGateRate           = "gate_rate"
+	LbVarMonitoring         = "monitoring"
 	LbVarOriginBucketsLast  = "origin_buckets_last"
+	LbVarSecret             = "secret"
 	LbVarServiceBucketsLast = "service_buckets_last"
 	LbVarToeplitzRows       = "toeplitz_rows"
 )
@@ -200,12 +315,20 @@ type LbMapSpecs struct {
 	ByReason     *ebpf.MapSpec `ebpf:"by_reason"`
 	ByReplica    *ebpf.MapSpec `ebpf:"by_replica"`
 	ByService    *ebpf.MapSpec `ebpf:"by_service"`
+	Embryos      *ebpf.MapSpec `ebpf:"embryos"`
+	Flows        *ebpf.MapSpec `ebpf:"flows"`
+	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
+	Gates        *ebpf.MapSpec `ebpf:"gates"`
 	OriginIndex  *ebpf.MapSpec `ebpf:"origin_index"`
 	Origins      *ebpf.MapSpec `ebpf:"origins"`
 	Replicas     *ebpf.MapSpec `ebpf:"replicas"`
+	Sampled      *ebpf.MapSpec `ebpf:"sampled"`
+	Samples      *ebpf.MapSpec `ebpf:"samples"`
 	ServiceIndex *ebpf.MapSpec `ebpf:"service_index"`
 	Services     *ebpf.MapSpec `ebpf:"services"`
+	Settings     *ebpf.MapSpec `ebpf:"settings"`
 	Slots        *ebpf.MapSpec `ebpf:"slots"`
+	Watched      *ebpf.MapSpec `ebpf:"watched"`
 }
 
 // LbVariableSpecs contains global variables before they are loaded into the kernel.
@@ -214,8 +337,16 @@ type LbMapSpecs struct {
 type LbVariableSpecs struct {
 	Hash               *ebpf.VariableSpec `ebpf:"_hash"`
 	HopState           *ebpf.VariableSpec `ebpf:"_hop_state"`
+	Mode               *ebpf.VariableSpec `ebpf:"_mode"`
 	Reason             *ebpf.VariableSpec `ebpf:"_reason"`
+	ReplicaState       *ebpf.VariableSpec `ebpf:"_replica_state"`
+	ServiceFlag        *ebpf.VariableSpec `ebpf:"_service_flag"`
+	EmbryoLinesLast    *ebpf.VariableSpec `ebpf:"embryo_lines_last"`
+	FlowLinesLast      *ebpf.VariableSpec `ebpf:"flow_lines_last"`
+	GateRate           *ebpf.VariableSpec `ebpf:"gate_rate"`
+	Monitoring         *ebpf.VariableSpec `ebpf:"monitoring"`
 	OriginBucketsLast  *ebpf.VariableSpec `ebpf:"origin_buckets_last"`
+	Secret             *ebpf.VariableSpec `ebpf:"secret"`
 	ServiceBucketsLast *ebpf.VariableSpec `ebpf:"service_buckets_last"`
 	ToeplitzRows       *ebpf.VariableSpec `ebpf:"toeplitz_rows"`
 }
@@ -243,12 +374,20 @@ type LbMaps struct {
 	ByReason     *ebpf.Map `ebpf:"by_reason"`
 	ByReplica    *ebpf.Map `ebpf:"by_replica"`
 	ByService    *ebpf.Map `ebpf:"by_service"`
+	Embryos      *ebpf.Map `ebpf:"embryos"`
+	Flows        *ebpf.Map `ebpf:"flows"`
+	Fragments    *ebpf.Map `ebpf:"fragments"`
+	Gates        *ebpf.Map `ebpf:"gates"`
 	OriginIndex  *ebpf.Map `ebpf:"origin_index"`
 	Origins      *ebpf.Map `ebpf:"origins"`
 	Replicas     *ebpf.Map `ebpf:"replicas"`
+	Sampled      *ebpf.Map `ebpf:"sampled"`
+	Samples      *ebpf.Map `ebpf:"samples"`
 	ServiceIndex *ebpf.Map `ebpf:"service_index"`
 	Services     *ebpf.Map `ebpf:"services"`
+	Settings     *ebpf.Map `ebpf:"settings"`
 	Slots        *ebpf.Map `ebpf:"slots"`
+	Watched      *ebpf.Map `ebpf:"watched"`
 }
 
 func (m *LbMaps) Close() error {
@@ -256,12 +395,20 @@ func (m *LbMaps) Close() error {
 		m.ByReason,
 		m.ByReplica,
 		m.ByService,
+		m.Embryos,
+		m.Flows,
+		m.Fragments,
+		m.Gates,
 		m.OriginIndex,
 		m.Origins,
 		m.Replicas,
+		m.Sampled,
+		m.Samples,
 		m.ServiceIndex,
 		m.Services,
+		m.Settings,
 		m.Slots,
+		m.Watched,
 	)
 }
 
@@ -271,8 +418,16 @@ func (m *LbMaps) Close() error {
 type LbVariables struct {
 	Hash               *ebpf.Variable `ebpf:"_hash"`
 	HopState           *ebpf.Variable `ebpf:"_hop_state"`
+	Mode               *ebpf.Variable `ebpf:"_mode"`
 	Reason             *ebpf.Variable `ebpf:"_reason"`
+	ReplicaState       *ebpf.Variable `ebpf:"_replica_state"`
+	ServiceFlag        *ebpf.Variable `ebpf:"_service_flag"`
+	EmbryoLinesLast    *ebpf.Variable `ebpf:"embryo_lines_last"`
+	FlowLinesLast      *ebpf.Variable `ebpf:"flow_lines_last"`
+	GateRate           *ebpf.Variable `ebpf:"gate_rate"`
+	Monitoring         *ebpf.Variable `ebpf:"monitoring"`
 	OriginBucketsLast  *ebpf.Variable `ebpf:"origin_buckets_last"`
+	Secret             *ebpf.Variable `ebpf:"secret"`
 	ServiceBucketsLast *ebpf.Variable `ebpf:"service_buckets_last"`
 	ToeplitzRows       *ebpf.Variable `ebpf:"toeplitz_rows"`
 }

@@ -18,16 +18,21 @@ func ParseScheduler(s string) (Scheduler, error) {
 	return parseName(s, "scheduler", Modulo, Maglev)
 }
 
-// String returns "nat" or "mode-N".
+// String returns "nat", "dsr", "ipip", or "mode-N".
 func (m Mode) String() string {
-	if m == NAT {
+	switch m {
+	case NAT:
 		return "nat"
+	case DSR:
+		return "dsr"
+	case IPIP:
+		return "ipip"
 	}
 	return fmt.Sprintf("mode-%d", uint8(m))
 }
 
-// ParseMode reads "nat". Its error wraps ErrInvalid.
-func ParseMode(s string) (Mode, error) { return parseName(s, "mode", NAT) }
+// ParseMode reads "nat", "dsr" or "ipip". Its error wraps ErrInvalid.
+func ParseMode(s string) (Mode, error) { return parseName(s, "mode", NAT, DSR, IPIP) }
 
 // String returns "jhash", "toeplitz", or "hash-N".
 func (h Hash) String() string {

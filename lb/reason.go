@@ -12,35 +12,50 @@ const (
 	Forwarded Reason = "forwarded"
 	// Returned: a replica's answer, rewritten to come from the VIP and sent (tx, redirect).
 	Returned Reason = "returned"
+	// ErrorForwarded: an ICMP error about a flow to a VIP, sent to the flow's replica (tx, redirect).
+	ErrorForwarded Reason = "error_forwarded"
+	// ErrorReturned: an ICMP error about a replica's flow, rewritten to be about the VIP's and
+	// sent to the client (tx, redirect).
+	ErrorReturned Reason = "error_returned"
+	// EchoAnswered: an ICMP echo request to the address of a VIP, answered (tx).
+	EchoAnswered Reason = "echo_answered"
+	// TooBigAnswered: ours, but longer than the MTU of the way out: its sender is told (tx).
+	TooBigAnswered Reason = "too_big_answered"
 	// NotIP: EtherType neither IPv4 nor IPv6 nor VLAN (pass).
 	NotIP Reason = "not_ip"
-	// VLANTagged: 802.1Q or 802.1ad (pass).
+	// VLANTagged: more than two tags, 802.1Q or 802.1ad (pass).
 	VLANTagged Reason = "vlan_tagged"
-	// NotTCPUDP: an IP protocol without ports that we balance, ICMP included (pass).
+	// NotTCPUDP: an IP protocol without ports that we balance, or ICMP that is not about
+	// such a flow (pass).
 	NotTCPUDP Reason = "not_tcp_udp"
 	// NotOurs: no service has this destination, no replica this source (pass).
 	NotOurs Reason = "not_ours"
-	// Fragment: an IPv4 fragment, the first included, or an IPv6 fragment header (pass).
-	Fragment Reason = "fragment"
-	// IPOptions: an IPv4 header longer than 20 bytes (pass).
-	IPOptions Reason = "ip_options"
-	// IPv6Extension: a hop-by-hop, routing, destination, AH, mobility, HIP or shim6 header (pass).
+	// IPv6Extension: an extension header that is not looked behind (AH, mobility, HIP, shim6,
+	// routing with segments left), or more of them than are looked at (pass).
 	IPv6Extension Reason = "ipv6_extension"
 	// TTLExpired: ours, but TTL or hop limit at most 1 (pass, untouched: the kernel answers).
 	TTLExpired Reason = "ttl_expired"
 	// NeighbourMissing: rewritten, but the next hop's MAC is not known yet (pass: the kernel resolves it and forwards).
 	NeighbourMissing Reason = "neighbour_missing"
-	// MalformedEthernet: fewer than 14 bytes (drop).
+	// NeighbourPending: dsr or ipip, and the next hop's MAC is not known yet; the kernel has been
+	// asked for it, but cannot send the packet in our place (drop).
+	NeighbourPending Reason = "neighbour_pending"
+	// MalformedEthernet: fewer than 14 bytes, or a VLAN tag cut short (drop).
 	MalformedEthernet Reason = "malformed_ethernet"
 	// MalformedIP: an IP header that is cut short or contradicts itself (drop).
 	MalformedIP Reason = "malformed_ip"
-	// MalformedL4: a TCP or UDP header that is cut short or contradicts itself (drop).
+	// MalformedL4: a TCP, UDP or ICMP header that is cut short or contradicts itself (drop).
 	MalformedL4 Reason = "malformed_l4"
+	// FragmentOrphan: a fragment to a VIP whose first fragment has not been seen (drop).
+	FragmentOrphan Reason = "fragment_orphan"
+	// Hairpin: the replica chosen is the sender (drop).
+	Hairpin Reason = "hairpin"
 	// NoReplica: a service without a replica that serves (drop).
 	NoReplica Reason = "no_replica"
 	// NoRoute: ours, but there is no way to the next hop (drop).
 	NoRoute Reason = "no_route"
-	// TooBig: ours, but longer than the MTU of the way out (drop).
+	// TooBig: ours, but longer than the MTU of the way out, and its sender is not told: IPv4 that
+	// may be fragmented, an ICMP error itself, or too many such packets (drop).
 	TooBig Reason = "too_big"
 	// TableFault: the tables contradict each other; always a bug (drop).
 	TableFault Reason = "table_fault"

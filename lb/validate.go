@@ -33,8 +33,8 @@ func (s Service) choiceProblems(ps *Problems) {
 	if s.Scheduler > Maglev {
 		ps.add("scheduler", "want modulo or maglev", "%v is not known", s.Scheduler)
 	}
-	if s.Mode > NAT {
-		ps.add("mode", "want nat", "%v is not known", s.Mode)
+	if s.Mode > IPIP {
+		ps.add("mode", "want nat, dsr or ipip", "%v is not known", s.Mode)
 	}
 	if s.Hash > ToeplitzHash {
 		ps.add("hash", "want jhash or toeplitz", "%v is not known", s.Hash)
@@ -70,6 +70,7 @@ func (s Service) replicaProblems(ps *Problems) {
 		name := fmt.Sprintf("replicas[%d]", i)
 		addressProblems(ps, name+".address", r.Address)
 		s.familyProblems(ps, name+".address", r.Address.Addr())
+		s.portProblems(ps, name+".address", r.Address)
 		s.weightProblems(ps, name+".weight", r.Weight)
 		if j, twice := first[r.Address]; twice {
 			ps.add(name+".address", "want every replica once; for a larger share give maglev a weight",
@@ -91,8 +92,19 @@ func loopProblem(ps *Problems, field string, replica netip.AddrPort, v VIP) {
 
 func (s Service) familyProblems(ps *Problems, field string, a netip.Addr) {
 	vip := s.VIP.Address.Addr()
+	if s.Mode == IPIP && vip.Is4() {
+		return // IPv4 travels in IPv6 as well
+	}
 	if a.IsValid() && vip.IsValid() && a.Is4() != vip.Is4() {
 		ps.add(field, "want replicas of the address family of the VIP", "%v behind %v", a, vip)
+	}
+}
+
+// portProblems: only nat changes the port.
+func (s Service) portProblems(ps *Problems, field string, a netip.AddrPort) {
+	if s.Mode != NAT && a.IsValid() && a.Port() != s.VIP.Address.Port() {
+		ps.add(field, fmt.Sprintf("want port %d, that of the VIP, or the mode nat", s.VIP.Address.Port()),
+			"port %d with %v, which leaves the port", a.Port(), s.Mode)
 	}
 }
 

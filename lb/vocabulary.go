@@ -47,6 +47,12 @@ type Mode uint8
 const (
 	// NAT rewrites the destination address and port, and the source of the answers.
 	NAT Mode = iota
+	// DSR rewrites the destination MAC address only: the replica, on the same link,
+	// holds the VIP and answers the client directly.
+	DSR
+	// IPIP puts the packet into another one to the replica (RFC 2003, RFC 2473), which holds
+	// the VIP, unpacks it and answers the client directly: IPv4 in IPv4 or IPv6, IPv6 in IPv6.
+	IPIP
 )
 
 // Hash says which function of the 4-tuple chooses the slot.

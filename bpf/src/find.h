@@ -1,9 +1,8 @@
-/* Finding the service that a packet is for, or the replica that it is from. */
+/* Finding the service that a flow is for, or the replica that it is from. */
 #pragma once
 
 #include "maps.h"
 #include "parse.h"
-#include "words.h"
 
 /* The numbers of buckets, powers of two, less one. Set by Go. */
 const volatile __u32 service_buckets_last, origin_buckets_last;
@@ -11,22 +10,23 @@ const volatile __u32 service_buckets_last, origin_buckets_last;
 /* An endpoint as it is hashed and compared. */
 struct words {
 	__u64 high, low; /* of the address */
-	__u32 rest; /* port, protocol, IP version */
+	__u32 rest;	 /* port, protocol, IP version */
 };
 
-static __always_inline struct words endpoint_of(const struct packet *p, const void *v4,
-						const void *v6, const void *port)
+/* Both ports and protocol 0: any VIP with the address. */
+static __always_inline struct words words_of(const void *address, bool is_v6, __u16 port,
+					     struct l4_type l4)
 {
 	struct words w;
 
-	if (p->is_v6) {
-		w.high = load64(v6);
-		w.low = load64(v6 + 8);
+	if (is_v6) {
+		w.high = load64(address);
+		w.low = load64(address + 8);
 	} else {
 		w.high = 0;
-		w.low = (__u64)load32(v4) << 32 | 0xffff0000;
+		w.low = mapped_low(load32(address));
 	}
-	w.rest = load16(port) | (__u32)p->l4.wire << 16 | (p->is_v6 ? 6 << 24 : 4 << 24);
+	w.rest = port | (__u32)l4.wire << 16 | (is_v6 ? 6 << 24 : 4 << 24);
 	return w;
 }
 
@@ -43,13 +43,12 @@ static __always_inline __u32 bucket_hash(struct words w)
 
 static __always_inline bool is_endpoint(const struct endpoint *e, struct words w)
 {
-	return load64(e->address) == w.high && load64(e->address + 8) == w.low &&
-	       load32(e->port) == w.rest;
+	return load64(e->address + 8) == w.low && load32(e->port) == w.rest &&
+	       load64(e->address) == w.high;
 }
 
-static __always_inline struct service *find_service(const struct packet *p)
+static __always_inline struct service *service_at(struct words w)
 {
-	struct words w = endpoint_of(p, &p->v4->daddr, &p->v6->daddr, p->ports->destination);
 	__u32 at = bucket_hash(w) & service_buckets_last;
 	struct bucket *b = bpf_map_lookup_elem(&service_index, &at);
 
@@ -63,9 +62,8 @@ static __always_inline struct service *find_service(const struct packet *p)
 	return NULL;
 }
 
-static __always_inline struct origin *find_origin(const struct packet *p)
+static __always_inline struct origin *origin_at(struct words w)
 {
-	struct words w = endpoint_of(p, &p->v4->saddr, &p->v6->saddr, p->ports->source);
 	__u32 at = bucket_hash(w) & origin_buckets_last;
 	struct bucket *b = bpf_map_lookup_elem(&origin_index, &at);
 
@@ -77,4 +75,22 @@ static __always_inline struct origin *find_origin(const struct packet *p)
 			return o;
 	}
 	return NULL;
+}
+
+/* The service that a flow goes to. */
+static __always_inline struct service *find_service(const struct tuple *f)
+{
+	return service_at(words_of(f->destination, f->is_v6, f->ports >> 16, f->l4));
+}
+
+/* The replica that a flow comes from. */
+static __always_inline struct origin *find_origin(const struct tuple *f)
+{
+	return origin_at(words_of(f->source, f->is_v6, f->ports, f->l4));
+}
+
+/* Does a VIP have this address? */
+static __always_inline bool is_vip(const void *address, bool is_v6)
+{
+	return service_at(words_of(address, is_v6, 0, (struct l4_type){ 0 }));
 }

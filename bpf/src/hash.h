@@ -2,7 +2,6 @@
 #pragma once
 
 #include "parse.h"
-#include "words.h"
 
 /* Toeplitz by tables: what byte value v at position i of the input adds.
  * Filled by Go from the RSS key before loading. */
@@ -38,17 +37,18 @@ static __always_inline void jhash_mix(__u32 *a, __u32 *b, __u32 *c)
 }
 
 /* jhash_3words(source, destination, ports, seed). */
-static __always_inline __u32 jhash_v4(const struct packet *p, __u32 seed)
+static __always_inline __u32 jhash_v4(const struct tuple *f, __u32 seed)
 {
 	__u32 init = JHASH_INITVAL + (3 << 2) + seed;
 
-	return jhash_final(p->v4->saddr + init, p->v4->daddr + init, load32(p->ports) + init);
+	return jhash_final(load32(f->source) + init, load32(f->destination) + init,
+			   f->ports + init);
 }
 
 /* jhash2 of nine words: source, destination, ports. */
-static __always_inline __u32 jhash_v6(const struct packet *p, __u32 seed)
+static __always_inline __u32 jhash_v6(const struct tuple *f, __u32 seed)
 {
-	const __u32 *s = p->v6->saddr.in6_u.u6_addr32, *d = p->v6->daddr.in6_u.u6_addr32;
+	const __u32 *s = f->source, *d = f->destination;
 	__u32 a, b, c;
 
 	a = b = c = JHASH_INITVAL + (9 << 2) + seed;
@@ -56,32 +56,43 @@ static __always_inline __u32 jhash_v6(const struct packet *p, __u32 seed)
 	jhash_mix(&a, &b, &c);
 	a += s[3]; b += d[0]; c += d[1];
 	jhash_mix(&a, &b, &c);
-	return jhash_final(a + d[2], b + d[3], c + load32(p->ports));
+	return jhash_final(a + d[2], b + d[3], c + f->ports);
 }
 
-static __always_inline __u32 toeplitz_bytes(__u32 row, const __u8 *in, __u32 bytes)
+/* Of a word of the input whose first byte is at that position. */
+static __always_inline __u32 toeplitz_word(__u32 at, __u32 word)
 {
-	__u32 h = 0;
-
-	for (__u32 i = 0; i < bytes; i++)
-		h ^= toeplitz_rows[row + i][in[i]];
-	return h;
+	return toeplitz_rows[at][word & 0xff] ^ toeplitz_rows[at + 1][word >> 8 & 0xff] ^
+	       toeplitz_rows[at + 2][word >> 16 & 0xff] ^ toeplitz_rows[at + 3][word >> 24];
 }
 
 /* The RSS hash: source, destination, ports, in network order. */
-static __always_inline __u32 toeplitz(const struct packet *p)
+static __always_inline __u32 toeplitz(const struct tuple *f)
 {
-	const __u8 *ports = (const __u8 *)p->ports;
+	const __u32 *s = f->source, *d = f->destination;
+	__u32 h;
 
-	if (p->is_v6)
-		return toeplitz_bytes(0, (const __u8 *)&p->v6->saddr, 32) ^
-		       toeplitz_bytes(32, ports, 4);
-	return toeplitz_bytes(0, (const __u8 *)&p->v4->saddr, 8) ^ toeplitz_bytes(8, ports, 4);
+	if (!f->is_v6)
+		return toeplitz_word(0, *s) ^ toeplitz_word(4, *d) ^ toeplitz_word(8, f->ports);
+	h = toeplitz_word(32, f->ports);
+	for (int i = 0; i < 4; i++)
+		h ^= toeplitz_word(4 * i, s[i]) ^ toeplitz_word(16 + 4 * i, d[i]);
+	return h;
 }
 
-static __always_inline __u32 hash(const struct packet *p, const struct service *s)
+static __always_inline __u32 hash(const struct tuple *f, enum lb_hash function, __u32 seed)
 {
-	if (s->hash == LB_HASH_TOEPLITZ)
-		return toeplitz(p);
-	return p->is_v6 ? jhash_v6(p, s->seed) : jhash_v4(p, s->seed);
+	if (function == LB_HASH_TOEPLITZ)
+		return toeplitz(f);
+	return f->is_v6 ? jhash_v6(f, seed) : jhash_v4(f, seed);
+}
+
+/* The remainder of a division by size without a division: the quotient by the reciprocal is
+ * at most one too small, as the reciprocal is less than one too small and h less than 2^32. */
+static __always_inline __u32 remainder(__u32 h, __u32 size, __u32 reciprocal)
+{
+	__u32 quotient = (__u64)h * reciprocal >> 32;
+	__u32 rest = h - quotient * size;
+
+	return rest >= size ? rest - size : rest;
 }

@@ -12,30 +12,37 @@
 enum lb_reason {
 	LB_FORWARDED,	       /* to a replica */
 	LB_RETURNED,	       /* a replica's answer, to its client */
+	LB_ERROR_FORWARDED,    /* an ICMP error about a flow, to its replica */
+	LB_ERROR_RETURNED,     /* an ICMP error about a replica's flow, to its client */
+	LB_ECHO_ANSWERED,      /* ICMP echo to the address of a VIP */
+	LB_TOO_BIG_ANSWERED,   /* longer than the MTU of the way out: the sender is told */
 	LB_NOT_OURS,	       /* no service has this destination, no replica this source */
 	LB_NOT_IP,	       /* EtherType neither IPv4 nor IPv6 nor VLAN */
-	LB_VLAN_TAGGED,	       /* 802.1Q or 802.1ad */
-	LB_NOT_TCP_UDP,	       /* another IP protocol, ICMP included */
-	LB_FRAGMENT,	       /* IPv4 fragment, the first included; IPv6 fragment header */
-	LB_IP_OPTIONS,	       /* IPv4 header of more than 20 bytes */
-	LB_IPV6_EXTENSION,     /* IPv6 extension header other than fragment */
+	LB_VLAN_TAGGED,	       /* more than two tags, 802.1Q or 802.1ad */
+	LB_NOT_TCP_UDP,	       /* another IP protocol, or ICMP that is not about our flows */
+	LB_IPV6_EXTENSION,     /* an extension header, or a number of them, not looked behind */
 	LB_TTL_EXPIRED,	       /* ours, but TTL or hop limit at most 1: the kernel answers */
 	LB_NEIGHBOUR_MISSING,  /* rewritten; the kernel resolves the next hop and sends it */
-	LB_MALFORMED_ETHERNET, /* shorter than an Ethernet header */
+	LB_NEIGHBOUR_PENDING,  /* dsr or ipip: the kernel resolves the next hop, but cannot send */
+	LB_MALFORMED_ETHERNET, /* shorter than an Ethernet header and its tags */
 	LB_MALFORMED_IP,       /* IP header cut short or contradicting itself */
-	LB_MALFORMED_L4,       /* TCP or UDP header cut short or contradicting itself */
-	LB_NO_REPLICA,	       /* a service without replicas */
+	LB_MALFORMED_L4,       /* TCP, UDP or ICMP header cut short or contradicting itself */
+	LB_FRAGMENT_ORPHAN,    /* to a VIP, and its first fragment has not been seen */
+	LB_HAIRPIN,	       /* the replica chosen is the sender */
+	LB_NO_REPLICA,	       /* a service without a replica that serves */
 	LB_NO_ROUTE,	       /* ours, but there is no way to the next hop */
-	LB_TOO_BIG,	       /* ours, but longer than the MTU of the way out */
+	LB_TOO_BIG,	       /* longer than the MTU of the way out, and the sender is not told */
 	LB_TABLE_FAULT,	       /* the tables contradict each other: a bug */
 	LB_REASONS,	       /* how many there are */
 	LB_OK = -1,	       /* not decided yet; never counted */
 };
 
 enum lb_hash { LB_HASH_JHASH, LB_HASH_TOEPLITZ };
+enum lb_mode { LB_MODE_NAT, LB_MODE_DSR, LB_MODE_IPIP };
 
 /* Address, port and protocol of one end: of a VIP in `services`, of a replica
- * in `reverse`. IPv4 is ::ffff:a.b.c.d. Ports are bytes in network order. */
+ * in `origins`. IPv4 is ::ffff:a.b.c.d. Ports are bytes in network order. With port
+ * and protocol 0 it stands for the address: of any VIP that has it. */
 struct endpoint {
 	__u8 address[16];
 	__u8 port[2];
@@ -51,29 +58,68 @@ struct bucket {
 	__u32 row[BUCKET_ROWS];
 };
 
-/* A service. Its table is slots[offset, offset + size); slots[list, list + replicas)
- * are no slots but its replicas in the order of the configuration, {id, weight}. All of it
- * is written before the index points at the row, and not changed while it does. */
+enum service_flag {
+	SERVICE_CHANGES = 1, /* flows that start in marked slots are recorded */
+	SERVICE_ALWAYS = 2,  /* every flow is recorded */
+	SERVICE_MOVED = 4,   /* all slots are marked, and their base is in another table */
+};
+
+/* A service. Its table is slots[offset, offset + size). All of it is written before the
+ * index points at the row, and not changed while it does. The first cache line is
+ * what packets read.
+ *
+ * If it is MOVED, the base of a flow is in slots[base_offset, base_offset + base_size), a
+ * table that was for another size or hash. Records go by the hash of that table.
+ *
+ * slots[list, list + replicas) are no slots but its replicas in the order of the
+ * configuration, {id, weight}. */
 struct service {
 	struct endpoint vip;
 	__u32 id; /* of its counters: stays when the row changes */
 	__u32 offset;
-	__u32 size;	/* slots; 0: no replica */
+	__u32 size;	  /* slots; 0: no active replica */
+	__u32 reciprocal; /* 2^32 / size, rounded down, 2^32 - 1 for 1 */
+	__u32 seed;	  /* of jhash */
+	__u32 base_offset;
+	__u32 base_size;
+	__u32 base_reciprocal;
+	__u32 base_seed;
+	__u8 hash; /* enum lb_hash */
+	__u8 base_hash;
+	__u8 mode;  /* enum lb_mode */
+	__u8 flags; /* enum service_flag */
+	__u32 zero;
+	/* For Go alone. */
 	__u32 list;
 	__u32 replicas;
-	__u32 seed;	/* of jhash */
-	__u8 scheduler; /* told to Go, not used here: a table is a table */
-	__u8 mode;
-	__u8 hash; /* enum lb_hash */
-	__u8 flags;
 	__u32 table_size; /* of the configuration: size, unless there is no replica */
-	__u32 zero[3];
+	__u32 idle;	  /* seconds */
+	__u8 scheduler;
+	__u8 zero2[47];
 };
 
-/* Two owners of a part of the hash space: replica ids. */
+/* Two owners of a part of the hash space. Quiet while the two words are equal. A marked slot
+ * has SLOT_MARKED in base and, in the bits of SLOT_AGE, in eighths of the idle time how
+ * long ago a flow without a record took base. */
+#define REPLICA_BITS 20
+#define REPLICA_ID ((1U << REPLICA_BITS) - 1)
+#define REPLICA_NONE REPLICA_ID /* is never given out */
+#define AGE_SHIFT REPLICA_BITS
+#define AGE (0xfU << AGE_SHIFT)
+#define SLOT_MARKED (1U << 31)
+
 struct slot {
-	__u32 current;
-	__u32 base; /* of the flows from before the slot was marked */
+	__u32 current; /* replica id */
+	__u32 base;    /* replica id of the flows from before the slot was marked, age, mark */
+};
+
+/* Records of flows, a cache line of them. One is a word, so that it is changed by
+ * compare and exchange: from above, the 32 bits of the service's hash, 8 bits of the flow's
+ * key, 4 of age, 20 of the replica's id. 0 is none. */
+#define WAYS 8
+
+struct records {
+	__u64 way[WAYS];
 };
 
 enum hop_state { HOP_NONE, HOP_UNRESOLVED, HOP_RESOLVED };
@@ -88,8 +134,10 @@ struct hop {
 	__u8 zero;
 };
 
-/* One server behind a service: a cache line. The deltas are what the rewrite
- * from the VIP adds to a checksum's complement (RFC 1624, equation 3): of the
+enum replica_state { REPLICA_GONE, REPLICA_ACTIVE, REPLICA_DRAINING, REPLICA_DOWN };
+
+/* One server behind a service: two cache lines, of which the second one is for tunnels. The
+ * deltas are what the rewrite from the VIP adds to a checksum's complement (RFC 1624, equation 3): of the
  * address in the IPv4 header, of address and port in TCP and UDP. Of the two
  * hops the one that `which` names counts; the other one is free to be written. */
 struct replica {
@@ -98,8 +146,11 @@ struct replica {
 	__u16 l3_delta;
 	__u16 l4_delta;
 	__u8 which;
-	__u8 zero;
+	__u8 state; /* enum replica_state */
 	struct hop hops[2];
+	__u8 tunnel_source[2][16]; /* our address towards it, of each hop */
+	__u8 zero[31];
+	__u8 ip_version; /* of its address: 4 or 6 */
 };
 
 /* The way back from a replica, in the row of its id: the VIP that its answers come
@@ -113,13 +164,74 @@ struct origin {
 	__u8 zero[22];
 };
 
+/* What all fragments of a packet have in common; IPv4 addresses are mapped, and of IPv6
+ * the protocol is 0: other fragments may name another header first. */
+struct fragment_key {
+	__u8 source[16];
+	__u8 destination[16];
+	__u32 id; /* as on the wire */
+	__u8 protocol;
+	__u8 ip_version;
+	__u8 zero[2];
+};
+
+/* What only the first fragment says. */
+struct fragment {
+	__u8 ports[4];
+	__u8 protocol;
+	__u8 zero[3];
+};
+
+/* What must outlive the program, one row. */
+struct setting {
+	__u32 schema; /* version of the layout of all tables */
+	__u32 zero;
+	__u64 secret[4]; /* of the keys of flows: whoever does not know it cannot make two collide */
+};
+
+/* A limit on how often something is done. */
+struct gate {
+	__u64 at; /* ns, when it was filled last */
+	__u64 left;
+};
+
 struct count {
 	__u64 packets;
 	__u64 bytes;
 };
 
+#define SAMPLE_BYTES 256
+#define SERVICE_ANY (~0U)
+
+/* A packet that somebody watches. */
+struct sample {
+	__u64 time; /* ns since the machine started */
+	__u64 seen; /* by this CPU, that were wanted */
+	__u32 reason;
+	__u32 ifindex;
+	__u32 queue;
+	__u32 cpu;
+	__u32 service; /* id; SERVICE_ANY if there is none */
+	__u32 replica; /* id; REPLICA_NONE if there is none */
+	__u32 length;
+	__u32 captured;
+	__u8 frame[SAMPLE_BYTES]; /* as it came */
+};
+
+/* What is watched. */
+struct watching {
+	__u64 reasons; /* a bit each */
+	__u64 lost;    /* samples that there was no room for */
+	__u32 service; /* id, or SERVICE_ANY */
+	__u32 every;   /* one in so many */
+};
+
+_Static_assert(LB_REASONS <= 64, "a bit for each");
 _Static_assert(sizeof(struct slot) == 8, "a slot is switched by one store");
 _Static_assert(sizeof(struct bucket) == 64, "a bucket is one cache line");
-_Static_assert(sizeof(struct service) == 64, "a service is one cache line");
-_Static_assert(sizeof(struct replica) == 64, "a replica is one cache line");
+_Static_assert(sizeof(struct service) == 128, "a service is two cache lines");
+_Static_assert(__builtin_offsetof(struct service, list) == 64, "packets read one of them");
+_Static_assert(sizeof(struct records) == 64, "records share a cache line");
+_Static_assert(sizeof(struct replica) == 128, "a replica is two cache lines");
+_Static_assert(__builtin_offsetof(struct replica, tunnel_source) == 64, "nat and dsr read one of them");
 _Static_assert(sizeof(struct origin) == 64, "the way back is one cache line");

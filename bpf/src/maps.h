@@ -61,6 +61,73 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } origins SEC(".maps");
 
+/* Records of flows: of those that more packets followed, and of those that have only
+ * started. Which cache line a record is in, its flow's key says. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct records);
+	__uint(max_entries, (1 << 20) / WAYS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct records);
+	__uint(max_entries, (1 << 18) / WAYS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} embryos SEC(".maps");
+
+/* Rare enough for a map of the kernel. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct fragment_key);
+	__type(value, struct fragment);
+	__uint(max_entries, 1 << 14);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} fragments SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct setting);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} settings SEC(".maps");
+
+/* By what they limit, see gate.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct gate);
+	__uint(max_entries, 5);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} gates SEC(".maps");
+
+/* For monitor.h; `samples` has a size of its own while somebody watches. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 12);
+} samples SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct sample);
+	__uint(max_entries, 1);
+} sampled SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct watching);
+	__uint(max_entries, 1);
+} watched SEC(".maps");
+
 /* By enum lb_reason, service id, replica id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -1,45 +1,16 @@
 /* From a frame to a view of its headers, or a reason why not. */
 #pragma once
 
-#include <linux/if_ether.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
-#include <linux/in.h>
-#include <linux/tcp.h>
-#include <linux/udp.h>
-#include <bpf/bpf_endian.h>
+#include "dissect.h"
 
-#include "lb.h"
-
-/* EtherTypes and IP protocols cannot be mixed up: each has its own type. */
-struct l3_type {
-	__be16 wire;
-};
-struct l4_type {
-	__u8 wire;
-};
-
-#define L3_IPV4 ((struct l3_type){ bpf_htons(ETH_P_IP) })
-#define L3_IPV6 ((struct l3_type){ bpf_htons(ETH_P_IPV6) })
-#define L3_8021Q ((struct l3_type){ bpf_htons(ETH_P_8021Q) })
-#define L3_8021AD ((struct l3_type){ bpf_htons(ETH_P_8021AD) })
-#define L4_TCP ((struct l4_type){ IPPROTO_TCP })
-#define L4_UDP ((struct l4_type){ IPPROTO_UDP })
-#define L4_FRAGMENT ((struct l4_type){ IPPROTO_FRAGMENT })
-
-static __always_inline bool l3_is(struct l3_type a, struct l3_type b)
-{
-	return a.wire == b.wire;
-}
-
-static __always_inline bool l4_is(struct l4_type a, struct l4_type b)
-{
-	return a.wire == b.wire;
-}
-
-struct ports {
-	__u8 source[2];
-	__u8 destination[2];
+/* A flow: whose packet it is, or whose packet an ICMP error quotes. The addresses are in the
+ * frame, 4 or 16 bytes. */
+struct tuple {
+	const void *source;
+	const void *destination;
+	__u32 ports; /* as on the wire: source, destination */
+	struct l4_type l4;
+	bool is_v6;
 };
 
 /* A parsed packet. Which of the two IP headers it has is a number and not a
@@ -50,94 +21,126 @@ struct packet {
 		struct iphdr *v4;
 		struct ipv6hdr *v6;
 	};
-	bool is_v6;
-	struct ports *ports;
-	__u16 *check;	/* of TCP or UDP */
+	void *l4;     /* TCP, UDP or ICMP; not of a later fragment */
+	__u16 *check; /* of TCP or UDP; likewise */
+	struct tuple flow;
 	__u32 ip_bytes; /* IP header and all it says it carries */
-	struct l4_type l4;
+	__u32 l4_bytes; /* of it, what is left from TCP, UDP or ICMP on */
+	__be32 fragment_id;
+	enum part part;
+	__u8 tag_bytes; /* of VLAN tags: 0, 4, 8 */
+	bool plain;	/* neither options nor extension headers */
+	bool icmp;
+	bool fresh; /* the first of a TCP connection */
 };
 
-#define NEXT(header, end) ((void *)((header) + 1) > (end))
-
-static __always_inline enum lb_reason parse_l4(struct packet *p, void *l4, void *end,
-					       __u32 l4_bytes)
+static __always_inline enum lb_reason parse_l4(struct packet *p, void *end)
 {
-	if (l4_is(p->l4, L4_TCP)) {
-		struct tcphdr *tcp = l4;
+	struct tcphdr *tcp = p->l4;
+	struct udphdr *udp = p->l4;
 
-		if (l4_bytes < sizeof(*tcp) || NEXT(tcp, end))
+	if (likely(l4_is(p->flow.l4, L4_TCP))) {
+		if (p->l4_bytes < sizeof(*tcp) || NEXT(tcp, end))
 			return LB_MALFORMED_L4;
-		if (tcp->doff < 5 || tcp->doff * 4 > l4_bytes)
+		if (tcp->doff < 5 || tcp->doff * 4 > p->l4_bytes)
 			return LB_MALFORMED_L4;
 		p->check = &tcp->check;
-	} else {
-		struct udphdr *udp = l4;
+		p->fresh = tcp->syn && !tcp->ack;
+		p->flow.ports = load32(tcp);
+		return LB_OK;
+	}
+	if (l4_is(p->flow.l4, L4_UDP)) {
 		__u32 bytes;
 
-		if (l4_bytes < sizeof(*udp) || NEXT(udp, end))
+		if (p->l4_bytes < sizeof(*udp) || NEXT(udp, end))
 			return LB_MALFORMED_L4;
-		bytes = bpf_ntohs(udp->len);
-		if (bytes < sizeof(*udp) || bytes > l4_bytes)
+		bytes = bpf_ntohs(udp->len); /* of all fragments together */
+		if (bytes < sizeof(*udp) || (bytes > p->l4_bytes && p->part == WHOLE))
 			return LB_MALFORMED_L4;
 		p->check = &udp->check;
+		p->flow.ports = load32(udp);
+		return LB_OK;
 	}
-	p->ports = l4;
-	return LB_OK;
+	if (l4_is(p->flow.l4, p->flow.is_v6 ? L4_ICMPV6 : L4_ICMP) && p->part == WHOLE) {
+		if (p->l4_bytes < sizeof(struct icmp) || NEXT((struct icmp *)p->l4, end))
+			return LB_MALFORMED_L4;
+		p->icmp = true;
+		return LB_OK;
+	}
+	return LB_NOT_TCP_UDP;
 }
 
-static __always_inline enum lb_reason parse_ipv4(struct packet *p, void *l3, void *end)
+/* A packet without options or extension headers, tags or fragments: most are. */
+static __always_inline enum lb_reason parse_plain_v4(struct packet *p, struct iphdr *ip, void *end)
 {
-	struct iphdr *ip = l3;
-
-	if (NEXT(ip, end) || ip->version != 4 || ip->ihl < 5)
-		return LB_MALFORMED_IP;
 	p->ip_bytes = bpf_ntohs(ip->tot_len);
-	if (p->ip_bytes < ip->ihl * 4 || p->ip_bytes > end - l3)
+	if (p->ip_bytes < sizeof(*ip) || p->ip_bytes > end - (void *)ip)
 		return LB_MALFORMED_IP;
-	if (ip->ihl > 5)
-		return LB_IP_OPTIONS;
-	if (ip->frag_off & bpf_htons(0x3fff)) /* more fragments, or an offset */
-		return LB_FRAGMENT;
-	p->l4.wire = ip->protocol;
-	if (!l4_is(p->l4, L4_TCP) && !l4_is(p->l4, L4_UDP))
-		return LB_NOT_TCP_UDP;
 	p->v4 = ip;
-	return parse_l4(p, ip + 1, end, p->ip_bytes - sizeof(*ip));
+	p->flow.source = &ip->saddr;
+	p->flow.destination = &ip->daddr;
+	p->flow.l4.wire = ip->protocol;
+	p->l4 = ip + 1;
+	p->l4_bytes = p->ip_bytes - sizeof(*ip);
+	p->plain = true;
+	return parse_l4(p, end);
 }
 
-static __always_inline bool is_extension(struct l4_type t)
+static __always_inline enum lb_reason parse_plain_v6(struct packet *p, struct ipv6hdr *ip, void *end)
 {
-	switch (t.wire) {
-	case IPPROTO_HOPOPTS:
-	case IPPROTO_ROUTING:
-	case IPPROTO_DSTOPTS:
-	case IPPROTO_AH:
-	case IPPROTO_MH:
-	case 139: /* HIP, RFC 7401 */
-	case 140: /* Shim6, RFC 5533 */
-		return true;
-	}
-	return false;
+	p->l4_bytes = bpf_ntohs(ip->payload_len);
+	p->ip_bytes = sizeof(*ip) + p->l4_bytes;
+	if (p->ip_bytes > end - (void *)ip)
+		return LB_MALFORMED_IP;
+	p->v6 = ip;
+	p->flow.is_v6 = true;
+	p->flow.source = &ip->saddr;
+	p->flow.destination = &ip->daddr;
+	p->flow.l4.wire = ip->nexthdr;
+	p->l4 = ip + 1;
+	p->plain = true;
+	return parse_l4(p, end);
 }
 
-static __always_inline enum lb_reason parse_ipv6(struct packet *p, void *l3, void *end)
+/* Any other packet, from what was found out about its headers. */
+static __always_inline enum lb_reason parse_dissected(struct xdp_md *ctx, struct packet *p, void *end)
 {
-	struct ipv6hdr *ip = l3;
+	union dissection d = { .word = dissect(ctx) };
+	void *l3 = (void *)p->eth + sizeof(*p->eth) + (d.tag_bytes & 12);
+	struct fragment_header *f = l3 + (d.fragment & 0x3fff);
+	__u32 part = d.part, why = d.why;
 
-	if (NEXT(ip, end) || ip->version != 6)
+	barrier_var(part); /* one register for the verifier to know each by */
+	barrier_var(why);
+	if (why)
+		return why < LB_REASONS ? (enum lb_reason)(why - 1) : LB_TABLE_FAULT;
+	if (l3 + sizeof(struct ipv6hdr) > end && (d.is_v6 || l3 + sizeof(struct iphdr) > end))
 		return LB_MALFORMED_IP;
-	p->ip_bytes = sizeof(*ip) + bpf_ntohs(ip->payload_len);
-	if (p->ip_bytes > end - l3)
-		return LB_MALFORMED_IP;
-	p->l4.wire = ip->nexthdr;
-	if (l4_is(p->l4, L4_TCP) || l4_is(p->l4, L4_UDP)) {
-		p->v6 = ip;
-		p->is_v6 = true;
-		return parse_l4(p, ip + 1, end, p->ip_bytes - sizeof(*ip));
+	p->tag_bytes = d.tag_bytes & 12;
+	p->part = part;
+	p->plain = d.plain;
+	p->flow.l4.wire = d.protocol;
+	p->l4 = l3 + (d.l4 & 0x3fff);
+	if (d.is_v6) {
+		p->v6 = l3;
+		p->flow.is_v6 = true;
+		p->flow.source = &p->v6->saddr;
+		p->flow.destination = &p->v6->daddr;
+		p->ip_bytes = sizeof(*p->v6) + bpf_ntohs(p->v6->payload_len);
+		if (part != WHOLE) {
+			if (NEXT(f, end))
+				return LB_MALFORMED_IP;
+			p->fragment_id = f->id;
+		}
+	} else {
+		p->v4 = l3;
+		p->flow.source = &p->v4->saddr;
+		p->flow.destination = &p->v4->daddr;
+		p->ip_bytes = bpf_ntohs(p->v4->tot_len);
+		p->fragment_id = p->v4->id;
 	}
-	if (l4_is(p->l4, L4_FRAGMENT))
-		return LB_FRAGMENT;
-	return is_extension(p->l4) ? LB_IPV6_EXTENSION : LB_NOT_TCP_UDP;
+	p->l4_bytes = p->ip_bytes - (d.l4 & 0x3fff);
+	return part == LATER ? LB_OK : parse_l4(p, end);
 }
 
 static __always_inline enum lb_reason parse(struct xdp_md *ctx, struct packet *p)
@@ -149,11 +152,20 @@ static __always_inline enum lb_reason parse(struct xdp_md *ctx, struct packet *p
 	if (NEXT(p->eth, end))
 		return LB_MALFORMED_ETHERNET;
 	type.wire = p->eth->h_proto;
-	if (l3_is(type, L3_IPV4))
-		return parse_ipv4(p, p->eth + 1, end);
-	if (l3_is(type, L3_IPV6))
-		return parse_ipv6(p, p->eth + 1, end);
-	if (l3_is(type, L3_8021Q) || l3_is(type, L3_8021AD))
-		return LB_VLAN_TAGGED;
-	return LB_NOT_IP;
+	if (likely(l3_is(type, L3_IPV4))) {
+		struct iphdr *ip = (void *)(p->eth + 1);
+
+		if (NEXT(ip, end))
+			return LB_MALFORMED_IP;
+		if (likely(*(__u8 *)ip == 0x45 && !(ip->frag_off & MORE_OR_OFFSET)))
+			return parse_plain_v4(p, ip, end);
+	} else if (likely(l3_is(type, L3_IPV6))) {
+		struct ipv6hdr *ip = (void *)(p->eth + 1);
+
+		if (NEXT(ip, end))
+			return LB_MALFORMED_IP;
+		if (likely(ip->version == 6 && (ip->nexthdr == IPPROTO_TCP || ip->nexthdr == IPPROTO_UDP)))
+			return parse_plain_v6(p, ip, end);
+	}
+	return parse_dissected(ctx, p, end);
 }

@@ -2,41 +2,45 @@
 #pragma once
 
 #include "parse.h"
-#include "words.h"
+
+/* Sums of 16-bit words in ones' complement arithmetic. */
+static __always_inline __u16 fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
 
 /* RFC 1624, equation 3: the delta is the sum of what comes and the complement of
  * what goes. Addends fit 16 bits each. */
 static __always_inline __u16 adjust(__u16 check, __u32 delta)
 {
-	__u32 sum = (__u16)~check + delta;
+	return ~fold((__u16)~check + delta);
+}
 
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
+static __always_inline __u16 adjust_udp(__u16 check, __u32 delta)
+{
+	if (!check) /* a sender that did not compute one */
+		return 0;
+	check = adjust(check, delta);
+	return check ? check : 0xffff;
 }
 
 static __always_inline void adjust_l4(struct packet *p, __u16 delta)
 {
-	__u16 check = *p->check;
-
-	if (l4_is(p->l4, L4_TCP)) {
-		*p->check = adjust(check, delta);
-		return;
-	}
-	if (!check) /* a UDP sender that did not compute one */
-		return;
-	check = adjust(check, delta);
-	*p->check = check ? check : 0xffff;
+	if (likely(l4_is(p->flow.l4, L4_TCP)))
+		*p->check = adjust(*p->check, delta);
+	else
+		*p->check = adjust_udp(*p->check, delta);
 }
 
 static __always_inline __u8 ttl(const struct packet *p)
 {
-	return p->is_v6 ? p->v6->hop_limit : p->v4->ttl;
+	return p->flow.is_v6 ? p->v6->hop_limit : p->v4->ttl;
 }
 
 static __always_inline void decrement_ttl(struct packet *p)
 {
-	if (p->is_v6) {
+	if (p->flow.is_v6) {
 		p->v6->hop_limit--;
 		return;
 	}
@@ -45,32 +49,30 @@ static __always_inline void decrement_ttl(struct packet *p)
 	p->v4->check = adjust(p->v4->check, 0xfffe);
 }
 
-/* An IPv4 address lives in the last four bytes of its mapped form. */
-static __always_inline __u32 mapped_v4(const __u8 address[16])
-{
-	return load32(address + 12);
-}
-
 static __always_inline void set_destination(struct packet *p, const struct replica *r)
 {
-	if (p->is_v6) {
+	if (p->flow.is_v6) {
 		copy16(&p->v6->daddr, r->address);
 	} else {
 		p->v4->daddr = mapped_v4(r->address);
 		p->v4->check = adjust(p->v4->check, r->l3_delta);
 	}
-	copy2(p->ports->destination, r->port);
+	if (unlikely(p->part == LATER))
+		return;
+	copy2(p->l4 + 2, r->port);
 	adjust_l4(p, r->l4_delta);
 }
 
 static __always_inline void set_source(struct packet *p, const struct origin *o)
 {
-	if (p->is_v6) {
+	if (p->flow.is_v6) {
 		copy16(&p->v6->saddr, o->address);
 	} else {
 		p->v4->saddr = mapped_v4(o->address);
 		p->v4->check = adjust(p->v4->check, o->l3_delta);
 	}
-	copy2(p->ports->source, o->port);
+	if (unlikely(p->part == LATER))
+		return;
+	copy2(p->l4, o->port);
 	adjust_l4(p, o->l4_delta);
 }

@@ -5,14 +5,17 @@
 
 #include <linux/types.h>
 
-static __always_inline __u32 load32(const void *from)
-{
-	return *(const __u32 *)from;
-}
+#define likely(condition) __builtin_expect(!!(condition), 1)
+#define unlikely(condition) __builtin_expect(!!(condition), 0)
 
 static __always_inline __u16 load16(const void *from)
 {
 	return *(const __u16 *)from;
+}
+
+static __always_inline __u32 load32(const void *from)
+{
+	return *(const __u32 *)from;
 }
 
 static __always_inline __u64 load64(const void *from)
@@ -20,19 +23,46 @@ static __always_inline __u64 load64(const void *from)
 	return *(const __u64 *)from;
 }
 
+static __always_inline void store16(void *to, __u16 word)
+{
+	*(__u16 *)to = word;
+}
+
+static __always_inline void store32(void *to, __u32 word)
+{
+	*(__u32 *)to = word;
+}
+
+static __always_inline void store64(void *to, __u64 word)
+{
+	*(__u64 *)to = word;
+}
+
 static __always_inline void copy2(void *to, const void *from)
 {
-	*(__u16 *)to = *(const __u16 *)from;
+	store16(to, load16(from));
 }
 
 static __always_inline void copy12(void *to, const void *from)
 {
-	*(__u64 *)to = *(const __u64 *)from;
-	*(__u32 *)(to + 8) = *(const __u32 *)(from + 8);
+	store64(to, load64(from));
+	store32(to + 8, load32(from + 8));
 }
 
 static __always_inline void copy16(void *to, const void *from)
 {
-	*(__u64 *)to = *(const __u64 *)from;
-	*(__u64 *)(to + 8) = *(const __u64 *)(from + 8);
+	store64(to, load64(from));
+	store64(to + 8, load64(from + 8));
+}
+
+/* The last 8 bytes of the form ::ffff:a.b.c.d of an IPv4 address as in a header. */
+static __always_inline __u64 mapped_low(__u32 v4)
+{
+	return (__u64)v4 << 32 | 0xffff0000;
+}
+
+/* An IPv4 address lives in the last four bytes of its mapped form. */
+static __always_inline __u32 mapped_v4(const __u8 address[16])
+{
+	return load32(address + 12);
 }

@@ -48,7 +48,7 @@ func resolveService(ps *problems, field string, d api.Service) Service {
 		Address:  address(ps, field+"vip", d.VIP),
 		Protocol: protocol(ps, field+"protocol", d.Protocol),
 	}
-	s.Mode = choice(ps, field+"mode", d.Mode, lb.NAT, lb.ParseMode, lb.NAT)
+	s.Mode = choice(ps, field+"mode", d.Mode, lb.NAT, lb.ParseMode, lb.NAT, lb.DSR, lb.IPIP)
 	s.Scheduler = choice(ps, field+"scheduler", d.Scheduler, lb.Modulo, lb.ParseScheduler, lb.Modulo, lb.Maglev)
 	s.Hash = choice(ps, field+"hash", d.Hash, lb.JHash, lb.ParseHash, lb.JHash, lb.ToeplitzHash)
 	s.Seed = whole(ps, field+"seed", d.Seed)

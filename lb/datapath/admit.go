@@ -39,7 +39,7 @@ func (d *Datapath) admit(s lb.Service, old *entry) error {
 		if d.census.vips[r.Address.Addr()] > 0 {
 			return fmt.Errorf("%w: replica %v of %v has the address of another service", lb.ErrConflict, r.Address, s.VIP)
 		}
-		if v, ok := d.owners[replicaKey(s.VIP, r.Address)]; ok && v != s.VIP {
+		if v, ok := d.owners[replicaKey(s.VIP, r.Address)]; ok && v != s.VIP && s.Mode == lb.NAT {
 			return fmt.Errorf("%w: nat replica %v %v belongs to %v", lb.ErrConflict, s.VIP.Protocol, r.Address, v)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // but what that process left half done: ways back from replicas of no service.
 func (d *Datapath) adopt() error {
 	l := d.options.Limits
-	d.ids.services, d.ids.rows = newExtents(l.Services), newExtents(2*l.Services)
+	d.ids.services, d.ids.rows = newExtents(l.Services), newExtents(rowsFor(l))
 	d.ids.replicas, d.ids.lists = newExtents(l.Replicas), newExtents(2*l.Replicas)
 	d.ids.slots = newExtents(l.Slots)
 	if err := d.loadLinks(); err != nil {
@@ -26,6 +26,9 @@ func (d *Datapath) adopt() error {
 	if len(d.services) > 0 {
 		d.options.Logger.Info("took over pinned tables", "services", len(d.services), "interfaces", len(d.links))
 	}
+	if err := d.sweepAddresses(); err != nil {
+		return err
+	}
 	return d.sweepOrigins()
 }
 
@@ -34,6 +37,10 @@ func (d *Datapath) adoptService(at uint32) error {
 		return fmt.Errorf("row: %w", err)
 	}
 	row := d.tables.services.rows[at]
+	if isAddress(row.Vip) {
+		d.addresses[row.Vip.AddrPort().Addr()] = &addressRow{at: at}
+		return nil
+	}
 	v := vipOf(row.Vip)
 	e := &entry{row: row, at: at, ids: map[netip.AddrPort]uint32{}, service: lb.Service{
 		VIP: v, Scheduler: lb.Scheduler(row.Scheduler), Mode: lb.Mode(row.Mode), Hash: lb.Hash(row.Hash),
@@ -66,7 +73,9 @@ func (d *Datapath) adoptReplica(e *entry, id uint32, weight uint16) error {
 	a := bpf.AddrPort(r.Address, r.Port)
 	e.ids[a] = id
 	e.service.Replicas = append(e.service.Replicas, lb.Replica{Address: a, Weight: weight})
-	d.owners[replicaKey(e.service.VIP, a)] = e.service.VIP
+	if e.service.Mode == lb.NAT {
+		d.owners[replicaKey(e.service.VIP, a)] = e.service.VIP
+	}
 	return nil
 }
 

@@ -92,7 +92,7 @@ func hold(t testing.TB, device, program string) {
 func harness(t *testing.T) dataplanetest.Harness {
 	indexes := place(t)
 	hold(t, "taken", "squatter")
-	o := Options{Dir: pinDir(t), Limits: dataplanetest.Limits()}
+	o := Options{Dir: pinDir(t), Limits: dataplanetest.Limits(), ungated: true}
 	d := open(t, o)
 	program, err := d.Program().Clone()
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,9 @@ type Options struct {
 	ToeplitzKey rss.Key
 	// Logger takes what happens later (next hops). Default: discarded.
 	Logger *slog.Logger
+
+	// ungated answers every packet that is too big, not some a second: for tests.
+	ungated bool
 }
 
 // DefaultDir is the pin directory of the appliance's one instance.
@@ -66,16 +70,17 @@ type Datapath struct {
 	objects bpf.LbObjects
 	reasons []string
 
-	closed   atomic.Bool
-	mu       sync.Mutex
-	tables   tables
-	services map[lb.VIP]*entry
-	owners   map[bpf.LbEndpoint]lb.VIP // of the replicas' endpoints in nat mode
-	census   census
-	via      map[uint32]neighbour // of each replica, by id
-	links    map[int]link.Link    // by interface index
-	resting  []func()             // frees numbers that are retired
-	ids      struct{ services, rows, replicas, lists, slots extents }
+	closed    atomic.Bool
+	mu        sync.Mutex
+	tables    tables
+	services  map[lb.VIP]*entry
+	owners    map[bpf.LbEndpoint]lb.VIP // of the replicas' endpoints in nat mode
+	census    census
+	via       map[uint32]neighbour // of each replica, by id
+	addresses map[netip.Addr]*addressRow
+	links     map[int]link.Link // by interface index
+	resting   []func()          // frees numbers that are retired
+	ids       struct{ services, rows, replicas, lists, slots extents }
 
 	hops  *hops
 	watch *watch
@@ -92,12 +97,13 @@ var _ lb.Dataplane = (*Datapath)(nil)
 // error everything that was pinned is as it was and goes on forwarding.
 func Open(ctx context.Context, o Options) (*Datapath, error) {
 	d := &Datapath{
-		options:  o.withDefaults(),
-		services: map[lb.VIP]*entry{},
-		owners:   map[bpf.LbEndpoint]lb.VIP{},
-		census:   newCensus(),
-		via:      map[uint32]neighbour{},
-		links:    map[int]link.Link{},
+		options:   o.withDefaults(),
+		services:  map[lb.VIP]*entry{},
+		owners:    map[bpf.LbEndpoint]lb.VIP{},
+		census:    newCensus(),
+		via:       map[uint32]neighbour{},
+		addresses: map[netip.Addr]*addressRow{},
+		links:     map[int]link.Link{},
 	}
 	if err := d.open(ctx); err != nil {
 		d.Close()

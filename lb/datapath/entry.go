@@ -35,6 +35,15 @@ func (e *entry) replicaID(a netip.AddrPort) (uint32, bool) {
 	return id, ok
 }
 
+// heir returns the entry if a service in that mode goes on with its replicas' rows, else nil: they say
+// how packets are rewritten.
+func (e *entry) heir(m lb.Mode) *entry {
+	if e == nil || e.service.Mode != m {
+		return nil
+	}
+	return e
+}
+
 // same tells whether two services have the same tables.
 func same(a, b lb.Service) bool {
 	return a.VIP == b.VIP && a.Scheduler == b.Scheduler && a.Mode == b.Mode && a.Hash == b.Hash &&

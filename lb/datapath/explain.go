@@ -46,15 +46,25 @@ func (d *Datapath) explainForward(e *entry, f packet.Flow) lb.Explanation {
 	slot := d.tables.slots.rows[e.row.Offset+x.Slot]
 	x.Current, x.Base = d.addressOf(slot.Current), d.addressOf(slot.Base)
 	x.Replica = x.Current
-	x.Rewritten = packet.Flow{Source: f.Source, Destination: x.Replica, Protocol: f.Protocol}
+	x.Rewritten = f
+	if s.Mode == lb.NAT {
+		x.Rewritten.Destination = x.Replica
+	}
+	if f.Source.Addr() == x.Replica.Addr() {
+		x.Reason = lb.Hairpin
+		return x
+	}
 	row := d.tables.replicas.rows[slot.Current]
 	x.Reason, x.NextHop = d.explainHop(row.Hops[row.Which&1], lb.Forwarded)
+	if x.Reason == lb.NeighbourMissing && s.Mode != lb.NAT {
+		x.Reason = lb.NeighbourPending
+	}
 	return x
 }
 
 func (d *Datapath) explainReturn(v lb.VIP, f packet.Flow) lb.Explanation {
 	x := lb.Explanation{Rewritten: packet.Flow{Source: v.Address, Destination: f.Destination, Protocol: f.Protocol}}
-	hop, _ := d.hops.look().resolve(f.Destination.Addr())
+	hop := d.hops.look().resolve(f.Destination.Addr()).hop
 	x.Reason, x.NextHop = d.explainHop(hop, lb.Returned)
 	return x
 }

@@ -27,7 +27,11 @@ func (d *Datapath) load() error {
 	if d.reasons, err = bpf.Reasons(); err != nil {
 		return err
 	}
-	if err := d.configure(spec); err != nil {
+	secret, err := d.settings()
+	if err != nil {
+		return err
+	}
+	if err := d.configure(spec, secret); err != nil {
 		return err
 	}
 	err = spec.LoadAndAssign(&d.objects, &ebpf.CollectionOptions{
@@ -43,11 +47,16 @@ func (d *Datapath) load() error {
 }
 
 // configure sets what is fixed at load time: sizes and the Toeplitz tables.
-func (d *Datapath) configure(spec *ebpf.CollectionSpec) error {
+func (d *Datapath) configure(spec *ebpf.CollectionSpec, secret [4]uint64) error {
 	l := d.options.Limits
-	serviceBuckets, originBuckets := bucketsFor(l.Services), bucketsFor(l.Replicas)
+	// Beside the services their addresses are found.
+	serviceBuckets, originBuckets := bucketsFor(2*l.Services), bucketsFor(l.Replicas)
+	rate := gateRate
+	if d.options.ungated {
+		rate = 0
+	}
 	for name, size := range map[string]uint32{
-		bpf.LbMapServiceIndex: serviceBuckets, bpf.LbMapServices: 2 * l.Services, bpf.LbMapByService: l.Services,
+		bpf.LbMapServiceIndex: serviceBuckets, bpf.LbMapServices: rowsFor(l), bpf.LbMapByService: l.Services,
 		bpf.LbMapOriginIndex: originBuckets, bpf.LbMapOrigins: l.Replicas,
 		bpf.LbMapReplicas: l.Replicas, bpf.LbMapByReplica: l.Replicas,
 		// Behind the slots stand the lists of replicas, old ones and new.
@@ -59,6 +68,10 @@ func (d *Datapath) configure(spec *ebpf.CollectionSpec) error {
 		bpf.LbVarServiceBucketsLast: serviceBuckets - 1,
 		bpf.LbVarOriginBucketsLast:  originBuckets - 1,
 		bpf.LbVarToeplitzRows:       toeplitzRows(d.options.ToeplitzKey),
+		bpf.LbVarFlowLinesLast:      spec.Maps[bpf.LbMapFlows].MaxEntries - 1,
+		bpf.LbVarEmbryoLinesLast:    spec.Maps[bpf.LbMapEmbryos].MaxEntries - 1,
+		bpf.LbVarSecret:             secret,
+		bpf.LbVarGateRate:           rate,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return fmt.Errorf("set %s: %w", name, err)
@@ -66,6 +79,13 @@ func (d *Datapath) configure(spec *ebpf.CollectionSpec) error {
 	}
 	return nil
 }
+
+// gateRate limits, by CPU and second, how often a packet that is too big is answered.
+const gateRate uint32 = 2000
+
+// rowsFor is the number of rows of services: the services, what takes the place of each, their
+// addresses.
+func rowsFor(l lb.Limits) uint32 { return 3 * l.Services }
 
 // toeplitzRows returns what each value of each byte of an IPv6 4-tuple adds to the hash.
 func toeplitzRows(k rss.Key) (rows [36][256]uint32) {

@@ -29,24 +29,36 @@ func (h *hops) look() look {
 	return look{hops: h, links: map[int]*netlink.LinkAttrs{}, neighbours: map[int]map[netip.Addr]netlink.Neigh{}}
 }
 
-// resolve returns the way to an address as the tables hold it and the neighbour
-// it goes by. Without a route the state is HOP_NONE; where the neighbour's MAC is not known it is
-// HOP_UNRESOLVED, and the kernel has been asked to find it and keep it fresh.
-func (l look) resolve(a netip.Addr) (bpf.LbHop, neighbour) {
+// way is the way to an address as the tables hold it: the hop, our address for
+// packets of our own by it (mapped, as all are), and the neighbour it goes by.
+type way struct {
+	hop    bpf.LbHop
+	source [16]uint8
+	by     neighbour
+}
+
+// resolve returns the way to an address. Without a route the state is HOP_NONE; where
+// the neighbour's MAC is not known it is HOP_UNRESOLVED, and the kernel has been asked to find it
+// and keep it fresh.
+func (l look) resolve(a netip.Addr) way {
 	routes, err := l.netlink.RouteGet(a.AsSlice())
 	if err != nil || len(routes) == 0 || routes[0].Type != unix.RTN_UNICAST {
-		return bpf.LbHop{}, neighbour{}
+		return way{}
 	}
 	route := routes[0]
 	device := l.link(route.LinkIndex)
 	if device == nil {
-		return bpf.LbHop{}, neighbour{}
+		return way{}
 	}
 	n := neighbour{index: route.LinkIndex, address: a}
 	if gateway, ok := netip.AddrFromSlice(route.Gw); ok {
 		n.address = gateway.Unmap()
 	}
-	return l.fill(device, route.MTU, n), n
+	w := way{hop: l.fill(device, route.MTU, n), by: n}
+	if source, ok := netip.AddrFromSlice(route.Src); ok {
+		w.source = bpf.Address(source)
+	}
+	return w
 }
 
 // link returns an interface, nil if there is none.

@@ -23,15 +23,15 @@ func (d *Datapath) refresh(by *neighbour) error {
 			if by != nil && d.via[id] != *by {
 				continue
 			}
-			hop, via := network.resolve(a.Addr())
-			d.via[id] = via
+			way := network.resolve(a.Addr())
+			d.via[id] = way.by
 			row := &d.tables.replicas.rows[id]
-			if row.Hops[row.Which&1] == hop {
+			if now := row.Which & 1; row.Hops[now] == way.hop && row.TunnelSource[now] == way.source {
 				continue
 			}
-			turn(row, hop)
+			turn(row, way)
 			changed = true
-			d.options.Logger.Debug("next hop changed", "replica", a, "interface", hop.Ifindex, "state", hop.State)
+			d.options.Logger.Debug("next hop changed", "replica", a, "interface", way.hop.Ifindex, "state", way.hop.State)
 		}
 	}
 	if !changed {
@@ -40,11 +40,11 @@ func (d *Datapath) refresh(by *neighbour) error {
 	return grace()
 }
 
-// turn makes hop the one in use. The switch is one aligned store of the word that
+// turn makes another way the one in use. The switch is one aligned store of the word that
 // holds `which`; the other fields of that word do not change.
-func turn(row *bpf.LbReplica, hop bpf.LbHop) {
+func turn(row *bpf.LbReplica, to way) {
 	next := (row.Which & 1) ^ 1
-	row.Hops[next] = hop
+	row.Hops[next], row.TunnelSource[next] = to.hop, to.source
 	word := (*uint32)(unsafe.Pointer(&row.L4Delta))
 	changed := *row
 	changed.Which = next

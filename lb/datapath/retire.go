@@ -1,17 +1,21 @@
 package datapath
 
+import "lbctl/lb"
+
 // retire gives up what e has and keep (nil: none) has not. Nothing points at e any
 // more, or yet; but packets that looked before may still be reading it, so its numbers rest
 // until settle.
 func (d *Datapath) retire(e, keep *entry) {
 	var ids []uint32
 	for a, id := range e.ids {
-		if _, ok := keep.replicaID(a); ok {
+		if kept, ok := keep.replicaID(a); ok && kept == id {
 			continue
 		}
-		k := replicaKey(e.service.VIP, a)
-		d.tables.originAt().remove(k, id)
-		delete(d.owners, k)
+		if e.service.Mode == lb.NAT {
+			k := replicaKey(e.service.VIP, a)
+			d.tables.originAt().remove(k, id)
+			delete(d.owners, k)
+		}
 		delete(d.via, id)
 		ids = append(ids, id)
 	}

@@ -70,7 +70,12 @@ func (d *Datapath) prepare(s lb.Service, old *entry) (*entry, error) {
 // install makes the switch and retires what the old table had alone.
 func (d *Datapath) install(e, old *entry) error {
 	if old == nil {
+		if err := d.holdAddress(e.service.VIP); err != nil {
+			d.retire(e, nil)
+			return err
+		}
 		if err := d.tables.serviceAt().add(e.row.Vip, e.at); err != nil {
+			d.dropAddress(e.service.VIP)
 			d.retire(e, nil)
 			return err
 		}
@@ -101,6 +106,7 @@ func (d *Datapath) RemoveService(ctx context.Context, v lb.VIP) error {
 	d.tables.serviceAt().remove(old.row.Vip, old.at)
 	delete(d.services, v)
 	d.census.count(old.service, -1)
+	d.dropAddress(v)
 	d.retire(old, nil)
 	return nil
 }

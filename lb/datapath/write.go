@@ -13,14 +13,17 @@ import (
 func (d *Datapath) writeReplicas(e, old *entry) error {
 	network := d.hops.look()
 	for _, r := range e.service.Replicas {
-		if _, ok := old.replicaID(r.Address); ok {
+		if _, ok := old.heir(e.service.Mode).replicaID(r.Address); ok {
 			continue
 		}
 		id := e.ids[r.Address]
 		if err := zero(d.objects.ByReplica, id); err != nil {
 			return err
 		}
-		d.tables.replicas.rows[id], d.via[id] = replicaRow(network, e.service.VIP, r.Address)
+		d.tables.replicas.rows[id], d.via[id] = replicaRow(network, e.service, r.Address)
+		if e.service.Mode != lb.NAT {
+			continue
+		}
 		if err := d.writeOrigin(id, e.service.VIP, r.Address); err != nil {
 			return err
 		}
@@ -28,12 +31,23 @@ func (d *Datapath) writeReplicas(e, old *entry) error {
 	return nil
 }
 
-func replicaRow(network look, v lb.VIP, a netip.AddrPort) (bpf.LbReplica, neighbour) {
-	l3, l4 := bpf.Deltas(v.Address, a)
-	row := bpf.LbReplica{Address: bpf.Address(a.Addr()), Port: bpf.Port(a.Port()), L3Delta: l3, L4Delta: l4}
-	hop, via := network.resolve(a.Addr())
-	row.Hops[0] = hop
-	return row, via
+func replicaRow(network look, s lb.Service, a netip.AddrPort) (bpf.LbReplica, neighbour) {
+	row := bpf.LbReplica{
+		Address: bpf.Address(a.Addr()), Port: bpf.Port(a.Port()), State: uint8(bpf.LbReplicaStateREPLICA_ACTIVE), IpVersion: ipVersion(a.Addr()),
+	}
+	if s.Mode == lb.NAT {
+		row.L3Delta, row.L4Delta = bpf.Deltas(s.VIP.Address, a)
+	}
+	way := network.resolve(a.Addr())
+	row.Hops[0], row.TunnelSource[0] = way.hop, way.source
+	return row, way.by
+}
+
+func ipVersion(a netip.Addr) uint8 {
+	if a.Is4() {
+		return 4
+	}
+	return 6
 }
 
 func (d *Datapath) writeOrigin(id uint32, v lb.VIP, a netip.AddrPort) error {

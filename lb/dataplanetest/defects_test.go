@@ -81,7 +81,7 @@ func defects() map[string]defect {
 		}),
 		"wrong way out": after(func(_ []byte, v *model.Verdict) { v.Egress = v.Egress * 2 % 3 }),
 		"a reason renamed": after(func(_ []byte, v *model.Verdict) {
-			if v.Reason == lb.IPOptions {
+			if v.Reason == lb.IPv6Extension {
 				v.Reason = lb.NotTCPUDP
 			}
 		}),

@@ -3,6 +3,7 @@ package dataplanetest
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"lbctl/lb"
 	"lbctl/rss/packet"
@@ -17,6 +18,8 @@ type Packet struct {
 	// Flags are TCP's; UDP has none.
 	Flags   uint8
 	Payload []byte
+	// ICMP replaces TCP or UDP if it is not nil: a message whose checksum is computed.
+	ICMP []byte
 }
 
 // Frame returns the bytes, with checksums computed from scratch.
@@ -37,7 +40,7 @@ func (p Packet) ipv4(payload int) []byte {
 	h := make([]byte, 12, 20)
 	h[0] = 4<<4 | 5
 	binary.BigEndian.PutUint16(h[2:], uint16(20+payload))
-	h[8], h[9] = p.TTL, byte(p.Flow.Protocol)
+	h[8], h[9] = p.TTL, p.protocol()
 	h = append(h, addresses(p.Flow)...)
 	binary.BigEndian.PutUint16(h[10:], checksum(h))
 	return h
@@ -47,12 +50,15 @@ func (p Packet) ipv6(payload int) []byte {
 	h := make([]byte, 8, 40)
 	h[0] = 6 << 4
 	binary.BigEndian.PutUint16(h[4:], uint16(payload))
-	h[6], h[7] = byte(p.Flow.Protocol), p.TTL
+	h[6], h[7] = p.protocol(), p.TTL
 	return append(h, addresses(p.Flow)...)
 }
 
 // segment returns the TCP segment or UDP datagram.
 func (p Packet) segment() []byte {
+	if p.ICMP != nil {
+		return p.message()
+	}
 	s, at := p.l4Header()
 	s = append(s, p.Payload...)
 	if p.Flow.Protocol == packet.UDP {
@@ -83,6 +89,27 @@ func (p Packet) l4Header() ([]byte, int) {
 	binary.BigEndian.PutUint16(h[14:], 0xfedc)    // window
 	h[12], h[13] = 5<<4, p.Flags
 	return h, 16
+}
+
+// protocol returns the number in the IP header.
+func (p Packet) protocol() byte {
+	switch {
+	case p.ICMP == nil:
+		return byte(p.Flow.Protocol)
+	case p.Flow.Source.Addr().Is4():
+		return 1
+	}
+	return 58
+}
+
+// message returns the ICMP message with its checksum.
+func (p Packet) message() []byte {
+	var pseudo []byte
+	if !p.Flow.Source.Addr().Is4() {
+		pseudo = binary.BigEndian.AppendUint32(addresses(p.Flow), uint32(len(p.ICMP)))
+		pseudo = append(pseudo, 0, 0, 0, 58)
+	}
+	return withChecksum(pseudo, slices.Clone(p.ICMP), 2)
 }
 
 // addresses returns source and destination in network byte order.

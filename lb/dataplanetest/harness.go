@@ -56,6 +56,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("capacity", func(t *testing.T) { testCapacity(t, open) })
 	t.Run("interfaces", func(t *testing.T) { testInterfaces(t, open) })
 	t.Run("packets", func(t *testing.T) { testPackets(t, open) })
+	t.Run("delivery", func(t *testing.T) { testDelivery(t, open) })
 	t.Run("sweeps", func(t *testing.T) { testSweeps(t, open) })
 	t.Run("families", func(t *testing.T) { testFamilies(t, open) })
 	t.Run("counters", func(t *testing.T) { testCounters(t, open) })

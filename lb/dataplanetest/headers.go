@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"lbctl/lb"
+	"lbctl/lb/model"
 	"lbctl/rss/packet"
 )
 
@@ -71,8 +72,15 @@ func ethernetCases() []packetCase {
 	bad, tagged := dropped(lb.MalformedIP), passed(lb.VLANTagged)
 	return []packetCase{
 		{name: "padding", bytes: func(_ scene, f []byte) []byte { return append(f, 1, 2, 3, 4, 5) }, want: sentTo(plain, West)},
-		{name: "802.1q", bytes: insert(12, 0x81, 0x00, 0x00, 0x05), want: tagged},
-		{name: "802.1ad", bytes: insert(12, 0x88, 0xa8, 0x00, 0x05), want: tagged},
+		{name: "802.1q, to another link", out: untouched, bytes: insert(12, 0x81, 0x00, 0x00, 0x05), want: sentTo(plain, West)},
+		{name: "802.1q, same link", ingress: West, bytes: insert(12, 0x81, 0x00, 0x00, 0x05), want: sentTo(plain, West).by(model.Transmit)},
+		{name: "802.1ad and 802.1q, to another link", out: untouched, bytes: insert(12, 0x88, 0xa8, 0x00, 0x05, 0x81, 0x00, 0x00, 0x06), want: sentTo(plain, West)},
+		{name: "802.1ad and 802.1q, same link", ingress: West,
+			bytes: insert(12, 0x88, 0xa8, 0x00, 0x05, 0x81, 0x00, 0x00, 0x06), want: sentTo(plain, West).by(model.Transmit)},
+		{name: "three tags", bytes: insert(12, 0x88, 0xa8, 0, 5, 0x81, 0, 0, 6, 0x81, 0, 0, 7), want: tagged},
+		{name: "tag cut short", bytes: func(_ scene, f []byte) []byte {
+			return append(f[:12], 0x81, 0x00, 0x00)
+		}, want: dropped(lb.MalformedEthernet)},
 		{name: "arp", bytes: poke(12, 0x08, 0x06), want: passed(lb.NotIP)},
 		{name: "802.3 length", bytes: poke(12, 0x00, 0x2e), want: passed(lb.NotIP)},
 		{name: "ethertype of ipv6", only: isV4, bytes: poke(12, 0x86, 0xdd), want: bad},
@@ -84,13 +92,13 @@ func ethernetCases() []packetCase {
 }
 
 func ipv4Cases() []packetCase {
-	bad, fragment, sent := dropped(lb.MalformedIP), passed(lb.Fragment), sentTo(plain, West)
+	bad, orphan, sent := dropped(lb.MalformedIP), dropped(lb.FragmentOrphan), sentTo(plain, West)
 	cases := []packetCase{
 		{name: "version 5", bytes: pokeIP(0, 0x55), want: bad},
 		{name: "ihl 4", bytes: pokeIP(0, 0x44), want: bad},
 		{name: "ihl 0", bytes: pokeIP(0, 0x40), want: bad},
-		{name: "ihl 6", bytes: pokeIP(0, 0x46), want: passed(lb.IPOptions)},
-		{name: "options", bytes: then(insert(ethernet+20, 1, 1, 1, 0), pokeIP(0, 0x46), ipBytes(4)), want: passed(lb.IPOptions)},
+		{name: "options", bytes: then(insert(ethernet+20, 1, 1, 1, 0), pokeIP(0, 0x46), ipBytes(4)), want: sent},
+		{name: "all options", bytes: then(insert(ethernet+20, make([]byte, 40)...), pokeIP(0, 0x4f), ipBytes(40)), want: sent},
 		{name: "ihl past the total length", bytes: then(pokeIP(0, 0x4f), pokeIP(2, 0, 59)), want: bad},
 		{name: "tos", bytes: pokeIP(1, 0xff), want: sent},
 		{name: "total length 0", bytes: pokeIP(2, 0, 0), want: bad},
@@ -100,12 +108,13 @@ func ipv4Cases() []packetCase {
 		{name: "id", bytes: pokeIP(4, 0xab, 0xcd), want: sent},
 		{name: "reserved flag", bytes: pokeIP(6, 0x80, 0), want: sent},
 		{name: "don't fragment", bytes: pokeIP(6, 0x40, 0), want: sent},
-		{name: "first fragment", bytes: pokeIP(6, 0x20, 0), want: fragment},
-		{name: "last fragment", bytes: pokeIP(6, 0x00, 0x01), want: fragment},
-		{name: "fragment at the highest offset", bytes: pokeIP(6, 0x1f, 0xff), want: fragment},
-		{name: "fragment with options", bytes: then(pokeIP(0, 0x46), pokeIP(6, 0x20, 0)), want: passed(lb.IPOptions)},
-		{name: "fragment of icmp", bytes: then(pokeIP(9, 1), pokeIP(6, 0x20, 0)), want: fragment},
-		{name: "fragment with ttl 1", bytes: then(pokeIP(8, 1), pokeIP(6, 0x20, 0)), want: fragment},
+		{name: "last fragment, nothing known", bytes: pokeIP(4, 0xee, 0xee, 0x00, 0x01), want: orphan},
+		{name: "fragment at the highest offset, nothing known", bytes: pokeIP(4, 0xee, 0xee, 0x1f, 0xff), want: orphan},
+		{name: "orphan to nobody", packet: to(99), bytes: pokeIP(4, 0xee, 0xee, 0x00, 0x01), want: passed(lb.NotOurs)},
+		{name: "first fragment", bytes: pokeIP(4, 0x11, 0x22, 0x20, 0), want: sent},
+		{name: "first fragment, ttl 1", bytes: then(pokeIP(8, 1), pokeIP(6, 0x20, 0)), want: passed(lb.TTLExpired)},
+		{name: "fragment of icmp", bytes: then(pokeIP(9, 1), pokeIP(6, 0x20, 0)), want: passed(lb.NotTCPUDP)},
+		{name: "too long, may not be fragmented", packet: ipLength(1501), bytes: pokeIP(6, 0x40, 0), out: tooBig, want: answered},
 		{name: "icmp", bytes: pokeIP(9, 1), want: passed(lb.NotTCPUDP)},
 		{name: "icmp, ttl 1", bytes: then(pokeIP(8, 1), pokeIP(9, 1)), want: passed(lb.NotTCPUDP)},
 		{name: "ipv4 protocol 58", bytes: pokeIP(9, 58), want: passed(lb.NotTCPUDP)},
@@ -116,7 +125,6 @@ func ipv4Cases() []packetCase {
 
 func ipv6Cases() []packetCase {
 	bad, extension := dropped(lb.MalformedIP), passed(lb.IPv6Extension)
-	hop := []byte{0, 0, 1, 4, 0, 0, 0, 0} // next header to be set, 8 bytes, PadN
 	cases := []packetCase{
 		{name: "version 7", bytes: pokeIP(0, 0x70), want: bad},
 		{name: "traffic class and flow label", bytes: pokeIP(0, 0x6f, 0xff, 0xff, 0xff), want: sentTo(plain, West)},
@@ -126,11 +134,18 @@ func ipv6Cases() []packetCase {
 		{name: "icmpv6, hop limit 1", bytes: pokeIP(6, 58, 1), want: passed(lb.NotTCPUDP)},
 		{name: "ipv6 protocol 1", bytes: pokeIP(6, 1), want: passed(lb.NotTCPUDP)},
 		{name: "no next header", bytes: pokeIP(6, 59), want: passed(lb.NotTCPUDP)},
-		{name: "fragment header", bytes: pokeIP(6, 44), want: passed(lb.Fragment)},
-		{name: "hop-by-hop", bytes: then(insert(ethernet+40, hop...), pokeIP(6, 0), ipBytes(8)), want: extension},
-		{name: "destination options, hop limit 1", bytes: then(insert(ethernet+40, hop...), pokeIP(6, 60, 1), ipBytes(8)), want: extension},
+		{name: "hop-by-hop", bytes: extended(0, 0), want: sentTo(plain, West)},
+		{name: "destination options", bytes: extended(60, 0), want: sentTo(plain, West)},
+		{name: "routing, no segments left", bytes: extended(43, 0), want: sentTo(plain, West)},
+		{name: "routing, segments left", bytes: extended(43, 1), want: extension},
+		{name: "atomic fragment", bytes: extended(44, 0), want: sentTo(plain, West)},
+		{name: "six extension headers", bytes: then(extended(60, 0), extended(60, 0), extended(60, 0), extended(60, 0), extended(60, 0), extended(0, 0)),
+			want: sentTo(plain, West)},
+		{name: "seven extension headers", bytes: then(extended(60, 0), extended(60, 0), extended(60, 0), extended(60, 0), extended(60, 0), extended(60, 0), extended(0, 0)),
+			want: extension},
+		{name: "two fragment headers", bytes: then(extended(44, 0), extended(44, 0)), want: extension},
 	}
-	for _, next := range []byte{0, 43, 51, 60, 135, 139, 140} {
+	for _, next := range []byte{51, 135, 139, 140} {
 		name := "next header " + packet.Protocol(next).String()
 		cases = append(cases, packetCase{name: name, bytes: pokeIP(6, next), want: extension})
 	}
@@ -179,3 +194,14 @@ func onlyFor(only func(scene) bool, cases []packetCase) []packetCase {
 	}
 	return cases
 }
+
+// extended inserts an extension header of 8 bytes before what follows IPv6's; fourth is its byte 3.
+func extended(kind, fourth byte) func(scene, []byte) []byte {
+	return func(s scene, frame []byte) []byte {
+		header := []byte{frame[ethernet+6], 0, 0, fourth, 0, 0, 0, 0}
+		return ipBytes(8)(s, pokeIP(6, kind)(s, slices.Insert(frame, ethernet+40, header...)))
+	}
+}
+
+// untouched is for frames that come with something that they leave without.
+func untouched(_ scene, _, out []byte) []byte { return out }

@@ -14,7 +14,8 @@ func ipv4Mutations() []mutation {
 		change("a total length", hasIPv4, in(16), anything(0xff, 0xff)),
 		change("a total length nearby", hasIPv4, in(16), nearby),
 		change("a likely total length", hasIPv4, in(16), oneOf16(0, 19, 20, 21, 27, 28, 29, 39, 40, 41, 1280, 1500, 0xffff)),
-		change("an id", hasIPv4, in(18), anything(0xff, 0xff)),
+		change("an id", hasIPv4, in(18), anything(0x00, 0x07)),
+		{"a fragment", hasIPv4, fragmentV4},
 		change("flags and offset", hasIPv4, in(20), anything(0xff, 0xff)),
 		change("flags", hasIPv4, in(20), anything(0xe0)),
 		change("a likely offset", hasIPv4, in(20), oneOf16(0, 0x4000, 0x2000, 0x8000, 1, 0x1fff, 0x20b9)),
@@ -41,6 +42,8 @@ func ipv6Mutations() []mutation {
 		change("a hop limit", hasIPv6, in(21), oneOf(0, 1, 2, 3, 255)),
 		{"a bit of an ipv6 address", hasIPv6, flip(22, 54)},
 		{"an extension header", hasIPv6, extensionHeader},
+		{"more extension headers", hasIPv6, extensionHeaders},
+		{"a fragment header", hasIPv6, fragmentV6},
 		{"a mapped source", hasIPv6, mapAddress(22)},
 		{"a mapped destination", hasIPv6, mapAddress(38)},
 		{"ipv4 in the ipv6 header", hasIPv4, ipv4AsIPv6},
@@ -84,6 +87,33 @@ func extensionHeader(r *rand.Rand, frame []byte) []byte {
 	next := frame[20]
 	frame = slices.Insert(frame, 54, next, 0, 1, 4, 0, 0, 0, 0)
 	oneOf(0, 43, 44, 51, 60, 135, 139, 140)(r, frame[20:])
+	binary.BigEndian.PutUint16(frame[18:], binary.BigEndian.Uint16(frame[18:])+8)
+	return frame
+}
+
+// extensionHeaders inserts up to eight of them.
+func extensionHeaders(r *rand.Rand, frame []byte) []byte {
+	for range 1 + r.IntN(8) {
+		next := frame[20]
+		frame = slices.Insert(frame, 54, next, 0, 0, 0, 0, 0, 0, 0)
+		oneOf(0, 43, 60, 60, 60)(r, frame[20:])
+		binary.BigEndian.PutUint16(frame[18:], binary.BigEndian.Uint16(frame[18:])+8)
+	}
+	return frame
+}
+
+// fragmentV4 makes one of few fragments of one of few packets.
+func fragmentV4(r *rand.Rand, frame []byte) []byte {
+	frame[18], frame[19] = 0, byte(r.IntN(3))
+	oneOf16(0x2000, 0x2000, 0x2005, 0x0009)(r, frame[20:])
+	return frame
+}
+
+// fragmentV6 inserts the header of one.
+func fragmentV6(r *rand.Rand, frame []byte) []byte {
+	frame = slices.Insert(frame, 54, frame[20], 0, 0, 0, 0, 0, 0, byte(r.IntN(3)))
+	frame[20] = 44
+	oneOf16(1, 1, 0x29, 0x48)(r, frame[56:])
 	binary.BigEndian.PutUint16(frame[18:], binary.BigEndian.Uint16(frame[18:])+8)
 	return frame
 }

@@ -102,6 +102,7 @@ func frameMutations() []mutation {
 		{"padding", anyFrame, func(r *rand.Rand, frame []byte) []byte { return append(frame, make([]byte, 1+r.IntN(46))...) }},
 		{"a vlan tag", hasIP, insertion(12, 0x81, 0x00, 0x00, 0x07)},
 		{"a service tag", hasIP, insertion(12, 0x88, 0xa8, 0x00, 0x07, 0x81, 0x00, 0x00, 0x08)},
+		{"three tags", hasIP, insertion(12, 0x88, 0xa8, 0x00, 0x07, 0x81, 0x00, 0x00, 0x08, 0x81, 0x00, 0x00, 0x09)},
 		{"a flipped bit", notEmpty, flip(0, 1<<12)},
 		{"a flipped bit of a header", notEmpty, flip(0, 74)},
 		{"a random byte", notEmpty, func(r *rand.Rand, frame []byte) []byte {

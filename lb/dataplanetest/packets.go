@@ -20,6 +20,9 @@ type packetCase struct {
 	packet func(s scene, p *Packet)
 	// bytes changes the frame after that; what is sent must have the same change.
 	bytes func(s scene, frame []byte) []byte
+	// out makes what is to be sent or passed; nil: the rewritten packet with the same change. It
+	// is given the frame that came and the rewritten packet without the change.
+	out func(s scene, in, out []byte) []byte
 	// ingress is the link it comes on, East when empty.
 	ingress string
 	want    outcome
@@ -44,7 +47,7 @@ func testPackets(t *testing.T, open func(t *testing.T) Harness) {
 		t.Run(s.name(), func(t *testing.T) {
 			b := newBench(t, open)
 			b.set(s.services()...)
-			for _, c := range slices.Concat(forwardCases(), lookupCases(), returnCases(), headerCases()) {
+			for _, c := range slices.Concat(forwardCases(), lookupCases(), returnCases(), headerCases(), icmpCases()) {
 				if c.only == nil || c.only(s) {
 					t.Run(c.name, func(t *testing.T) { bench{b.Harness, t}.run(s, c) })
 				}
@@ -92,6 +95,9 @@ func (b bench) judge(s scene, c packetCase, p Packet, frame []byte, v model.Verd
 			p = sentBy(p, c.want.egress, c.want.host)
 		}
 		want = c.frame(s, p)
+	}
+	if c.out != nil {
+		want = c.out(s, frame, p.Frame())
 	}
 	if v.Action != c.want.action {
 		b.t.Errorf("action %v, want %v", v.Action, c.want.action)

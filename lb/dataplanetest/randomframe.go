@@ -35,6 +35,9 @@ func (d *duel) randomFrame(services []lb.Service) randomFrame {
 		Source: lb.MAC{2, 3, 4, 5, 6, 7}, Destination: lb.MAC{2, 8, 9, 10, 11, 12},
 		Flags: uint8(r.IntN(256)), Payload: randomPayload(r),
 	}
+	if r.IntN(6) == 0 {
+		p = randomICMP(r, p)
+	}
 	f := randomFrame{bytes: p.Frame(), ingress: Links()[r.IntN(3)].Name, flow: p.Flow}
 	for range []int{0, 0, 0, 1, 1, 1, 1, 1, 1, 2}[r.IntN(10)] {
 		m := randomMutation(r, f.bytes)

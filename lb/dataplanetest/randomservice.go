@@ -71,13 +71,27 @@ func randomService(r *rand.Rand) lb.Service {
 		s.Scheduler = lb.Maglev
 		s.TableSize = []uint32{7, 13, 251, 509}[r.IntN(4)]
 	}
+	s.Mode = []lb.Mode{lb.NAT, lb.NAT, lb.NAT, lb.DSR, lb.IPIP}[r.IntN(5)]
 	for range r.IntN(8) {
-		s.Replicas = append(s.Replicas, lb.Replica{Address: randomReplica(r, f, s.VIP), Weight: randomWeight(r, s.Scheduler)})
+		s.Replicas = append(s.Replicas, lb.Replica{Address: randomEnd(r, f, s), Weight: randomWeight(r, s.Scheduler)})
 	}
 	if s.Scheduler == lb.Modulo {
 		s.TableSize = uint32(len(s.Replicas))
 	}
 	return s
+}
+
+// randomEnd returns a replica as the service's mode wants it, mostly: with the VIP's port
+// where the port stays, and sometimes of IPv6 for packets of IPv4 in it.
+func randomEnd(r *rand.Rand, f family, s lb.Service) netip.AddrPort {
+	if s.Mode == lb.IPIP && r.IntN(3) == 0 {
+		f = ipv6
+	}
+	a := randomReplica(r, f, s.VIP)
+	if s.Mode != lb.NAT && r.IntN(100) > 0 {
+		a = withPort(a, s.VIP.Address.Port())
+	}
+	return a
 }
 
 // randomReplica returns a replica that mostly can be reached. Its port is mostly one that no

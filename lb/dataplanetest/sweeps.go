@@ -114,7 +114,7 @@ func wantOfEtherType(_ scene, n int) outcome {
 	case 0x86dd:
 		return dropped(lb.MalformedIP)
 	case 0x8100, 0x88a8:
-		return passed(lb.VLANTagged)
+		return passed(lb.NotIP) // what stands where the tag says its EtherType is
 	}
 	return passed(lb.NotIP)
 }
@@ -132,8 +132,10 @@ func wantOfProtocol(s scene, n int) outcome {
 	case s.v4:
 		return passed(lb.NotTCPUDP)
 	case n == 44:
-		return passed(lb.Fragment)
-	case slices.Contains([]int{0, 43, 51, 60, 135, 139, 140}, n):
+		return dropped(lb.FragmentOrphan) // the port of the VIP read as an offset
+	case slices.Contains([]int{0, 43, 60}, n):
+		return dropped(lb.MalformedIP) // the port of the client read as a length
+	case slices.Contains([]int{51, 135, 139, 140}, n):
 		return passed(lb.IPv6Extension)
 	}
 	return passed(lb.NotTCPUDP)

@@ -102,7 +102,7 @@ func (r routes) Route(destination netip.Addr) (model.Route, bool) {
 			}
 			return model.Route{
 				Interface: l.Name, Index: i + 1, MTU: l.MTU, Source: l.MAC,
-				Neighbour: r.neighbour(destination),
+				Neighbour: r.neighbour(destination), Preferred: p.Addr(),
 			}, true
 		}
 	}

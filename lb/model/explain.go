@@ -21,8 +21,7 @@ func (m *Memory) Explain(p lb.Probe) (lb.Explanation, error) {
 	if p.Flow.Protocol != packet.TCP && p.Flow.Protocol != packet.UDP {
 		return lb.Explanation{Reason: lb.NotTCPUDP}, nil
 	}
-	const ttl, noPayload = 64, 0
-	return m.tables.wayOf(p.Flow, ttl, noPayload).explanation(), nil
+	return m.tables.wayOf(parsed{flow: p.Flow, ttl: 64}).explanation(), nil
 }
 
 // checkFlow says why no packet has this flow.

@@ -14,111 +14,227 @@ const ok lb.Reason = ""
 // ethernetBytes is the length of an Ethernet header without a VLAN tag.
 const ethernetBytes = 14
 
-// parsed is what the pipeline needs to know of a TCP or UDP packet over IP. Offsets count
-// from the beginning of the frame.
+// part says which part of an IP packet a frame carries.
+type part uint8
+
+const (
+	whole part = iota
+	first
+	later
+)
+
+// parsed is what the pipeline needs to know of an IP packet. Offsets count from the beginning
+// of the frame.
 type parsed struct {
+	// flow is the packet's, or the one that an ICMP error quotes, as its sender sent it. The flow of
+	// a later fragment has no ports and, in IPv6, no protocol until they are recalled.
 	flow packet.Flow
 	v4   bool
+	// tagBytes is the length of VLAN tags: 0, 4, 8.
+	tagBytes int
 	// ttl is the TTL or hop limit; ttlAt its offset.
 	ttl   uint8
 	ttlAt int
 	// ipBytes is the length of the IP packet, header included.
 	ipBytes int
-	// sourceAt and destinationAt are the offsets of the addresses, l4At that of TCP or UDP.
-	sourceAt, destinationAt, l4At int
+	// ipAt is the offset of the IP header, sourceAt and destinationAt are those of the addresses,
+	// l4At is that of TCP, UDP or ICMP.
+	ipAt, sourceAt, destinationAt, l4At int
+	part                                part
+	fragmentID                          uint32
+	// plain: neither IPv4 options nor IPv6 extension headers.
+	plain bool
+	// icmp: an ICMP packet, not a fragment; quote is set of an error about a flow.
+	icmp  bool
+	quote *quote
 }
+
+// l4 returns TCP, UDP or ICMP, as long as IP says.
+func (p parsed) l4(frame []byte) []byte { return frame[p.l4At : p.ipAt+p.ipBytes] }
 
 // parse reads a frame as far as the ports, or says why it cannot.
 func parse(frame []byte) (parsed, lb.Reason) {
 	if len(frame) < ethernetBytes {
 		return parsed{}, lb.MalformedEthernet
 	}
-	switch binary.BigEndian.Uint16(frame[12:]) {
-	case 0x8100, 0x88a8:
-		return parsed{}, lb.VLANTagged
-	case 0x0800:
-		return parseIPv4(frame)
-	case 0x86dd:
-		return parseIPv6(frame)
+	p := parsed{}
+	for isTag(frame[12+p.tagBytes:]) {
+		if p.tagBytes == 8 {
+			return p, lb.VLANTagged
+		}
+		p.tagBytes += 4
+		if len(frame) < ethernetBytes+p.tagBytes {
+			return p, lb.MalformedEthernet
+		}
 	}
-	return parsed{}, lb.NotIP
+	p.ipAt = ethernetBytes + p.tagBytes
+	switch binary.BigEndian.Uint16(frame[p.ipAt-2:]) {
+	case 0x0800:
+		return parseIPv4(p, frame)
+	case 0x86dd:
+		return parseIPv6(p, frame)
+	}
+	return p, lb.NotIP
 }
 
-// parseIPv4 reads RFC 791's header.
-func parseIPv4(frame []byte) (parsed, lb.Reason) {
-	ip := frame[ethernetBytes:]
+func isTag(etherType []byte) bool {
+	t := binary.BigEndian.Uint16(etherType)
+	return t == 0x8100 || t == 0x88a8
+}
+
+// parseIPv4 reads RFC 791's header. Options are not looked at.
+func parseIPv4(p parsed, frame []byte) (parsed, lb.Reason) {
+	ip := frame[p.ipAt:]
 	if len(ip) < 20 {
-		return parsed{}, lb.MalformedIP
+		return p, lb.MalformedIP
 	}
 	version, header := ip[0]>>4, int(ip[0]&0xf)*4
 	total := int(binary.BigEndian.Uint16(ip[2:]))
 	if version != 4 || header < 20 || total < header || total > len(ip) {
-		return parsed{}, lb.MalformedIP
+		return p, lb.MalformedIP
 	}
-	if header > 20 {
-		return parsed{}, lb.IPOptions
-	}
+	p.v4, p.plain = true, header == 20
+	p.ttl, p.ttlAt, p.ipBytes = ip[8], p.ipAt+8, total
+	p.sourceAt, p.destinationAt, p.l4At = p.ipAt+12, p.ipAt+16, p.ipAt+header
 	// Of the 16 bits: reserved, don't fragment, more fragments, 13 bits of offset.
-	if binary.BigEndian.Uint16(ip[6:])&0x3fff != 0 {
-		return parsed{}, lb.Fragment
+	switch bits := binary.BigEndian.Uint16(ip[6:]); {
+	case bits&0x1fff != 0:
+		p.part = later
+	case bits&0x2000 != 0:
+		p.part = first
 	}
-	p := parsed{
-		v4: true, ttl: ip[8], ttlAt: ethernetBytes + 8, ipBytes: total,
-		sourceAt: ethernetBytes + 12, destinationAt: ethernetBytes + 16, l4At: ethernetBytes + 20,
-	}
-	return parseL4(p, ip[9], ip[12:16], ip[16:20], ip[20:total])
+	p.fragmentID = uint32(binary.BigEndian.Uint16(ip[4:]))
+	return parseL4(p, frame, ip[9])
 }
 
-// parseIPv6 reads RFC 8200's header.
-func parseIPv6(frame []byte) (parsed, lb.Reason) {
-	ip := frame[ethernetBytes:]
+// parseIPv6 reads RFC 8200's header and those behind it.
+func parseIPv6(p parsed, frame []byte) (parsed, lb.Reason) {
+	ip := frame[p.ipAt:]
 	if len(ip) < 40 {
-		return parsed{}, lb.MalformedIP
+		return p, lb.MalformedIP
 	}
 	total := 40 + int(binary.BigEndian.Uint16(ip[4:]))
 	if ip[0]>>4 != 6 || total > len(ip) {
-		return parsed{}, lb.MalformedIP
+		return p, lb.MalformedIP
 	}
-	switch ip[6] {
-	case 0, 43, 51, 60, 135, 139, 140:
-		return parsed{}, lb.IPv6Extension
-	case 44:
-		return parsed{}, lb.Fragment
+	p.ttl, p.ttlAt, p.ipBytes = ip[7], p.ipAt+7, total
+	p.sourceAt, p.destinationAt, p.l4At = p.ipAt+8, p.ipAt+24, p.ipAt+40
+	protocol, reason := p.skipExtensions(frame, ip[6])
+	if reason != ok {
+		return p, reason
 	}
-	p := parsed{
-		ttl: ip[7], ttlAt: ethernetBytes + 7, ipBytes: total,
-		sourceAt: ethernetBytes + 8, destinationAt: ethernetBytes + 24, l4At: ethernetBytes + 40,
+	p.plain = p.l4At == p.ipAt+40
+	return parseL4(p, frame, protocol)
+}
+
+// mostExtensions is how many extension headers are looked behind.
+const mostExtensions = 6
+
+// skipExtensions walks to the protocol, which of a later fragment it does not find.
+func (p *parsed) skipExtensions(frame []byte, next uint8) (protocol uint8, _ lb.Reason) {
+	fragments := 0
+	for n := 0; ; n++ {
+		switch next {
+		case 51, 135, 139, 140: // AH, mobility, HIP, shim6
+			return 0, lb.IPv6Extension
+		case 0, 43, 44, 60: // hop-by-hop, routing, fragment, destination options
+		default:
+			return next, ok
+		}
+		if next == 44 {
+			fragments++
+		}
+		if n == mostExtensions || fragments > 1 {
+			return 0, lb.IPv6Extension
+		}
+		h := p.l4(frame)
+		if len(h) < 8 || next != 44 && len(h) < 8*(int(h[1])+1) {
+			return 0, lb.MalformedIP
+		}
+		switch next {
+		case 44:
+			p.readFragment(h)
+			p.l4At += 8
+			if p.part == later {
+				return 0, ok
+			}
+		case 43:
+			if h[3] != 0 { // segments left: this is not the packet's destination
+				return 0, lb.IPv6Extension
+			}
+			fallthrough
+		default:
+			p.l4At += 8 * (int(h[1]) + 1)
+		}
+		next = h[0]
 	}
-	return parseL4(p, ip[6], ip[8:24], ip[24:40], ip[40:total])
+}
+
+// readFragment reads RFC 8200's fragment header, section 4.5.
+func (p *parsed) readFragment(h []byte) {
+	p.fragmentID = binary.BigEndian.Uint32(h[4:])
+	switch bits := binary.BigEndian.Uint16(h[2:]); {
+	case bits&0xfff8 != 0:
+		p.part = later
+	case bits&1 != 0:
+		p.part = first
+	}
 }
 
 // parseL4 reads the ports of the segment, which ends where IP says.
-func parseL4(p parsed, protocol uint8, source, destination, segment []byte) (parsed, lb.Reason) {
-	p.flow.Protocol = packet.Protocol(protocol)
-	switch p.flow.Protocol {
-	case packet.TCP:
+func parseL4(p parsed, frame []byte, protocol uint8) (parsed, lb.Reason) {
+	p.flow = packet.Flow{
+		Source: p.end(frame, p.sourceAt, 0), Destination: p.end(frame, p.destinationAt, 0),
+		Protocol: packet.Protocol(protocol),
+	}
+	hasPorts := p.flow.Protocol == packet.TCP || p.flow.Protocol == packet.UDP
+	if p.part == later {
+		if p.v4 && !hasPorts {
+			return p, lb.NotTCPUDP
+		}
+		return p, ok
+	}
+	segment := p.l4(frame)
+	switch {
+	case p.flow.Protocol == packet.TCP:
 		// RFC 9293: data offset, in words, in the high 4 bits of byte 12.
 		if len(segment) < 20 || segment[12]>>4 < 5 || int(segment[12]>>4)*4 > len(segment) {
 			return p, lb.MalformedL4
 		}
-	case packet.UDP:
+	case p.flow.Protocol == packet.UDP:
 		if len(segment) < 8 {
 			return p, lb.MalformedL4
 		}
-		if length := int(binary.BigEndian.Uint16(segment[4:])); length < 8 || length > len(segment) {
+		length := int(binary.BigEndian.Uint16(segment[4:])) // of all fragments together
+		if length < 8 || length > len(segment) && p.part == whole {
 			return p, lb.MalformedL4
 		}
+	case p.part == whole && (p.v4 && protocol == 1 || !p.v4 && protocol == 58):
+		if len(segment) < 8 {
+			return p, lb.MalformedL4
+		}
+		p.icmp = true
+		return p, ok
 	default:
 		return p, lb.NotTCPUDP
 	}
-	p.flow.Source = endpoint(source, segment[0:2])
-	p.flow.Destination = endpoint(destination, segment[2:4])
+	p.setPorts(segment[:4])
 	return p, ok
 }
 
-// endpoint makes an address of 4 or 16 bytes and a port. An IPv6 address ::ffff:a.b.c.d on the wire
+// setPorts gives the flow source and destination port, as on the wire.
+func (p *parsed) setPorts(ports []byte) {
+	p.flow.Source = netip.AddrPortFrom(p.flow.Source.Addr(), binary.BigEndian.Uint16(ports))
+	p.flow.Destination = netip.AddrPortFrom(p.flow.Destination.Addr(), binary.BigEndian.Uint16(ports[2:]))
+}
+
+// end makes an end of a flow of the address at an offset. An IPv6 address ::ffff:a.b.c.d on the wire
 // stays one, and so is never equal to an IPv4 address.
-func endpoint(address, port []byte) netip.AddrPort {
-	a, _ := netip.AddrFromSlice(address)
-	return netip.AddrPortFrom(a, binary.BigEndian.Uint16(port))
+func (p parsed) end(frame []byte, at int, port uint16) netip.AddrPort {
+	bytes := 16
+	if p.v4 {
+		bytes = 4
+	}
+	a, _ := netip.AddrFromSlice(frame[at : at+bytes])
+	return netip.AddrPortFrom(a, port)
 }

@@ -21,20 +21,36 @@ func (m *Memory) Process(ingress int, frame []byte) Verdict {
 // decide is the pipeline; it may write to the frame.
 func (t *tables) decide(ingress int, frame []byte) (Verdict, way) {
 	p, reason := parse(frame)
-	if reason != ok {
-		return Verdict{Action: actionOf(reason), Reason: reason, Frame: frame}, way{}
+	if reason == ok {
+		reason = t.read(&p, frame)
 	}
-	w := t.wayOf(p.flow, p.ttl, p.ipBytes)
+	if reason != ok {
+		v := Verdict{Action: actionOf(reason), Reason: reason, Frame: frame}
+		if reason == lb.EchoAnswered {
+			answerEcho(frame, p)
+			v.Action, v.Egress = Transmit, ingress
+		}
+		return v, way{}
+	}
+	w := t.wayOf(p)
+	if p.part == first && w.reason != lb.NotOurs {
+		f := fragment{protocol: p.flow.Protocol}
+		copy(f.ports[:], frame[p.l4At:])
+		t.fragments[fragmentKey(p)] = f
+	}
 	v := Verdict{Action: actionOf(w.reason), Reason: w.reason, Frame: frame}
 	switch w.reason {
+	case lb.TooBig:
+		if answer := answerTooBig(frame, p, w.mtu); answer != nil {
+			w.reason = lb.TooBigAnswered
+			v = Verdict{Action: Transmit, Reason: w.reason, Frame: answer, Egress: ingress}
+		}
 	case lb.NeighbourMissing:
-		rewrite(frame, p, w.rewritten)
-	case lb.Forwarded, lb.Returned:
-		rewrite(frame, p, w.rewritten)
-		decrementTTL(frame, p)
-		copy(frame[0:6], w.route.Neighbour[:])
-		copy(frame[6:12], w.route.Source[:])
+		w.readdress(frame, p)
+	case lb.Forwarded, lb.Returned, lb.ErrorForwarded, lb.ErrorReturned:
+		w.readdress(frame, p)
 		v.Action, v.Egress = sendOn(ingress, w.route.Index), w.route.Index
+		v.Frame = w.link(frame, p, v.Action == Transmit)
 	}
 	return v, w
 }

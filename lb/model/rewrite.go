@@ -10,6 +10,15 @@ import (
 // rewrite gives the frame the addresses and ports of the flow to, one end of which is
 // new, and updates the checksums.
 func rewrite(frame []byte, p parsed, to packet.Flow) {
+	if p.part == later {
+		var checksums []int
+		if p.v4 {
+			checksums = []int{p.ipChecksumAt()}
+		}
+		replace(frame, p.sourceAt, address(to.Source), checksums)
+		replace(frame, p.destinationAt, address(to.Destination), checksums)
+		return
+	}
 	checksums := p.l4Checksum(frame)
 	withIP := checksums
 	if p.v4 {
@@ -30,7 +39,7 @@ func rewrite(frame []byte, p parsed, to packet.Flow) {
 func address(a netip.AddrPort) []byte { return a.Addr().AsSlice() }
 
 // ipChecksumAt is the offset of the IPv4 header's checksum.
-func (p parsed) ipChecksumAt() int { return ethernetBytes + 10 }
+func (p parsed) ipChecksumAt() int { return p.ipAt + 10 }
 
 // l4Checksum returns the offset of the checksum of TCP or UDP, none if the packet has none:
 // UDP with 0 there (RFC 768; over IPv6 tunnels may send so, and whoever forwards
@@ -80,7 +89,7 @@ func update(checksum, was, is uint16) uint16 {
 func decrementTTL(frame []byte, p parsed) {
 	if p.v4 {
 		// The word of the checksum is TTL and protocol.
-		replace(frame, p.ttlAt, []byte{p.ttl - 1, byte(p.flow.Protocol)}, []int{p.ipChecksumAt()})
+		replace(frame, p.ttlAt, []byte{p.ttl - 1, frame[p.ttlAt+1]}, []int{p.ipChecksumAt()})
 		return
 	}
 	frame[p.ttlAt] = p.ttl - 1

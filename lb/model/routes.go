@@ -24,6 +24,8 @@ type Route struct {
 	Source lb.MAC
 	// Neighbour is the next hop's address; the zero value when it is not known.
 	Neighbour lb.MAC
+	// Preferred is our own address that the kernel would send from: the source of tunnels.
+	Preferred netip.Addr
 }
 
 // resolved reports whether the neighbour is known.

@@ -24,10 +24,15 @@ type tables struct {
 	owners   map[lb.VIP]lb.VIP
 	attached map[string]lb.Interface
 	counters lb.Counters
+	// fragments holds what the first fragments of packets of ours said.
+	fragments map[fragmentID]fragment
 }
 
 // set adds or replaces a service, which is valid beside the others.
 func (t *tables) set(s lb.Service) {
+	if old, there := t.services[s.VIP]; there && old.Mode != s.Mode {
+		delete(t.counters.Replicas, s.VIP) // they are other replicas now
+	}
 	t.services[s.VIP] = &service{Service: s.Clone(), ring: ring.Build(s)}
 	t.reown()
 	t.recount(s)
@@ -45,6 +50,9 @@ func (t *tables) remove(v lb.VIP) {
 func (t *tables) reown() {
 	t.owners = make(map[lb.VIP]lb.VIP)
 	for vip, s := range t.services {
+		if s.Mode != lb.NAT {
+			continue
+		}
 		for _, r := range s.Replicas {
 			t.owners[lb.VIP{Address: r.Address, Protocol: vip.Protocol}] = vip
 		}

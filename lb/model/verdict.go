@@ -48,7 +48,8 @@ type Verdict struct {
 // actionOf returns the action of a reason whose frame is not sent.
 func actionOf(r lb.Reason) Action {
 	switch r {
-	case lb.MalformedEthernet, lb.MalformedIP, lb.MalformedL4, lb.NoReplica, lb.NoRoute, lb.TooBig, lb.TableFault:
+	case lb.MalformedEthernet, lb.MalformedIP, lb.MalformedL4, lb.NoReplica, lb.NoRoute, lb.TooBig, lb.TableFault,
+		lb.NeighbourPending, lb.FragmentOrphan, lb.Hairpin:
 		return Drop
 	}
 	return Pass

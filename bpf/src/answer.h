@@ -1,0 +1,186 @@
+/* Packets that the load balancer sends by itself: answers to whom a packet came from. */
+#pragma once
+
+#include "rewrite.h"
+#include "gate.h"
+
+/* How much of a packet that is too big its sender gets back: a header with all options and 8
+ * bytes (RFC 792), and room for extension headers. */
+#define QUOTE_V4 68
+#define QUOTE_V6 128
+
+static __always_inline void swap_macs(struct ethhdr *eth)
+{
+	__u8 mac[ETH_ALEN];
+
+	__builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
+	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, mac, ETH_ALEN);
+}
+
+/* May an address be answered to? Not if it is unspecified, of a loop, of a group, of all. */
+static __always_inline bool is_host(const void *address, bool is_v6)
+{
+	const __u8 *b = address;
+
+	if (is_v6)
+		return b[0] != 0xff && (load64(b) || load64(b + 8) & ~bpf_cpu_to_be64(1));
+	return load32(b) && b[0] != 127 && (b[0] < 224 || b[0] > 239) && load32(b) != 0xffffffff;
+}
+
+static __always_inline void echo_v4(struct iphdr *ip)
+{
+	__be32 source = ip->saddr;
+	__u16 *word = (__u16 *)&ip->ttl;
+	__u16 was = *word;
+
+	ip->saddr = ip->daddr;
+	ip->daddr = source;
+	ip->ttl = 64;
+	ip->check = adjust(ip->check, (__u16)~was + *word);
+}
+
+static __always_inline void echo_v6(struct ipv6hdr *ip)
+{
+	struct in6_addr source = ip->saddr;
+
+	ip->saddr = ip->daddr;
+	ip->daddr = source;
+	ip->hop_limit = 64;
+}
+
+/* Turns an echo request to a VIP into the reply. */
+static __always_inline void answer_echo(struct packet *p)
+{
+	struct icmp *icmp = p->l4;
+	__u16 was = load16(icmp);
+
+	swap_macs(p->eth);
+	if (p->flow.is_v6) {
+		echo_v6(p->v6);
+		icmp->type = 129;
+	} else {
+		echo_v4(p->v4);
+		icmp->type = 0;
+	}
+	icmp->check = adjust(icmp->check, (__u16)~was + load16(icmp));
+}
+
+static __always_inline bool is_echo_request(const struct packet *p)
+{
+	const struct icmp *icmp = p->l4;
+
+	return icmp->type == (p->flow.is_v6 ? 128 : 8) && !icmp->code;
+}
+
+/* Sums `words` words of 32 bits. */
+static __always_inline __u64 sum_words(const void *from, int words, __u64 sum)
+{
+	for (int i = 0; i < words; i++)
+		sum += load32(from + 4 * i);
+	return sum;
+}
+
+static __always_inline __u16 checksum(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return ~fold((sum & 0xffff) + (sum >> 16));
+}
+
+struct too_big_v4 {
+	struct iphdr ip;
+	struct icmp icmp;
+	__u8 quote[QUOTE_V4];
+} __attribute__((packed));
+
+struct too_big_v6 {
+	struct ipv6hdr ip;
+	struct icmp icmp;
+	__u8 quote[QUOTE_V6];
+} __attribute__((packed));
+
+static __always_inline void fill_too_big_v4(struct too_big_v4 *m, __be32 from, __be32 to, __u32 mtu)
+{
+	__builtin_memset(&m->ip, 0, sizeof(m->ip));
+	m->ip.version = 4;
+	m->ip.ihl = 5;
+	m->ip.tos = 0xc0; /* network control: RFC 1812, section 4.3.2.5 */
+	m->ip.tot_len = bpf_htons(sizeof(*m));
+	m->ip.ttl = 64;
+	m->ip.protocol = IPPROTO_ICMP;
+	m->ip.saddr = from;
+	m->ip.daddr = to;
+	m->ip.check = checksum(sum_words(&m->ip, sizeof(m->ip) / 4, 0));
+	m->icmp.type = 3; /* destination unreachable: fragmentation needed, RFC 1191 */
+	m->icmp.code = 4;
+	m->icmp.check = 0;
+	m->icmp.rest = bpf_htonl(mtu);
+	m->icmp.check = checksum(sum_words(&m->icmp, (sizeof(m->icmp) + QUOTE_V4) / 4, 0));
+}
+
+static __always_inline void fill_too_big_v6(struct too_big_v6 *m, const struct in6_addr *from,
+					    const struct in6_addr *to, __u32 mtu)
+{
+	__u64 pseudo = bpf_htonl(sizeof(m->icmp) + QUOTE_V6) + (__u64)bpf_htonl(IPPROTO_ICMPV6);
+
+	__builtin_memset(&m->ip, 0, sizeof(m->ip));
+	m->ip.version = 6;
+	m->ip.payload_len = bpf_htons(sizeof(m->icmp) + QUOTE_V6);
+	m->ip.nexthdr = IPPROTO_ICMPV6;
+	m->ip.hop_limit = 64;
+	m->ip.saddr = *from;
+	m->ip.daddr = *to;
+	m->icmp.type = 2; /* packet too big: RFC 4443, section 3.2 */
+	m->icmp.code = 0;
+	m->icmp.check = 0;
+	m->icmp.rest = bpf_htonl(mtu);
+	pseudo = sum_words(&m->ip.saddr, 8, pseudo);
+	m->icmp.check = checksum(sum_words(&m->icmp, (sizeof(m->icmp) + QUOTE_V6) / 4, pseudo));
+}
+
+/* Replaces the frame, whose IP header begins at l3, by the news to its sender that it is too big: in
+ * the name of its destination. False: it is as it was and will be dropped. */
+__noinline int answer_too_big(struct xdp_md *ctx, __u32 tag_bytes, __u32 is_v6, __u32 mtu)
+{
+	__u32 grown = is_v6 ? sizeof(struct too_big_v6) - QUOTE_V6 : sizeof(struct too_big_v4) - QUOTE_V4;
+	__u32 size = is_v6 ? sizeof(struct too_big_v6) : sizeof(struct too_big_v4);
+	__u8 *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct in6_addr from, to;
+	__be32 from_v4, to_v4;
+	__u8 link[ETH_HLEN + 8];
+	long surplus = end - data;
+
+	if (tag_bytes != 0 && tag_bytes != 4 && tag_bytes != 8)
+		return 0;
+	if (!admits(GATE_TOO_BIG) || data + sizeof(link) > end)
+		return 0;
+	__builtin_memcpy(link, data, sizeof(link));
+	surplus -= ETH_HLEN + tag_bytes + size - grown;
+	data += ETH_HLEN + tag_bytes;
+	if (surplus < 0 || data + QUOTE_V4 > end)
+		return 0;
+	from_v4 = ((struct iphdr *)data)->daddr;
+	to_v4 = ((struct iphdr *)data)->saddr;
+	from = ((struct ipv6hdr *)data)->daddr;
+	to = ((struct ipv6hdr *)data)->saddr;
+	if (bpf_xdp_adjust_tail(ctx, -(int)surplus) || bpf_xdp_adjust_head(ctx, -(int)grown))
+		return 0;
+	data = (void *)(long)ctx->data;
+	end = (void *)(long)ctx->data_end;
+	if (data + sizeof(link) > end)
+		return 0;
+	__builtin_memcpy(data, link, sizeof(link));
+	swap_macs((void *)data);
+	data += ETH_HLEN + tag_bytes;
+	if (is_v6) {
+		if (data + sizeof(struct too_big_v6) > end)
+			return 0;
+		fill_too_big_v6((void *)data, &from, &to, mtu);
+	} else {
+		if (data + sizeof(struct too_big_v4) > end)
+			return 0;
+		fill_too_big_v4((void *)data, from_v4, to_v4, mtu);
+	}
+	return 1;
+}

@@ -1,0 +1,50 @@
+/* What the first fragment of a packet says of the later ones. */
+#pragma once
+
+#include "maps.h"
+#include "find.h"
+
+static __always_inline void map_address(__u8 to[16], const void *from, bool is_v6)
+{
+	if (is_v6) {
+		copy16(to, from);
+		return;
+	}
+	store64(to, 0);
+	store64(to + 8, mapped_low(load32(from)));
+}
+
+static __always_inline struct fragment_key fragment_key(const struct packet *p)
+{
+	struct fragment_key k = {
+		.id = p->fragment_id,
+		.protocol = p->flow.is_v6 ? 0 : p->flow.l4.wire,
+		.ip_version = p->flow.is_v6 ? 6 : 4,
+	};
+
+	map_address(k.source, p->flow.source, p->flow.is_v6);
+	map_address(k.destination, p->flow.destination, p->flow.is_v6);
+	return k;
+}
+
+static __always_inline void remember_fragment(const struct packet *p)
+{
+	struct fragment_key k = fragment_key(p);
+	struct fragment f = { .protocol = p->flow.l4.wire };
+
+	store32(f.ports, p->flow.ports);
+	bpf_map_update_elem(&fragments, &k, &f, BPF_ANY);
+}
+
+/* Gives a later fragment the ports and protocol of its packet. */
+static __always_inline enum lb_reason recall_fragment(struct packet *p)
+{
+	struct fragment_key k = fragment_key(p);
+	struct fragment *f = bpf_map_lookup_elem(&fragments, &k);
+
+	if (!f)
+		return is_vip(p->flow.destination, p->flow.is_v6) ? LB_FRAGMENT_ORPHAN : LB_NOT_OURS;
+	p->flow.ports = load32(f->ports);
+	p->flow.l4.wire = f->protocol;
+	return LB_OK;
+}

@@ -1,0 +1,92 @@
+/* The last changes of a frame before it leaves: link header, tags, an outer packet. */
+#pragma once
+
+#include "rewrite.h"
+
+/* Writes the addresses of a hop, without the tags if the network behind is another one. */
+static __always_inline enum lb_reason set_link(struct xdp_md *ctx, struct packet *p,
+					       const void *addresses, bool keep_tags)
+{
+	struct ethhdr *eth = p->eth;
+
+	if (unlikely(p->tag_bytes && !keep_tags)) {
+		if (bpf_xdp_adjust_head(ctx, p->tag_bytes))
+			return LB_TABLE_FAULT;
+		eth = (void *)(long)ctx->data;
+		if (NEXT(eth, (void *)(long)ctx->data_end))
+			return LB_TABLE_FAULT;
+	}
+	copy12(eth, addresses);
+	return LB_OK;
+}
+
+static __always_inline void outer_v4(struct iphdr *ip, const struct replica *r, __u32 bytes, __u8 tos)
+{
+	__u32 sum;
+
+	ip->version = 4;
+	ip->ihl = 5;
+	ip->tos = tos;
+	ip->tot_len = bpf_htons(bytes + sizeof(*ip));
+	ip->id = 0;
+	ip->frag_off = DONT_FRAGMENT;
+	ip->ttl = 64;
+	ip->protocol = IPPROTO_IPIP;
+	ip->saddr = mapped_v4(r->tunnel_source[r->which & 1]);
+	ip->daddr = mapped_v4(r->address);
+	sum = (ip->saddr & 0xffff) + (ip->saddr >> 16) + (ip->daddr & 0xffff) + (ip->daddr >> 16);
+	sum += 0x45 | tos << 8; /* words as they lie in memory */
+	sum += ip->tot_len + DONT_FRAGMENT + (64 | IPPROTO_IPIP << 8);
+	ip->check = ~fold(sum);
+}
+
+static __always_inline void outer_v6(struct ipv6hdr *ip, const struct replica *r, __u32 bytes,
+				     __u8 class, __u8 next, __u32 hash)
+{
+	store32(ip, bpf_htonl(6 << 28 | class << 20 | (hash & 0xfffff)));
+	ip->payload_len = bpf_htons(bytes);
+	ip->nexthdr = next;
+	ip->hop_limit = 64;
+	copy16(&ip->saddr, r->tunnel_source[r->which & 1]);
+	copy16(&ip->daddr, r->address);
+}
+
+/* Puts the packet into another one to the replica. */
+static __always_inline enum lb_reason encapsulate(struct xdp_md *ctx, const struct packet *p,
+						  const struct replica *r, bool keep_tags, __u32 hash)
+{
+	bool is_v6 = p->flow.is_v6, to_v6 = r->ip_version == 6;
+	__u32 tags = keep_tags ? p->tag_bytes : 0, bytes = p->ip_bytes;
+	int room = to_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	__u8 class = is_v6 ? bpf_ntohs(load16(p->v6)) >> 4 : p->v4->tos;
+	void *at = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	__u32 tag0, tag1;
+
+	if (at + ETH_HLEN + 8 > end)
+		return LB_TABLE_FAULT;
+	tag0 = load32(at + 12);
+	tag1 = load32(at + 16);
+	if (bpf_xdp_adjust_head(ctx, (int)p->tag_bytes - (int)tags - room))
+		return LB_TABLE_FAULT;
+	at = (void *)(long)ctx->data;
+	end = (void *)(long)ctx->data_end;
+	if (at + ETH_HLEN + 8 + sizeof(struct ipv6hdr) > end)
+		return LB_TABLE_FAULT;
+	copy12(at, r->hops[r->which & 1].destination);
+	at += 12;
+	if (tags >= 4) {
+		store32(at, tag0);
+		at += 4;
+	}
+	if (tags == 8) {
+		store32(at, tag1);
+		at += 4;
+	}
+	store16(at, to_v6 ? L3_IPV6.wire : L3_IPV4.wire);
+	at += 2;
+	if (to_v6)
+		outer_v6(at, r, bytes, class, is_v6 ? IPPROTO_IPV6 : IPPROTO_IPIP, hash);
+	else
+		outer_v4(at, r, bytes, class);
+	return LB_OK;
+}

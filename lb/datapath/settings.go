@@ -1,0 +1,64 @@
+package datapath
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"lbctl/bpf"
+	"lbctl/lb"
+
+	"github.com/cilium/ebpf"
+)
+
+// schema is the version of the layout of all pinned tables. A program with another
+// one cannot go on with them.
+const schema = 2
+
+// settings reads the secret of the keys of flows from what is pinned, or makes one and
+// pins it: before any other table, so that tables without it are of an older version. Errors:
+// lb.ErrConflict when what is pinned has another schema.
+func (d *Datapath) settings() (secret [4]uint64, err error) {
+	m, err := ebpf.NewMapWithOptions(&ebpf.MapSpec{
+		Name: bpf.LbMapSettings, Type: ebpf.Array, KeySize: 4, ValueSize: uint32(binary.Size(bpf.LbSetting{})), MaxEntries: 1,
+		Flags: mapMmapable, Pinning: ebpf.PinByName,
+	}, ebpf.MapOptions{PinPath: d.options.Dir})
+	if err != nil {
+		return secret, fmt.Errorf("open the settings: %w", denied(err))
+	}
+	defer m.Close()
+	var row bpf.LbSetting
+	if err := m.Lookup(uint32(0), &row); err != nil {
+		return secret, fmt.Errorf("read the settings: %w", err)
+	}
+	switch {
+	case row.Schema == schema:
+		return row.Secret, nil
+	case row.Schema != 0:
+		return secret, d.otherSchema(row.Schema)
+	}
+	if _, err := os.Stat(filepath.Join(d.options.Dir, bpf.LbMapServices)); !errors.Is(err, os.ErrNotExist) {
+		return secret, d.otherSchema(1)
+	}
+	var random [32]byte
+	rand.Read(random[:])
+	for i := range row.Secret {
+		row.Secret[i] = binary.NativeEndian.Uint64(random[8*i:])
+	}
+	row.Schema = schema
+	if err := m.Put(uint32(0), row); err != nil {
+		return secret, fmt.Errorf("write the settings: %w", err)
+	}
+	return row.Secret, nil
+}
+
+// mapMmapable is BPF_F_MMAPABLE of linux/bpf.h.
+const mapMmapable = 1 << 10
+
+func (d *Datapath) otherSchema(found uint32) error {
+	return fmt.Errorf("%w: the tables pinned in %s have schema %d and this version needs %d; their rows have another "+
+		"layout, so they cannot be carried over: run lbctl purge, which ends balancing, then start again", lb.ErrConflict, d.options.Dir, found, schema)
+}
