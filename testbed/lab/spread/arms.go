@@ -55,15 +55,17 @@ func (r *run) playSpray(ctx context.Context) error {
 	return nil
 }
 
-// playWrong lets the first replica serve the first object with one byte changed.
+// playWrong lets the first replica serve four objects with one byte changed: of one it might by
+// chance serve none.
 func (r *run) playWrong(ctx context.Context) error {
-	const at, object = 0, 0
-	a := stage.Arm{Name: WrongBytes, Traffic: r.small(), Wrong: map[int][]int{at: {object}}}
+	const at = 0
+	objects := []int{0, 1, 2, 3}[:min(4, r.objects)]
+	a := stage.Arm{Name: WrongBytes, Traffic: r.small(), Wrong: map[int][]int{at: objects}}
 	e, err := r.arm(ctx, "control: "+WrongBytes, a)
 	if err != nil {
 		return err
 	}
-	r.controls = append(r.controls, wrongBytes(e, at, object))
+	r.controls = append(r.controls, wrongBytes(e, at, objects...))
 	return nil
 }
 

@@ -133,8 +133,8 @@ func spray(e Evidence) report.Check {
 	}
 }
 
-// wrongBytes: one replica served one object with a byte changed.
-func wrongBytes(e Evidence, at, object int) report.Check {
+// wrongBytes: one replica served some objects with a byte changed.
+func wrongBytes(e Evidence, at int, objects ...int) report.Check {
 	t := newTally(e)
 	aim := t.nothingLost()
 	caught, served, others := 0, 0, 0
@@ -142,20 +142,20 @@ func wrongBytes(e Evidence, at, object int) report.Check {
 		if r.Err == "" {
 			continue
 		}
-		if r.Object == object && r.Replica == at {
+		if slices.Contains(objects, r.Object) && r.Replica == at {
 			caught++
 		} else {
 			others++
 		}
 	}
 	for _, a := range e.Access[at] {
-		served += one(a.Object == object)
+		served += one(slices.Contains(objects, a.Object))
 	}
 	return report.Check{
 		Name: WrongBytes, Measured: caught, Expected: served,
 		Pass: !aim.Pass && caught == served && served > 0 && others == 0,
-		Detail: fmt.Sprintf("Replica %d served object %d with one byte changed: %s times, of which the clients noticed %s; %s other requests failed. %s",
-			at, object, commas(served), commas(caught), commas(others), flips(aim)),
+		Detail: fmt.Sprintf("Replica %d served objects %v with one byte changed: %s times, of which the clients noticed %s; %s other requests failed. %s",
+			at, objects, commas(served), commas(caught), commas(others), flips(aim)),
 	}
 }
 
