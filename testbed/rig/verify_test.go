@@ -87,6 +87,12 @@ func disagreed(t *testing.T, r verify.Report, queues int) {
 	if r.Verdict != verify.Chance || !strings.Contains(strings.Join(r.Words, " "), "this is what chance gives") {
 		t.Errorf("verdict %s: %q; want %s, and that in words", r.Verdict, r.Words, verify.Chance)
 	}
+	byChance(t, r, queues)
+}
+
+// byChance checks that no more flows agree than any NIC's would.
+func byChance(t *testing.T, r verify.Report, queues int) {
+	t.Helper()
 	share := float64(r.Flows.Agreed) / float64(r.Flows.Hashed)
 	if want := 1 / float64(queues); share < want-0.1 || share > want+0.1 {
 		t.Errorf("%.3f of the flows agree, want about %.3f", share, want)
@@ -216,7 +222,12 @@ func TestVerifyVeth(t *testing.T) {
 			wire, host, err := rig.StartVeth(netns.End{Namespace: clients, Name: "wire"}, netns.End{Namespace: balancer, Name: "host"}, queues)
 			check(t, err)
 			report, o := watch(t, host, wire, model(t, queues), mode, mixture(t, rounds))
-			disagreed(t, report, queues)
+			// The kernel's hash has a secret of the boot, and puts many of these packets on few
+			// queues: whether that is within the band of chance is by chance itself.
+			if report.Verdict != verify.Chance && report.Verdict != verify.Disagrees {
+				t.Errorf("verdict %s: %q; want a refutation", report.Verdict, report.Words)
+			}
+			byChance(t, report, queues)
 			if !o.AsksHash() || report.Hash.Compared == 0 || report.Hash.Agreed != 0 {
 				t.Errorf("asked %v, %+v; want the kernel's own hash, never the model's", o.AsksHash(), report.Hash)
 			}
