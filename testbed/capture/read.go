@@ -51,11 +51,14 @@ func (s *socket) wait(running bool) error {
 	return nil
 }
 
-// failure returns the socket's pending error: the link went down, or away.
+// failure returns the socket's pending error: the link went down, or away. Whoever asks first gets it.
 func (s *socket) failure() error {
 	errno, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err != nil {
 		return fmt.Errorf("read socket error: %w", err)
+	}
+	if errno == 0 {
+		return nil
 	}
 	return fmt.Errorf("capture on %s: %w", s.link.Name, unix.Errno(errno))
 }

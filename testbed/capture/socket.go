@@ -82,7 +82,7 @@ func (s *socket) bind(protocol uint16) error {
 // detach ends the capture, tells the reader how many packets to wait for, and returns
 // how many were dropped.
 func (s *socket) detach() (dropped uint64, err error) {
-	err = s.bind(0)
+	err = errors.Join(s.failure(), s.bind(0)) // the reader may end before it has looked
 	stats, statsErr := unix.GetsockoptTpacketStatsV3(s.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
 	if statsErr != nil {
 		s.goal.Store(0)
