@@ -63,3 +63,116 @@ func fold(sum uint32) uint16 {
 	sum = sum&0xffff + sum>>16
 	return uint16(sum + sum>>16)
 }
+
+// What bpf/src/lb.h defines of the words of slots and records.
+const (
+	// Ways is the number of records of a line.
+	Ways = 8
+	// ReplicaNone is a replica's id that is never given out.
+	ReplicaNone = 1<<replicaBits - 1
+	replicaBits = 20
+	marked      = 1 << 31
+	ageMask     = 0xf
+)
+
+// Slot is a slot as one word, as packets read it.
+type Slot uint64
+
+// QuietSlot is a slot whose flows all go to its owner.
+func QuietSlot(owner uint32) Slot { return Slot(owner) | Slot(owner)<<32 }
+
+// MarkedSlot is a slot of which flows without a record go to base.
+func MarkedSlot(current, base uint32) Slot { return Slot(current) | Slot(base|marked)<<32 }
+
+// Current is the replica of flows that start.
+func (s Slot) Current() uint32 { return uint32(s) & ReplicaNone }
+
+// Base is the replica of flows without a record.
+func (s Slot) Base() uint32 { return uint32(s>>32) & ReplicaNone }
+
+// Marked tells whether the two are apart, or were.
+func (s Slot) Marked() bool { return s>>63 != 0 }
+
+// Age is, in steps of the idle time, how long ago a flow without a record was seen.
+func (s Slot) Age() uint32 { return uint32(s>>(32+replicaBits)) & ageMask }
+
+// WithBase returns the slot with another base, of age 0.
+func (s Slot) WithBase(base uint32) Slot {
+	return s&^(Slot(ageMask<<replicaBits|ReplicaNone)<<32) | Slot(base)<<32
+}
+
+// WithAge returns the slot with another age, 0 to 15.
+func (s Slot) WithAge(age uint32) Slot {
+	return s&^(Slot(ageMask)<<(32+replicaBits)) | Slot(age)<<(32+replicaBits)
+}
+
+// Record is which replica a flow is with, as packets read it; 0 is none.
+type Record uint64
+
+// Hash is the hash of the flow, as its service has it.
+func (r Record) Hash() uint32 { return uint32(r >> 32) }
+
+// Replica is the id of the replica.
+func (r Record) Replica() uint32 { return uint32(r) & ReplicaNone }
+
+// Age is, in steps of the idle time, how long ago the flow was seen.
+func (r Record) Age() uint32 { return uint32(r>>replicaBits) & ageMask }
+
+// WithAge returns the record with another age, 0 to 15.
+func (r Record) WithAge(age uint32) Record {
+	return r&^(ageMask<<replicaBits) | Record(age)<<replicaBits
+}
+
+// HasTag tells whether the record is that of a flow, by the hash and the key that FlowKey returns.
+func (r Record) HasTag(hash uint32, key uint64) bool {
+	return r != 0 && r>>(replicaBits+4) == Record(hash)<<8|Record(key>>56)
+}
+
+// FlowKey returns the key of a flow, whose low bits choose the line of its record and whose 8
+// highest are in it: key_of of bpf/src/flows.h.
+func FlowKey(secret [4]uint64, source, destination netip.AddrPort, protocol uint8) uint64 {
+	from, to := source.Addr().AsSlice(), destination.Addr().AsSlice()
+	ports := append(binary.BigEndian.AppendUint16(nil, source.Port()), byte(destination.Port()>>8), byte(destination.Port()))
+	rest := uint64(binary.LittleEndian.Uint32(ports)) | uint64(protocol)<<32
+	h := secret[0]
+	if len(from) == 4 {
+		rest |= 4 << 40
+		h = stir(h, uint64(binary.LittleEndian.Uint32(from))|uint64(binary.LittleEndian.Uint32(to))<<32)
+		h = stir(h+secret[1], secret[2])
+	} else {
+		rest |= 6 << 40
+		h = stir(h, binary.LittleEndian.Uint64(from))
+		h = stir(h+secret[1], binary.LittleEndian.Uint64(from[8:]))
+		h = stir(h+secret[2], binary.LittleEndian.Uint64(to))
+		h = stir(h+secret[3], binary.LittleEndian.Uint64(to[8:]))
+	}
+	h = stir(h+secret[3], rest)
+	return stir(h, secret[1])
+}
+
+func stir(h, word uint64) uint64 {
+	h = (h ^ word) * 0x9e3779b97f4a7c15
+	return h ^ h>>32
+}
+
+// FragmentKey returns how the tables know the packet of a fragment by its identification, of which
+// IPv4 has 16 bits, and by its protocol, which is 0 in IPv6.
+func FragmentKey(source, destination netip.Addr, id uint32, protocol uint8) LbFragmentKey {
+	var wire [4]byte
+	version := uint8(6)
+	if source.Is4() {
+		version = 4
+		binary.BigEndian.PutUint16(wire[:], uint16(id))
+	} else {
+		binary.BigEndian.PutUint32(wire[:], id)
+	}
+	return LbFragmentKey{
+		Source: Address(source), Destination: Address(destination), Id: binary.LittleEndian.Uint32(wire[:]),
+		Protocol: protocol, IpVersion: version,
+	}
+}
+
+// FragmentPorts returns the source and the destination port of a first fragment.
+func FragmentPorts(f LbFragment) (source, destination uint16) {
+	return binary.BigEndian.Uint16(f.Ports[:]), binary.BigEndian.Uint16(f.Ports[2:])
+}

@@ -35,6 +35,9 @@ type Dataplane interface {
 
 	// Counters returns counters since the tables were made.
 	Counters() (Counters, error)
+	// Flows returns, by service, what is remembered of flows: what keeps a replica from being
+	// removed without breaking any.
+	Flows() (map[VIP]Flows, error)
 	// Explain says what would happen to a packet that arrives now, from the live
 	// tables, changing nothing.
 	Explain(p Probe) (Explanation, error)
@@ -79,28 +82,99 @@ type Counters struct {
 	Replicas map[VIP]map[netip.AddrPort]Count
 }
 
-// Probe describes a packet to Explain: the first of the flow if SYN.
+// Flows is what a datapath remembers of the flows of one service.
+type Flows struct {
+	// Marked is the number of slots in which flows may be elsewhere than the table says: those
+	// from before a change with an earlier owner, later ones where the table said then. All of
+	// them after a change of the number of slots.
+	Marked uint32
+	// Replicas holds every replica of the service.
+	Replicas map[netip.AddrPort]ReplicaFlows
+}
+
+// ReplicaFlows is what is remembered of the flows of one replica.
+type ReplicaFlows struct {
+	// Established and Embryonic are recorded flows; an embryonic one has only started.
+	Established, Embryonic uint64
+	// Older is the number of marked slots in which the replica still gets flows from before the
+	// change, as far as any was seen within the idle time.
+	Older uint32
+}
+
+// None tells whether, as far as is known, no flow would be broken if the replica were
+// removed. Flows of unmarked slots are not known.
+func (f ReplicaFlows) None() bool { return f == ReplicaFlows{} }
+
+// Probe describes a packet to Explain: a frame, or a flow from which a frame is made.
 type Probe struct {
+	// Ingress is the index of the interface that it comes in on, 0 for none in particular.
+	Ingress int
+	// Frame is the packet from its Ethernet header on; nil: one of Flow.
+	Frame []byte
+	// Flow and SYN describe a packet without payload and with a TTL of 64. SYN: the first of a TCP flow.
 	Flow packet.Flow
 	SYN  bool
 }
 
+// Choice says why a packet goes to its replica.
+type Choice string
+
+const (
+	// ByOwner: it owns the slot, and always has as far as flows remember.
+	ByOwner Choice = "owner"
+	// ByRecord: the flow is recorded to be there.
+	ByRecord Choice = "recorded"
+	// ByBase: the slot is marked, and the flow, of which there is no record, is from before the mark.
+	ByBase Choice = "base"
+	// ByCurrent: the slot is marked or every flow is recorded, and the flow starts, or where it was does not serve any more.
+	ByCurrent Choice = "current"
+)
+
+// Record says which record of a flow there is.
+type Record string
+
+const (
+	// NoRecord: none.
+	NoRecord Record = ""
+	// Embryonic: the flow has started.
+	Embryonic Record = "embryonic"
+	// Established: packets followed.
+	Established Record = "established"
+)
+
 // Explanation is the way of one packet. Fields past the one that decided are zero.
 type Explanation struct {
 	Reason Reason
+	// Flow is the flow that decides: the packet's, or the one that an ICMP error quotes, as
+	// its sender sent it.
+	Flow packet.Flow
 	// Service is the service found, nil when the packet is not for a VIP.
 	Service *Service
 	// Hash is the 32-bit value; Slot = Hash mod TableSize.
 	Hash uint32
 	Slot uint32
-	// Current and Base are the two owners of the slot.
+	// Current and Base are the two owners of the slot, Marked whether they matter apart.
 	Current, Base netip.AddrPort
-	// Replica is the one chosen.
+	Marked        bool
+	// Record and Recorded are the flow's record and the replica that it names, which may not serve any more.
+	Record   Record
+	Recorded netip.AddrPort
+	// Replica is the one chosen, and Choice why.
 	Replica netip.AddrPort
-	// Rewritten is the flow as the replica sees it.
+	Choice  Choice
+	// Rewritten is the flow as the replica sees it, or as the client does.
 	Rewritten packet.Flow
+	// Outer is the addresses of the packet around it in the mode ipip.
+	Outer Tunnel
 	// NextHop is how it leaves.
 	NextHop NextHop
+	// Before and After are the frame as it came and as it leaves or is passed; After is nil when it is dropped.
+	Before, After []byte
+}
+
+// Tunnel is the two ends of an outer packet. The zero value is none.
+type Tunnel struct {
+	Source, Destination netip.Addr
 }
 
 // NextHop is the layer-2 way to a replica. The zero value is unresolved.

@@ -1,22 +1,31 @@
 package lb
 
-import "slices"
+import (
+	"slices"
+	"time"
+
+	"lbctl/rss/packet"
+)
 
 // WithDefaults returns a copy of the service, sharing nothing with it, in which what was left
-// zero has its default: TableSize is len(Replicas) for Modulo and DefaultMaglevSize for
-// Maglev, a replica's weight is 1. Whoever can tell a weight of 0 from no weight
+// zero has its default: TableSize is the number of active replicas for Modulo and
+// DefaultMaglevSize for Maglev, a replica's weight is 1, Idle of a service that remembers flows
+// is DefaultIdle. Whoever can tell a weight of 0 from no weight
 // (a configuration file) must reject it first.
 func (s Service) WithDefaults() Service {
 	s = s.Clone()
 	for i := range s.Replicas {
 		s.Replicas[i].Weight = max(s.Replicas[i].Weight, 1)
 	}
+	if s.Tracking != Stateless && s.Idle == 0 {
+		s.Idle = DefaultIdle(s.VIP.Protocol)
+	}
 	if s.TableSize != 0 {
 		return s
 	}
 	switch s.Scheduler {
 	case Modulo:
-		s.TableSize = uint32(len(s.Replicas))
+		s.TableSize = s.Active()
 	case Maglev:
 		s.TableSize = DefaultMaglevSize
 	}
@@ -29,11 +38,45 @@ func (s Service) Clone() Service {
 	return s
 }
 
-// Slots is the number of slots that the service occupies in a datapath: TableSize, or 0
-// when there is no replica to fill them with.
+// SameAs tells whether two services do the same.
+func (s Service) SameAs(o Service) bool {
+	return s.VIP == o.VIP && s.Scheduler == o.Scheduler && s.Mode == o.Mode && s.Hash == o.Hash &&
+		s.Seed == o.Seed && s.TableSize == o.TableSize && s.Tracking == o.Tracking && s.Idle == o.Idle &&
+		slices.Equal(s.Replicas, o.Replicas)
+}
+
+// Slots is the number of slots of the service's table: TableSize, or 0 when there is no
+// active replica to fill them with.
 func (s Service) Slots() uint32 {
-	if len(s.Replicas) == 0 {
+	if s.Active() == 0 {
 		return 0
 	}
 	return s.TableSize
+}
+
+// Active is the number of replicas that are given new flows.
+func (s Service) Active() (n uint32) {
+	for _, r := range s.Replicas {
+		if r.State == Active {
+			n++
+		}
+	}
+	return n
+}
+
+// DefaultTracking is TrackChanges for TCP and TrackAlways for UDP, which does not say
+// when a flow starts.
+func DefaultTracking(p packet.Protocol) Tracking {
+	if p == packet.TCP {
+		return TrackChanges
+	}
+	return TrackAlways
+}
+
+// DefaultIdle is ten minutes for TCP and two for UDP (RFC 4787, REQ-5, asks for two of a NAT).
+func DefaultIdle(p packet.Protocol) time.Duration {
+	if p == packet.TCP {
+		return 10 * time.Minute
+	}
+	return 2 * time.Minute
 }

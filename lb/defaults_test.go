@@ -2,8 +2,10 @@ package lb_test
 
 import (
 	"testing"
+	"time"
 
 	"lbctl/lb"
+	"lbctl/rss/packet"
 )
 
 func TestWithDefaults(t *testing.T) {
@@ -25,10 +27,55 @@ func TestWithDefaults(t *testing.T) {
 	}
 }
 
+// TestModuloCountsActive: a slot for every replica that is given new flows.
+func TestModuloCountsActive(t *testing.T) {
+	s := valid(1)
+	s.TableSize, s.Replicas[0].State, s.Replicas[2].State = 0, lb.Draining, lb.Down
+	if got := s.WithDefaults(); got.TableSize != 1 || got.Slots() != 1 || got.Active() != 1 {
+		t.Errorf("modulo: %+v", got)
+	}
+	s.Replicas[1].State = lb.Down
+	if got := s.WithDefaults(); got.TableSize != 0 {
+		t.Errorf("modulo, none active: %d slots", got.TableSize)
+	}
+}
+
+func TestIdleDefaults(t *testing.T) {
+	for _, c := range []struct {
+		protocol packet.Protocol
+		tracking lb.Tracking
+		idle     time.Duration
+		want     time.Duration
+	}{
+		{packet.TCP, lb.Stateless, 0, 0},
+		{packet.TCP, lb.TrackChanges, 0, 10 * time.Minute},
+		{packet.TCP, lb.TrackAlways, 0, 10 * time.Minute},
+		{packet.UDP, lb.TrackAlways, 0, 2 * time.Minute},
+		{packet.TCP, lb.TrackChanges, time.Hour, time.Hour},
+	} {
+		s := valid(1)
+		s.VIP.Protocol, s.Tracking, s.Idle = c.protocol, c.tracking, c.idle
+		if got := s.WithDefaults(); got.Idle != c.want || got.Validate() != nil {
+			t.Errorf("%v %v: idle %v, want %v; %v", c.protocol, c.tracking, got.Idle, c.want, got.Validate())
+		}
+	}
+	if tcp, udp := lb.DefaultTracking(packet.TCP), lb.DefaultTracking(packet.UDP); tcp != lb.TrackChanges || udp != lb.TrackAlways {
+		t.Errorf("default tracking: tcp %v, udp %v", tcp, udp)
+	}
+}
+
 func TestSlots(t *testing.T) {
 	s := weighted(251)
 	if s.Slots() != 251 {
 		t.Errorf("%d slots", s.Slots())
+	}
+	s.Replicas[1].State = lb.Draining
+	if s.Slots() != 251 {
+		t.Errorf("%d slots with a replica draining", s.Slots())
+	}
+	s.Replicas[0].State, s.Replicas[2].State = lb.Down, lb.Draining
+	if s.Slots() != 0 {
+		t.Errorf("%d slots with none active", s.Slots())
 	}
 	s.Replicas = nil
 	if s.Slots() != 0 {

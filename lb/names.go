@@ -34,6 +34,42 @@ func (m Mode) String() string {
 // ParseMode reads "nat", "dsr" or "ipip". Its error wraps ErrInvalid.
 func ParseMode(s string) (Mode, error) { return parseName(s, "mode", NAT, DSR, IPIP) }
 
+// String returns "never", "changes", "always", or "tracking-N".
+func (t Tracking) String() string {
+	switch t {
+	case Stateless:
+		return "never"
+	case TrackChanges:
+		return "changes"
+	case TrackAlways:
+		return "always"
+	}
+	return fmt.Sprintf("tracking-%d", uint8(t))
+}
+
+// ParseTracking reads "never", "changes" or "always". Its error wraps ErrInvalid.
+func ParseTracking(s string) (Tracking, error) {
+	return parseName(s, "tracking", Stateless, TrackChanges, TrackAlways)
+}
+
+// String returns "active", "draining", "down", or "state-N".
+func (s ReplicaState) String() string {
+	switch s {
+	case Active:
+		return "active"
+	case Draining:
+		return "draining"
+	case Down:
+		return "down"
+	}
+	return fmt.Sprintf("state-%d", uint8(s))
+}
+
+// ParseReplicaState reads "active", "draining" or "down". Its error wraps ErrInvalid.
+func ParseReplicaState(s string) (ReplicaState, error) {
+	return parseName(s, "replica state", Active, Draining, Down)
+}
+
 // String returns "jhash", "toeplitz", or "hash-N".
 func (h Hash) String() string {
 	switch h {

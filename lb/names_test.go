@@ -28,8 +28,12 @@ func reading[T fmt.Stringer](parse func(string) (T, error)) func(string) (fmt.St
 func TestNames(t *testing.T) {
 	scheduler, mode := reading(lb.ParseScheduler), reading(lb.ParseMode)
 	hash, attach := reading(lb.ParseHash), reading(lb.ParseAttachMode)
+	tracking, state := reading(lb.ParseTracking), reading(lb.ParseReplicaState)
 	for _, c := range []name{
 		{lb.Modulo, "modulo", scheduler}, {lb.Maglev, "maglev", scheduler}, {lb.NAT, "nat", mode},
+		{lb.DSR, "dsr", mode}, {lb.IPIP, "ipip", mode},
+		{lb.Stateless, "never", tracking}, {lb.TrackChanges, "changes", tracking}, {lb.TrackAlways, "always", tracking},
+		{lb.Active, "active", state}, {lb.Draining, "draining", state}, {lb.Down, "down", state},
 		{lb.JHash, "jhash", hash}, {lb.ToeplitzHash, "toeplitz", hash},
 		{lb.Auto, "auto", attach}, {lb.Native, "native", attach}, {lb.Generic, "generic", attach},
 	} {
@@ -48,7 +52,10 @@ func TestNames(t *testing.T) {
 }
 
 func TestNamesOfUnknown(t *testing.T) {
-	for want, v := range map[string]fmt.Stringer{"scheduler-9": lb.Scheduler(9), "mode-9": lb.Mode(9), "hash-9": lb.Hash(9)} {
+	for want, v := range map[string]fmt.Stringer{
+		"scheduler-9": lb.Scheduler(9), "mode-9": lb.Mode(9), "hash-9": lb.Hash(9),
+		"tracking-9": lb.Tracking(9), "state-9": lb.ReplicaState(9),
+	} {
 		if got := v.String(); got != want {
 			t.Errorf("%#v: %q, want %q", v, got, want)
 		}

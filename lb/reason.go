@@ -55,7 +55,7 @@ const (
 	// NoRoute: ours, but there is no way to the next hop (drop).
 	NoRoute Reason = "no_route"
 	// TooBig: ours, but longer than the MTU of the way out, and its sender is not told: IPv4 that
-	// may be fragmented, an ICMP error itself, or too many such packets (drop).
+	// may be fragmented, or an ICMP error itself, or too many such packets (drop).
 	TooBig Reason = "too_big"
 	// TableFault: the tables contradict each other; always a bug (drop).
 	TableFault Reason = "table_fault"

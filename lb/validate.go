@@ -3,6 +3,7 @@ package lb
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"lbctl/rss/packet"
 )
@@ -16,6 +17,7 @@ func (s Service) problems() Problems {
 	var ps Problems
 	s.vipProblems(&ps)
 	s.choiceProblems(&ps)
+	s.trackingProblems(&ps)
 	s.tableProblems(&ps)
 	s.replicaProblems(&ps)
 	return ps
@@ -41,13 +43,26 @@ func (s Service) choiceProblems(ps *Problems) {
 	}
 }
 
+func (s Service) trackingProblems(ps *Problems) {
+	switch {
+	case s.Tracking > TrackAlways:
+		ps.add("tracking", "want never, changes or always", "%v is not known", s.Tracking)
+	case s.Tracking == TrackChanges && s.VIP.Protocol == packet.UDP:
+		ps.add("tracking", "want always or never", "%v with udp, which does not say when a flow starts", s.Tracking)
+	case s.Tracking == Stateless && s.Idle != 0:
+		ps.add("idle", "leave it out, or remember flows (tracking: changes, or always)", "%v with tracking never", s.Idle)
+	case s.Tracking != Stateless && (s.Idle < MinIdle || s.Idle > MaxIdle || s.Idle%time.Second != 0):
+		ps.add("idle", fmt.Sprintf("want whole seconds from %v to %v", MinIdle, MaxIdle), "%v", s.Idle)
+	}
+}
+
 func (s Service) tableProblems(ps *Problems) {
 	n := uint64(len(s.Replicas))
 	size := uint64(s.TableSize)
 	switch s.Scheduler {
 	case Modulo:
-		if size != n {
-			ps.add("table_size", fmt.Sprintf("want %d, the number of replicas, or none", n),
+		if active := uint64(s.Active()); size != active {
+			ps.add("table_size", fmt.Sprintf("want %d, the number of active replicas, or none", active),
 				"%d slots with modulo", size)
 		}
 	case Maglev:
@@ -72,6 +87,9 @@ func (s Service) replicaProblems(ps *Problems) {
 		s.familyProblems(ps, name+".address", r.Address.Addr())
 		s.portProblems(ps, name+".address", r.Address)
 		s.weightProblems(ps, name+".weight", r.Weight)
+		if r.State > Down {
+			ps.add(name+".state", "want active, draining or down", "%v is not known", r.State)
+		}
 		if j, twice := first[r.Address]; twice {
 			ps.add(name+".address", "want every replica once; for a larger share give maglev a weight",
 				"%v is replicas[%d] already", r.Address, j)
@@ -111,7 +129,7 @@ func (s Service) portProblems(ps *Problems, field string, a netip.AddrPort) {
 func (s Service) weightProblems(ps *Problems, field string, w uint16) {
 	switch {
 	case w == 0:
-		ps.add(field, "want 1 to 65535; to send a replica nothing, leave it out", "0")
+		ps.add(field, "want 1 to 65535; to send a replica nothing, set its state to down", "0")
 	case s.Scheduler == Modulo && w != 1:
 		ps.add(field, "want 1, or the scheduler maglev", "%d with modulo, which has no weights", w)
 	}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -58,11 +59,22 @@ func TestValid(t *testing.T) {
 		VIP:      lb.VIP{Address: ends("[2001:db8::1]:53"), Protocol: packet.UDP},
 		Replicas: []lb.Replica{{Address: ends("[fe80::1]:53"), Weight: 1}, {Address: ends("[2001:db8::2]:53"), Weight: 1}},
 	}.WithDefaults()
-	empty := valid(1)
+	empty, states, down, dsr, tunnel, always := valid(1), valid(1), weighted(13), valid(1), valid(1), valid(1)
 	empty.Replicas, empty.TableSize = nil, 0
+	states.Replicas[0].State, states.Replicas[1].State, states.TableSize = lb.Draining, lb.Down, 1
+	for i := range down.Replicas {
+		down.Replicas[i].State = lb.Down
+	}
+	dsr.Mode = lb.DSR
+	tunnel.Mode, tunnel.Replicas[1].Address = lb.IPIP, ends("[2001:db8::2]:80")
+	always.Tracking, always.Idle = lb.TrackAlways, lb.MaxIdle
+	changes := valid(1)
+	changes.Tracking, changes.Idle = lb.TrackChanges, lb.MinIdle
 	for name, s := range map[string]lb.Service{
 		"modulo": valid(1), "ipv6": six, "maglev": weighted(65537), "no replicas": empty,
 		"as many slots as replicas": weighted(3), "largest table": weighted(lb.MaxMaglevSize),
+		"replicas in every state": states, "maglev, none active": down, "dsr": dsr, "ipip, 4in4 and 4in6": tunnel,
+		"always, longest idle": always, "changes, shortest idle": changes,
 	} {
 		if err := s.Validate(); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -85,6 +97,25 @@ func TestValidate(t *testing.T) {
 		"scheduler":        {func(s *lb.Service) { s.Scheduler = 2 }, []string{"scheduler"}},
 		"mode":             {func(s *lb.Service) { s.Mode = 3 }, []string{"mode"}},
 		"dsr, other port":  {func(s *lb.Service) { s.Mode, s.Replicas[1].Address = lb.DSR, ends("10.1.1.2:81") }, []string{"replicas[1].address"}},
+		"tracking":         {func(s *lb.Service) { s.Tracking, s.Idle = 3, time.Minute }, []string{"tracking"}},
+		"udp, changes":     {func(s *lb.Service) { s.VIP.Protocol, s.Tracking, s.Idle = 17, lb.TrackChanges, time.Minute }, []string{"tracking"}},
+		"never, but idle":  {func(s *lb.Service) { s.Idle = time.Minute }, []string{"idle"}},
+		"no idle":          {func(s *lb.Service) { s.Tracking = lb.TrackChanges }, []string{"idle"}},
+		"short idle":       {func(s *lb.Service) { s.Tracking, s.Idle = lb.TrackAlways, 7*time.Second }, []string{"idle"}},
+		"split second":     {func(s *lb.Service) { s.Tracking, s.Idle = lb.TrackAlways, 8500*time.Millisecond }, []string{"idle"}},
+		"long idle":        {func(s *lb.Service) { s.Tracking, s.Idle = lb.TrackAlways, lb.MaxIdle+time.Second }, []string{"idle"}},
+		"negative idle":    {func(s *lb.Service) { s.Tracking, s.Idle = lb.TrackAlways, -time.Minute }, []string{"idle"}},
+		"ipip, other port": {func(s *lb.Service) { s.Mode, s.Replicas[1].Address = lb.IPIP, ends("10.1.1.2:81") }, []string{"replicas[1].address"}},
+		"dsr, ipv6":        {func(s *lb.Service) { s.Mode, s.Replicas[1].Address = lb.DSR, ends("[2001:db8::1]:80") }, []string{"replicas[1].address"}},
+		"modulo, down":     {func(s *lb.Service) { s.Replicas[1].State = lb.Down }, []string{"table_size"}},
+		"modulo, none active": {func(s *lb.Service) {
+			s.Replicas[0].State, s.Replicas[1].State, s.Replicas[2].State = lb.Down, lb.Draining, lb.Down
+		}, []string{"table_size"}},
+		"maglev, fewer slots than replicas in any state": {func(s *lb.Service) {
+			s.Scheduler, s.TableSize, s.Replicas[1].State, s.Replicas[2].State = lb.Maglev, 2, lb.Down, lb.Down
+		}, []string{"table_size"}},
+		"state":            {func(s *lb.Service) { s.Replicas[1].State, s.TableSize = 3, 2 }, []string{"replicas[1].state"}},
+		"modulo, draining": {func(s *lb.Service) { s.Replicas[1].State = lb.Draining }, []string{"table_size"}},
 		"hash":             {func(s *lb.Service) { s.Hash = 2 }, []string{"hash"}},
 		"modulo, more":     {func(s *lb.Service) { s.TableSize = 4 }, []string{"table_size"}},
 		"modulo, none":     {func(s *lb.Service) { s.TableSize = 0 }, []string{"table_size"}},
@@ -121,6 +152,12 @@ func TestValidateIPv6(t *testing.T) {
 		s := lb.Service{VIP: lb.VIP{Address: ends(address), Protocol: packet.TCP}}
 		if diff := cmp.Diff([]string{"vip.address"}, fieldsOf(t, s.Validate())); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	for _, mode := range []lb.Mode{lb.NAT, lb.DSR, lb.IPIP} { // 6in4 is not known
+		s := lb.Service{VIP: lb.VIP{Address: ends("[2001:db8::1]:80"), Protocol: packet.TCP}, Mode: mode, Replicas: []lb.Replica{{Address: ends("10.1.1.1:80")}}}
+		if diff := cmp.Diff([]string{"replicas[0].address"}, fieldsOf(t, s.WithDefaults().Validate())); diff != "" {
+			t.Errorf("ipv4 behind ipv6, %v (-want +got):\n%s", mode, diff)
 		}
 	}
 }

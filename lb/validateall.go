@@ -12,7 +12,7 @@ import (
 // exclude each other, and what does not fit the limits. Nil when nothing is wrong.
 //
 // Limits hold the set at rest: replacing a table also needs room for the new one beside the
-// old, which a datapath reports as ErrFull when it comes to that.
+// old ones, which a datapath reports as ErrFull when it comes to that.
 func ValidateAll(services []Service, l Limits) error {
 	var ps Problems
 	for i, s := range services {

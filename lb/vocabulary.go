@@ -9,6 +9,7 @@ package lb
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"lbctl/rss/packet"
 )
@@ -55,6 +56,32 @@ const (
 	IPIP
 )
 
+// Tracking says which flows are remembered, so that they stay with their replica when
+// the set of replicas changes.
+type Tracking uint8
+
+const (
+	// Stateless remembers none: the table alone decides, and a change moves flows.
+	Stateless Tracking = iota
+	// TrackChanges remembers flows that start in slots whose owner has changed, until the
+	// flows from before the change are gone. It needs a protocol that says when a flow starts: TCP.
+	TrackChanges
+	// TrackAlways remembers every flow.
+	TrackAlways
+)
+
+// ReplicaState says what a replica is given.
+type ReplicaState uint8
+
+const (
+	// Active: new flows and the ones that it has.
+	Active ReplicaState = iota
+	// Draining: only the flows that it has.
+	Draining
+	// Down: nothing. Its flows go to others, and come back if it does.
+	Down
+)
+
 // Hash says which function of the 4-tuple chooses the slot.
 type Hash uint8
 
@@ -77,10 +104,11 @@ type Replica struct {
 	// Weight is the replica's share of a Maglev table, 1 to 65535, relative to
 	// the others. Modulo has no weights: 1.
 	Weight uint16
+	State  ReplicaState
 }
 
-// Service is a VIP and the replicas behind it. Replica i of Modulo is
-// Replicas[i]: the order counts.
+// Service is a VIP and the replicas behind it. Replica i of Modulo is the i-th that is
+// Active: the order counts.
 type Service struct {
 	VIP       VIP
 	Scheduler Scheduler
@@ -89,11 +117,25 @@ type Service struct {
 	// Seed is the initial value of JHash; ToeplitzHash does not use it.
 	Seed uint32
 	// TableSize is the number of slots: for Maglev a prime, at least the number of
-	// replicas; for Modulo always len(Replicas).
+	// replicas; for Modulo always the number of replicas that are Active.
 	TableSize uint32
+	Tracking  Tracking
+	// Idle is how long a flow may be silent and is still remembered, in whole seconds from
+	// MinIdle to MaxIdle; 0 if and only if Tracking is Stateless.
+	Idle time.Duration
 	// Replicas may be empty: then packets to the VIP are dropped as no_replica.
 	Replicas []Replica
 }
+
+// MinIdle and MaxIdle bound Service.Idle.
+const (
+	MinIdle = 8 * time.Second
+	MaxIdle = 24 * time.Hour
+)
+
+// IdleSteps is how finely idle time is measured: the age of a flow goes up by one
+// every Idle/IdleSteps, and one of that many steps is forgotten.
+const IdleSteps = 8
 
 // Limits are the capacities of a datapath, fixed when its tables are made.
 type Limits struct {
@@ -102,9 +144,14 @@ type Limits struct {
 	// Replicas is the number of replicas over all services, 1 to 1<<20.
 	Replicas uint32
 	// Slots is the number of slots over all services, 1 to 1<<27, 8 bytes each.
-	// Replacing a table needs room for the old and the new one.
+	// Replacing a table needs room for the old and the new one, and for the one
+	// that flows from before a change go by.
 	Slots uint32
+	// Flows is the number of flows that can be remembered, a power of two from 1024 to
+	// 1<<28, 8 bytes each. A quarter as many again are for flows that have only started.
+	Flows uint32
 }
 
-// DefaultLimits hold 1,024 services, 16,384 replicas and 4,194,304 slots (32 MiB).
-var DefaultLimits = Limits{Services: 1 << 10, Replicas: 1 << 14, Slots: 1 << 22}
+// DefaultLimits hold 1,024 services, 16,384 replicas, 4,194,304 slots (32 MiB) and
+// 1,048,576 flows (10 MiB).
+var DefaultLimits = Limits{Services: 1 << 10, Replicas: 1 << 14, Slots: 1 << 22, Flows: 1 << 20}

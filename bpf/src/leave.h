@@ -70,7 +70,7 @@ static __always_inline enum lb_reason encapsulate(struct xdp_md *ctx, const stru
 		return LB_TABLE_FAULT;
 	at = (void *)(long)ctx->data;
 	end = (void *)(long)ctx->data_end;
-	if (at + ETH_HLEN + 8 + sizeof(struct ipv6hdr) > end)
+	if (at + ETH_HLEN + 8 + sizeof(struct iphdr) > end)
 		return LB_TABLE_FAULT;
 	copy12(at, r->hops[r->which & 1].destination);
 	at += 12;
@@ -84,9 +84,12 @@ static __always_inline enum lb_reason encapsulate(struct xdp_md *ctx, const stru
 	}
 	store16(at, to_v6 ? L3_IPV6.wire : L3_IPV4.wire);
 	at += 2;
-	if (to_v6)
+	if (to_v6) {
+		if (at + sizeof(struct ipv6hdr) > end)
+			return LB_TABLE_FAULT;
 		outer_v6(at, r, bytes, class, is_v6 ? IPPROTO_IPV6 : IPPROTO_IPIP, hash);
-	else
+	} else {
 		outer_v4(at, r, bytes, class);
+	}
 	return LB_OK;
 }

@@ -9,78 +9,115 @@ import (
 )
 
 // adopt reads back what an earlier process left in the tables. Nothing is written
-// but what that process left half done: ways back from replicas of no service.
+// but what that process left half done.
 func (d *Datapath) adopt() error {
-	l := d.options.Limits
-	d.ids.services, d.ids.rows = newExtents(l.Services), newExtents(rowsFor(l))
-	d.ids.replicas, d.ids.lists = newExtents(l.Replicas), newExtents(2*l.Replicas)
-	d.ids.slots = newExtents(l.Slots)
 	if err := d.loadLinks(); err != nil {
 		return err
 	}
 	for at := range d.tables.serviceAt().rows() {
-		if err := d.adoptService(at); err != nil {
+		if err := d.adoptRow(at); err != nil {
 			return fmt.Errorf("%w: pinned tables in %s: row %d: %v", lb.ErrConflict, d.options.Dir, at, err)
 		}
 	}
 	if len(d.services) > 0 {
 		d.options.Logger.Info("took over pinned tables", "services", len(d.services), "interfaces", len(d.links))
 	}
-	if err := d.sweepAddresses(); err != nil {
-		return err
-	}
-	return d.sweepOrigins()
+	return d.finish()
 }
 
-func (d *Datapath) adoptService(at uint32) error {
+func (d *Datapath) adoptRow(at uint32) error {
 	if err := d.ids.rows.take(at, 1); err != nil {
 		return fmt.Errorf("row: %w", err)
 	}
 	row := d.tables.services.rows[at]
-	if isAddress(row.Vip) {
-		d.addresses[row.Vip.AddrPort().Addr()] = &addressRow{at: at}
+	if row.Vip == addressKey(row.Vip.AddrPort().Addr()) {
+		d.address(row.Vip.AddrPort().Addr()).at = at
 		return nil
 	}
-	v := vipOf(row.Vip)
-	e := &entry{row: row, at: at, ids: map[netip.AddrPort]uint32{}, service: lb.Service{
-		VIP: v, Scheduler: lb.Scheduler(row.Scheduler), Mode: lb.Mode(row.Mode), Hash: lb.Hash(row.Hash),
-		Seed: row.Seed, TableSize: row.TableSize,
-	}}
+	e := &entry{row: row, at: at, ids: map[netip.AddrPort]uint32{}, service: serviceOf(row)}
+	if err := d.adoptService(e); err != nil {
+		return err
+	}
+	d.services[e.service.VIP] = e
+	d.census.count(e.service, +1)
+	d.claim(e)
+	d.address(e.service.VIP.Address.Addr()).services++
+	return nil
+}
+
+func (d *Datapath) adoptService(e *entry) error {
+	row := e.row
 	if err := d.ids.services.take(row.Id, 1); err != nil {
 		return fmt.Errorf("service id: %w", err)
 	}
-	if err := d.ids.slots.take(row.Offset, row.Size); err != nil {
-		return fmt.Errorf("slots: %w", err)
+	for _, r := range e.ranges() {
+		if err := d.ids.slots.take(r.from, r.to-r.from); err != nil {
+			return fmt.Errorf("slots: %w", err)
+		}
 	}
 	if err := d.ids.lists.take(row.List-d.options.Limits.Slots, row.Replicas); err != nil {
 		return fmt.Errorf("list of replicas: %w", err)
 	}
 	for _, listed := range d.tables.slots.rows[row.List:][:row.Replicas] {
-		if err := d.adoptReplica(e, listed.Current, uint16(listed.Base)); err != nil {
+		if err := d.adoptReplica(e, listed); err != nil {
 			return err
 		}
 	}
-	d.services[v] = e
-	d.census.count(e.service, +1)
+	for at := row.Offset; at < row.Offset+row.Size; at++ {
+		if d.tables.readSlot(at).Marked() {
+			e.marks++
+		}
+	}
+	e.recorded = e.tracked() && (e.marks > 0 || e.moved() || e.service.Tracking == lb.TrackAlways)
 	return nil
 }
 
-func (d *Datapath) adoptReplica(e *entry, id uint32, weight uint16) error {
+func (d *Datapath) adoptReplica(e *entry, listed bpf.LbSlot) error {
+	id := listed.Current
 	if err := d.ids.replicas.take(id, 1); err != nil {
 		return fmt.Errorf("replica id: %w", err)
 	}
-	r := d.tables.replicas.rows[id]
-	a := bpf.AddrPort(r.Address, r.Port)
-	e.ids[a] = id
-	e.service.Replicas = append(e.service.Replicas, lb.Replica{Address: a, Weight: weight})
-	if e.service.Mode == lb.NAT {
-		d.owners[replicaKey(e.service.VIP, a)] = e.service.VIP
+	r := lb.Replica{Address: d.tables.addressOf(id), Weight: uint16(listed.Base), State: lb.ReplicaState(listed.Base >> 16)}
+	e.ids[r.Address] = id
+	e.service.Replicas = append(e.service.Replicas, r)
+	if e.answered(r.Address) {
+		d.owners[replicaKey(e.service.VIP, r.Address)] = e.service.VIP
 	}
 	return nil
 }
 
+// finish does what the process before may not have come to after its last switch, in the order in
+// which it would have. It may have ended a moment ago, so packets are waited for: what it
+// retired is free now, but seen.
+func (d *Datapath) finish() error {
+	for _, e := range d.services {
+		d.writeStates(e)
+		if e.tracked() {
+			d.cleanBases(e, false)
+		}
+	}
+	d.sweepReplicas()
+	d.sweepOrigins()
+	d.sweepAddresses()
+	if err := d.await(); err != nil {
+		return err
+	}
+	d.purge()
+	return nil
+}
+
+// sweepReplicas says of replicas that no service has that they are gone.
+func (d *Datapath) sweepReplicas() {
+	for id := range d.tables.replicas.rows {
+		row := &d.tables.replicas.rows[id]
+		if d.ownerOf(uint32(id)) == nil && row.State != uint8(bpf.LbReplicaStateREPLICA_GONE) {
+			setState(row, bpf.LbReplicaStateREPLICA_GONE)
+		}
+	}
+}
+
 // sweepOrigins removes ways back from replicas that no service has.
-func (d *Datapath) sweepOrigins() error {
+func (d *Datapath) sweepOrigins() {
 	var stray []uint32
 	for id := range d.tables.originAt().rows() {
 		o := d.tables.origins.rows[id]
@@ -92,6 +129,16 @@ func (d *Datapath) sweepOrigins() error {
 	for _, id := range stray {
 		d.tables.originAt().remove(d.tables.origins.rows[id].Replica, id)
 	}
-	// The process before may have ended a moment ago: what it retired is free now, but seen.
-	return grace()
+}
+
+// sweepAddresses removes addresses that no VIP has.
+func (d *Datapath) sweepAddresses() {
+	for a, row := range d.addresses {
+		if row.services > 0 {
+			continue
+		}
+		d.tables.serviceAt().remove(addressKey(a), row.at)
+		delete(d.addresses, a)
+		d.rest(func() { d.ids.rows.release(row.at, 1) })
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"testing"
+	"time"
 
 	"lbctl/lb"
 	"lbctl/lb/dataplanetest"
@@ -31,17 +32,16 @@ func send(p *ebpf.Program, ingress int, frame []byte) (model.Verdict, error) {
 	if err != nil {
 		return model.Verdict{}, fmt.Errorf("run: %w", err)
 	}
-	actions := map[uint32]model.Action{1: model.Drop, 2: model.Pass, 3: model.Transmit, 4: model.Redirect}
-	action, ok := actions[verdict]
+	action, ok := actions()[verdict]
 	if !ok {
 		return model.Verdict{}, fmt.Errorf("verdict %d", verdict)
 	}
 	return model.Verdict{Action: action, Frame: run.DataOut}, nil
 }
 
-// place makes the network that the contract's topology describes, in this thread's
+// placed makes the network that the contract's topology describes, in this thread's
 // namespace, and an interface that is held by another XDP program.
-func place(t testing.TB) (indexes map[string]int) {
+func placed(t testing.TB) (indexes map[string]int) {
 	t.Helper()
 	inNamespace(t)
 	indexes = map[string]int{}
@@ -90,10 +90,11 @@ func hold(t testing.TB, device, program string) {
 }
 
 func harness(t *testing.T) dataplanetest.Harness {
-	indexes := place(t)
+	indexes := placed(t)
 	hold(t, "taken", "squatter")
-	o := Options{Dir: pinDir(t), Limits: dataplanetest.Limits(), ungated: true}
+	o := Options{Dir: pinDir(t), Limits: dataplanetest.Limits(), still: true}
 	d := open(t, o)
+	opened := d
 	program, err := d.Program().Clone()
 	if err != nil {
 		t.Fatal(err)
@@ -113,9 +114,19 @@ func harness(t *testing.T) dataplanetest.Harness {
 			})
 			return v, err
 		},
+		Advance: func(t *testing.T, elapsed time.Duration) {
+			t.Helper()
+			if err := opened.sweep(elapsed); err != nil {
+				t.Error("let time pass:", err)
+			}
+		},
+		Ingress:  indexes,
 		MinFrame: 14, MaxFrame: 3000,
 		Held: "taken", Holder: "squatter",
-		Reopen: func(t *testing.T) lb.Dataplane { return open(t, o) },
+		Reopen: func(t *testing.T) lb.Dataplane {
+			opened = open(t, o)
+			return opened
+		},
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"lbctl/bpf"
 	"lbctl/lb"
@@ -39,9 +40,16 @@ type Options struct {
 	ToeplitzKey rss.Key
 	// Logger takes what happens later (next hops). Default: discarded.
 	Logger *slog.Logger
+	// GateRate limits, by CPU and second, how often a flow is recorded as established
+	// where records are nearly full, and how often a packet that is too big is answered. Default 2000.
+	GateRate uint32
 
-	// ungated answers every packet that is too big, not some a second: for tests.
-	ungated bool
+	// still leaves the passing of time to the caller of sweep, and opens all gates: for tests.
+	still bool
+	// edit changes the program before it is loaded: for tests of what becomes of broken ones.
+	edit func(*ebpf.CollectionSpec)
+	// now is the clock. Default time.Now.
+	now func() time.Time
 }
 
 // DefaultDir is the pin directory of the appliance's one instance.
@@ -57,6 +65,15 @@ func (o Options) withDefaults() Options {
 	if o.ToeplitzKey == nil {
 		o.ToeplitzKey, _ = rss.Named("ms")
 	}
+	if o.Limits.Flows == 0 {
+		o.Limits.Flows = lb.DefaultLimits.Flows
+	}
+	if o.GateRate == 0 {
+		o.GateRate = 2000
+	}
+	if o.now == nil {
+		o.now = time.Now
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -69,6 +86,7 @@ type Datapath struct {
 	options Options
 	objects bpf.LbObjects
 	reasons []string
+	secret  [4]uint64 // of the keys of flows
 
 	closed    atomic.Bool
 	mu        sync.Mutex
@@ -77,13 +95,18 @@ type Datapath struct {
 	owners    map[bpf.LbEndpoint]lb.VIP // of the replicas' endpoints in nat mode
 	census    census
 	via       map[uint32]neighbour // of each replica, by id
+	byID      []*entry             // the service of each replica, by id; nil: none
 	addresses map[netip.Addr]*addressRow
+	sweeper   *sweeper
 	links     map[int]link.Link // by interface index
 	resting   []func()          // frees numbers that are retired
+	fresh     bool              // packets may see what there was before the last change
+	stale     bool              // there may be records that are of no service
 	ids       struct{ services, rows, replicas, lists, slots extents }
 
-	hops  *hops
-	watch *watch
+	hops    *hops
+	network func() network // as it is now
+	watch   *watch
 }
 
 var _ lb.Dataplane = (*Datapath)(nil)
@@ -96,15 +119,7 @@ var _ lb.Dataplane = (*Datapath)(nil)
 // lb.ErrConflict when the pinned tables have other limits or another layout. After an
 // error everything that was pinned is as it was and goes on forwarding.
 func Open(ctx context.Context, o Options) (*Datapath, error) {
-	d := &Datapath{
-		options:   o.withDefaults(),
-		services:  map[lb.VIP]*entry{},
-		owners:    map[bpf.LbEndpoint]lb.VIP{},
-		census:    newCensus(),
-		via:       map[uint32]neighbour{},
-		addresses: map[netip.Addr]*addressRow{},
-		links:     map[int]link.Link{},
-	}
+	d := newDatapath(o.withDefaults())
 	if err := d.open(ctx); err != nil {
 		d.Close()
 		return nil, err
@@ -112,8 +127,25 @@ func Open(ctx context.Context, o Options) (*Datapath, error) {
 	return d, nil
 }
 
+// newDatapath returns one without tables.
+func newDatapath(o Options) *Datapath {
+	d := &Datapath{
+		options:   o,
+		services:  map[lb.VIP]*entry{},
+		owners:    map[bpf.LbEndpoint]lb.VIP{},
+		census:    newCensus(),
+		via:       map[uint32]neighbour{},
+		addresses: map[netip.Addr]*addressRow{},
+		links:     map[int]link.Link{},
+	}
+	d.ids.services, d.ids.rows = newExtents(o.Limits.Services), newExtents(rowsFor(o.Limits))
+	d.ids.replicas, d.ids.lists = newExtents(o.Limits.Replicas), newExtents(2*o.Limits.Replicas)
+	d.ids.slots = newExtents(o.Limits.Slots)
+	return d
+}
+
 func (d *Datapath) open(ctx context.Context) error {
-	steps := []func() error{d.checkKernel, d.makeDir, d.load, d.openHops, d.mapTables, d.adopt, d.swapProgram, d.watchHops}
+	steps := []func() error{d.checkLimits, d.checkKernel, d.makeDir, d.load, d.openHops, d.mapTables, d.adopt, d.selfTest, d.swapProgram, d.watchHops, d.startSweeper}
 	for _, step := range steps {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -127,6 +159,7 @@ func (d *Datapath) open(ctx context.Context) error {
 
 func (d *Datapath) openHops() (err error) {
 	d.hops, err = newHops()
+	d.network = func() network { return d.hops.look() }
 	return err
 }
 
@@ -138,6 +171,9 @@ func (d *Datapath) Close() error {
 	}
 	if d.watch != nil {
 		d.watch.stop()
+	}
+	if d.sweeper != nil {
+		d.sweeper.stop()
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -2,7 +2,7 @@ package datapath
 
 import (
 	"net/netip"
-	"slices"
+	"time"
 
 	"lbctl/bpf"
 	"lbctl/lb"
@@ -15,6 +15,15 @@ type entry struct {
 	row     bpf.LbService
 	at      uint32                    // where the row is
 	ids     map[netip.AddrPort]uint32 // replica ids
+
+	// lag is the time since its flows took their last step of age.
+	lag time.Duration
+	// marks is the number of its slots that are marked.
+	marks uint32
+	// recorded tells whether there may be records of its flows.
+	recorded bool
+	// aging is set while a sweep lets its flows grow older.
+	aging *aging
 }
 
 func vipKey(v lb.VIP) bpf.LbEndpoint { return bpf.Endpoint(v.Address, uint8(v.Protocol)) }
@@ -35,17 +44,38 @@ func (e *entry) replicaID(a netip.AddrPort) (uint32, bool) {
 	return id, ok
 }
 
-// heir returns the entry if a service in that mode goes on with its replicas' rows, else nil: they say
-// how packets are rewritten.
-func (e *entry) heir(m lb.Mode) *entry {
-	if e == nil || e.service.Mode != m {
-		return nil
-	}
-	return e
+// answered tells whether answers of the replica at an address go back by the service. A nil
+// entry has none.
+func (e *entry) answered(a netip.AddrPort) bool {
+	_, ok := e.replicaID(a)
+	return ok && e.service.Mode == lb.NAT
 }
 
-// same tells whether two services have the same tables.
-func same(a, b lb.Service) bool {
-	return a.VIP == b.VIP && a.Scheduler == b.Scheduler && a.Mode == b.Mode && a.Hash == b.Hash &&
-		a.Seed == b.Seed && a.TableSize == b.TableSize && slices.Equal(a.Replicas, b.Replicas)
+// tracked tells whether flows are remembered; those of a nil entry are not.
+func (e *entry) tracked() bool {
+	return e != nil && e.row.Flags&uint8(bpf.LbServiceFlagSERVICE_CHANGES|bpf.LbServiceFlagSERVICE_ALWAYS) != 0
+}
+
+// moved tells whether the base is in another table.
+func (e *entry) moved() bool { return e.row.Flags&uint8(bpf.LbServiceFlagSERVICE_MOVED) != 0 }
+
+// apart tells whether records go by another hash than the table.
+func (e *entry) apart() bool {
+	r := e.row
+	return r.BaseHash != r.Hash || r.BaseSeed != r.Seed && lb.Hash(r.Hash) == lb.JHash
+}
+
+// ranges returns the ranges of slots that are the service's: its table and, if it has moved,
+// the one before.
+func (e *entry) ranges() []extent {
+	all := []extent{{e.row.Offset, e.row.Offset + e.row.Size}}
+	if e.moved() {
+		all = append(all, e.bases())
+	}
+	return all
+}
+
+// bases returns the slots in which the bases are.
+func (e *entry) bases() extent {
+	return extent{e.row.BaseOffset, e.row.BaseOffset + e.row.BaseSize}
 }

@@ -3,7 +3,6 @@ package datapath
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"lbctl/bpf"
@@ -15,23 +14,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// programPin is the name of the program's pin; links are link_INDEX, maps bear their names.
-const programPin = "lb"
-
 // load loads the program with its tables, pinned ones where there are any.
-func (d *Datapath) load() error {
-	spec, err := bpf.LoadLb()
-	if err != nil {
-		return fmt.Errorf("read the datapath's object: %w", err)
-	}
+func (d *Datapath) load() (err error) {
 	if d.reasons, err = bpf.Reasons(); err != nil {
 		return err
 	}
-	secret, err := d.settings()
-	if err != nil {
+	if d.secret, err = d.settings(); err != nil {
 		return err
 	}
-	if err := d.configure(spec, secret); err != nil {
+	spec, err := d.spec()
+	if err != nil {
 		return err
 	}
 	err = spec.LoadAndAssign(&d.objects, &ebpf.CollectionOptions{
@@ -39,24 +31,38 @@ func (d *Datapath) load() error {
 	})
 	switch {
 	case errors.Is(err, ebpf.ErrMapIncompatible):
-		return fmt.Errorf("%w: the tables pinned in %s have other limits or another layout: %v", lb.ErrConflict, d.options.Dir, err)
+		return fmt.Errorf("%w: the tables pinned in %s have other limits: %v", lb.ErrConflict, d.options.Dir, err)
 	case err != nil:
 		return fmt.Errorf("load the datapath: %w", denied(err))
 	}
 	return nil
 }
 
-// configure sets what is fixed at load time: sizes and the Toeplitz tables.
-func (d *Datapath) configure(spec *ebpf.CollectionSpec, secret [4]uint64) error {
+// spec reads the program and configures it.
+func (d *Datapath) spec() (*ebpf.CollectionSpec, error) {
+	spec, err := bpf.LoadLb()
+	if err != nil {
+		return nil, fmt.Errorf("read the datapath's object: %w", err)
+	}
+	if d.options.edit != nil {
+		d.options.edit(spec)
+	}
+	return spec, d.configure(spec)
+}
+
+// configure sets what is fixed at load time: sizes, the Toeplitz tables, the secret.
+func (d *Datapath) configure(spec *ebpf.CollectionSpec) error {
 	l := d.options.Limits
 	// Beside the services their addresses are found.
 	serviceBuckets, originBuckets := bucketsFor(2*l.Services), bucketsFor(l.Replicas)
-	rate := gateRate
-	if d.options.ungated {
-		rate = 0
+	flowLines, embryoLines := l.Flows/bpf.Ways, l.Flows/4/bpf.Ways
+	gateRate := d.options.GateRate
+	if d.options.still {
+		gateRate = 0
 	}
 	for name, size := range map[string]uint32{
 		bpf.LbMapServiceIndex: serviceBuckets, bpf.LbMapServices: rowsFor(l), bpf.LbMapByService: l.Services,
+		bpf.LbMapFlows: flowLines, bpf.LbMapEmbryos: embryoLines,
 		bpf.LbMapOriginIndex: originBuckets, bpf.LbMapOrigins: l.Replicas,
 		bpf.LbMapReplicas: l.Replicas, bpf.LbMapByReplica: l.Replicas,
 		// Behind the slots stand the lists of replicas, old ones and new.
@@ -68,10 +74,10 @@ func (d *Datapath) configure(spec *ebpf.CollectionSpec, secret [4]uint64) error 
 		bpf.LbVarServiceBucketsLast: serviceBuckets - 1,
 		bpf.LbVarOriginBucketsLast:  originBuckets - 1,
 		bpf.LbVarToeplitzRows:       toeplitzRows(d.options.ToeplitzKey),
-		bpf.LbVarFlowLinesLast:      spec.Maps[bpf.LbMapFlows].MaxEntries - 1,
-		bpf.LbVarEmbryoLinesLast:    spec.Maps[bpf.LbMapEmbryos].MaxEntries - 1,
-		bpf.LbVarSecret:             secret,
-		bpf.LbVarGateRate:           rate,
+		bpf.LbVarFlowLinesLast:      flowLines - 1,
+		bpf.LbVarEmbryoLinesLast:    embryoLines - 1,
+		bpf.LbVarSecret:             d.secret,
+		bpf.LbVarGateRate:           gateRate,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return fmt.Errorf("set %s: %w", name, err)
@@ -79,9 +85,6 @@ func (d *Datapath) configure(spec *ebpf.CollectionSpec, secret [4]uint64) error 
 	}
 	return nil
 }
-
-// gateRate limits, by CPU and second, how often a packet that is too big is answered.
-const gateRate uint32 = 2000
 
 // rowsFor is the number of rows of services: the services, what takes the place of each, their
 // addresses.
@@ -91,30 +94,6 @@ func rowsFor(l lb.Limits) uint32 { return 3 * l.Services }
 func toeplitzRows(k rss.Key) (rows [36][256]uint32) {
 	copy(rows[:], rss.NewTables(k, len(rows)).Rows())
 	return rows
-}
-
-// swapProgram puts the new program under every pinned link and renews its pin.
-func (d *Datapath) swapProgram() error {
-	for index, l := range d.links {
-		if err := l.Update(d.objects.Lb); err != nil {
-			return fmt.Errorf("update xdp link of interface %d: %w", index, err)
-		}
-	}
-	pin := filepath.Join(d.options.Dir, programPin)
-	next := pin + "_next" // a BPF file system takes no dots in names
-	if err := os.Remove(next); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("remove stale program pin: %w", err)
-	}
-	// A clone, so that the handle's pin path does not follow the rename.
-	p, err := d.objects.Lb.Clone()
-	if err != nil {
-		return fmt.Errorf("clone program: %w", err)
-	}
-	defer p.Close()
-	if err := p.Pin(next); err != nil {
-		return fmt.Errorf("pin program: %w", err)
-	}
-	return os.Rename(next, pin)
 }
 
 // loadLinks opens the pinned links; one whose interface is gone is unpinned.

@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"testing"
@@ -10,9 +11,15 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// BenchmarkLoad loads 1,000 services of 100 replicas each, all behind a gateway, into
-// empty tables.
+// BenchmarkLoad loads services that remember their flows, all behind a gateway, into empty
+// tables: 1,000 of 100 replicas each and 10,000 of 10.
 func BenchmarkLoad(b *testing.B) {
+	for _, n := range [][2]int{{1000, 100}, {10_000, 10}} {
+		b.Run(fmt.Sprintf("%dx%d", n[0], n[1]), func(b *testing.B) { load(b, many(n[0], n[1])) })
+	}
+}
+
+func load(b *testing.B, services []lb.Service) {
 	inNamespace(b)
 	l := veth(b, "up", "10.255.0.1/24")
 	neighbourAt(b, l, "10.255.0.9")
@@ -20,8 +27,7 @@ func BenchmarkLoad(b *testing.B) {
 	if err := netlink.RouteAdd(&route); err != nil {
 		b.Fatal(err)
 	}
-	d := open(b, Options{Limits: lb.Limits{Services: 1 << 10, Replicas: 1 << 17, Slots: 1 << 20}})
-	services := many(1000, 100)
+	d := open(b, Options{Limits: lb.Limits{Services: 1 << 14, Replicas: 1 << 17, Slots: 1 << 20}})
 	for b.Loop() {
 		for _, s := range services {
 			if err := d.SetService(b.Context(), s); err != nil {
@@ -41,7 +47,7 @@ func BenchmarkLoad(b *testing.B) {
 // many returns services with replicas of their own.
 func many(services, replicas int) (all []lb.Service) {
 	for i := range services {
-		s := lb.Service{VIP: lb.VIP{Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)}), 80), Protocol: 6}}
+		s := lb.Service{VIP: lb.VIP{Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)}), 80), Protocol: 6}, Tracking: lb.TrackChanges}
 		for r := range replicas {
 			n := i*replicas + r
 			a := netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})

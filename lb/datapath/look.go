@@ -17,6 +17,17 @@ type neighbour struct {
 	address netip.Addr
 }
 
+// way is the way to an address as the tables hold it: the hop, and our address towards it.
+type way struct {
+	hop    bpf.LbHop
+	source [16]byte
+}
+
+// network finds ways.
+type network interface {
+	resolve(netip.Addr) (way, neighbour)
+}
+
 // look is the network as one operation sees it: what it has asked for once it does
 // not ask for again.
 type look struct {
@@ -29,36 +40,28 @@ func (h *hops) look() look {
 	return look{hops: h, links: map[int]*netlink.LinkAttrs{}, neighbours: map[int]map[netip.Addr]netlink.Neigh{}}
 }
 
-// way is the way to an address as the tables hold it: the hop, our address for
-// packets of our own by it (mapped, as all are), and the neighbour it goes by.
-type way struct {
-	hop    bpf.LbHop
-	source [16]uint8
-	by     neighbour
-}
-
-// resolve returns the way to an address. Without a route the state is HOP_NONE; where
-// the neighbour's MAC is not known it is HOP_UNRESOLVED, and the kernel has been asked to find it
-// and keep it fresh.
-func (l look) resolve(a netip.Addr) way {
+// resolve returns the way to an address and the neighbour
+// it goes by. Without a route the state is HOP_NONE; where the neighbour's MAC is not known it is
+// HOP_UNRESOLVED, and the kernel has been asked to find it and keep it fresh.
+func (l look) resolve(a netip.Addr) (way, neighbour) {
 	routes, err := l.netlink.RouteGet(a.AsSlice())
 	if err != nil || len(routes) == 0 || routes[0].Type != unix.RTN_UNICAST {
-		return way{}
+		return way{}, neighbour{}
 	}
 	route := routes[0]
 	device := l.link(route.LinkIndex)
 	if device == nil {
-		return way{}
+		return way{}, neighbour{}
 	}
 	n := neighbour{index: route.LinkIndex, address: a}
 	if gateway, ok := netip.AddrFromSlice(route.Gw); ok {
 		n.address = gateway.Unmap()
 	}
-	w := way{hop: l.fill(device, route.MTU, n), by: n}
+	w := way{hop: l.fill(device, route.MTU, n)}
 	if source, ok := netip.AddrFromSlice(route.Src); ok {
-		w.source = bpf.Address(source)
+		w.source = bpf.Address(source.Unmap())
 	}
-	return w
+	return w, n
 }
 
 // link returns an interface, nil if there is none.

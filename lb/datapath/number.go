@@ -4,19 +4,26 @@ import (
 	"fmt"
 	"net/netip"
 
-	"lbctl/bpf"
 	"lbctl/lb"
 )
 
 func newEntry(s lb.Service) *entry {
-	return &entry{
-		service: s.Clone(),
-		ids:     make(map[netip.AddrPort]uint32, len(s.Replicas)),
-		row: bpf.LbService{
-			Vip: vipKey(s.VIP), Size: s.Slots(), Reciprocal: reciprocal(s.Slots()), BaseHash: uint8(s.Hash), BaseSeed: s.Seed, TableSize: s.TableSize, Replicas: uint32(len(s.Replicas)),
-			Seed: s.Seed, Scheduler: uint8(s.Scheduler), Mode: uint8(s.Mode), Hash: uint8(s.Hash),
-		},
+	return &entry{service: s.Clone(), ids: make(map[netip.AddrPort]uint32, len(s.Replicas)), row: serviceRow(s)}
+}
+
+// take takes numbers in a row. Where none are left it waits for those that are retired. Errors: lb.ErrFull.
+func (d *Datapath) take(from *extents, n uint32, what string, v lb.VIP, limit uint32) (uint32, error) {
+	at, ok := from.alloc(n)
+	if !ok {
+		if err := d.settle(); err != nil {
+			return 0, err
+		}
+		at, ok = from.alloc(n)
 	}
+	if !ok {
+		return 0, fmt.Errorf("%w: no room for %s of %v, the limit is %d", lb.ErrFull, what, v, limit)
+	}
+	return at, nil
 }
 
 // number allocates the service's row and range, and ids for what is new. On error nothing is allocated.
@@ -31,19 +38,18 @@ func (d *Datapath) number(s lb.Service, old *entry) (_ *entry, err error) {
 		}
 	}()
 	take := func(from *extents, n uint32, what string, limit uint32) (uint32, error) {
-		at, err := d.take(from, n)
-		if err != nil {
-			return 0, fmt.Errorf("%w: no room for %s of %v, the limit is %d", err, what, s.VIP, limit)
+		at, err := d.take(from, n, what, s.VIP, limit)
+		if err == nil {
+			taken = append(taken, func() { from.release(at, n) })
 		}
-		taken = append(taken, func() { from.release(at, n) })
-		return at, nil
+		return at, err
 	}
 	l := d.options.Limits
 	if e.row.Id, err = d.serviceID(old, take); err != nil {
 		return nil, err
 	}
 	for _, r := range s.Replicas {
-		id, ok := old.heir(s.Mode).replicaID(r.Address)
+		id, ok := old.replicaID(r.Address)
 		if !ok {
 			if id, err = take(&d.ids.replicas, 1, "a replica", l.Replicas); err != nil {
 				return nil, err
@@ -59,6 +65,7 @@ func (d *Datapath) number(s lb.Service, old *entry) (_ *entry, err error) {
 	}
 	e.row.List += l.Slots
 	e.row.Offset, err = take(&d.ids.slots, e.row.Size, fmt.Sprintf("%d slots in a row", e.row.Size), l.Slots)
+	e.inherit(old)
 	return e, err
 }
 
@@ -71,27 +78,4 @@ func (d *Datapath) serviceID(old *entry, take func(*extents, uint32, string, uin
 		return 0, err
 	}
 	return id, zero(d.objects.ByService, id)
-}
-
-// take allocates n numbers in a row, of those that rest if no others are left. Errors: lb.ErrFull.
-func (d *Datapath) take(from *extents, n uint32) (uint32, error) {
-	at, ok := from.alloc(n)
-	if !ok {
-		if err := d.settle(); err != nil {
-			return 0, err
-		}
-		at, ok = from.alloc(n)
-	}
-	if !ok {
-		return 0, lb.ErrFull
-	}
-	return at, nil
-}
-
-// reciprocal is what `remainder` of bpf/src/hash.h multiplies with: 2^32 / size, rounded down.
-func reciprocal(size uint32) uint32 {
-	if size == 0 {
-		return 0
-	}
-	return uint32(min(1<<32/uint64(size), 1<<32-1))
 }

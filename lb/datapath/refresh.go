@@ -1,12 +1,5 @@
 package datapath
 
-import (
-	"sync/atomic"
-	"unsafe"
-
-	"lbctl/bpf"
-)
-
 // refresh resolves anew the ways to all replicas that go by a neighbour (nil:
 // every one), and writes those that changed: into the hop that is not in use, then
 // one store makes it the one in use. Only when no packet can be reading the other
@@ -23,30 +16,19 @@ func (d *Datapath) refresh(by *neighbour) error {
 			if by != nil && d.via[id] != *by {
 				continue
 			}
-			way := network.resolve(a.Addr())
-			d.via[id] = way.by
+			w, via := network.resolve(a.Addr())
+			d.via[id] = via
 			row := &d.tables.replicas.rows[id]
-			if now := row.Which & 1; row.Hops[now] == way.hop && row.TunnelSource[now] == way.source {
+			if wayIn(row) == w {
 				continue
 			}
-			turn(row, way)
+			turn(row, w)
 			changed = true
-			d.options.Logger.Debug("next hop changed", "replica", a, "interface", way.hop.Ifindex, "state", way.hop.State)
+			d.options.Logger.Debug("next hop changed", "replica", a, "interface", w.hop.Ifindex, "state", w.hop.State)
 		}
 	}
 	if !changed {
 		return nil
 	}
-	return grace()
-}
-
-// turn makes another way the one in use. The switch is one aligned store of the word that
-// holds `which`; the other fields of that word do not change.
-func turn(row *bpf.LbReplica, to way) {
-	next := (row.Which & 1) ^ 1
-	row.Hops[next], row.TunnelSource[next] = to.hop, to.source
-	word := (*uint32)(unsafe.Pointer(&row.L4Delta))
-	changed := *row
-	changed.Which = next
-	atomic.StoreUint32(word, *(*uint32)(unsafe.Pointer(&changed.L4Delta)))
+	return d.await()
 }

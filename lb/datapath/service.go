@@ -35,7 +35,7 @@ func (d *Datapath) SetService(ctx context.Context, s lb.Service) error {
 	}
 	defer unlock()
 	old := d.services[s.VIP]
-	if old != nil && same(old.service, s) {
+	if old != nil && old.service.SameAs(s) {
 		return nil
 	}
 	if err := ctx.Err(); err != nil {
@@ -44,11 +44,22 @@ func (d *Datapath) SetService(ctx context.Context, s lb.Service) error {
 	if err := d.admit(s, old); err != nil {
 		return err
 	}
+	if err := d.forget(s, old); err != nil {
+		return err
+	}
 	e, err := d.prepare(s, old)
 	if err != nil {
 		return err
 	}
 	return d.install(e, old)
+}
+
+// forget removes records from when a service remembered flows, if it did and begins to again.
+func (d *Datapath) forget(s lb.Service, old *entry) error {
+	if !d.stale || old == nil || old.tracked() || s.Tracking == lb.Stateless {
+		return nil
+	}
+	return d.settle()
 }
 
 // prepare gives a service its numbers and writes everything that the index will
@@ -62,33 +73,45 @@ func (d *Datapath) prepare(s lb.Service, old *entry) (*entry, error) {
 		d.retire(e, old)
 		return nil, err
 	}
-	d.writeSlots(e)
+	d.writeSlots(e, old)
 	d.tables.services.rows[e.at] = e.row
 	return e, nil
 }
 
 // install makes the switch and retires what the old table had alone.
 func (d *Datapath) install(e, old *entry) error {
-	if old == nil {
-		if err := d.holdAddress(e.service.VIP); err != nil {
-			d.retire(e, nil)
-			return err
-		}
-		if err := d.tables.serviceAt().add(e.row.Vip, e.at); err != nil {
-			d.dropAddress(e.service.VIP)
-			d.retire(e, nil)
-			return err
-		}
-	} else {
-		d.tables.serviceAt().replace(e.row.Vip, old.at, e.at)
+	if err := d.point(e, old); err != nil {
+		d.retire(e, nil)
+		return err
 	}
 	d.services[e.service.VIP] = e
 	d.census.count(e.service, +1)
+	d.claim(e)
 	if old == nil {
 		return nil
 	}
 	d.census.count(old.service, -1)
+	d.writeStates(e)
 	d.retire(old, e)
+	if e.moved() {
+		d.cleanBases(e, true)
+	}
+	return nil
+}
+
+// point makes the switch. Only a service that is new can have no room.
+func (d *Datapath) point(e, old *entry) error {
+	if old != nil {
+		d.tables.serviceAt().replace(e.row.Vip, old.at, e.at)
+		return nil
+	}
+	if err := d.addAddress(e.service.VIP); err != nil {
+		return err
+	}
+	if err := d.tables.serviceAt().add(e.row.Vip, e.at); err != nil {
+		d.removeAddress(e.service.VIP.Address.Addr())
+		return err
+	}
 	return nil
 }
 
@@ -104,9 +127,9 @@ func (d *Datapath) RemoveService(ctx context.Context, v lb.VIP) error {
 		return fmt.Errorf("%w: service %v", lb.ErrNotFound, v)
 	}
 	d.tables.serviceAt().remove(old.row.Vip, old.at)
+	d.removeAddress(v.Address.Addr())
 	delete(d.services, v)
 	d.census.count(old.service, -1)
-	d.dropAddress(v)
 	d.retire(old, nil)
 	return nil
 }

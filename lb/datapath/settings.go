@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"path/filepath"
 
@@ -15,8 +16,8 @@ import (
 )
 
 // schema is the version of the layout of all pinned tables. A program with another
-// one cannot go on with them.
-const schema = 2
+// one cannot go on with them. Tables from before there were versions have none: 0.
+const schema = 1
 
 // settings reads the secret of the keys of flows from what is pinned, or makes one and
 // pins it: before any other table, so that tables without it are of an older version. Errors:
@@ -41,7 +42,7 @@ func (d *Datapath) settings() (secret [4]uint64, err error) {
 		return secret, d.otherSchema(row.Schema)
 	}
 	if _, err := os.Stat(filepath.Join(d.options.Dir, bpf.LbMapServices)); !errors.Is(err, os.ErrNotExist) {
-		return secret, d.otherSchema(1)
+		return secret, d.otherSchema(0)
 	}
 	var random [32]byte
 	rand.Read(random[:])
@@ -59,6 +60,18 @@ func (d *Datapath) settings() (secret [4]uint64, err error) {
 const mapMmapable = 1 << 10
 
 func (d *Datapath) otherSchema(found uint32) error {
-	return fmt.Errorf("%w: the tables pinned in %s have schema %d and this version needs %d; their rows have another "+
-		"layout, so they cannot be carried over: run lbctl purge, which ends balancing, then start again", lb.ErrConflict, d.options.Dir, found, schema)
+	return fmt.Errorf("%w: the tables pinned in %s have schema %d and this version needs %d; their rows have another layout, so they "+
+		"cannot be carried over: run `lbctl purge`, which ends balancing, then start again", lb.ErrConflict, d.options.Dir, found, schema)
+}
+
+// checkLimits says what no table can be made for.
+func (d *Datapath) checkLimits() error {
+	flows := d.options.Limits.Flows
+	if bits.OnesCount32(flows) != 1 || flows < 1<<10 || flows > 1<<28 {
+		return fmt.Errorf("%w: limit of %d flows: want a power of two from 1024 to %d", lb.ErrInvalid, flows, 1<<28)
+	}
+	if d.options.Limits.Replicas > bpf.ReplicaNone {
+		return fmt.Errorf("%w: limit of %d replicas: want at most %d", lb.ErrInvalid, d.options.Limits.Replicas, bpf.ReplicaNone)
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"unsafe"
 
 	"lbctl/bpf"
@@ -49,24 +50,41 @@ type tables struct {
 	slots                     table[bpf.LbSlot]
 	replicas                  table[bpf.LbReplica]
 	origins                   table[bpf.LbOrigin]
+	flows, embryos            table[bpf.LbRecords]
 }
 
 // mapTables maps the tables of the loaded program.
 func (d *Datapath) mapTables() error {
 	t, m := &d.tables, &d.objects.LbMaps
-	var errs [6]error
+	var errs [8]error
 	t.serviceIndex, errs[0] = mapTable[bpf.LbBucket](m.ServiceIndex)
 	t.originIndex, errs[1] = mapTable[bpf.LbBucket](m.OriginIndex)
 	t.services, errs[2] = mapTable[bpf.LbService](m.Services)
 	t.slots, errs[3] = mapTable[bpf.LbSlot](m.Slots)
 	t.replicas, errs[4] = mapTable[bpf.LbReplica](m.Replicas)
 	t.origins, errs[5] = mapTable[bpf.LbOrigin](m.Origins)
+	t.flows, errs[6] = mapTable[bpf.LbRecords](m.Flows)
+	t.embryos, errs[7] = mapTable[bpf.LbRecords](m.Embryos)
 	return errors.Join(errs[:]...)
 }
 
 func (t *tables) unmap() error {
 	return errors.Join(t.serviceIndex.unmap(), t.originIndex.unmap(), t.services.unmap(),
-		t.slots.unmap(), t.replicas.unmap(), t.origins.unmap())
+		t.slots.unmap(), t.replicas.unmap(), t.origins.unmap(), t.flows.unmap(), t.embryos.unmap())
+}
+
+// slot returns the word of a slot, which packets change, too.
+func (t *tables) slot(at uint32) *uint64 {
+	return (*uint64)(unsafe.Pointer(&t.slots.rows[at]))
+}
+
+func (t *tables) readSlot(at uint32) bpf.Slot { return bpf.Slot(atomic.LoadUint64(t.slot(at))) }
+
+func (t *tables) writeSlot(at uint32, s bpf.Slot) { atomic.StoreUint64(t.slot(at), uint64(s)) }
+
+// swapSlot changes a slot unless a packet was faster.
+func (t *tables) swapSlot(at uint32, was, is bpf.Slot) bool {
+	return atomic.CompareAndSwapUint64(t.slot(at), uint64(was), uint64(is))
 }
 
 func (t *tables) serviceAt() index { return index(t.serviceIndex.rows) }

@@ -6,22 +6,21 @@ import (
 
 	"lbctl/bpf"
 	"lbctl/lb"
-	"lbctl/lb/ring"
 )
 
-// writeReplicas writes the replicas that are new, and the way back from them.
+// writeReplicas writes the replicas that are new, and the ways back that are.
 func (d *Datapath) writeReplicas(e, old *entry) error {
-	network := d.hops.look()
+	network := d.network()
 	for _, r := range e.service.Replicas {
-		if _, ok := old.heir(e.service.Mode).replicaID(r.Address); ok {
-			continue
-		}
 		id := e.ids[r.Address]
-		if err := zero(d.objects.ByReplica, id); err != nil {
-			return err
+		if _, ok := old.replicaID(r.Address); !ok {
+			if err := zero(d.objects.ByReplica, id); err != nil {
+				return err
+			}
+			w, via := network.resolve(r.Address.Addr())
+			d.tables.replicas.rows[id], d.via[id] = replicaRow(e.service.VIP, r, w), via
 		}
-		d.tables.replicas.rows[id], d.via[id] = replicaRow(network, e.service, r.Address)
-		if e.service.Mode != lb.NAT {
+		if !e.answered(r.Address) || old.answered(r.Address) {
 			continue
 		}
 		if err := d.writeOrigin(id, e.service.VIP, r.Address); err != nil {
@@ -29,25 +28,6 @@ func (d *Datapath) writeReplicas(e, old *entry) error {
 		}
 	}
 	return nil
-}
-
-func replicaRow(network look, s lb.Service, a netip.AddrPort) (bpf.LbReplica, neighbour) {
-	row := bpf.LbReplica{
-		Address: bpf.Address(a.Addr()), Port: bpf.Port(a.Port()), State: uint8(bpf.LbReplicaStateREPLICA_ACTIVE), IpVersion: ipVersion(a.Addr()),
-	}
-	if s.Mode == lb.NAT {
-		row.L3Delta, row.L4Delta = bpf.Deltas(s.VIP.Address, a)
-	}
-	way := network.resolve(a.Addr())
-	row.Hops[0], row.TunnelSource[0] = way.hop, way.source
-	return row, way.by
-}
-
-func ipVersion(a netip.Addr) uint8 {
-	if a.Is4() {
-		return 4
-	}
-	return 6
 }
 
 func (d *Datapath) writeOrigin(id uint32, v lb.VIP, a netip.AddrPort) error {
@@ -64,15 +44,30 @@ func (d *Datapath) writeOrigin(id uint32, v lb.VIP, a netip.AddrPort) error {
 	return nil
 }
 
-// writeSlots fills the table and the list of replicas.
-func (d *Datapath) writeSlots(e *entry) {
-	list, rows := d.tables.slots.rows[e.row.List:], d.tables.slots.rows[e.row.Offset:]
-	ids := make([]uint32, len(e.service.Replicas))
-	for i, r := range e.service.Replicas {
-		ids[i] = e.ids[r.Address]
-		list[i] = bpf.LbSlot{Current: ids[i], Base: uint32(r.Weight)}
+// writeStates gives all replicas of a service their states.
+func (d *Datapath) writeStates(e *entry) {
+	for _, r := range e.service.Replicas {
+		row, state := &d.tables.replicas.rows[e.ids[r.Address]], replicaState(r.State)
+		if row.State != uint8(state) {
+			setState(row, state)
+		}
 	}
-	for i, replica := range ring.Build(e.service) {
-		rows[i] = bpf.LbSlot{Current: ids[replica], Base: ids[replica]}
+}
+
+// claim makes a service that of its replicas' ids.
+func (d *Datapath) claim(e *entry) {
+	for _, id := range e.ids {
+		for int(id) >= len(d.byID) {
+			d.byID = append(d.byID, nil)
+		}
+		d.byID[id] = e
 	}
+}
+
+// ownerOf returns the service of a replica by its id, nil if there is none.
+func (d *Datapath) ownerOf(id uint32) *entry {
+	if int(id) >= len(d.byID) {
+		return nil
+	}
+	return d.byID[id]
 }

@@ -13,6 +13,7 @@ import (
 // change asked for in vain leaves no trace.
 func testClose(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("close", func(t *testing.T) { testGoesOn(newBench(t, open)) })
+	t.Run("memory", func(t *testing.T) { testRemembersOn(newBench(t, open)) })
 	t.Run("cancelled", func(t *testing.T) { testCancelled(newBench(t, open)) })
 }
 
@@ -41,6 +42,32 @@ func testGoesOn(b bench) {
 	b.remove(settled[1].VIP)
 	b.isNotOurs(flowTo(settled[1].VIP))
 	b.detach(East)
+}
+
+// testRemembersOn closes the handle between a change and the next: flows stay where they are.
+func testRemembersOn(b bench) {
+	if b.Reopen == nil {
+		b.t.Skip("the harness cannot be opened again")
+	}
+	for _, scheduler := range []lb.Scheduler{lb.Modulo, lb.Maglev} {
+		was := ipv4.remembering(packet.TCP, scheduler, lb.TrackChanges)
+		b.set(was)
+		c := newCrowd(b, was)
+		c.change(with(was, lb.Draining, 1))
+		c.begin(20)
+		before := b.flows(was.VIP)
+		if err := b.Dataplane.Close(); err != nil {
+			b.t.Fatalf("close: %v", err)
+		}
+		b.Dataplane = b.Reopen(b.t)
+		c.bench = b
+		equal(b.t, "flows", b.flows(was.VIP), before)
+		c.stay("after the datapath was opened again")
+		c.change(with(was, lb.Draining, 2, 3))
+		c.begin(20)
+		c.stay("after a second change")
+		b.remove(was.VIP)
+	}
 }
 
 // testCancelled asks with a context that has ended: either it happens or nothing does.

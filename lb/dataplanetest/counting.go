@@ -16,7 +16,7 @@ func testCounters(t *testing.T, open func(t *testing.T) Harness) {
 
 // testSum sends packets of several kinds; the sum over the reasons is their number.
 func testSum(b bench) {
-	s := scene{ipv4, packet.UDP}
+	s := scenes()[1] // IPv4, UDP
 	b.set(s.services()...)
 	want := newTally()
 	for i := range 30 {

@@ -3,6 +3,8 @@ package dataplanetest
 import (
 	"context"
 	"slices"
+	"testing"
+	"time"
 
 	"lbctl/lb"
 	"lbctl/lb/model"
@@ -81,7 +83,7 @@ func defects() map[string]defect {
 		}),
 		"wrong way out": after(func(_ []byte, v *model.Verdict) { v.Egress = v.Egress * 2 % 3 }),
 		"a reason renamed": after(func(_ []byte, v *model.Verdict) {
-			if v.Reason == lb.IPv6Extension {
+			if v.Reason == lb.FragmentOrphan {
 				v.Reason = lb.NotTCPUDP
 			}
 		}),
@@ -90,9 +92,13 @@ func defects() map[string]defect {
 				f[34], f[35] = 0, 0
 			}
 		}),
-		"bytes not counted":     func(h *Harness) { h.Dataplane = miscounting{h.Dataplane} },
-		"removing does nothing": func(h *Harness) { h.Dataplane = clinging{h.Dataplane} },
-		"seed forgotten":        func(h *Harness) { h.Dataplane = seedless{h.Dataplane} },
+		"bytes not counted":       func(h *Harness) { h.Dataplane = miscounting{h.Dataplane} },
+		"removing does nothing":   func(h *Harness) { h.Dataplane = clinging{h.Dataplane} },
+		"seed forgotten":          func(h *Harness) { h.Dataplane = seedless{h.Dataplane} },
+		"tracking ignored":        func(h *Harness) { h.Dataplane = stateless{h.Dataplane} },
+		"time stands still":       func(h *Harness) { h.Advance = func(*testing.T, time.Duration) {} },
+		"older flows not told":    func(h *Harness) { h.Dataplane = forgetful{h.Dataplane} },
+		"explains without tables": func(h *Harness) { h.Dataplane = guessing{h.Dataplane} },
 	}
 }
 
@@ -109,6 +115,36 @@ func (m miscounting) Counters() (lb.Counters, error) {
 type clinging struct{ lb.Dataplane }
 
 func (clinging) RemoveService(context.Context, lb.VIP) error { return nil }
+
+// stateless tracks nothing, whatever it is told.
+type stateless struct{ lb.Dataplane }
+
+func (s stateless) SetService(ctx context.Context, service lb.Service) error {
+	if service.Tracking == lb.TrackChanges {
+		service.Tracking, service.Idle = lb.Stateless, 0
+	}
+	return s.Dataplane.SetService(ctx, service)
+}
+
+type forgetful struct{ lb.Dataplane }
+
+func (f forgetful) Flows() (map[lb.VIP]lb.Flows, error) {
+	all, err := f.Dataplane.Flows()
+	for _, of := range all {
+		for a, n := range of.Replicas {
+			of.Replicas[a] = lb.ReplicaFlows{Established: n.Established, Embryonic: n.Embryonic}
+		}
+	}
+	return all, err
+}
+
+type guessing struct{ lb.Dataplane }
+
+func (g guessing) Explain(p lb.Probe) (lb.Explanation, error) {
+	e, err := g.Dataplane.Explain(p)
+	e.After = e.Before
+	return e, err
+}
 
 type seedless struct{ lb.Dataplane }
 

@@ -5,13 +5,14 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"lbctl/lb"
 	"lbctl/lb/model"
 )
 
-// Differential gives a datapath and the reference the same random changes of services and the same
-// n random packets, and compares errors, actions, bytes and all counters. Packets are
+// Differential gives a datapath and the reference the same random changes of services, the same
+// n random packets and the same time, and compares errors, actions, bytes, all counters and what is remembered of flows. Packets are
 // valid ones, mostly with one or two named changes. The same seed gives the same run.
 func Differential(t *testing.T, seed uint64, n int, open func(t *testing.T) Harness) {
 	t.Helper()
@@ -49,6 +50,30 @@ func (d *duel) run(n int) error {
 		if err := d.packets(min(batch, n-sent)); err != nil {
 			return fmt.Errorf("after %d packets: %w", sent, err)
 		}
+		if err := d.remember(); err != nil {
+			return fmt.Errorf("after %d packets: %w", sent, err)
+		}
+	}
+	return nil
+}
+
+// remember lets some time pass, mostly, and compares what is remembered of flows.
+func (d *duel) remember() error {
+	for range d.random.IntN(3) {
+		elapsed := time.Duration(d.random.Int64N(int64(2 * step)))
+		d.subject.Advance(d.t, elapsed)
+		d.reference.Advance(d.t, elapsed)
+	}
+	got, err := d.subject.Dataplane.Flows()
+	if err != nil {
+		return err
+	}
+	want, err := d.reference.Dataplane.Flows()
+	if err != nil {
+		return err
+	}
+	if diff := difference(want, got); diff != "" {
+		return fmt.Errorf("flows remembered (-reference +subject):\n%s", diff)
 	}
 	return nil
 }
@@ -93,8 +118,12 @@ func (d *duel) bothCounters() (both [2]lb.Counters, err error) {
 	return both, err
 }
 
-// packet sends one frame to both.
+// packet sends one frame to both, after the subject has explained it.
 func (d *duel) packet(f randomFrame) error {
+	explained, err := d.subject.Dataplane.Explain(lb.Probe{Frame: slices.Clone(f.bytes), Ingress: d.subject.ingress(f.ingress)})
+	if err != nil {
+		return fmt.Errorf("explain: %w", err)
+	}
 	got, err := d.subject.Send(f.ingress, slices.Clone(f.bytes))
 	if err != nil {
 		return err
@@ -103,7 +132,13 @@ func (d *duel) packet(f randomFrame) error {
 	if err != nil {
 		return err
 	}
-	return d.agree(got, want)
+	if err := d.agree(got, want); err != nil {
+		return err
+	}
+	if explained.Reason != want.Reason || want.Action != model.Drop && !slices.Equal(explained.After, want.Frame) {
+		return fmt.Errorf("explained as %v, want %v:\n%s", explained.Reason, want.Reason, difference(hex(want.Frame), hex(explained.After)))
+	}
+	return nil
 }
 
 // agree compares two verdicts.

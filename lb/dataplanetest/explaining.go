@@ -15,6 +15,10 @@ import (
 func testExplain(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("ways", func(t *testing.T) { testWays(newBench(t, open)) })
 	t.Run("reasons", func(t *testing.T) { testExplainReasons(newBench(t, open)) })
+	t.Run("flows", func(t *testing.T) { testExplainFlows(newBench(t, open)) })
+	t.Run("modes", func(t *testing.T) { testExplainModes(newBench(t, open)) })
+	t.Run("errors", func(t *testing.T) { testExplainErrors(newBench(t, open)) })
+	t.Run("nonsense", func(t *testing.T) { testExplainNonsense(newBench(t, open)) })
 }
 
 // testWays explains and sends flows to services of each hash and scheduler.
@@ -83,43 +87,4 @@ func (b bench) explained(s lb.Service, f packet.Flow) {
 	p.Source, p.Destination = e.NextHop.Source, e.NextHop.Destination
 	equal(b.t, "frame", hex(v.Frame), hex(p.Frame()))
 	equal(b.t, "link", e.NextHop.Interface, West)
-}
-
-// testExplainReasons explains flows that are not forwarded, and an answer.
-func testExplainReasons(b bench) {
-	for _, s := range scenes() {
-		services := s.services()
-		b.set(services...)
-		explain := func(change func(scene, *Packet)) lb.Explanation {
-			p := s.plain()
-			change(s, &p)
-			var e lb.Explanation
-			b.unchanged("explain", func() { e = b.explain(lb.Probe{Flow: p.Flow}) })
-			return e
-		}
-		equal(b.t, "not ours", explain(to(99)), lb.Explanation{Reason: lb.NotOurs})
-		b.explainedAs("no replica", explain(to(empty)), lb.NoReplica, s.vip(empty, s.protocol), netip.AddrPort{})
-		b.explainedAs("no route", explain(to(routeless)), lb.NoRoute, s.vip(routeless, s.protocol), s.replica(routeless))
-		missing := explain(to(unresolved))
-		b.explainedAs("neighbour", missing, lb.NeighbourMissing, s.vip(unresolved, s.protocol), s.replica(unresolved))
-		equal(b.t, "destination of an unknown neighbour", missing.NextHop.Destination, lb.MAC{})
-		returned := explain(answer)
-		equal(b.t, "answer", returned.Reason, lb.Returned)
-		equal(b.t, "answer as rewritten", returned.Rewritten, packet.Flow{
-			Source: s.vip(plain, s.protocol).Address, Destination: s.client(), Protocol: s.protocol})
-		equal(b.t, "link of an answer", returned.NextHop.Interface, East)
-		for _, gone := range services {
-			b.remove(gone.VIP)
-		}
-	}
-}
-
-// explainedAs compares an explanation of a packet that is not sent.
-func (b bench) explainedAs(what string, e lb.Explanation, reason lb.Reason, vip lb.VIP, replica netip.AddrPort) {
-	b.t.Helper()
-	equal(b.t, what, e.Reason, reason)
-	if e.Service == nil || e.Service.VIP != vip {
-		b.t.Errorf("%s: service %+v, want %v", what, e.Service, vip)
-	}
-	equal(b.t, what+": replica", e.Replica, replica)
 }

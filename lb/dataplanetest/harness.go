@@ -9,6 +9,7 @@ package dataplanetest
 
 import (
 	"testing"
+	"time"
 
 	"lbctl/lb"
 	"lbctl/lb/model"
@@ -26,9 +27,16 @@ type Harness struct {
 	// must work after Dataplane.Close.
 	Send func(link string, frame []byte) (model.Verdict, error)
 
+	// Advance lets so much time pass for what is remembered of flows, which no other time does.
+	Advance func(t *testing.T, d time.Duration)
+
 	// Indexes are the indexes of the links in Verdict.Egress, by name; nil when Send cannot tell
 	// by which link a frame leaves.
 	Indexes map[string]int
+
+	// Ingress are the indexes of the links in Probe.Ingress, by name; nil when they are those
+	// of Indexes.
+	Ingress map[string]int
 
 	// MinFrame and MaxFrame bound the frames that Send can deliver, in bytes. MaxFrame is at least
 	// 1,514, and 0 means that.
@@ -43,7 +51,8 @@ type Harness struct {
 }
 
 // Limits are the capacities of every datapath under test: small, to be able to fill it.
-func Limits() lb.Limits { return lb.Limits{Services: 8, Replicas: 64, Slots: 8192} }
+// There is room for more flows than tests have, so that none is forgotten for the want of it.
+func Limits() lb.Limits { return lb.Limits{Services: 16, Replicas: 128, Slots: 8192, Flows: 1 << 16} }
 
 // longest is the length of the longest frame that can be sent.
 func (h Harness) longest() int { return max(h.MaxFrame, 1514) }
@@ -56,10 +65,15 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("capacity", func(t *testing.T) { testCapacity(t, open) })
 	t.Run("interfaces", func(t *testing.T) { testInterfaces(t, open) })
 	t.Run("packets", func(t *testing.T) { testPackets(t, open) })
-	t.Run("delivery", func(t *testing.T) { testDelivery(t, open) })
+	t.Run("fragments", func(t *testing.T) { testFragments(t, open) })
 	t.Run("sweeps", func(t *testing.T) { testSweeps(t, open) })
 	t.Run("families", func(t *testing.T) { testFamilies(t, open) })
 	t.Run("counters", func(t *testing.T) { testCounters(t, open) })
+	t.Run("changes", func(t *testing.T) { testChanges(t, open) })
+	t.Run("records", func(t *testing.T) { testRecords(t, open) })
+	t.Run("always", func(t *testing.T) { testAlways(t, open) })
+	t.Run("tracking", func(t *testing.T) { testTracking(t, open) })
+	t.Run("following", func(t *testing.T) { testFollowing(t, open) })
 	t.Run("explain", func(t *testing.T) { testExplain(t, open) })
 	t.Run("switch", func(t *testing.T) { testSwitch(t, open) })
 	t.Run("close", func(t *testing.T) { testClose(t, open) })

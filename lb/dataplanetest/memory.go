@@ -3,6 +3,7 @@ package dataplanetest
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"lbctl/lb"
 	"lbctl/lb/model"
@@ -10,18 +11,20 @@ import (
 
 // Memory opens the reference datapath in the network of Links.
 func Memory(t *testing.T) Harness {
-	m := model.New(model.Config{Limits: Limits(), Interfaces: Indexes(), Routes: Routes()})
+	indexes := Indexes()
+	m := model.New(model.Config{Limits: Limits(), Interfaces: indexes, Routes: Routes()})
 	t.Cleanup(func() { m.Close() })
 	return Harness{
 		Dataplane: m,
 		Send: func(link string, frame []byte) (model.Verdict, error) {
-			index, found := Indexes()[link]
+			index, found := indexes[link]
 			if !found {
 				return model.Verdict{}, fmt.Errorf("send on %s: %w", link, lb.ErrNotFound)
 			}
 			return m.Process(index, frame), nil
 		},
-		Indexes:  Indexes(),
+		Advance:  func(_ *testing.T, d time.Duration) { m.Advance(d) },
+		Indexes:  indexes,
 		MaxFrame: 9014,
 		Reopen:   func(*testing.T) lb.Dataplane { return m.Reopen() },
 	}

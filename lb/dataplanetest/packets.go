@@ -7,7 +7,6 @@ import (
 
 	"lbctl/lb"
 	"lbctl/lb/model"
-	"lbctl/rss/packet"
 )
 
 // packetCase is a valid packet, one named change, and what must become of it. The packet
@@ -18,42 +17,35 @@ type packetCase struct {
 	only func(s scene) bool
 	// packet changes the packet before it becomes bytes with right checksums.
 	packet func(s scene, p *Packet)
+	// build makes the bytes, Packet.Frame if it is nil. What is sent is built alike.
+	build func(p Packet) []byte
 	// bytes changes the frame after that; what is sent must have the same change.
 	bytes func(s scene, frame []byte) []byte
-	// out makes what is to be sent or passed; nil: the rewritten packet with the same change. It
-	// is given the frame that came and the rewritten packet without the change.
-	out func(s scene, in, out []byte) []byte
 	// ingress is the link it comes on, East when empty.
 	ingress string
 	want    outcome
 }
 
-// outcome is what becomes of a packet. The zero value is not valid.
-type outcome struct {
-	action model.Action
-	reason lb.Reason
-	// egress is the link by which it leaves, with host the number of the next hop there.
-	egress string
-	host   byte
-	// rewrite changes the flow; nil when the frame stays untouched.
-	rewrite func(s scene, f *packet.Flow)
-	// service is the VIP to which the packet is counted when it is forwarded.
-	service byte
-}
-
-// testPackets runs the cases for each address family and protocol.
+// testPackets runs the cases for each address family, protocol and mode.
 func testPackets(t *testing.T, open func(t *testing.T) Harness) {
-	for _, s := range scenes() {
+	for _, s := range allScenes() {
 		t.Run(s.name(), func(t *testing.T) {
 			b := newBench(t, open)
 			b.set(s.services()...)
-			for _, c := range slices.Concat(forwardCases(), lookupCases(), returnCases(), headerCases(), icmpCases()) {
+			for _, c := range packetCases(s) {
 				if c.only == nil || c.only(s) {
 					t.Run(c.name, func(t *testing.T) { bench{b.Harness, t}.run(s, c) })
 				}
 			}
 		})
 	}
+}
+
+func packetCases(s scene) []packetCase {
+	return slices.Concat(
+		forwardCases(s), lookupCases(s), onlyFor(isNAT, returnCases()), headerCases(s), tagCases(s), onlyFor(isV4, optionCases()),
+		onlyFor(isV6, extensionCases()), echoCases(s), errorCases(s), onlyFor(isNAT, errorReturnCases(s)), bigCases(s),
+	)
 }
 
 // run sends the packet of a case and compares action, bytes, egress and every counter.
@@ -63,54 +55,81 @@ func (b bench) run(s scene, c packetCase) {
 	if c.packet != nil {
 		c.packet(s, &p)
 	}
-	frame := c.frame(s, p)
-	if len(frame) > b.longest() || len(frame) < b.MinFrame {
-		b.t.Skipf("a frame of %d bytes, the harness has %d to %d", len(frame), b.MinFrame, b.longest())
+	if c.ingress == "" {
+		c.ingress = East
 	}
-	before := b.counters()
-	ingress := c.ingress
-	if ingress == "" {
-		ingress = East
-	}
-	v := b.send(ingress, frame)
-	equal(b.t, "counters moved", moved(before, b.counters()), c.want.counted(s, len(frame)).Counters)
-	b.judge(s, c, p, frame, v)
+	build := func(p Packet) []byte { return c.frame(s, p) }
+	b.check(s, c.ingress, build(p), c.want, c.want.frame(s, c.ingress, p, build))
 }
 
 func (c packetCase) frame(s scene, p Packet) []byte {
-	frame := p.Frame()
+	build := Packet.Frame
+	if c.build != nil {
+		build = c.build
+	}
+	frame := build(p)
 	if c.bytes != nil {
 		frame = c.bytes(s, frame)
 	}
 	return frame
 }
 
-// judge compares a verdict with the outcome wanted of packet p, which is frame.
-func (b bench) judge(s scene, c packetCase, p Packet, frame []byte, v model.Verdict) {
+// fits tells whether the harness can send a frame.
+func (b bench) fits(frame []byte) bool { return len(frame) >= b.MinFrame && len(frame) <= b.longest() }
+
+// check explains and sends a frame and compares what becomes of it with the outcome and the frame wanted.
+func (b bench) check(s scene, ingress string, frame []byte, o outcome, want []byte) {
 	b.t.Helper()
-	want := frame
-	if c.want.rewrite != nil {
-		c.want.rewrite(s, &p.Flow)
-		if c.want.egress != "" {
-			p = sentBy(p, c.want.egress, c.want.host)
-		}
-		want = c.frame(s, p)
+	if !b.fits(frame) {
+		return
 	}
-	if c.out != nil {
-		want = c.out(s, frame, p.Frame())
+	before := b.counters()
+	b.explainedFrame(ingress, frame, o, want)
+	v := b.send(ingress, frame)
+	equal(b.t, "counters moved", moved(before, b.counters()), o.counted(s, len(frame)).Counters)
+	if v.Action != o.action {
+		b.t.Errorf("action %v, want %v", v.Action, o.action)
 	}
-	if v.Action != c.want.action {
-		b.t.Errorf("action %v, want %v", v.Action, c.want.action)
-	}
-	if v.Reason != "" && v.Reason != c.want.reason {
-		b.t.Errorf("reason %v, want %v", v.Reason, c.want.reason)
+	if v.Reason != "" && v.Reason != o.reason {
+		b.t.Errorf("reason %v, want %v", v.Reason, o.reason)
 	}
 	if v.Action != model.Drop {
 		equal(b.t, "frame", hex(v.Frame), hex(want))
 	}
-	if egress := b.Indexes[c.want.egress]; b.Indexes != nil && v.Egress != egress {
-		b.t.Errorf("leaves by interface %d, want %d", v.Egress, egress)
+	egress := o.egress
+	if o.answer != nil {
+		egress = ingress
 	}
+	if index := b.Indexes[egress]; b.Indexes != nil && v.Egress != index {
+		b.t.Errorf("leaves by interface %d, want %d", v.Egress, index)
+	}
+	if b.t.Failed() {
+		b.t.Logf("of the frame\n%q", hex(frame))
+	}
+}
+
+// explainedFrame explains a frame that comes in on a link: the frame before and after, and the reason.
+func (b bench) explainedFrame(ingress string, frame []byte, o outcome, want []byte) {
+	b.t.Helper()
+	index := b.ingress(ingress)
+	if index == 0 {
+		return
+	}
+	e := b.explain(lb.Probe{Frame: frame, Ingress: index})
+	equal(b.t, "reason explained", e.Reason, o.reason)
+	equal(b.t, "frame before, explained", hex(e.Before), hex(frame))
+	if o.action == model.Drop {
+		want = nil
+	}
+	equal(b.t, "frame after, explained", hex(e.After), hex(want))
+}
+
+// ingress is the index of a link in probes, 0 if it is not known.
+func (h Harness) ingress(link string) int {
+	if h.Ingress != nil {
+		return h.Ingress[link]
+	}
+	return h.Indexes[link]
 }
 
 // hex returns bytes in lines of 16, so that a difference is easy to see.
@@ -122,15 +141,4 @@ func hex(frame []byte) []string {
 	return lines
 }
 
-// counted returns the counters that one packet with this outcome moves.
-func (o outcome) counted(s scene, bytes int) tally {
-	t := newTally()
-	if o.reason != lb.Forwarded {
-		t.add(o.reason, bytes)
-		return t
-	}
-	f := s.plain().Flow
-	o.rewrite(s, &f)
-	t.addForwarded(s.vip(o.service, s.protocol), f.Destination, bytes)
-	return t
-}
+func isNAT(s scene) bool { return s.mode == lb.NAT }

@@ -30,6 +30,14 @@ var (
 
 func families() []family { return []family{ipv4, ipv6} }
 
+// familyOf returns the family of an address.
+func familyOf(a netip.Addr) family {
+	if a.Is4() {
+		return ipv4
+	}
+	return ipv6
+}
+
 func protocols() []packet.Protocol { return []packet.Protocol{packet.TCP, packet.UDP} }
 
 // unknown is the number of a host whose MAC address nobody knows.
@@ -40,6 +48,16 @@ func (f family) on(link string, host byte, port uint16) netip.AddrPort {
 	for _, l := range Links() {
 		if l.Name == link {
 			return netip.AddrPortFrom(hostOf(l.Addresses[f.at], host), port)
+		}
+	}
+	panic("dataplanetest: no link " + link)
+}
+
+// own returns our own address on a link.
+func (f family) own(link string) netip.AddrPort {
+	for _, l := range Links() {
+		if l.Name == link {
+			return netip.AddrPortFrom(l.Addresses[f.at].Addr(), 0)
 		}
 	}
 	panic("dataplanetest: no link " + link)

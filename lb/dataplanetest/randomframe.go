@@ -33,7 +33,7 @@ func (d *duel) randomFrame(services []lb.Service) randomFrame {
 	p := Packet{
 		Flow: randomFlow(r, services), TTL: uint8(2 + r.IntN(254)),
 		Source: lb.MAC{2, 3, 4, 5, 6, 7}, Destination: lb.MAC{2, 8, 9, 10, 11, 12},
-		Flags: uint8(r.IntN(256)), Payload: randomPayload(r),
+		Flags: randomFlags(r), Payload: randomPayload(r),
 	}
 	if r.IntN(6) == 0 {
 		p = randomICMP(r, p)
@@ -45,6 +45,11 @@ func (d *duel) randomFrame(services []lb.Service) randomFrame {
 		f.changes = append(f.changes, m.name)
 	}
 	return f
+}
+
+// randomFlags are those of the first packet of a connection, of a later one, or any.
+func randomFlags(r *rand.Rand) uint8 {
+	return []uint8{flagSYN, flagSYN, flagACK, flagACK, flagACK, uint8(r.IntN(256))}[r.IntN(6)]
 }
 
 // randomPayload is mostly short; one in four has about the length of an MTU.
@@ -66,7 +71,7 @@ func randomFlow(r *rand.Rand, services []lb.Service) packet.Flow {
 		return strangers(r)
 	}
 	s := services[r.IntN(len(services))]
-	flow := packet.Flow{Source: randomClient(r, familyOf(s.VIP)), Destination: s.VIP.Address, Protocol: s.VIP.Protocol}
+	flow := packet.Flow{Source: randomClient(r, familyOf(s.VIP.Address.Addr())), Destination: s.VIP.Address, Protocol: s.VIP.Protocol}
 	switch n := r.IntN(20); {
 	case n < 12 || len(s.Replicas) == 0:
 		return flow
@@ -86,16 +91,13 @@ func strangers(r *rand.Rand) packet.Flow {
 	return packet.Flow{Source: randomClient(r, f), Destination: randomClient(r, f), Protocol: protocols()[r.IntN(2)]}
 }
 
-func familyOf(v lb.VIP) family {
-	if v.Address.Addr().Is4() {
-		return ipv4
-	}
-	return ipv6
-}
-
-// randomClient is a host that is known or not, on East or Narrow, or cannot be reached.
+// randomClient is a host that is known or not, on East or Narrow, or cannot be reached, and
+// any port, mostly one of few.
 func randomClient(r *rand.Rand, f family) netip.AddrPort {
 	port, host := uint16(r.IntN(1<<16)), byte(1+r.IntN(neighboursPerPrefix))
+	if r.IntN(3) > 0 {
+		port = 50000 + uint16(r.IntN(4))
+	}
 	switch r.IntN(10) {
 	case 0:
 		return f.off(host, port)

@@ -2,7 +2,6 @@ package dataplanetest
 
 import (
 	"math/rand/v2"
-	"slices"
 
 	"lbctl/rss/packet"
 )
@@ -16,8 +15,7 @@ func randomICMP(r *rand.Rand, p Packet) Packet {
 		if v4 {
 			kind = 8
 		}
-		p.ICMP = slices.Concat([]byte{kind, 0, 0, 0}, p.Payload, []byte{1, 2, 3, 4})
-		return p
+		return p.icmp(kind, 0, [4]byte{1, 2, 3, 4}, p.Payload)
 	}
 	quoted := p
 	if r.IntN(2) == 0 {
@@ -27,22 +25,14 @@ func randomICMP(r *rand.Rand, p Packet) Packet {
 	if v4 {
 		kinds = []byte{3, 4, 5, 11, 12, 8}
 	}
-	ip := quoted.Frame()[ethernet:]
+	ip := quoted.ip()
 	if r.IntN(4) == 0 {
 		ip = ip[:r.IntN(len(ip)+1)]
 	}
-	p.ICMP = slices.Concat([]byte{kinds[r.IntN(6)], byte(r.IntN(2)), 0, 0, 0, 0, 0, 0}, ip[:min(len(ip), 1200)])
 	sender := quoted.Flow.Destination
 	if r.IntN(3) == 0 {
-		sender = randomClient(r, familyOfAddress(v4))
+		sender = randomClient(r, familyOf(quoted.Flow.Source.Addr()))
 	}
 	p.Flow = packet.Flow{Source: sender, Destination: quoted.Flow.Source, Protocol: p.Flow.Protocol}
-	return p
-}
-
-func familyOfAddress(v4 bool) family {
-	if v4 {
-		return ipv4
-	}
-	return ipv6
+	return p.icmp(kinds[r.IntN(6)], byte(r.IntN(2)), [4]byte{}, ip[:min(len(ip), 1200)])
 }

@@ -49,10 +49,15 @@ func kind(err error) string {
 	return err.Error()
 }
 
-// randomChange sets a service four times out of five, else removes one.
+// randomChange edits a service that is there three times out of five, else sets another one, or
+// removes one.
 func (d *duel) randomChange() refusal {
-	s := randomService(d.random)
-	if d.random.IntN(5) > 0 {
+	s, choice := randomService(d.random), d.random.IntN(10)
+	services, err := d.reference.Dataplane.Services()
+	if err == nil && len(services) > 0 && choice < 6 {
+		s = randomEdit(d.random, services[d.random.IntN(len(services))])
+	}
+	if choice < 9 {
 		return set(fmt.Sprintf("set %+v", s), s)
 	}
 	return refusal{name: fmt.Sprintf("remove %v", s.VIP), try: func(ctx context.Context, p lb.Dataplane) error {
@@ -72,13 +77,17 @@ func randomService(r *rand.Rand) lb.Service {
 		s.TableSize = []uint32{7, 13, 251, 509}[r.IntN(4)]
 	}
 	s.Mode = []lb.Mode{lb.NAT, lb.NAT, lb.NAT, lb.DSR, lb.IPIP}[r.IntN(5)]
-	for range r.IntN(8) {
-		s.Replicas = append(s.Replicas, lb.Replica{Address: randomEnd(r, f, s), Weight: randomWeight(r, s.Scheduler)})
+	editTracking(r, &s)
+	for range 1 + r.IntN(7) {
+		s.Replicas = append(s.Replicas, randomMember(r, s))
 	}
-	if s.Scheduler == lb.Modulo {
-		s.TableSize = uint32(len(s.Replicas))
-	}
-	return s
+	return sized(s, s.TableSize)
+}
+
+// randomMember returns a replica that is mostly active.
+func randomMember(r *rand.Rand, s lb.Service) lb.Replica {
+	f := familyOf(s.VIP.Address.Addr())
+	return lb.Replica{Address: randomEnd(r, f, s), Weight: randomWeight(r, s.Scheduler), State: randomState(r)}
 }
 
 // randomEnd returns a replica as the service's mode wants it, mostly: with the VIP's port

@@ -79,6 +79,17 @@ func invalidServices() []refusal {
 		"scheduler 9":        func(s *lb.Service) { s.Scheduler = 9 },
 		"mode 9":             func(s *lb.Service) { s.Mode = 9 },
 		"hash 9":             func(s *lb.Service) { s.Hash = 9 },
+		"tracking 9":         func(s *lb.Service) { s.Tracking, s.Idle = 9, idle },
+		"state 9":            func(s *lb.Service) { s.Replicas[0].State, s.TableSize = 9, 1 },
+		"no idle time":       func(s *lb.Service) { s.Tracking = lb.TrackChanges },
+		"idle, no memory":    func(s *lb.Service) { s.Idle = idle },
+		"short idle time":    func(s *lb.Service) { s.Tracking, s.Idle = lb.TrackAlways, idle/2 },
+		"slots for draining": func(s *lb.Service) { s.Replicas[0].State = lb.Draining },
+		"dsr, other port":    func(s *lb.Service) { s.Mode, s.Replicas[0].Address = lb.DSR, ipv4.on(West, 7, 81) },
+		"dsr, mixed families": func(s *lb.Service) {
+			s.Mode, s.Replicas[0].Address = lb.DSR, ipv6.on(West, 7, 80)
+		},
+		"udp, changes":       func(s *lb.Service) { s.VIP.Protocol, s.Tracking, s.Idle = packet.UDP, lb.TrackChanges, idle },
 		"table size":         func(s *lb.Service) { s.TableSize++ },
 		"maglev, not prime":  func(s *lb.Service) { s.Scheduler, s.TableSize = lb.Maglev, 12 },
 		"weight 0":           func(s *lb.Service) { s.Replicas[0].Weight = 0 },
@@ -86,7 +97,10 @@ func invalidServices() []refusal {
 		"replica port 0": func(s *lb.Service) {
 			s.Replicas[0].Address = netip.AddrPortFrom(s.Replicas[0].Address.Addr(), 0)
 		},
-		"replica twice":     func(s *lb.Service) { s.Replicas[1] = s.Replicas[0] },
+		"replica twice": func(s *lb.Service) { s.Replicas[1] = s.Replicas[0] },
+		"ipv6 in ipv4": func(s *lb.Service) {
+			s.VIP, s.Mode = ipv6.vip(9, packet.TCP), lb.IPIP
+		},
 		"mixed families":    func(s *lb.Service) { s.Replicas[0].Address = ipv6.on(West, 9, 80) },
 		"a replica as vip":  func(s *lb.Service) { s.Replicas[0].Address = s.VIP.Address },
 		"mapped address":    func(s *lb.Service) { s.VIP.Address = mapped(s.VIP.Address) },

@@ -3,6 +3,7 @@ package dataplanetest
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"lbctl/lb"
 	"lbctl/lb/model"
@@ -39,15 +40,24 @@ func variety() []lb.Service {
 	c := ipv4.service(2, packet.TCP, ipv4.on(West, 3, 8081), ipv4.on(West, 4, 65535))
 	c.Scheduler, c.TableSize, c.Seed = lb.Maglev, 251, 0xdeadbeef
 	c.Replicas[1].Weight = 65535
-	d := ipv6.service(1, packet.TCP, ipv6.on(West, 3, 8080), ipv6.on(Narrow, 3, 8080))
-	e := ipv6.service(2, packet.UDP)
-	e.Scheduler, e.TableSize = lb.Maglev, 13
-	return []lb.Service{a, b, c, d, e}
+	d := ipv4.service(3, packet.TCP, ipv4.on(West, 3, 80), ipv4.on(West, 5, 80), ipv4.on(West, 6, 80))
+	d.Mode, d.Tracking, d.Idle = lb.DSR, lb.TrackChanges, lb.MaxIdle
+	d = with(d, lb.Draining, 1)
+	e := ipv4.service(4, packet.UDP, ipv4.on(West, 3, 80), ipv6.on(West, 3, 80))
+	e.Mode, e.Tracking, e.Idle = lb.IPIP, lb.TrackAlways, lb.MinIdle
+	e = with(e, lb.Down, 0)
+	f := ipv6.service(1, packet.TCP, ipv6.on(West, 3, 8080), ipv6.on(Narrow, 3, 8080))
+	g := ipv6.service(2, packet.UDP)
+	g.Scheduler, g.TableSize = lb.Maglev, 13
+	h := ipv6.service(3, packet.TCP, ipv6.on(West, 3, 80), ipv6.on(West, 4, 80))
+	h.Mode, h.Scheduler, h.TableSize, h.Tracking, h.Idle = lb.IPIP, lb.Maglev, 13, lb.TrackAlways, 90*time.Second
+	h = with(h, lb.Draining, 0, 1)
+	return []lb.Service{a, b, c, d, e, f, g, h}
 }
 
 func testRoundTrip(b bench) {
 	want := variety()
-	for _, i := range []int{3, 1, 4, 0, 2} {
+	for _, i := range []int{3, 1, 7, 4, 0, 6, 2, 5} {
 		b.set(want[i])
 	}
 	equal(b.t, "services", b.services(), want)
@@ -71,10 +81,7 @@ func testCopies(b bench) {
 
 // flowTo returns a flow of a known client to a VIP.
 func flowTo(v lb.VIP) packet.Flow {
-	f := ipv6
-	if v.Address.Addr().Is4() {
-		f = ipv4
-	}
+	f := familyOf(v.Address.Addr())
 	return packet.Flow{Source: f.on(East, 1, 40000), Destination: v.Address, Protocol: v.Protocol}
 }
 
@@ -143,15 +150,4 @@ func testMoveReplica(b bench) {
 	v := b.send(West, p.Frame())
 	p.Flow.Source = ipv4.vip(2, packet.TCP).Address
 	equal(b.t, "the replica's answer", v.Frame, sentBy(p, East, 1).Frame())
-}
-
-// sentBy returns the packet as it leaves on a link to a known host there.
-func sentBy(p Packet, link string, host byte) Packet {
-	for _, l := range Links() {
-		if l.Name == link {
-			p.Source, p.Destination = l.MAC, macOf(l, host)
-		}
-	}
-	p.TTL--
-	return p
 }

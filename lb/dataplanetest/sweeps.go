@@ -107,19 +107,19 @@ func wantOfLength(_ scene, n int) outcome {
 	return dropped(lb.MalformedIP)
 }
 
+// wantOfEtherType: of a tag, the length of the IPv4 packet follows as EtherType.
 func wantOfEtherType(_ scene, n int) outcome {
 	switch n {
 	case 0x0800:
 		return sentTo(plain, West)
 	case 0x86dd:
 		return dropped(lb.MalformedIP)
-	case 0x8100, 0x88a8:
-		return passed(lb.NotIP) // what stands where the tag says its EtherType is
 	}
 	return passed(lb.NotIP)
 }
 
-// wantOfProtocol: TCP's sequence number read as the length of UDP, 0x1234, is too long; UDP
+// wantOfProtocol: port 40000 read as an ICMP type is none that says anything, and as the length of an extension
+// header is too long; the port 80 is the offset of a later fragment. TCP's sequence number read as the length of UDP, 0x1234, is too long; UDP
 // read as TCP has letters of the payload for its data offset, which is 7 words.
 func wantOfProtocol(s scene, n int) outcome {
 	switch p := packet.Protocol(n); {
@@ -132,9 +132,9 @@ func wantOfProtocol(s scene, n int) outcome {
 	case s.v4:
 		return passed(lb.NotTCPUDP)
 	case n == 44:
-		return dropped(lb.FragmentOrphan) // the port of the VIP read as an offset
-	case slices.Contains([]int{0, 43, 60}, n):
-		return dropped(lb.MalformedIP) // the port of the client read as a length
+		return dropped(lb.FragmentOrphan)
+	case n == 0 || n == 43 || n == 60:
+		return dropped(lb.MalformedIP)
 	case slices.Contains([]int{51, 135, 139, 140}, n):
 		return passed(lb.IPv6Extension)
 	}

@@ -2,7 +2,6 @@ package dataplanetest
 
 import (
 	"net/netip"
-	"slices"
 
 	"lbctl/lb"
 	"lbctl/lb/model"
@@ -77,7 +76,13 @@ func macOf(l Link, host byte) lb.MAC { return lb.MAC{2, 0, 1, 0, l.MAC[4], host}
 
 // Routes returns the routes of this network for a model.Memory; links have the indexes of
 // Indexes.
-func Routes() model.Routes { return routes{links: Links(), neighbours: Neighbours()} }
+func Routes() model.Routes {
+	r := routes{links: Links(), neighbours: map[netip.Addr]lb.MAC{}}
+	for _, n := range Neighbours() {
+		r.neighbours[n.Address] = n.MAC
+	}
+	return r
+}
 
 // Indexes returns the index of each link for a model.Memory: 1 and up, in the order of Links.
 func Indexes() map[string]int {
@@ -90,7 +95,7 @@ func Indexes() map[string]int {
 
 type routes struct {
 	links      []Link
-	neighbours []Neighbour
+	neighbours map[netip.Addr]lb.MAC
 }
 
 // Route implements model.Routes.
@@ -102,7 +107,7 @@ func (r routes) Route(destination netip.Addr) (model.Route, bool) {
 			}
 			return model.Route{
 				Interface: l.Name, Index: i + 1, MTU: l.MTU, Source: l.MAC,
-				Neighbour: r.neighbour(destination), Preferred: p.Addr(),
+				Neighbour: r.neighbours[destination], Preferred: p.Addr(),
 			}, true
 		}
 	}
@@ -117,12 +122,4 @@ func reserved(link netip.Prefix, a netip.Addr) bool {
 		return a == link.Addr() || a == hostOf(link, 255)
 	}
 	return a == link.Addr() || a == link.Masked().Addr()
-}
-
-func (r routes) neighbour(a netip.Addr) lb.MAC {
-	i := slices.IndexFunc(r.neighbours, func(n Neighbour) bool { return n.Address == a })
-	if i < 0 {
-		return lb.MAC{}
-	}
-	return r.neighbours[i].MAC
 }

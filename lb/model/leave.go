@@ -1,74 +1,147 @@
 package model
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"slices"
 
 	"lbctl/lb"
+	"lbctl/rss/packet"
 )
 
-// readdress rewrites the packet in mode nat; in the others its addresses stay.
-func (w way) readdress(frame []byte, p parsed) {
-	q := p.quote
+// toReplica sends a packet to a VIP on to a replica.
+func (d *decision) toReplica() lb.Reason {
+	if d.service.Mode != lb.DSR && d.ttl <= 1 { // whoever only bridges does not count
+		return lb.TTLExpired
+	}
+	if reason := d.pick(); reason != ok {
+		return reason
+	}
+	replica := d.why.Replica
+	if d.quote == nil && d.source == replica.Addr() {
+		return lb.Hairpin
+	}
+	route, found := d.view.Hop(d.vip, replica)
+	if !found {
+		return lb.NoRoute
+	}
+	d.why.NextHop = route.nextHop()
+	mtu := route.MTU - d.overhead(replica.Addr())
+	if d.length > mtu {
+		return d.tooBig(mtu)
+	}
+	return d.bring(route)
+}
+
+// overhead is the length of the outer header.
+func (d *decision) overhead(replica netip.Addr) int {
 	switch {
-	case w.service != nil && w.service.Mode != lb.NAT:
-	case q == nil:
-		rewrite(frame, p, w.rewritten)
-	case w.service != nil:
-		requote(frame, p, q.sourceAt, q.portsAt, p.destinationAt, w.replica)
-	default:
-		outer := 0
-		if p.end(frame, p.sourceAt, 0).Addr() == p.flow.Source.Addr() {
-			outer = p.sourceAt // the replica's own error; a router on the way keeps its address
+	case d.service.Mode != lb.IPIP:
+		return 0
+	case replica.Is4():
+		return v4Header
+	}
+	return v6Header
+}
+
+// bring rewrites or wraps the packet for its replica, as the mode says, and sends it.
+func (d *decision) bring(route Route) lb.Reason {
+	d.why.Rewritten = d.flow
+	if d.service.Mode != lb.NAT {
+		if !route.resolved() {
+			return lb.NeighbourPending
 		}
-		requote(frame, p, q.destinationAt, q.portsAt+2, outer, w.rewritten.Source)
+		d.carry(route)
+		return d.sentAs(lb.Forwarded, lb.ErrorForwarded)
 	}
+	d.why.Rewritten.Destination = d.why.Replica
+	ip := d.readdressed(d.source, d.why.Replica.Addr())
+	return d.depart(route, ip, d.sentAs(lb.Forwarded, lb.ErrorForwarded))
 }
 
-// link does what is left when a packet leaves: TTL, the outer packet, tags, addresses of the link.
-func (w way) link(frame []byte, p parsed, same bool) []byte {
-	mode := lb.NAT
-	if w.service != nil {
-		mode = w.service.Mode
+// carry sends the packet in the modes that leave its addresses alone.
+func (d *decision) carry(route Route) {
+	ip := slices.Clone(d.ip)
+	if d.service.Mode == lb.IPIP {
+		d.writeTTL(ip, d.ttl-1)
+		ip = d.wrap(ip, route.Preferred)
 	}
-	if mode != lb.DSR {
-		decrementTTL(frame, p)
-	}
-	tags := frame[12 : 12+p.tagBytes]
-	if !same {
-		tags = nil // the network behind another interface is another one
-	}
-	out := slices.Concat(w.route.Neighbour[:], w.route.Source[:], tags)
-	if mode != lb.IPIP {
-		return append(out, frame[p.ipAt-2:]...)
-	}
-	return append(append(out, w.outer(frame, p)...), frame[p.ipAt:]...)
+	d.sendBy(route, ip)
 }
 
-// outer returns the EtherType and the header around a packet to its replica.
-func (w way) outer(frame []byte, p parsed) []byte {
-	ip := frame[p.ipAt:]
-	class := ip[1]
-	if !p.v4 {
-		class = ip[0]<<4 | ip[1]>>4
+// toClient sends a replica's answer on to the client, in the name of the VIP.
+func (d *decision) toClient() lb.Reason {
+	if d.ttl <= 1 {
+		return lb.TTLExpired
 	}
-	if to := w.replica.Addr(); to.Is4() {
-		return append([]byte{0x08, 0x00}, outerV4(class, p.ipBytes, w.route.Preferred, to)...)
+	source := d.vip.Address.Addr()
+	if d.quote != nil && d.source != d.flow.Source.Addr() {
+		source = d.source // of a router that the replica's client did not get through
 	}
-	next := byte(41)
-	if p.v4 {
-		next = 4
+	route, found := d.view.Way(source, d.destination)
+	if !found {
+		return lb.NoRoute
 	}
-	h := binary.BigEndian.AppendUint32([]byte{0x86, 0xdd}, 6<<28|uint32(class)<<20|w.hash&0xfffff)
-	h = binary.BigEndian.AppendUint16(h, uint16(p.ipBytes))
-	return slices.Concat(h, []byte{next, 64}, w.route.Preferred.AsSlice(), w.replica.Addr().AsSlice())
+	d.why.NextHop = route.nextHop()
+	if d.length > route.MTU {
+		return d.tooBig(route.MTU)
+	}
+	d.why.Rewritten = packet.Flow{Source: d.vip.Address, Destination: d.flow.Destination, Protocol: d.flow.Protocol}
+	ip := d.readdressed(source, d.destination)
+	return d.depart(route, ip, d.sentAs(lb.Returned, lb.ErrorReturned))
 }
 
-// outerV4 is the header of IP in IP, RFC 2003.
-func outerV4(tos byte, bytes int, from, to netip.Addr) []byte {
-	h := binary.BigEndian.AppendUint16([]byte{0x45, tos}, uint16(20+bytes))
-	h = slices.Concat(h, []byte{0, 0, 0x40, 0, 64, 4, 0, 0}, from.AsSlice(), to.AsSlice())
-	binary.BigEndian.PutUint16(h[10:], sum(h))
-	return h
+// readdressed returns the IP packet from source to destination; the flow, whether it is the
+// packet's or the quoted one, becomes why.Rewritten.
+func (d *decision) readdressed(source, destination netip.Addr) []byte {
+	if d.quote == nil {
+		return d.rewritten(d.why.Rewritten)
+	}
+	ip := d.requoted(d.why.Rewritten)
+	checksums := []int{v4Checksum}
+	if !d.v4 {
+		checksums = []int{d.l4 + icmpChecksum} // of a pseudo header too
+	}
+	sourceAt, destinationAt := d.addressesAt()
+	replace(ip, sourceAt, source.AsSlice(), checksums)
+	replace(ip, destinationAt, destination.AsSlice(), checksums)
+	return ip
+}
+
+// depart sends a rewritten packet for the reason given, or leaves that to the kernel, which
+// finds the neighbour and takes one off the TTL.
+func (d *decision) depart(route Route, ip []byte, sent lb.Reason) lb.Reason {
+	if !route.resolved() {
+		d.out = slices.Concat(d.frame[:len(d.frame)-len(d.ip)], ip)
+		return lb.NeighbourMissing
+	}
+	d.writeTTL(ip, d.ttl-1)
+	d.sendBy(route, ip)
+	return sent
+}
+
+// sendBy sends an IP packet by a route. The tags stay with a packet that leaves by the interface
+// that it came on: behind another one is another network.
+func (d *decision) sendBy(route Route, ip []byte) {
+	tags := d.tags
+	if route.Index != d.ingress {
+		tags = nil
+	}
+	d.out = slices.Concat(route.Neighbour[:], route.Source[:], tags, etherTypeOf(ip), ip)
+	d.egress = route.Index
+}
+
+// sentAs returns the reason of a packet, or that of an ICMP error.
+func (d *decision) sentAs(packet, icmpError lb.Reason) lb.Reason {
+	if d.quote != nil {
+		return icmpError
+	}
+	return packet
+}
+
+// etherTypeOf returns that of an IP packet.
+func etherTypeOf(ip []byte) []byte {
+	if ip[0]>>4 == 4 {
+		return []byte{etherIPv4 >> 8, etherIPv4 & 0xff}
+	}
+	return []byte{etherIPv6 >> 8, etherIPv6 & 0xff}
 }

@@ -41,14 +41,13 @@ type Config struct {
 // New makes an empty datapath and the first handle on it.
 func New(c Config) *Memory {
 	t := &tables{
-		limits:    c.Limits,
-		key:       slices.Clone(c.Key),
-		routes:    c.Routes,
-		links:     maps.Clone(c.Interfaces),
-		services:  map[lb.VIP]*service{},
-		fragments: map[fragmentID]fragment{},
-		attached:  map[string]lb.Interface{},
-		counters:  emptyCounters(),
+		limits:   c.Limits,
+		key:      slices.Clone(c.Key),
+		routes:   c.Routes,
+		links:    maps.Clone(c.Interfaces),
+		services: map[lb.VIP]*service{}, fragments: map[FragmentKey]FragmentPorts{},
+		attached: map[string]lb.Interface{},
+		counters: emptyCounters(),
 	}
 	if t.limits == (lb.Limits{}) {
 		t.limits = lb.DefaultLimits

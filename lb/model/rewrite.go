@@ -3,94 +3,86 @@ package model
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"lbctl/rss/packet"
 )
 
-// rewrite gives the frame the addresses and ports of the flow to, one end of which is
-// new, and updates the checksums.
-func rewrite(frame []byte, p parsed, to packet.Flow) {
-	if p.part == later {
-		var checksums []int
-		if p.v4 {
-			checksums = []int{p.ipChecksumAt()}
+// rewritten returns a copy of the IP packet with the addresses and ports of a flow, of which one
+// end is new, and the checksums updated. A later fragment has neither ports nor a
+// checksum of TCP or UDP.
+func (p parsed) rewritten(to packet.Flow) []byte {
+	ip := slices.Clone(p.ip)
+	var l4, withIP []int
+	if p.part != later {
+		if at := checksumAt(p.ip[:p.length], p.l4, p.protocol); at != 0 {
+			l4 = []int{at}
 		}
-		replace(frame, p.sourceAt, address(to.Source), checksums)
-		replace(frame, p.destinationAt, address(to.Destination), checksums)
+	}
+	withIP = l4
+	if p.v4 {
+		withIP = append([]int{v4Checksum}, l4...)
+	}
+	source, destination := p.addressesAt()
+	replace(ip, source, address(to.Source), withIP)
+	replace(ip, destination, address(to.Destination), withIP)
+	if p.part != later {
+		replace(ip, p.l4, portBytes(to.Source), l4)
+		replace(ip, p.l4+2, portBytes(to.Destination), l4)
+	}
+	if p.protocol == packet.UDP {
+		for _, at := range l4 {
+			avoidZero(ip[at:])
+		}
+	}
+	return ip
+}
+
+// addressesAt returns the offsets of the addresses in the IP header.
+func (p parsed) addressesAt() (source, destination int) {
+	if p.v4 {
+		return v4Source, v4Destination
+	}
+	return v6Source, v6Destination
+}
+
+// writeSource and writeDestination write an address and no checksum.
+func (p parsed) writeSource(ip []byte, a netip.Addr) {
+	source, _ := p.addressesAt()
+	copy(ip[source:], a.AsSlice())
+}
+
+func (p parsed) writeDestination(ip []byte, a netip.Addr) {
+	_, destination := p.addressesAt()
+	copy(ip[destination:], a.AsSlice())
+}
+
+// writeTTL writes the TTL or hop limit.
+func (p parsed) writeTTL(ip []byte, ttl uint8) {
+	if p.v4 {
+		// The word of the checksum is TTL and protocol.
+		replace(ip, v4TTL, []byte{ttl, ip[v4Protocol]}, []int{v4Checksum})
 		return
 	}
-	checksums := p.l4Checksum(frame)
-	withIP := checksums
-	if p.v4 {
-		withIP = append([]int{p.ipChecksumAt()}, checksums...)
-	}
-	replace(frame, p.sourceAt, address(to.Source), withIP)
-	replace(frame, p.destinationAt, address(to.Destination), withIP)
-	replace(frame, p.l4At, portBytes(to.Source), checksums)
-	replace(frame, p.l4At+2, portBytes(to.Destination), checksums)
-	if p.flow.Protocol == packet.UDP {
-		for _, at := range checksums {
-			avoidZero(frame[at:])
-		}
-	}
+	ip[v6HopLimit] = ttl
 }
 
 // address returns the 4 or 16 bytes of an end's address.
 func address(a netip.AddrPort) []byte { return a.Addr().AsSlice() }
 
-// ipChecksumAt is the offset of the IPv4 header's checksum.
-func (p parsed) ipChecksumAt() int { return p.ipAt + 10 }
-
-// l4Checksum returns the offset of the checksum of TCP or UDP, none if the packet has none:
-// UDP with 0 there (RFC 768; over IPv6 tunnels may send so, and whoever forwards
-// leaves it: RFC 6935, RFC 6936).
-func (p parsed) l4Checksum(frame []byte) []int {
-	if p.flow.Protocol == packet.TCP {
-		return []int{p.l4At + 16}
+// checksumAt returns the offset of the checksum of TCP or UDP, whose header begins at l4 of an IP
+// packet; 0 if it is not there or if there is none: UDP with 0 (RFC 768; over IPv6 tunnels may send so, and
+// whoever forwards leaves it: RFC 6935, RFC 6936).
+func checksumAt(ip []byte, l4 int, protocol packet.Protocol) int {
+	at := l4 + udpChecksum
+	if protocol == packet.TCP {
+		at = l4 + tcpChecksum
 	}
-	at := p.l4At + 6
-	if binary.BigEndian.Uint16(frame[at:]) == 0 {
-		return nil
+	if at+2 > len(ip) {
+		return 0
 	}
-	return []int{at}
-}
-
-// avoidZero writes UDP's checksum 0 as its equal 0xffff: 0 means that there is none.
-func avoidZero(checksum []byte) {
-	if binary.BigEndian.Uint16(checksum) == 0 {
-		binary.BigEndian.PutUint16(checksum, 0xffff)
+	if protocol == packet.UDP && binary.BigEndian.Uint16(ip[at:]) == 0 {
+		return 0
 	}
-}
-
-// replace writes an even number of bytes at an offset, and updates the checksums at the
-// offsets given.
-func replace(frame []byte, at int, bytes []byte, checksums []int) {
-	for i := 0; i < len(bytes); i += 2 {
-		was, is := binary.BigEndian.Uint16(frame[at+i:]), binary.BigEndian.Uint16(bytes[i:])
-		for _, c := range checksums {
-			updated := update(binary.BigEndian.Uint16(frame[c:]), was, is)
-			binary.BigEndian.PutUint16(frame[c:], updated)
-		}
-	}
-	copy(frame[at:], bytes)
-}
-
-// update returns the checksum after one 16-bit word has changed: RFC 1624, equation 3,
-// HC' = ~(~HC + ~m + m').
-func update(checksum, was, is uint16) uint16 {
-	sum := uint32(^checksum) + uint32(^was) + uint32(is)
-	for sum > 0xffff {
-		sum = sum&0xffff + sum>>16
-	}
-	return ^uint16(sum)
-}
-
-// decrementTTL takes one off the TTL or hop limit.
-func decrementTTL(frame []byte, p parsed) {
-	if p.v4 {
-		// The word of the checksum is TTL and protocol.
-		replace(frame, p.ttlAt, []byte{p.ttl - 1, frame[p.ttlAt+1]}, []int{p.ipChecksumAt()})
-		return
-	}
-	frame[p.ttlAt] = p.ttl - 1
+	return at
 }

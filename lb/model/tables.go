@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"lbctl/lb"
-	"lbctl/lb/ring"
 	"lbctl/rss"
 )
 
@@ -21,19 +20,26 @@ type tables struct {
 	mu       sync.Mutex
 	services map[lb.VIP]*service
 	// owners names the VIP of every nat replica; its key is the replica's address and protocol.
-	owners   map[lb.VIP]lb.VIP
-	attached map[string]lb.Interface
-	counters lb.Counters
-	// fragments holds what the first fragments of packets of ours said.
-	fragments map[fragmentID]fragment
+	owners map[lb.VIP]lb.VIP
+	// addresses are those of the VIPs.
+	addresses map[netip.Addr]bool
+	// fragments are all first fragments ever seen, by the last one of each key.
+	fragments map[FragmentKey]FragmentPorts
+	attached  map[string]lb.Interface
+	counters  lb.Counters
 }
 
-// set adds or replaces a service, which is valid beside the others.
+// set adds or replaces a service, which is valid beside the others. One that is there already
+// makes no change.
 func (t *tables) set(s lb.Service) {
-	if old, there := t.services[s.VIP]; there && old.Mode != s.Mode {
-		delete(t.counters.Replicas, s.VIP) // they are other replicas now
+	n := newService(s)
+	if old, found := t.services[s.VIP]; found {
+		if old.SameAs(s) {
+			return
+		}
+		n.succeed(old)
 	}
-	t.services[s.VIP] = &service{Service: s.Clone(), ring: ring.Build(s)}
+	t.services[s.VIP] = n
 	t.reown()
 	t.recount(s)
 }
@@ -46,10 +52,11 @@ func (t *tables) remove(v lb.VIP) {
 	t.reown()
 }
 
-// reown makes owners from the services.
+// reown makes owners and addresses from the services.
 func (t *tables) reown() {
-	t.owners = make(map[lb.VIP]lb.VIP)
+	t.owners, t.addresses = map[lb.VIP]lb.VIP{}, map[netip.Addr]bool{}
 	for vip, s := range t.services {
+		t.addresses[vip.Address.Addr()] = true
 		if s.Mode != lb.NAT {
 			continue
 		}
@@ -60,14 +67,14 @@ func (t *tables) reown() {
 }
 
 // count adds a packet to the counters.
-func (t *tables) count(reason lb.Reason, w way, bytes int) {
-	add(t.counters.Reasons, reason, bytes)
-	if reason != lb.Forwarded {
+func (t *tables) count(why lb.Explanation, bytes int) {
+	add(t.counters.Reasons, why.Reason, bytes)
+	if why.Reason != lb.Forwarded {
 		return
 	}
-	vip := w.service.VIP
+	vip := why.Service.VIP
 	add(t.counters.Services, vip, bytes)
-	add(t.counters.Replicas[vip], w.replica, bytes)
+	add(t.counters.Replicas[vip], why.Replica, bytes)
 }
 
 func add[K comparable](counts map[K]lb.Count, key K, bytes int) {

@@ -14,6 +14,9 @@ var flow = packet.Flow{
 	Protocol:    packet.TCP,
 }
 
+// loop is an address that nobody is to be answered to.
+var loop = netip.MustParseAddrPort("127.0.0.1:1")
+
 // service is a valid service with one replica, of which everything else is a default.
 func service() lb.Service {
 	return lb.Service{
@@ -30,4 +33,19 @@ func probesOfNothing() []lb.Probe {
 	half.Source = netip.AddrPort{}
 	mixed.Source = netip.MustParseAddrPort("[2001:db8::1]:1")
 	return []lb.Probe{{Flow: none}, {Flow: half}, {Flow: mixed}}
+}
+
+// probedFlows are flows of each IP version and protocol.
+func probedFlows() (all []packet.Flow) {
+	six := packet.Flow{
+		Source:      netip.MustParseAddrPort("[2001:db8:1::1]:40000"),
+		Destination: netip.MustParseAddrPort("[2001:db8::1]:80"),
+	}
+	for _, f := range []packet.Flow{flow, six} {
+		for _, p := range []packet.Protocol{packet.TCP, packet.UDP} {
+			f.Protocol = p
+			all = append(all, f)
+		}
+	}
+	return all
 }

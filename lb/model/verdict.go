@@ -45,12 +45,21 @@ type Verdict struct {
 	Egress int
 }
 
-// actionOf returns the action of a reason whose frame is not sent.
+// actionOf returns the action of a reason; Transmit stands for Redirect too.
 func actionOf(r lb.Reason) Action {
 	switch r {
-	case lb.MalformedEthernet, lb.MalformedIP, lb.MalformedL4, lb.NoReplica, lb.NoRoute, lb.TooBig, lb.TableFault,
-		lb.NeighbourPending, lb.FragmentOrphan, lb.Hairpin:
-		return Drop
+	case lb.Forwarded, lb.Returned, lb.ErrorForwarded, lb.ErrorReturned, lb.EchoAnswered, lb.TooBigAnswered:
+		return Transmit
+	case lb.NotIP, lb.VLANTagged, lb.NotTCPUDP, lb.NotOurs, lb.IPv6Extension, lb.TTLExpired, lb.NeighbourMissing:
+		return Pass
 	}
-	return Pass
+	return Drop
+}
+
+// sendOn returns how a frame is sent.
+func sendOn(ingress, egress int) Action {
+	if ingress == egress {
+		return Transmit
+	}
+	return Redirect
 }

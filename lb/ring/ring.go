@@ -12,18 +12,34 @@ import (
 )
 
 // Build returns the table of a valid service: for each of its TableSize slots an index into
-// s.Replicas. It is nil when there are no replicas. The same service always gives
+// s.Replicas, of one that is active. It is nil when none is. The same service always gives
 // the same table, on every machine. It panics on a table size or scheduler that
 // lb.Service.Validate rejects.
 func Build(s lb.Service) []uint32 {
-	if len(s.Replicas) == 0 {
+	var active []lb.Replica
+	var indexes []uint32
+	for i, r := range s.Replicas {
+		if r.State == lb.Active {
+			active, indexes = append(active, r), append(indexes, uint32(i))
+		}
+	}
+	if len(active) == 0 {
 		return nil
 	}
+	table := build(s, active)
+	for slot, n := range table {
+		table[slot] = indexes[n]
+	}
+	return table
+}
+
+// build makes the table of replicas that are all active.
+func build(s lb.Service, active []lb.Replica) []uint32 {
 	switch s.Scheduler {
 	case lb.Modulo:
-		return modulo(len(s.Replicas))
+		return modulo(len(active))
 	case lb.Maglev:
-		return maglev(s.Replicas, s.TableSize)
+		return maglev(active, s.TableSize)
 	}
 	panic(fmt.Sprintf("ring: %v", s.Scheduler))
 }

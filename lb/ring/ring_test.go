@@ -61,6 +61,29 @@ func TestNoReplicas(t *testing.T) {
 	}
 }
 
+// TestActiveOnly: whoever is not active owns nothing, and the table is the one without it.
+func TestActiveOnly(t *testing.T) {
+	for _, s := range []lb.Service{{Scheduler: lb.Modulo}, {Scheduler: lb.Maglev, TableSize: 101}} {
+		all := replicas(5)
+		all[0].State, all[3].State = lb.Draining, lb.Down
+		s.Replicas = []lb.Replica{all[1], all[2], all[4]}
+		if s.Scheduler == lb.Modulo {
+			s.TableSize = 3
+		}
+		want := owners(s)
+		s.Replicas = all
+		if got := owners(s); !slices.Equal(got, want) {
+			t.Errorf("%v: owners %v, want %v", s.Scheduler, got, want)
+		}
+		for i := range s.Replicas {
+			s.Replicas[i].State = lb.ReplicaState(1 + i%2)
+		}
+		if got := Build(s); got != nil {
+			t.Errorf("%v, none active: %v, want none", s.Scheduler, got)
+		}
+	}
+}
+
 // TestGolden pins one table: datapaths of different versions must agree on the slots. Origin: a
 // naive program in another language, written from the doc comments of this package.
 func TestGolden(t *testing.T) {

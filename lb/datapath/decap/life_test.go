@@ -1,0 +1,133 @@
+package decap
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"runtime"
+	"testing"
+
+	"lbctl/lb"
+
+	"github.com/cilium/ebpf"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/vishvananda/netlink"
+)
+
+func mustAttach(t *testing.T, dir, name string, o Options) Interface {
+	t.Helper()
+	i, err := Attach(t.Context(), dir, name, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+var exact = []cmp.Option{cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty(), cmpopts.IgnoreFields(Interface{}, "Reasons")}
+
+// An interface from attach to detach, with nothing left in between but pins, and nothing after.
+func TestLife(t *testing.T) {
+	inNamespace(t)
+	dir := pinDir(t)
+	if all, err := List(dir); err != nil || len(all) != 0 {
+		t.Errorf("list before anything: %v, %v", all, err)
+	}
+	if err := Detach(t.Context(), dir, "lo"); !errors.Is(err, lb.ErrNotFound) {
+		t.Errorf("detach before anything: %v", err)
+	}
+	l := veth(t, "eth", "10.1.0.1/24", "2001:db8:2::1/64")
+	addresses1 := own(t, l)
+	want := Interface{
+		Interface: lb.Interface{Name: "eth", Index: l.Attrs().Index, Mode: lb.Native},
+		Locals:    tidy(append(addresses("203.0.113.1"), addresses1...)), VIPs: addresses("192.0.2.1", "2001:db8::1"),
+	}
+	// In no order, twice, and one in its mapped form.
+	o := Options{Locals: addresses("203.0.113.1"), VIPs: addresses("2001:db8::1", "::ffff:192.0.2.1", "192.0.2.1")}
+	got := mustAttach(t, dir, "eth", o)
+	if diff := cmp.Diff(want, got, exact...); diff != "" {
+		t.Error("attached (-want +got):", diff)
+	}
+	runtime.GC() // of handles that nobody closed
+	name, id := holder(t, "eth")
+	if name != "lb_decap" {
+		t.Fatalf("the interface has the program %q", name)
+	}
+	tables := mapsOf(t, dir, l)
+
+	// Again: no change. The addresses are those that are asked for now.
+	got = mustAttach(t, dir, "eth", o)
+	if diff := cmp.Diff(want, got, exact...); diff != "" {
+		t.Error("attached again (-want +got):", diff)
+	}
+	addAddress(t, l, "10.1.0.9/24")
+	want.Locals, want.VIPs = tidy(append(addresses("10.1.0.9"), addresses1...)), addresses("192.0.2.2")
+	mustAttach(t, dir, "eth", Options{VIPs: addresses("192.0.2.2")})
+	if _, now := holder(t, "eth"); now != id {
+		t.Errorf("program %d instead of %d after an attach without a change", now, id)
+	}
+	if diff := cmp.Diff(tables, mapsOf(t, dir, l)); diff != "" {
+		t.Error("tables were made anew:", diff)
+	}
+	all, err := List(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]Interface{want}, all, exact...); diff != "" {
+		t.Error("list (-want +got):", diff)
+	}
+	if len(all[0].Reasons) != 14 || all[0].Reasons["unpacked"].Packets != 0 {
+		t.Errorf("reasons %v", all[0].Reasons)
+	}
+
+	if err := Detach(t.Context(), dir, "eth"); err != nil {
+		t.Fatal(err)
+	}
+	if name, _ := holder(t, "eth"); name != "" {
+		t.Errorf("after detach the interface has the program %q", name)
+	}
+	nothingIn(t, dir)
+	if err := Detach(t.Context(), dir, "eth"); !errors.Is(err, lb.ErrNotFound) {
+		t.Errorf("detach again: %v", err)
+	}
+}
+
+func own(t *testing.T, l netlink.Link) (all []netip.Addr) {
+	t.Helper()
+	all, err := withOwn(l, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// mapsOf returns the ids of the tables of an interface.
+func mapsOf(t *testing.T, dir string, l netlink.Link) (ids []ebpf.MapID) {
+	t.Helper()
+	at, err := placeOf(dir, l.Attrs().Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps, err := at.maps()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer maps.Close()
+	for _, m := range []*ebpf.Map{maps.Locals, maps.Vips, maps.Policies, maps.ByReason} {
+		info, err := m.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, _ := info.ID()
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func nothingIn(t *testing.T, dir string) {
+	t.Helper()
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) > 0 {
+		t.Errorf("left in %s: %v, %v", dir, left, err)
+	}
+}

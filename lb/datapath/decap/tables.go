@@ -1,0 +1,118 @@
+package decap
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"lbctl/bpf"
+	"lbctl/lb"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// fill brings the tables to what is asked. What is allowed before and after is at all times: what is new is
+// added before what is old goes.
+func (u *unpacker) fill(o Options) error {
+	steps := []func() error{
+		func() error { return add(u.Locals, o.Locals) },
+		func() error { return add(u.Vips, o.VIPs) },
+		func() error { return u.allowAny(len(o.VIPs) == 0) },
+		func() error { return keep(u.Locals, o.Locals) },
+		func() error { return keep(u.Vips, o.VIPs) },
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (u *unpacker) allowAny(any bool) error {
+	want := bpf.DecapPolicy{}
+	if any {
+		want.AnyVip = 1
+	}
+	is, err := policy(u.Policies)
+	if err != nil || is.AnyVip == want.AnyVip {
+		return err
+	}
+	if err := u.Policies.Put(uint32(0), want); err != nil {
+		return fmt.Errorf("write %v: %w", u.Policies, err)
+	}
+	return nil
+}
+
+func policy(m *ebpf.Map) (p bpf.DecapPolicy, err error) {
+	if err := m.Lookup(uint32(0), &p); err != nil {
+		return p, fmt.Errorf("read %v: %w", m, err)
+	}
+	return p, nil
+}
+
+// add adds addresses to a table.
+func add(m *ebpf.Map, addresses []netip.Addr) error {
+	for _, a := range addresses {
+		err := m.Update(keyOf(a), uint32(1), ebpf.UpdateNoExist)
+		switch {
+		case err == nil, errors.Is(err, ebpf.ErrKeyExist):
+		case errors.Is(err, unix.E2BIG):
+			return fmt.Errorf("%w: %v holds %d addresses", lb.ErrFull, m, m.MaxEntries())
+		default:
+			return fmt.Errorf("add %v to %v: %w", a, m, err)
+		}
+	}
+	return nil
+}
+
+// keep removes all other addresses from a table.
+func keep(m *ebpf.Map, addresses []netip.Addr) error {
+	all, err := read(m)
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		if _, wanted := slices.BinarySearchFunc(addresses, a, netip.Addr.Compare); wanted {
+			continue
+		}
+		if err := m.Delete(keyOf(a)); err != nil {
+			return fmt.Errorf("remove %v from %v: %w", a, m, err)
+		}
+	}
+	return nil
+}
+
+// read returns the addresses of a table, sorted.
+func read(m *ebpf.Map) (all []netip.Addr, err error) {
+	var key bpf.DecapAddress
+	var value uint32
+	rows := m.Iterate()
+	for rows.Next(&key, &value) {
+		all = append(all, addressOf(key))
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read %v: %w", m, err)
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	return all, nil
+}
+
+func keyOf(a netip.Addr) bpf.DecapAddress {
+	k := bpf.DecapAddress{Bytes: bpf.Address(a), IpVersion: 6}
+	if a.Is4() {
+		k.IpVersion = 4
+	}
+	return k
+}
+
+// addressOf is the reverse of keyOf.
+func addressOf(k bpf.DecapAddress) netip.Addr {
+	a := netip.AddrFrom16(k.Bytes)
+	if k.IpVersion == 4 {
+		return a.Unmap()
+	}
+	return a
+}

@@ -1,0 +1,106 @@
+package doctor
+
+import (
+	"fmt"
+
+	"lbctl/lb"
+)
+
+// Decapsulator is the name of the program that unpacks on replicas.
+const Decapsulator = "lb_decap"
+
+func decapsulationCheck() check[Interface] {
+	return check[Interface]{
+		"decapsulation", "packets come inside another one: something must unpack them",
+		func(f Facts, i Interface) verdict {
+			switch {
+			case f.Mode != lb.IPIP:
+				return verdict{}
+			case i.XDP.Program == Decapsulator:
+				return ok("by %s, in mode %s", Decapsulator, i.XDP.Mode)
+			}
+			for _, t := range f.Tunnels {
+				if t.Up {
+					return ok("by the kernel's %s", t.Name)
+				}
+			}
+			switch {
+			case i.XDP.Mode != Detached && i.XDP.Program == "":
+				return bad(Unknown, "sudo lbctl doctor --on-replica --mode ipip "+i.Name, "what is attached this user may not see")
+			case len(f.Tunnels) > 0:
+				return bad(Problem, "ip link set dev "+f.Tunnels[0].Name+" up", "%s is down", f.Tunnels[0].Name)
+			}
+			return bad(Problem, "lbctl decap attach "+i.Name+vipFlag(f.VIPs), "neither the program %s nor a tunnel", Decapsulator)
+		},
+	}
+}
+
+// vipFlag keeps what is unpacked to the VIPs.
+func vipFlag(all []VIP) string {
+	text := ""
+	for _, v := range all {
+		text += " --vip " + v.Address.String()
+	}
+	return text
+}
+
+func tunnelFilterCheck() check[Interface] {
+	return check[Interface]{
+		"tunnel-rp-filter", "what a tunnel unpacks comes from clients by the tunnel, and their route is another interface: strict, the kernel drops it",
+		func(f Facts, i Interface) verdict {
+			if f.Mode != lb.IPIP || i.XDP.Program == Decapsulator {
+				return verdict{}
+			}
+			for _, t := range f.Tunnels {
+				if mode, _ := f.Sysctl.either(t.Name, "rp_filter"); t.Up && mode == strict && anyIPv4(f.VIPs) {
+					return bad(Problem, set(2, Conf("ipv4", t.Name, "rp_filter")), "strict on %s", t.Name)
+				}
+			}
+			return ok("not strict")
+		},
+	}
+}
+
+func sourceFilterCheck() check[Interface] {
+	return check[Interface]{
+		"rp-filter", "packets come from clients everywhere: strict, the kernel drops those whose route is another interface",
+		func(f Facts, i Interface) verdict {
+			mode, known := f.Sysctl.either(i.Name, "rp_filter")
+			switch {
+			case !known:
+				return bad(Unknown, "sysctl "+dotted(Conf("ipv4", i.Name, "rp_filter")), "cannot be read")
+			case mode == strict && f.Default4.Interface != i.Name:
+				return bad(Problem, set(2, Conf("ipv4", i.Name, "rp_filter")), "strict, and the default route is not by %s", i.Name)
+			}
+			return ok("%d", mode)
+		},
+	}
+}
+
+// room is what an outer header takes at most, in bytes: IPv6's.
+const room = 40
+
+func segmentCheck() check[Interface] {
+	return check[Interface]{
+		"segment-size", "inside another packet less fits: clients that send full segments are told so by packet-too-big, and stall where a firewall eats that",
+		func(f Facts, i Interface) verdict {
+			if f.Mode != lb.IPIP {
+				return verdict{}
+			}
+			r, headers := f.Default4, 20+20
+			if len(f.VIPs) > 0 && !anyIPv4(f.VIPs) {
+				r, headers = f.Default6, 40+20
+			}
+			most := i.MTU - room - headers
+			switch {
+			case i.MTU >= 1500+room:
+				return ok("full packets fit into an MTU of %d", i.MTU)
+			case r.AdvMSS > 0 && r.AdvMSS <= most:
+				return ok("segments of %d bytes are announced", r.AdvMSS)
+			case !r.Gateway.IsValid():
+				return bad(Warning, fmt.Sprintf("ip route change ROUTE advmss %d", most), "segments larger than %d bytes do not fit, and there is no default route to say so", most)
+			}
+			return bad(Warning, fmt.Sprintf("ip route replace default via %v dev %s advmss %d", r.Gateway, r.Interface, most), "segments larger than %d bytes do not fit", most)
+		},
+	}
+}

@@ -1,0 +1,103 @@
+package doctor
+
+import "testing"
+
+func TestMTU(t *testing.T) {
+	mtu := func(n int) func(*Facts) { return func(f *Facts) { f.Interfaces[0].MTU = n } }
+	wide := func() Facts { f := healthy(); f.Replicas[0].Way.MTU = 9000; return f }
+	try(t, wide, []aCase{
+		{"the largest", mtu(3498), []string{"ok eth0 mtu: 3498", "ok 10.1.0.1 path-mtu: 3498 of 9000 bytes"}},
+		{"one more", mtu(3499), []string{
+			"warning eth0 mtu: 3499, native XDP has room for 3498 | ip link set dev eth0 mtu 3498", "ok 10.1.0.1 path-mtu: 3499 of 9000 bytes",
+		}},
+		{"large, and the driver takes it", func(f *Facts) {
+			mtu(9000)(f)
+			f.Interfaces[0].XDP, f.Interfaces[0].Ours = mine(Native), true
+		}, []string{
+			"ok eth0 driver: native XDP, in use", "ok eth0 attached: the balancer, in mode native", "ok eth0 mtu: 9000", "ok 10.1.0.1 path-mtu: 9000 of 9000 bytes",
+		}},
+		{"large pages", func(f *Facts) { mtu(9000)(f); f.Host.Page = 65536 }, []string{"ok eth0 mtu: 9000", "ok 10.1.0.1 path-mtu: 9000 of 9000 bytes"}},
+	})
+	const tail, elsewhere = "ip link set dev PEER mtu 3506", "in the namespace of the peer of eth0, which is interface 7 there"
+	try(t, func() Facts { f := wide(); veth(&f.Interfaces[0]); return f }, []aCase{
+		{"the largest of a veth", mtu(3506), []string{"ok eth0 mtu: 3506", "ok 10.1.0.1 path-mtu: 3506 of 9000 bytes"}},
+		{"the peer counts", func(f *Facts) { f.Interfaces[0].Peer.MTU = 3507 }, []string{
+			"warning eth0 mtu: 3507, native XDP has room for 3506 | ip link set dev eth0 mtu 3506 && ip link set dev eth0-peer mtu 3506",
+		}},
+	})
+	try(t, func() Facts { f := wide(); away(&f.Interfaces[0]); return f }, []aCase{
+		{"the peer is elsewhere", mtu(4000), []string{
+			"warning eth0 mtu: 4000, native XDP has room for 3506 | ip link set dev eth0 mtu 3506   # and " + elsewhere + ": " + tail,
+			"ok 10.1.0.1 path-mtu: 4000 of 9000 bytes",
+		}},
+	})
+}
+
+func TestOffloads(t *testing.T) {
+	on := func(fixed bool, names ...string) func(*Facts) {
+		return func(f *Facts) {
+			for _, n := range names {
+				f.Interfaces[0].Offloads[n] = Offload{On: true, Fixed: fixed}
+			}
+		}
+	}
+	try(t, healthy, []aCase{
+		{"lro", on(false, "rx-lro"), []string{"problem eth0 lro: rx-lro on | ethtool -K eth0 lro off"}},
+		{"lro, fixed", on(true, "rx-lro"), []string{
+			"problem eth0 lro: rx-lro on, and fixed | # the driver cannot switch it off: use another interface",
+		}},
+		{"gro in hardware", on(false, "rx-gro-hw"), []string{"warning eth0 gro-hw: rx-gro-hw on | ethtool -K eth0 rx-gro-hw off"}},
+		{"the host merges", func(f *Facts) {
+			on(true, "rx-gro-hw")(f)
+			f.Interfaces[0].Driver, f.Interfaces[0].Queues, f.Interfaces[0].XDP, f.Interfaces[0].Ours = "virtio_net", 4, mine(Generic), true
+		}, []string{
+			"warning eth0 driver: the host merges frames, and virtio_net then refuses native XDP | " + unmerged,
+			"warning eth0 gro-hw: rx-gro-hw on, and fixed | " + unmerged,
+			"ok eth0 attached: the balancer, in mode generic",
+		}},
+		{"gro in software does no harm", on(false, "rx-gro"), nil},
+		{"tags", on(false, "rx-vlan-hw-parse"), []string{"warning eth0 vlan-offload: rx-vlan-hw-parse on | ethtool -K eth0 rxvlan off"}},
+		{"both kinds of tags", on(false, "rx-vlan-hw-parse", "rx-vlan-stag-hw-parse"), []string{
+			"warning eth0 vlan-offload: rx-vlan-hw-parse, rx-vlan-stag-hw-parse on | ethtool -K eth0 rxvlan off rx-vlan-stag-hw-parse off",
+		}},
+		{"a NIC's own sending does no harm", on(false, "tx-checksum-ip-generic", "tx-tcp-segmentation"), nil},
+		{"not readable", func(f *Facts) { f.Interfaces[0].Offloads = nil }, []string{
+			"unknown eth0 lro: its offloads cannot be read | ethtool -k eth0",
+			"unknown eth0 gro-hw: its offloads cannot be read | ethtool -k eth0",
+			"unknown eth0 vlan-offload: its offloads cannot be read | ethtool -k eth0",
+		}},
+	})
+	try(t, func() Facts { f := healthy(); veth(&f.Interfaces[0]); return f }, []aCase{
+		{"the peer leaves checksums", func(f *Facts) { f.Interfaces[0].Peer.Offloads["tx-checksum-ip-generic"] = Offload{On: true} }, []string{
+			"problem eth0 sender-checksums: eth0-peer: tx-checksum-ip-generic on | ethtool -K eth0-peer tx off",
+		}},
+		{"the peer leaves segmentation", func(f *Facts) { f.Interfaces[0].Peer.Offloads["tx-tcp-segmentation"] = Offload{On: true} }, []string{
+			"problem eth0 sender-checksums: eth0-peer: tx-tcp-segmentation on | ethtool -K eth0-peer tx off",
+		}},
+		{"the peer is elsewhere", func(f *Facts) { away(&f.Interfaces[0]) }, []string{
+			"unknown eth0 sender-checksums: its peer is in another namespace | ethtool -K PEER tx off @ in the namespace of the peer of eth0, which is interface 7 there",
+		}},
+	})
+}
+
+func TestQueues(t *testing.T) {
+	with := func(driver string, now, most int) func(*Facts) {
+		return func(f *Facts) {
+			i := &f.Interfaces[0]
+			i.Driver, i.Channels, i.MaxChannels, i.Queues, i.RSS = driver, now, most, now, false
+		}
+	}
+	only := func(finding string, driver string) []string {
+		return []string{finding, "ok eth0 driver: " + driver + " has native XDP"}
+	}
+	try(t, healthy, []aCase{
+		{"fewer than CPUs", with("i40e", 2, 8), []string{"warning eth0 queues: 2 of 8 channels for 4 CPUs | ethtool -L eth0 combined 4"}},
+		{"fewer than CPUs, all there are", with("i40e", 2, 2), []string{"ok eth0 queues: 2, for 4 CPUs"}},
+		{"more than CPUs", with("i40e", 8, 8), []string{"ok eth0 queues: 8, for 4 CPUs"}},
+		{"ena wants half", with("ena", 8, 8), only("warning eth0 queues: 8 of 8 channels: ena wants half of them free for XDP | ethtool -L eth0 combined 4", "ena")},
+		{"ena has half", with("ena", 4, 8), []string{"ok eth0 driver: ena has native XDP", "ok eth0 queues: 4, for 4 CPUs"}},
+		{"virtio shares", with("virtio_net", 4, 7), only("warning eth0 queues: 4 of 7 channels and 4 CPUs: XDP shares send queues | ethtool -L eth0 combined 3", "virtio_net")},
+		{"virtio has too few", with("virtio_net", 4, 4), only("warning eth0 queues: 4 channels at most and 4 CPUs: XDP shares send queues | # give the virtual machine 8 queues", "virtio_net")},
+		{"virtio has enough", with("virtio_net", 4, 8), []string{"ok eth0 driver: virtio_net has native XDP", "ok eth0 queues: 4, for 4 CPUs"}},
+	})
+}

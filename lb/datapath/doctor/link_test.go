@@ -1,0 +1,69 @@
+package doctor
+
+import "testing"
+
+func TestLink(t *testing.T) {
+	try(t, healthy, []aCase{
+		{"down", func(f *Facts) { f.Interfaces[0].Up, f.Interfaces[0].Carrier = false, false }, []string{
+			"problem eth0 up: down | ip link set dev eth0 up",
+		}},
+		{"no carrier", func(f *Facts) { f.Interfaces[0].Carrier = false }, []string{
+			"problem eth0 carrier: none: a cable, or the switch's port | ethtool eth0",
+		}},
+		{"peer down", func(f *Facts) {
+			veth(&f.Interfaces[0])
+			f.Interfaces[0].Carrier = false
+		}, []string{
+			"problem eth0 carrier: none: its peer is down | ip link set dev eth0-peer up",
+			"ok eth0 driver: veth has native XDP", "ok eth0 sender-checksums: eth0-peer: off", "ok eth0 queues: 1, for 4 CPUs",
+		}},
+		{"peer elsewhere down", func(f *Facts) {
+			away(&f.Interfaces[0])
+			f.Interfaces[0].Carrier = false
+		}, []string{
+			"problem eth0 carrier: none: its peer is down | ip link set dev PEER up @ in the namespace of the peer of eth0, which is interface 7 there",
+			"unknown eth0 sender-checksums: its peer is in another namespace | ethtool -K PEER tx off @ in the namespace of the peer of eth0, which is interface 7 there",
+			"ok eth0 driver: veth has native XDP", "ok eth0 queues: 1, for 4 CPUs",
+		}},
+		{"not Ethernet", func(f *Facts) { f.Interfaces[0].Ethernet = false }, []string{
+			"problem eth0 ethernet: not an Ethernet interface | ip -brief link",
+		}},
+	})
+}
+
+func TestStacking(t *testing.T) {
+	kind := func(kind, parent string) func(*Facts) {
+		return func(f *Facts) {
+			i := &f.Interfaces[0]
+			i.Kind, i.Driver, i.Parent, i.Channels, i.MaxChannels, i.Queues, i.RSS = kind, "", parent, 0, 0, 1, false
+		}
+	}
+	part := func(of, name string) func(*Facts) {
+		return func(f *Facts) { f.Interfaces[0].MasterKind, f.Interfaces[0].Master = of, name }
+	}
+	bond := func(mode string) func(*Facts) {
+		return func(f *Facts) { f.Interfaces[0].Kind, f.Interfaces[0].BondMode = "bond", mode }
+	}
+	try(t, healthy, []aCase{
+		{"vlan", kind("vlan", "eth9"), []string{
+			"warning eth0 stacking: a vlan above eth9: attach to that, the program reads VLAN tags | lbctl attach eth9",
+		}},
+		{"macvlan of another namespace", kind("macvlan", ""), []string{
+			"warning eth0 stacking: a macvlan, whose parent is in another namespace | lbctl attach PARENT @ in the parent's namespace",
+		}},
+		{"bridge", kind("bridge", ""), []string{
+			"warning eth0 stacking: a bridge: frames between its ports do not pass it; attach to the ports | lbctl attach PORT",
+		}},
+		{"team", kind("team", ""), []string{"warning eth0 stacking: a team: it has no native XDP | # make it a bond: that has native XDP"}},
+		{"bond", bond("802.3ad"), nil},
+		{"bond that cannot", bond("balance-alb"), []string{
+			"problem eth0 stacking: a bond in mode balance-alb, which has no XDP | ip link set dev eth0 type bond mode active-backup",
+		}},
+		{"part of a bond", part("bond", "bond0"), []string{
+			"warning eth0 stacking: a part of the bond bond0: addresses and routes are there | lbctl attach bond0",
+		}},
+		{"port of a bridge", part("bridge", "br0"), []string{
+			"warning eth0 stacking: a port of the bridge br0: addresses and routes are there | ip link set dev eth0 nomaster",
+		}},
+	})
+}

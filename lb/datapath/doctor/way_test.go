@@ -1,0 +1,106 @@
+package doctor
+
+import (
+	"net/netip"
+	"testing"
+
+	"lbctl/lb"
+)
+
+func TestVIP(t *testing.T) {
+	held := func(on string) func(*Facts) {
+		return func(f *Facts) {
+			f.VIPs[0].Held = []Held{{on, netip.PrefixFrom(f.VIPs[0].Address, f.VIPs[0].Address.BitLen())}}
+		}
+	}
+	near := func(f *Facts) { f.VIPs[0].OnLink = "eth0" }
+	try(t, healthy, []aCase{
+		{"held", held("lo"), []string{
+			"warning 192.0.2.1 vip: an address of lo, and eth0 does not take packets from own addresses | sysctl -w net.ipv4.conf.all.accept_local=1",
+		}},
+		{"held, and taken", func(f *Facts) { held("lo")(f); f.Sysctl["net/ipv4/conf/all/accept_local"] = 1 }, []string{
+			"ok 192.0.2.1 vip: an address of lo, and packets from it are taken",
+		}},
+		{"near, and nobody answers", near, []string{
+			"warning 192.0.2.1 vip: in the network of eth0, and nobody answers for it there | ip address add 192.0.2.1/32 dev lo && sysctl -w net.ipv4.conf.all.accept_local=1",
+		}},
+	})
+	try(t, healthyDSR, []aCase{
+		{"held in dsr", held("lo"), []string{"ok 192.0.2.1 vip: an address of lo"}},
+		{"near in dsr", near, []string{
+			"warning 192.0.2.1 vip: in the network of eth0, and nobody answers for it there | ip address add 192.0.2.1/32 dev lo",
+		}},
+	})
+	try(t, healthy6, []aCase{{"held, IPv6", held("lo"), []string{"ok 2001:db8::1 vip: an address of lo"}}})
+}
+
+func TestReplicaAddress(t *testing.T) {
+	way := func(change func(*Way)) func(*Facts) { return func(f *Facts) { change(&f.Replicas[0].Way) } }
+	const wrong = "10.1.0.1 way-back: not visible from here: the replica's route to clients must lead here | ip route get CLIENT @ on the replica 10.1.0.1"
+	try(t, healthy, []aCase{
+		{"no route", way(func(w *Way) { *w = Way{} }), []string{"problem 10.1.0.1 route: none | ip route add 10.1.0.1/32 via GATEWAY dev IFACE"}},
+		{"local", way(func(w *Way) { *w = Way{Kind: Local} }), []string{
+			"problem 10.1.0.1 address: it is an address of this machine | # run the replica on another machine, or in another network namespace",
+		}},
+		{"the VIP", func(f *Facts) { f.VIPs[0].Address = f.Replicas[0].Address }, []string{
+			"problem 10.1.0.1 address: it is a VIP: packets to it come back here | lbctl get services",
+			"ok 10.1.0.1 vip: not an address here: routers must send it here",
+		}},
+		{"behind a router", way(func(w *Way) { w.Gateway = netip.MustParseAddr("10.1.0.9") }), []string{
+			"unknown " + wrong, "ok 10.1.0.1 route: by eth1, via 10.1.0.9", "ok 10.1.0.1 neighbour: 10.1.0.9 is reachable",
+		}},
+		{"does not answer", way(func(w *Way) { w.Neighbour = "failed" }), []string{
+			"problem 10.1.0.1 neighbour: 10.1.0.1 does not answer on eth1 | ping -c 1 -w 3 -I eth1 10.1.0.1",
+		}},
+		{"nobody asked", way(func(w *Way) { w.Neighbour = "" }), []string{
+			"unknown 10.1.0.1 neighbour: nobody has asked for 10.1.0.1 on eth1 yet; a running daemon does | ping -c 1 -w 3 -I eth1 10.1.0.1",
+		}},
+		{"being asked", way(func(w *Way) { w.Neighbour = "incomplete" }), []string{
+			"unknown 10.1.0.1 neighbour: nobody has asked for 10.1.0.1 on eth1 yet; a running daemon does | ping -c 1 -w 3 -I eth1 10.1.0.1",
+		}},
+		{"not looked at", way(func(w *Way) { w.Interface = "eth7" }), []string{
+			"unknown 10.1.0.1 way-out: eth7 cannot be looked at | ip link show dev eth7", "ok 10.1.0.1 route: by eth7, on the link",
+		}},
+		{"not attached", func(f *Facts) { f.Interfaces[1].Named = false }, []string{
+			"problem 10.1.0.1 way-out: answers come in by eth1, which is not attached | lbctl attach eth1",
+		}},
+		{"attached, not named", func(f *Facts) { f.Interfaces[1].Named, f.Interfaces[1].Ours = false, true }, nil},
+	})
+	try(t, healthyDSR, []aCase{
+		{"not attached in dsr", func(f *Facts) { f.Interfaces[1].Named = false }, nil},
+		{"behind a router in dsr", way(func(w *Way) { w.Gateway = netip.MustParseAddr("10.1.0.9") }), []string{
+			"problem 10.1.0.1 on-link: behind the router 10.1.0.9 | # set mode: ipip for the service",
+			"ok 10.1.0.1 route: by eth1, via 10.1.0.9", "ok 10.1.0.1 neighbour: 10.1.0.9 is reachable",
+		}},
+		{"without VIPs", func(f *Facts) { f.VIPs = nil }, []string{"ok host services: VIPs: 0, replicas: 1"}},
+	})
+}
+
+func TestPathMTU(t *testing.T) {
+	tunnelled := func() Facts { f := healthy(); in(lb.IPIP)(&f); f.Replicas[0].Way.MTU = 1520; return f }
+	mtu := func(n int) func(*Facts) { return func(f *Facts) { f.Replicas[0].Way.MTU = n } }
+	try(t, healthy, []aCase{
+		{"narrow", func(f *Facts) { mtu(1400)(f); f.Interfaces[1].MTU = 1400 }, []string{
+			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1400 fit | ip link set dev eth1 mtu 1500", "ok eth1 mtu: 1400",
+		}},
+		{"a narrow route", mtu(1400), []string{
+			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1400 fit: by the route's own mtu | ip route get 10.1.0.1",
+		}},
+		{"a narrow route, one arm", func(f *Facts) { mtu(1400)(f); f.Interfaces = f.Interfaces[1:] }, []string{
+			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1400 fit: by the route's own mtu | ip route get 10.1.0.1",
+		}},
+	})
+	try(t, tunnelled, []aCase{
+		{"one byte short", mtu(1519), []string{
+			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1499 fit | ip link set dev eth1 mtu 1520",
+		}},
+		{"IPv6 outside", func(f *Facts) { f.Replicas[0].Address = netip.MustParseAddr("2001:db8:1::1") }, []string{
+			"warning 2001:db8:1::1 path-mtu: packets of 1500 bytes come, 1480 fit | ip link set dev eth1 mtu 1540",
+			"ok 2001:db8:1::1 address: another machine's", "ok 2001:db8:1::1 route: by eth1, on the link", "ok 2001:db8:1::1 way-out: eth1",
+			"ok 2001:db8:1::1 neighbour: 2001:db8:1::1 is reachable",
+		}},
+		{"one arm", func(f *Facts) { f.Interfaces = f.Interfaces[1:]; mtu(1500)(f) }, []string{
+			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1480 fit | lbctl doctor --on-replica --mode ipip --vip VIP IFACE @ on the replica 10.1.0.1",
+		}},
+	})
+}

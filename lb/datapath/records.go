@@ -1,0 +1,80 @@
+package datapath
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"lbctl/bpf"
+	"lbctl/lb"
+)
+
+// recordAt is where a record stands.
+type recordAt struct {
+	word  *uint64
+	stage lb.Record
+}
+
+func (p recordAt) read() bpf.Record { return bpf.Record(atomic.LoadUint64(p.word)) }
+
+// swap changes a record unless a packet was faster.
+func (p recordAt) swap(was, is bpf.Record) bool {
+	return atomic.CompareAndSwapUint64(p.word, uint64(was), uint64(is))
+}
+
+// stage is a table of records.
+type stage struct {
+	lines []bpf.LbRecords
+	stage lb.Record
+}
+
+// stages returns the tables of records in the order in which packets look into them.
+func (t *tables) stages() []stage {
+	return []stage{{t.flows.rows, lb.Established}, {t.embryos.rows, lb.Embryonic}}
+}
+
+// records calls visit with every record. It looks at those of flows that have only started
+// first: a record moves from there to the other table, where it stands before it leaves its
+// place, so that none is missed.
+func (t *tables) records(visit func(recordAt, bpf.Record)) {
+	for _, table := range slices.Backward(t.stages()) {
+		for i := range table.lines {
+			line := &table.lines[i]
+			for w := range line.Way {
+				if r := bpf.Record(atomic.LoadUint64(&line.Way[w])); r != 0 {
+					visit(recordAt{&line.Way[w], table.stage}, r)
+				}
+			}
+		}
+	}
+}
+
+// recall returns the record of a flow by its key and its hash, 0 if there is none.
+func (t *tables) recall(key uint64, hash uint32) (bpf.Record, lb.Record) {
+	for _, table := range t.stages() {
+		line := &table.lines[uint32(key)&uint32(len(table.lines)-1)]
+		for w := range line.Way {
+			if r := bpf.Record(atomic.LoadUint64(&line.Way[w])); r.HasTag(hash, key) {
+				return r, table.stage
+			}
+		}
+	}
+	return 0, lb.NoRecord
+}
+
+// purge removes all records that name no replica of a service that remembers flows. No packet may
+// still see a service that has been changed.
+func (d *Datapath) purge() {
+	d.tables.records(func(p recordAt, r bpf.Record) {
+		for r != 0 {
+			if e := d.ownerOf(r.Replica()); e != nil && e.tracked() {
+				e.recorded = true
+				return
+			}
+			if p.swap(r, 0) {
+				return
+			}
+			r = p.read()
+		}
+	})
+	d.stale = false
+}

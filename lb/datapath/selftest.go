@@ -1,0 +1,143 @@
+package datapath
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"lbctl/bpf"
+	"lbctl/lb"
+	"lbctl/lb/model"
+
+	"github.com/cilium/ebpf"
+)
+
+// selfTest tries a new program before it takes the place of another one under links: with small
+// tables of its own it must do with some packets what the reference does. It is left out where
+// nothing is attached or the program is the one that is there.
+func (d *Datapath) selfTest() error {
+	known, err := d.isKnown()
+	if err != nil || known || len(d.links) == 0 {
+		return err
+	}
+	r, err := d.private()
+	if err != nil {
+		return fmt.Errorf("prepare the self-test of the new program: %w", err)
+	}
+	defer r.Close()
+	if err := r.tryGolden(); err != nil {
+		return fmt.Errorf("self-test of the new program, the old one goes on: %w", err)
+	}
+	d.options.Logger.Info("the new program has passed its self-test")
+	return nil
+}
+
+// isKnown tells whether the program that is pinned has the same instructions.
+func (d *Datapath) isKnown() (bool, error) {
+	old, err := d.pinned()
+	if old == nil || err != nil {
+		return false, err
+	}
+	defer old.Close()
+	was, err := old.Info()
+	if err != nil {
+		return false, fmt.Errorf("inspect the pinned program: %w", err)
+	}
+	is, err := d.objects.Lb.Info()
+	if err != nil {
+		return false, fmt.Errorf("inspect the program: %w", err)
+	}
+	return was.Tag == is.Tag, nil
+}
+
+// private returns a datapath with the same program and tables of its own that are not pinned.
+func (d *Datapath) private() (*Datapath, error) {
+	o := d.options
+	o.Limits, o.still = lb.Limits{Services: 8, Replicas: 32, Slots: 64, Flows: 1 << 10}, true
+	r := newDatapath(o)
+	r.secret, r.network = d.secret, func() network { return oneHop{} }
+	spec, err := r.spec()
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range spec.Maps {
+		m.Pinning = ebpf.PinNone
+	}
+	if err := spec.LoadAndAssign(&r.objects, nil); err != nil {
+		return nil, fmt.Errorf("load the datapath: %w", denied(err))
+	}
+	if err := r.mapTables(); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// tryGolden gives the golden packets to the program and to the reference.
+func (d *Datapath) tryGolden() error {
+	reference := model.New(model.Config{Limits: d.options.Limits, Key: d.options.ToeplitzKey, Routes: oneHop{}})
+	for _, s := range goldenPackets() {
+		for _, service := range s.services {
+			if err := reference.SetService(context.Background(), service); err != nil {
+				return fmt.Errorf("%s: reference: %w", s.name, err)
+			}
+			if err := d.SetService(context.Background(), service); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+		}
+		got, err := d.run(s.frame)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		want := reference.Process(loopbackIndex, slices.Clone(s.frame))
+		if got.Action != want.Action || want.Action != model.Drop && !slices.Equal(got.Frame, want.Frame) {
+			return fmt.Errorf("%s: %v of % x, want %v (%v) of % x", s.name, got.Action, got.Frame, want.Action, want.Reason, want.Frame)
+		}
+	}
+	return nil
+}
+
+// run gives the program one frame, which comes in on the interface of loopback.
+func (d *Datapath) run(frame []byte) (model.Verdict, error) {
+	run := ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256)}
+	verdict, err := d.objects.Lb.Run(&run)
+	if err != nil {
+		return model.Verdict{}, fmt.Errorf("run the program: %w", err)
+	}
+	action, ok := actions()[verdict]
+	if !ok {
+		return model.Verdict{}, fmt.Errorf("verdict %d is none of XDP", verdict)
+	}
+	return model.Verdict{Action: action, Frame: run.DataOut}, nil
+}
+
+// actions are enum xdp_action of linux/bpf.h.
+func actions() map[uint32]model.Action {
+	return map[uint32]model.Action{1: model.Drop, 2: model.Pass, 3: model.Transmit, 4: model.Redirect}
+}
+
+// oneHop is a network in which every address is one hop away, by loopback.
+type oneHop struct{}
+
+// loopbackIndex is the index of loopback in every network namespace (net/core/dev.c gives it the first).
+const loopbackIndex = 1
+
+func (oneHop) Route(a netip.Addr) (model.Route, bool) {
+	r := model.Route{
+		Interface: "lo", Index: loopbackIndex, MTU: 1500, Source: lb.MAC{2, 0, 0, 0, 0, 1}, Neighbour: lb.MAC{2, 0, 0, 0, 0, 2},
+		Preferred: netip.MustParseAddr("10.0.0.1"),
+	}
+	if a.Is6() {
+		r.Preferred = netip.MustParseAddr("2001:db8::1")
+	}
+	return r, true
+}
+
+func (w oneHop) resolve(a netip.Addr) (way, neighbour) {
+	r, _ := w.Route(a)
+	return way{source: bpf.Address(r.Preferred), hop: bpf.LbHop{
+		State: uint8(bpf.LbHopStateHOP_RESOLVED), Ifindex: loopbackIndex, Mtu: uint16(r.MTU),
+		Source: r.Source, Destination: r.Neighbour,
+	}}, neighbour{}
+}

@@ -1,0 +1,88 @@
+package datapath
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lbctl/bpf"
+	"lbctl/lb"
+
+	"github.com/cilium/ebpf"
+)
+
+// Tables of another schema, or from before there were schemas, are refused, and nothing of them
+// is touched.
+func TestOtherSchema(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(t *testing.T, dir string)
+		want  string
+	}{
+		"a later one": {func(t *testing.T, dir string) {
+			m, err := ebpf.LoadPinnedMap(filepath.Join(dir, bpf.LbMapSettings), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			if err := m.Put(uint32(0), bpf.LbSetting{Schema: schema + 1}); err != nil {
+				t.Fatal(err)
+			}
+		}, "schema 2 and this version needs 1"},
+		"none": {func(t *testing.T, dir string) {
+			if err := os.Remove(filepath.Join(dir, bpf.LbMapSettings)); err != nil {
+				t.Fatal(err)
+			}
+		}, "schema 0 and this version needs 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inNamespace(t)
+			o := Options{Dir: pinDir(t)}
+			old := attachedTo(t, o, "up")
+			c.spoil(t, o.Dir)
+			for range 2 { // the first refusal must not make the second start succeed
+				d, err := Open(t.Context(), o)
+				if err == nil {
+					d.Close()
+					t.Fatal("opened")
+				}
+				if !errors.Is(err, lb.ErrConflict) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "lbctl purge") {
+					t.Errorf("open: %v, want a conflict: %s", err, c.want)
+				}
+			}
+			if got := attached(t, "up"); got != old {
+				t.Errorf("program %d is attached, want the old one, %d", got, old)
+			}
+		})
+	}
+}
+
+// A flow's record is found by the next process: the secret of its key is kept.
+func TestSecretIsKept(t *testing.T) {
+	inNamespace(t)
+	o := Options{Dir: pinDir(t)}
+	first := open(t, o)
+	secret := first.secret
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if second := open(t, o); second.secret != secret || secret == ([4]uint64{}) {
+		t.Errorf("secret %x after %x", second.secret, secret)
+	}
+	if other := open(t, Options{Dir: o.Dir + "-other"}); other.secret == secret {
+		t.Errorf("two directories have the secret %x", secret)
+	}
+	if err := Purge(o.Dir + "-other"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFlowLimits(t *testing.T) {
+	for _, flows := range []uint32{512, 1000, 1<<20 + 1, 1 << 29} {
+		d := newDatapath(Options{Limits: lb.Limits{Services: 1, Replicas: 1, Slots: 1, Flows: flows}}.withDefaults())
+		if err := d.checkLimits(); !errors.Is(err, lb.ErrInvalid) {
+			t.Errorf("%d flows: %v", flows, err)
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package datapath
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"lbctl/bpf"
+	"lbctl/lb"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+)
+
+// attachedTo opens a datapath with a service that is attached to interfaces, and closes it.
+func attachedTo(t *testing.T, o Options, names ...string) (program uint32) {
+	t.Helper()
+	d := open(t, o)
+	if err := d.SetService(t.Context(), web("192.0.2.1:80", "10.1.0.2:80")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		veth(t, name)
+		if _, err := d.Attach(t.Context(), name, lb.Auto); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program = programID(t, d)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+// A program that does not do what it should is not put under a link; the old one goes on.
+func TestSelfTestRefuses(t *testing.T) {
+	drop := asm.Instructions{asm.Mov.Imm(asm.R0, 1), asm.Return()}
+	pass := asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()}
+	for name, instructions := range map[string]asm.Instructions{"drops all": drop, "passes all": pass} {
+		t.Run(name, func(t *testing.T) {
+			inNamespace(t)
+			o := Options{Dir: pinDir(t)}
+			old := attachedTo(t, o, "up")
+			broken := o
+			broken.edit = func(s *ebpf.CollectionSpec) {
+				p := s.Programs[bpf.LbProgLb]
+				p.Instructions = slices.Clone(instructions)
+			}
+			d, err := Open(t.Context(), broken)
+			if err == nil {
+				d.Close()
+				t.Fatal("a broken program was opened")
+			}
+			if !strings.Contains(err.Error(), "self-test") {
+				t.Errorf("open a broken program: %v, want the self-test named", err)
+			}
+			if got := attached(t, "up"); got != old {
+				t.Errorf("program %d is attached, want the old one, %d", got, old)
+			}
+			second := open(t, o)
+			if got, err := second.Services(); err != nil || len(got) != 1 {
+				t.Errorf("services of the next start: %v, %v", got, err)
+			}
+		})
+	}
+}
+
+// Another program that is right passes its self-test and takes the old one's place.
+func TestSelfTestPasses(t *testing.T) {
+	inNamespace(t)
+	o := Options{Dir: pinDir(t)}
+	old := attachedTo(t, o, "up")
+	o.edit = func(s *ebpf.CollectionSpec) {
+		p := s.Programs[bpf.LbProgLb]
+		p.Instructions = slices.Insert(p.Instructions, 1, asm.Mov.Imm(asm.R0, 0))
+	}
+	d := open(t, o)
+	if known, err := d.isKnown(); err != nil || !known {
+		t.Errorf("the new program is pinned: %v, %v", known, err)
+	}
+	if got := attached(t, "up"); got == old || got != programID(t, d) {
+		t.Errorf("program %d is attached, want the new one, %d", got, programID(t, d))
+	}
+}
+
+// stubborn is a link that keeps its program.
+type stubborn struct{ link.Link }
+
+var errStubborn = errors.New("stubborn")
+
+func (stubborn) Update(*ebpf.Program) error { return errStubborn }
+
+// If one link cannot be updated, all have the old program again.
+func TestSwapTakenBack(t *testing.T) {
+	inNamespace(t)
+	o := Options{Dir: pinDir(t)}
+	old := attachedTo(t, o, "first", "second")
+	d := newDatapath(o.withDefaults())
+	t.Cleanup(func() { d.Close() })
+	for _, step := range []func() error{d.makeDir, d.load, d.openHops, d.mapTables, d.adopt} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := slices.Max(slices.Collect(maps.Keys(d.links)))
+	d.links[last] = stubborn{d.links[last]}
+	if err := d.swapProgram(); !errors.Is(err, errStubborn) {
+		t.Errorf("swap: %v", err)
+	}
+	for _, name := range []string{"first", "second"} {
+		if got := attached(t, name); got != old {
+			t.Errorf("%s runs program %d, want the old one, %d", name, got, old)
+		}
+	}
+}

@@ -1,0 +1,57 @@
+package datapath
+
+import (
+	"testing"
+	"time"
+
+	"lbctl/bpf"
+	"lbctl/lb"
+)
+
+// crowded returns a datapath with a marked Maglev table of 65,537 slots, and with tables of
+// records of the default size that are half full.
+func crowded(b *testing.B) *Datapath {
+	inNamespace(b)
+	veth(b, "up", "10.1.0.254/24")
+	d := open(b, Options{still: true})
+	full, less := hundred(lb.TrackChanges)
+	for _, s := range []lb.Service{full, less} {
+		if err := d.SetService(b.Context(), s); err != nil {
+			b.Fatal(err)
+		}
+	}
+	e := d.services[full.VIP]
+	for _, table := range d.tables.stages() {
+		for i := range table.lines {
+			for way := range bpf.Ways / 2 {
+				hash := uint32(i*bpf.Ways+way) * 0x9e3779b9
+				table.lines[i].Way[way] = uint64(hash)<<32 | uint64(d.tables.readSlot(e.row.Offset+hash%e.row.Size).Current())
+			}
+		}
+	}
+	return d
+}
+
+// BenchmarkSweep lets 655,360 flows and 65,537 slots take a step of age.
+func BenchmarkSweep(b *testing.B) {
+	d := crowded(b)
+	if err := d.await(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		d.tables.records(func(p recordAt, r bpf.Record) { *p.word = uint64(r.WithAge(0)) })
+		if err := d.sweep(10 * time.Minute / lb.IdleSteps); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkFlows counts the same.
+func BenchmarkFlows(b *testing.B) {
+	d := crowded(b)
+	for b.Loop() {
+		if _, err := d.Flows(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

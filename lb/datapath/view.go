@@ -1,0 +1,109 @@
+package datapath
+
+import (
+	"net/netip"
+
+	"lbctl/bpf"
+	"lbctl/lb"
+	"lbctl/lb/model"
+	"lbctl/rss"
+	"lbctl/rss/packet"
+)
+
+// view is the live tables as the reference datapath reads them, for one packet.
+type view struct {
+	*Datapath
+	network look
+}
+
+var _ model.View = view{}
+
+// Key implements model.View, as do the others here.
+func (v view) Key() rss.Key { return v.options.ToeplitzKey }
+
+func (v view) Service(vip lb.VIP) (*lb.Service, bool) {
+	e, ok := v.services[vip]
+	if !ok {
+		return nil, false
+	}
+	return &e.service, true
+}
+
+func (v view) IsVIP(a netip.Addr) bool {
+	_, ok := v.addresses[a]
+	return ok
+}
+
+func (v view) Origin(replica netip.AddrPort, p packet.Protocol) (lb.VIP, bool) {
+	vip, ok := v.owners[bpf.Endpoint(replica, uint8(p))]
+	return vip, ok
+}
+
+func (v view) Slot(vip lb.VIP, i uint32) model.Slot {
+	s := v.tables.readSlot(v.services[vip].row.Offset + i)
+	return model.Slot{Current: v.tables.addressOf(s.Current()), Base: v.tables.addressOf(s.Base()), Marked: s.Marked()}
+}
+
+func (v view) Moved(vip lb.VIP) (model.Function, bool) {
+	e := v.services[vip]
+	if !e.moved() {
+		return model.Function{}, false
+	}
+	return model.Function{Hash: lb.Hash(e.row.BaseHash), Seed: e.row.BaseSeed, Size: e.row.BaseSize}, true
+}
+
+func (v view) Older(vip lb.VIP, i uint32) netip.AddrPort {
+	return v.tables.addressOf(v.tables.readSlot(v.services[vip].row.BaseOffset + i).Base())
+}
+
+func (v view) Record(vip lb.VIP, f packet.Flow) (model.Record, bool) {
+	e := v.services[vip]
+	hash := model.Hash(lb.Service{Hash: lb.Hash(e.row.BaseHash), Seed: e.row.BaseSeed}, v.options.ToeplitzKey, f)
+	r, stage := v.tables.recall(bpf.FlowKey(v.secret, f.Source, f.Destination, uint8(f.Protocol)), hash)
+	if r == 0 || v.ownerOf(r.Replica()) != e {
+		return model.Record{}, false
+	}
+	return model.Record{Stage: stage, Replica: v.tables.addressOf(r.Replica())}, true
+}
+
+func (v view) State(vip lb.VIP, replica netip.AddrPort) (lb.ReplicaState, bool) {
+	for _, r := range v.services[vip].service.Replicas {
+		if r.Address == replica {
+			return r.State, true
+		}
+	}
+	return 0, false
+}
+
+func (v view) Fragment(k model.FragmentKey) (model.FragmentPorts, bool) {
+	f, ok := recallFragment(v.objects.Fragments, k)
+	if !ok {
+		return model.FragmentPorts{}, false
+	}
+	source, destination := bpf.FragmentPorts(f)
+	return model.FragmentPorts{Protocol: packet.Protocol(f.Protocol), Source: source, Destination: destination}, true
+}
+
+func (v view) Hop(vip lb.VIP, replica netip.AddrPort) (model.Route, bool) {
+	return v.route(wayIn(&v.tables.replicas.rows[v.services[vip].ids[replica]]))
+}
+
+func (v view) Way(_, destination netip.Addr) (model.Route, bool) {
+	w, _ := v.network.resolve(destination)
+	return v.route(w)
+}
+
+func (v view) route(w way) (model.Route, bool) {
+	h := w.hop
+	if h.State == uint8(bpf.LbHopStateHOP_NONE) {
+		return model.Route{}, false
+	}
+	r := model.Route{Index: int(h.Ifindex), MTU: int(h.Mtu), Source: h.Source, Preferred: netip.AddrFrom16(w.source).Unmap()}
+	if device := v.network.link(r.Index); device != nil {
+		r.Interface = device.Name
+	}
+	if h.State == uint8(bpf.LbHopStateHOP_RESOLVED) {
+		r.Neighbour = h.Destination
+	}
+	return r, true
+}
