@@ -47,6 +47,9 @@ func planCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plan -f FILE",
 		Short: "Print what apply would do, in order",
+		Long: `Print what apply would do, in order. Of a service that is there already it also says what changes, the
+exact share of the hash values, so of new flows, that would go to another replica, and how many
+recorded flows would end with their replica.`,
 		Example: `  lbctl plan -f lb.yaml
   lbctl plan -f lb.yaml -o json`,
 		Args: takes(),
@@ -91,7 +94,7 @@ func (a *app) readFile(_ context.Context, name string) (*config.File, error) {
 	}
 	// The daemon knows its limits; here they are the largest possible.
 	base := config.Default()
-	base.Datapath.Limits = lb.Limits{Services: 1 << 16, Replicas: 1 << 20, Slots: 1 << 27}
+	base.Datapath.Limits = lb.Limits{Services: 1 << 16, Replicas: 1 << 20, Slots: 1 << 27, Flows: 1 << 28}
 	_, err = config.Resolve(file.Config, base)
 	return file, file.Locate(err)
 }
@@ -121,6 +124,7 @@ func printSteps(w io.Writer, change api.Change) {
 	}
 	for n, s := range change.Steps {
 		row(w, n+1, s.Verb, s.Target, s.Why, stepDetail(s))
+		printEffect(w, s.Effect)
 	}
 }
 

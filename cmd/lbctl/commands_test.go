@@ -15,7 +15,7 @@ func TestCommands(t *testing.T) {
 	w.write("web.yaml", web)
 	w.write("less.yaml", strings.Replace(web, "      - {address: 10.0.0.2:8080}\n", "", 1))
 	for _, c := range []struct{ line, want string }{
-		{"get services", "NAME  VIP  PROTOCOL  MODE  SCHEDULER  HASH  SLOTS  REPLICAS\n"},
+		{"get services", "NAME  VIP  PROTOCOL  MODE  SCHEDULER  HASH  TRACKING  SLOTS  REPLICAS\n"},
 		{"plan -f DIR/web.yaml", `1  set     tcp 192.0.2.1:80      new  nat, modulo, jhash, 2 replicas
 2  set     udp [2001:db8::1]:53  new  nat, maglev, toeplitz, 1 replica
 3  attach  eth0                  new  auto
@@ -30,14 +30,14 @@ func TestCommands(t *testing.T) {
 `},
 		{"apply -f DIR/web.yaml", "nothing to do (revision 2)\n"},
 		{"plan -f DIR/web.yaml -o json", "{\n  \"revision\": 2,\n  \"steps\": []\n}\n"},
-		{"get services", `NAME  VIP               PROTOCOL  MODE  SCHEDULER  HASH      SLOTS  REPLICAS
-web   192.0.2.1:80      tcp       nat   modulo     jhash     2      2
-dns   [2001:db8::1]:53  udp       nat   maglev     toeplitz  251    1
+		{"get services", `NAME  VIP               PROTOCOL  MODE  SCHEDULER  HASH      TRACKING  SLOTS  REPLICAS
+web   192.0.2.1:80      tcp       nat   modulo     jhash     changes   2      2
+dns   [2001:db8::1]:53  udp       nat   maglev     toeplitz  always    251    1
 `},
-		{"get replicas", `SERVICE  REPLICA             WEIGHT  PACKETS  BYTES
-web      10.0.0.1:8080       1       0        0
-web      10.0.0.2:8080       1       0        0
-dns      [2001:db8:1::1]:53  3       0        0
+		{"get replicas", `SERVICE  REPLICA             STATE   WEIGHT  PACKETS  BYTES
+web      10.0.0.1:8080       active  1       0        0
+web      10.0.0.2:8080       active  1       0        0
+dns      [2001:db8:1::1]:53  active  3       0        0
 `},
 		{"get replicas -o json", `{
   "replicas": [
@@ -45,6 +45,7 @@ dns      [2001:db8:1::1]:53  3       0        0
       "service": "web",
       "vip": "tcp 192.0.2.1:80",
       "address": "10.0.0.1:8080",
+      "state": "active",
       "weight": 1,
       "packets": 0,
       "bytes": 0
@@ -53,6 +54,7 @@ dns      [2001:db8:1::1]:53  3       0        0
       "service": "web",
       "vip": "tcp 192.0.2.1:80",
       "address": "10.0.0.2:8080",
+      "state": "active",
       "weight": 1,
       "packets": 0,
       "bytes": 0
@@ -61,6 +63,7 @@ dns      [2001:db8:1::1]:53  3       0        0
       "service": "dns",
       "vip": "udp [2001:db8::1]:53",
       "address": "[2001:db8:1::1]:53",
+      "state": "active",
       "weight": 3,
       "packets": 0,
       "bytes": 0
@@ -84,6 +87,15 @@ eth1  3      generic  generic
 		{"get counters", "REASON  PACKETS  BYTES\nall     0        0\n"},
 		{"explain --src 198.51.100.7:40000 --dst 192.0.2.9:80", `flow    tcp 198.51.100.7:40000 > 192.0.2.9:80
 reason  not_ours
+action  up to the kernel
+`},
+		{"plan -f DIR/less.yaml", `1  set     tcp 192.0.2.1:80  changed  nat, modulo, jhash, 1 replica
+                                        table_size: 2 > 1
+                                        replicas[10.0.0.2:8080]: active > none
+                                        50.0 % of new flows go to another replica (1 of 2)
+                                        0 recorded flows end with the replica, and those of which nothing is recorded
+2  attach  eth0              new      auto
+3  detach  eth1              gone     -
 `},
 		{"apply -f DIR/less.yaml", `1  set     tcp 192.0.2.1:80  changed  nat, modulo, jhash, 1 replica
 2  attach  eth0              new      auto

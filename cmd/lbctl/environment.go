@@ -21,6 +21,7 @@ type environment struct {
 	stdout io.Writer
 	stderr io.Writer
 	getenv func(string) string
+	clock  clock
 	// kernel is where packets are forwarded.
 	kernel kernel
 }

@@ -1,86 +1,122 @@
 package main
 
 import (
-	"fmt"
-	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"lbctl/control/api"
 	"lbctl/control/client"
+	"lbctl/rss/nic"
 )
 
-// explanation is the daemon's answer and, where a NIC was described, the queue before it.
+// explanation is the daemon's answer and, where a NIC was named or described, the queue before it.
 type explanation struct {
 	api.Explanation
-	RSS *rssAnswer `json:"rss,omitempty"`
+	RSS     *rssAnswer     `json:"rss,omitempty"`
+	Ingress *ingressAnswer `json:"ingress,omitempty"`
 }
 
-func explainCommand(a *app) *cobra.Command {
+// explainFlag are the flags of lbctl explain.
+type explainFlag struct {
+	flow    *flowFlag
+	flags   []string
+	nic     *nicFlag
+	ingress string
+	file    string
+	nics    interfaces
+	machine machine
+}
+
+func explainCommand(a *app, nics interfaces, m machine) *cobra.Command {
 	c := &cobra.Command{
-		Use:   "explain --src ADDRESS:PORT --dst VIP:PORT",
-		Short: "Print the way of a packet that is not sent",
-		Long: `Print the way that a packet would take now: hash, slot, replica, rewrite and next hop, or
-the reason why not. The live tables are asked; nothing is changed. With --queues the receive
-queue of a NIC is added, computed by the model of lbctl rss hash.`,
+		Use:   "explain {--src ADDRESS:PORT --dst VIP:PORT | --pcap FILE}",
+		Short: "Print the way of a packet that is not sent, or of every packet of a capture",
+		Long: `Print the way that a packet would take now: hash, slot and its owners, the record of its flow, the
+replica and why it was chosen, what is rewritten and the next hop, or the reason why not. The live tables are
+asked; nothing is changed.
+
+The packet has a TTL of 64, no payload and, for tcp, the flag ack, as one of a flow that is there already
+has; --flags syn is the first one of a flow. With --interface it comes in there, and the receive queue and
+core are added as far as the driver tells; with --queues those of a NIC that flags describe, as in
+lbctl rss hash.
+
+With --pcap every packet of a capture (pcap or pcapng, "-" for standard input) gives one line: time, flow,
+reason, service, replica, and why that one. Packets are looked at one by one, in the tables as they are now: an
+earlier one does not open a flow for a later one. What a short snapshot left out of a packet is taken for zeros. A
+table of the reasons ends the output. With -o json every packet is a line of JSON, and so is the summary, the last one.`,
 		Example: `  lbctl explain --src 198.51.100.7:40000 --dst 192.0.2.1:80
   lbctl explain --src "[2001:db8::7]:40000" --dst "[2001:db8::1]:443" --protocol udp
-  lbctl explain --src 198.51.100.7:40000 --dst 192.0.2.1:80 --flags syn --queues 4 -o json`,
+  lbctl explain --src 198.51.100.7:40000 --dst 192.0.2.1:80 --flags syn --interface eth0
+  lbctl explain --src 198.51.100.7:40000 --dst 192.0.2.1:80 --queues 4 -o json
+  lbctl explain --pcap capture.pcap --interface eth0
+  tcpdump -c 100 -w - -i eth0 | lbctl explain --pcap - -o json`,
 		Args: takes(),
 	}
-	var p api.Probe
-	flow := flowFlags(c)
-	c.Flags().StringSliceVar(&p.Flags, "flags", nil, "TCP flags of the packet: syn")
-	nic := nicFlags(c, 0)
-	f := outputFlag(c)
+	f := &explainFlag{flow: flowFlags(c), nics: nics, machine: m}
+	c.Flags().StringSliceVar(&f.flags, "flags", nil, "TCP flags of the packet: syn, ack, fin, rst, psh, urg (default ack)")
+	c.Flags().StringVar(&f.ingress, "interface", "", "the attached interface that it comes in on")
+	c.Flags().StringVar(&f.file, "pcap", "", "explain every packet of a capture; - is stdin")
+	f.nic = nicFlags(c, 0)
+	output := outputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		p.Source, p.Destination, p.Protocol = flow.source, flow.destination, flow.protocol
-		if _, err := flow.parse(c, p.Flags); err != nil {
+		if err := f.validate(c); err != nil {
 			return err
-		}
-		e := explanation{}
-		if nic.queues > 0 {
-			answer, err := nic.hash(c, flow)
-			if err != nil {
-				return err
-			}
-			e.RSS = &answer
 		}
 		d := client.New(a.socket)
 		defer d.Close()
-		var err error
-		if e.Explanation, err = d.Explain(c.Context(), p); err != nil {
-			return err
+		if f.file != "" {
+			return a.explainCapture(c, d, f, *output)
 		}
-		return a.print(*f, e, func(w io.Writer) { printExplanation(w, e) })
+		return a.explainOne(c, d, f, *output)
 	}
 	return c
 }
 
-func printExplanation(w io.Writer, e explanation) {
-	row(w, "flow", flowText(e.Flow))
-	if r := e.RSS; r != nil {
-		row(w, "queue", fmt.Sprintf("%d (rss hash %s, entry %d)", r.Queue, r.Hash, r.Index))
+// validate finds flags that contradict each other.
+func (f *explainFlag) validate(c *cobra.Command) error {
+	changed := func(names ...string) (given []string) {
+		for _, n := range names {
+			if c.Flags().Changed(n) {
+				given = append(given, "--"+n)
+			}
+		}
+		return given
 	}
-	row(w, "reason", e.Reason)
-	if s := e.Service; s != nil {
-		row(w, "service", fmt.Sprintf("%s (%s, %s, %s, %s)", s.Name, s.Mode, s.Scheduler, s.Hash, many(len(s.Replicas), "replica")))
+	if given := changed("src", "dst", "protocol", "flags"); f.file != "" && len(given) > 0 {
+		return usage(c, "--pcap and %s: want a capture or a flow", strings.Join(given, ", "))
 	}
-	if e.Slot != nil {
-		row(w, "hash", e.Hash)
-		row(w, "slot", fmt.Sprintf("%d (owner %s, of older flows %s)", *e.Slot, e.Current, e.Base))
+	if given := changed("queues", "key", "table"); f.ingress != "" && len(given) > 0 {
+		return usage(c, "--interface and %s: want a NIC of this machine or one that flags describe", strings.Join(given, ", "))
 	}
-	if e.Replica != "" {
-		row(w, "replica", e.Replica)
+	if given := changed("key", "table"); len(given) > 0 && f.nic.queues == 0 {
+		return usage(c, "%s without --queues", strings.Join(given, ", "))
 	}
-	if e.Rewritten != nil {
-		row(w, "rewritten", flowText(*e.Rewritten))
-	}
-	if h := e.NextHop; h != nil {
-		row(w, "next hop", fmt.Sprintf("%s, from %s to %s", h.Interface, h.SourceMAC, h.DestinationMAC))
-	}
+	return nil
 }
 
-func flowText(f api.Flow) string {
-	return fmt.Sprintf("%s %s > %s", f.Protocol, f.Source, f.Destination)
+// explainOne explains the packet that flags describe.
+func (a *app) explainOne(c *cobra.Command, d *client.Client, f *explainFlag, o format) error {
+	flow, err := f.flow.parse(c, f.flags)
+	if err != nil {
+		return err
+	}
+	e := explanation{}
+	if f.nic.queues > 0 {
+		answer, err := f.nic.hash(c, f.flow)
+		if err != nil {
+			return err
+		}
+		e.RSS = &answer
+	}
+	e.Explanation, err = d.Explain(c.Context(), api.Probe{
+		Source: f.flow.source, Destination: f.flow.destination, Protocol: f.flow.protocol, Flags: f.flags, Interface: f.ingress,
+	})
+	if err != nil {
+		return err
+	}
+	if f.ingress != "" {
+		e.Ingress = newIngress(f.nics, f.machine, f.ingress).answer(func(n *nic.NIC) nic.Result { return n.ClassifyFlow(flow) })
+	}
+	return a.print(o, e, e.print)
 }

@@ -8,15 +8,17 @@ import (
 
 	"lbctl/control/api"
 	"lbctl/control/client"
+	"lbctl/lb"
 )
 
 func getCommand(a *app) *cobra.Command {
 	return noun(&cobra.Command{
 		Use:   "get",
-		Short: "Print services, replicas, interfaces or counters",
+		Short: "Print services, replicas, flows, interfaces or counters",
 		Example: `  lbctl get services
+  lbctl get flows web
   lbctl get counters -o json`,
-	}, getServices(a), getReplicas(a), getInterfaces(a), getCounters(a))
+	}, getServices(a), getReplicas(a), getFlows(a), getInterfaces(a), getCounters(a))
 }
 
 // getter makes a command that asks the daemon for T and prints it.
@@ -39,15 +41,24 @@ func getServices(a *app) *cobra.Command {
 	return getter(a, "services", "Print the services", "  lbctl get services -o json",
 		func(ctx context.Context, d *client.Client) (api.Services, error) { return d.Services(ctx) },
 		func(w io.Writer, v api.Services) {
-			row(w, "NAME", "VIP", "PROTOCOL", "MODE", "SCHEDULER", "HASH", "SLOTS", "REPLICAS")
+			row(w, "NAME", "VIP", "PROTOCOL", "MODE", "SCHEDULER", "HASH", "TRACKING", "SLOTS", "REPLICAS")
 			for _, s := range v.Services {
-				slots := int64(len(s.Replicas))
-				if s.TableSize != nil {
-					slots = *s.TableSize
-				}
-				row(w, s.Name, s.VIP, s.Protocol, s.Mode, s.Scheduler, s.Hash, slots, len(s.Replicas))
+				row(w, s.Name, s.VIP, s.Protocol, s.Mode, s.Scheduler, s.Hash, s.Tracking, slotsOf(s), len(s.Replicas))
 			}
 		})
+}
+
+// slotsOf is the number of slots of a service's table: of modulo, that of its active replicas.
+func slotsOf(s api.Service) (n int64) {
+	if s.TableSize != nil {
+		return *s.TableSize
+	}
+	for _, r := range s.Replicas {
+		if r.State == lb.Active.String() {
+			n++
+		}
+	}
+	return n
 }
 
 func getInterfaces(a *app) *cobra.Command {
@@ -81,6 +92,7 @@ type replicaLine struct {
 	Service string `json:"service"`
 	VIP     string `json:"vip"`
 	Address string `json:"address"`
+	State   string `json:"state"`
 	Weight  int64  `json:"weight"`
 	Packets uint64 `json:"packets"`
 	Bytes   uint64 `json:"bytes"`
@@ -93,9 +105,9 @@ type replicaLines struct {
 func getReplicas(a *app) *cobra.Command {
 	return getter(a, "replicas", "Print the replicas and what was sent to them", "  lbctl get replicas", askReplicas,
 		func(w io.Writer, v replicaLines) {
-			row(w, "SERVICE", "REPLICA", "WEIGHT", "PACKETS", "BYTES")
+			row(w, "SERVICE", "REPLICA", "STATE", "WEIGHT", "PACKETS", "BYTES")
 			for _, r := range v.Replicas {
-				row(w, r.Service, r.Address, r.Weight, r.Packets, r.Bytes)
+				row(w, r.Service, r.Address, r.State, r.Weight, r.Packets, r.Bytes)
 			}
 		})
 }
@@ -119,7 +131,7 @@ func askReplicas(ctx context.Context, d *client.Client) (replicaLines, error) {
 		vip := s.Protocol + " " + s.VIP
 		for _, r := range s.Replicas {
 			n := counts[key{vip, r.Address}]
-			lines.Replicas = append(lines.Replicas, replicaLine{s.Name, vip, r.Address, *r.Weight, n.Packets, n.Bytes})
+			lines.Replicas = append(lines.Replicas, replicaLine{s.Name, vip, r.Address, r.State, *r.Weight, n.Packets, n.Bytes})
 		}
 	}
 	return lines, nil

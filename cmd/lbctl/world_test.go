@@ -22,6 +22,8 @@ type world struct {
 	t      *testing.T
 	dir    string
 	kernel memoryKernel
+	// clock is that of the commands.
+	clock clock
 	// real makes it a daemon over the kernel's datapath.
 	real bool
 	// stop ends the daemon and returns its exit code.
@@ -87,7 +89,7 @@ func (w *world) environment(ctx context.Context, args ...string) environment {
 	}
 	return environment{
 		ctx: ctx, args: args, stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard,
-		kernel: k,
+		kernel: k, clock: w.clock,
 		getenv: func(name string) string {
 			if name == "LBCTL_SOCKET" {
 				return w.path("s")

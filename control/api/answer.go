@@ -5,14 +5,53 @@ type Services struct {
 	Services []Service `json:"services" nullable:"false"`
 }
 
-// Replicas is the answer to GET /v1/services/{name}/replicas.
-type Replicas struct {
-	Replicas []Replica `json:"replicas" nullable:"false"`
+// ServiceStatus is a service and what is remembered of its flows. It is the answer to
+// GET /v1/services/{name}, and can be put back: what is only read is passed over then.
+type ServiceStatus struct {
+	Service
+	MarkedSlots uint32 `json:"marked_slots" readOnly:"true" required:"false" doc:"Slots in which flows may be elsewhere than the table says, since a change of the replicas."`
 }
 
-// Weight is the body of PUT /v1/services/{name}/replicas/{address}.
-type Weight struct {
-	Weight *int64 `json:"weight,omitempty" doc:"1 to 65535. Default 1."`
+// Replicas is the answer to GET /v1/services/{name}/replicas.
+type Replicas struct {
+	Replicas []ReplicaStatus `json:"replicas" nullable:"false"`
+}
+
+// ReplicaStatus is a replica and what is remembered of its flows.
+type ReplicaStatus struct {
+	Replica
+	Flows        ReplicaFlows `json:"flows"`
+	SafeToRemove bool         `json:"safe_to_remove" doc:"The replica is draining or down and, as far as is known, no flow would be broken if it were removed."`
+}
+
+// ReplicaFlows is what is remembered of the flows of one replica.
+type ReplicaFlows struct {
+	Established uint64 `json:"established" doc:"Recorded flows."`
+	Embryonic   uint64 `json:"embryonic" doc:"Recorded flows that have only started."`
+	OlderSlots  uint32 `json:"older_slots" doc:"Marked slots in which the replica still gets flows from before the change."`
+}
+
+// Flows is the answer to GET /v1/flows: what is remembered of flows.
+type Flows struct {
+	Services []ServiceFlows `json:"services" nullable:"false" doc:"In the order of the configuration."`
+}
+
+// ServiceFlows is what is remembered of the flows of one service.
+type ServiceFlows struct {
+	Service     string          `json:"service"`
+	VIP         string          `json:"vip" example:"tcp 192.0.2.1:80"`
+	Tracking    string          `json:"tracking"`
+	Slots       uint32          `json:"slots" doc:"Slots of the table; 0 without an active replica."`
+	MarkedSlots uint32          `json:"marked_slots" doc:"Slots in which flows may be elsewhere than the table says, since a change of the replicas."`
+	Replicas    []ReplicaStatus `json:"replicas" nullable:"false"`
+}
+
+// Turn is the body of PUT /v1/services/{name}/replicas/{address}: all of a replica but its
+// address. What is left out gets its default, whatever it was.
+type Turn struct {
+	Weight     *int64 `json:"weight,omitempty" doc:"1 to 65535. Default 1."`
+	State      string `json:"state,omitempty" doc:"active (gets new flows), draining (keeps those that it has) or down (gets nothing). Default active."`
+	DrainUntil string `json:"drain_until,omitempty" doc:"When a draining replica is set down, whatever flows it has: an RFC 3339 time in whole seconds. Default never." example:"2030-01-31T12:00:00Z"`
 }
 
 // Mode is the body of PUT /v1/interfaces/{name}.
@@ -47,6 +86,25 @@ type Step struct {
 	Why     string   `json:"why" example:"new"`
 	Mode    string   `json:"mode,omitempty" doc:"The mode of an attach."`
 	Service *Service `json:"service,omitempty" doc:"What a set sets."`
+	Effect  *Effect  `json:"effect,omitempty" doc:"Of a plan: what becomes of the flows of a service that is there already."`
+}
+
+// Effect says what a planned step does to a service that is there already.
+type Effect struct {
+	Changes []FieldChange `json:"changes" nullable:"false" doc:"What is different afterwards."`
+	Moved   uint64        `json:"moved" doc:"Of so many equal parts of the hash values as parts says, those whose owner is another one afterwards. Without a change of the table's size and hash, parts are slots."`
+	Parts   uint64        `json:"parts"`
+	Share   float64       `json:"share" doc:"moved / parts."`
+	// FlowsEnded are those of replicas that are removed or set down.
+	FlowsEnded uint64 `json:"flows_ended" doc:"Recorded flows of replicas that are removed or set down."`
+	AtLeast    bool   `json:"at_least" doc:"More may end than those recorded: such a replica is active, or has flows from before a change."`
+}
+
+// FieldChange is one field of a service before and after; a side is empty where there is no such thing.
+type FieldChange struct {
+	Field  string `json:"field" example:"replicas[10.1.0.1:8080].state"`
+	Before string `json:"before"`
+	After  string `json:"after"`
 }
 
 // Health is the answer to /healthz and /readyz.

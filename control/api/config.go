@@ -23,6 +23,7 @@ type Limits struct {
 	Services *int64 `json:"services,omitempty" yaml:"services,omitempty" doc:"Number of services. Default 1024."`
 	Replicas *int64 `json:"replicas,omitempty" yaml:"replicas,omitempty" doc:"Number of replicas over all services. Default 16384."`
 	Slots    *int64 `json:"slots,omitempty" yaml:"slots,omitempty" doc:"Number of table slots over all services, 8 bytes each. Default 4194304."`
+	Flows    *int64 `json:"flows,omitempty" yaml:"flows,omitempty" doc:"Number of flows that can be remembered, a power of two from 1024 to 268435456. Default 1048576."`
 }
 
 // Interface is an interface to attach.
@@ -36,16 +37,23 @@ type Service struct {
 	Name      string    `json:"name" yaml:"name" doc:"Unique; 1 to 63 of a-z, 0-9 and the hyphen." example:"web"`
 	VIP       string    `json:"vip" yaml:"vip" doc:"Address and port." example:"192.0.2.1:80"`
 	Protocol  string    `json:"protocol,omitempty" yaml:"protocol,omitempty" doc:"tcp or udp. Default tcp."`
-	Mode      string    `json:"mode,omitempty" yaml:"mode,omitempty" doc:"How a packet is brought to its replica: nat. Default nat."`
-	Scheduler string    `json:"scheduler,omitempty" yaml:"scheduler,omitempty" doc:"modulo (hash mod number of replicas) or maglev. Default modulo."`
+	Mode      string    `json:"mode,omitempty" yaml:"mode,omitempty" doc:"How a packet is brought to its replica: nat (address and port rewritten), dsr (MAC address rewritten) or ipip (put into another packet). Default nat."`
+	Scheduler string    `json:"scheduler,omitempty" yaml:"scheduler,omitempty" doc:"modulo (hash mod number of active replicas) or maglev. Default modulo."`
 	Hash      string    `json:"hash,omitempty" yaml:"hash,omitempty" doc:"jhash or toeplitz. Default jhash."`
 	Seed      int64     `json:"seed,omitempty" yaml:"seed,omitempty" doc:"The initial value of jhash, 0 to 4294967295. Default 0."`
 	TableSize *int64    `json:"table_size,omitempty" yaml:"table_size,omitempty" doc:"Slots of a maglev table, a prime. Default 65537."`
-	Replicas  []Replica `json:"replicas,omitzero" yaml:"replicas" required:"false" nullable:"false" doc:"In order: replica i of modulo is the i-th. An empty list drops what is sent to the VIP."`
+	Tracking  string    `json:"tracking,omitempty" yaml:"tracking,omitempty" doc:"Which flows are remembered, so that they stay with their replica: never, changes (those in slots whose owner has changed; tcp only) or always. Default changes for tcp, always for udp."`
+	Idle      Duration  `json:"idle,omitempty" yaml:"idle,omitempty" doc:"How long a flow may be silent and is still remembered, whole seconds from 8s to 24h. Default 10m for tcp, 2m for udp; not with tracking never." example:"90s"`
+	Replicas  []Replica `json:"replicas,omitzero" yaml:"replicas" required:"false" nullable:"false" doc:"In order: replica i of modulo is the i-th that is active. An empty list drops what is sent to the VIP."`
 }
 
 // Replica is one server behind a service.
 type Replica struct {
-	Address string `json:"address" yaml:"address" doc:"Address and port." example:"10.1.0.1:8080"`
-	Weight  *int64 `json:"weight,omitempty" yaml:"weight,omitempty" doc:"Its share of a maglev table relative to the others, 1 to 65535. Default 1."`
+	Address    string `json:"address" yaml:"address" doc:"Address and port." example:"10.1.0.1:8080"`
+	Weight     *int64 `json:"weight,omitempty" yaml:"weight,omitempty" doc:"Its share of a maglev table relative to the others, 1 to 65535. Default 1."`
+	State      string `json:"state,omitempty" yaml:"state,omitempty" doc:"active (gets new flows), draining (keeps those that it has) or down (gets nothing). Default active."`
+	DrainUntil string `json:"drain_until,omitempty" yaml:"drain_until,omitempty" doc:"When a draining replica is set down, whatever flows it has: an RFC 3339 time in whole seconds. Default never." example:"2030-01-31T12:00:00Z"`
 }
+
+// Duration is a time span with its unit: "90s", "10m", "1h30m".
+type Duration string

@@ -29,11 +29,17 @@ func (c *Client) Config(ctx context.Context) (api.Config, uint64, error) {
 	if err != nil {
 		return out, 0, err
 	}
+	revision, err := revisionOf(header)
+	return out, revision, err
+}
+
+// revisionOf returns the revision that an answer belongs to.
+func revisionOf(header http.Header) (uint64, error) {
 	revision, err := strconv.ParseUint(strings.Trim(header.Get("ETag"), `"`), 10, 64)
 	if err != nil {
-		return out, 0, fmt.Errorf("read revision: %w", err)
+		return 0, fmt.Errorf("read revision: %w", err)
 	}
-	return out, revision, nil
+	return revision, nil
 }
 
 // Apply replaces the whole intent, at any revision or at one.
@@ -53,9 +59,9 @@ func (c *Client) Services(ctx context.Context) (api.Services, error) {
 	return get[api.Services](ctx, c, http.MethodGet, "/v1/services", nil)
 }
 
-// Service returns one service.
-func (c *Client) Service(ctx context.Context, name string) (api.Service, error) {
-	return get[api.Service](ctx, c, http.MethodGet, servicePath(name), nil)
+// Service returns one service and what is remembered of its flows.
+func (c *Client) Service(ctx context.Context, name string) (api.ServiceStatus, error) {
+	return get[api.ServiceStatus](ctx, c, http.MethodGet, servicePath(name), nil)
 }
 
 // PutService adds or replaces the service of its name.
@@ -66,16 +72,6 @@ func (c *Client) PutService(ctx context.Context, s api.Service) (api.Change, err
 // DeleteService removes a service.
 func (c *Client) DeleteService(ctx context.Context, name string) (api.Change, error) {
 	return get[api.Change](ctx, c, http.MethodDelete, servicePath(name), nil)
-}
-
-// PutReplica adds a replica to a service, or changes its weight.
-func (c *Client) PutReplica(ctx context.Context, service string, r api.Replica) (api.Change, error) {
-	return get[api.Change](ctx, c, http.MethodPut, replicaPath(service, r.Address), api.Weight{Weight: r.Weight})
-}
-
-// DeleteReplica removes a replica from a service.
-func (c *Client) DeleteReplica(ctx context.Context, service, address string) (api.Change, error) {
-	return get[api.Change](ctx, c, http.MethodDelete, replicaPath(service, address), nil)
 }
 
 // Interfaces returns the attached interfaces.
@@ -98,9 +94,19 @@ func (c *Client) Counters(ctx context.Context) (api.Counters, error) {
 	return get[api.Counters](ctx, c, http.MethodGet, "/v1/counters", nil)
 }
 
+// Flows returns what is remembered of flows.
+func (c *Client) Flows(ctx context.Context) (api.Flows, error) {
+	return get[api.Flows](ctx, c, http.MethodGet, "/v1/flows", nil)
+}
+
 // Explain returns the way of a packet that is not sent.
 func (c *Client) Explain(ctx context.Context, p api.Probe) (api.Explanation, error) {
 	return get[api.Explanation](ctx, c, http.MethodPost, "/v1/explain", p)
+}
+
+// ExplainBatch returns the ways of packets that are not sent, in their order.
+func (c *Client) ExplainBatch(ctx context.Context, p api.Probes) (api.Explanations, error) {
+	return get[api.Explanations](ctx, c, http.MethodPost, "/v1/explain/batch", p)
 }
 
 // Ready returns nil when the datapath forwards as intended.
@@ -116,7 +122,3 @@ func get[T any](ctx context.Context, c *Client, method, path string, in any) (T,
 }
 
 func servicePath(name string) string { return "/v1/services/" + url.PathEscape(name) }
-
-func replicaPath(service, address string) string {
-	return servicePath(service) + "/replicas/" + url.PathEscape(address)
-}

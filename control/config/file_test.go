@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"lbctl/control/config"
 	"lbctl/lb"
@@ -11,7 +12,7 @@ import (
 
 const complete = `datapath:
   toeplitz_key: ms
-  limits: {services: 8, replicas: 16, slots: 200000}
+  limits: {services: 8, replicas: 16, slots: 200000, flows: 65536}
 interfaces:
   - name: eth0
   - {name: eth1, mode: generic}
@@ -20,7 +21,9 @@ services:
     vip: 192.0.2.1:80
     replicas:
       - {address: 10.1.0.1:8080}
-      - {address: 10.1.0.2:8080, weight: 1}
+      - {address: 10.1.0.2:8080, weight: 1, state: draining, drain_until: 2030-01-31T13:00:00+01:00}
+    tracking: always
+    idle: 90s
   - name: web6
     vip: "[2001:db8::1]:80"
     protocol: udp
@@ -30,6 +33,13 @@ services:
     replicas:
       - address: "[2001:db8:1::1]:53"
         weight: 30
+        state: down
+  - name: tunnel
+    vip: 192.0.2.2:80
+    mode: ipip
+    tracking: never
+    replicas:
+      - {address: "[2001:db8:1::2]:80"}
 `
 
 func TestParseTakesACompleteFile(t *testing.T) {
@@ -48,8 +58,31 @@ func TestParseTakesACompleteFile(t *testing.T) {
 	if web6.Scheduler != lb.Maglev || web6.TableSize != 251 || web6.Replicas[0].Weight != 30 {
 		t.Errorf("web6 = %+v", web6)
 	}
+	checkTracked(t, intent)
 	if got := intent.Interfaces[1].Mode; got != lb.Generic {
 		t.Errorf("mode of eth1 = %v", got)
+	}
+}
+
+// checkTracked looks at what of complete is about the flows of replicas that change.
+func checkTracked(t *testing.T, intent config.Intent) {
+	t.Helper()
+	web, web6, tunnel := intent.Services[0], intent.Services[1], intent.Services[2]
+	if web.Tracking != lb.TrackAlways || web.Idle != 90*time.Second || web.TableSize != 1 || web.Replicas[1].State != lb.Draining {
+		t.Errorf("web = %+v", web)
+	}
+	noon := time.Date(2030, 1, 31, 12, 0, 0, 0, time.UTC)
+	if got := web.Deadlines[web.Replicas[1].Address]; len(web.Deadlines) != 1 || got != noon {
+		t.Errorf("deadlines %v, want %v", web.Deadlines, noon)
+	}
+	if web6.Tracking != lb.TrackAlways || web6.Idle != 2*time.Minute || web6.Replicas[0].State != lb.Down {
+		t.Errorf("web6 = %+v", web6)
+	}
+	if tunnel.Mode != lb.IPIP || tunnel.Tracking != lb.Stateless || tunnel.Idle != 0 {
+		t.Errorf("tunnel = %+v", tunnel)
+	}
+	if intent.Datapath.Limits.Flows != 65536 {
+		t.Errorf("limits = %+v", intent.Datapath.Limits)
 	}
 }
 
@@ -110,16 +143,32 @@ var wrong = []struct{ name, text, what, hint string }{
 	{"protocol", service + "    protocol: sctp\n" + replicas, `f.yaml:4:15: services[0].protocol: "sctp" is not known`, "want tcp or udp"},
 	{"scheduler", service + "    scheduler: random\n" + replicas, `f.yaml:4:16: services[0].scheduler: "random" is not known`, "want modulo or maglev"},
 	{"hash", service + "    hash: crc\n" + replicas, `f.yaml:4:11: services[0].hash: "crc" is not known`, "want jhash or toeplitz"},
-	{"mode", service + "    mode: tunnel\n" + replicas, `f.yaml:4:11: services[0].mode: "tunnel" is not known`, "want nat"},
+	{"mode", service + "    mode: tunnel\n" + replicas, `f.yaml:4:11: services[0].mode: "tunnel" is not known`, "want nat, dsr or ipip"},
 	{"negative seed", service + "    seed: -1\n" + replicas, "f.yaml:4:11: services[0].seed: -1 is out of range", "from 0 to 4294967295"},
 	{"seed of toeplitz", service + "    hash: toeplitz\n    seed: 7\n" + replicas, "f.yaml:5:11: services[0].seed: 7 with toeplitz, which has no seed", "jhash"},
 	{"table not prime", service + "    scheduler: maglev\n    table_size: 1000\n" + replicas, "f.yaml:5:17: services[0].table_size: 1000 is not a prime", "1009"},
 	{"table of modulo", service + "    table_size: 251\n" + replicas, "f.yaml:4:17: services[0].table_size: 251 slots with modulo", "want 2"},
 	{"table 0", service + "    scheduler: maglev\n    table_size: 0\n" + replicas, "f.yaml:5:17: services[0].table_size: 0 is out of range", "65537"},
-	{"weight 0", service + "    replicas: [{address: 10.1.0.1:80, weight: 0}]\n", "f.yaml:4:47: services[0].replicas[0].weight: 0 is not a weight", "leave it out"},
+	{"weight 0", service + "    replicas: [{address: 10.1.0.1:80, weight: 0}]\n", "f.yaml:4:47: services[0].replicas[0].weight: 0 is not a weight", "set its state to down"},
 	{"weight negative", service + "    replicas: [{address: 10.1.0.1:80, weight: -3}]\n", "f.yaml:4:47: services[0].replicas[0].weight: -3 is not a weight", "want 1 to 65535"},
 	{"weight too large", service + "    replicas: [{address: 10.1.0.1:80, weight: 65536}]\n", "f.yaml:4:47: services[0].replicas[0].weight: 65536 is not a weight", "want 1 to 65535"},
 	{"modulo with weights", service + "    replicas: [{address: 10.1.0.1:80, weight: 2}]\n", "f.yaml:4:47: services[0].replicas[0].weight: 2 with modulo, which has no weights", "maglev"},
+	{"tracking", service + "    tracking: sometimes\n" + replicas, `f.yaml:4:15: services[0].tracking: "sometimes" is not known`, "want never, changes or always"},
+	{"tracking changes of udp", service + "    protocol: udp\n    tracking: changes\n" + replicas, "f.yaml:5:15: services[0].tracking: changes with udp, which does not say when a flow starts", "want always or never"},
+	{"idle is no time", service + "    idle: soon\n" + replicas, `f.yaml:4:11: services[0].idle: "soon" is not a time to be idle`, "90s"},
+	{"idle without a unit", service + "    idle: 90\n" + replicas, `f.yaml:4:11: services[0].idle: "90" is of the wrong type`, "want a time span with its unit: 90s, 10m"},
+	{"idle 0", service + "    idle: 0s\n" + replicas, `f.yaml:4:11: services[0].idle: "0s" is not a time to be idle`, "from 8s to 24h"},
+	{"idle too short", service + "    idle: 7s\n" + replicas, "f.yaml:4:11: services[0].idle: 7s", "want whole seconds from 8s to 24h"},
+	{"idle too long", service + "    idle: 25h\n" + replicas, "f.yaml:4:11: services[0].idle: 25h0m0s", "want whole seconds from 8s to 24h"},
+	{"idle in milliseconds", service + "    idle: 9500ms\n" + replicas, "f.yaml:4:11: services[0].idle: 9.5s", "want whole seconds"},
+	{"idle negative", service + "    idle: -90s\n" + replicas, "f.yaml:4:11: services[0].idle: -1m30s", "want whole seconds"},
+	{"idle of none", service + "    tracking: never\n    idle: 90s\n" + replicas, "f.yaml:5:11: services[0].idle: 1m30s with tracking never", "leave it out"},
+	{"state", service + "    replicas: [{address: 10.1.0.1:80, state: drained}]\n", `f.yaml:4:46: services[0].replicas[0].state: "drained" is not known`, "want active, draining or down"},
+	{"deadline of an active one", service + "    replicas: [{address: 10.1.0.1:80, drain_until: \"2030-01-31T12:00:00Z\"}]\n", "f.yaml:4:52: services[0].replicas[0].drain_until: 2030-01-31T12:00:00Z with state active", "state: draining"},
+	{"deadline", service + "    replicas: [{address: 10.1.0.1:80, state: draining, drain_until: tomorrow}]\n", `f.yaml:4:69: services[0].replicas[0].drain_until: "tomorrow" is not a deadline`, "2030-01-31T12:00:00Z"},
+	{"deadline between seconds", service + "    replicas: [{address: 10.1.0.1:80, state: draining, drain_until: \"2030-01-31T12:00:00.5Z\"}]\n", `f.yaml:4:69: services[0].replicas[0].drain_until: "2030-01-31T12:00:00.5Z" is not a deadline`, "whole seconds"},
+	{"port of dsr", service + "    mode: dsr\n    replicas: [{address: 10.1.0.1:8080}]\n", "f.yaml:5:26: services[0].replicas[0].address: port 8080 with dsr, which leaves the port", "want port 80"},
+	{"table of modulo counts active ones", service + "    table_size: 2\n    replicas: [{address: 10.1.0.1:80}, {address: 10.1.0.2:80, state: down}]\n", "f.yaml:4:17: services[0].table_size: 2 slots with modulo", "want 1"},
 	{"replica twice", service + "    replicas: [{address: 10.1.0.1:80}, {address: 10.1.0.1:80}]\n", "f.yaml:4:50: services[0].replicas[1].address: 10.1.0.1:80 is replicas[0] already", "every replica once"},
 	{"families", service + "    replicas: [{address: \"[2001:db8::2]:80\"}]\n", "f.yaml:4:26: services[0].replicas[0].address: 2001:db8::2 behind 192.0.2.1", "address family"},
 	{"VIP twice", service + replicas + "  - name: two\n    vip: 192.0.2.1:80\n    replicas: []\n", "f.yaml:6:10: services[1].vip: tcp 192.0.2.1:80 is services[0] already", "every VIP once"},
@@ -127,11 +176,13 @@ var wrong = []struct{ name, text, what, hint string }{
 	{"replica under two", service + replicas + "  - name: two\n    vip: 192.0.2.2:80\n    replicas: [{address: 10.1.0.2:80}]\n", "f.yaml:7:26: services[1].replicas[0].address: tcp 10.1.0.2:80 is a replica of services[0] already", "a port of its own"},
 	{"too many services", "datapath: {limits: {services: 1}}\n" + service + replicas + "  - name: two\n    vip: 192.0.2.2:80\n    replicas: []\n", "f.yaml:3:3: services: 2 services", "want at most 1"},
 	{"too many replicas", "datapath: {limits: {replicas: 1}}\n" + service + replicas, "f.yaml:3:3: services: 2 replicas", "want at most 1"},
+	{"flows limit", "datapath: {limits: {flows: 1000}}\nservices: []\n", "f.yaml:1:28: datapath.limits.flows: 1000 is not one", "want a power of two from 1024 to 268435456"},
+	{"flows limit too large", "datapath: {limits: {flows: 536870912}}\nservices: []\n", "f.yaml:1:28: datapath.limits.flows: 536870912 is not one", "want a power of two"},
 	{"limit", "datapath: {limits: {services: 0}}\nservices: []\n", "f.yaml:1:31: datapath.limits.services: 0 is out of range", "want 1 to 65536"},
 	{"key", "datapath: {toeplitz_key: abcd}\nservices: []\n", "f.yaml:1:26: datapath.toeplitz_key: ", "hexadecimal"},
 	{"interface twice", "interfaces: [{name: a}, {name: a}]\nservices: []\n", "f.yaml:1:32: interfaces[1].name: a is interfaces[0] already", "once"},
 	{"interface name", "interfaces: [{name: a/b}]\nservices: []\n", `f.yaml:1:21: interfaces[0].name: "a/b" cannot be an interface`, "15 characters"},
-	{"attach mode", "interfaces: [{name: a, mode: fast}]\nservices: []\n", `f.yaml:1:30: interfaces[0].mode: "fast" is not known`, "want auto or native or generic"},
+	{"attach mode", "interfaces: [{name: a, mode: fast}]\nservices: []\n", `f.yaml:1:30: interfaces[0].mode: "fast" is not known`, "want auto, native or generic"},
 }
 
 func TestParseSaysWhatIsWrong(t *testing.T) {

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"net/netip"
 	"reflect"
 	"slices"
+	"time"
 
 	"lbctl/control/reconcile"
 	"lbctl/lb"
@@ -25,10 +27,13 @@ type Datapath struct {
 	Limits      lb.Limits
 }
 
-// Service is a service and its name.
+// Service is a service, its name and the deadlines of its replicas.
 type Service struct {
 	Name string
 	lb.Service
+	// Deadlines are when draining replicas are set down, by their address: whole seconds, UTC.
+	// Replicas that it does not name drain without end.
+	Deadlines map[netip.AddrPort]time.Time
 }
 
 // Default returns the intent of an operator who said nothing: no service, no

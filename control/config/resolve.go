@@ -71,6 +71,7 @@ func resolveDatapath(ps *problems, doc *api.Datapath, base Datapath) Datapath {
 		limit(ps, field+"services", l.Services, 1<<16, &base.Limits.Services)
 		limit(ps, field+"replicas", l.Replicas, 1<<20, &base.Limits.Replicas)
 		limit(ps, field+"slots", l.Slots, 1<<27, &base.Limits.Slots)
+		flowsLimit(ps, field+"flows", l.Flows, &base.Limits.Flows)
 	}
 	return base
 }
@@ -81,6 +82,19 @@ func limit(ps *problems, field string, doc *int64, most int64, to *uint32) {
 	}
 	if *doc < 1 || *doc > most {
 		ps.add(field, fmt.Sprintf("want 1 to %d", most), "%d is out of range", *doc)
+		return
+	}
+	*to = uint32(*doc)
+}
+
+// flowsLimit is limit for the one that is a power of two.
+func flowsLimit(ps *problems, field string, doc *int64, to *uint32) {
+	if doc == nil {
+		return
+	}
+	if n := *doc; n < 1<<10 || n > 1<<28 || n&(n-1) != 0 {
+		ps.add(field, fmt.Sprintf("want a power of two from 1024 to %d, %d for instance", 1<<28, lb.DefaultLimits.Flows),
+			"%d is not one", n)
 		return
 	}
 	*to = uint32(*doc)
@@ -131,7 +145,8 @@ func wantOneOf[T fmt.Stringer](all []T) string {
 	for i, v := range all {
 		names[i] = v.String()
 	}
-	return "want " + strings.Join(names, " or ")
+	last := len(names) - 1
+	return "want " + strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // whole parses a number from 0 to 2^32-1.

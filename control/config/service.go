@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/netip"
 	"regexp"
+	"time"
 
 	"lbctl/control/api"
 	"lbctl/lb"
@@ -58,9 +59,24 @@ func resolveService(ps *problems, field string, d api.Service) Service {
 	if d.TableSize != nil {
 		s.TableSize = tableSize(ps, field+"table_size", *d.TableSize)
 	}
-	s.Replicas = resolveReplicas(ps, field+"replicas", d.Replicas)
+	s.Tracking = choice(ps, field+"tracking", d.Tracking, lb.DefaultTracking(s.VIP.Protocol), lb.ParseTracking,
+		lb.Stateless, lb.TrackChanges, lb.TrackAlways)
+	s.Idle = idle(ps, field+"idle", d.Idle)
+	s = s.withReplicas(resolveReplicas(ps, field+"replicas", d.Replicas))
 	s.Service = s.WithDefaults()
 	return s
+}
+
+// idle refuses what package lb takes for the default; it judges the rest.
+func idle(ps *problems, field string, text api.Duration) time.Duration {
+	if text == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d == 0 {
+		ps.add(field, fmt.Sprintf("want whole seconds from %v to %v, as in 90s or 10m", lb.MinIdle, lb.MaxIdle), "%q is not a time to be idle", text)
+	}
+	return d
 }
 
 func resolveName(ps *problems, field, name string) string {
@@ -105,31 +121,4 @@ func tableSize(ps *problems, field string, n int64) uint32 {
 		return 0
 	}
 	return uint32(n)
-}
-
-func resolveReplicas(ps *problems, field string, docs []api.Replica) []lb.Replica {
-	if docs == nil {
-		ps.add(field, "write the replicas, or replicas: [] for none; is the file complete?", "missing")
-	}
-	replicas := make([]lb.Replica, 0, len(docs))
-	for n, d := range docs {
-		at := fmt.Sprintf("%s[%d]", field, n)
-		replicas = append(replicas, lb.Replica{
-			Address: address(ps, at+".address", d.Address),
-			Weight:  weight(ps, at+".weight", d.Weight),
-		})
-	}
-	return replicas
-}
-
-// weight parses a weight; none is 1.
-func weight(ps *problems, field string, w *int64) uint16 {
-	switch {
-	case w == nil:
-		return 1
-	case *w < 1 || *w > math.MaxUint16:
-		ps.add(field, "want 1 to 65535; to send a replica nothing, leave it out", "%d is not a weight", *w)
-		return 1
-	}
-	return uint16(*w)
 }

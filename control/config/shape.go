@@ -7,6 +7,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
+
+	"lbctl/control/api"
 )
 
 // shape compares a YAML document with the Go type that is to hold it, and
@@ -88,6 +90,9 @@ func (s *shape) wrong(path string, at *token.Token, reason, hint string) {
 
 // want says in words what a value of t looks like.
 func want(t reflect.Type) string {
+	if t == reflect.TypeFor[api.Duration]() {
+		return "want a time span with its unit: 90s, 10m"
+	}
 	switch t.Kind() {
 	case reflect.String:
 		return "want text; numbers that are text need quotes"

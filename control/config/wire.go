@@ -1,6 +1,9 @@
 package config
 
 import (
+	"strings"
+	"time"
+
 	"lbctl/control/api"
 	"lbctl/control/reconcile"
 	"lbctl/lb"
@@ -14,6 +17,7 @@ func (i Intent) Wire() api.Config {
 	c := api.Config{
 		Datapath: &api.Datapath{ToeplitzKey: &key, Limits: &api.Limits{
 			Services: number(limits.Services), Replicas: number(limits.Replicas), Slots: number(limits.Slots),
+			Flows: number(limits.Flows),
 		}},
 		Interfaces: make([]api.Interface, 0, len(i.Interfaces)),
 		Services:   make([]api.Service, 0, len(i.Services)),
@@ -22,7 +26,7 @@ func (i Intent) Wire() api.Config {
 		c.Interfaces = append(c.Interfaces, wireInterface(a))
 	}
 	for _, s := range i.Services {
-		c.Services = append(c.Services, WireService(s.Name, s.Service))
+		c.Services = append(c.Services, s.Wire())
 	}
 	return c
 }
@@ -31,7 +35,7 @@ func wireInterface(a reconcile.Attachment) api.Interface {
 	return api.Interface{Name: a.Name, Mode: a.Mode.String()}
 }
 
-// WireService returns a service as a document.
+// WireService returns a service as a document, without deadlines.
 func WireService(name string, s lb.Service) api.Service {
 	w := api.Service{
 		Name:      name,
@@ -41,20 +45,42 @@ func WireService(name string, s lb.Service) api.Service {
 		Scheduler: s.Scheduler.String(),
 		Hash:      s.Hash.String(),
 		Seed:      int64(s.Seed),
+		Tracking:  s.Tracking.String(),
 		Replicas:  make([]api.Replica, 0, len(s.Replicas)),
 	}
 	if s.Scheduler == lb.Maglev {
 		w.TableSize = number(s.TableSize)
 	}
+	if s.Tracking != lb.Stateless {
+		w.Idle = span(s.Idle)
+	}
 	for _, r := range s.Replicas {
-		w.Replicas = append(w.Replicas, WireReplica(r))
+		w.Replicas = append(w.Replicas, api.Replica{Address: r.Address.String(), Weight: number(r.Weight), State: r.State.String()})
 	}
 	return w
 }
 
-// WireReplica returns a replica as a document.
-func WireReplica(r lb.Replica) api.Replica {
-	return api.Replica{Address: r.Address.String(), Weight: number(r.Weight)}
+// Wire returns the service as a document, with its deadlines.
+func (s Service) Wire() api.Service {
+	w := WireService(s.Name, s.Service)
+	for n, r := range s.Replicas {
+		if t, ok := s.Deadlines[r.Address]; ok {
+			w.Replicas[n].DrainUntil = t.Format(time.RFC3339)
+		}
+	}
+	return w
+}
+
+// span writes a time span without the units that are zero: "10m", not "10m0s".
+func span(d time.Duration) api.Duration {
+	text := d.String()
+	if s, cut := strings.CutSuffix(text, "m0s"); cut {
+		text = s + "m"
+	}
+	if s, cut := strings.CutSuffix(text, "h0m"); cut {
+		text = s + "h"
+	}
+	return api.Duration(text)
 }
 
 func number[T uint16 | uint32](n T) *int64 {

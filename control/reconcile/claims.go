@@ -105,7 +105,7 @@ func (c claims) without(s lb.Service) lb.Service {
 		return taken
 	})
 	if s.Scheduler == lb.Modulo {
-		s.TableSize = uint32(len(s.Replicas))
+		s.TableSize = s.Active()
 	}
 	return s
 }

@@ -29,11 +29,15 @@ func state(t *rapid.T, name string) reconcile.State {
 		s.Services = append(s.Services, lb.Service{
 			VIP:       lb.VIP{Address: address(free[i]), Protocol: packet.TCP},
 			Scheduler: rapid.SampledFrom([]lb.Scheduler{lb.Modulo, lb.Maglev}).Draw(t, "scheduler"),
+			Tracking:  rapid.SampledFrom([]lb.Tracking{lb.Stateless, lb.TrackChanges, lb.TrackAlways}).Draw(t, "tracking"),
 		})
 	}
 	for _, r := range free[n:] {
 		if i := rapid.IntRange(-1, n-1).Draw(t, "owner"); i >= 0 {
-			s.Services[i].Replicas = append(s.Services[i].Replicas, lb.Replica{Address: address(r), Weight: 1})
+			s.Services[i].Replicas = append(s.Services[i].Replicas, lb.Replica{
+				Address: address(r), Weight: 1,
+				State: rapid.SampledFrom([]lb.ReplicaState{lb.Active, lb.Draining, lb.Down}).Draw(t, "replica state"),
+			})
 		}
 	}
 	for i := range s.Services {

@@ -29,7 +29,7 @@ func Plan(current, intended State, limits lb.Limits) []Step {
 	}
 	for vip, want := range p.pending {
 		delete(p.leaving, vip)
-		if have, ok := p.now[vip]; ok && same(have, want) {
+		if have, ok := p.now[vip]; ok && have.SameAs(want) {
 			delete(p.pending, vip)
 		}
 	}

@@ -119,6 +119,10 @@ func TestPlanSeesEveryField(t *testing.T) {
 		"table":     func(s *lb.Service) { s.TableSize = 11 },
 		"weight":    func(s *lb.Service) { s.Replicas[0].Weight = 2 },
 		"replica":   func(s *lb.Service) { s.Replicas = s.Replicas[:1] },
+		"mode":      func(s *lb.Service) { s.Mode = lb.DSR },
+		"tracking":  func(s *lb.Service) { s.Tracking = lb.TrackAlways },
+		"idle":      func(s *lb.Service) { s.Idle = lb.MinIdle },
+		"state":     func(s *lb.Service) { s.Replicas[1].State = lb.Draining },
 	} {
 		t.Run(name, func(t *testing.T) {
 			changed := service(1, 1, 2)

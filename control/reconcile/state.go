@@ -6,8 +6,6 @@
 package reconcile
 
 import (
-	"slices"
-
 	"lbctl/lb"
 )
 
@@ -40,13 +38,6 @@ func Current(dp lb.Dataplane) (State, error) {
 		s.Interfaces = append(s.Interfaces, Attachment{Name: i.Name, Mode: i.Mode})
 	}
 	return s, nil
-}
-
-// same reports whether two services forward alike.
-func same(a, b lb.Service) bool {
-	equal := slices.Equal(a.Replicas, b.Replicas)
-	return equal && a.VIP == b.VIP && a.Scheduler == b.Scheduler && a.Mode == b.Mode &&
-		a.Hash == b.Hash && a.Seed == b.Seed && a.TableSize == b.TableSize
 }
 
 // fulfils reports whether an attachment in mode is what was asked for.

@@ -31,8 +31,8 @@ func (s *Server) configRoutes(a huma.API) {
 	register(a, "plan-config", http.MethodPost, "/v1/plan", "What replacing the whole intent would do",
 		func(_ context.Context, in *configInput) (*answer[api.Change], error) {
 			revision := s.keeper.now.Load().Revision
-			steps, err := s.keeper.plan(replace(in.Body))
-			return answerAt(revision, api.Change{Revision: revision, Steps: wireSteps(steps)}), err
+			p, err := s.keeper.plan(replace(in.Body))
+			return answerAt(revision, api.Change{Revision: revision, Steps: p.wire()}), err
 		})
 }
 

@@ -23,6 +23,7 @@ type keeper struct {
 	dp    lb.Dataplane
 	store *store.Store
 	log   *slog.Logger
+	clock Clock
 
 	// mu is held by the one change that is under way.
 	mu sync.Mutex
@@ -31,6 +32,8 @@ type keeper struct {
 	// astray is true from a rollback that failed until a change that succeeds:
 	// the datapath may not be as intended.
 	astray atomic.Bool
+	// changed is sent to, unless it is full, after every change of the intent.
+	changed chan struct{}
 }
 
 // edit makes the next intent of the present one, or refuses.
@@ -57,26 +60,14 @@ func (k *keeper) change(ctx context.Context, match matcher, e edit) (store.Recor
 	return *k.now.Load(), steps, err
 }
 
-// plan returns what change would do.
-func (k *keeper) plan(e edit) ([]reconcile.Step, error) {
-	next, err := k.next(e)
-	if err != nil {
-		return nil, err
-	}
-	current, err := reconcile.Current(k.dp)
-	if err != nil {
-		return nil, err
-	}
-	return reconcile.Plan(current, next.State(), next.Datapath.Limits), nil
-}
-
-// next is the edited intent, valid and possible without new tables.
+// next is the edited intent as it is now, valid and possible without new tables.
 func (k *keeper) next(e edit) (config.Intent, error) {
 	old := k.now.Load().Intent
 	next, err := e(old)
 	if err != nil {
 		return config.Intent{}, err
 	}
+	next = next.At(k.clock.Now())
 	if err := next.Validate(); err != nil {
 		return config.Intent{}, err
 	}
@@ -111,6 +102,10 @@ func (k *keeper) install(ctx context.Context, next config.Intent) (steps []recon
 	installed = true
 	k.now.Store(&record)
 	k.astray.Store(false)
+	select {
+	case k.changed <- struct{}{}:
+	default:
+	}
 	k.log.Info("installed", "revision", record.Revision, "steps", len(steps))
 	return steps, nil
 }

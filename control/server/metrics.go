@@ -23,6 +23,7 @@ type collector struct {
 	servicePackets, serviceBytes                  *prometheus.Desc
 	replicaPackets, replicaBytes                  *prometheus.Desc
 	replicaWeight, interfaces, revision, asIntend *prometheus.Desc
+	flows                                         flowDescs
 }
 
 func newCollector(k *keeper) *collector {
@@ -39,6 +40,7 @@ func newCollector(k *keeper) *collector {
 		serviceBytes:   describe("service_bytes_total", "Bytes forwarded, by service.", service...),
 		replicaPackets: describe("replica_packets_total", "Packets forwarded, by replica.", replica...),
 		replicaBytes:   describe("replica_bytes_total", "Bytes forwarded, by replica.", replica...),
+		flows:          describeFlows(describe),
 		replicaWeight:  describe("replica_weight", "The weight of a replica.", replica...),
 		interfaces:     describe("interface_attached", "1 for every attached interface.", "interface", "mode"),
 		revision:       describe("intent_revision", "The revision of the intent."),
@@ -60,6 +62,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		}
 	}
 	c.collectInterfaces(to)
+	c.flows.collect(to, c.keeper.dp, intent.Intent)
 	counters, err := c.keeper.dp.Counters()
 	if err != nil {
 		to <- prometheus.NewInvalidMetric(c.packets, err)

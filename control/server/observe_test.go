@@ -72,7 +72,9 @@ func TestOpenAPI(t *testing.T) {
 		"/v1/interfaces":                         {"get"},
 		"/v1/interfaces/{name}":                  {"put", "delete"},
 		"/v1/counters":                           {"get"},
+		"/v1/flows":                              {"get"},
 		"/v1/explain":                            {"post"},
+		"/v1/explain/batch":                      {"post"},
 	} {
 		for _, m := range methods {
 			if spec.Paths[path][m] == nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -27,20 +26,18 @@ type replicaInput struct {
 type putReplicaInput struct {
 	Conditional
 	ReplicaPath
-	Body api.Weight
+	Body api.Turn
 }
 
 func (s *Server) replicaRoutes(a huma.API) {
-	register(a, "list-replicas", http.MethodGet, "/v1/services/{name}/replicas", "The replicas of a service",
+	register(a, "list-replicas", http.MethodGet, "/v1/services/{name}/replicas", "The replicas of a service and what is remembered of their flows",
 		func(_ context.Context, in *ServicePath) (*answer[api.Replicas], error) {
-			now := s.keeper.now.Load()
-			service, err := find(now.Intent, in.Name)
-			wire := config.WireService(service.Name, service.Service)
-			return answerAt(now.Revision, api.Replicas{Replicas: wire.Replicas}), err
+			now, service, flows, err := s.flowsOf(in.Name)
+			return answerAt(now.Revision, api.Replicas{Replicas: wireStatus(service, flows)}), err
 		})
-	register(a, "put-replica", http.MethodPut, "/v1/services/{name}/replicas/{address}", "Add a replica, at the end, or change its weight",
+	register(a, "put-replica", http.MethodPut, "/v1/services/{name}/replicas/{address}", "Add a replica, at the end, or change its weight, state and deadline",
 		func(ctx context.Context, in *putReplicaInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.Conditional, putReplica(in.Name, in.Address, in.Body.Weight))
+			return s.change(ctx, in.Conditional, putReplica(in.Name, in.Address, in.Body))
 		})
 	register(a, "delete-replica", http.MethodDelete, "/v1/services/{name}/replicas/{address}", "Remove a replica",
 		func(ctx context.Context, in *replicaInput) (*answer[api.Change], error) {
@@ -48,44 +45,36 @@ func (s *Server) replicaRoutes(a huma.API) {
 		})
 }
 
-func putReplica(name, address string, weight *int64) edit {
-	return editReplicas(name, address, func(replicas []lb.Replica, n int) ([]lb.Replica, error) {
-		r, err := config.ResolveReplica(api.Replica{Address: address, Weight: weight})
-		if n < 0 {
-			return append(replicas, r), err
-		}
-		replicas[n] = r
-		return replicas, err
+func putReplica(name, address string, t api.Turn) edit {
+	doc := api.Replica{Address: address, Weight: t.Weight, State: t.State, DrainUntil: t.DrainUntil}
+	return editService(name, doc, func(s config.Service, r config.Replica) (config.Service, error) {
+		return s.WithReplica(r), nil
 	})
 }
 
 func deleteReplica(name, address string) edit {
-	return editReplicas(name, address, func(replicas []lb.Replica, n int) ([]lb.Replica, error) {
-		if n < 0 {
-			return nil, fmt.Errorf("replica %s of service %s: %w", address, name, lb.ErrNotFound)
+	return editService(name, api.Replica{Address: address}, func(s config.Service, r config.Replica) (config.Service, error) {
+		s, had := s.WithoutReplica(r.Address)
+		if !had {
+			return s, fmt.Errorf("replica %s of service %s: %w", address, name, lb.ErrNotFound)
 		}
-		return slices.Delete(replicas, n, n+1), nil
+		return s, nil
 	})
 }
 
-// editReplicas edits a copy of a service's replicas, given the index of the one with
-// the address, -1 if there is none.
-func editReplicas(name, address string, edit func([]lb.Replica, int) ([]lb.Replica, error)) edit {
+// editService edits a service, given a replica of a document.
+func editService(name string, doc api.Replica, change func(config.Service, config.Replica) (config.Service, error)) edit {
 	return func(i config.Intent) (config.Intent, error) {
 		service, err := find(i, name)
 		if err != nil {
 			return i, err
 		}
-		r, err := config.ResolveReplica(api.Replica{Address: address})
+		r, err := config.ResolveReplica(doc)
 		if err != nil {
 			return i, err
 		}
-		n := slices.IndexFunc(service.Replicas, func(have lb.Replica) bool { return have.Address == r.Address })
-		if service.Replicas, err = edit(slices.Clone(service.Replicas), n); err != nil {
+		if service, err = change(service, r); err != nil {
 			return i, err
-		}
-		if service.Scheduler == lb.Modulo {
-			service.TableSize = uint32(len(service.Replicas))
 		}
 		return i.WithService(service)
 	}

@@ -21,6 +21,7 @@ func (s *Server) routes(version string) http.Handler {
 	s.configRoutes(a)
 	s.serviceRoutes(a)
 	s.replicaRoutes(a)
+	s.flowRoutes(a)
 	s.interfaceRoutes(a)
 	s.observeRoutes(a)
 	s.healthRoutes(a)

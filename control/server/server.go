@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"lbctl/control/config"
@@ -23,6 +24,8 @@ type Options struct {
 	Store *store.Store
 	// Logger takes what happens; nil discards it.
 	Logger *slog.Logger
+	// Clock tells the time, the machine's when nil.
+	Clock Clock
 	// Version is what the API calls its version.
 	Version string
 }
@@ -43,13 +46,16 @@ func Start(ctx context.Context, o Options, intent config.Intent) (*Server, error
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	k := &keeper{dp: o.Dataplane, store: o.Store, log: o.Logger}
+	if o.Clock == nil {
+		o.Clock = wallClock{}
+	}
+	k := &keeper{dp: o.Dataplane, store: o.Store, log: o.Logger, clock: o.Clock, changed: make(chan struct{}, 1)}
 	stored, err := o.Store.Load()
 	if err != nil {
 		return nil, err
 	}
 	k.now.Store(&stored)
-	if _, err := k.install(ctx, intent); err != nil {
+	if _, err := k.install(ctx, intent.At(o.Clock.Now())); err != nil {
 		return nil, err
 	}
 	s := &Server{keeper: k, log: o.Logger}
@@ -60,8 +66,8 @@ func Start(ctx context.Context, o Options, intent config.Intent) (*Server, error
 // shutdownGrace is how long Serve waits for requests under way.
 const shutdownGrace = 5 * time.Second
 
-// Serve answers on l until ctx ends, then finishes the requests under way and returns
-// nil. It closes l.
+// Serve answers on l, and meets the deadlines of draining replicas, until ctx ends; then it finishes
+// the requests under way and returns nil. It closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	web := &http.Server{
 		Handler:           s.handler,
@@ -69,6 +75,11 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:       time.Minute,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
+	watching, unwatch := context.WithCancel(ctx)
+	var watcher sync.WaitGroup
+	watcher.Go(func() { s.keeper.watchDeadlines(watching) })
+	defer watcher.Wait()
+	defer unwatch()
 	ended := make(chan error, 1)
 	go func() { ended <- web.Serve(l) }()
 	select {

@@ -10,6 +10,7 @@ import (
 
 	"lbctl/control/api"
 	"lbctl/control/config"
+	"lbctl/control/store"
 	"lbctl/lb"
 )
 
@@ -26,7 +27,7 @@ type deleteServiceInput struct {
 type putServiceInput struct {
 	Conditional
 	ServicePath
-	Body api.Service
+	Body api.ServiceStatus
 }
 
 func (s *Server) serviceRoutes(a huma.API) {
@@ -36,19 +37,29 @@ func (s *Server) serviceRoutes(a huma.API) {
 			return answerAt(now.Revision, api.Services{Services: now.Intent.Wire().Services}), nil
 		})
 	register(a, "get-service", http.MethodGet, "/v1/services/{name}", "One service",
-		func(_ context.Context, in *ServicePath) (*answer[api.Service], error) {
-			now := s.keeper.now.Load()
-			service, err := find(now.Intent, in.Name)
-			return answerAt(now.Revision, config.WireService(service.Name, service.Service)), err
+		func(_ context.Context, in *ServicePath) (*answer[api.ServiceStatus], error) {
+			now, service, flows, err := s.flowsOf(in.Name)
+			return answerAt(now.Revision, api.ServiceStatus{Service: service.Wire(), MarkedSlots: flows.Marked}), err
 		})
 	register(a, "put-service", http.MethodPut, "/v1/services/{name}", "Add or replace one service",
 		func(ctx context.Context, in *putServiceInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.Conditional, putService(in.Name, in.Body))
+			return s.change(ctx, in.Conditional, putService(in.Name, in.Body.Service))
 		})
 	register(a, "delete-service", http.MethodDelete, "/v1/services/{name}", "Remove one service",
 		func(ctx context.Context, in *deleteServiceInput) (*answer[api.Change], error) {
 			return s.change(ctx, in.Conditional, deleteService(in.Name))
 		})
+}
+
+// flowsOf returns a service and what is remembered of its flows.
+func (s *Server) flowsOf(name string) (*store.Record, config.Service, lb.Flows, error) {
+	now := s.keeper.now.Load()
+	service, err := find(now.Intent, name)
+	if err != nil {
+		return now, service, lb.Flows{}, err
+	}
+	flows, err := s.keeper.dp.Flows()
+	return now, service, flows[service.VIP], err
 }
 
 func find(i config.Intent, name string) (config.Service, error) {

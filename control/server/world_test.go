@@ -26,6 +26,7 @@ type world struct {
 	store  *store.Store
 	socket string
 	client *client.Client
+	clock  *fakeClock
 	stop   func()
 }
 
@@ -54,7 +55,12 @@ func newMemory() *model.Memory {
 // start starts a daemon in a directory, over a datapath, with the stored intent.
 func start(t *testing.T, dir string, memory *model.Memory) *world {
 	t.Helper()
-	w := &world{t: t, dp: &faulty{Memory: memory}, socket: filepath.Join(dir, "s")}
+	return startAt(t, dir, memory, newClock())
+}
+
+func startAt(t *testing.T, dir string, memory *model.Memory, clock *fakeClock) *world {
+	t.Helper()
+	w := &world{t: t, dp: &faulty{Memory: memory}, socket: filepath.Join(dir, "s"), clock: clock}
 	var err error
 	if w.store, err = store.Open(dir); err != nil {
 		t.Fatal(err)
@@ -63,7 +69,7 @@ func start(t *testing.T, dir string, memory *model.Memory) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := server.Start(t.Context(), server.Options{Dataplane: w.dp, Store: w.store, Version: "test"}, stored.Intent)
+	s, err := server.Start(t.Context(), server.Options{Dataplane: w.dp, Store: w.store, Version: "test", Clock: clock}, stored.Intent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,3 +181,6 @@ const webAndDNS = web + `  - name: dns
     scheduler: maglev
     replicas: [{address: 10.0.0.1:53, weight: 3}]
 `
+
+// dir is the daemon's state directory.
+func (w *world) dir() string { return filepath.Dir(w.socket) }

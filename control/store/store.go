@@ -48,7 +48,13 @@ type entry struct {
 	Config   api.Config `json:"config"`
 }
 
-const format = 1
+// The formats: the one that is written, and the oldest that is read. In format 1 services
+// remembered no flows and replicas had no state; a program that knows only that one would take
+// a replica that drains for an active one.
+const (
+	format       = 2
+	oldestFormat = 1
+)
 
 // Open opens the state in dir, which it makes if need be, 0700. Errors wrap
 // lb.ErrConflict when another process has it open, lb.ErrDenied without permission,
@@ -109,8 +115,8 @@ func decode(text []byte) (Record, error) {
 	if err := json.Unmarshal(text, &e); err != nil {
 		return Record{}, fmt.Errorf("%w state: %w", lb.ErrInvalid, err)
 	}
-	if e.Format != format {
-		return Record{}, fmt.Errorf("%w state: format %d, this program knows %d", lb.ErrInvalid, e.Format, format)
+	if e.Format < oldestFormat || e.Format > format {
+		return Record{}, fmt.Errorf("%w state: format %d, this program knows %d to %d", lb.ErrInvalid, e.Format, oldestFormat, format)
 	}
 	intent, err := config.Resolve(e.Config, config.Default())
 	return Record{Revision: e.Revision, Intent: intent}, err

@@ -3,6 +3,7 @@ package spread
 import (
 	"context"
 
+	"lbctl/lb"
 	"lbctl/testbed/lab/stage"
 	"lbctl/testbed/traffic"
 )
@@ -69,10 +70,11 @@ func (r *run) playWrong(ctx context.Context) error {
 	return nil
 }
 
-// playRemoval takes the last replica away while all connections are open. It is the last arm: the
-// service stays as it is then.
+// playRemoval takes the last replica away while all connections are open, of a service that does not
+// remember flows: the bare table moves them. It is the last arm: the service stays as it is then.
 func (r *run) playRemoval(ctx context.Context) error {
 	after := remodel(r.model, r.model.Service.Scheduler, len(r.model.Service.Replicas)-1)
+	after.Service.Tracking, after.Service.Idle = lb.Stateless, 0
 	a := stage.Arm{Name: ReplicaRemoved, Traffic: r.small()}
 	a.Traffic.Barrier = true
 	a.Half = func(ctx context.Context) error { return r.configure(ctx, after.Service) }

@@ -183,7 +183,7 @@ func replicaRemoved(e Evidence, before, after Model) report.Check {
 	return report.Check{
 		Name: ReplicaRemoved, Measured: split, Expected: predicted,
 		Pass: !aim.Pass && wrong == 0 && split == predicted && split > 0,
-		Detail: fmt.Sprintf("One of %d replicas was removed while %s connections were open: %s were sent to a second replica, the model predicted %s, and %s broke; %s were not as predicted. %s",
+		Detail: fmt.Sprintf("One of %d replicas was removed while %s connections were open and none was remembered: %s were sent to a second replica, the model predicted %s, and %s broke; %s were not as predicted. %s",
 			len(before.Service.Replicas), commas(len(t.connections)), commas(split), commas(predicted), commas(len(broken)), commas(wrong), flips(aim)),
 	}
 }

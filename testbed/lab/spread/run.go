@@ -78,7 +78,7 @@ func (r *run) configure(ctx context.Context, s lb.Service) error {
 func wire(s lb.Service) api.Service {
 	out := api.Service{
 		Name: "web", VIP: s.VIP.Address.String(), Protocol: s.VIP.Protocol.String(),
-		Scheduler: s.Scheduler.String(), Hash: s.Hash.String(), Seed: int64(s.Seed),
+		Scheduler: s.Scheduler.String(), Hash: s.Hash.String(), Seed: int64(s.Seed), Tracking: s.Tracking.String(),
 	}
 	if s.Scheduler == lb.Maglev {
 		size := int64(s.TableSize)

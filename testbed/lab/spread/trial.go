@@ -93,7 +93,7 @@ func (t *trial) model(seed uint64) (Model, error) {
 	}
 	service := lb.Service{
 		VIP:       lb.VIP{Address: stage.VIP(), Protocol: packet.TCP},
-		Scheduler: t.scheduler.value, Hash: t.hash.value,
+		Scheduler: t.scheduler.value, Hash: t.hash.value, Tracking: lb.DefaultTracking(packet.TCP),
 	}
 	if service.Hash == lb.JHash { // Toeplitz has a key instead
 		service.Seed = uint32(rand.New(rand.NewPCG(seed, 2)).Uint64())

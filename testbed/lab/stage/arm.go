@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"lbctl/lb"
@@ -55,8 +56,11 @@ type Capture struct {
 	Dropped uint64
 }
 
-// Play plays an arm. With an error nothing of it is left running.
+// Play plays an arm. With an error nothing of it is left running. The stage must have a NIC.
 func (s *Stage) Play(ctx context.Context, a Arm) (Record, error) {
+	if s.nic == nil {
+		return Record{}, errors.New("play: the stage has no nic")
+	}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	s.arms++

@@ -18,6 +18,9 @@ import (
 // patience is how long a child may take to end after it was asked to.
 const patience = 10 * time.Second
 
+// longestLine is the length in bytes of the longest line that a child says: the report of clients about 20,000 connections has 4 MB.
+const longestLine = 64 << 20
+
 // child is a process inside a namespace. Its standard output is read line by line; the
 // last of its standard error is kept for the error of its end.
 type child struct {
@@ -49,6 +52,7 @@ func (s *Stage) start(ctx context.Context, name string, in *netns.Namespace, arg
 	read, write := io.Pipe()
 	c.cmd.Stdout, c.stdin = write, stdin
 	c.stdout = bufio.NewScanner(read)
+	c.stdout.Buffer(nil, longestLine)
 	if err := in.Start(c.cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}

@@ -52,14 +52,32 @@ func (s *Stage) Crash() error {
 	return nil
 }
 
-// Restart starts the daemon after a Crash, with nothing but what it finds.
+// Halt ends the daemon as its users do, by SIGTERM. A connection that was made and not used yet would
+// keep it for some seconds (net/http, Server.Shutdown): there is none.
+func (s *Stage) Halt() error {
+	s.control.Close()
+	halted := s.daemon
+	s.daemon = nil
+	return halted.stop()
+}
+
+// Purge removes everything that the daemon pinned, which ends forwarding. The daemon must not run.
+func (s *Stage) Purge() error { return s.purge(s.dir.path) }
+
+// Restart starts the daemon after a Crash or a Halt, with nothing but what it finds.
 func (s *Stage) Restart(ctx context.Context) error { return s.startDaemon(ctx) }
 
 // writeConfig writes the file that the daemon starts from. JSON is YAML too.
 func (s *Stage) writeConfig() error {
 	config := api.Config{Services: []api.Service{}}
+	if s.config.ToeplitzKey != "" || s.config.Flows != 0 {
+		config.Datapath = &api.Datapath{}
+	}
 	if s.config.ToeplitzKey != "" {
-		config.Datapath = &api.Datapath{ToeplitzKey: &s.config.ToeplitzKey}
+		config.Datapath.ToeplitzKey = &s.config.ToeplitzKey
+	}
+	if flows := int64(s.config.Flows); flows != 0 {
+		config.Datapath.Limits = &api.Limits{Flows: &flows}
 	}
 	text, err := json.Marshal(config)
 	if err != nil {

@@ -80,12 +80,20 @@ func lockFolder(path string) (*os.File, error) {
 // the folder knows that there may be pins.
 func (s *Stage) removeRun(path string, lock *os.File) error {
 	defer lock.Close()
-	purge := exec.Command(s.config.Program, "purge", "--pin-dir", pins+filepath.Base(path), "--socket", filepath.Join(path, socketName))
-	if said, err := purge.CombinedOutput(); err != nil {
-		return fmt.Errorf("purge the pins of a run: %w: it said:\n%s", err, said)
+	if err := s.purge(path); err != nil {
+		return err
 	}
 	if err := os.RemoveAll(path); err != nil {
 		return fmt.Errorf("remove folder of the run: %w", err)
+	}
+	return nil
+}
+
+// purge removes what a run pinned.
+func (s *Stage) purge(path string) error {
+	purge := exec.Command(s.config.Program, "purge", "--pin-dir", pins+filepath.Base(path), "--socket", filepath.Join(path, socketName))
+	if said, err := purge.CombinedOutput(); err != nil {
+		return fmt.Errorf("purge the pins of a run: %w: it said:\n%s", err, said)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/netip"
 
 	"lbctl/rss"
@@ -32,51 +33,66 @@ func (s *Stage) makeNamespaces(context.Context) (err error) {
 	return s.balancer.Sysctl("net/ipv4/ip_forward", "1")
 }
 
-// startNIC puts the NIC between clients and balancer. All neighbours are fixed: no
+// wireClients puts the NIC, or a veth pair, between clients and balancer. All neighbours are fixed: no
 // ARP disturbs exact counts.
-func (s *Stage) startNIC(context.Context) (err error) {
-	s.nic, err = rig.Start(rig.Config{
-		Wire: netns.End{Namespace: s.clients, Name: wireName},
-		Host: netns.End{Namespace: s.balancer, Name: nicName},
-		NIC:  s.config.NIC, MTU: s.config.MTU,
-	})
-	if err != nil {
+func (s *Stage) wireClients(context.Context) error {
+	wire := netns.End{Namespace: s.clients, Name: wireName}
+	host := netns.End{Namespace: s.balancer, Name: nicName}
+	connect := s.startNIC
+	if s.config.NIC == nil {
+		connect = s.startVeth
+	}
+	if err := connect(wire, host); err != nil {
+		return err
+	}
+	return s.addressClients()
+}
+
+func (s *Stage) startNIC(wire, host netns.End) (err error) {
+	if s.nic, err = rig.Start(rig.Config{Wire: wire, Host: host, NIC: s.config.NIC, MTU: s.config.MTU}); err != nil {
 		return err
 	}
 	s.closing(s.nic)
-	wire, err := s.nic.Wire()
-	if err != nil {
+	if s.wire, err = s.nic.Wire(); err != nil {
 		return err
 	}
-	host, err := s.nic.Host()
-	if err != nil {
-		return err
-	}
-	return s.addressClients(wire, host)
+	s.host, err = s.nic.Host()
+	return err
 }
 
-func (s *Stage) addressClients(wire, host netns.Link) error {
-	bits := clientNet().Bits()
-	if err := host.AddAddress(netip.PrefixFrom(clientGateway(), bits)); err != nil {
+// startVeth makes a veth pair whose clients' end takes what XDP sends it.
+func (s *Stage) startVeth(wire, host netns.End) (err error) {
+	if s.wire, s.host, err = netns.Veth(wire, host, s.config.MTU); err != nil {
 		return err
 	}
-	if err := wire.AddNeighbour(clientGateway(), host.MAC); err != nil {
+	receive, err := rig.Receive(s.wire)
+	if err != nil {
+		return err
+	}
+	s.closing(receive)
+	return nil
+}
+
+func (s *Stage) addressClients() error {
+	bits := clientNet().Bits()
+	if err := s.host.AddAddress(netip.PrefixFrom(clientGateway(), bits)); err != nil {
+		return err
+	}
+	if err := s.wire.AddNeighbour(clientGateway(), s.host.MAC); err != nil {
 		return err
 	}
 	for i := range s.config.Clients {
-		if err := wire.AddAddress(netip.PrefixFrom(clientAddress(i), bits)); err != nil {
+		if err := s.wire.AddAddress(netip.PrefixFrom(clientAddress(i), bits)); err != nil {
 			return err
 		}
-		if err := host.AddNeighbour(clientAddress(i), wire.MAC); err != nil {
+		if err := s.host.AddNeighbour(clientAddress(i), s.wire.MAC); err != nil {
 			return err
 		}
 	}
-	return wire.AddRoute(netip.PrefixFrom(VIP().Addr(), 32), clientGateway())
+	return s.wire.AddRoute(netip.PrefixFrom(VIP().Addr(), 32), clientGateway())
 }
 
-// wireReplicas makes a link from the balancer to each replica. A replica is a machine with one
-// core: if its answers took turns on two, they would leave by two queues of the NIC and
-// overtake each other.
+// wireReplicas makes a link from the balancer to each replica.
 func (s *Stage) wireReplicas(context.Context) error {
 	for i, namespace := range s.replicas {
 		here, there, err := netns.Veth(
@@ -88,17 +104,32 @@ func (s *Stage) wireReplicas(context.Context) error {
 		if err := s.addressReplica(i, here, there); err != nil {
 			return err
 		}
-		core := s.nic.Core(rss.Queue(i))
-		if err := namespace.Pin(core); err != nil {
+		if err := s.receive(i, there); err != nil {
 			return err
 		}
-		receive, err := rig.ReceiveOn(there, core)
-		if err != nil {
-			return err
-		}
-		s.closing(receive)
 		s.links = append(s.links, there)
 	}
+	return nil
+}
+
+// receive makes replica i take what XDP sends it. Behind a NIC it is a machine with one core:
+// if its answers took turns on two, they would leave by two queues of the NIC and overtake
+// each other.
+func (s *Stage) receive(i int, link netns.Link) (err error) {
+	var receive io.Closer
+	if s.nic == nil {
+		receive, err = rig.Receive(link)
+	} else {
+		core := s.nic.Core(rss.Queue(i))
+		if err := s.replicas[i].Pin(core); err != nil {
+			return err
+		}
+		receive, err = rig.ReceiveOn(link, core)
+	}
+	if err != nil {
+		return err
+	}
+	s.closing(receive)
 	return nil
 }
 

@@ -3,6 +3,8 @@
 //
 //	clients --wire[softnic]nic-- balancer --veth-- replica-0 .. replica-N-1
 //
+// Where the NIC is not the question, a veth pair takes its place: it carries ten times the packets.
+//
 // The product is started as its users start it: `lbctl serve` in the balancer's namespace,
 // configured over REST. Everything on stage is removed by Close, or, after a crash,
 // by the next Set.
@@ -30,12 +32,14 @@ type Config struct {
 	// Replicas is their number, 1 to MaxReplicas; Clients the number of client
 	// addresses, 1 to MaxClients.
 	Replicas, Clients int
-	// NIC classifies what clients send.
+	// NIC classifies what clients send; nil: clients are behind a veth pair, and there are no arms to play.
 	NIC *nic.NIC
 	// MTU is that of all links in bytes; 0: netns.DefaultMTU.
 	MTU int
-	// ToeplitzKey is the load balancer's, in hexadecimal.
+	// ToeplitzKey is the load balancer's, in hexadecimal; Flows how many flows it can remember. Without
+	// them it has its defaults.
 	ToeplitzKey string
+	Flows       uint32
 	// Log gets what is done.
 	Log *slog.Logger
 }
@@ -48,11 +52,12 @@ type Stage struct {
 	clients  *netns.Namespace
 	balancer *netns.Namespace
 	replicas []*netns.Namespace
-	// links are the replicas' own ends.
-	links   []netns.Link
-	nic     *rig.SoftNIC
-	daemon  *child
-	control *client.Client
+	// links are the replicas' own ends, wire and host the two of the link between clients and balancer.
+	links      []netns.Link
+	wire, host netns.Link
+	nic        *rig.SoftNIC
+	daemon     *child
+	control    *client.Client
 	// undo is what Close does, in reverse.
 	undo []func() error
 	arms int
@@ -66,7 +71,7 @@ func Set(ctx context.Context, c Config) (*Stage, error) {
 	}
 	s := &Stage{config: c}
 	for _, step := range []func(context.Context) error{
-		s.sweep, s.makeFolder, s.makeNamespaces, s.startNIC, s.wireReplicas, s.serve,
+		s.sweep, s.makeFolder, s.makeNamespaces, s.wireClients, s.wireReplicas, s.serve,
 	} {
 		err := ctx.Err()
 		if err == nil {
@@ -85,8 +90,6 @@ func (c Config) validate() error {
 		return fmt.Errorf("%d replicas: want 1 to %d", c.Replicas, MaxReplicas)
 	case c.Clients < 1 || c.Clients > MaxClients:
 		return fmt.Errorf("%d client addresses: want 1 to %d", c.Clients, MaxClients)
-	case c.NIC == nil:
-		return errors.New("no nic")
 	}
 	return nil
 }
@@ -107,7 +110,7 @@ func (s *Stage) onClose(undo func() error) { s.undo = append(s.undo, undo) }
 // closing is onClose for a closer.
 func (s *Stage) closing(c io.Closer) { s.onClose(c.Close) }
 
-// NIC returns the simulated NIC, to be rewritten in mid-run.
+// NIC returns the simulated NIC, to be rewritten in mid-run, or nil.
 func (s *Stage) NIC() *rig.SoftNIC { return s.nic }
 
 // Control returns the client of the daemon's API.

@@ -76,7 +76,6 @@ func TestConfigIsChecked(t *testing.T) {
 		"too many replicas":     func(c *Config) { c.Replicas = MaxReplicas + 1 },
 		"no clients":            func(c *Config) { c.Clients = 0 },
 		"more clients than fit": func(c *Config) { c.Clients = MaxClients + 1 },
-		"no nic":                func(c *Config) { c.NIC = nil },
 	} {
 		c := Config{Replicas: 1, Clients: 1, NIC: &nic.NIC{}}
 		if err := c.validate(); err != nil {

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"lbctl/testbed/bench/load"
+	"lbctl/testbed/bench/peers"
+)
+
+func benchPeersCommand(a *app) *cobra.Command {
+	return a.benchCommand(benchmark{trial: peers.New()}, &cobra.Command{
+		Use:   "peers",
+		Short: "Do the same work through lbctl, nftables, HAProxy and nginx",
+		Long: `Send the same requests through the load balancer and through others, and to the replicas' own
+addresses, in turns, in network namespaces of its own; print requests a second, latency, and CPU time a
+request: that of the process that balances, and that of everything, the kernel included,
+above that of direct. The exit code is 1 when lbctl is not near enough to direct, or
+not ahead of all others. It needs root. What is missing is installed from Debian's
+packages; no daemon of theirs is started.`,
+		Example: `  lbctl bench peers
+  lbctl bench peers --peers direct,lbctl,haproxy --works connections --rounds 9
+  lbctl bench peers --offloads on --out /tmp/peers -o json`,
+	})
+}
+
+// benchProcesses are those that a benchmark starts in its namespaces.
+func benchProcesses(a *app) []*cobra.Command {
+	list := []*cobra.Command{testbedProcess(a, "server", load.ServerMain), testbedProcess(a, "client", load.ClientMain)}
+	for _, c := range list {
+		c.Hidden = true
+	}
+	return list
+}

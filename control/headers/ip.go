@@ -1,0 +1,100 @@
+package headers
+
+import (
+	"fmt"
+
+	"lbctl/rss/packet"
+)
+
+// ipv4 reads an IPv4 header and what follows it.
+func (d *dissection) ipv4(b []byte) {
+	p := packet.IPv4(b)
+	if len(b) < packet.IPv4MinLength || p.HeaderLength() < packet.IPv4MinLength || p.HeaderLength() > len(b) {
+		d.payload(b)
+		return
+	}
+	from := len(d.fields)
+	d.add("ip.version", fmt.Sprint(p.Version()))
+	d.add("ip.tos", fmt.Sprintf("0x%02x", b[1]))
+	d.add("ip.length", fmt.Sprint(p.TotalLength()))
+	d.add("ip.id", hex16(p.ID()))
+	d.add("ip.fragment", fragment(p.DontFragment(), p.MoreFragments(), p.FragmentOffset()))
+	d.add("ip.ttl", fmt.Sprint(p.TTL()))
+	d.add("ip.protocol", p.Protocol().String())
+	d.add("ip.checksum", hex16(p.Checksum()))
+	d.add("ip.src", p.Source().String())
+	d.add("ip.dst", p.Destination().String())
+	if o := p.Options(); len(o) > 0 {
+		d.add("ip.options", opaque(o))
+	}
+	d.seen(from)
+	d.behind(p.Protocol(), p.FragmentOffset() > 0, b[p.HeaderLength():])
+}
+
+func fragment(dont, more bool, offset int) string {
+	text := ""
+	if dont {
+		text = "df "
+	}
+	if more {
+		text += "mf "
+	}
+	return text + fmt.Sprint(offset)
+}
+
+// ipv6 reads an IPv6 header, its extension headers and what follows them.
+func (d *dissection) ipv6(b []byte) {
+	if len(b) < packet.IPv6Length {
+		d.payload(b)
+		return
+	}
+	p := packet.IPv6(b)
+	from := len(d.fields)
+	d.add("ip.version", fmt.Sprint(p.Version()))
+	d.add("ip.traffic_class", fmt.Sprintf("0x%02x", p.TrafficClass()))
+	d.add("ip.flow_label", fmt.Sprintf("0x%05x", p.FlowLabel()))
+	d.add("ip.length", fmt.Sprint(p.PayloadLength()))
+	d.add("ip.next_header", p.NextHeader().String())
+	d.add("ip.hop_limit", fmt.Sprint(p.HopLimit()))
+	d.add("ip.src", p.Source().String())
+	d.add("ip.dst", p.Destination().String())
+	rest := b[packet.IPv6Length:]
+	next, later, length := extensions(p.NextHeader(), rest)
+	if length > 0 {
+		d.add("ip.extensions", opaque(rest[:length]))
+	}
+	d.seen(from)
+	d.behind(next, later, rest[length:])
+}
+
+// extensions goes over the extension headers at the start of b: what follows them, whether it
+// is a part of a packet but the first, and their length in bytes.
+func extensions(next packet.Protocol, b []byte) (_ packet.Protocol, later bool, length int) {
+	for next.IsExtension() && !later {
+		rest := b[length:]
+		size := 8
+		if len(rest) < size {
+			break
+		}
+		switch next {
+		case packet.FragmentHeader:
+			later = rest[2] != 0 || rest[3]&0xf8 != 0
+		case packet.Authentication: // RFC 4302 section 2.2: in words of 4 bytes, minus 2
+			size = (int(rest[1]) + 2) * 4
+		default:
+			size = (int(rest[1]) + 1) * 8
+		}
+		if len(rest) < size {
+			break
+		}
+		next, length = packet.Protocol(rest[0]), length+size
+	}
+	return next, later, length
+}
+
+// seen notes an IP header whose fields begin at from.
+func (d *dissection) seen(from int) {
+	if d.prefix == "" {
+		d.ips = append(d.ips, part{from, len(d.fields)})
+	}
+}

@@ -1,0 +1,144 @@
+package reconcile
+
+import (
+	"fmt"
+	"net/netip"
+
+	"lbctl/lb"
+)
+
+// Effect is what a step does to the flows of a service that is there already.
+type Effect struct {
+	// Differences are the fields that change.
+	Differences []Difference
+	// Moved of Parts are the hash values whose owner changes: see Moved.
+	Moved, Parts uint64
+	// Ended counts the recorded flows of replicas that are removed or set down.
+	Ended uint64
+	// AtLeast is true when more than those may end: flows of a replica that is active, or from
+	// before a change, are not all recorded.
+	AtLeast bool
+}
+
+// Effects returns the effect of every step, in order, on a datapath that forwards current and
+// remembers flows: nil for steps about interfaces and services that are new.
+func Effects(current State, steps []Step, flows map[lb.VIP]lb.Flows) []*Effect {
+	now := byVIP(current.Services)
+	effects := make([]*Effect, len(steps))
+	for n, s := range steps {
+		old, exists := now[s.Service.VIP]
+		switch s.Verb {
+		case Set:
+			now[s.Service.VIP] = s.Service
+		case Remove:
+			delete(now, s.Service.VIP)
+		default:
+			continue
+		}
+		if exists {
+			effects[n] = effectOf(old, s, flows[old.VIP])
+		}
+	}
+	return effects
+}
+
+func effectOf(old lb.Service, s Step, flows lb.Flows) *Effect {
+	e := &Effect{}
+	if s.Verb == Set {
+		e.Differences = Differences(old, s.Service)
+	}
+	e.Moved, e.Parts = Moved(old, s.Service)
+	e.end(old, s.Service, flows)
+	return e
+}
+
+// end counts the flows of replicas of old that next gives nothing.
+func (e *Effect) end(old, next lb.Service, flows lb.Flows) {
+	states := states(next)
+	for _, r := range old.Replicas {
+		state, listed := states[r.Address]
+		if r.State == lb.Down || listed && state != lb.Down {
+			continue
+		}
+		f := flows.Replicas[r.Address]
+		e.Ended += f.Established + f.Embryonic
+		everyFlow := old.Tracking == lb.TrackAlways || r.State == lb.Draining && f.Older == 0
+		e.AtLeast = e.AtLeast || !everyFlow
+	}
+}
+
+func states(s lb.Service) map[netip.AddrPort]lb.ReplicaState {
+	m := make(map[netip.AddrPort]lb.ReplicaState, len(s.Replicas))
+	for _, r := range s.Replicas {
+		m[r.Address] = r.State
+	}
+	return m
+}
+
+// Difference is one field of a service before and after; a side is empty where there is no
+// such thing.
+type Difference struct{ Field, Before, After string }
+
+// Differences returns the fields in which two services with one VIP differ, the replicas last:
+// those of next in their order, then those that go.
+func Differences(old, next lb.Service) []Difference {
+	ds := differences{}
+	ds.compare("scheduler", old.Scheduler, next.Scheduler)
+	ds.compare("mode", old.Mode, next.Mode)
+	ds.compare("hash", old.Hash, next.Hash)
+	ds.compare("seed", old.Seed, next.Seed)
+	ds.compare("table_size", old.TableSize, next.TableSize)
+	ds.compare("tracking", old.Tracking, next.Tracking)
+	ds.compare("idle", old.Idle, next.Idle)
+	ds.replicas(old.Replicas, next.Replicas)
+	return ds
+}
+
+type differences []Difference
+
+func (ds *differences) compare(field string, old, next any) {
+	if old != next {
+		*ds = append(*ds, Difference{field, fmt.Sprint(old), fmt.Sprint(next)})
+	}
+}
+
+func (ds *differences) replicas(old, next []lb.Replica) {
+	had := map[netip.AddrPort]lb.Replica{}
+	for _, r := range old {
+		had[r.Address] = r
+	}
+	var kept []netip.AddrPort
+	for _, r := range next {
+		name := fmt.Sprintf("replicas[%v]", r.Address)
+		before, listed := had[r.Address]
+		if !listed {
+			*ds = append(*ds, Difference{name, "", r.State.String()})
+			continue
+		}
+		kept = append(kept, r.Address)
+		ds.compare(name+".weight", before.Weight, r.Weight)
+		ds.compare(name+".state", before.State, r.State)
+		delete(had, r.Address)
+	}
+	ds.order(old, kept, had)
+	for _, r := range old {
+		if _, gone := had[r.Address]; gone {
+			*ds = append(*ds, Difference{fmt.Sprintf("replicas[%v]", r.Address), r.State.String(), ""})
+		}
+	}
+}
+
+// order notes that replicas which stay, kept, have changed places; gone are those that do not stay.
+func (ds *differences) order(old []lb.Replica, kept []netip.AddrPort, gone map[netip.AddrPort]lb.Replica) {
+	n := 0
+	for _, r := range old {
+		if _, goes := gone[r.Address]; goes {
+			continue
+		}
+		if kept[n] != r.Address {
+			*ds = append(*ds, Difference{"replicas", "in order", "in another order"})
+			return
+		}
+		n++
+	}
+}
