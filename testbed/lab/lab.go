@@ -11,6 +11,7 @@ import (
 	"lbctl/testbed/lab/experiment"
 	"lbctl/testbed/lab/oracle"
 	"lbctl/testbed/lab/spread"
+	"lbctl/testbed/lab/survive"
 )
 
 // Demo is the name of the experiment that `lbctl demo` runs.
@@ -21,6 +22,7 @@ func All() []experiment.Experiment {
 	return []experiment.Experiment{
 		spread.Experiment(),
 		oracle.Experiment(),
+		survive.Experiment(),
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbctl/rss/packet"
+	"lbctl/testbed/replica/echo"
 )
 
 // Header is the field of an answer in which a replica says its Index.
@@ -48,16 +49,28 @@ const (
 // lastAnswers is how long answers that are under way may still take after the end.
 const lastAnswers = 5 * time.Second
 
-// Main runs a replica that is configured by JSON, until the context ends or the
-// process gets SIGTERM or SIGINT. It prints Ready on stdout.
+// process is what a replica process is told: to serve a Site, or, with Echo, to echo.
+type process struct {
+	Config
+	Echo *echo.Config
+}
+
+// Main runs a replica that is configured by JSON, a Config or {"Echo": an echo.Config}, until
+// the context ends or the process gets SIGTERM or SIGINT. It prints Ready on stdout.
 func Main(ctx context.Context, config string, _ io.Reader, stdout io.Writer) error {
-	var c Config
-	if err := json.Unmarshal([]byte(config), &c); err != nil {
+	var p process
+	if err := json.Unmarshal([]byte(config), &p); err != nil {
 		return fmt.Errorf("read replica configuration: %w", err)
 	}
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT)
 	defer stop()
-	return Run(ctx, c, stdout)
+	if p.Echo == nil {
+		return Run(ctx, p.Config, stdout)
+	}
+	return echo.Run(ctx, *p.Echo, func() error {
+		_, err := fmt.Fprintln(stdout, Ready)
+		return err
+	})
 }
 
 // Run serves until the context ends, which is no error. The log is complete when it returns.

@@ -15,6 +15,7 @@ import (
 
 	"lbctl/rss/packet"
 	"lbctl/testbed/replica"
+	"lbctl/testbed/traffic/dial"
 )
 
 // connection is one TCP connection and what is to be asked on it. One goroutine at a time.
@@ -33,15 +34,13 @@ type connection struct {
 func (c *connection) open(ctx context.Context, vip netip.AddrPort, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	conn, err := dial(ctx, c.source, vip)
+	conn, err := dial.From(ctx, c.source, vip)
 	if err != nil {
 		c.broken = fmt.Errorf("connect: %w", err)
 		c.flow = packet.Flow{Source: netip.AddrPortFrom(c.source, 0), Destination: vip, Protocol: packet.TCP}
 		return
 	}
-	local := conn.LocalAddr().(*net.TCPAddr).AddrPort()
-	source := netip.AddrPortFrom(local.Addr().Unmap(), local.Port())
-	c.flow = packet.Flow{Source: source, Destination: vip, Protocol: packet.TCP}
+	c.flow = packet.Flow{Source: dial.Local(conn), Destination: vip, Protocol: packet.TCP}
 	c.conn, c.reader = conn, bufio.NewReader(conn)
 }
 

@@ -13,17 +13,28 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbctl/testbed/journal"
+	"lbctl/testbed/traffic/hold"
 )
 
-// Main runs clients that are configured by JSON. SIGTERM and SIGINT end them early.
+// process is what a client process is told: to ask, or, with Hold, to hold connections and wait for orders.
+type process struct {
+	Config
+	Hold *hold.Config
+}
+
+// Main runs clients that are configured by JSON: a Config, or {"Hold": a hold.Config}. SIGTERM
+// and SIGINT end them early.
 func Main(ctx context.Context, config string, stdin io.Reader, stdout io.Writer) error {
-	var c Config
-	if err := json.Unmarshal([]byte(config), &c); err != nil {
+	var p process
+	if err := json.Unmarshal([]byte(config), &p); err != nil {
 		return fmt.Errorf("read client configuration: %w", err)
 	}
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT)
 	defer stop()
-	return Run(ctx, c, stdin, stdout)
+	if p.Hold != nil {
+		return hold.Run(ctx, *p.Hold, stdin, stdout)
+	}
+	return Run(ctx, p.Config, stdin, stdout)
 }
 
 // Run makes the connections and requests, and closes the connections. A request that

@@ -1,4 +1,6 @@
-package traffic
+// Package dial connects clients: from one of many source addresses, so that there can be more
+// connections than one address has ports.
+package dial
 
 import (
 	"context"
@@ -9,20 +11,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dial connects from a source address. The port is left to the kernel until it connects
+// From connects from a source address over TCP. The port is left to the kernel until it connects
 // (IP_BIND_ADDRESS_NO_PORT, ip(7)): so it is chosen per 4-tuple, as for any client, and
 // there can be more connections than ports.
-func dial(ctx context.Context, source netip.Addr, vip netip.AddrPort) (*net.TCPConn, error) {
+func From(ctx context.Context, source netip.Addr, to netip.AddrPort) (*net.TCPConn, error) {
 	d := net.Dialer{
 		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0)),
 		Control:   bindWithoutPort,
 		KeepAlive: -1, // probes would be packets that no request explains
 	}
-	conn, err := d.DialContext(ctx, "tcp", vip.String())
+	conn, err := d.DialContext(ctx, "tcp", to.String())
 	if err != nil {
 		return nil, err
 	}
 	return conn.(*net.TCPConn), nil
+}
+
+// Local returns the address and port that a connection came to have.
+func Local(conn *net.TCPConn) netip.AddrPort {
+	local := conn.LocalAddr().(*net.TCPAddr).AddrPort()
+	return netip.AddrPortFrom(local.Addr().Unmap(), local.Port())
 }
 
 func bindWithoutPort(_, _ string, raw syscall.RawConn) error {

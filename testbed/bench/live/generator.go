@@ -1,0 +1,76 @@
+package live
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"lbctl/testbed/bench/xdp"
+	"lbctl/testbed/netns"
+)
+
+// chunk is how many frames one system call sends: some 20 ms.
+const chunk = 1 << 18
+
+// generator sends frames out of a veth's end, into the other end, from the kernel.
+type generator struct {
+	program *ebpf.Program
+	frames  *ebpf.Map
+	sent    counter
+}
+
+// newGenerator makes one that sends the frames in turn; their number is a power of two.
+func newGenerator(frames [][]byte) (g *generator, err error) {
+	g = &generator{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("make generator: %w", err), g.Close())
+		}
+	}()
+	if g.sent, err = newCounter(); err != nil {
+		return nil, err
+	}
+	g.frames, err = ebpf.NewMap(&ebpf.MapSpec{
+		Name: "frames", Type: ebpf.Array, KeySize: 4, ValueSize: rowSize, MaxEntries: uint32(len(frames)),
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, f := range frames {
+		if err := g.frames.Put(uint32(i), row(f)); err != nil {
+			return nil, err
+		}
+	}
+	g.program, err = xdp.Load("generate", generate(g.frames, g.sent))
+	return g, err
+}
+
+// Close removes it.
+func (g *generator) Close() error {
+	var all []error
+	for _, c := range []interface{ Close() error }{g.program, g.frames, g.sent.Map} {
+		all = append(all, c.Close()) // none is an error for nil
+	}
+	return errors.Join(all...)
+}
+
+// send sends frames out of a link, and returns how many, and how long one took by the kernel's clock,
+// which stands still while another task runs. A signal to the thread makes the kernel
+// begin anew: the program's own count is true all the same.
+func (g *generator) send(from netns.Link) (frames uint64, took time.Duration, err error) {
+	before, err := g.sent.read()
+	if err != nil {
+		return 0, 0, err
+	}
+	err = from.Namespace().Do(func() (err error) {
+		took, err = testRun(g.program, frameSize, from.Index)
+		return err
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	after, err := g.sent.read()
+	return after - before, took, err
+}

@@ -1,0 +1,74 @@
+// Package load is the two ends of a benchmark's work: clients that ask as fast as they are
+// answered, and the servers that answer. Each is a process of its own in a namespace.
+package load
+
+import (
+	"errors"
+	"fmt"
+
+	"lbctl/rss/packet"
+	"lbctl/testbed/replica"
+)
+
+// Work is one kind of work.
+type Work struct {
+	// Name is what it is called in reports.
+	Name string `json:"name"`
+	// Protocol is TCP: HTTP requests for an object; or UDP: datagrams that are sent back.
+	Protocol packet.Protocol `json:"protocol"`
+	// Port is that of virtual address and replicas alike.
+	Port uint16 `json:"port"`
+	// Bytes is the size of what is answered.
+	Bytes int `json:"bytes"`
+	// Each is how many requests go over a connection before the next is opened; 0: all.
+	Each int `json:"each"`
+	// Share is the number of requests relative to that of HTTP with a connection for each: so that
+	// every work takes about as long.
+	Share float64 `json:"share"`
+}
+
+// Works are those there are.
+func Works() []Work {
+	return []Work{
+		{Name: "connections", Protocol: packet.TCP, Port: 80, Bytes: 1 << 10, Each: 1, Share: 1},
+		{Name: "packets", Protocol: packet.TCP, Port: 81, Bytes: 64, Share: 3},
+		{Name: "transfer", Protocol: packet.TCP, Port: 82, Bytes: 120_000, Share: 0.4},
+		{Name: "datagrams", Protocol: packet.UDP, Port: 83, Bytes: 64, Share: 8},
+	}
+}
+
+// Summary says in a sentence what the work is.
+func (w Work) Summary() string {
+	switch {
+	case w.Protocol == packet.UDP:
+		return fmt.Sprintf("UDP datagrams of %d bytes, each sent back", w.Bytes)
+	case w.Each == 1:
+		return fmt.Sprintf("HTTP, a connection for each request, %d bytes answered", w.Bytes)
+	}
+	return fmt.Sprintf("HTTP over open connections, %d bytes answered", w.Bytes)
+}
+
+// Requests is how many there are, of a number that is the same for all works.
+func (w Work) Requests(of int) int { return max(int(float64(of)*w.Share), 1) }
+
+// site is the one object that is asked for.
+func (w Work) site() replica.Site {
+	return replica.Site{Seed: uint64(w.Port), Objects: 1, MinSize: w.Bytes, MaxSize: w.Bytes}
+}
+
+// validate says what is wrong.
+func (w Work) validate() error {
+	if w.Protocol != packet.TCP && w.Protocol != packet.UDP {
+		return fmt.Errorf("work %q: protocol %v: want tcp or udp", w.Name, w.Protocol)
+	}
+	if w.Bytes < 1 || w.Bytes > 1<<30 || w.Each < 0 || w.Port == 0 {
+		return fmt.Errorf("work %q: %d bytes on port %d, %d on a connection: want at least 1 byte, a port, and no negative number", w.Name, w.Bytes, w.Port, w.Each)
+	}
+	if w.Protocol == packet.UDP && w.Bytes > maxDatagram {
+		return errors.New("a datagram that large would be fragmented")
+	}
+	return nil
+}
+
+// maxDatagram is what fits into one Ethernet frame.
+const maxDatagram = 1400

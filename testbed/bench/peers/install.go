@@ -1,0 +1,91 @@
+package peers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"lbctl/lb"
+)
+
+// programs finds what the peers need, and installs what is missing unless that is forbidden. The
+// result is the path of each program. Errors wrap lb.ErrNotFound.
+func (t *trial) programs(ctx context.Context, chosen []peer) (map[string]string, error) {
+	found, missing := look(chosen)
+	if len(missing) == 0 {
+		return found, nil
+	}
+	if t.noInstall {
+		return nil, fmt.Errorf("find programs of peers: %w: install the packages %s, or leave out those peers with --peers", lb.ErrNotFound, strings.Join(missing, ", "))
+	}
+	if err := install(ctx, missing); err != nil {
+		return nil, err
+	}
+	if found, missing = look(chosen); len(missing) > 0 {
+		return nil, fmt.Errorf("find programs of peers: %w: still missing after installing %s", lb.ErrNotFound, strings.Join(missing, ", "))
+	}
+	return found, nil
+}
+
+// look returns the programs that there are, and the packages of those that there are not.
+func look(chosen []peer) (found map[string]string, missing []string) {
+	found = map[string]string{}
+	for _, p := range chosen {
+		if p.program == "" {
+			continue
+		}
+		path, err := where(p.program)
+		if err != nil || p.program == "nginx" && !streams(path) {
+			missing = append(missing, p.packages...)
+			continue
+		}
+		found[p.program] = path
+	}
+	return found, slices.Compact(missing)
+}
+
+// streams tells whether an nginx has the stream module, built in or as Debian's file.
+func streams(program string) bool {
+	said, _ := exec.Command(program, "-V").CombinedOutput()
+	return len(streamModule("nginx")) > 0 || strings.Contains(string(said)+" ", "--with-stream ")
+}
+
+// policy is what Debian's packages ask whether they may start a daemon (policy-rc.d(8)).
+const policy = "/usr/sbin/policy-rc.d"
+
+// install installs packages; none of them may start a daemon.
+func install(ctx context.Context, packages []string) (err error) {
+	apt, err := exec.LookPath("apt-get")
+	if err != nil {
+		return fmt.Errorf("install %s: %w: there is no apt-get here: install them by hand, or leave those peers out with --peers", strings.Join(packages, ", "), lb.ErrNotFound)
+	}
+	f, err := os.OpenFile(policy, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
+	if err == nil {
+		_, errWrite := f.WriteString("#!/bin/sh\nexit 101\n")
+		err = errors.Join(errWrite, f.Close())
+		defer func() { _ = os.Remove(policy) }()
+	}
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("keep packages from starting daemons: %w", err)
+	}
+	run := func(args ...string) error {
+		c := exec.CommandContext(ctx, apt, args...)
+		c.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		if said, err := c.CombinedOutput(); err != nil {
+			return fmt.Errorf("apt-get %s: %w: it said:\n%s", args[0], err, said)
+		}
+		return nil
+	}
+	want := append([]string{"install", "-y", "--no-install-recommends"}, packages...)
+	if run(want...) == nil {
+		return nil
+	}
+	if err := run("update"); err != nil { // its lists may be old, or missing
+		return err
+	}
+	return run(want...)
+}

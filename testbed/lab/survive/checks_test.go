@@ -1,0 +1,106 @@
+package survive
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"lbctl/rss/packet"
+	"lbctl/testbed/capture"
+	"lbctl/testbed/report"
+)
+
+// good are findings of a run in which all is as it should be.
+func good() findings {
+	asked := finding{asked: 100, opened: 20, older: 5, doomed: 7, ended: 7}
+	flooded := flooding{finding: finding{asked: 50}, sent: 1000, changes: 3, other: visit{took: []time.Duration{1, 2, 3}}}
+	whole := count{times: 3, sent: 1000, taken: 990, dropped: 10}
+	return findings{
+		tracked: asked, untracked: finding{asked: 40, moved: 30},
+		probes: sightings{flows: 10}, embryos: sightings{flows: 10, astray: 4},
+		syn: flooded, ack: flooded,
+		kills: whole, updates: whole, switches: whole, purged: count{times: 1, sent: 1000, taken: 600},
+		swaps: 3, strays: strays{inside: 100}, still: finding{asked: 30},
+	}
+}
+
+// named returns the checks and controls by name.
+func named(f findings) map[string]report.Check {
+	all := map[string]report.Check{}
+	for _, c := range append(f.checks(), f.controls()...) {
+		all[c.Name] = c
+	}
+	return all
+}
+
+func TestGoodFindingsPass(t *testing.T) {
+	for name, c := range named(good()) {
+		if !c.Pass || c.Detail == "" {
+			t.Errorf("%s: pass %v: %s", name, c.Pass, c.Detail)
+		}
+	}
+}
+
+// Nothing is shown by what was not looked at.
+func TestNothingFoundPassesNothing(t *testing.T) {
+	for name, c := range named(findings{}) {
+		if c.Pass {
+			t.Errorf("%s passes: %s", name, c.Detail)
+		}
+	}
+}
+
+// Each fault fails its check, and no other.
+func TestEachFaultFailsItsCheck(t *testing.T) {
+	for name, test := range map[string]struct {
+		fails []string
+		fault func(*findings)
+	}{
+		"a connection was reset":           {[]string{ConnectionsKept}, func(f *findings) { f.tracked.moved++ }},
+		"a connection was silent":          {[]string{ConnectionsKept}, func(f *findings) { f.tracked.broken++ }},
+		"a new one is astray":              {[]string{NewByTheTable}, func(f *findings) { f.tracked.astray++ }},
+		"a new one was refused":            {[]string{NewByTheTable}, func(f *findings) { f.tracked.refused++ }},
+		"a syn is astray":                  {[]string{RetransmittedSYN}, func(f *findings) { f.probes.astray++ }},
+		"a syn is missing":                 {[]string{RetransmittedSYN}, func(f *findings) { f.probes.unseen++ }},
+		"the syn flood moved one":          {[]string{SYNFloodKept}, func(f *findings) { f.syn.moved++ }},
+		"the ack flood moved one":          {[]string{ACKFloodKept}, func(f *findings) { f.ack.moved++ }},
+		"another service failed":           {[]string{OtherServiceServed}, func(f *findings) { f.ack.other.failed++ }},
+		"a kill lost a frame":              {[]string{KillLost}, func(f *findings) { f.kills.taken-- }},
+		"an update lost a frame":           {[]string{UpdateLost}, func(f *findings) { f.updates.taken-- }},
+		"an update swapped nothing":        {[]string{UpdateLost}, func(f *findings) { f.swaps-- }},
+		"an update made a frame twice":     {[]string{UpdateLost}, func(f *findings) { f.updates.taken++ }},
+		"a switch lost a frame":            {[]string{SwitchLost}, func(f *findings) { f.switches.taken-- }},
+		"a frame strayed":                  {[]string{SwitchStrays}, func(f *findings) { f.strays.outside++ }},
+		"one was lost in between":          {[]string{KeptMeanwhile}, func(f *findings) { f.still.broken++ }},
+		"no tracking, nothing lost":        {[]string{Untracked}, func(f *findings) { f.untracked.moved = 0 }},
+		"one of a removed replica lives":   {[]string{RemovedUndrained}, func(f *findings) { f.tracked.ended-- }},
+		"the older table would do as well": {[]string{OlderTable}, func(f *findings) { f.tracked.older = 0 }},
+		"the flood displaces nothing":      {[]string{EmbryosEvicted}, func(f *findings) { f.embryos.astray = 0 }},
+		"purged, and nothing is lost":      {[]string{Purged}, func(f *findings) { f.purged.taken = f.purged.sent }},
+		"nothing comes to the new table":   {[]string{SwitchStrays, TableUnknown}, func(f *findings) { f.strays.inside = 0 }},
+	} {
+		f := good()
+		test.fault(&f)
+		failed := map[string]bool{}
+		for name, c := range named(f) {
+			if !c.Pass {
+				failed[name] = true
+			}
+		}
+		for _, want := range test.fails {
+			if !failed[want] {
+				t.Errorf("%s: %s passes", name, want)
+			}
+			delete(failed, want)
+		}
+		if len(failed) != 0 {
+			t.Errorf("%s: %v fail as well", name, failed)
+		}
+	}
+}
+
+func flowOf(source string, packets uint64) capture.Flow {
+	f := capture.Flow{Packets: packets}
+	f.Flow = packet.Flow{Source: netip.MustParseAddrPort(source), Protocol: packet.TCP}
+	return f
+}

@@ -1,0 +1,101 @@
+package hold
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"lbctl/rss/packet"
+	"lbctl/testbed/replica/echo"
+	"lbctl/testbed/traffic/dial"
+)
+
+// connection is one that is held. One goroutine at a time.
+type connection struct {
+	conn  *net.TCPConn
+	flow  packet.Flow
+	place Place
+	// sent is the message that is under way.
+	sent []byte
+}
+
+// open connects and learns from the answer to a first message where it came to.
+func open(ctx context.Context, source netip.Addr, vip netip.AddrPort, timeout time.Duration, w *worker) (*connection, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	conn, err := dial.From(ctx, source, vip)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	c := &connection{conn: conn, flow: packet.Flow{Source: dial.Local(conn), Destination: vip, Protocol: packet.TCP}}
+	index := 0
+	if err = c.send(timeout, w.random); err == nil {
+		index, err = c.receive(w.buffer)
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("first message: %w", err)
+	}
+	c.place = Place{VIP: vip, Replica: index}
+	return c, nil
+}
+
+// send sends a message of random length and bytes; receive must follow within the timeout.
+func (c *connection) send(timeout time.Duration, random *rand.ChaCha8) error {
+	if err := c.conn.SetDeadline(time.Now().Add(timeout)); err != nil {
+		return fmt.Errorf("set deadline: %w", err)
+	}
+	n := 1 + int(random.Uint64()%longest)
+	c.sent = append(c.sent[:0], make([]byte, echo.HeaderLength+n)...)
+	binary.BigEndian.PutUint16(c.sent, uint16(n))
+	_, _ = random.Read(c.sent[echo.HeaderLength:]) // never fails, by its documentation
+	_, err := c.conn.Write(c.sent)
+	return err
+}
+
+// longest is the length in bytes of the longest message that is sent.
+const longest = 256
+
+// errGarbled is wrapped when other bytes came back.
+var errGarbled = errors.New("the answer has other bytes than the message")
+
+// receive reads the answer and returns the number of the replica that gave it.
+func (c *connection) receive(buffer []byte) (int, error) {
+	want := 2 + len(c.sent)
+	n, err := io.ReadFull(c.conn, buffer[:want])
+	if err != nil {
+		return 0, fmt.Errorf("read answer, %d of %d bytes: %w", n, want, err)
+	}
+	if !bytes.Equal(buffer[2:want], c.sent) {
+		return 0, errGarbled
+	}
+	return int(binary.BigEndian.Uint16(buffer)), nil
+}
+
+// lost says what became of a connection whose exchange ended so.
+func (c *connection) lost(index int, err error) *Lost {
+	l := &Lost{Place: c.place, Flow: c.flow}
+	switch {
+	case err == nil && index == c.place.Replica:
+		return nil
+	case err == nil:
+		l.Fate, l.Err = Moved, fmt.Sprintf("replica %d answered", index)
+		return l
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		l.Fate = Silent
+	case errors.Is(err, errGarbled):
+		l.Fate = Garbled
+	default:
+		l.Fate = Reset
+	}
+	l.Err = err.Error()
+	return l
+}

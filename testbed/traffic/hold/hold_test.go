@@ -1,0 +1,209 @@
+package hold_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"lbctl/testbed/replica/echo"
+	"lbctl/testbed/traffic/hold"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// clients are running clients.
+type clients struct {
+	t      *testing.T
+	orders *json.Encoder
+	report *json.Decoder
+}
+
+// begin starts clients until the test ends.
+func begin(t *testing.T, timeout time.Duration) clients {
+	t.Helper()
+	stdin, orders := io.Pipe()
+	reports, stdout := io.Pipe()
+	ended := make(chan error, 1)
+	c := hold.Config{Sources: []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3")}, Timeout: timeout, Seed: 1}
+	go func() { ended <- hold.Run(t.Context(), c, stdin, stdout) }()
+	t.Cleanup(func() {
+		_ = orders.Close()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return clients{t: t, orders: json.NewEncoder(orders), report: json.NewDecoder(reports)}
+}
+
+// order gives an order and returns the report.
+func (c clients) order(o hold.Order) (r hold.Report) {
+	c.t.Helper()
+	if err := c.orders.Encode(o); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := c.report.Decode(&r); err != nil {
+		c.t.Fatal(err)
+	}
+	return r
+}
+
+// open opens n connections, of which none may be refused.
+func (c clients) open(vip netip.AddrPort, n int) hold.Report {
+	c.t.Helper()
+	r := c.order(hold.Order{Open: []hold.Wish{{VIP: vip, Count: n}}})
+	if len(r.Opened) != n || len(r.Refused) != 0 {
+		c.t.Fatalf("opened %d, refused %v; want %d", len(r.Opened), r.Refused, n)
+	}
+	return r
+}
+
+// server is an echo server that can be stopped.
+func server(t *testing.T, at netip.AddrPort, index int) (stop func()) {
+	t.Helper()
+	ctx, end := context.WithCancel(t.Context())
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- echo.Run(ctx, echo.Config{Index: index, Listen: []netip.AddrPort{at}}, func() error { close(ready); return nil })
+	}()
+	select {
+	case <-ready:
+	case err := <-ended:
+		t.Fatal(err)
+	}
+	return func() {
+		end()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// free returns an address that nobody listens at.
+func free(t *testing.T) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
+func TestHeldConnectionsAreAsked(t *testing.T) {
+	at, other := free(t), free(t)
+	defer server(t, at, 4)()
+	defer server(t, other, 5)()
+	c := begin(t, 0)
+	opened := c.open(at, 50).Opened
+	sources := map[netip.Addr]int{}
+	for _, o := range opened {
+		sources[o.Flow.Source.Addr()]++
+		if o.Replica != 4 || o.VIP != at || o.Flow.Destination != at || o.Flow.Source.Port() == 0 || o.Took <= 0 {
+			t.Fatalf("opened %+v", o)
+		}
+	}
+	if len(sources) != 2 || sources[netip.MustParseAddr("127.0.0.2")] != 25 {
+		t.Errorf("sources %v, want 25 each", sources)
+	}
+	c.open(other, 3)
+	r := c.order(hold.Order{Ask: true})
+	if len(r.Kept) != 2 || r.Kept[0].Connections+r.Kept[1].Connections != 53 || len(r.Lost) != 0 {
+		t.Errorf("kept %v, lost %v", r.Kept, r.Lost)
+	}
+	r = c.order(hold.Order{Ask: true, Silent: []hold.Place{{VIP: at, Replica: 4}}})
+	if len(r.Kept) != 1 || r.Kept[0] != (hold.Count{Place: hold.Place{VIP: other, Replica: 5}, Connections: 3}) {
+		t.Errorf("with a silent place: kept %v", r.Kept)
+	}
+	r = c.order(hold.Order{Close: []hold.Place{{VIP: at, Replica: 4}}, Ask: true})
+	if len(r.Closed) != 1 || r.Closed[0].Connections != 50 || len(r.Kept) != 1 {
+		t.Errorf("closed %v, kept %v", r.Closed, r.Kept)
+	}
+}
+
+// A server that is gone resets, and one that takes its place is another.
+func TestLostConnectionsAreReset(t *testing.T) {
+	at := free(t)
+	stop := server(t, at, 1)
+	c := begin(t, 0)
+	c.open(at, 20)
+	stop()
+	defer server(t, at, 2)()
+	r := c.order(hold.Order{Ask: true})
+	if len(r.Lost) != 20 || len(r.Kept) != 0 {
+		t.Fatalf("lost %d, kept %v", len(r.Lost), r.Kept)
+	}
+	for _, l := range r.Lost {
+		if l.Fate != hold.Reset || l.Replica != 1 || l.Err == "" {
+			t.Errorf("lost %+v", l)
+		}
+	}
+	if r := c.order(hold.Order{Ask: true}); len(r.Lost)+len(r.Kept) != 0 {
+		t.Errorf("asked again: %+v", r)
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	c := begin(t, 0)
+	r := c.order(hold.Order{Open: []hold.Wish{{VIP: free(t), Count: 2}}})
+	if len(r.Refused) != 2 || r.Refused[0].Err == "" || len(r.Opened) != 0 {
+		t.Errorf("report %+v", r)
+	}
+}
+
+// liar accepts one connection, answers the first message, and says something else to the second.
+func liar(t *testing.T, second string) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		b := make([]byte, echo.MaxMessage)
+		n, err := conn.Read(b)
+		if err != nil {
+			return
+		}
+		_, _ = conn.Write(append([]byte{0, 1}, b[:n]...))
+		n, err = conn.Read(b)
+		if err != nil {
+			return
+		}
+		switch second {
+		case "moved":
+			_, _ = conn.Write(append([]byte{0, 2}, b[:n]...))
+		case "garbled":
+			b[n-1] ^= 1
+			_, _ = conn.Write(append([]byte{0, 1}, b[:n]...))
+		}
+		_, _ = conn.Read(b) // until the client closes
+	}()
+	t.Cleanup(func() { _ = l.Close(); <-ended })
+	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
+func TestFates(t *testing.T) {
+	for _, want := range []hold.Fate{hold.Moved, hold.Garbled, hold.Silent} {
+		t.Run(string(want), func(t *testing.T) {
+			at := liar(t, string(want))
+			c := begin(t, 300*time.Millisecond)
+			c.open(at, 1)
+			r := c.order(hold.Order{Ask: true})
+			if len(r.Lost) != 1 || r.Lost[0].Fate != want {
+				t.Errorf("lost %+v, want %s", r.Lost, want)
+			}
+		})
+	}
+}
