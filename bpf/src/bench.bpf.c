@@ -11,6 +11,7 @@
  * of Ethernet, IPv4, IPv6, TCP or UDP lies across two of them: a load would wait until both
  * stores have left the store buffer, which no frame that came by DMA makes it do. */
 #define FRAME_WORDS 10
+#define FRAME_BYTES (6 + 8 * FRAME_WORDS)
 
 struct frame {
 	__u64 word[FRAME_WORDS];
@@ -21,9 +22,10 @@ struct frame {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct frame);
-	__uint(max_entries, 1 << 16);
+	__uint(max_entries, 1); /* Go says how many */
 } frames SEC(".maps");
 
 struct {
@@ -44,9 +46,14 @@ int fresh(struct xdp_md *ctx)
 {
 	__u32 index = packets++ & last_frame;
 	struct frame *f = bpf_map_lookup_elem(&frames, &index);
-	void *frame = (void *)(long)ctx->data;
-	__u64 *to = frame + 6;
+	int grown = ctx->data_end - ctx->data - FRAME_BYTES;
+	void *frame;
+	__u64 *to;
 
+	if (grown && bpf_xdp_adjust_head(ctx, grown)) /* by an outer header */
+		return XDP_ABORTED;
+	frame = (void *)(long)ctx->data;
+	to = frame + 6;
 	if (!f || (void *)(to + FRAME_WORDS) > (void *)(long)ctx->data_end)
 		return XDP_ABORTED;
 	*(__u32 *)frame = f->first;

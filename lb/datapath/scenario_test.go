@@ -1,0 +1,162 @@
+package datapath
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"lbctl/lb"
+	"lbctl/lb/dataplanetest"
+	"lbctl/rss/packet"
+)
+
+// scenario is a stream of frames, and the tables that meet them. Names are those of the kernel's own
+// benchmark of an XDP load balancer (tools/testing/selftests/bpf/benchs) where they mean the same.
+type scenario struct {
+	name  string
+	flows int // a power of two, at most 1<<24; 0: 1
+	v6    bool
+	// service and packet change what is the plainest: nat, modulo, 4 replicas, tracking by default; TCP with ACK.
+	service func(s *lb.Service)
+	packet  func(p *dataplanetest.Packet)
+	// bytes changes the frame.
+	bytes func(frame []byte)
+	// begin are packets of every flow that come before, after the slots were marked.
+	begin []func(p *dataplanetest.Packet)
+	// marked tells that all slots have another owner than before.
+	marked bool
+	// twoArms tells that clients and replicas are behind different interfaces: redirected, not sent back.
+	twoArms bool
+	want    lb.Reason // "": forwarded
+}
+
+func flags(f uint8) func(*dataplanetest.Packet) {
+	return func(p *dataplanetest.Packet) { p.Flags = f }
+}
+
+func fragment(offset int, more bool) func(*dataplanetest.Packet) {
+	return func(p *dataplanetest.Packet) {
+		p.Fragment = &dataplanetest.Fragment{ID: 7, Offset: offset, More: more}
+		if offset > 0 {
+			p.Carried = make([]byte, 32)
+		}
+	}
+}
+
+func inMode(m lb.Mode) func(*lb.Service) { return func(s *lb.Service) { s.Mode = m } }
+
+func tracking(t lb.Tracking) func(*lb.Service) { return func(s *lb.Service) { s.Tracking = t } }
+
+func udp(t lb.Tracking) func(*lb.Service) {
+	return func(s *lb.Service) { s.VIP.Protocol, s.Tracking = packet.UDP, t }
+}
+
+func scenarios() []scenario {
+	const many, million, syn, ack = 1 << 16, 1 << 20, 0x02, 0x10
+	begun := []func(*dataplanetest.Packet){flags(syn), flags(ack)}
+	return []scenario{
+		{name: "tcp-v4-hit"},
+		{name: "tcp-v4-diverse", flows: many},
+		{name: "tcp-v4-million", flows: million},
+		{name: "tcp-v4-redirect", twoArms: true},
+		{name: "tcp-v4-toeplitz", service: func(s *lb.Service) { s.Hash = lb.ToeplitzHash }},
+		{name: "tcp-v4-syn", flows: many, packet: flags(syn)},
+		{name: "tcp-v4-dsr", service: inMode(lb.DSR)},
+		{name: "tcp-v4-ipip", service: inMode(lb.IPIP)},
+		{name: "tcp-v4-options", packet: func(p *dataplanetest.Packet) { p.Options = []byte{1, 1, 1, 0} }},
+		{name: "tcp-v4-fragment-first", packet: fragment(0, true)},
+		{name: "tcp-v4-fragment-later", packet: fragment(24, false), begin: []func(*dataplanetest.Packet){fragment(0, true)}},
+		{name: "tcp-v6-hit", v6: true},
+		{name: "tcp-v6-diverse", v6: true, flows: many},
+		{name: "tcp-v6-ipip", v6: true, service: inMode(lb.IPIP)},
+		{name: "udp-v4", service: udp(lb.TrackAlways)},
+		{name: "udp-v4-diverse", service: udp(lb.TrackAlways), flows: many},
+		{name: "udp-v4-untracked", service: udp(lb.Stateless)},
+		{name: "tcp-v4-always", service: tracking(lb.TrackAlways), begin: begun},
+		{name: "tcp-v4-marked", marked: true, begin: begun},
+		{name: "tcp-v4-marked-diverse", marked: true, begin: begun, flows: many},
+		{name: "tcp-v4-marked-million", marked: true, begin: begun, flows: million},
+		{name: "tcp-v4-marked-miss", marked: true},
+		{name: "tcp-v4-marked-miss-diverse", marked: true, flows: many},
+		{name: "tcp-v4-marked-syn", marked: true, packet: flags(syn)},
+		{name: "tcp-v4-marked-syn-flood", marked: true, flows: million, packet: flags(syn)},
+		{name: "tcp-v6-marked", v6: true, marked: true, begin: begun},
+		{name: "pass-no-vip", packet: func(p *dataplanetest.Packet) {
+			p.Flow.Destination = netip.AddrPortFrom(p.Flow.Destination.Addr(), 81)
+		}, want: lb.NotOurs},
+		{name: "pass-non-ip", bytes: func(frame []byte) { frame[12], frame[13] = 0x08, 0x06 }, want: lb.NotIP},
+	}
+}
+
+// addresses of the service, its replicas (%d) and the first client.
+func (s scenario) addresses() (vip, replica, client string) {
+	if s.v6 {
+		return "[2001:db8::1]:80", "[2001:db8:2::%d]:80", "2001:db8:1::1"
+	}
+	return "192.0.2.1:80", "10.1.0.%d:80", "198.18.0.1"
+}
+
+// configured returns the service and, if its slots are to be marked, what it was before.
+func (s scenario) configured() (is, was lb.Service) {
+	vip, replica, _ := s.addresses()
+	is = lb.Service{VIP: lb.VIP{Address: netip.MustParseAddrPort(vip), Protocol: packet.TCP}, Tracking: lb.TrackChanges}
+	if s.service != nil {
+		s.service(&is)
+	}
+	replicas := 4
+	if s.marked {
+		replicas = 8
+	}
+	for i := range replicas {
+		is.Replicas = append(is.Replicas, lb.Replica{Address: netip.MustParseAddrPort(fmt.Sprintf(replica, i+1))})
+	}
+	was = is.Clone()
+	for i := 4; i < replicas; i++ { // four active, four draining, and the other way round before
+		is.Replicas[i].State, was.Replicas[i-4].State = lb.Draining, lb.Draining
+	}
+	return is.WithDefaults(), was.WithDefaults()
+}
+
+// configure makes the replicas, on a link with neighbours, and the service, and returns the index of
+// the interface that the frames come from.
+func (s scenario) configure(b *testing.B, d *Datapath) (ingress int) {
+	l := veth(b, "up", "10.1.0.254/24", "2001:db8:2::fe/64")
+	is, was := s.configured()
+	for _, r := range is.Replicas {
+		neighbourAt(b, l, r.Address.Addr().String())
+	}
+	services := []lb.Service{is}
+	if s.marked {
+		services = []lb.Service{was, is}
+	}
+	for _, service := range services {
+		if err := d.SetService(b.Context(), service); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if s.twoArms {
+		return veth(b, "clients").Attrs().Index
+	}
+	return l.Attrs().Index
+}
+
+// frame returns a packet of flow i.
+func (s scenario) frame(i int, change func(*dataplanetest.Packet)) []byte {
+	is, _ := s.configured()
+	_, _, client := s.addresses()
+	from := netip.MustParseAddr(client).AsSlice()
+	from[len(from)-2] += byte(i >> 8)
+	from[len(from)-3] += byte(i >> 16)
+	address, _ := netip.AddrFromSlice(from)
+	p := dataplanetest.Packet{TTL: 64, Flags: 0x10, Flow: packet.Flow{
+		Source: netip.AddrPortFrom(address, uint16(1024+i&0xff)), Destination: is.VIP.Address, Protocol: is.VIP.Protocol,
+	}}
+	if change != nil {
+		change(&p)
+	}
+	frame := p.Frame()
+	if s.bytes != nil {
+		s.bytes(frame)
+	}
+	return frame
+}
