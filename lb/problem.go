@@ -41,14 +41,12 @@ func (ps *Problems) add(field, hint, reason string, args ...any) {
 	*ps = append(*ps, Problem{Field: field, Reason: fmt.Sprintf(reason, args...), Hint: hint})
 }
 
-// within returns the problems as seen from outside: with a prefix to every field.
-func (ps Problems) within(prefix string) Problems {
-	outer := make(Problems, len(ps))
-	for i, p := range ps {
-		p.Field = prefix + p.Field
-		outer[i] = p
+// addWithin appends problems of item i of a list as seen from outside: "services[2].table_size".
+func (ps *Problems) addWithin(list string, i int, of Problems) {
+	for _, p := range of {
+		p.Field = fmt.Sprintf("%s[%d].%s", list, i, p.Field)
+		*ps = append(*ps, p)
 	}
-	return outer
 }
 
 // err returns the problems as an error, nil when there are none: an empty Problems in an

@@ -82,24 +82,31 @@ func (s Service) tableProblems(ps *Problems) {
 func (s Service) replicaProblems(ps *Problems) {
 	first := make(map[netip.AddrPort]int, len(s.Replicas))
 	for i, r := range s.Replicas {
-		name := fmt.Sprintf("replicas[%d]", i)
-		addressProblems(ps, name+".address", r.Address)
-		s.familyProblems(ps, name+".address", r.Address.Addr())
-		s.portProblems(ps, name+".address", r.Address)
-		s.weightProblems(ps, name+".weight", r.Weight)
-		if r.State > Down {
-			ps.add(name+".state", "want active, draining or down", "%v is not known", r.State)
-		}
+		of := s.problemsOf(r)
 		if j, twice := first[r.Address]; twice {
-			ps.add(name+".address", "want every replica once; for a larger share give maglev a weight",
+			of.add("address", "want every replica once; for a larger share give maglev a weight",
 				"%v is replicas[%d] already", r.Address, j)
 		} else {
 			first[r.Address] = i
 		}
-		if r.Address.Addr() == s.VIP.Address.Addr() && r.Address.IsValid() {
-			loopProblem(ps, name+".address", r.Address, s.VIP)
-		}
+		ps.addWithin("replicas", i, of)
 	}
+}
+
+// problemsOf says what is wrong with a replica, beside the others.
+func (s Service) problemsOf(r Replica) Problems {
+	var ps Problems
+	addressProblems(&ps, "address", r.Address)
+	s.familyProblems(&ps, "address", r.Address.Addr())
+	s.portProblems(&ps, "address", r.Address)
+	s.weightProblems(&ps, "weight", r.Weight)
+	if r.State > Down {
+		ps.add("state", "want active, draining or down", "%v is not known", r.State)
+	}
+	if r.Address.Addr() == s.VIP.Address.Addr() && r.Address.IsValid() {
+		loopProblem(&ps, "address", r.Address, s.VIP)
+	}
+	return ps
 }
 
 // loopProblem: the address of a VIP belongs to the load balancer, so that no other host

@@ -16,11 +16,11 @@ import (
 func ValidateAll(services []Service, l Limits) error {
 	var ps Problems
 	for i, s := range services {
-		ps = append(ps, s.problems().within(fmt.Sprintf("services[%d].", i))...)
+		ps.addWithin("services", i, s.problems())
 	}
 	seen := newClaims(services)
 	for i, s := range services {
-		seen.check(&ps, i, s)
+		ps.addWithin("services", i, seen.check(i, s))
 	}
 	limitProblems(&ps, services, l)
 	return ps.err()
@@ -41,7 +41,11 @@ type claims struct {
 }
 
 func newClaims(services []Service) *claims {
-	c := &claims{map[VIP]int{}, map[netip.Addr]int{}, map[backend]int{}, services}
+	replicas := 0
+	for _, s := range services {
+		replicas += len(s.Replicas)
+	}
+	c := &claims{make(map[VIP]int, len(services)), make(map[netip.Addr]int, len(services)), make(map[backend]int, replicas), services}
 	for i, s := range services {
 		if _, ok := c.addresses[s.VIP.Address.Addr()]; !ok {
 			c.addresses[s.VIP.Address.Addr()] = i
@@ -51,37 +55,38 @@ func newClaims(services []Service) *claims {
 }
 
 // check finds what service i has that an earlier one claimed, and claims the rest.
-func (c *claims) check(ps *Problems, i int, s Service) {
+func (c *claims) check(i int, s Service) (ps Problems) {
 	if j, taken := c.vips[s.VIP]; taken {
-		ps.add(fmt.Sprintf("services[%d].vip", i), "want every VIP once, with all its replicas",
-			"%v is services[%d] already", s.VIP, j)
-		return // its replicas are reported once the VIP is right
+		ps.add("vip", "want every VIP once, with all its replicas", "%v is services[%d] already", s.VIP, j)
+		return ps // its replicas are reported once the VIP is right
 	}
 	c.vips[s.VIP] = i
 	for k, r := range s.Replicas {
-		field := fmt.Sprintf("services[%d].replicas[%d].address", i, k)
-		c.checkLoop(ps, field, s, r)
-		c.checkBackend(ps, field, i, s, r)
+		var of Problems
+		c.checkLoop(&of, s, r)
+		c.checkBackend(&of, i, s, r)
+		ps.addWithin("replicas", k, of)
 	}
+	return ps
 }
 
 // checkLoop finds a replica with the address of another service; the own one is found
 // by the service itself.
-func (c *claims) checkLoop(ps *Problems, field string, s Service, r Replica) {
+func (c *claims) checkLoop(ps *Problems, s Service, r Replica) {
 	a := r.Address.Addr()
 	if j, taken := c.addresses[a]; taken && a.IsValid() && a != s.VIP.Address.Addr() {
-		loopProblem(ps, field, r.Address, c.services[j].VIP)
+		loopProblem(ps, "address", r.Address, c.services[j].VIP)
 	}
 }
 
 // checkBackend finds a nat replica of another service: its answers could not be told apart.
-func (c *claims) checkBackend(ps *Problems, field string, i int, s Service, r Replica) {
+func (c *claims) checkBackend(ps *Problems, i int, s Service, r Replica) {
 	if s.Mode != NAT {
 		return
 	}
 	b := backend{r.Address, s.VIP.Protocol}
 	if j, taken := c.backends[b]; taken && j != i {
-		ps.add(field, "want a port of its own for every service",
+		ps.add("address", "want a port of its own for every service",
 			"%v %v is a replica of services[%d] already, and its answers could not be told apart",
 			s.VIP.Protocol, r.Address, j)
 		return
