@@ -42,12 +42,11 @@ func agree(services, changed []Service) bool {
 		}
 		added[s.VIP.Address.Addr()] = true
 		for _, r := range s.Replicas {
-			b := backend{r.Address, s.VIP.Protocol}
-			if _, twice := owners[b]; twice && s.Mode == NAT || hosts[r.Address.Addr()] {
+			if hosts[r.Address.Addr()] {
 				return false
 			}
 			if s.Mode == NAT {
-				owners[b] = s.VIP
+				owners[backend{r.Address, s.VIP.Protocol}] = s.VIP
 			}
 		}
 	}

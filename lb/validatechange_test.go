@@ -2,7 +2,7 @@ package lb_test
 
 import (
 	"fmt"
-	"net/netip"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -11,33 +11,46 @@ import (
 	"lbctl/rss/packet"
 )
 
-// small draws few services of few addresses, so that they get into each other's way. They may be invalid.
-func small(t *rapid.T, name string) []lb.Service {
-	end := rapid.Custom(func(t *rapid.T) netip.AddrPort {
-		return ends(fmt.Sprintf("10.0.0.%d:%d", rapid.IntRange(1, 12).Draw(t, "host"), rapid.IntRange(80, 82).Draw(t, "port")))
-	})
-	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) lb.Service {
-		s := lb.Service{
-			VIP:  lb.VIP{Address: ends(fmt.Sprintf("10.0.0.%d:80", rapid.IntRange(9, 14).Draw(t, "vip"))), Protocol: packet.TCP},
-			Mode: lb.Mode(rapid.IntRange(0, 2).Draw(t, "mode")),
+// aService draws a service of few addresses, so that several get into each other's way. It may be invalid.
+func aService(t *rapid.T) lb.Service {
+	s := lb.Service{
+		VIP:  lb.VIP{Address: ends(fmt.Sprintf("10.0.0.%d:80", rapid.IntRange(20, 24).Draw(t, "vip"))), Protocol: packet.TCP},
+		Mode: rapid.SampledFrom([]lb.Mode{lb.NAT, lb.NAT, lb.NAT, lb.DSR}).Draw(t, "mode"),
+	}
+	for range rapid.IntRange(0, 2).Draw(t, "replicas") {
+		host := rapid.SampledFrom([]int{1, 2, 3, 4, 5, 6, 20}).Draw(t, "host")
+		s.Replicas = append(s.Replicas, lb.Replica{Address: ends(fmt.Sprintf("10.0.0.%d:80", host))})
+	}
+	return s.WithDefaults()
+}
+
+// edited draws a set of services that comes after another one.
+func edited(t *rapid.T, old []lb.Service) []lb.Service {
+	next := slices.Clone(old)
+	for range rapid.IntRange(0, 2).Draw(t, "edits") {
+		s := aService(t)
+		i := slices.IndexFunc(next, func(o lb.Service) bool { return o.VIP == s.VIP })
+		if i >= 0 && rapid.IntRange(0, 5).Draw(t, "twice") > 0 {
+			next[i] = s
+		} else {
+			next = append(next, s)
 		}
-		for _, a := range rapid.SliceOfN(end, 0, 3).Draw(t, "replicas") {
-			s.Replicas = append(s.Replicas, lb.Replica{Address: a})
-		}
-		return s.WithDefaults()
-	}), 0, 4).Draw(t, name)
+	}
+	return next
 }
 
 // TestValidateChange: the short way comes to the same as looking at everything.
 func TestValidateChange(t *testing.T) {
 	valid, invalid := 0, 0
-	limits := lb.Limits{Services: 3, Replicas: 6, Slots: 16}
-	rapid.Check(t, func(t *rapid.T) {
-		old, next := small(t, "old"), small(t, "next")
-		if lb.ValidateAll(old, limits) != nil {
-			old = nil
+	limits := lb.Limits{Services: 4, Replicas: 6, Slots: 64}
+	try := func(t *rapid.T) {
+		var old []lb.Service
+		for range 4 {
+			if next := edited(t, old); lb.ValidateAll(next, limits) == nil {
+				old = next
+			}
 		}
-		next = append(next, rapid.SliceOfN(rapid.SampledFrom(append(old, lb.Service{})), 0, 2).Draw(t, "kept")...)
+		next := edited(t, old)
 		got, want := lb.ValidateChange(old, next, limits), lb.ValidateAll(next, limits)
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Fatalf("%v, want %v", got, want)
@@ -47,8 +60,14 @@ func TestValidateChange(t *testing.T) {
 		} else {
 			invalid++
 		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		for range 20 {
+			try(t)
+		}
 	})
+	t.Logf("%d valid, %d invalid", valid, invalid)
 	if valid == 0 || invalid == 0 {
-		t.Errorf("%d valid, %d invalid", valid, invalid)
+		t.Error("not both")
 	}
 }
