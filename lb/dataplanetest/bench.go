@@ -2,6 +2,7 @@ package dataplanetest
 
 import (
 	"net/netip"
+	"reflect"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -36,7 +37,12 @@ func equal[T any](t *testing.T, what string, got, want T) {
 }
 
 // difference says what is in one value and not in the other, "" when they are equal.
-func difference(want, got any) string { return cmp.Diff(want, got, compare()) }
+func difference(want, got any) string {
+	if reflect.DeepEqual(want, got) { // a tenth of the time of cmp
+		return ""
+	}
+	return cmp.Diff(want, got, compare())
+}
 
 // set adds or replaces services.
 func (b bench) set(services ...lb.Service) {
