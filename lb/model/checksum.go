@@ -7,6 +7,9 @@ import "encoding/binary"
 func replace(b []byte, at int, bytes []byte, checksums []int) {
 	for i := 0; i < len(bytes); i += 2 {
 		was, is := binary.BigEndian.Uint16(b[at+i:]), binary.BigEndian.Uint16(bytes[i:])
+		if was == is {
+			continue // a checksum of 0xffff would become its equal 0
+		}
 		for _, c := range checksums {
 			updated := update(binary.BigEndian.Uint16(b[c:]), was, is)
 			binary.BigEndian.PutUint16(b[c:], updated)
