@@ -164,10 +164,12 @@ type LbSample struct {
 	Ifindex  uint32
 	Queue    uint32
 	Cpu      uint32
-	Service  uint32
-	Replica  uint32
+	Vip      LbEndpoint
+	Replica  LbEndpoint
+	Every    uint32
 	Length   uint32
 	Captured uint32
+	Zero     uint32
 	Frame    [256]uint8
 }
 
@@ -221,7 +223,7 @@ type LbWatching struct {
 	_       structs.HostLayout
 	Reasons uint64
 	Lost    uint64
-	Service uint32
+	Vip     LbEndpoint
 	Every   uint32
 }
 
@@ -247,6 +249,7 @@ const (
 	LbMapSlots              = "slots"
 	LbMapWatched            = "watched"
 	LbProgLb                = "lb"
+	LbProgLbMonitored       = "lb_monitored"
 	LbVarHash               = "_hash"
 	LbVarHopState           = "_hop_state"
 	LbVarMode               = "_mode"
@@ -256,7 +259,6 @@ const (
 	LbVarEmbryoLinesLast    = "embryo_lines_last"
 	LbVarFlowLinesLast      = "flow_lines_last"
 	LbVarGateRate           = "gate_rate"
-	LbVarMonitoring         = "monitoring"
 	LbVarOriginBucketsLast  = "origin_buckets_last"
 	LbVarSecret             = "secret"
 	LbVarServiceBucketsLast = "service_buckets_last"
@@ -305,7 +307,8 @@ type LbSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type LbProgramSpecs struct {
-	Lb *ebpf.ProgramSpec `ebpf:"lb"`
+	Lb          *ebpf.ProgramSpec `ebpf:"lb"`
+	LbMonitored *ebpf.ProgramSpec `ebpf:"lb_monitored"`
 }
 
 // LbMapSpecs contains maps before they are loaded into the kernel.
@@ -344,7 +347,6 @@ type LbVariableSpecs struct {
 	EmbryoLinesLast    *ebpf.VariableSpec `ebpf:"embryo_lines_last"`
 	FlowLinesLast      *ebpf.VariableSpec `ebpf:"flow_lines_last"`
 	GateRate           *ebpf.VariableSpec `ebpf:"gate_rate"`
-	Monitoring         *ebpf.VariableSpec `ebpf:"monitoring"`
 	OriginBucketsLast  *ebpf.VariableSpec `ebpf:"origin_buckets_last"`
 	Secret             *ebpf.VariableSpec `ebpf:"secret"`
 	ServiceBucketsLast *ebpf.VariableSpec `ebpf:"service_buckets_last"`
@@ -425,7 +427,6 @@ type LbVariables struct {
 	EmbryoLinesLast    *ebpf.Variable `ebpf:"embryo_lines_last"`
 	FlowLinesLast      *ebpf.Variable `ebpf:"flow_lines_last"`
 	GateRate           *ebpf.Variable `ebpf:"gate_rate"`
-	Monitoring         *ebpf.Variable `ebpf:"monitoring"`
 	OriginBucketsLast  *ebpf.Variable `ebpf:"origin_buckets_last"`
 	Secret             *ebpf.Variable `ebpf:"secret"`
 	ServiceBucketsLast *ebpf.Variable `ebpf:"service_buckets_last"`
@@ -436,12 +437,14 @@ type LbVariables struct {
 //
 // It can be passed to LoadLbObjects or ebpf.CollectionSpec.LoadAndAssign.
 type LbPrograms struct {
-	Lb *ebpf.Program `ebpf:"lb"`
+	Lb          *ebpf.Program `ebpf:"lb"`
+	LbMonitored *ebpf.Program `ebpf:"lb_monitored"`
 }
 
 func (p *LbPrograms) Close() error {
 	return _LbClose(
 		p.Lb,
+		p.LbMonitored,
 	)
 }
 

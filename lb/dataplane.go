@@ -41,8 +41,13 @@ type Dataplane interface {
 	// Explain says what would happen to a packet that arrives now, from the live
 	// tables, changing nothing.
 	Explain(p Probe) (Explanation, error)
+	// Monitor hands samples of what comes in from now on to a watcher; several may watch. It
+	// costs packets time as long as somebody does, and none else. Errors: ErrInvalid (Filter.Validate);
+	// ErrNotFound when there is no such service, which may come and go later; ErrUnsupported on a
+	// kernel that cannot.
+	Monitor(f Filter) (Monitor, error)
 
-	// Close releases the handle. What is attached goes on forwarding.
+	// Close releases the handle and ends its monitors. What is attached goes on forwarding.
 	Close() error
 }
 

@@ -37,7 +37,8 @@ static __always_inline void echo_v4(struct iphdr *ip)
 	ip->saddr = ip->daddr;
 	ip->daddr = source;
 	ip->ttl = 64;
-	ip->check = adjust(ip->check, (__u16)~was + *word);
+	if (was != *word) /* else a checksum of 0xffff would become its equal 0 */
+		ip->check = adjust(ip->check, (__u16)~was + *word);
 }
 
 static __always_inline void echo_v6(struct ipv6hdr *ip)

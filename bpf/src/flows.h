@@ -110,7 +110,7 @@ __noinline int replace(enum table t, __u64 key, __u64 old, __u64 new)
 	return 0;
 }
 
-/* Writes a record into a free way; a group may take the last ones at a limited rate. */
+/* Writes a record into a free way, of its group's if it can; a group may take the last ones at a limited rate. */
 __noinline int add_record(enum table t, __u64 key, __u64 record, __u32 group)
 {
 	struct records *r = line(t, key);
@@ -122,9 +122,12 @@ __noinline int add_record(enum table t, __u64 key, __u64 record, __u32 group)
 		free += !read_record(&r->way[i]);
 	if (t == FLOWS && free && free <= WAYS_FREE && !admits(group & 3))
 		return 0;
-	for (int i = 0; free && i < WAYS; i++)
-		if (!read_record(&r->way[i]) && swap_record(&r->way[i], 0, record))
+	for (int i = 0; free && i < WAYS; i++) {
+		__u64 *way = &r->way[(group * 2 + i) % WAYS];
+
+		if (!read_record(way) && swap_record(way, 0, record))
 			return 1;
+	}
 	return 0;
 }
 

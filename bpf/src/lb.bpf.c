@@ -339,15 +339,15 @@ static __always_inline int verdict(struct xdp_md *ctx, enum lb_reason why, const
 	return XDP_ABORTED;
 }
 
-SEC("xdp")
-int lb(struct xdp_md *ctx)
+/* Monitored is known at each call: of what it guards nothing is left in the program without. */
+static __always_inline int balance(struct xdp_md *ctx, bool monitored)
 {
 	__u64 bytes = ctx->data_end - ctx->data;
 	struct packet p = {};
 	struct way w = {};
 	enum lb_reason why;
 
-	if (monitoring)
+	if (monitored)
 		monitor_frame(ctx);
 	why = parse(ctx, &p);
 	if (why == LB_OK)
@@ -357,10 +357,22 @@ int lb(struct xdp_md *ctx)
 	if (why == LB_OK)
 		why = send(ctx, &p, &w);
 	count(why, &w, bytes);
-	if (monitoring)
-		monitor_reason(ctx, why, w.service ? w.service->id : SERVICE_ANY,
-			       w.to.replica ? w.to.id : REPLICA_NONE);
+	if (monitored)
+		monitor_reason(ctx, why, w.service, w.to.replica, w.origin);
 	return verdict(ctx, why, &w);
+}
+
+SEC("xdp")
+int lb(struct xdp_md *ctx)
+{
+	return balance(ctx, false);
+}
+
+/* Takes the place of lb while somebody watches. */
+SEC("xdp")
+int lb_monitored(struct xdp_md *ctx)
+{
+	return balance(ctx, true);
 }
 
 /* Keeps the enums in BTF, where Go reads them. */

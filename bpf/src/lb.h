@@ -201,7 +201,6 @@ struct count {
 };
 
 #define SAMPLE_BYTES 256
-#define SERVICE_ANY (~0U)
 
 /* A packet that somebody watches. */
 struct sample {
@@ -211,19 +210,21 @@ struct sample {
 	__u32 ifindex;
 	__u32 queue;
 	__u32 cpu;
-	__u32 service; /* id; SERVICE_ANY if there is none */
-	__u32 replica; /* id; REPLICA_NONE if there is none */
+	struct endpoint vip;	 /* that it is to, or an answer from; protocol 0 if there is none */
+	struct endpoint replica; /* that it is to or from; protocol 0 if there is none */
+	__u32 every;		 /* this is one in so many that were wanted */
 	__u32 length;
 	__u32 captured;
+	__u32 zero;
 	__u8 frame[SAMPLE_BYTES]; /* as it came */
 };
 
 /* What is watched. */
 struct watching {
-	__u64 reasons; /* a bit each */
-	__u64 lost;    /* samples that there was no room for */
-	__u32 service; /* id, or SERVICE_ANY */
-	__u32 every;   /* one in so many */
+	__u64 reasons;	     /* a bit each */
+	__u64 lost;	     /* samples that there was no room for */
+	struct endpoint vip; /* protocol 0: any, and none */
+	__u32 every;	     /* one in so many */
 };
 
 _Static_assert(LB_REASONS <= 64, "a bit for each");

@@ -126,6 +126,7 @@ struct {
 	__type(key, __u32);
 	__type(value, struct watching);
 	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
 } watched SEC(".maps");
 
 /* By enum lb_reason, service id, replica id. */

@@ -1,12 +1,9 @@
-/* Samples of packets with what became of them, for whoever watches. Go loads a program of
- * its own to watch with, in which `monitoring` is set: in the usual one the verifier
- * finds all of this dead and takes it out. */
+/* Samples of packets with what became of them, for whoever watches. Only the program
+ * lb_monitored has any of this; it stands in the place of lb while somebody watches. */
 #pragma once
 
 #include "maps.h"
 #include "words.h"
-
-const volatile bool monitoring;
 
 /* The frame as it came, before anything is written to it. */
 static __always_inline void monitor_frame(struct xdp_md *ctx)
@@ -22,32 +19,61 @@ static __always_inline void monitor_frame(struct xdp_md *ctx)
 		bpf_xdp_load_bytes(ctx, 0, s->frame, ((s->captured - 1) & (SAMPLE_BYTES - 1)) + 1);
 }
 
-static __always_inline bool is_wanted(const struct watching *w, enum lb_reason why, __u32 service)
+/* The two ends that the packet is for or from; protocol 0 is none. */
+static __always_inline void monitor_ends(struct sample *s, const struct service *service,
+					 const struct replica *replica, const struct origin *origin)
 {
-	if (!(w->reasons >> why & 1))
+	__builtin_memset(&s->vip, 0, sizeof(s->vip));
+	__builtin_memset(&s->replica, 0, sizeof(s->replica));
+	if (service) {
+		s->vip = service->vip;
+		if (!replica)
+			return;
+		copy16(s->replica.address, replica->address);
+		copy2(s->replica.port, replica->port);
+		s->replica.protocol = service->vip.protocol;
+		s->replica.ip_version = replica->ip_version;
+	} else if (origin) {
+		s->replica = origin->replica;
+		s->vip = origin->replica;
+		copy16(s->vip.address, origin->address);
+		copy2(s->vip.port, origin->port);
+	}
+}
+
+static __always_inline bool is_wanted(const struct watching *w, const struct sample *s)
+{
+	if (!(w->reasons >> s->reason & 1))
 		return false;
-	return w->service == SERVICE_ANY || w->service == service;
+	if (!w->vip.protocol)
+		return true;
+	return load64(w->vip.address) == load64(s->vip.address) &&
+	       load64(w->vip.address + 8) == load64(s->vip.address + 8) &&
+	       load32(w->vip.port) == load32(s->vip.port);
 }
 
 /* Sends the sample on, if it is one in so many that are wanted. */
-static __always_inline void monitor_reason(struct xdp_md *ctx, enum lb_reason why, __u32 service,
-					   __u32 replica)
+static __always_inline void monitor_reason(struct xdp_md *ctx, enum lb_reason why,
+					   const struct service *service, const struct replica *replica,
+					   const struct origin *origin)
 {
 	__u32 zero = 0;
 	struct sample *s = bpf_map_lookup_elem(&sampled, &zero);
 	struct watching *w = bpf_map_lookup_elem(&watched, &zero);
 
-	if (!s || !w || !is_wanted(w, why, service))
+	if (!s || !w)
 		return;
-	if (s->seen++ % (w->every ? w->every : 1))
+	s->reason = why;
+	monitor_ends(s, service, replica, origin);
+	if (!is_wanted(w, s))
+		return;
+	s->every = w->every ? w->every : 1;
+	if (s->seen++ % s->every)
 		return;
 	s->time = bpf_ktime_get_ns();
-	s->reason = why;
 	s->ifindex = ctx->ingress_ifindex;
 	s->queue = ctx->rx_queue_index;
 	s->cpu = bpf_get_smp_processor_id();
-	s->service = service;
-	s->replica = replica;
 	if (bpf_ringbuf_output(&samples, s, sizeof(*s), 0))
 		__sync_fetch_and_add(&w->lost, 1);
 }

@@ -119,13 +119,23 @@ func inFile(file *config.File, err error) error {
 
 func printSteps(w io.Writer, change api.Change) {
 	if len(change.Steps) == 0 {
-		fmt.Fprintf(w, "nothing to do (revision %d)\n", change.Revision)
-		return
+		fmt.Fprintf(w, "nothing to do%s (revision %d)\n", inDatapath(change), change.Revision)
 	}
 	for n, s := range change.Steps {
 		row(w, n+1, s.Verb, s.Target, s.Why, stepDetail(s))
 		printEffect(w, s.Effect)
 	}
+	for _, c := range change.Intent {
+		fmt.Fprintf(w, "%s: %s > %s\n", c.Field, sideText(c.Before), sideText(c.After))
+	}
+}
+
+// inDatapath says where there is nothing to do, if there is something elsewhere.
+func inDatapath(change api.Change) string {
+	if len(change.Intent) == 0 {
+		return ""
+	}
+	return " in the datapath"
 }
 
 func stepDetail(s api.Step) string {

@@ -60,7 +60,7 @@ Again for an interface that is attached, it replaces the addresses by those that
 packet lost; after a change of the interface's addresses, do so.`,
 		Example: `  lbctl decap attach eth0 --vip 192.0.2.1 --vip 2001:db8::1
   lbctl decap attach eth0 --mode native --vip 192.0.2.1
-  lbctl decap attach eth0 --local 10.1.0.1        # an address of another interface, lo say`,
+  lbctl decap attach eth0 --vip 192.0.2.1 --local 10.9.0.1     # an address of another interface, lo say`,
 		Args: takes("IFACE"),
 	}
 	mode := c.Flags().String("mode", lb.Auto.String(), "native (in the driver), generic (any driver, slower) or auto")
@@ -82,6 +82,9 @@ packet lost; after a change of the interface's addresses, do so.`,
 		i, err := decap.Attach(c.Context(), *dir, args[0], o)
 		if err != nil {
 			return adviseDecap(err, args[0])
+		}
+		if len(i.VIPs) == 0 {
+			i.Notes = append(i.Notes, "whoever reaches this machine can send to any of its addresses in another packet, past filters: name the VIPs with --vip")
 		}
 		for _, note := range i.Notes {
 			fmt.Fprintf(a.stderr, "lbctl: %s\n", oneLine(note))

@@ -78,7 +78,8 @@ func TestDecap(t *testing.T) {
 		{"attach wire", 2, "", "lbctl: invalid: wire has no address, and none is named that packets come to\n  name addresses of hosts; those that the balancer sends to with --local\n"},
 		{"attach eth0 --vip 192.0.2.1,2001:db8::1", 0, "attached eth0 in mode native: what comes to 10.1.0.1, for 192.0.2.1,2001:db8::1\n", ""},
 		{"attach eth0 --mode generic", 4, "", "lbctl: conflict: eth0 is attached in mode native\n  detach what holds it first (what is ours: lbctl decap detach eth0)\n"},
-		{"attach eth0 --local 203.0.113.1", 0, "attached eth0 in mode native: what comes to 10.1.0.1,203.0.113.1, for any address\n", ""},
+		{"attach eth0 --local 203.0.113.1", 0, "attached eth0 in mode native: what comes to 10.1.0.1,203.0.113.1, for any address\n",
+			"lbctl: whoever reaches this machine can send to any of its addresses in another packet, past filters: name the VIPs with --vip\n"},
 		{"attach eth0 --vip 192.0.2.1", 0, "attached eth0 in mode native: what comes to 10.1.0.1, for 192.0.2.1\n", ""},
 		{"list", 0, "NAME  INDEX  MODE    LOCAL     VIPS       PACKETS\neth0  INDEX  native  10.1.0.1  192.0.2.1  -\n", ""},
 		{"detach eth0 -o json", 0, "{\n  \"detached\": \"eth0\"\n}\n", ""},
@@ -104,11 +105,11 @@ func withoutIndex(table string) string {
 // The counts of a list are sorted, and JSON holds all of them.
 func TestDecapListJSON(t *testing.T) {
 	run := decapReplica(t)
-	if code, _, stderr := run("attach eth0 -o json"); code != 0 || stderr != "" {
+	if code, _, stderr := run("attach eth0 --local 10.1.0.9 --vip 192.0.2.1 -o json"); code != 0 || stderr != "" {
 		t.Fatalf("attach: exit %d, %s", code, stderr)
 	}
 	_, list, _ := run("list -o json")
-	for _, want := range []string{`"local": [`, `"vips": []`, `"reason": "unpacked"`, `"reason": "congested"`, `"mode": "native"`} {
+	for _, want := range []string{`"local": [`, `"vips": [`, `"reason": "unpacked"`, `"reason": "congested"`, `"mode": "native"`} {
 		if !strings.Contains(list, want) {
 			t.Errorf("list lacks %s:\n%s", want, list)
 		}

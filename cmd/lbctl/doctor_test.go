@@ -124,7 +124,7 @@ func TestDoctorWithoutAProblem(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	code, stdout, stderr := newWorld(t).run("doctor", "eth0")
-	if code != exitDone || stderr != "" || !strings.HasPrefix(stdout, "warning  eth0  vlan-offload") || !strings.Contains(stdout, "\n    $ ethtool -K eth0 rxvlan off") ||
+	if code != exitDone || stderr != "" || !strings.HasPrefix(stdout, "warning  eth0  send-back") || !strings.Contains(stdout, "\nwarning  eth0  vlan-offload") || !strings.Contains(stdout, "\n    $ ethtool -K eth0 rxvlan off") ||
 		!strings.Contains(stdout, "0 problems, ") {
 		t.Errorf("exit %d: %s%s", code, stdout, stderr)
 	}

@@ -28,11 +28,14 @@ func drainCommand(a *app) *cobra.Command {
 		Short: "Give a replica no new flows, and leave it those that it has",
 		Long: `Give a replica no new flows, and leave it those that it has, so that it can be removed without
 breaking any. With --for or --until it is set down at that time, whatever flows are left; the
-daemon keeps the deadline, also over restarts. lbctl replica set --state active takes it back.
+daemon keeps the deadline, also over restarts. But lbctl apply, and a daemon that is started with -f, take
+the file's word: without "state: draining" there the replica is active again. lbctl replica set
+--state active takes it back, too.
 
 With --wait the command ends when the replica is safe to remove: no recorded flow is its, and none from
 before the change was seen within the idle time of the service. It exits 1 when the deadline
-comes first. Ctrl-C ends the waiting, not the draining.`,
+comes first. A daemon that is started again meanwhile is waited for. Ctrl-C ends the waiting, not
+the draining.`,
 		Example: `  lbctl drain web 10.1.0.1:8080
   lbctl drain web 10.1.0.1:8080 --for 10m --wait
   lbctl drain web 10.1.0.1:8080 --until 2030-01-31T12:00:00Z`,
@@ -129,7 +132,7 @@ func safetyText(r api.ReplicaStatus) string {
 
 // leftText says what is left of the flows of a replica.
 func leftText(f api.ReplicaFlows) string {
-	return fmt.Sprintf("%s left, and %s with flows from before", many(int(f.Established+f.Embryonic), "recorded flow"), many(int(f.OlderSlots), "slot"))
+	return fmt.Sprintf("%s left, and %s that may have older flows", many(int(f.Established+f.Embryonic), "recorded flow"), many(int(f.OlderSlots), "slot"))
 }
 
 // status returns the replica as it is now, and warns when nobody takes new flows.

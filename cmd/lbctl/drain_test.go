@@ -30,7 +30,7 @@ web      10.0.0.3:8080       active  1       0        0
 dns      [2001:db8:1::1]:53  active  7       0        0
 `},
 		{"drain web 10.0.0.1:8080 --for 10m", `10.0.0.1:8080 of web is draining, and down at 2100-01-01T00:10:01Z
-not yet safe to remove: 0 recorded flows left, and 1 slot with flows from before
+not yet safe to remove: 0 recorded flows left, and 1 slot that may have older flows
 `},
 		{"get flows web", `SERVICE  TRACKING  SLOTS  MARKED
 web      changes   2      2
@@ -41,7 +41,7 @@ web      10.0.0.2:8080  active    0            0          1            no       
 web      10.0.0.3:8080  active    0            0          0            no              -
 `},
 		{"drain web 10.0.0.1:8080", `10.0.0.1:8080 of web is draining
-not yet safe to remove: 0 recorded flows left, and 1 slot with flows from before
+not yet safe to remove: 0 recorded flows left, and 1 slot that may have older flows
 `},
 		{"drain web 10.0.0.1:8080 --until 2100-01-01T02:00:00+01:00 -o json", `{
   "address": "10.0.0.1:8080",
@@ -118,6 +118,76 @@ func TestDrainWait(t *testing.T) {
 	}
 	if out := w.ok("replica", "remove", "web", "10.0.0.1:8080", "--if-safe"); out != "10.0.0.1:8080 removed from web\n" {
 		t.Errorf("remove: %s", out)
+	}
+}
+
+// TestDrainWaitOverARestart: a daemon that is replaced in mid-drain is waited for, and goes on draining.
+func TestDrainWaitOverARestart(t *testing.T) {
+	w := newWorld(t)
+	w.serve("-f", w.write("web.yaml", web))
+	second, ended := w.waiting("drain", "web", "10.0.0.1:8080", "--wait")
+	second()
+	w.stop()
+	second()
+	second()
+	w.serve()
+	second()
+	w.kernel.memory.Advance(2 * lb.DefaultIdle(packet.TCP))
+	second()
+	code, stdout, stderr := ended()
+	if !strings.HasSuffix(stdout, "safe to remove\n") || code != exitDone || strings.Count(stderr, "the daemon does not answer: waiting for it\n") != 1 {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+}
+
+// TestDrainWaitGivesUp on a daemon that does not come back.
+func TestDrainWaitGivesUp(t *testing.T) {
+	w := newWorld(t)
+	w.serve("-f", w.write("web.yaml", web))
+	second, ended := w.waiting("drain", "web", "10.0.0.1:8080", "--wait")
+	second()
+	w.stop()
+	for range restartPolls + 1 {
+		second()
+	}
+	if code, _, stderr := ended(); code != exitUnreachable || !strings.Contains(stderr, "lbctl serve") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
+// TestServeSaysWhatTheFileTakesBack: a file that knows nothing of a drain ends it, and the log says so.
+func TestServeSaysWhatTheFileTakesBack(t *testing.T) {
+	w := newWorld(t)
+	file := w.write("web.yaml", web)
+	w.serve("-f", file)
+	w.ok("drain", "web", "10.0.0.1:8080")
+	w.stop()
+	w.serve()
+	if strings.Contains(w.log.String(), "level=WARN") {
+		t.Errorf("with the stored intent: %s", w.log)
+	}
+	w.stop()
+	w.serve("-f", file)
+	if !strings.Contains(w.log.String(), `level=WARN msg="the file makes a replica active that was not" service=web replica=10.0.0.1:8080 was=draining`) {
+		t.Errorf("with the file: %s", w.log)
+	}
+}
+
+// TestPlanOfADeadline: apply would do something, though nothing in the datapath.
+func TestPlanOfADeadline(t *testing.T) {
+	w := newWorld(t)
+	drains := strings.Replace(web, "{address: 10.0.0.1:8080}", "{address: 10.0.0.1:8080, state: draining}", 1)
+	w.serve("-f", w.write("web.yaml", drains))
+	until := w.write("until.yaml", strings.Replace(drains, "draining}", "draining, drain_until: 2100-01-01T00:00:00Z}", 1))
+	const field = "services[web].replicas[10.0.0.1:8080].drain_until: none > 2100-01-01T00:00:00Z\n"
+	for _, c := range []struct{ verb, want string }{
+		{"plan", "nothing to do in the datapath (revision 1)\n" + field},
+		{"apply", "nothing to do in the datapath (revision 2)\n" + field},
+		{"plan", "nothing to do (revision 2)\n"},
+	} {
+		if got := w.ok(c.verb, "-f", until); got != c.want {
+			t.Errorf("lbctl %s:\n%s want\n%s", c.verb, got, c.want)
+		}
 	}
 }
 

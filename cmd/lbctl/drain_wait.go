@@ -2,35 +2,41 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"lbctl/control/api"
+	"lbctl/control/client"
 	"lbctl/lb"
 )
 
-// pollEvery is the time between two looks at a replica that drains.
-const pollEvery = time.Second
+const (
+	// pollEvery is the time between two looks at a replica that drains.
+	pollEvery = time.Second
+	// restartPolls is how many looks in a row a daemon may be away: one that is replaced by another build comes back.
+	restartPolls = 60
+)
 
 // wait returns the replica when it is safe to remove. What is left is said on stderr whenever
-// that changes.
+// that changes. A daemon that is started again meanwhile is waited for.
 func (d *drain) wait(ctx context.Context) (api.ReplicaStatus, error) {
-	said := ""
+	said, away := "", 0
 	for {
-		all, err := d.client.Replicas(ctx, d.service)
-		if err != nil {
-			return api.ReplicaStatus{}, err
-		}
-		r, err := d.find(all)
-		if err != nil || r.SafeToRemove {
+		r, err := d.look(ctx)
+		now := leftText(r.Flows)
+		switch {
+		case errors.Is(err, client.ErrUnreachable) && away < restartPolls:
+			away++
+			now = "the daemon does not answer: waiting for it"
+		case err != nil || r.SafeToRemove:
 			return r, err
+		default:
+			away = 0
 		}
-		if err := d.interrupted(r); err != nil {
-			return r, err
-		}
-		if left := leftText(r.Flows); left != said {
-			fmt.Fprintf(d.app.stderr, "lbctl: %s\n", left)
-			said = left
+		if now != said {
+			fmt.Fprintf(d.app.stderr, "lbctl: %s\n", now)
+			said = now
 		}
 		select {
 		case <-ctx.Done():
@@ -38,6 +44,19 @@ func (d *drain) wait(ctx context.Context) (api.ReplicaStatus, error) {
 		case <-d.app.clock.After(pollEvery):
 		}
 	}
+}
+
+// look returns the replica, and says why it drains no longer.
+func (d *drain) look(ctx context.Context) (api.ReplicaStatus, error) {
+	all, err := d.client.Replicas(ctx, d.service)
+	if err != nil {
+		return api.ReplicaStatus{}, err
+	}
+	r, err := d.find(all)
+	if err != nil || r.SafeToRemove {
+		return r, err
+	}
+	return r, d.interrupted(r)
 }
 
 // interrupted says why a replica drains no longer, nil when it does.

@@ -26,22 +26,30 @@ type core struct {
 // core finds the interrupt of a receive queue by its name in /proc/interrupts, which drivers make of the
 // interface's name or the device's and the number of the queue: "eth0-TxRx-3", "virtio2-input.0",
 // "mlx5_comp3@pci:0000:03:00.0"; and then the core that the kernel has it run on.
-func (m machine) core(name string, queue int) core {
+//
+// Interrupts are the whole machine's, and /sys shows the interfaces of the network namespace that it was mounted in. So an
+// interface is told from another one of its name by its MAC address.
+func (m machine) core(name, mac string, queue int) core {
+	shown, err := os.ReadFile(m.path("sys/class/net", name, "address"))
+	if err != nil || mac == "" || strings.TrimSpace(string(shown)) != mac {
+		return core{number: -1, why: "/sys does not show " + name + ": it is mounted in another network namespace"}
+	}
 	table, err := os.ReadFile(m.path("proc/interrupts"))
 	if err != nil {
 		return core{number: -1, why: "the interrupts cannot be read: " + err.Error()}
 	}
-	owners := []string{name}
-	if device, err := os.Readlink(m.path("sys/class/net", name, "device")); err == nil {
-		owners = append(owners, filepath.Base(device))
+	device, err := os.Readlink(m.path("sys/class/net", name, "device"))
+	if err != nil {
+		return core{number: -1, why: name + " is no device, and has no interrupts"}
 	}
+	owners := []string{name, filepath.Base(device)}
 	for line := range strings.Lines(string(table)) {
 		number, action, ok := interruptOf(line)
 		if ok && serves(action, owners, queue) {
 			return m.affinity(core{number: -1, interrupt: number, name: action})
 		}
 	}
-	return core{number: -1, why: "no interrupt has the name of " + name + " and of this queue: the driver has none of its own, or it is in another namespace"}
+	return core{number: -1, why: "no interrupt has the name of " + name + " and of this queue: the driver has none of its own"}
 }
 
 // interruptOf reads a line of /proc/interrupts: number, counts, and at the end what it is for.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
 
 	"lbctl/rss"
 	"lbctl/rss/nic"
@@ -30,6 +31,7 @@ type ingress struct {
 	blank ingressAnswer
 	// model is nil where the queue is not known, or always the one.
 	model   *nic.NIC
+	mac     string
 	single  bool
 	machine machine
 	cores   map[rss.Queue]core
@@ -39,6 +41,9 @@ type ingress struct {
 // interfaces that this process does not.
 func newIngress(nics interfaces, m machine, name string) *ingress {
 	i := &ingress{blank: ingressAnswer{Interface: name}, machine: m, cores: map[rss.Queue]core{}}
+	if l, err := net.InterfaceByName(name); err == nil {
+		i.mac = l.HardwareAddr.String()
+	}
 	s, err := nics.read(name)
 	if err != nil {
 		i.blank.QueueUnknown = err.Error()
@@ -90,7 +95,7 @@ func (i *ingress) answer(classify func(*nic.NIC) nic.Result) *ingressAnswer {
 func (i *ingress) core(q rss.Queue) core {
 	c, known := i.cores[q]
 	if !known {
-		c = i.machine.core(i.blank.Interface, int(q))
+		c = i.machine.core(i.blank.Interface, i.mac, int(q))
 		i.cores[q] = c
 	}
 	return c

@@ -85,9 +85,12 @@ func (e explanation) printRewrite(w io.Writer) {
 	if o := e.Outer; o != nil {
 		row(w, "tunnel", o.Source+" > "+o.Destination)
 	}
-	title := "fields"
+	title, width := "fields", 0
 	for _, f := range e.Rewrite {
-		row(w, title, fmt.Sprintf("%-13s %s > %s", f.Field, sideText(f.Before), sideText(f.After)))
+		width = max(width, len(f.Field))
+	}
+	for _, f := range e.Rewrite {
+		row(w, title, fmt.Sprintf("%-*s %s > %s", width, f.Field, sideText(f.Before), sideText(f.After)))
 		title = " "
 	}
 }

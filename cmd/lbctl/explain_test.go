@@ -48,13 +48,13 @@ hash       0x4c776042
 slot       0 (owner 10.0.0.1:8080)
 replica    10.0.0.1:8080 (it owns the slot)
 rewritten  tcp 198.51.100.7:40000 > 10.0.0.1:8080
-fields     eth.dst       00:00:00:00:00:00 > 02:00:00:00:00:09
-           eth.src       00:00:00:00:00:00 > 02:00:00:00:00:03
-           ip.ttl        64 > 63
-           ip.checksum   0x8e94 > 0x4795
-           ip.dst        192.0.2.1 > 10.0.0.1
-           tcp.dport     80 > 8080
-           tcp.checksum  0x2708 > 0xbfc8
+fields     eth.dst      00:00:00:00:00:00 > 02:00:00:00:00:09
+           eth.src      00:00:00:00:00:00 > 02:00:00:00:00:03
+           ip.ttl       64 > 63
+           ip.checksum  0x8e94 > 0x4795
+           ip.dst       192.0.2.1 > 10.0.0.1
+           tcp.dport    80 > 8080
+           tcp.checksum 0x2708 > 0xbfc8
 next hop   eth1, from 02:00:00:00:00:03 to 02:00:00:00:00:09
 `},
 		{"explain --src 198.51.100.7:40000 --dst 192.0.2.3:80 --flags syn", `flow       tcp 198.51.100.7:40000 > 192.0.2.3:80
@@ -66,20 +66,20 @@ slot       0 (owner 10.0.0.5:80)
 replica    10.0.0.5:80 (it owns the slot)
 rewritten  tcp 198.51.100.7:40000 > 192.0.2.3:80
 tunnel     10.0.0.254 > 10.0.0.5
-fields     eth.dst       00:00:00:00:00:00 > 02:00:00:00:00:09
-           eth.src       00:00:00:00:00:00 > 02:00:00:00:00:03
-           outer.version none > 4
-           outer.tos     none > 0x00
-           outer.length  none > 60
-           outer.id      none > 0x0000
+fields     eth.dst        00:00:00:00:00:00 > 02:00:00:00:00:09
+           eth.src        00:00:00:00:00:00 > 02:00:00:00:00:03
+           outer.version  none > 4
+           outer.tos      none > 0x00
+           outer.length   none > 60
+           outer.id       none > 0x0000
            outer.fragment none > df 0
-           outer.ttl     none > 64
+           outer.ttl      none > 64
            outer.protocol none > protocol-4
            outer.checksum none > 0x25bc
-           outer.src     none > 10.0.0.254
-           outer.dst     none > 10.0.0.5
-           ip.ttl        64 > 63
-           ip.checksum   0x8e92 > 0x8f92
+           outer.src      none > 10.0.0.254
+           outer.dst      none > 10.0.0.5
+           ip.ttl         64 > 63
+           ip.checksum    0x8e92 > 0x8f92
 next hop   eth1, from 02:00:00:00:00:03 to 02:00:00:00:00:09
 `},
 		{"replica set web 10.0.0.1:8080 --state draining", "10.0.0.1:8080 changed in web\n"},
@@ -91,13 +91,13 @@ hash       0x4c776042
 slot       0, marked (owner 10.0.0.2:8080, of flows from before the change 10.0.0.1:8080)
 replica    10.0.0.1:8080 (the flow is from before the change)
 rewritten  tcp 198.51.100.7:40000 > 10.0.0.1:8080
-fields     eth.dst       00:00:00:00:00:00 > 02:00:00:00:00:09
-           eth.src       00:00:00:00:00:00 > 02:00:00:00:00:03
-           ip.ttl        64 > 63
-           ip.checksum   0x8e94 > 0x4795
-           ip.dst        192.0.2.1 > 10.0.0.1
-           tcp.dport     80 > 8080
-           tcp.checksum  0x2708 > 0xbfc8
+fields     eth.dst      00:00:00:00:00:00 > 02:00:00:00:00:09
+           eth.src      00:00:00:00:00:00 > 02:00:00:00:00:03
+           ip.ttl       64 > 63
+           ip.checksum  0x8e94 > 0x4795
+           ip.dst       192.0.2.1 > 10.0.0.1
+           tcp.dport    80 > 8080
+           tcp.checksum 0x2708 > 0xbfc8
 next hop   eth1, from 02:00:00:00:00:03 to 02:00:00:00:00:09
 `},
 	} {
@@ -148,8 +148,15 @@ NMI:          0          0   Non-maskable interrupts
 func TestCore(t *testing.T) {
 	m := files(t, map[string]string{
 		"proc/interrupts":                     interrupts,
+		"sys/class/net/eth0/address":          "02:00:00:00:00:00\n",
 		"sys/class/net/eth0/device":           "-> ../../../virtio2",
+		"sys/class/net/eth1/address":          "02:00:00:00:00:01\n",
+		"sys/class/net/eth1/device":           "-> ../../../0000:00:04.0",
+		"sys/class/net/eth2/address":          "02:00:00:00:00:02\n",
 		"sys/class/net/eth2/device":           "-> ../../../0000:03:00.0",
+		"sys/class/net/eth3/address":          "02:00:00:00:00:03\n",
+		"sys/class/net/eth3/device":           "-> ../../../0000:00:06.0",
+		"sys/class/net/eth4/address":          "02:00:00:00:00:04\n",
 		"proc/irq/38/effective_affinity_list": "1\n",
 		"proc/irq/40/effective_affinity_list": "\n",
 		"proc/irq/40/smp_affinity_list":       "0-1\n",
@@ -171,13 +178,19 @@ func TestCore(t *testing.T) {
 		{"eth1", 10, -1, 51, "the kernel does not tell where"},
 		{"eth2", 3, 7, 60, ""},
 		{"eth3", 0, -1, 0, "no interrupt has the name"},
+		{"eth4", 0, -1, 0, "eth4 is no device"},
+		{"eth5", 0, -1, 0, "/sys does not show eth5"},
 	} {
-		got := m.core(c.name, c.queue)
+		got := m.core(c.name, "02:00:00:00:00:0"+c.name[3:], c.queue)
 		if got.number != c.number || got.interrupt != c.interrupt || !strings.HasPrefix(got.why, c.why) || (c.why == "") != (got.why == "") {
 			t.Errorf("%s queue %d: %+v, want %+v", c.name, c.queue, got, c)
 		}
 	}
-	if got := (machine{t.TempDir()}).core("eth0", 0); got.number != -1 || got.why == "" {
+	if got := (machine{t.TempDir()}).core("eth0", "02:00:00:00:00:00", 0); got.number != -1 || got.why == "" {
 		t.Errorf("without proc: %+v", got)
+	}
+	// An interface of the same name in another network namespace.
+	if got := m.core("eth0", "02:00:00:00:00:77", 0); got.number != -1 || !strings.HasPrefix(got.why, "/sys does not show eth0") {
+		t.Errorf("eth0 of another namespace: %+v", got)
 	}
 }

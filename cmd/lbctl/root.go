@@ -41,7 +41,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or invalid input, 3 not found, 4 con
   lbctl get counters`,
 	},
 		serveCommand(a), applyCommand(a), planCommand(a),
-		attachCommand(a), detachCommand(a), getCommand(a), explainCommand(a, realInterfaces(), machine{"/"}), decapCommand(a), doctorCommand(a),
+		attachCommand(a), detachCommand(a), getCommand(a), explainCommand(a, realInterfaces(), machine{"/"}), monitorCommand(a), decapCommand(a), doctorCommand(a),
 		replicaCommand(a), drainCommand(a),
 		purgeCommand(a), rssCommand(a), demoCommand(a), labCommand(a), benchCommand(a), versionCommand(a), testbedCommand(a),
 	)

@@ -56,7 +56,10 @@ func TestSignals(t *testing.T) {
 }
 
 // process starts a daemon as a process and returns when it is ready.
-func (w *world) process(args ...string) *exec.Cmd {
+func (w *world) process(args ...string) *exec.Cmd { return w.processBy((*exec.Cmd).Start, args...) }
+
+// processBy is process with what starts it.
+func (w *world) processBy(start func(*exec.Cmd) error, args ...string) *exec.Cmd {
 	w.t.Helper()
 	c := exec.Command("/proc/self/exe", args...)
 	c.Env = append(os.Environ(), asLbctl+"=1", "LBCTL_SOCKET="+w.path("s"))
@@ -64,7 +67,7 @@ func (w *world) process(args ...string) *exec.Cmd {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := c.Start(); err != nil {
+	if err := start(c); err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { c.Process.Kill() })

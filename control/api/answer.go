@@ -51,7 +51,7 @@ type ServiceFlows struct {
 type Turn struct {
 	Weight     *int64 `json:"weight,omitempty" doc:"1 to 65535. Default 1."`
 	State      string `json:"state,omitempty" doc:"active (gets new flows), draining (keeps those that it has) or down (gets nothing). Default active."`
-	DrainUntil string `json:"drain_until,omitempty" doc:"When a draining replica is set down, whatever flows it has: an RFC 3339 time in whole seconds. Default never." example:"2030-01-31T12:00:00Z"`
+	DrainUntil string `json:"drain_until,omitempty" doc:"When a draining replica is set down, whatever flows it has: an RFC 3339 time in whole seconds. One that has passed sets it down at once. Default never." example:"2030-01-31T12:00:00Z"`
 }
 
 // Mode is the body of PUT /v1/interfaces/{name}.
@@ -77,6 +77,8 @@ type Attached struct {
 type Change struct {
 	Revision uint64 `json:"revision" doc:"The revision of the intent afterwards."`
 	Steps    []Step `json:"steps" nullable:"false" doc:"The changes of the datapath, in order. Empty when it was right already."`
+	// Intent is what else changes.
+	Intent []FieldChange `json:"intent,omitempty" doc:"What changes in the intent and needs no step: names of services, deadlines of replicas that drain, modes of interfaces that are asked for."`
 }
 
 // Step is one atomic change of the datapath.

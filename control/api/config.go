@@ -52,7 +52,7 @@ type Replica struct {
 	Address    string `json:"address" yaml:"address" doc:"Address and port." example:"10.1.0.1:8080"`
 	Weight     *int64 `json:"weight,omitempty" yaml:"weight,omitempty" doc:"Its share of a maglev table relative to the others, 1 to 65535. Default 1."`
 	State      string `json:"state,omitempty" yaml:"state,omitempty" doc:"active (gets new flows), draining (keeps those that it has) or down (gets nothing). Default active."`
-	DrainUntil string `json:"drain_until,omitempty" yaml:"drain_until,omitempty" doc:"When a draining replica is set down, whatever flows it has: an RFC 3339 time in whole seconds. Default never." example:"2030-01-31T12:00:00Z"`
+	DrainUntil string `json:"drain_until,omitempty" yaml:"drain_until,omitempty" doc:"When a draining replica is set down, whatever flows it has: an RFC 3339 time in whole seconds. One that has passed sets it down at once. Default never." example:"2030-01-31T12:00:00Z"`
 }
 
 // Duration is a time span with its unit: "90s", "10m", "1h30m".

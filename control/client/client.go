@@ -45,6 +45,16 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // call sends in (nil for no body) and fills out. Errors: ErrUnreachable; lb.ErrDenied when the
 // socket may not be used; an *Error when the daemon refuses; the context's.
 func (c *Client) call(ctx context.Context, method, path string, in, out any, headers ...string) (http.Header, error) {
+	response, err := c.send(ctx, method, path, in, headers...)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	return response.Header, read(response, out)
+}
+
+// send sends in (nil for no body) and returns the answer, whatever it is.
+func (c *Client) send(ctx context.Context, method, path string, in any, headers ...string) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {
 		text, err := json.Marshal(in)
@@ -68,8 +78,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any, hea
 	if err != nil {
 		return nil, c.unreachable(ctx, err)
 	}
-	defer response.Body.Close()
-	return response.Header, read(response, out)
+	return response, nil
 }
 
 // unreachable says why a request got no answer.
@@ -89,10 +98,18 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 
 // read fills out from an answer, or returns the problem that it is.
 func read(response *http.Response, out any) error {
+	if err := problemOf(response); err != nil {
+		return err
+	}
+	if err := json.NewDecoder(response.Body).Decode(out); err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	return nil
+}
+
+// problemOf returns the problem that an answer is, nil if it is none.
+func problemOf(response *http.Response) error {
 	if response.StatusCode/100 == 2 {
-		if err := json.NewDecoder(response.Body).Decode(out); err != nil {
-			return fmt.Errorf("read answer: %w", err)
-		}
 		return nil
 	}
 	p := &api.Problem{}

@@ -7,6 +7,18 @@ import (
 	"lbctl/lb"
 )
 
+// hinted is an error of the client itself, and what to do about it.
+type hinted struct {
+	error
+	hint string
+}
+
+// Hint says what to do.
+func (h *hinted) Hint() string { return h.hint }
+
+// Unwrap returns the cause.
+func (h *hinted) Unwrap() error { return h.error }
+
 // Error is the daemon's refusal. It wraps the error of package lb that its status
 // stands for.
 type Error struct{ Problem api.Problem }

@@ -33,14 +33,16 @@ func (c *Client) putReplica(ctx context.Context, service string, r api.Replica, 
 func (c *Client) AddReplica(ctx context.Context, service string, r api.Replica) (api.Change, error) {
 	return c.onReplicas(ctx, service, r.Address, func(all api.Replicas, revision uint64) (api.Change, error) {
 		if _, err := findReplica(all, service, r.Address); err == nil {
-			return api.Change{}, fmt.Errorf("add replica %s: %w: service %s has it already", r.Address, lb.ErrConflict, service)
+			return api.Change{}, &hinted{fmt.Errorf("add replica %s: %w: service %s has it already", r.Address, lb.ErrConflict, service),
+				fmt.Sprintf("change it: lbctl replica set %s %s", service, r.Address)}
 		}
 		return c.putReplica(ctx, service, r, revision)
 	})
 }
 
-// maxTries is how often a change is made again of what somebody else has changed meanwhile.
-const maxTries = 10
+// maxTries is how often a change is made again of what somebody else has changed meanwhile. Whenever one is refused,
+// another one has succeeded: it ends, and this is for a daemon that is out of its mind.
+const maxTries = 1000
 
 // EditReplica changes a replica that is there. The edit may be called again, when somebody else
 // changes the intent meanwhile. Errors: lb.ErrNotFound; the edit's.
@@ -100,7 +102,8 @@ func (c *Client) onReplicas(ctx context.Context, service, address string, change
 func findReplica(all api.Replicas, service, address string) (api.ReplicaStatus, error) {
 	n := slices.IndexFunc(all.Replicas, func(r api.ReplicaStatus) bool { return r.Address == address })
 	if n < 0 {
-		return api.ReplicaStatus{}, fmt.Errorf("replica %s of service %s: %w", address, service, lb.ErrNotFound)
+		return api.ReplicaStatus{}, &hinted{fmt.Errorf("replica %s of service %s: %w", address, service, lb.ErrNotFound),
+			"list what there is: lbctl get replicas"}
 	}
 	return all.Replicas[n], nil
 }

@@ -1,8 +1,8 @@
 package config
 
 import (
+	"maps"
 	"net/netip"
-	"reflect"
 	"slices"
 	"time"
 
@@ -69,5 +69,31 @@ func (i Intent) NameOf(vip lb.VIP) string {
 	return i.Services[n].Name
 }
 
+// ByVIP returns the services by their VIP.
+func (i Intent) ByVIP() map[lb.VIP]Service {
+	all := make(map[lb.VIP]Service, len(i.Services))
+	for _, s := range i.Services {
+		all[s.VIP] = s
+	}
+	return all
+}
+
+// Names returns the name of every service by its VIP.
+func (i Intent) Names() map[lb.VIP]string {
+	names := make(map[lb.VIP]string, len(i.Services))
+	for _, s := range i.Services {
+		names[s.VIP] = s.Name
+	}
+	return names
+}
+
 // Equal reports whether two intents say the same.
-func (i Intent) Equal(j Intent) bool { return reflect.DeepEqual(i.Wire(), j.Wire()) }
+func (i Intent) Equal(j Intent) bool {
+	return i.Datapath.Limits == j.Datapath.Limits && slices.Equal(i.Datapath.ToeplitzKey, j.Datapath.ToeplitzKey) &&
+		slices.Equal(i.Interfaces, j.Interfaces) && slices.EqualFunc(i.Services, j.Services, Service.Says)
+}
+
+// Says reports whether two services say the same.
+func (s Service) Says(t Service) bool {
+	return s.Name == t.Name && s.SameAs(t.Service) && maps.EqualFunc(s.Deadlines, t.Deadlines, time.Time.Equal)
+}

@@ -111,6 +111,15 @@ func (s Service) changed(replicas []Replica) Service {
 	return s
 }
 
+// State returns the state of the replica of an address, false when there is none.
+func (s Service) State(a netip.AddrPort) (lb.ReplicaState, bool) {
+	n := s.index(a)
+	if n < 0 {
+		return 0, false
+	}
+	return s.Replicas[n].State, true
+}
+
 // WithReplica returns the service with a replica in the place of the one with its address, or
 // at the end.
 func (s Service) WithReplica(r Replica) Service {

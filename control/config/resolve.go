@@ -37,8 +37,22 @@ func Resolve(doc api.Config, base Intent) (Intent, error) {
 // Validate says what is wrong with an intent that was put together from valid
 // parts: what they are beside each other, and the limits. The error is an *Error.
 func (i Intent) Validate() error {
+	return inDocuments(lb.ValidateAll(i.State().Services, i.Datapath.Limits))
+}
+
+// ValidateAfter is Validate of an intent that comes after a valid one, which costs little if little has
+// changed.
+func (i Intent) ValidateAfter(old Intent) error {
+	if i.Datapath.Limits != old.Datapath.Limits {
+		return i.Validate()
+	}
+	return inDocuments(lb.ValidateChange(old.State().Services, i.State().Services, i.Datapath.Limits))
+}
+
+// inDocuments makes the problems of services those of a document.
+func inDocuments(err error) error {
 	var found lb.Problems
-	errors.As(lb.ValidateAll(i.State().Services, i.Datapath.Limits), &found)
+	errors.As(err, &found)
 	var ps problems
 	for _, p := range found {
 		p.Field = inDocument(p.Field)

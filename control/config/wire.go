@@ -64,9 +64,7 @@ func WireService(name string, s lb.Service) api.Service {
 func (s Service) Wire() api.Service {
 	w := WireService(s.Name, s.Service)
 	for n, r := range s.Replicas {
-		if t, ok := s.Deadlines[r.Address]; ok {
-			w.Replicas[n].DrainUntil = t.Format(time.RFC3339)
-		}
+		w.Replicas[n].DrainUntil = s.deadline(r.Address)
 	}
 	return w
 }

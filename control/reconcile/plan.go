@@ -21,17 +21,11 @@ func Plan(current, intended State, limits lb.Limits) []Step {
 		now:     map[lb.VIP]lb.Service{},
 		claims:  newClaims(),
 		pending: byVIP(intended.Services),
-		leaving: byVIP(current.Services),
+		leaving: map[lb.VIP]lb.Service{},
 		limits:  limits,
 	}
 	for _, s := range current.Services {
-		p.learn(s)
-	}
-	for vip, want := range p.pending {
-		delete(p.leaving, vip)
-		if have, ok := p.now[vip]; ok && have.SameAs(want) {
-			delete(p.pending, vip)
-		}
+		p.begin(s)
 	}
 	p.set()
 	p.interfaces(current.Interfaces, intended.Interfaces)

@@ -6,7 +6,8 @@ import (
 
 // planner follows the datapath's state through the steps planned so far.
 type planner struct {
-	// now is what would be forwarded after the steps so far, claims and usage its sums.
+	// now is what would be forwarded after the steps so far, claims its sum: without what stays as it
+	// is, which stands in nobody's way, because all that is intended is valid. usage is the sum of everything.
 	now    map[lb.VIP]lb.Service
 	claims claims
 	usage  usage
@@ -14,6 +15,20 @@ type planner struct {
 	pending, leaving map[lb.VIP]lb.Service
 	limits           lb.Limits
 	steps            []Step
+}
+
+// begin takes note of a service that is forwarded.
+func (p *planner) begin(s lb.Service) {
+	want, stays := p.pending[s.VIP]
+	if stays && want.SameAs(s) {
+		delete(p.pending, s.VIP)
+		p.usage.add(s)
+		return
+	}
+	if !stays {
+		p.leaving[s.VIP] = s
+	}
+	p.learn(s)
 }
 
 func (p *planner) add(s Step) { p.steps = append(p.steps, s) }

@@ -231,6 +231,30 @@ func TestConcurrentChanges(t *testing.T) {
 	}
 }
 
+// TestConcurrentEdits: of writers that each edit what they read, none fails and none undoes another's.
+func TestConcurrentEdits(t *testing.T) {
+	w := newWorld(t)
+	w.apply(webAndDNS)
+	const edits = 24
+	var writers sync.WaitGroup
+	for range edits {
+		writers.Go(func() {
+			_, err := w.client.EditReplica(t.Context(), "dns", "10.0.0.1:53", func(r *api.ReplicaStatus) error {
+				*r.Weight++
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	writers.Wait()
+	all, err := w.client.Replicas(t.Context(), "dns")
+	if err != nil || *all.Replicas[0].Weight != 3+edits {
+		t.Errorf("after %d edits %+v, %v", edits, all, err)
+	}
+}
+
 // readWhole reads until done, and fails on a state that no writer wrote: all replicas of one
 // writer share their third byte.
 func (w *world) readWhole(done <-chan struct{}) {

@@ -8,7 +8,6 @@ import (
 
 	"lbctl/control/api"
 	"lbctl/control/config"
-	"lbctl/control/reconcile"
 )
 
 type configInput struct{ Body api.Config }
@@ -32,7 +31,7 @@ func (s *Server) configRoutes(a huma.API) {
 		func(_ context.Context, in *configInput) (*answer[api.Change], error) {
 			revision := s.keeper.now.Load().Revision
 			p, err := s.keeper.plan(replace(in.Body))
-			return answerAt(revision, api.Change{Revision: revision, Steps: p.wire()}), err
+			return answerAt(revision, p.wire(revision)), err
 		})
 }
 
@@ -42,25 +41,9 @@ func replace(doc api.Config) edit {
 
 // change makes a change and answers with what was done.
 func (s *Server) change(ctx context.Context, in Conditional, e edit) (*answer[api.Change], error) {
-	now, steps, err := s.keeper.change(ctx, matcher(in.IfMatch), e)
+	now, done, err := s.keeper.change(ctx, matcher(in.IfMatch), e)
 	if err != nil {
 		return nil, err
 	}
-	return answerAt(now.Revision, api.Change{Revision: now.Revision, Steps: wireSteps(steps)}), nil
-}
-
-func wireSteps(steps []reconcile.Step) []api.Step {
-	wire := make([]api.Step, 0, len(steps))
-	for _, s := range steps {
-		w := api.Step{Verb: string(s.Verb), Target: s.Target(), Why: string(s.Why)}
-		switch s.Verb {
-		case reconcile.Set:
-			service := config.WireService("", s.Service)
-			w.Service = &service
-		case reconcile.Attach:
-			w.Mode = s.Interface.Mode.String()
-		}
-		wire = append(wire, w)
-	}
-	return wire
+	return answerAt(now.Revision, done.wire(now.Revision)), nil
 }

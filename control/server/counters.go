@@ -15,6 +15,7 @@ import (
 // by address.
 func wireCounters(i config.Intent, c lb.Counters) api.Counters {
 	wire := api.Counters{Reasons: []api.ReasonCount{}, Services: []api.ServiceCount{}, Replicas: []api.ReplicaCount{}}
+	names := i.Names()
 	for reason, n := range c.Reasons {
 		wire.Packets += n.Packets
 		wire.Bytes += n.Bytes
@@ -26,11 +27,11 @@ func wireCounters(i config.Intent, c lb.Counters) api.Counters {
 	for _, vip := range slices.SortedFunc(maps.Keys(c.Services), lb.VIP.Compare) {
 		n := c.Services[vip]
 		wire.Services = append(wire.Services, api.ServiceCount{
-			Service: i.NameOf(vip), VIP: vip.String(), Packets: n.Packets, Bytes: n.Bytes,
+			Service: names[vip], VIP: vip.String(), Packets: n.Packets, Bytes: n.Bytes,
 		})
 	}
 	for _, vip := range slices.SortedFunc(maps.Keys(c.Replicas), lb.VIP.Compare) {
-		wire.Replicas = append(wire.Replicas, wireReplicas(i.NameOf(vip), vip, c.Replicas[vip])...)
+		wire.Replicas = append(wire.Replicas, wireReplicas(names[vip], vip, c.Replicas[vip])...)
 	}
 	return wire
 }

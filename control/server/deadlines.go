@@ -57,18 +57,21 @@ func (k *keeper) meetDeadlines(ctx context.Context) error {
 		k.log.Error("set replicas down at their deadline", "error", err)
 		return err
 	}
-	for _, s := range before.Services {
-		k.logDown(s, record.Intent)
-	}
+	k.sayDown(before, record.Intent)
 	return nil
 }
 
-// logDown names the replicas of a service that were draining and are down.
-func (k *keeper) logDown(before config.Service, now config.Intent) {
-	after, _ := now.Find(before.Name)
-	for _, r := range after.Replicas {
-		if deadline, had := before.Deadlines[r.Address]; had && r.State == lb.Down {
-			k.log.Info("drain deadline passed, replica is down", "service", before.Name, "replica", r.Address, "deadline", deadline)
+// sayDown names the replicas that were draining until a time and are down.
+func (k *keeper) sayDown(before, now config.Intent) {
+	for _, s := range before.Services {
+		if len(s.Deadlines) == 0 {
+			continue
+		}
+		after, _ := now.Find(s.Name)
+		for _, r := range after.Replicas {
+			if deadline, had := s.Deadlines[r.Address]; had && r.State == lb.Down {
+				k.log.Info("drain deadline passed, replica is down", "service", s.Name, "replica", r.Address, "deadline", deadline)
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -259,5 +260,60 @@ func TestPlanSaysWhatMoves(t *testing.T) {
 	}
 	if _, err := w.client.Apply(t.Context(), doc(t, web), client.AnyRevision); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestClockIsSet: a deadline is a time of day. A clock that is set back puts it off, one that is
+// set forward brings it on, within a second.
+func TestClockIsSet(t *testing.T) {
+	w := newWorld(t)
+	w.apply(web)
+	w.drain(noon.Add(time.Minute))
+	set := w.watchSet()
+	w.clock.waitArmed(t)
+	w.clock.set(noon.Add(-time.Hour))
+	for range 120 { // seconds
+		w.clock.advance(time.Second)
+		w.clock.waitArmed(t)
+	}
+	w.wantFirst("draining", "2030-01-31T12:01:00Z")
+	w.clock.set(noon.Add(time.Hour))
+	w.clock.advance(time.Second)
+	if s := w.waitSet(set); s.Replicas[0].State != lb.Down {
+		t.Errorf("set %+v", s)
+	}
+	if len(set) > 0 {
+		t.Errorf("set again: %+v", <-set)
+	}
+}
+
+// TestPlanShowsADeadline: what needs no step of the datapath is not nothing.
+func TestPlanShowsADeadline(t *testing.T) {
+	w := newWorld(t)
+	w.apply(web)
+	w.drain(noon.Add(time.Hour))
+	doc, revision, err := w.client.Config(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc.Services[0].Replicas[0].DrainUntil = "2030-01-31T12:00:30Z"
+	want := []api.FieldChange{{Field: "services[web].replicas[10.0.0.1:80].drain_until", Before: "2030-01-31T13:00:00Z", After: "2030-01-31T12:00:30Z"}}
+	plan, err := w.client.Plan(t.Context(), doc)
+	if diff := cmp.Diff(api.Change{Revision: revision, Steps: []api.Step{}, Intent: want}, plan); diff != "" || err != nil {
+		t.Errorf("plan (-want +got): %v\n%s", err, diff)
+	}
+	done, err := w.client.Apply(t.Context(), doc, revision)
+	if diff := cmp.Diff(api.Change{Revision: revision + 1, Steps: []api.Step{}, Intent: want}, done); diff != "" || err != nil {
+		t.Errorf("apply (-want +got): %v\n%s", err, diff)
+	}
+}
+
+// TestStepsHaveNames: a step names its service as the intent after it does.
+func TestStepsHaveNames(t *testing.T) {
+	w := newWorld(t)
+	for _, change := range []api.Change{w.apply(web), w.apply(strings.Replace(web, "10.0.0.2", "10.0.0.3", 1))} {
+		if len(change.Steps) != 1 || change.Steps[0].Service.Name != "web" {
+			t.Errorf("change %+v", change)
+		}
 	}
 }

@@ -68,7 +68,7 @@ func attach(name, mode string) edit {
 	return func(i config.Intent) (config.Intent, error) {
 		a, err := config.ResolveInterface(api.Interface{Name: name, Mode: mode})
 		if err != nil {
-			return i, err
+			return i, inPath(err, "name")
 		}
 		i.Interfaces = slices.Clone(i.Interfaces)
 		if n := indexOf(i, name); n >= 0 {

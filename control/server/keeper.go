@@ -44,31 +44,30 @@ var errStale = errors.New("the intent has changed")
 
 // change edits the intent, if match allows, and returns the new record and what was done.
 // With an error nothing is changed.
-func (k *keeper) change(ctx context.Context, match matcher, e edit) (store.Record, []reconcile.Step, error) {
+func (k *keeper) change(ctx context.Context, match matcher, e edit) (store.Record, planned, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	old := k.now.Load()
 	if !match.allows(old.Revision) {
-		return store.Record{}, nil, fmt.Errorf("%w: it is at revision %d", errStale, old.Revision)
+		return store.Record{}, planned{}, fmt.Errorf("%w: it is at revision %d", errStale, old.Revision)
 	}
-	next, err := k.next(e)
+	next, err := k.next(old.Intent, e)
 	if err != nil {
-		return store.Record{}, nil, err
+		return store.Record{}, planned{}, err
 	}
 	// A client that hangs up does not leave the change half done.
 	steps, err := k.install(context.WithoutCancel(ctx), next)
-	return *k.now.Load(), steps, err
+	return *k.now.Load(), planned{before: old.Intent, after: next, steps: steps}, err
 }
 
 // next is the edited intent as it is now, valid and possible without new tables.
-func (k *keeper) next(e edit) (config.Intent, error) {
-	old := k.now.Load().Intent
+func (k *keeper) next(old config.Intent, e edit) (config.Intent, error) {
 	next, err := e(old)
 	if err != nil {
 		return config.Intent{}, err
 	}
 	next = next.At(k.clock.Now())
-	if err := next.Validate(); err != nil {
+	if err := next.ValidateAfter(old); err != nil {
 		return config.Intent{}, err
 	}
 	return next, sameTables(old.Datapath, next.Datapath)

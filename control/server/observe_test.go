@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"lbctl/control/api"
 )
@@ -31,6 +32,7 @@ func TestExplainChangesNothing(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	w := newWorld(t)
 	w.apply("interfaces: [{name: eth0}]\n" + webAndDNS)
+	w.drain(noon.Add(time.Hour))
 	response, page := w.request("GET", "/metrics", "")
 	if response.StatusCode != 200 {
 		t.Fatalf("status %d: %s", response.StatusCode, page)
@@ -41,7 +43,14 @@ func TestMetrics(t *testing.T) {
 		`lbctl_service_packets_total{service="web",vip="tcp 192.0.2.1:80"} 0`,
 		`lbctl_replica_weight{replica="10.0.0.1:53",service="dns",vip="udp 192.0.2.1:53"} 3`,
 		`lbctl_interface_attached{interface="eth0",mode="native"} 1`,
-		`lbctl_intent_revision 2`,
+		`lbctl_intent_revision 3`,
+		`lbctl_replica_state{replica="10.0.0.1:80",service="web",state="draining",vip="tcp 192.0.2.1:80"} 1`,
+		`lbctl_replica_state{replica="10.0.0.1:80",service="web",state="active",vip="tcp 192.0.2.1:80"} 0`,
+		`lbctl_replica_drain_deadline_seconds{replica="10.0.0.1:80",service="web",vip="tcp 192.0.2.1:80"} 1.8960948e+09`,
+		`lbctl_replica_safe_to_remove{replica="10.0.0.1:80",service="web",vip="tcp 192.0.2.1:80"} 0`,
+		`lbctl_replica_older_slots{replica="10.0.0.1:80",service="web",vip="tcp 192.0.2.1:80"} 1`,
+		`lbctl_replica_flows{replica="10.0.0.1:80",service="web",state="established",vip="tcp 192.0.2.1:80"} 0`,
+		`lbctl_service_marked_slots{service="web",vip="tcp 192.0.2.1:80"} 1`,
 		`lbctl_ready 1`,
 	} {
 		if !strings.Contains(page, want+"\n") {
@@ -56,6 +65,12 @@ func TestOpenAPI(t *testing.T) {
 	var spec struct {
 		OpenAPI string                    `json:"openapi"`
 		Paths   map[string]map[string]any `json:"paths"`
+
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]any `json:"properties"`
+			} `json:"schemas"`
+		} `json:"components"`
 	}
 	if err := json.Unmarshal([]byte(text), &spec); err != nil {
 		t.Fatal(err)
@@ -79,6 +94,19 @@ func TestOpenAPI(t *testing.T) {
 		for _, m := range methods {
 			if spec.Paths[path][m] == nil {
 				t.Errorf("no %s %s", m, path)
+			}
+		}
+	}
+	// What scripts rely on: the names of the fields, by schema.
+	for schema, names := range map[string][]string{
+		"Service": {"mode", "tracking", "idle"}, "Replica": {"state", "drain_until"}, "Turn": {"weight", "state", "drain_until"},
+		"ReplicaStatus": {"flows", "safe_to_remove", "drain_until"}, "ReplicaFlows": {"established", "embryonic", "older_slots"},
+		"ServiceFlows": {"marked_slots", "tracking", "slots", "replicas"}, "Change": {"revision", "steps", "intent"},
+		"Effect": {"changes", "moved", "parts", "share", "flows_ended", "at_least"}, "Problem": {"detail", "hint", "errors"},
+	} {
+		for _, n := range names {
+			if spec.Components.Schemas[schema].Properties[n] == nil {
+				t.Errorf("schema %s has no %s", schema, n)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"lbctl/control/api"
 	"lbctl/control/config"
@@ -39,9 +40,28 @@ func problem(err error) *api.Problem {
 	return p
 }
 
+// pathPrefix begins a field that is not in the body of a request but in its path.
+const pathPrefix = "path."
+
+// inPath says of a field that it is wrong in the path.
+func inPath(err error, field string) error {
+	var wrong *config.Error
+	if errors.As(err, &wrong) {
+		for n, p := range wrong.Problems {
+			if p.Field == field {
+				wrong.Problems[n].Field = pathPrefix + field
+			}
+		}
+	}
+	return err
+}
+
 func location(field string) string {
-	if field == "" {
+	switch {
+	case field == "":
 		return "body"
+	case strings.HasPrefix(field, pathPrefix):
+		return field
 	}
 	return "body." + field
 }
@@ -54,7 +74,7 @@ func classify(err error) (status int, hint string) {
 	case errors.Is(err, lb.ErrInvalid):
 		return http.StatusUnprocessableEntity, "correct the request; /openapi.json describes it"
 	case errors.Is(err, lb.ErrNotFound):
-		return http.StatusNotFound, "list what there is: lbctl get services, lbctl get interfaces"
+		return http.StatusNotFound, "list what there is: lbctl get services, lbctl get replicas, lbctl get interfaces"
 	case errors.Is(err, lb.ErrConflict):
 		return http.StatusConflict, "change one of the two"
 	case errors.Is(err, lb.ErrDenied):

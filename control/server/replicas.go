@@ -71,7 +71,7 @@ func editService(name string, doc api.Replica, change func(config.Service, confi
 		}
 		r, err := config.ResolveReplica(doc)
 		if err != nil {
-			return i, err
+			return i, inPath(err, "address")
 		}
 		if service, err = change(service, r); err != nil {
 			return i, err

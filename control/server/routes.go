@@ -24,6 +24,7 @@ func (s *Server) routes(version string) http.Handler {
 	s.flowRoutes(a)
 	s.interfaceRoutes(a)
 	s.observeRoutes(a)
+	s.monitorRoutes(a)
 	s.healthRoutes(a)
 	mux.Handle("GET /metrics", metrics(s.keeper))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { noRoute(mux, w, r) })

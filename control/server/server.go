@@ -36,6 +36,8 @@ type Server struct {
 	keeper  *keeper
 	handler http.Handler
 	log     *slog.Logger
+	// ending is closed when streams are to end.
+	ending chan struct{}
 }
 
 // Start brings the datapath to the intent, which it stores if it differs from what is
@@ -55,10 +57,13 @@ func Start(ctx context.Context, o Options, intent config.Intent) (*Server, error
 		return nil, err
 	}
 	k.now.Store(&stored)
-	if _, err := k.install(ctx, intent.At(o.Clock.Now())); err != nil {
+	now := intent.At(o.Clock.Now())
+	if _, err := k.install(ctx, now); err != nil {
 		return nil, err
 	}
-	s := &Server{keeper: k, log: o.Logger}
+	k.sayDown(intent, now)
+	k.sayTaken(stored.Intent, now)
+	s := &Server{keeper: k, log: o.Logger, ending: make(chan struct{})}
 	s.handler = s.routes(o.Version)
 	return s, nil
 }
@@ -66,8 +71,8 @@ func Start(ctx context.Context, o Options, intent config.Intent) (*Server, error
 // shutdownGrace is how long Serve waits for requests under way.
 const shutdownGrace = 5 * time.Second
 
-// Serve answers on l, and meets the deadlines of draining replicas, until ctx ends; then it finishes
-// the requests under way and returns nil. It closes l.
+// Serve answers on l, and meets the deadlines of draining replicas, until ctx ends; then it ends the
+// streams, finishes the requests under way and returns nil. It closes l. It is called once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	web := &http.Server{
 		Handler:           s.handler,
@@ -75,6 +80,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:       time.Minute,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
+	web.RegisterOnShutdown(func() { close(s.ending) })
 	watching, unwatch := context.WithCancel(ctx)
 	var watcher sync.WaitGroup
 	watcher.Go(func() { s.keeper.watchDeadlines(watching) })

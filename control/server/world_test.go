@@ -35,6 +35,31 @@ type faulty struct {
 	*model.Memory
 	// refuse is asked before every SetService.
 	refuse atomic.Pointer[func(lb.Service) error]
+	// watchers is how many monitors there are; watching gets a value whenever that changes.
+	watchers atomic.Int64
+	watching chan struct{}
+}
+
+// Monitor counts who watches.
+func (f *faulty) Monitor(filter lb.Filter) (lb.Monitor, error) {
+	m, err := f.Memory.Monitor(filter)
+	if err != nil {
+		return nil, err
+	}
+	f.watchers.Add(1)
+	f.watching <- struct{}{}
+	return &countedMonitor{m, f}, nil
+}
+
+type countedMonitor struct {
+	lb.Monitor
+	of *faulty
+}
+
+func (m *countedMonitor) Close() error {
+	m.of.watchers.Add(-1)
+	m.of.watching <- struct{}{}
+	return m.Monitor.Close()
 }
 
 func (f *faulty) SetService(ctx context.Context, s lb.Service) error {
@@ -60,7 +85,7 @@ func start(t *testing.T, dir string, memory *model.Memory) *world {
 
 func startAt(t *testing.T, dir string, memory *model.Memory, clock *fakeClock) *world {
 	t.Helper()
-	w := &world{t: t, dp: &faulty{Memory: memory}, socket: filepath.Join(dir, "s"), clock: clock}
+	w := &world{t: t, dp: &faulty{Memory: memory, watching: make(chan struct{}, 100)}, socket: filepath.Join(dir, "s"), clock: clock}
 	var err error
 	if w.store, err = store.Open(dir); err != nil {
 		t.Fatal(err)

@@ -43,7 +43,7 @@ func TestLoadOfAnOlderRecord(t *testing.T) {
 }
 
 func TestLoadOfAnUnknownFormat(t *testing.T) {
-	for _, format := range []string{"0", "3"} {
+	for _, format := range []string{"0", "4"} {
 		dir := t.TempDir()
 		put(t, filepath.Join(dir, "state.db"), strings.Replace(before, `"format":1`, `"format":`+format, 1))
 		if _, err := open(t, dir).Load(); !errors.Is(err, lb.ErrInvalid) {

@@ -1,4 +1,5 @@
-// Package store keeps the intent on disk, with a revision, in one bbolt file. Who
+// Package store keeps the intent on disk, with a revision, in one bbolt file: every service by
+// itself, so that a change writes what it changes, and all of it in one transaction. Who
 // has it open holds the file's lock: there is one daemon to a state directory.
 package store
 
@@ -9,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -28,11 +30,17 @@ const (
 	fileName = "state.db"
 	bucket   = "intent"
 	key      = "current"
+	services = "services"
 )
 
 // Store is an open state directory. It is safe for concurrent use. The zero
 // value is not usable: see Open.
-type Store struct{ db *bbolt.DB }
+type Store struct {
+	db *bbolt.DB
+	mu sync.Mutex
+	// written are the services that are on disk, by name; nil if that is not known.
+	written map[string]config.Service
+}
 
 // Record is an intent and its revision. Revision 0 is the state before the
 // first Save.
@@ -46,13 +54,16 @@ type entry struct {
 	Format   int        `json:"format"`
 	Revision uint64     `json:"revision"`
 	Config   api.Config `json:"config"`
+	// Services are the names of the services in order, which have entries of their own. Before format 3 they
+	// were in Config.
+	Services []string `json:"services,omitempty"`
 }
 
 // The formats: the one that is written, and the oldest that is read. In format 1 services
 // remembered no flows and replicas had no state; a program that knows only that one would take
 // a replica that drains for an active one.
 const (
-	format       = 2
+	format       = 3
 	oldestFormat = 1
 )
 
@@ -90,33 +101,42 @@ func (s *Store) Path() string { return s.db.Path() }
 // Load returns the last record saved; the zero Revision with config.Default if
 // there is none. The error wraps lb.ErrInvalid when what is there is not an intent.
 func (s *Store) Load() (Record, error) {
-	var text []byte
-	err := s.db.View(func(tx *bbolt.Tx) error {
-		if b := tx.Bucket([]byte(bucket)); b != nil {
-			text = append(text, b.Get([]byte(key))...)
+	r := Record{Intent: config.Default()}
+	err := s.db.View(func(tx *bbolt.Tx) (err error) {
+		b := tx.Bucket([]byte(bucket))
+		if b == nil {
+			return nil
 		}
-		return nil
+		if text := b.Get([]byte(key)); text != nil {
+			r, err = decode(text, tx.Bucket([]byte(services)))
+		}
+		return err
 	})
-	if err != nil {
-		return Record{}, fmt.Errorf("read %s: %w", s.Path(), err)
-	}
-	if text == nil {
-		return Record{Intent: config.Default()}, nil
-	}
-	r, err := decode(text)
 	if err != nil {
 		return Record{}, fmt.Errorf("read %s: %w", s.Path(), err)
 	}
 	return r, nil
 }
 
-func decode(text []byte) (Record, error) {
+// decode reads a record, and its services from a bucket, which is nil if there is none.
+func decode(text []byte, from *bbolt.Bucket) (Record, error) {
 	var e entry
 	if err := json.Unmarshal(text, &e); err != nil {
 		return Record{}, fmt.Errorf("%w state: %w", lb.ErrInvalid, err)
 	}
 	if e.Format < oldestFormat || e.Format > format {
 		return Record{}, fmt.Errorf("%w state: format %d, this program knows %d to %d", lb.ErrInvalid, e.Format, oldestFormat, format)
+	}
+	for _, name := range e.Services {
+		var text []byte
+		if from != nil {
+			text = from.Get([]byte(name))
+		}
+		var service api.Service
+		if err := json.Unmarshal(text, &service); err != nil {
+			return Record{}, fmt.Errorf("%w state: service %s: %w", lb.ErrInvalid, name, err)
+		}
+		e.Config.Services = append(e.Config.Services, service)
 	}
 	intent, err := config.Resolve(e.Config, config.Default())
 	return Record{Revision: e.Revision, Intent: intent}, err
@@ -126,21 +146,47 @@ func decode(text []byte) (Record, error) {
 // crash of the machine; with an error, or when the process dies before that, Load finds the old
 // record or the new one, whole.
 func (s *Store) Save(r Record) error {
-	text, err := json.Marshal(entry{Format: format, Revision: r.Revision, Config: r.Intent.Wire()})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	bare := r.Intent
+	bare.Services = nil
+	e := entry{Format: format, Revision: r.Revision, Config: bare.Wire()}
+	for _, service := range r.Intent.Services {
+		e.Services = append(e.Services, service.Name)
+	}
+	written, err := s.write(e, r.Intent.Services)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", s.Path(), err)
 	}
+	s.written = written
+	return nil
+}
+
+// write writes a record and those of its services that are not on disk, and returns what is there then.
+func (s *Store) write(e entry, all []config.Service) (map[string]config.Service, error) {
+	text, err := json.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	now := make(map[string]config.Service, len(all))
 	err = s.db.Update(func(tx *bbolt.Tx) error {
 		b, err := tx.CreateBucketIfNotExists([]byte(bucket))
 		if err != nil {
 			return err
 		}
-		return b.Put([]byte(key), text)
+		if err := b.Put([]byte(key), text); err != nil {
+			return err
+		}
+		into, err := s.known(tx)
+		if err != nil {
+			return err
+		}
+		for _, service := range all {
+			now[service.Name] = service
+		}
+		return s.writeServices(into, now)
 	})
-	if err != nil {
-		return fmt.Errorf("write %s: %w", s.Path(), err)
-	}
-	return nil
+	return now, err
 }
 
 // Close lets the lock go.

@@ -7,10 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/bbolt"
 
 	"lbctl/control/config"
 	"lbctl/control/store"
@@ -72,6 +74,72 @@ func TestSaveOutlivesClose(t *testing.T) {
 	}
 	if got.Revision != 7 || !got.Intent.Equal(want.Intent) {
 		t.Errorf("loaded %s", cmp.Diff(want.Intent.Wire(), got.Intent.Wire()))
+	}
+}
+
+// TestSavesFollowEachOther: whatever was saved before, and by which process, what is loaded is what was saved last.
+func TestSavesFollowEachOther(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	four := intent(t, 4)
+	turned := four
+	turned.Services = slices.Clone(four.Services)
+	slices.Reverse(turned.Services)
+	edited := turned
+	edited.Services = slices.Clone(turned.Services[1:])
+	edited.Services[0].Service = edited.Services[0].Clone()
+	edited.Services[0].Replicas[0].Weight, edited.Services[0].Name = 1, "renamed"
+	slower := edited
+	slower.Services = slices.Clone(edited.Services)
+	slower.Services[1].Idle *= 2
+	var last config.Intent
+	for i, in := range []config.Intent{intent(t, 2), four, turned, edited, slower, config.Default(), four, config.Default(), edited} {
+		if i%3 == 2 {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if got := entries(t, dir); got != len(last.Services) {
+				t.Errorf("before save %d: %d services on disk, want %d", i, got, len(last.Services))
+			}
+			s = open(t, dir)
+		}
+		last = in
+		want := store.Record{Revision: uint64(i + 1), Intent: in}
+		if err := s.Save(want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Revision != want.Revision || !got.Intent.Equal(in) {
+			t.Errorf("save %d: loaded revision %d, %s", i, got.Revision, cmp.Diff(in.Wire(), got.Intent.Wire()))
+		}
+	}
+}
+
+// entries counts the services in the file of a closed store.
+func entries(t *testing.T, dir string) (n int) {
+	t.Helper()
+	db, err := bbolt.Open(filepath.Join(dir, "state.db"), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte("services")).ForEach(func(_, _ []byte) error { n++; return nil })
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestLoadOfARecordThatLacksAService: half a state is none.
+func TestLoadOfARecordThatLacksAService(t *testing.T) {
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "state.db"), strings.Replace(before, `{"format":1`, `{"services":["web"],"format":3`, 1))
+	if _, err := open(t, dir).Load(); !errors.Is(err, lb.ErrInvalid) || !strings.Contains(err.Error(), "web") {
+		t.Errorf("%v, want lb.ErrInvalid about web", err)
 	}
 }
 

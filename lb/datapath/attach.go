@@ -147,7 +147,7 @@ func (d *Datapath) hookAs(device netlink.Link, mode lb.AttachMode) error {
 	}
 	var l link.Link
 	err := d.hops.inside(func() (err error) {
-		l, err = link.AttachXDP(link.XDPOptions{Program: d.objects.Lb, Interface: a.Index, Flags: flags})
+		l, err = link.AttachXDP(link.XDPOptions{Program: d.program(), Interface: a.Index, Flags: flags})
 		return err
 	})
 	if err != nil {

@@ -109,7 +109,11 @@ func harness(t *testing.T) dataplanetest.Harness {
 		Dataplane: d,
 		Send: func(link string, frame []byte) (v model.Verdict, err error) {
 			err = home.inside(func() error {
-				v, err = send(program, indexes[link], frame)
+				under := program
+				if !opened.closed.Load() {
+					under = opened.Program() // another one while somebody watches
+				}
+				v, err = send(under, indexes[link], frame)
 				return err
 			})
 			return v, err

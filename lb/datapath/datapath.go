@@ -50,6 +50,8 @@ type Options struct {
 	edit func(*ebpf.CollectionSpec)
 	// now is the clock. Default time.Now.
 	now func() time.Time
+	// ring is the size in bytes of what holds samples until they are read. Default sampleRing.
+	ring uint32
 }
 
 // DefaultDir is the pin directory of the appliance's one instance.
@@ -74,6 +76,9 @@ func (o Options) withDefaults() Options {
 	if o.now == nil {
 		o.now = time.Now
 	}
+	if o.ring == 0 {
+		o.ring = sampleRing
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -84,7 +89,7 @@ func (o Options) withDefaults() Options {
 // opened it. It is safe for concurrent use.
 type Datapath struct {
 	options Options
-	objects bpf.LbObjects
+	objects objects
 	reasons []string
 	secret  [4]uint64 // of the keys of flows
 
@@ -107,6 +112,7 @@ type Datapath struct {
 	hops    *hops
 	network func() network // as it is now
 	watch   *watch
+	monitor *monitor // nil: nobody watches
 }
 
 var _ lb.Dataplane = (*Datapath)(nil)
@@ -177,7 +183,7 @@ func (d *Datapath) Close() error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	errs := []error{d.tables.unmap()}
+	errs := []error{d.endMonitor(), d.tables.unmap()}
 	for _, l := range d.links {
 		errs = append(errs, l.Close())
 	}
@@ -199,8 +205,20 @@ func (d *Datapath) lock() (unlock func(), err error) {
 	return d.mu.Unlock, nil
 }
 
-// Program returns the loaded XDP program, for an observer beside it.
-func (d *Datapath) Program() *ebpf.Program { return d.objects.Lb }
+// Program returns the XDP program that stands under the links, for an observer beside it.
+func (d *Datapath) Program() *ebpf.Program {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.program()
+}
+
+// program is Program under the lock.
+func (d *Datapath) program() *ebpf.Program {
+	if d.monitor != nil {
+		return d.monitor.objects.Lb
+	}
+	return d.objects.Lb
+}
 
 // Purge removes everything that is pinned in the directory: traffic is no longer
 // balanced. A directory that does not exist is no error.

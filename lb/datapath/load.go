@@ -3,6 +3,7 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"lbctl/bpf"
@@ -13,6 +14,15 @@ import (
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
+
+// objects are the ordinary program and the tables.
+type objects struct {
+	bpf.LbMaps
+	Lb *ebpf.Program `ebpf:"lb"`
+}
+
+// Close closes all of them.
+func (o *objects) Close() error { return errors.Join(o.LbMaps.Close(), o.Lb.Close()) }
 
 // load loads the program with its tables, pinned ones where there are any.
 func (d *Datapath) load() (err error) {
@@ -67,6 +77,8 @@ func (d *Datapath) configure(spec *ebpf.CollectionSpec) error {
 		bpf.LbMapReplicas: l.Replicas, bpf.LbMapByReplica: l.Replicas,
 		// Behind the slots stand the lists of replicas, old ones and new.
 		bpf.LbMapSlots: l.Slots + 2*l.Replicas,
+		// The ordinary program has no samples; this is the smallest there can be.
+		bpf.LbMapSamples: uint32(os.Getpagesize()),
 	} {
 		spec.Maps[name].MaxEntries = size
 	}

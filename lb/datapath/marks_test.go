@@ -45,13 +45,16 @@ type bench struct {
 	service lb.Service
 }
 
-func newBench(t *testing.T, s lb.Service) bench {
+func newBench(t *testing.T, s lb.Service) bench { return newBenchWith(t, s, Options{still: true}) }
+
+func newBenchWith(t *testing.T, s lb.Service, o Options) bench {
 	inNamespace(t)
 	l := veth(t, "up", "10.1.0.1/24")
 	for _, a := range []string{"10.1.0.2", "10.1.0.3", "10.1.0.4"} {
 		neighbourAt(t, l, a)
 	}
-	b := bench{t, open(t, Options{Limits: lb.Limits{Services: 4, Replicas: 16, Slots: 64, Flows: 1 << 10}, still: true}), l.Attrs().Index, s}
+	o.Limits = lb.Limits{Services: 4, Replicas: 16, Slots: 64, Flows: 1 << 10}
+	b := bench{t, open(t, o), l.Attrs().Index, s}
 	b.set(s)
 	return b
 }

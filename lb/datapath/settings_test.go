@@ -29,12 +29,12 @@ func TestOtherSchema(t *testing.T) {
 			if err := m.Put(uint32(0), bpf.LbSetting{Schema: schema + 1}); err != nil {
 				t.Fatal(err)
 			}
-		}, "schema 2 and this version needs 1"},
+		}, "schema 4 and this version needs 3"},
 		"none": {func(t *testing.T, dir string) {
 			if err := os.Remove(filepath.Join(dir, bpf.LbMapSettings)); err != nil {
 				t.Fatal(err)
 			}
-		}, "schema 0 and this version needs 1"},
+		}, "schema 0 and this version needs 3"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNamespace(t)

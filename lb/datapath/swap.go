@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // programPin is the name of the program's pin; links are link_INDEX, maps bear their names.
@@ -38,16 +39,18 @@ func (d *Datapath) swapProgram() error {
 	if old != nil {
 		defer old.Close()
 	}
-	if err := d.updateLinks(old); err != nil {
+	if err := d.updateLinks(d.objects.Lb, old); err != nil {
 		return err
 	}
 	return d.pinProgram()
 }
 
-func (d *Datapath) updateLinks(old *ebpf.Program) error {
+// updateLinks puts a program under all links. On error those that have it already go back to the
+// old one.
+func (d *Datapath) updateLinks(program, old *ebpf.Program) error {
 	var updated []link.Link
 	for _, index := range slices.Sorted(maps.Keys(d.links)) {
-		if err := d.links[index].Update(d.objects.Lb); err != nil {
+		if err := update(d.links[index], program); err != nil {
 			err = fmt.Errorf("update xdp link of interface %d: %w", index, err)
 			return errors.Join(err, takeBack(updated, old))
 		}
@@ -62,9 +65,18 @@ func takeBack(links []link.Link, old *ebpf.Program) (err error) {
 		if old == nil {
 			return errors.New("no old program is pinned to go back to")
 		}
-		err = errors.Join(err, l.Update(old))
+		err = errors.Join(err, update(l, old))
 	}
 	return err
+}
+
+// update puts a program under a link. Under that of an interface that was deleted none is
+// needed: the kernel detached, the pin goes at the next start.
+func update(l link.Link, program *ebpf.Program) error {
+	if err := l.Update(program); err != nil && !errors.Is(err, unix.ENOLINK) {
+		return err
+	}
+	return nil
 }
 
 // pinProgram renews the pin of the program.

@@ -29,6 +29,8 @@ type duel struct {
 	subject, reference Harness
 	random             *rand.Rand
 	indexes            map[string]int
+	// monitors are those of both, nil where nobody watches.
+	monitors [2]lb.Monitor
 }
 
 func newDuel(t *testing.T, seed uint64, subject Harness) *duel {
@@ -133,6 +135,9 @@ func (d *duel) packet(f randomFrame) error {
 		return err
 	}
 	if err := d.agree(got, want); err != nil {
+		return err
+	}
+	if err := d.sampled(f.ingress); err != nil {
 		return err
 	}
 	if explained.Reason != want.Reason || want.Action != model.Drop && !slices.Equal(explained.After, want.Frame) {

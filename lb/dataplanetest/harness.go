@@ -75,6 +75,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("tracking", func(t *testing.T) { testTracking(t, open) })
 	t.Run("following", func(t *testing.T) { testFollowing(t, open) })
 	t.Run("explain", func(t *testing.T) { testExplain(t, open) })
+	t.Run("monitor", func(t *testing.T) { testMonitor(t, open) })
 	t.Run("switch", func(t *testing.T) { testSwitch(t, open) })
 	t.Run("close", func(t *testing.T) { testClose(t, open) })
 }

@@ -93,7 +93,9 @@ func (d *decision) outcome(reason lb.Reason) Outcome {
 	if v.Action != Drop {
 		d.why.After = v.Frame
 	}
-	return Outcome{Verdict: v, Explanation: d.why, Effects: d.effects}
+	o := Outcome{Verdict: v, Explanation: d.why, Effects: d.effects}
+	o.Service, o.Replica = d.ends()
+	return o
 }
 
 // isTCP tells whether the flow that decides is one of TCP.

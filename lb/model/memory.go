@@ -8,8 +8,10 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"lbctl/lb"
+	"lbctl/lb/audience"
 	"lbctl/rss"
 )
 
@@ -19,8 +21,9 @@ import (
 // Every method of a closed handle but Process, Reopen and Close returns an error
 // that wraps os.ErrClosed.
 type Memory struct {
-	tables *tables
-	closed atomic.Bool
+	tables   *tables
+	closed   atomic.Bool
+	audience audience.Audience
 }
 
 var _ lb.Dataplane = (*Memory)(nil)
@@ -36,6 +39,8 @@ type Config struct {
 	Interfaces map[string]int
 	// Routes are none when nil.
 	Routes Routes
+	// Now is the clock of samples, the machine's when nil.
+	Now func() time.Time
 }
 
 // New makes an empty datapath and the first handle on it.
@@ -48,6 +53,7 @@ func New(c Config) *Memory {
 		services: map[lb.VIP]*service{}, fragments: map[FragmentKey]FragmentPorts{},
 		attached: map[string]lb.Interface{},
 		counters: emptyCounters(),
+		now:      c.Now,
 	}
 	if t.limits == (lb.Limits{}) {
 		t.limits = lb.DefaultLimits
@@ -58,7 +64,19 @@ func New(c Config) *Memory {
 	if t.routes == nil {
 		t.routes = nowhere{}
 	}
-	return &Memory{tables: t}
+	if t.now == nil {
+		t.now = time.Now
+	}
+	return t.open()
+}
+
+// open returns a new handle.
+func (t *tables) open() *Memory {
+	m := &Memory{tables: t}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.audiences = append(t.audiences, &m.audience)
+	return m
 }
 
 func emptyCounters() lb.Counters {
@@ -135,18 +153,24 @@ func (m *Memory) Counters() (lb.Counters, error) {
 // Close implements lb.Dataplane. It may be called twice.
 func (m *Memory) Close() error {
 	m.closed.Store(true)
+	t := m.tables
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.audiences = slices.DeleteFunc(t.audiences, func(a *audience.Audience) bool { return a == &m.audience })
+	m.audience.End()
 	return nil
 }
 
 // Reopen returns a new handle on the same datapath, as a daemon gets that starts again.
-func (m *Memory) Reopen() *Memory { return &Memory{tables: m.tables} }
+func (m *Memory) Reopen() *Memory { return m.tables.open() }
 
 // begin locks the tables, unless the handle is closed; done unlocks them.
 func (m *Memory) begin(what string) (done func(), err error) {
+	m.tables.mu.Lock()
 	if m.closed.Load() {
+		m.tables.mu.Unlock()
 		return nil, fmt.Errorf("%s: %w", what, os.ErrClosed)
 	}
-	m.tables.mu.Lock()
 	return m.tables.mu.Unlock, nil
 }
 

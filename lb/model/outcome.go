@@ -13,6 +13,10 @@ type Outcome struct {
 	Verdict     Verdict
 	Explanation lb.Explanation
 	Effects     Effects
+	// Service and Replica are those that the packet is to, or an answer from, as far as they
+	// were found.
+	Service lb.VIP
+	Replica netip.AddrPort
 }
 
 // Effects are what a packet changes in the tables. Counters are not among them: they follow

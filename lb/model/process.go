@@ -7,8 +7,8 @@ import (
 )
 
 // Process decides about a frame that came in on the interface of that index, remembers what it says
-// of its flow, and counts it. The frame is not kept or changed. The interface need not be
-// attached: this is what the program would do if it were asked.
+// of its flow, counts it and shows it to those who watch. The frame is not kept or changed. The
+// interface need not be attached: this is what the program would do if it were asked.
 func (m *Memory) Process(ingress int, frame []byte) Verdict {
 	t := m.tables
 	t.mu.Lock()
@@ -16,6 +16,7 @@ func (m *Memory) Process(ingress int, frame []byte) Verdict {
 	o := Decide(t, ingress, slices.Clone(frame))
 	t.apply(o.Effects)
 	t.count(o.Explanation, len(frame))
+	t.show(ingress, frame, o)
 	return o.Verdict
 }
 

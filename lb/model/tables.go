@@ -4,8 +4,10 @@ import (
 	"maps"
 	"net/netip"
 	"sync"
+	"time"
 
 	"lbctl/lb"
+	"lbctl/lb/audience"
 	"lbctl/rss"
 )
 
@@ -27,6 +29,9 @@ type tables struct {
 	fragments map[FragmentKey]FragmentPorts
 	attached  map[string]lb.Interface
 	counters  lb.Counters
+	// audiences are those of the handles that are not closed.
+	audiences []*audience.Audience
+	now       func() time.Time
 }
 
 // set adds or replaces a service, which is valid beside the others. One that is there already

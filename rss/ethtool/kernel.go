@@ -5,8 +5,6 @@ import (
 	"runtime"
 	"unsafe"
 
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,28 +19,9 @@ type kernel interface {
 // system is the kernel of this machine, in the namespace of the calling thread. The zero value is ready.
 type system struct{}
 
-// familyVersion is ETHTOOL_GENL_VERSION.
-const familyVersion = 1
-
 // message implements kernel.
 func (system) message(command uint8, attributes []byte) ([]byte, error) {
-	family, err := netlink.GenlFamilyGet("ethtool")
-	if err != nil {
-		return nil, fmt.Errorf("find ethtool's netlink family: %w", err)
-	}
-	request := nl.NewNetlinkRequest(int(family.ID), unix.NLM_F_ACK)
-	// Not nl.Genlmsg: it sends two bytes of whatever is in memory behind it as the reserved ones, which
-	// the kernel wants to be 0.
-	request.AddRawData([]byte{command, familyVersion, 0, 0})
-	request.AddRawData(attributes)
-	answers, err := request.Execute(unix.NETLINK_GENERIC, 0)
-	if err != nil {
-		return nil, err
-	}
-	if len(answers) == 0 || len(answers[0]) < nl.SizeofGenlmsg {
-		return nil, nil // an acknowledgement alone
-	}
-	return answers[0][nl.SizeofGenlmsg:], nil
+	return Ask("ethtool", command, attributes)
 }
 
 // ioctl implements kernel.

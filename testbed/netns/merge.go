@@ -8,17 +8,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MergeReceived makes the link merge the frames of a connection that arrive in a row, as
-// hosts do (GRO), and receive on a thread of its own, without which a TAP's frames come one at a
-// time and there is nothing to merge. Checksums are verified before. The driver must have NAPI;
-// a TAP has it with IFF_NAPI. On a link where frames are counted it is out of place.
-func (l Link) MergeReceived() error {
+// Merge makes the link merge the frames of a connection that arrive in a row, as hosts do (GRO).
+// Checksums are verified before. It gives a veth's end NAPI, and so makes it take the frames that XDP sends it.
+func (l Link) Merge() error {
 	err := l.ethtool(func(socket int) error {
 		_, err := ethtool(socket, l.Name, unix.ETHTOOL_SGRO, 1)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("switch on gro of link %s: %w", l.Name, err)
+	}
+	return nil
+}
+
+// MergeReceived is Merge for a link that receives on a thread of its own, without which a TAP's frames come one at a
+// time and there is nothing to merge. The driver must have NAPI;
+// a TAP has it with IFF_NAPI. On a link where frames are counted it is out of place.
+func (l Link) MergeReceived() error {
+	if err := l.Merge(); err != nil {
+		return err
 	}
 	if err := l.namespace.writeSys(filepath.Join("class/net", l.Name, "threaded"), "1"); err != nil {
 		return fmt.Errorf("receive on a thread for link %s: %w", l.Name, err)

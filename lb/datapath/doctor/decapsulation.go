@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 
 	"lbctl/lb"
 )
@@ -17,7 +19,7 @@ func decapsulationCheck() check[Interface] {
 			case f.Mode != lb.IPIP:
 				return verdict{}
 			case i.XDP.Program == Decapsulator:
-				return ok("by %s, in mode %s", Decapsulator, i.XDP.Mode)
+				return i.unpacks(f.VIPs)
 			}
 			for _, t := range f.Tunnels {
 				if t.Up {
@@ -26,13 +28,57 @@ func decapsulationCheck() check[Interface] {
 			}
 			switch {
 			case i.XDP.Mode != Detached && i.XDP.Program == "":
-				return bad(Unknown, "sudo lbctl doctor --on-replica --mode ipip "+i.Name, "what is attached this user may not see")
+				return bad(Unknown, "sudo lbctl doctor --on-replica --mode ipip "+i.Name+vipFlag(f.VIPs), "what is attached this user may not see")
 			case len(f.Tunnels) > 0:
 				return bad(Problem, "ip link set dev "+f.Tunnels[0].Name+" up", "%s is down", f.Tunnels[0].Name)
 			}
 			return bad(Problem, "lbctl decap attach "+i.Name+vipFlag(f.VIPs), "neither the program %s nor a tunnel", Decapsulator)
 		},
 	}
+}
+
+// Unpacks is what is unpacked on an interface.
+type Unpacks struct {
+	// Locals are the addresses that outer packets may come to, VIPs those of inner ones; no VIPs: any.
+	Locals, VIPs []netip.Addr
+	// Own are the interface's addresses now, but link-local ones.
+	Own []netip.Addr
+}
+
+// unpacks judges whether what is attached takes all that comes.
+func (i Interface) unpacks(vips []VIP) verdict {
+	u := i.Unpacks
+	if u == nil {
+		return ok("by %s, in mode %s", Decapsulator, i.XDP.Mode)
+	}
+	for _, v := range vips {
+		if len(u.VIPs) > 0 && !slices.Contains(u.VIPs, v.Address) {
+			return bad(Problem, u.again(i.Name, vips), "%s is attached, and not for %v", Decapsulator, v.Address)
+		}
+	}
+	for _, a := range u.Own {
+		if !slices.Contains(u.Locals, a) {
+			return bad(Problem, u.again(i.Name, vips), "%s was attached before the interface had %v, and does not unpack what comes there", Decapsulator, a)
+		}
+	}
+	return ok("by %s, in mode %s", Decapsulator, i.XDP.Mode)
+}
+
+// again is the command that attaches it for all that it is attached for, more VIPs and the addresses of now.
+func (u Unpacks) again(name string, more []VIP) string {
+	text := "lbctl decap attach " + name
+	for _, a := range u.Locals {
+		if !slices.Contains(u.Own, a) {
+			text += " --local " + a.String()
+		}
+	}
+	if len(u.VIPs) == 0 {
+		return text
+	}
+	for _, a := range u.VIPs {
+		text += " --vip " + a.String()
+	}
+	return text + vipFlag(slices.DeleteFunc(slices.Clone(more), func(v VIP) bool { return slices.Contains(u.VIPs, v.Address) }))
 }
 
 // vipFlag keeps what is unpacked to the VIPs.

@@ -49,8 +49,10 @@ func attachedCheck() check[Interface] {
 				return bad(Unknown, "sudo lbctl doctor "+i.Name, "program %d in mode %s; whose it is this user may not see", i.XDP.ID, i.XDP.Mode)
 			case !i.Ours:
 				return bad(Problem, release(i), "held by the program %q (%d) in mode %s", i.XDP.Program, i.XDP.ID, i.XDP.Mode)
+			case i.XDP.Mode == Generic && i.Kind == "veth" && (i.Peer == nil || i.Peer.XDP.Mode != Native):
+				return ok("the balancer, in mode generic; native, its peer would need an XDP program")
 			case i.XDP.Mode == Generic && i.can(Basic) && i.suits(f.Host.Page):
-				return bad(Warning, "lbctl detach "+i.Name+" && lbctl attach "+i.Name+" --mode native", "the balancer, in mode generic; %s has native XDP", driver(i))
+				return bad(Warning, "lbctl attach "+i.Name+" --mode native", "the balancer, in mode generic; %s has native XDP", driver(i))
 			}
 			return ok("the balancer, in mode %s", i.XDP.Mode)
 		},

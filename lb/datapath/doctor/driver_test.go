@@ -30,7 +30,15 @@ func TestDriver(t *testing.T) {
 			"ok eth0 driver: native XDP, in use", "ok eth0 attached: the balancer, in mode native",
 		}},
 		{"generic", one(func(i *Interface) { i.XDP, i.Ours = mine(Generic), true }), []string{
-			"warning eth0 attached: the balancer, in mode generic; i40e has native XDP | lbctl detach eth0 && lbctl attach eth0 --mode native",
+			"warning eth0 attached: the balancer, in mode generic; i40e has native XDP | lbctl attach eth0 --mode native",
+		}},
+		{"generic, and the peer has no program", one(func(i *Interface) { veth(i); i.XDP, i.Ours = mine(Generic), true }), []string{
+			"ok eth0 driver: veth has native XDP", "ok eth0 attached: the balancer, in mode generic; native, its peer would need an XDP program",
+			"ok eth0 send-back: not needed in mode generic", "ok eth0 sender-checksums: eth0-peer: off", "ok eth0 queues: 1, for 4 CPUs",
+		}},
+		{"generic, and the peer has a program", one(func(i *Interface) { veth(i); i.Peer.XDP, i.XDP, i.Ours = mine(Native), mine(Generic), true }), []string{
+			"warning eth0 attached: the balancer, in mode generic; veth has native XDP | lbctl attach eth0 --mode native",
+			"ok eth0 driver: veth has native XDP", "ok eth0 send-back: not needed in mode generic", "ok eth0 sender-checksums: eth0-peer: off", "ok eth0 queues: 1, for 4 CPUs",
 		}},
 		{"generic, where there is nothing else", one(func(i *Interface) {
 			i.XDP, i.Ours, i.Features = mine(Generic), true, having(Transmit)
@@ -93,8 +101,39 @@ func TestTransmit(t *testing.T) {
 			f.Interfaces[0].XDP, f.Interfaces[0].Ours = mine(Generic), true
 			f.Interfaces[1].Features = having(0)
 		}, []string{
-			"warning eth0 attached: the balancer, in mode generic; i40e has native XDP | lbctl detach eth0 && lbctl attach eth0 --mode native",
+			"warning eth0 attached: the balancer, in mode generic; i40e has native XDP | lbctl attach eth0 --mode native",
 			"ok eth0 transmit: not needed: nothing runs in native mode", "ok eth1 transmit: not needed: nothing runs in native mode",
+		}},
+	})
+}
+
+func TestSendBack(t *testing.T) {
+	fit := func() Facts {
+		f := healthy()
+		veth(&f.Interfaces[0])
+		f.Interfaces[0].Peer.XDP = mine(Native)
+		return f
+	}
+	alone := func(f *Facts) { f.Interfaces, f.Replicas[0].Way.Interface = f.Interfaces[:1], "eth0" }
+	peer := func(change func(*Interface)) func(*Facts) { return func(f *Facts) { change(f.Interfaces[0].Peer) } }
+	try(t, fit, []aCase{
+		{"GRO is not enough", peer(func(p *Interface) { p.XDP = XDP{} }), []string{
+			"warning eth0 send-back: its peer eth0-peer has no XDP program | lbctl attach eth0 --mode generic",
+		}},
+		{"nor is a generic program", peer(func(p *Interface) { p.XDP = mine(Generic) }), []string{
+			"warning eth0 send-back: its peer eth0-peer has no XDP program | lbctl attach eth0 --mode generic",
+		}},
+		{"elsewhere", func(f *Facts) { away(&f.Interfaces[0]) }, []string{
+			"unknown eth0 send-back: its peer needs an XDP program, and is in another namespace | lbctl attach eth0 --mode generic   # unless its peer has a program: ip link show dev PEER",
+			"unknown eth0 sender-checksums: its peer is in another namespace | ethtool -K PEER tx off @ in the namespace of the peer of eth0, which is interface 7 there",
+		}},
+		{"a NIC sends back by itself", func(f *Facts) { f.Interfaces[0] = nic("eth0") }, []string{
+			"ok eth0 driver: i40e has native XDP", "ok eth0 queues: 4, for 4 CPUs; RSS: lbctl rss show eth0",
+		}},
+	})
+	try(t, func() Facts { f := fit(); alone(&f); return f }, []aCase{
+		{"one arm", peer(func(p *Interface) { p.XDP = XDP{} }), []string{
+			"problem eth0 send-back: its peer eth0-peer has no XDP program, and there are replicas on this link | lbctl attach eth0 --mode generic",
 		}},
 	})
 }

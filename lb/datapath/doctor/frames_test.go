@@ -75,6 +75,7 @@ func TestOffloads(t *testing.T) {
 			"problem eth0 sender-checksums: eth0-peer: tx-tcp-segmentation on | ethtool -K eth0-peer tx off",
 		}},
 		{"the peer is elsewhere", func(f *Facts) { away(&f.Interfaces[0]) }, []string{
+			"unknown eth0 send-back: its peer needs an XDP program, and is in another namespace | lbctl attach eth0 --mode generic   # unless its peer has a program: ip link show dev PEER",
 			"unknown eth0 sender-checksums: its peer is in another namespace | ethtool -K PEER tx off @ in the namespace of the peer of eth0, which is interface 7 there",
 		}},
 	})

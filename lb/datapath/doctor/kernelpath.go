@@ -49,7 +49,7 @@ func forwarding(f Facts, i Interface, family, all string) verdict {
 	case needed:
 		return bad(Problem, cure, "%s is 0", dotted(own))
 	case f.servicesKnown():
-		return ok("off; no service needs it")
+		return ok("off; no service needs it, unless replicas in mode dsr or ipip answer by way of this machine")
 	}
 	return bad(Warning, cure, "%s is 0; services in mode nat need it", dotted(own))
 }

@@ -40,7 +40,7 @@ func TestForwarding(t *testing.T) {
 		{"not readable", func(f *Facts) { delete(f.Sysctl, own4) }, []string{
 			"unknown eth1 forwarding-ipv4: net.ipv4.conf.eth1.forwarding cannot be read | sysctl net.ipv4.conf.eth1.forwarding",
 		}},
-		{"IPv6 off and not needed", sysctl(own6, 0), []string{"ok eth1 forwarding-ipv6: off; no service needs it"}},
+		{"IPv6 off and not needed", sysctl(own6, 0), []string{"ok eth1 forwarding-ipv6: off; no service needs it, unless replicas in mode dsr or ipip answer by way of this machine"}},
 		{"no IPv6 and none needed", func(f *Facts) { delete(f.Sysctl, own6) }, nil},
 		{"a name with a dot", func(f *Facts) {
 			f.Interfaces[1].Name = "eth1.5"
@@ -57,7 +57,7 @@ func TestForwarding(t *testing.T) {
 			"ok 10.1.0.1 route: by eth1.5, on the link", "ok 10.1.0.1 way-out: eth1.5",
 		}},
 	})
-	try(t, healthyDSR, []aCase{{"dsr needs none", sysctl(own4, 0), []string{"ok eth1 forwarding-ipv4: off; no service needs it"}}})
+	try(t, healthyDSR, []aCase{{"dsr needs none", sysctl(own4, 0), []string{"ok eth1 forwarding-ipv4: off; no service needs it, unless replicas in mode dsr or ipip answer by way of this machine"}}})
 	try(t, nothingKnown, []aCase{{"perhaps needed", sysctl(own4, 0), []string{
 		"warning eth1 forwarding-ipv4: net.ipv4.conf.eth1.forwarding is 0; services in mode nat need it | sysctl -w net.ipv4.conf.eth1.forwarding=1",
 	}}})
@@ -73,7 +73,7 @@ func TestForwarding(t *testing.T) {
 		{"no IPv6 at all", sysctl("net/ipv6/conf/eth1/disable_ipv6", 1), []string{
 			"problem eth1 forwarding-ipv6: IPv6 is off on the interface | sysctl -w net.ipv6.conf.eth1.disable_ipv6=0",
 		}},
-		{"IPv4 off and not needed", sysctl(own4, 0), []string{"ok eth1 forwarding-ipv4: off; no service needs it"}},
+		{"IPv4 off and not needed", sysctl(own4, 0), []string{"ok eth1 forwarding-ipv4: off; no service needs it, unless replicas in mode dsr or ipip answer by way of this machine"}},
 	})
 }
 

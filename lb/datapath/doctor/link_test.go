@@ -15,6 +15,7 @@ func TestLink(t *testing.T) {
 			f.Interfaces[0].Carrier = false
 		}, []string{
 			"problem eth0 carrier: none: its peer is down | ip link set dev eth0-peer up",
+			"warning eth0 send-back: its peer eth0-peer has no XDP program | lbctl attach eth0 --mode generic",
 			"ok eth0 driver: veth has native XDP", "ok eth0 sender-checksums: eth0-peer: off", "ok eth0 queues: 1, for 4 CPUs",
 		}},
 		{"peer elsewhere down", func(f *Facts) {
@@ -22,6 +23,7 @@ func TestLink(t *testing.T) {
 			f.Interfaces[0].Carrier = false
 		}, []string{
 			"problem eth0 carrier: none: its peer is down | ip link set dev PEER up @ in the namespace of the peer of eth0, which is interface 7 there",
+			"unknown eth0 send-back: its peer needs an XDP program, and is in another namespace | lbctl attach eth0 --mode generic   # unless its peer has a program: ip link show dev PEER",
 			"unknown eth0 sender-checksums: its peer is in another namespace | ethtool -K PEER tx off @ in the namespace of the peer of eth0, which is interface 7 there",
 			"ok eth0 driver: veth has native XDP", "ok eth0 queues: 1, for 4 CPUs",
 		}},

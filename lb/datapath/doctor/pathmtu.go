@@ -2,16 +2,17 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 
 	"lbctl/lb"
 )
 
-// ingress returns the largest packet that comes from clients: by an interface that is named, and is not the way out if
-// there is another one.
+// ingress returns the largest packet that comes from clients on the way out by an interface: by one that is named
+// and does not lead to replicas. Where there is none they come by the way out itself, alone.
 func (f Facts) ingress(wayOut string) (mtu int, alone bool) {
 	alone = true
 	for _, i := range f.Interfaces {
-		if i.Named && i.Name != wayOut {
+		if i.Named && i.Name != wayOut && !f.leads(i.Name) {
 			mtu, alone = max(mtu, i.MTU), false
 		}
 	}
@@ -19,6 +20,11 @@ func (f Facts) ingress(wayOut string) (mtu int, alone bool) {
 		mtu = own.MTU
 	}
 	return mtu, alone
+}
+
+// leads tells whether an interface is the way to a replica.
+func (f Facts) leads(name string) bool {
+	return slices.ContainsFunc(f.Replicas, func(r Replica) bool { return r.Way.Kind == Routed && r.Way.Interface == name })
 }
 
 // widest returns an interface's own MTU.
@@ -46,9 +52,26 @@ func pathMTUCheck() check[Replica] {
 				return bad(Warning, "lbctl doctor --on-replica --mode ipip --vip VIP IFACE", "packets of %d bytes come, %d fit", mtu, r.Way.MTU-r.overhead()).
 					at("on the replica %v", r.Address)
 			}
-			return bad(Warning, fmt.Sprintf("ip link set dev %s mtu %d", r.Way.Interface, need), "packets of %d bytes come, %d fit", mtu, r.Way.MTU-r.overhead())
+			return bad(Warning, f.widen(r, mtu), "packets of %d bytes come, %d fit", mtu, r.Way.MTU-r.overhead())
 		},
 	}
+}
+
+// widen is how the link on the way gets an MTU for packets of that many bytes, to whichever of its replicas. The
+// other end comes first: what is longer than it takes is lost without a word, where now its sender is told.
+func (f Facts) widen(r Replica, bytes int) string {
+	i, _ := f.on(r.Way.Interface)
+	most := 0
+	for _, other := range f.Replicas {
+		if other.Way.Interface == i.Name {
+			most = max(most, other.overhead())
+		}
+	}
+	set := func(name string) string { return fmt.Sprintf("ip link set dev %s mtu %d", name, bytes+most) }
+	if i.Peer != nil {
+		return set(i.Peer.Name) + " && " + set(i.Name)
+	}
+	return fmt.Sprintf("%s   # after all others on that link, %v first: %s", set(i.Name), r.next(), set("IFACE"))
 }
 
 func wayBackCheck() check[Replica] {

@@ -22,7 +22,7 @@ func interfaceChecks(onReplica, named bool) []check[Interface] {
 		return append(link, transmitCheck())
 	}
 	return slices.Concat(link, []check[Interface]{
-		stackingCheck(), driverCheck(), attachedCheck(), transmitCheck(), mtuCheck(), lroCheck(), hardwareGROCheck(),
+		stackingCheck(), driverCheck(), attachedCheck(), transmitCheck(), sendBackCheck(), mtuCheck(), lroCheck(), hardwareGROCheck(),
 		vlanOffloadCheck(), sendersCheck(), forwarding4Check(), forwarding6Check(), reversePathCheck(), queuesCheck(),
 	})
 }

@@ -53,6 +53,35 @@ func vethTransmit(i Interface) verdict {
 	return bad(Problem, cure, "its peer has neither GRO nor XDP").at("%s", where)
 }
 
+func sendBackCheck() check[Interface] {
+	return check[Interface]{
+		"send-back", "echo replies, packet-too-big and packets to a replica on the link that they came from go back by XDP_TX: the other end of a veth hears " +
+			"of them only by an XDP program of its own, GRO is not enough (veth_xdp_flush)",
+		func(f Facts, i Interface) verdict {
+			cure := "lbctl attach " + i.Name + " --mode generic"
+			switch {
+			case i.Kind != "veth" || i.XDP.Mode == Detached && !i.suits(f.Host.Page):
+				return verdict{}
+			case i.XDP.Mode == Generic:
+				return ok("not needed in mode generic")
+			case i.Peer == nil:
+				return bad(Unknown, cure+"   # unless its peer has a program: ip link show dev PEER", "its peer needs an XDP program, and is in another namespace")
+			case i.Peer.XDP.Mode == Native:
+				return ok("its peer %s has an XDP program", i.Peer.Name)
+			case f.oneArm(i.Name):
+				return bad(Problem, cure, "its peer %s has no XDP program, and there are replicas on this link", i.Peer.Name)
+			}
+			return bad(Warning, cure, "its peer %s has no XDP program", i.Peer.Name)
+		},
+	}
+}
+
+// oneArm tells whether packets come in by an interface that they leave by to a replica: it is the only one.
+func (f Facts) oneArm(name string) bool {
+	_, alone := f.ingress(name)
+	return alone && f.leads(name)
+}
+
 func napiCheck() check[Interface] {
 	return check[Interface]{
 		"napi", "a veth end without GRO or XDP does not take what is redirected to it: frames vanish without an error",

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"lbctl/lb"
 )
 
@@ -81,7 +83,7 @@ func TestPathMTU(t *testing.T) {
 	mtu := func(n int) func(*Facts) { return func(f *Facts) { f.Replicas[0].Way.MTU = n } }
 	try(t, healthy, []aCase{
 		{"narrow", func(f *Facts) { mtu(1400)(f); f.Interfaces[1].MTU = 1400 }, []string{
-			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1400 fit | ip link set dev eth1 mtu 1500", "ok eth1 mtu: 1400",
+			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1400 fit | ip link set dev eth1 mtu 1500   # after all others on that link, 10.1.0.1 first: ip link set dev IFACE mtu 1500", "ok eth1 mtu: 1400",
 		}},
 		{"a narrow route", mtu(1400), []string{
 			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1400 fit: by the route's own mtu | ip route get 10.1.0.1",
@@ -92,15 +94,50 @@ func TestPathMTU(t *testing.T) {
 	})
 	try(t, tunnelled, []aCase{
 		{"one byte short", mtu(1519), []string{
-			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1499 fit | ip link set dev eth1 mtu 1520",
+			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1499 fit | ip link set dev eth1 mtu 1520   # after all others on that link, 10.1.0.1 first: ip link set dev IFACE mtu 1520",
 		}},
 		{"IPv6 outside", func(f *Facts) { f.Replicas[0].Address = netip.MustParseAddr("2001:db8:1::1") }, []string{
-			"warning 2001:db8:1::1 path-mtu: packets of 1500 bytes come, 1480 fit | ip link set dev eth1 mtu 1540",
+			"warning 2001:db8:1::1 path-mtu: packets of 1500 bytes come, 1480 fit | ip link set dev eth1 mtu 1540   # after all others on that link, 2001:db8:1::1 first: ip link set dev IFACE mtu 1540",
 			"ok 2001:db8:1::1 address: another machine's", "ok 2001:db8:1::1 route: by eth1, on the link", "ok 2001:db8:1::1 way-out: eth1",
 			"ok 2001:db8:1::1 neighbour: 2001:db8:1::1 is reachable",
+		}},
+		{"IPv6 outside for another one", func(f *Facts) {
+			mtu(1500)(f)
+			f.Replicas = append(f.Replicas, Replica{Address: netip.MustParseAddr("2001:db8:1::1"), Mode: lb.IPIP, Way: Way{Kind: Routed, Interface: "eth1", MTU: 1540, Neighbour: "reachable"}})
+		}, []string{
+			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1480 fit | ip link set dev eth1 mtu 1540   # after all others on that link, 10.1.0.1 first: ip link set dev IFACE mtu 1540",
+			"ok host services: VIPs: 1, replicas: 2", "ok 2001:db8:1::1 address: another machine's", "ok 2001:db8:1::1 route: by eth1, on the link",
+			"ok 2001:db8:1::1 way-out: eth1", "ok 2001:db8:1::1 neighbour: 2001:db8:1::1 is reachable", "ok 2001:db8:1::1 path-mtu: 1540 of 1540 bytes",
+		}},
+		{"a veth whose peer is here", func(f *Facts) { mtu(1500)(f); veth(&f.Interfaces[1]); f.Interfaces[1].Peer.XDP = mine(Native) }, []string{
+			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1480 fit | ip link set dev eth1-peer mtu 1520 && ip link set dev eth1 mtu 1520",
+			"ok eth1 driver: veth has native XDP", "ok eth1 send-back: its peer eth1-peer has an XDP program",
+			"ok eth1 sender-checksums: eth1-peer: off", "ok eth1 queues: 1, for 4 CPUs",
 		}},
 		{"one arm", func(f *Facts) { f.Interfaces = f.Interfaces[1:]; mtu(1500)(f) }, []string{
 			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1480 fit | lbctl doctor --on-replica --mode ipip --vip VIP IFACE @ on the replica 10.1.0.1",
 		}},
 	})
+}
+
+// Links to replicas are wider than that of clients: what fits one of them is not what clients send by another.
+func TestPathMTUOfTwoLinks(t *testing.T) {
+	f := healthy()
+	in(lb.IPIP)(&f)
+	f.Interfaces = append(f.Interfaces, nic("eth2"))
+	f.Replicas = append(f.Replicas, f.Replicas[0])
+	f.Replicas[1].Address, f.Replicas[1].Way.Interface = netip.MustParseAddr("10.2.0.1"), "eth2"
+	for n := range 2 {
+		f.Interfaces[n+1].MTU, f.Replicas[n].Way.MTU = 1520, 1520
+	}
+	var found []string
+	for _, x := range Examine(f) {
+		if x.Name == "path-mtu" {
+			found = append(found, line(x))
+		}
+	}
+	want := []string{"ok 10.1.0.1 path-mtu: 1520 of 1520 bytes", "ok 10.2.0.1 path-mtu: 1520 of 1520 bytes"}
+	if diff := cmp.Diff(want, found); diff != "" {
+		t.Errorf("path-mtu (-want +got):\n%s", diff)
+	}
 }

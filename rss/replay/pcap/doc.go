@@ -1,5 +1,6 @@
 // Package pcap reads capture files as a stream: pcap and pcapng, of either byte order,
-// in micro- or nanoseconds, gzipped or not. Its memory does not grow with the file.
+// in micro- or nanoseconds, gzipped or not. Its memory does not grow with the file. It writes
+// pcapng.
 //
 // Every record comes as an Ethernet frame, whatever its link layer was: a packet without
 // an Ethernet header gets one written in front of it, in place, with zeros for addresses.

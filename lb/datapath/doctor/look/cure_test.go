@@ -54,7 +54,11 @@ func breakages() []breakage {
 		{"held by another, generic", func(w world) { w.holdByNetlink("cl", 1<<1) }, []string{"problem cl attached"}, true},
 		{"held by another, native", func(w world) { w.holdByNetlink("cl", 1<<2) }, []string{"problem cl attached"}, true},
 		{"held by another's link", func(w world) { w.attach("filter", "rp", link.XDPGenericMode) }, []string{"problem rp attached"}, false},
-		{"generic by mistake", func(w world) { w.attach(program, "rp", link.XDPGenericMode) }, []string{"warning rp attached"}, false},
+		{"generic by mistake", func(w world) {
+			w.attach("other", "cl-p", link.XDPDriverMode)
+			w.attach(program, "cl", link.XDPGenericMode)
+		}, []string{"warning cl attached"}, false},
+		{"generic, where the peer has no program", func(w world) { w.attach(program, "cl", link.XDPGenericMode) }, nil, true},
 		{"native, as it should be", func(w world) { w.attach(program, "rp", link.XDPDriverMode) }, nil, true},
 		{"XDP instead of GRO", func(w world) { w.here("ethtool -K cl-p gro off"); w.attach("other", "cl-p", link.XDPDriverMode) }, nil, true},
 	}

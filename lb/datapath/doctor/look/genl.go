@@ -4,29 +4,21 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
-	"golang.org/x/sys/unix"
+
+	"lbctl/rss/ethtool"
 )
 
 // ask sends a message to a family of generic netlink and returns the answer's attributes.
-func ask(name string, command uint8, about *nl.RtAttr) (attributes, error) {
-	family, err := netlink.GenlFamilyGet(name)
-	if err != nil {
-		return nil, fmt.Errorf("find netlink family %s: %w", name, err)
-	}
-	request := nl.NewNetlinkRequest(int(family.ID), unix.NLM_F_ACK)
-	// Not nl.Genlmsg: it leaves the two reserved bytes to chance, and the kernel wants 0.
-	request.AddRawData([]byte{command, 1, 0, 0})
-	request.AddRawData(about.Serialize())
-	answers, err := request.Execute(unix.NETLINK_GENERIC, 0)
+func ask(family string, command uint8, about *nl.RtAttr) (attributes, error) {
+	answer, err := ethtool.Ask(family, command, about.Serialize())
 	if err != nil {
 		return nil, err
 	}
-	if len(answers) == 0 || len(answers[0]) < nl.SizeofGenlmsg {
-		return nil, fmt.Errorf("netlink family %s: no answer", name)
+	if answer == nil {
+		return nil, fmt.Errorf("netlink family %s: no answer", family)
 	}
-	return parse(answers[0][nl.SizeofGenlmsg:])
+	return parse(answer)
 }
 
 // attributes are those of a message, in order.

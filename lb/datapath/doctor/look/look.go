@@ -25,6 +25,8 @@ type Question struct {
 	// Mode is, on a replica, how packets are brought to it.
 	Mode   lb.Mode
 	Daemon doctor.Daemon
+	// DecapDir is where the program that unpacks is pinned; empty: decap.DefaultDir.
+	DecapDir string
 	// Attached are the interfaces that the daemon says it is attached to.
 	Attached []string
 	VIPs     []Target
@@ -49,6 +51,9 @@ func Look(q Question) (doctor.Facts, error) {
 		i, err := v.named(name)
 		if err != nil {
 			return f, err
+		}
+		if q.OnReplica {
+			i.Unpacks = v.unpacks(i)
 		}
 		f.Interfaces = append(f.Interfaces, i)
 	}

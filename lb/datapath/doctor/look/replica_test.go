@@ -1,7 +1,9 @@
 package look
 
 import (
+	"fmt"
 	"net/netip"
+	"os"
 	"testing"
 
 	"github.com/cilium/ebpf/link"
@@ -9,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"lbctl/lb"
+	"lbctl/lb/datapath/decap"
 	"lbctl/lb/datapath/doctor"
 )
 
@@ -67,5 +70,41 @@ func TestReplicaCures(t *testing.T) {
 				t.Errorf("after the cures %+v\nare left: %+v", found, left)
 			}
 		})
+	}
+}
+
+// TestUnpacks: the program on a replica is there, and for something else; the cure is the command of its own package.
+func TestUnpacks(t *testing.T) {
+	w := newReplica(t)
+	w.here("ip route replace default via 10.0.0.1 advmss 1420")
+	q := serving(lb.IPIP)
+	q.DecapDir = fmt.Sprintf("/sys/fs/bpf/lbctl-look-test-%d", os.Getpid())
+	t.Cleanup(func() {
+		if err := os.RemoveAll(q.DecapDir); err != nil {
+			t.Error(err)
+		}
+	})
+	attach := func(vip string) {
+		t.Helper()
+		o := decap.Options{VIPs: []netip.Addr{netip.MustParseAddr(vip)}}
+		if _, err := decap.Attach(t.Context(), q.DecapDir, "cl", o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const want = "problem cl decapsulation"
+	for _, step := range []struct {
+		name  string
+		do    func()
+		found []string
+	}{
+		{"for another VIP", func() { attach("192.0.2.7") }, []string{want}},
+		{"for the VIP", func() { attach("192.0.2.1") }, nil},
+		{"another address", func() { w.here("ip address add 10.0.0.77/24 dev cl") }, []string{want}},
+		{"attached again", func() { attach("192.0.2.1") }, nil},
+	} {
+		step.do()
+		if diff := cmp.Diff(step.found, labels(w.open(q)), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", step.name, diff)
+		}
 	}
 }

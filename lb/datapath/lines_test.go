@@ -1,0 +1,113 @@
+package datapath
+
+import (
+	"testing"
+	"time"
+
+	"lbctl/bpf"
+	"lbctl/lb"
+)
+
+// always returns a service of two replicas that records every flow.
+func always(vip string, replicas ...string) lb.Service {
+	s := tracked(web(vip, replicas...))
+	s.Tracking = lb.TrackAlways
+	return s
+}
+
+// inLine returns ports from one on of which the flows have their records in one line of a table of so many.
+func (b bench) inLine(lines, n int, from uint16) (ports []uint16) {
+	key := func(port uint16) uint32 {
+		f := b.flow(port)
+		return uint32(bpf.FlowKey(b.d.secret, f.Source, f.Destination, uint8(f.Protocol))) % uint32(lines)
+	}
+	for port := from; len(ports) < n; port++ {
+		if key(port) == key(from) {
+			ports = append(ports, port)
+		}
+	}
+	return ports
+}
+
+func (b bench) record(port uint16) lb.Record {
+	b.Helper()
+	e, err := b.d.Explain(lb.Probe{Flow: b.flow(port)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return e.Record
+}
+
+// Of the flows that have started the older one of two gives way to a new one.
+func TestOlderOneGivesWay(t *testing.T) {
+	b := newBench(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"))
+	ports := b.inLine(len(b.d.tables.embryos.rows), bpf.Ways+2, 1)
+	for _, port := range ports[:bpf.Ways] {
+		b.send(port, true)
+	}
+	b.wait(time.Second)
+	for _, port := range ports[bpf.Ways:] {
+		b.send(port, true)
+	}
+	for _, port := range ports[bpf.Ways:] {
+		if got := b.record(port); got != lb.Embryonic {
+			t.Errorf("one of the two newest flows, port %d, has %q for a record", port, got)
+		}
+	}
+	if f := b.flows(); embryonic(f) != bpf.Ways {
+		t.Errorf("%d records in a line of %d", embryonic(f), bpf.Ways)
+	}
+}
+
+func embryonic(f lb.Flows) (n uint64) {
+	for _, r := range f.Replicas {
+		n += r.Embryonic
+	}
+	return n
+}
+
+// Flows that start are not forgotten for a flood of another service.
+func TestFloodOfAnotherService(t *testing.T) {
+	b := newBench(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"))
+	calm := always("192.0.2.2:80", "10.1.0.2:81", "10.1.0.3:81")
+	b.set(calm)
+	flooded := b
+	b.service = calm
+	for _, port := range []uint16{1, 2} {
+		b.send(port, true)
+	}
+	for port := uint16(1); port < 5000; port++ {
+		flooded.send(port, true)
+	}
+	for _, port := range []uint16{1, 2} {
+		if got := b.record(port); got != lb.Embryonic {
+			t.Errorf("port %d has %q for a record", port, got)
+		}
+	}
+	if n, all := embryonic(flooded.flows()), bpf.Ways*len(b.d.tables.embryos.rows)-2; n < uint64(all)/2 {
+		t.Errorf("%d records of the flood where there is room for %d", n, all)
+	}
+}
+
+// Established flows are not pushed out, and the last ways of a line are given at a limited rate.
+func TestLastWaysAreGated(t *testing.T) {
+	b := newBenchWith(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"), Options{GateRate: 1})
+	began := time.Now()
+	ports := b.inLine(len(b.d.tables.flows.rows), 2*bpf.Ways, 1)
+	for _, port := range ports {
+		b.send(port, true)
+		b.send(port, false)
+	}
+	established := 0
+	for i, port := range ports {
+		got := b.record(port)
+		if got == lb.Established {
+			established++
+		} else if i < bpf.Ways-3 {
+			t.Errorf("flow %d of a line has %q for a record", i, got)
+		}
+	}
+	if most := bpf.Ways - 3 + 1 + int(time.Since(began).Seconds()); established > most {
+		t.Errorf("%d flows are recorded as established, at most %d may be by now", established, most)
+	}
+}

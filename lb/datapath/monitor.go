@@ -1,0 +1,106 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"lbctl/bpf"
+	"lbctl/lb"
+	"lbctl/lb/audience"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/ringbuf"
+)
+
+// sampleRing is the size in bytes of what holds samples until they are read: some 3,000 of them.
+const sampleRing = 1 << 20
+
+// monitor is the program that takes the place of the ordinary one while somebody watches, and what
+// reads its samples. It has the same tables. What is not pinned of it ends with the process; links hold
+// the program until the next one.
+type monitor struct {
+	objects  monitorObjects
+	filter   table[bpf.LbWatching]
+	reader   *ringbuf.Reader
+	audience audience.Audience
+	decoder  decoder
+	over     sync.WaitGroup
+}
+
+// monitorObjects are those that only the monitoring program has.
+type monitorObjects struct {
+	Lb      *ebpf.Program `ebpf:"lb_monitored"`
+	Samples *ebpf.Map     `ebpf:"samples"`
+	Watched *ebpf.Map     `ebpf:"watched"`
+}
+
+// Monitor implements lb.Dataplane.
+func (d *Datapath) Monitor(f lb.Filter) (lb.Monitor, error) {
+	if err := f.Validate(); err != nil {
+		return nil, fmt.Errorf("monitor: %w", err)
+	}
+	unlock, err := d.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if _, found := d.services[f.Service]; !found && f.Service != (lb.VIP{}) {
+		return nil, fmt.Errorf("monitor: %w: service %v", lb.ErrNotFound, f.Service)
+	}
+	if err := d.beginMonitor(); err != nil {
+		return nil, fmt.Errorf("monitor: %w", err)
+	}
+	w := d.monitor.audience.Join(f, d.leave)
+	d.tune()
+	return w, nil
+}
+
+// leave ends the stream of a watcher; the last one's end brings the ordinary program back.
+func (d *Datapath) leave(w *audience.Watcher) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.monitor == nil {
+		return nil
+	}
+	if d.monitor.audience.Leave(w); d.monitor.audience.Empty() {
+		return d.endMonitor()
+	}
+	d.tune()
+	return nil
+}
+
+// beginMonitor puts the monitoring program under all links, unless it is there. On error all have the
+// ordinary one.
+func (d *Datapath) beginMonitor() error {
+	if d.monitor != nil {
+		return nil
+	}
+	m, err := d.loadMonitor()
+	if err != nil {
+		return err
+	}
+	if err := d.updateLinks(m.objects.Lb, d.objects.Lb); err != nil {
+		return errors.Join(err, m.release())
+	}
+	d.monitor = m
+	m.over.Go(func() { m.read(d.options.Logger) })
+	d.options.Logger.Info("the monitoring program stands under all links")
+	return nil
+}
+
+// endMonitor puts the ordinary program back and ends all streams. On error a link may have kept the
+// other program, which forwards as well, until the next start.
+func (d *Datapath) endMonitor() error {
+	m := d.monitor
+	if m == nil {
+		return nil
+	}
+	d.monitor = nil
+	err := takeBack(slices.Collect(maps.Values(d.links)), d.objects.Lb)
+	m.audience.End()
+	d.options.Logger.Info("the ordinary program stands under all links again")
+	return errors.Join(err, m.release())
+}

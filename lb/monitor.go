@@ -1,0 +1,89 @@
+package lb
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"lbctl/rss"
+)
+
+// Sample is one packet that came in, and what became of it.
+type Sample struct {
+	// Time is when the packet was decided about.
+	Time   time.Time
+	Reason Reason
+	// Service is the one that the packet is to, or an answer from; the zero VIP if there is none.
+	Service VIP
+	// Replica is the one that the packet is to or from, also where it does not get there; the zero value if
+	// there is none.
+	Replica netip.AddrPort
+	// Interface and Index are where it came in; the name is "" if there is no such interface any more.
+	Interface string
+	Index     int
+	// Queue is the receive queue, CPU the core.
+	Queue rss.Queue
+	CPU   int
+	// Length is that of the frame in bytes, Ethernet header included.
+	Length int
+	// Frame is the beginning of the frame as it came, at most SampleBytes. It is shared: not to be
+	// written to.
+	Frame []byte
+}
+
+// SampleBytes is how many bytes of a frame a sample has.
+const SampleBytes = 256
+
+// SampleBuffer is how many samples wait for a watcher before others are lost.
+const SampleBuffer = 1024
+
+// Filter says which packets are sampled. The zero value is all.
+type Filter struct {
+	// Reasons are those that are wanted; none stands for all.
+	Reasons []Reason
+	// Service is the one whose packets are wanted; the zero VIP stands for all, and those of none.
+	Service VIP
+	// Every is N where one in N of the packets that the rest lets through is wanted, the first of
+	// them included; each CPU counts by itself. 0 stands for 1.
+	Every uint32
+}
+
+// Validate returns an error that wraps ErrInvalid if a reason is not known.
+func (f Filter) Validate() error {
+	for _, r := range f.Reasons {
+		if _, err := ParseReason(string(r)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Wants tells whether the sample is one of those that Every counts.
+func (f Filter) Wants(s Sample) bool {
+	if len(f.Reasons) > 0 && !slices.Contains(f.Reasons, s.Reason) {
+		return false
+	}
+	return f.Service == VIP{} || f.Service == s.Service
+}
+
+// ParseReason reads the name of a reason. Its error wraps ErrInvalid.
+func ParseReason(name string) (Reason, error) {
+	if r := Reason(name); slices.Contains(Reasons(), r) {
+		return r, nil
+	}
+	return "", fmt.Errorf("%w reason %q: want one of %v", ErrInvalid, name, Reasons())
+}
+
+// Monitor is a stream of samples for one watcher. It never holds packets up: what the watcher
+// is too slow for is lost, and counted. It is safe for concurrent use.
+type Monitor interface {
+	// Samples returns the samples in the order of their CPU. It is closed when the monitor is, or the
+	// dataplane.
+	Samples() <-chan Sample
+	// Lost is how many samples have been lost since the monitor began. While others watch,
+	// samples that only they wanted may be among them.
+	Lost() uint64
+	// Close ends the stream; samples that wait can still be read. A second call does nothing.
+	Close() error
+}
