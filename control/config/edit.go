@@ -10,6 +10,7 @@ import (
 // WithService returns the intent with a service in the place of the one with its
 // name, or at the end. The error is an *Error; fields of that service are without a prefix: "vip".
 func (i Intent) WithService(service Service) (Intent, error) {
+	old := i
 	i.Services = slices.Clone(i.Services)
 	n := slices.IndexFunc(i.Services, func(s Service) bool { return s.Name == service.Name })
 	if n < 0 {
@@ -18,7 +19,7 @@ func (i Intent) WithService(service Service) (Intent, error) {
 	} else {
 		i.Services[n] = service
 	}
-	return i, inService(i.Validate(), n)
+	return i, inService(i.ValidateAfter(old), n)
 }
 
 // inService shortens the fields of service n to what they are called in it.
