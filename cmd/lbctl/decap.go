@@ -131,7 +131,7 @@ func adviseDecap(err error, name string) error {
 	case errors.Is(err, lb.ErrUnsupported):
 		return advise(err, "try --mode generic, or a smaller MTU")
 	case errors.Is(err, lb.ErrDenied):
-		return advise(err, "run it as root, or with CAP_BPF, CAP_NET_ADMIN and a --pin-dir of its own")
+		return advise(err, "run it as root, or with CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and a --pin-dir of its own")
 	}
 	return err
 }

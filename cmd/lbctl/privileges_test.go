@@ -46,7 +46,7 @@ func TestServeWithoutRoot(t *testing.T) {
 		env := w.environment(t.Context(), args...)
 		env.kernel, env.stderr = xdp{}, &stderr
 		code := run(env)
-		const hint = "\n  run lbctl serve as root, or with CAP_BPF and CAP_NET_ADMIN and directories of its own\n"
+		const hint = "\n  run lbctl serve as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN and directories of its own\n"
 		if code != exitDenied || !strings.HasSuffix(stderr.String(), hint) {
 			t.Errorf("%s: exit %d, want %d: %s", name, code, exitDenied, &stderr)
 		}

@@ -107,7 +107,7 @@ func adviseServe(err error, onConflict string) error {
 	case errors.Is(err, lb.ErrConflict):
 		return advise(err, "%s", onConflict)
 	case errors.Is(err, lb.ErrDenied):
-		return advise(err, "run lbctl serve as root, or with CAP_BPF and CAP_NET_ADMIN and directories of its own")
+		return advise(err, "run lbctl serve as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN and directories of its own")
 	case errors.Is(err, lb.ErrUnsupported):
 		return advise(err, "run Linux 5.15 or later with BPF, and pin below a BPF file system")
 	case errors.Is(err, lb.ErrInvalid):

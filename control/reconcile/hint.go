@@ -11,7 +11,7 @@ import (
 func (e *StepError) Hint() string {
 	switch {
 	case errors.Is(e.Err, lb.ErrDenied):
-		return "run the daemon as root, or with CAP_BPF and CAP_NET_ADMIN"
+		return "run the daemon as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
 	case e.Step.Verb == Attach:
 		return e.attachHint()
 	case errors.Is(e.Err, lb.ErrFull):

@@ -78,7 +78,7 @@ func classify(err error) (status int, hint string) {
 	case errors.Is(err, lb.ErrConflict):
 		return http.StatusConflict, "change one of the two"
 	case errors.Is(err, lb.ErrDenied):
-		return http.StatusForbidden, "run the daemon as root, or with CAP_BPF and CAP_NET_ADMIN"
+		return http.StatusForbidden, "run the daemon as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
 	case errors.Is(err, lb.ErrFull):
 		return http.StatusInsufficientStorage, "remove something, or make the tables anew with larger limits"
 	case errors.Is(err, lb.ErrUnsupported):

@@ -120,7 +120,7 @@ var _ lb.Dataplane = (*Datapath)(nil)
 // Open loads the program, takes over what is pinned in the directory or makes it,
 // and puts the program under every pinned link by one atomic update.
 //
-// Errors: lb.ErrDenied without CAP_BPF and CAP_NET_ADMIN (and CAP_SYS_ADMIN where the
+// Errors: lb.ErrDenied without CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (and CAP_SYS_ADMIN where the
 // BPF file system is not mounted); lb.ErrUnsupported on a kernel that is too old;
 // lb.ErrConflict when the pinned tables have other limits or another layout. After an
 // error everything that was pinned is as it was and goes on forwarding.

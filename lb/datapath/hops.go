@@ -18,11 +18,13 @@ type hops struct {
 }
 
 func newHops() (*hops, error) {
+	runtime.LockOSThread() // a socket is of the namespace of the thread that opens it; to enter one takes CAP_SYS_ADMIN
+	defer runtime.UnlockOSThread()
 	ns, err := netns.Get()
 	if err != nil {
 		return nil, fmt.Errorf("open network namespace: %w", err)
 	}
-	h, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open netlink: %w", err), ns.Close())
 	}

@@ -39,17 +39,20 @@ func (d *Datapath) subscribe() (*news, error) {
 		links:      make(chan netlink.LinkUpdate, 1024),
 		done:       make(chan struct{}),
 	}
-	ns := &d.hops.namespace
-	err := errors.Join(
-		openedOrClosed(n.neighbours, netlink.NeighSubscribeWithOptions(n.neighbours, n.done, netlink.NeighSubscribeOptions{Namespace: ns})),
-		openedOrClosed(n.routes, netlink.RouteSubscribeWithOptions(n.routes, n.done, netlink.RouteSubscribeOptions{Namespace: ns})),
-		openedOrClosed(n.links, netlink.LinkSubscribeWithOptions(n.links, n.done, netlink.LinkSubscribeOptions{Namespace: ns})),
-	)
-	if err != nil {
+	if err := d.hops.inside(n.open); err != nil {
 		n.end()
 		return nil, fmt.Errorf("listen for changes of the network: %w", err)
 	}
 	return n, nil
+}
+
+// open subscribes to the namespace of the thread.
+func (n *news) open() error {
+	return errors.Join(
+		openedOrClosed(n.neighbours, netlink.NeighSubscribe(n.neighbours, n.done)),
+		openedOrClosed(n.routes, netlink.RouteSubscribe(n.routes, n.done)),
+		openedOrClosed(n.links, netlink.LinkSubscribe(n.links, n.done)),
+	)
 }
 
 // openedOrClosed closes the channel of a subscription that did not come about: nobody else will.

@@ -59,7 +59,7 @@ func jitCheck() check[Host] {
 
 func capabilitiesCheck() check[Host] {
 	return check[Host]{
-		"capabilities", "attaching and loading need CAP_NET_ADMIN and CAP_BPF, and are denied without",
+		"capabilities", "attaching and loading need CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON, and are denied without",
 		func(f Facts, h Host) verdict {
 			if len(h.Missing) > 0 && f.Daemon == NoDaemon {
 				return bad(Warning, "sudo lbctl serve", "this user lacks %s", strings.Join(h.Missing, " and "))

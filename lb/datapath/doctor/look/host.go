@@ -25,7 +25,7 @@ func host() doctor.Host {
 }
 
 // missing returns the capabilities that the balancer needs and the calling thread does not have in effect.
-// CAP_SYS_ADMIN is CAP_BPF, too (capabilities(7)).
+// CAP_SYS_ADMIN is CAP_BPF and CAP_PERFMON, too (capabilities(7)).
 func missing() []string {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
@@ -34,11 +34,14 @@ func missing() []string {
 	}
 	has := func(c int) bool { return data[c/32].Effective&(1<<(c%32)) != 0 }
 	var lacking []string
-	if !has(unix.CAP_BPF) && !has(unix.CAP_SYS_ADMIN) {
-		lacking = append(lacking, "CAP_BPF")
-	}
-	if !has(unix.CAP_NET_ADMIN) {
-		lacking = append(lacking, "CAP_NET_ADMIN")
+	for _, c := range []struct {
+		name   string
+		number int
+		admin  bool // whether CAP_SYS_ADMIN is as good
+	}{{"CAP_BPF", unix.CAP_BPF, true}, {"CAP_PERFMON", unix.CAP_PERFMON, true}, {"CAP_NET_ADMIN", unix.CAP_NET_ADMIN, false}} {
+		if !has(c.number) && !(c.admin && has(unix.CAP_SYS_ADMIN)) {
+			lacking = append(lacking, c.name)
+		}
 	}
 	return lacking
 }
