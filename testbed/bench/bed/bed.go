@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"lbctl/testbed/bench/xdp"
 	"lbctl/testbed/netns"
 )
 
@@ -20,6 +21,7 @@ type Bed struct {
 	log     *slog.Logger
 	run     *netns.Run
 	folder  string
+	wires   wires
 	// undo is what Close does, in reverse.
 	undo []func() error
 }
@@ -27,7 +29,7 @@ type Bed struct {
 // New sweeps what crashed runs left and makes a bed without namespaces. Program is the path of the lbctl
 // binary. It needs root.
 func New(program string, log *slog.Logger) (*Bed, error) {
-	b := &Bed{program: program, log: log}
+	b := &Bed{program: program, log: log, wires: wires{exchanges: map[int]*xdp.Exchange{}}}
 	for _, step := range []func() error{b.sweep, b.makeRun, b.makeFolder} {
 		if err := step(); err != nil {
 			return nil, errors.Join(fmt.Errorf("prepare benchmark: %w", err), b.Close())

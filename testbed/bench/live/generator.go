@@ -56,17 +56,18 @@ func (g *generator) Close() error {
 	return errors.Join(all...)
 }
 
-// send sends frames out of a link, and returns how many, and how long one took by the kernel's clock,
-// which stands still while another task runs. A signal to the thread makes the kernel
-// begin anew: the program's own count is true all the same.
+// send sends frames out of a link, and returns how many, and the CPU time that they took all together. After a
+// signal to the thread the kernel begins anew: the program's own count is true all the same.
 func (g *generator) send(from netns.Link) (frames uint64, took time.Duration, err error) {
 	before, err := g.sent.read()
 	if err != nil {
 		return 0, 0, err
 	}
 	err = from.Namespace().Do(func() (err error) {
-		took, err = testRun(g.program, frameSize, from.Index)
-		return err
+		return staying(func() error {
+			took, err = testRun(g.program, frameSize, from.Index)
+			return err
+		})
 	})
 	if err != nil {
 		return 0, 0, err

@@ -40,10 +40,10 @@ func newPath(b *bed.Bed, name string) (*path, error) {
 	p.balancer = balancer
 	var end netns.Link
 	var err error
-	if p.source, p.in, err = bed.Wire(netns.End{Namespace: source, Name: "eth0"}, netns.End{Namespace: balancer, Name: "in"}, false); err != nil {
+	if p.source, p.in, err = netns.Veth(netns.End{Namespace: source, Name: "eth0"}, netns.End{Namespace: balancer, Name: "in"}, 0); err != nil {
 		return nil, err
 	}
-	if p.out, end, err = bed.Wire(netns.End{Namespace: balancer, Name: "out"}, netns.End{Namespace: sink, Name: "eth0"}, false); err != nil {
+	if p.out, end, err = netns.Veth(netns.End{Namespace: balancer, Name: "out"}, netns.End{Namespace: sink, Name: "eth0"}, 0); err != nil {
 		return nil, err
 	}
 	// Without a program of its own a veth's end takes part in no XDP.
@@ -77,12 +77,12 @@ func (p *path) count(b *bed.Bed, end netns.Link) (err error) {
 
 // bare puts a redirect program in the middle.
 func (p *path) bare(b *bed.Bed, askTime int) error {
-	return attach(b, p.in, "redirect", redirect(p.out.Index, askTime))
+	return attach(b, p.in, "redirect", xdp.Redirect(p.out.Index, askTime))
 }
 
 // attach attaches a program to a link until the bed is closed.
 func attach(b *bed.Bed, to netns.Link, name string, code asm.Instructions) error {
-	attached, err := xdp.Attach(to, name, false, code)
+	attached, err := xdp.Attach(to, name, code)
 	if err != nil {
 		return err
 	}
@@ -96,14 +96,12 @@ const settledWithin = 500 * time.Millisecond
 // round is what was measured once on one path.
 type round struct {
 	sent, received uint64
-	// each is the time of one frame.
-	each time.Duration
+	// took is the CPU time of all: of generator, balancer and sink.
+	took time.Duration
 }
 
 // nanoseconds is the time of a frame that arrived.
-func (r round) nanoseconds() float64 {
-	return float64(r.each) * float64(r.sent) / float64(max(r.received, 1))
-}
+func (r round) nanoseconds() float64 { return float64(r.took) / float64(max(r.received, 1)) }
 
 // rate is in million packets a second, of those that arrived.
 func (r round) rate() float64 { return 1e3 / r.nanoseconds() }
@@ -114,7 +112,7 @@ func (p *path) run(ctx context.Context, g *generator) (r round, err error) {
 	if err != nil {
 		return round{}, err
 	}
-	if r.sent, r.each, err = g.send(p.source); err != nil {
+	if r.sent, r.took, err = g.send(p.source); err != nil {
 		return round{}, fmt.Errorf("%s: %w", p.name, err)
 	}
 	errMissing := errors.New("frames are missing")

@@ -106,17 +106,6 @@ func move(to asm.Register, at int16, from asm.Register, offset int16, size asm.S
 	return asm.Instructions{asm.LoadMem(asm.R1, from, offset, size), asm.StoreMem(to, at, asm.R1, size)}
 }
 
-// redirect is the least that can send a packet on: out of an interface, nothing looked at.
-// Before that it asks for the time, as often as is said: this is how the control is slowed.
-func redirect(to, askTime int) asm.Instructions {
-	return append(xdp.AskTime(askTime),
-		asm.Mov.Imm(asm.R1, int32(to)),
-		asm.Mov.Imm(asm.R2, 0),
-		asm.FnRedirect.Call(),
-		asm.Return(),
-	)
-}
-
 // swallow drops everything, and counts the generator's frames.
 func swallow(seen counter) asm.Instructions {
 	code := asm.Instructions{

@@ -17,7 +17,7 @@ import (
 )
 
 // ClientMain does the jobs that it reads, a line of JSON each, and prints a Result for each, until its
-// input ends or the process gets SIGTERM or SIGINT. It begins with Ready.
+// input ends; SIGTERM and SIGINT end it in the middle of a job. It begins with Ready.
 func ClientMain(ctx context.Context, _ string, stdin io.Reader, stdout io.Writer) error {
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT)
 	defer stop()

@@ -32,7 +32,7 @@ func Works() []Work {
 	return []Work{
 		{Name: "connections", Protocol: packet.TCP, Port: 80, Bytes: 1 << 10, Each: 1, Share: 1},
 		{Name: "packets", Protocol: packet.TCP, Port: 81, Bytes: 64, Share: 3},
-		{Name: "transfer", Protocol: packet.TCP, Port: 82, Bytes: 120_000, Share: 0.4},
+		{Name: "transfer", Protocol: packet.TCP, Port: 82, Bytes: 120_000, Share: 0.8},
 		{Name: "datagrams", Protocol: packet.UDP, Port: 83, Bytes: 64, Share: 8},
 	}
 }

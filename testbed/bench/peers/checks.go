@@ -2,6 +2,7 @@ package peers
 
 import (
 	"fmt"
+	"math"
 
 	"lbctl/rss/packet"
 	"lbctl/testbed/bench/load"
@@ -14,41 +15,55 @@ const Target = 0.95
 
 // checks hold what was measured against what was promised.
 func (b *bench) checks() (checks, controls []report.Check) {
-	failed, asked := 0, 0
+	failed, asked, missed := 0, 0, 0
 	for _, w := range b.works {
 		var own *figures
+		var slow *figures
 		var rivals []figures
 		for _, f := range b.figures(w) {
 			asked += b.requestsOf(w)
 			failed += f.errors
+			missed += b.replicaCount - f.arrivals.reached()
 			switch f.peer.role {
 			case subject:
 				own = &f
 			case rival:
 				rivals = append(rivals, f)
 			case control:
-				controls = append(controls, slow(w, f))
+				slow = &f
 			}
 		}
 		if own != nil {
-			checks = append(checks, own.reaches(w, b.base(w))...)
+			checks = append(checks, own.reaches(w)...)
 			checks = append(checks, own.ahead(w, rivals)...)
+		}
+		if slow != nil {
+			controls = append(controls, slow.tooSlow(w, rivals)...)
+		}
+	}
+	broken := 0
+	for _, p := range b.paths {
+		if p.broken != "" {
+			broken++
 		}
 	}
 	return append(checks, report.Check{
+		Name: "every-peer", Pass: broken == 0, Measured: broken, Expected: 0,
+		Detail: "Peers that could not be measured.",
+	}, report.Check{
+		Name: "every-replica", Pass: missed == 0, Measured: missed, Expected: 0,
+		Detail: "Replicas to which, by some peer at some work, no connection and no datagram came, as their kernels count them.",
+	}, report.Check{
 		Name: "no-errors", Pass: failed == 0, Measured: failed, Expected: 0,
 		Detail: fmt.Sprintf("Requests by all peers that were not answered with the right bytes, of %s.", report.Cell(asked)),
 	}), controls
 }
 
-// base tells whether direct was measured.
-func (b *bench) base(w load.Work) bool { return len(b.of(w, direct)) > 0 }
-
 func (b *bench) requestsOf(w load.Work) int { return w.Requests(b.requests) * b.rounds }
 
-// reaches is the share of direct, which is asked of HTTP alone.
-func (f figures) reaches(w load.Work, base bool) []report.Check {
-	if !base || w.Protocol != packet.TCP {
+// reaches is the share of direct, if that was measured. It is asked of HTTP alone.
+func (f figures) reaches(w load.Work) []report.Check {
+	if math.IsNaN(f.ofDirect) || w.Protocol != packet.TCP {
 		return nil
 	}
 	return []report.Check{{
@@ -57,12 +72,16 @@ func (f figures) reaches(w load.Work, base bool) []report.Check {
 	}}
 }
 
-// slow is the control: lbctl between slow hosts must not reach its share.
-func slow(w load.Work, f figures) report.Check {
-	return report.Check{
-		Name: w.Name + "-" + slowed, Pass: f.ofDirect < Target, Measured: stat.Round(f.ofDirect, 3), Expected: fmt.Sprintf("< %v", Target),
-		Detail: fmt.Sprintf("As %s-of-direct, but the hosts ask the kernel for the time %d times for each packet they receive.", w.Name, f.peer.slow),
+// tooSlow is the control: lbctl on slow wires must reach neither its share nor be ahead.
+func (f figures) tooSlow(w load.Work, rivals []figures) (controls []report.Check) {
+	checks := append(f.reaches(w), f.ahead(w, rivals)...)
+	for _, c := range checks {
+		controls = append(controls, report.Check{
+			Name: c.Name + "-" + slowed, Pass: !c.Pass, Measured: c.Measured, Expected: fmt.Sprintf("not %v", c.Expected),
+			Detail: fmt.Sprintf("As %s, but on each wire each frame waits until the kernel was asked for the time %d times.", c.Name, f.peer.slow),
+		})
 	}
+	return controls
 }
 
 // ahead compares with the best of the others: in requests a second, and in CPU time a request.

@@ -147,7 +147,7 @@ func (b *bench) startProxy(p *path, args ...string) error {
 		return err
 	}
 	p.pid, p.process = started.PID(), started
-	b.bed.OnClose(started.Stop)
+	b.bed.OnClose(started.End)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 
 	"lbctl/lb"
 )
@@ -15,6 +16,9 @@ import (
 // programs finds what the peers need, and installs what is missing unless that is forbidden. The
 // result is the path of each program. Errors wrap lb.ErrNotFound.
 func (t *trial) programs(ctx context.Context, chosen []peer) (map[string]string, error) {
+	if err := clearPolicy(policy); err != nil {
+		return nil, err
+	}
 	found, missing := look(chosen)
 	if len(missing) == 0 {
 		return found, nil
@@ -54,27 +58,25 @@ func streams(program string) bool {
 	return len(streamModule("nginx")) > 0 || strings.Contains(string(said)+" ", "--with-stream ")
 }
 
-// policy is what Debian's packages ask whether they may start a daemon (policy-rc.d(8)).
-const policy = "/usr/sbin/policy-rc.d"
-
-// install installs packages; none of them may start a daemon.
+// install installs packages; none of them may start a daemon. What has begun is completed, lest
+// dpkg is left half-way.
 func install(ctx context.Context, packages []string) (err error) {
 	apt, err := exec.LookPath("apt-get")
 	if err != nil {
 		return fmt.Errorf("install %s: %w: there is no apt-get here: install them by hand, or leave those peers out with --peers", strings.Join(packages, ", "), lb.ErrNotFound)
 	}
-	f, err := os.OpenFile(policy, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
-	if err == nil {
-		_, errWrite := f.WriteString("#!/bin/sh\nexit 101\n")
-		err = errors.Join(errWrite, f.Close())
-		defer func() { _ = os.Remove(policy) }()
+	allow, err := forbidDaemons(policy)
+	if err != nil {
+		return err
 	}
-	if err != nil && !errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("keep packages from starting daemons: %w", err)
-	}
+	defer func() { err = errors.Join(err, allow()) }()
 	run := func(args ...string) error {
-		c := exec.CommandContext(ctx, apt, args...)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		c := exec.Command(apt, args...)
 		c.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is not for it
 		if said, err := c.CombinedOutput(); err != nil {
 			return fmt.Errorf("apt-get %s: %w: it said:\n%s", args[0], err, said)
 		}

@@ -8,9 +8,6 @@ import (
 
 // startProduct starts the load balancer of this program.
 func startProduct(ctx context.Context, b *bench, p *path) error {
-	if err := b.receive(p); err != nil {
-		return err
-	}
 	product, err := b.bed.Serve(ctx, p.balancer, p.name)
 	if err != nil {
 		return err

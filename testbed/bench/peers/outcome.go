@@ -45,11 +45,11 @@ func (b *bench) outcome() (out experiment.Outcome, err error) {
 func (b *bench) table(w load.Work) report.Table {
 	t := report.Table{
 		Name:    w.Name + ": " + w.Summary(),
-		Columns: []string{"peer", "requests/s", "of direct", "p50 ms", "p99 ms", "errors", "balancer CPU us", "all CPU us", "above direct us"},
+		Columns: []string{"peer", "requests/s", "of direct", "p50 ms", "p99 ms", "errors", "replicas", "balancer CPU us", "all CPU us", "above direct us"},
 	}
 	for _, f := range b.figures(w) {
 		t.Rows = append(t.Rows, []any{
-			f.peer.name, stat.Round(f.rate, 0), number(f.ofDirect, 3), stat.Round(f.p50, 3), stat.Round(f.p99, 3), f.errors,
+			f.peer.name, stat.Round(f.rate, 0), number(f.ofDirect, 3), stat.Round(f.p50, 3), stat.Round(f.p99, 3), f.errors, f.arrivals.reached(),
 			number(f.balancer, 2), stat.Round(f.all, 2), number(f.above, 2),
 		})
 	}
@@ -83,16 +83,9 @@ func (b *bench) unmeasured() report.Table {
 
 // who says what the peers are.
 func (b *bench) who() report.Table {
-	t := report.Table{Name: "peers", Columns: []string{"peer", "what it is", "offloads"}}
+	t := report.Table{Name: "peers", Columns: []string{"peer", "what it is"}}
 	for _, p := range b.paths {
-		offloads := offloadsOff
-		switch {
-		case b.offloadsOf(p):
-			offloads = "segmentation, checksums"
-		case b.offloads == offloadsOn:
-			offloads = "merging at the hosts"
-		}
-		t.Rows = append(t.Rows, []any{p.name, p.summary, offloads})
+		t.Rows = append(t.Rows, []any{p.name, p.summary})
 	}
 	return t
 }
@@ -105,7 +98,7 @@ func (b *bench) figure(w load.Work) (report.Figure, error) {
 	base := list[max(slices.IndexFunc(list, func(f figures) bool { return f.peer.name == direct }), 0)]
 	for _, f := range list {
 		rates.Shares = append(rates.Shares, report.Share{Label: f.peer.name, Count: stat.Round(f.rate, 0), Expected: base.rate, Low: f.slowest, High: f.fastest})
-		costs.Shares = append(costs.Shares, report.Share{Label: f.peer.name, Count: stat.Round(f.all, 1), Expected: base.all, Low: f.all, High: f.all})
+		costs.Shares = append(costs.Shares, report.Share{Label: f.peer.name, Count: stat.Round(f.all, 1), Expected: base.all, Low: f.leastCPU, High: f.mostCPU})
 	}
 	return report.Shares(w.Name, "Requests and CPU time: "+w.Name, fmt.Sprintf(
 		"%s. Bars are medians of %d rounds in which the peers took turns; the grey boxes hold all rounds; the dashed lines are %s. CPU time is that of balancer, clients, replicas and kernel.",

@@ -5,27 +5,24 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/cilium/ebpf/asm"
-
 	"lbctl/testbed/bench/bed"
 	"lbctl/testbed/bench/process"
-	"lbctl/testbed/bench/xdp"
 	"lbctl/testbed/netns"
 )
 
 // path is the way from the clients to the replicas by one peer:
 //
-//	clients --veth-- balancer --veth-- replica 0 .. N-1
+//	clients --wire-- balancer --wire-- replica 0 .. N-1
 //
-// Clients and replicas are the same on all paths. That of link has nothing in the middle, but a link
-// from the clients to each replica.
+// Clients and replicas are the same on all paths. That of direct has nothing in the middle, but wires
+// as long from the clients to each replica.
 type path struct {
 	peer
 	number   int
 	replicas int
-	// balancer is nil for link.
+	// balancer is nil for direct.
 	balancer *netns.Namespace
-	// hosts are the ends that are the clients' and the replicas'.
+	// hosts are the ends that are the clients', if there is a balancer, and the replicas'.
 	hosts []netns.Link
 	// pid and process are what balances, where it is a process.
 	pid     int
@@ -56,7 +53,7 @@ func (p *path) clientNet() netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 66, byte(p.number), 0}), 24)
 }
 
-// replicaNet is the network between balancer, or for link the clients, and replica.
+// replicaNet is the network between balancer, or for direct the clients, and replica.
 func (p *path) replicaNet(i int) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(100 + p.number), byte(i), 0}), 24)
 }
@@ -82,36 +79,38 @@ func (p *path) targets() []netip.Addr {
 	return all
 }
 
-// offloadsOf tells whether the links of a path leave segmentation and checksums to its end: not where XDP
-// is on it.
-func (b *bench) offloadsOf(p *path) bool { return b.offloads == offloadsOn && p.mode == "" }
-
 // wire makes the links of a path.
 func (b *bench) wire(p *path) error {
-	offloads := b.offloadsOf(p)
 	near := b.clients
 	if p.start != nil {
 		var err error
 		if p.balancer, err = b.bed.Namespace(p.name); err != nil {
 			return err
 		}
-		if err := b.wireClients(p, offloads); err != nil {
+		if err := b.wireClients(p); err != nil {
 			return err
 		}
 		near = p.balancer
 	}
 	for i, replica := range b.replicas {
-		name := toReplica(i)
-		here, there, err := bed.Wire(netns.End{Namespace: near, Name: name}, netns.End{Namespace: replica, Name: fmt.Sprintf("path%d", p.number)}, offloads)
+		here, there, err := b.span(p, netns.End{Namespace: near, Name: toReplica(i)}, netns.End{Namespace: replica, Name: fmt.Sprintf("path%d", p.number)})
 		if err != nil {
 			return err
 		}
+		p.hosts = append(p.hosts, there)
 		if err := b.join(p, i, here, there); err != nil {
 			return err
 		}
-		p.hosts = append(p.hosts, there)
 	}
 	return nil
+}
+
+// span is the wire to a replica.
+func (b *bench) span(p *path, near, replica netns.End) (netns.Link, netns.Link, error) {
+	if p.balancer == nil {
+		return b.bed.LongWire(near, replica)
+	}
+	return b.bed.Wire(near, replica, p.slow)
 }
 
 // join addresses the link to a replica, which knows the way back to the clients.
@@ -125,31 +124,16 @@ func (b *bench) join(p *path, i int, here, there netns.Link) error {
 }
 
 // wireClients makes the link from the clients to the balancer.
-func (b *bench) wireClients(p *path, offloads bool) error {
-	here, there, err := bed.Wire(netns.End{Namespace: b.clients, Name: fmt.Sprintf("path%d", p.number)}, netns.End{Namespace: p.balancer, Name: toClients}, offloads)
+func (b *bench) wireClients(p *path) error {
+	here, there, err := b.bed.Wire(netns.End{Namespace: b.clients, Name: fmt.Sprintf("path%d", p.number)}, netns.End{Namespace: p.balancer, Name: toClients}, p.slow)
 	if err != nil {
 		return err
 	}
+	p.hosts = append(p.hosts, here)
 	n := p.clientNet()
 	all := []error{bed.Join(here, there, netip.PrefixFrom(host(n, 1), n.Bits()), netip.PrefixFrom(host(n, 2), n.Bits()))}
 	for _, to := range p.targets() {
 		all = append(all, here.AddRoute(netip.PrefixFrom(to, to.BitLen()), host(n, 2)))
 	}
-	p.hosts = append(p.hosts, here)
 	return errors.Join(all...)
-}
-
-// receive makes the hosts' ends of a path take what XDP sends them: a veth's end without a program
-// of its own drops that. What the program costs is the load balancer's. With offloads the hosts merge
-// what they receive (GRO), which is all that frames redirected by XDP allow.
-func (b *bench) receive(p *path) error {
-	for _, l := range p.hosts {
-		code := append(xdp.AskTime(p.slow), asm.Mov.Imm(asm.R0, xdp.Pass), asm.Return())
-		attached, err := xdp.Attach(l, "receive", b.offloads == offloadsOn, code)
-		if err != nil {
-			return err
-		}
-		b.bed.Closing(attached)
-	}
-	return nil
 }

@@ -40,28 +40,27 @@ type peer struct {
 	start func(context.Context, *bench, *path) error
 	// noUDP says why the peer takes no datagrams.
 	noUDP string
-	// mode is that of XDP, empty where there is none; slow makes whoever receives slow.
+	// mode is that of XDP, empty where there is none; slow makes the wires slow.
 	mode lb.AttachMode
 	slow int
 }
 
-// direct is the peer that all are compared with: a client that knows the replicas, and spreads its
-// connections itself. A hop in a namespace takes the same cores as the rest, unlike that of a machine of its own:
-// what it costs by itself is the difference to link.
+// direct is the peer that all are compared with: clients that know the replicas, and spread their
+// connections themselves. What a balancer costs beyond it is all that it costs: itself, and that packets come in by it.
 const direct = "direct"
 
 // all returns every peer there is.
 func all() []peer {
 	return []peer{
-		{name: "link", summary: "to a replica's own address, over a link of its own: nothing is in between"},
-		{name: direct, summary: "to a replica's own address, over the same hops as by a balancer: the kernel forwards", start: route},
-		{name: "xdp", summary: "as direct, but the least XDP program forwards: what veth takes for XDP itself", start: startXDP, mode: lb.Native},
+		{name: direct, summary: "to a replica's own address, over as much wire: no balancer"},
+		{name: "forward", summary: "to a replica's own address, over the hops as by a balancer: the kernel forwards", start: route},
+		{name: "xdp", summary: "to a replica's own address, over the hops as by a balancer: the least XDP program forwards", start: startXDP, mode: lb.Native},
 		{name: "lbctl", role: subject, summary: "lbctl serve, mode nat, native XDP", start: startProduct, mode: lb.Native},
 		{name: "lbctl-generic", role: variant, summary: "lbctl serve, mode nat, generic XDP", start: startProduct, mode: lb.Generic},
 		{name: "nftables", role: rival, summary: "DNAT by a jhash map of nftables, with connection tracking", program: "nft", packages: []string{"nftables"}, start: startNFTables},
-		{name: "haproxy", role: rival, summary: "HAProxy in TCP mode", program: "haproxy", packages: []string{"haproxy"}, start: startHAProxy, noUDP: "HAProxy's TCP mode carries no UDP"},
-		{name: "nginx", role: rival, summary: "the stream module of nginx", program: "nginx", packages: []string{"nginx-light", "libnginx-mod-stream"}, start: startNginx},
-		{name: slowed, role: control, summary: "lbctl between hosts that dawdle over each packet they receive", start: startProduct, mode: lb.Native, slow: 250},
+		{name: "haproxy", role: rival, summary: "HAProxy in TCP mode, a thread for each core", program: "haproxy", packages: []string{"haproxy"}, start: startHAProxy, noUDP: "HAProxy's TCP mode carries no UDP"},
+		{name: "nginx", role: rival, summary: "the stream module of nginx, a worker for each core", program: "nginx", packages: []string{"nginx-light", "libnginx-mod-stream"}, start: startNginx},
+		{name: slowed, role: control, summary: "lbctl on wires where each frame waits", start: startProduct, mode: lb.Native, slow: 250},
 	}
 }
 
@@ -69,7 +68,7 @@ func all() []peer {
 const slowed = "slowed"
 
 // defaultPeers is what is measured if nothing is said.
-const defaultPeers = "link,direct,xdp,lbctl,nftables,haproxy,nginx"
+const defaultPeers = "direct,xdp,lbctl,nftables,haproxy,nginx"
 
 // choose returns the peers of a comma-separated list, and the control where there is what it
 // is to be held against. Errors wrap experiment.ErrParameter.
@@ -111,9 +110,4 @@ func (p peer) refuses(w load.Work) string {
 		return p.noUDP
 	}
 	return ""
-}
-
-// measured tells whether a peer is measured at some work: the control at the first alone.
-func (p peer) measured(w load.Work) bool {
-	return p.refuses(w) == "" && (p.role != control || w.Name == load.Works()[0].Name)
 }

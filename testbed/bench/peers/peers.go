@@ -7,10 +7,7 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"runtime"
-	"slices"
-	"strings"
 
 	"lbctl/testbed/bench/bed"
 	"lbctl/testbed/bench/load"
@@ -18,20 +15,11 @@ import (
 	"lbctl/testbed/lab/experiment"
 )
 
-// Whether the links of the peers leave segmentation and checksums to whoever comes last.
-const (
-	offloadsOff = "off"
-	offloadsOn  = "on"
-)
-
-// maxReplicas is what the addresses have room for.
-const maxReplicas = 32
-
 // trial implements experiment.Trial.
 type trial struct {
 	parameters                                  *experiment.Parameters
 	requests, concurrency, rounds, replicaCount int
-	peers, works, offloads                      string
+	peers, works                                string
 	noInstall                                   bool
 }
 
@@ -39,25 +27,15 @@ type trial struct {
 func New() experiment.Trial {
 	t := &trial{}
 	t.parameters = experiment.NewParameters(func(f *flag.FlagSet) {
-		f.IntVar(&t.requests, "requests", 15_000, "the number of requests of each peer in each round, where each has a connection of its own; in proportion elsewhere")
+		f.IntVar(&t.requests, "requests", 3_000, "the number of requests of each peer in each round, where each has a connection of its own; in proportion elsewhere")
 		f.IntVar(&t.concurrency, "concurrency", 16, "how many requests are under way at a time")
-		f.IntVar(&t.rounds, "rounds", 5, "the number of rounds, of which the median is taken")
+		f.IntVar(&t.rounds, "rounds", 15, "the number of rounds, of which the median is taken")
 		f.IntVar(&t.replicaCount, "replicas", 4, "the number of replicas")
-		f.StringVar(&t.peers, "peers", defaultPeers, "which to measure; lbctl-generic is another")
+		f.StringVar(&t.peers, "peers", defaultPeers, "which to measure; forward and lbctl-generic are others")
 		f.StringVar(&t.works, "works", defaultWorks(), "at which work")
-		f.StringVar(&t.offloads, "offloads", offloadsOff, "on leaves segmentation and checksums to the end of the path where no XDP is on it; off does not")
 		f.BoolVar(&t.noInstall, "no-install", false, "do not install what is missing")
 	})
 	return t
-}
-
-// defaultWorks names all works.
-func defaultWorks() string {
-	var names []string
-	for _, w := range load.Works() {
-		names = append(names, w.Name)
-	}
-	return strings.Join(names, ",")
 }
 
 // Parameters implements experiment.Trial.
@@ -91,26 +69,6 @@ func (t *trial) Run(ctx context.Context, env experiment.Env) (out experiment.Out
 	return b.outcome()
 }
 
-// validate returns the peers and sets the works. Errors wrap experiment.ErrParameter.
-func (t *trial) validate(b *bench) ([]peer, error) {
-	switch {
-	case t.requests < 1 || t.concurrency < 1 || t.rounds < 1:
-		return nil, fmt.Errorf("%w: requests=%d concurrency=%d rounds=%d: want at least 1 each", experiment.ErrParameter, t.requests, t.concurrency, t.rounds)
-	case t.replicaCount < 1 || t.replicaCount > maxReplicas:
-		return nil, fmt.Errorf("%w replicas=%d: want 1 to %d", experiment.ErrParameter, t.replicaCount, maxReplicas)
-	case t.offloads != offloadsOff && t.offloads != offloadsOn:
-		return nil, fmt.Errorf("%w offloads=%s: want %s or %s", experiment.ErrParameter, t.offloads, offloadsOn, offloadsOff)
-	}
-	for name := range strings.SplitSeq(t.works, ",") {
-		i := slices.IndexFunc(load.Works(), func(w load.Work) bool { return w.Name == strings.TrimSpace(name) })
-		if i < 0 {
-			return nil, fmt.Errorf("%w works=%s: %q is not known: want some of %s", experiment.ErrParameter, t.works, name, defaultWorks())
-		}
-		b.works = append(b.works, load.Works()[i])
-	}
-	return choose(t.peers)
-}
-
 // run measures all works, the peers in turns: each round begins with another one.
 func (b *bench) run(ctx context.Context) error {
 	for _, w := range b.works {
@@ -128,12 +86,17 @@ func (b *bench) run(ctx context.Context) error {
 	return nil
 }
 
+// gives tells whether a peer is measured at some work: the control at the first alone.
+func (b *bench) gives(p *path, w load.Work) bool {
+	return p.refuses(w) == "" && (p.role != control || w.Name == b.works[0].Name)
+}
+
 func (b *bench) round(ctx context.Context, w load.Work, round, requests int) error {
 	for i := range b.paths {
 		p := b.paths[(i+max(round, 0))%len(b.paths)]
 		b.done++
 		b.env.Progress.At(b.done)
-		if p.broken != "" || !p.measured(w) {
+		if p.broken != "" || !b.gives(p, w) {
 			continue
 		}
 		b.env.Progress.Step(w.Name + ": " + p.name)

@@ -19,6 +19,9 @@ type figures struct {
 	// balancer is the CPU time of the process that balances, NaN if there is none, all that of balancer,
 	// clients, replicas and kernel, above the same less that of direct in the same round; in microseconds a request.
 	balancer, all, above float64
+	// leastCPU and mostCPU are all of the cheapest and of the dearest round.
+	leastCPU, mostCPU float64
+	arrivals          arrivals
 }
 
 // of returns the measurements of a peer at some work, by round.
@@ -50,21 +53,22 @@ func (b *bench) figures(w load.Work) (list []figures) {
 			continue
 		}
 		milliseconds := func(t time.Duration) float64 { return float64(t) / float64(time.Millisecond) }
-		rates := stat.Collect(m, measurement.rate)
+		rates, costs := stat.Collect(m, measurement.rate), stat.Collect(m, measurement.allCPU)
 		f := figures{
 			peer: p, rate: stat.Median(rates), slowest: stat.Quantile(rates, 0), fastest: stat.Quantile(rates, 1),
 			p50:      stat.Median(stat.Collect(m, func(m measurement) float64 { return milliseconds(m.P50) })),
 			p99:      stat.Median(stat.Collect(m, func(m measurement) float64 { return milliseconds(m.P99) })),
 			balancer: stat.Median(stat.Collect(m, measurement.balancerCPU)),
-			all:      stat.Median(stat.Collect(m, measurement.allCPU)),
+			all:      stat.Median(costs), leastCPU: stat.Quantile(costs, 0), mostCPU: stat.Quantile(costs, 1),
 			ofDirect: stat.Paired(rates, stat.Collect(base, measurement.rate), stat.Ratio),
-			above:    stat.Paired(stat.Collect(m, measurement.allCPU), stat.Collect(base, measurement.allCPU), stat.Difference),
+			above:    stat.Paired(costs, stat.Collect(base, measurement.allCPU), stat.Difference),
 		}
 		if p.pid == 0 {
 			f.balancer = math.NaN()
 		}
 		for _, m := range m {
 			f.errors += m.Errors
+			f.arrivals = f.arrivals.add(m.arrivals)
 		}
 		list = append(list, f)
 	}

@@ -125,12 +125,20 @@ func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill() // fails when it has ended already
 }
 
-// Stop asks the process to end, and waits; it is killed when it takes too long.
+// Stop asks the process to end, by the end of its input and a signal, and waits; it is killed when it takes too long.
 func (p *Process) Stop() error {
 	p.asked.Store(true)
+	_ = p.stdin.Close() // fails when it has ended already
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	late := time.AfterFunc(patience, p.Kill)
 	defer late.Stop()
+	return p.Wait()
+}
+
+// End kills the process and waits: for programs that leave nothing behind. HAProxy, as the first process of its
+// namespace, does not listen to SIGTERM.
+func (p *Process) End() error {
+	p.Kill()
 	return p.Wait()
 }
 

@@ -13,14 +13,16 @@ type process struct {
 	// kernel marks a thread of the kernel.
 	kernel bool
 	// used is user and system time of all its threads, and of the children that it has waited
-	// for: a sum over processes does not change when one of them ends.
+	// for: a sum over processes does not change when one of them ends. The time of softirqs that ran
+	// on top of a thread is in it, unless Accounting says that they are counted apart.
 	used time.Duration
 }
 
 // kernelThread is PF_KTHREAD of include/linux/sched.h.
 const kernelThread = 0x00200000
 
-// parseProcess reads a /proc/PID/stat. The name, in parentheses, may hold anything.
+// parseProcess reads a /proc/PID/stat. The name, in parentheses, may hold anything. The time is that
+// of the children alone.
 func parseProcess(stat string) (p process, err error) {
 	head, rest, ok := cutLast(stat, ") ")
 	f := strings.Fields(rest)
@@ -38,7 +40,7 @@ func parseProcess(stat string) (p process, err error) {
 		}
 	}
 	p.kernel = flags&kernelThread != 0
-	for _, field := range f[11:15] { // utime, stime, cutime, cstime
+	for _, field := range f[13:15] { // cutime, cstime
 		n, err := parseTicks(field)
 		if err != nil {
 			return process{}, fmt.Errorf("parse /proc/PID/stat: %w", err)

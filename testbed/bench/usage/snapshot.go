@@ -43,7 +43,13 @@ func Take() (Snapshot, error) {
 		if err != nil {
 			return Snapshot{}, err
 		}
-		s.processes[p.pid] = p
+		own, there, err := cpuTime(p.pid)
+		if err != nil {
+			return Snapshot{}, err
+		}
+		if p.used += own; there {
+			s.processes[p.pid] = p
+		}
 	}
 	return s, nil
 }
@@ -68,6 +74,9 @@ func (s Snapshot) Tree(root int) (used time.Duration) {
 	}
 	return used
 }
+
+// Of returns what one process has used: 0 when there is none.
+func (s Snapshot) Of(pid int) time.Duration { return s.processes[pid].used }
 
 // Below returns what has been used by those that descend from root, root itself excluded, and by the kernel
 // for whomever: its threads, and interrupts where they are counted apart. As long as those below root do
