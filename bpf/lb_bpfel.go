@@ -143,7 +143,8 @@ type LbReplica struct {
 	State        uint8
 	Hops         [2]LbHop
 	TunnelSource [2][16]uint8
-	Zero         [31]uint8
+	Service      uint32
+	Zero         [27]uint8
 	IpVersion    uint8
 }
 

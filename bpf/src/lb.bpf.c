@@ -5,7 +5,7 @@
  * exactly one reason, which is counted and decides the verdict.
  *
  * Look-ups of a forwarded packet, all of them into arrays and compiled to loads:
- * bucket, service, slot, replica; and three per-CPU counters. No call is made but bpf_redirect.
+ * bucket, service, slot, replica; and one per-CPU counter. No call is made but bpf_redirect.
  * One more, into the records of flows, where a change of the replicas made it necessary.
  */
 #include "lb.h"
@@ -292,11 +292,10 @@ static __always_inline void add(void *counters, __u32 index, __u64 bytes)
 
 static __always_inline void count(enum lb_reason why, const struct way *w, __u64 bytes)
 {
-	add(&by_reason, why, bytes);
-	if (why != LB_FORWARDED || !w->service)
-		return;
-	add(&by_service, w->service->id, bytes);
-	add(&by_replica, w->to.id, bytes);
+	if (likely(why == LB_FORWARDED))
+		add(&by_replica, w->to.id, bytes);
+	else
+		add(&by_reason, why, bytes);
 }
 
 static __always_inline int leave(struct xdp_md *ctx, __u32 ifindex)

@@ -149,7 +149,8 @@ struct replica {
 	__u8 state; /* enum replica_state */
 	struct hop hops[2];
 	__u8 tunnel_source[2][16]; /* our address towards it, of each hop */
-	__u8 zero[31];
+	__u32 service;		   /* id of the service, for whoever reads counters */
+	__u8 zero[27];
 	__u8 ip_version; /* of its address: 4 or 6 */
 };
 

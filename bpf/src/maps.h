@@ -129,7 +129,8 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 } watched SEC(".maps");
 
-/* By enum lb_reason, service id, replica id. */
+/* By enum lb_reason and by replica id. A packet is counted once: what is forwarded, with its replica. Go
+ * sums up, and keeps what replicas got that are gone: in the row of `forwarded`, and by service id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
@@ -139,10 +140,11 @@ struct {
 } by_reason SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, struct count);
 	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } by_service SEC(".maps");
 

@@ -103,14 +103,18 @@ func (d *Datapath) finish() error {
 		return err
 	}
 	d.purge()
-	return nil
+	return d.foldDeparted()
 }
 
 // sweepReplicas says of replicas that no service has that they are gone.
 func (d *Datapath) sweepReplicas() {
 	for id := range d.tables.replicas.rows {
 		row := &d.tables.replicas.rows[id]
-		if d.ownerOf(uint32(id)) == nil && row.State != uint8(bpf.LbReplicaStateREPLICA_GONE) {
+		if d.ownerOf(uint32(id)) != nil || row.IpVersion == 0 {
+			continue
+		}
+		d.departed = append(d.departed, uint32(id))
+		if row.State != uint8(bpf.LbReplicaStateREPLICA_GONE) {
 			setState(row, bpf.LbReplicaStateREPLICA_GONE)
 		}
 	}

@@ -3,6 +3,7 @@ package datapath
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"lbctl/bpf"
 	"lbctl/lb"
@@ -12,42 +13,119 @@ import (
 
 // Counters returns what was counted on all CPUs. The counters are read one after
 // the other while packets pass: sums agree exactly only when none does.
+//
+// A packet is counted in one place: one that is forwarded with its replica, the others by their reason.
 func (d *Datapath) Counters() (lb.Counters, error) {
 	unlock, err := d.lock()
 	if err != nil {
 		return lb.Counters{}, err
 	}
 	defer unlock()
-	c := lb.Counters{
-		Reasons:  make(map[lb.Reason]lb.Count, len(d.reasons)),
-		Services: make(map[lb.VIP]lb.Count, len(d.services)),
-		Replicas: make(map[lb.VIP]map[netip.AddrPort]lb.Count, len(d.services)),
+	s := sums{
+		Counters: lb.Counters{
+			Reasons:  make(map[lb.Reason]lb.Count, len(d.reasons)),
+			Services: make(map[lb.VIP]lb.Count, len(d.services)),
+			Replicas: make(map[lb.VIP]map[netip.AddrPort]lb.Count, len(d.services)),
+		},
+		left: map[uint32]lb.Count{},
 	}
 	for i, name := range d.reasons {
-		if c.Reasons[lb.Reason(name)], err = read(d.objects.ByReason, uint32(i)); err != nil {
+		if s.Reasons[lb.Reason(name)], err = read(d.objects.ByReason, uint32(i)); err != nil {
 			return lb.Counters{}, err
 		}
+	}
+	if err := d.countDeparted(&s); err != nil {
+		return lb.Counters{}, err
 	}
 	for v, e := range d.services {
-		if err := d.countService(&c, v, e); err != nil {
+		if err := d.countService(&s, v, e); err != nil {
 			return lb.Counters{}, err
 		}
 	}
-	return c, nil
+	return s.Counters, nil
 }
 
-func (d *Datapath) countService(c *lb.Counters, v lb.VIP, e *entry) (err error) {
-	if c.Services[v], err = read(d.objects.ByService, e.row.Id); err != nil {
-		return err
+// sums are counters that are being added up.
+type sums struct {
+	lb.Counters
+	// left is what replicas got that have left their service, by its id.
+	left map[uint32]lb.Count
+}
+
+func (s *sums) forwarded(n lb.Count) {
+	s.Reasons[lb.Forwarded] = plus(s.Reasons[lb.Forwarded], n)
+}
+
+func (d *Datapath) countDeparted(s *sums) error {
+	for _, id := range d.departed {
+		n, err := read(d.objects.ByReplica, id)
+		if err != nil {
+			return err
+		}
+		service := d.tables.replicas.rows[id].Service
+		s.left[service] = plus(s.left[service], n)
+		s.forwarded(n)
 	}
+	return nil
+}
+
+func (d *Datapath) countService(s *sums, v lb.VIP, e *entry) error {
+	past := d.tables.left.rows[e.row.Id]
+	all := plus(s.left[e.row.Id], lb.Count{Packets: past.Packets, Bytes: past.Bytes})
 	byReplica := make(map[netip.AddrPort]lb.Count, len(e.ids))
 	for a, id := range e.ids {
-		if byReplica[a], err = read(d.objects.ByReplica, id); err != nil {
+		n, err := read(d.objects.ByReplica, id)
+		if err != nil {
+			return err
+		}
+		byReplica[a], all = n, plus(all, n)
+		s.forwarded(n)
+	}
+	s.Services[v], s.Replicas[v] = all, byReplica
+	return nil
+}
+
+// foldDeparted adds what replicas got that have left to what their services and the reason keep, and clears their
+// counters. No packet may still go to them. Who is killed in between counts one of them twice.
+func (d *Datapath) foldDeparted() error {
+	for _, id := range d.departed {
+		n, err := read(d.objects.ByReplica, id)
+		if err != nil {
+			return err
+		}
+		if n == (lb.Count{}) {
+			continue
+		}
+		past := &d.tables.left.rows[d.tables.replicas.rows[id].Service]
+		past.Packets, past.Bytes = past.Packets+n.Packets, past.Bytes+n.Bytes
+		if err := d.addForwarded(n); err != nil {
+			return err
+		}
+		if err := zero(d.objects.ByReplica, id); err != nil {
 			return err
 		}
 	}
-	c.Replicas[v] = byReplica
+	d.departed = nil
 	return nil
+}
+
+// addForwarded adds to the row of the reason, which packets leave alone.
+func (d *Datapath) addForwarded(n lb.Count) error {
+	at := uint32(slices.Index(d.reasons, string(lb.Forwarded)))
+	var perCPU []bpf.LbCount
+	if err := d.objects.ByReason.Lookup(at, &perCPU); err != nil {
+		return fmt.Errorf("read the counter of forwarded packets: %w", err)
+	}
+	perCPU[0].Packets += n.Packets
+	perCPU[0].Bytes += n.Bytes
+	if err := d.objects.ByReason.Put(at, perCPU); err != nil {
+		return fmt.Errorf("write the counter of forwarded packets: %w", err)
+	}
+	return nil
+}
+
+func plus(a, b lb.Count) lb.Count {
+	return lb.Count{Packets: a.Packets + b.Packets, Bytes: a.Bytes + b.Bytes}
 }
 
 // read sums a row over CPUs.
@@ -57,13 +135,12 @@ func read(m *ebpf.Map, index uint32) (sum lb.Count, err error) {
 		return sum, fmt.Errorf("read counter %d of %v: %w", index, m, err)
 	}
 	for _, c := range perCPU {
-		sum.Packets += c.Packets
-		sum.Bytes += c.Bytes
+		sum = plus(sum, lb.Count{Packets: c.Packets, Bytes: c.Bytes})
 	}
 	return sum, nil
 }
 
-// zero clears a row whose number is about to be handed out again.
+// zero clears a row.
 func zero(m *ebpf.Map, index uint32) error {
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {

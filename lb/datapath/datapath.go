@@ -105,6 +105,7 @@ type Datapath struct {
 	sweeper   *sweeper
 	links     map[int]link.Link // by interface index
 	resting   []func()          // frees numbers that are retired
+	departed  []uint32          // replicas by id that have left, and whose counters are theirs still
 	fresh     bool              // packets may see what there was before the last change
 	stale     bool              // there may be records that are of no service
 	ids       struct{ services, rows, replicas, lists, slots extents }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"lbctl/bpf"
 	"lbctl/lb"
 )
 
@@ -77,5 +78,6 @@ func (d *Datapath) serviceID(old *entry, take func(*extents, uint32, string, uin
 	if err != nil {
 		return 0, err
 	}
-	return id, zero(d.objects.ByService, id)
+	d.tables.left.rows[id] = bpf.LbCount{}
+	return id, nil
 }

@@ -54,6 +54,7 @@ func (d *Datapath) retireReplicas(e, keep *entry) (ids []uint32) {
 			d.byID[id] = nil
 		}
 		delete(d.via, id)
+		d.departed = append(d.departed, id)
 		ids = append(ids, id)
 	}
 	return ids
@@ -74,6 +75,9 @@ func (d *Datapath) settle() error {
 	}
 	if d.stale {
 		d.purge()
+	}
+	if err := d.foldDeparted(); err != nil {
+		return err
 	}
 	for _, release := range d.resting {
 		release()

@@ -67,12 +67,12 @@ func reciprocal(size uint32) uint32 {
 	return uint32(min(1<<32/uint64(size), math.MaxUint32))
 }
 
-// replicaRow returns the row of a new replica.
-func replicaRow(v lb.VIP, r lb.Replica, w way) bpf.LbReplica {
+// replicaRow returns the row of a new replica of the service with an id.
+func replicaRow(v lb.VIP, service uint32, r lb.Replica, w way) bpf.LbReplica {
 	a := r.Address.Addr()
 	row := bpf.LbReplica{
 		Address: bpf.Address(a), Port: bpf.Port(r.Address.Port()), IpVersion: bpf.Endpoint(r.Address, 0).IpVersion,
-		State: uint8(replicaState(r.State)),
+		State: uint8(replicaState(r.State)), Service: service,
 	}
 	if a.Is4() == v.Address.Addr().Is4() {
 		row.L3Delta, row.L4Delta = bpf.Deltas(v.Address, r.Address)

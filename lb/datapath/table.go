@@ -51,12 +51,13 @@ type tables struct {
 	replicas                  table[bpf.LbReplica]
 	origins                   table[bpf.LbOrigin]
 	flows, embryos            table[bpf.LbRecords]
+	left                      table[bpf.LbCount] // by service id: what replicas got that left it
 }
 
 // mapTables maps the tables of the loaded program.
 func (d *Datapath) mapTables() error {
 	t, m := &d.tables, &d.objects.LbMaps
-	var errs [8]error
+	var errs [9]error
 	t.serviceIndex, errs[0] = mapTable[bpf.LbBucket](m.ServiceIndex)
 	t.originIndex, errs[1] = mapTable[bpf.LbBucket](m.OriginIndex)
 	t.services, errs[2] = mapTable[bpf.LbService](m.Services)
@@ -65,12 +66,13 @@ func (d *Datapath) mapTables() error {
 	t.origins, errs[5] = mapTable[bpf.LbOrigin](m.Origins)
 	t.flows, errs[6] = mapTable[bpf.LbRecords](m.Flows)
 	t.embryos, errs[7] = mapTable[bpf.LbRecords](m.Embryos)
+	t.left, errs[8] = mapTable[bpf.LbCount](m.ByService)
 	return errors.Join(errs[:]...)
 }
 
 func (t *tables) unmap() error {
 	return errors.Join(t.serviceIndex.unmap(), t.originIndex.unmap(), t.services.unmap(),
-		t.slots.unmap(), t.replicas.unmap(), t.origins.unmap(), t.flows.unmap(), t.embryos.unmap())
+		t.slots.unmap(), t.replicas.unmap(), t.origins.unmap(), t.flows.unmap(), t.embryos.unmap(), t.left.unmap())
 }
 
 // slot returns the word of a slot, which packets change, too.

@@ -14,11 +14,8 @@ func (d *Datapath) writeReplicas(e, old *entry) error {
 	for _, r := range e.service.Replicas {
 		id := e.ids[r.Address]
 		if _, ok := old.replicaID(r.Address); !ok {
-			if err := zero(d.objects.ByReplica, id); err != nil {
-				return err
-			}
 			w, via := network.resolve(r.Address.Addr())
-			d.tables.replicas.rows[id], d.via[id] = replicaRow(e.service.VIP, r, w), via
+			d.tables.replicas.rows[id], d.via[id] = replicaRow(e.service.VIP, e.row.Id, r, w), via
 		}
 		if !e.answered(r.Address) || old.answered(r.Address) {
 			continue
