@@ -101,10 +101,15 @@ func labRunCommand(a *app) *cobra.Command {
 		Short: "Run an experiment and write its report",
 		Long: `Run an experiment in network namespaces of its own, and write report.html and report.json.
 It needs root. The exit code is 1 when a check failed. With all, each report is in a folder
-of its own below --out.`,
+of its own below --out.
+
+By their defaults all take less than three minutes. The last example is survive at full size, which
+takes some 15 minutes on two cores.`,
 		Example: `  lbctl lab run spread
   lbctl lab run spread --set connections=1000 --set requests=4000 --seed 7 -o json
-  lbctl lab run all --out /tmp/reports`,
+  lbctl lab run all --out /tmp/reports
+  lbctl lab run survive --set connections=20000 --set processes=4 --set clients=400 --set idle=30s --set changes=100 \
+    --set syns=10000000 --set acks=10000000 --set kills=20 --set cuts=100 --set updates=1000 --set switches=1000`,
 		Args: takes("NAME"),
 	}
 	r.flags(c)

@@ -15,12 +15,13 @@ func (s *Stage) Flood(config flood.Config) (*flood.Sender, error) {
 	return flood.Open(config)
 }
 
-// Captured captures what comes to the first n replicas while f runs. To open and to close a
-// packet socket takes the kernel a grace period each: that is done for all at once.
-func (s *Stage) Captured(n int, f func() error) ([]Capture, error) {
+// Captured captures what comes to the replicas from one number to another, which is not of them, while
+// f runs. To open and to close a packet socket takes the kernel a grace period each: that is done for all at once.
+func (s *Stage) Captured(from, to int, f func() error) ([]Capture, error) {
+	n := to - from
 	running, errs := make([]*capture.Capture, n), make([]error, n)
 	each(n, func(i int) {
-		running[i], errs[i] = capture.Start(s.links[i], capture.Options{Incoming: true})
+		running[i], errs[i] = capture.Start(s.links[from+i], capture.Options{Incoming: true})
 	})
 	err := errors.Join(errs...)
 	if err == nil {

@@ -9,17 +9,22 @@ import (
 
 // look asks all connections while no service of theirs is being changed.
 func (r *run) look(context.Context) error {
-	report, err := r.round()
-	if err != nil {
-		return err
-	}
+	found, err := r.inspect()
+	r.findings.still = r.findings.still.plus(found)
+	return err
+}
+
+// inspect asks all connections and says what was found of those whose flows are remembered.
+func (r *run) inspect() (found finding, err error) {
+	var parts []*part
 	for _, s := range r.services {
-		p := &part{service: s, before: s}
-		p.judge(report, r.held)
-		r.findings.still = r.findings.still.plus(p.found)
+		parts = append(parts, r.newPart(s))
 	}
-	r.held.enter(report)
-	return nil
+	err = r.round(parts)
+	for _, p := range parts {
+		found = found.plus(p.found)
+	}
+	return found, err
 }
 
 // beat asks all connections when they have been silent for a step of their idle time: one that is
@@ -31,8 +36,8 @@ func (r *run) beat(ctx context.Context) error {
 	return r.look(ctx)
 }
 
-// playRest waits until nothing has changed, and the daemon has counted time, for longer than the idle time, so that what the load balancer
-// remembers of flows that are no more is forgotten, and marks that nothing needs are taken away.
+// playRest waits until nothing has changed, and the daemon has counted time, for longer than the idle time, so that what the
+// load balancer remembers of flows that are no more is forgotten, and marks that nothing needs are taken away.
 func (r *run) playRest(ctx context.Context) error {
 	if !r.rest {
 		return nil
@@ -48,7 +53,7 @@ func (r *run) raiseAll(ctx context.Context) error {
 			continue
 		}
 		if c, ok := r.planner.plan(s, []kind{raise}, nil); ok {
-			if err := r.change(ctx, s, c); err != nil {
+			if err := r.change(ctx, s, c, time.Time{}); err != nil {
 				return err
 			}
 			s.set(c.after)

@@ -14,6 +14,7 @@ const (
 	add     kind = "add"
 	remove  kind = "remove without drain"
 	drain   kind = "drain"
+	expire  kind = "drain with deadline"
 	finish  kind = "remove drained"
 	restore kind = "end drain"
 	weigh   kind = "weight"
@@ -27,7 +28,7 @@ const (
 func harmless() []kind { return []kind{add, drain, finish, restore, weigh, resize, reseed} }
 
 // every kind.
-func every() []kind { return append(harmless(), remove, lower, raise) }
+func every() []kind { return append(harmless(), remove, expire, lower, raise) }
 
 // primes are sizes of Maglev tables.
 func primes() []uint32 { return []uint32{4099, 2003, 8191, 1009, lb.DefaultMaglevSize} }
@@ -40,12 +41,18 @@ type change struct {
 	after   lb.Service
 }
 
-// planner plans changes. Kinds come up about equally often.
+// planner plans changes. Kinds come up about equally often with each service.
 type planner struct {
 	random *rand.Rand
 	// pool is the number of replicas that there are.
 	pool int
-	used map[kind]int
+	used map[use]int
+}
+
+// use is a kind of change of a service.
+type use struct {
+	service string
+	kind    kind
 }
 
 // plan chooses a change of a service out of some kinds: of those that can be done now one that was done least
@@ -54,16 +61,17 @@ func (p *planner) plan(s *service, of []kind, gone []int) (chosen change, ok boo
 	best := 0
 	for _, i := range p.random.Perm(len(of)) {
 		k := of[i]
-		if ok && p.used[k] >= best {
+		used := p.used[use{s.name, k}]
+		if ok && used >= best {
 			continue
 		}
 		d := &draft{planner: p, service: s, gone: gone, after: s.Clone()}
 		if replica, can := d.make(k); can {
-			chosen, best, ok = change{kind: k, replica: replica, after: d.done()}, p.used[k], true
+			chosen, best, ok = change{kind: k, replica: replica, after: d.done()}, used, true
 		}
 	}
 	if ok {
-		p.used[chosen.kind]++
+		p.used[use{s.name, chosen.kind}]++
 	}
 	return chosen, ok
 }
@@ -83,7 +91,7 @@ func (d *draft) make(k kind) (replica int, ok bool) {
 		return d.add()
 	case remove, finish:
 		return d.remove(k)
-	case drain, restore, lower, raise:
+	case drain, expire, restore, lower, raise:
 		return d.turn(k)
 	case weigh:
 		return d.weigh()

@@ -13,7 +13,7 @@ const pool = 8
 func planned(t *testing.T, seed uint64) *planner {
 	t.Helper()
 	t.Logf("seed %d", seed)
-	return &planner{random: rand.New(rand.NewPCG(seed, 0)), pool: pool, used: map[kind]int{}}
+	return &planner{random: rand.New(rand.NewPCG(seed, 0)), pool: pool, used: map[use]int{}}
 }
 
 func modulo() *service {
@@ -46,8 +46,8 @@ func TestEveryPlanIsAValidService(t *testing.T) {
 		}
 		for _, k := range every() {
 			impossible := s.Scheduler == lb.Modulo && (k == weigh || k == resize)
-			if (p.used[k] == 0) != impossible {
-				t.Errorf("%s: %s was done %d times", s.name, k, p.used[k])
+			if (p.used[use{s.name, k}] == 0) != impossible {
+				t.Errorf("%s: %s was done %d times", s.name, k, p.used[use{s.name, k}])
 			}
 		}
 	}
@@ -57,7 +57,7 @@ func TestEveryPlanIsAValidService(t *testing.T) {
 func checkKind(t *testing.T, s *service, c change) {
 	t.Helper()
 	states := map[kind][2]lb.ReplicaState{
-		drain: {lb.Active, lb.Draining}, restore: {lb.Draining, lb.Active}, lower: {lb.Active, lb.Down}, raise: {lb.Down, lb.Active},
+		drain: {lb.Active, lb.Draining}, expire: {lb.Active, lb.Draining}, restore: {lb.Draining, lb.Active}, lower: {lb.Active, lb.Down}, raise: {lb.Down, lb.Active},
 	}
 	was, listed := s.state(c.replica)
 	after := s.snapshot()
@@ -71,7 +71,7 @@ func checkKind(t *testing.T, s *service, c change) {
 		good = listed && was == lb.Active && !remains
 	case finish:
 		good = listed && was == lb.Draining && !remains
-	case drain, restore, lower, raise:
+	case drain, expire, restore, lower, raise:
 		good = was == states[c.kind][0] && is == states[c.kind][1]
 	case weigh:
 		good = !slices.Equal(s.Replicas, c.after.Replicas) && len(s.Replicas) == len(c.after.Replicas)

@@ -1,9 +1,6 @@
 package survive
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // playChanges changes the replicas of all services again and again.
 func (r *run) playChanges(ctx context.Context) error {
@@ -28,27 +25,4 @@ func (r *run) enter(p *part) {
 		return
 	}
 	r.findings.tracked = r.findings.tracked.plus(p.found)
-}
-
-// rows are a line for each change; what became of the connections stands in the last.
-func (p *part) rows(n int) (lines [][]any) {
-	for i, c := range p.changes {
-		var replica any
-		if c.replica >= 0 {
-			replica = c.replica
-		}
-		line := []any{n, p.service.name, string(c.kind), replica, milliseconds(p.effects[i])}
-		if f := p.found; i == len(p.changes)-1 {
-			line = append(line, f.asked, f.asked-f.lost(), f.moved, f.broken, f.ended, f.opened, f.astray)
-		} else {
-			line = append(line, nil, nil, nil, nil, nil, nil, nil)
-		}
-		lines = append(lines, line)
-	}
-	return lines
-}
-
-// milliseconds writes a time with the digits that matter.
-func milliseconds(d time.Duration) float64 {
-	return float64(d.Round(10*time.Microsecond)) / float64(time.Millisecond)
 }

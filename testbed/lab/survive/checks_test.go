@@ -13,13 +13,15 @@ import (
 // good are findings of a run in which all is as it should be.
 func good() findings {
 	asked := finding{asked: 100, opened: 20, older: 5, doomed: 7, ended: 7}
-	flooded := flooding{finding: finding{asked: 50}, sent: 1000, changes: 3, other: visit{took: []time.Duration{1, 2, 3}}}
-	whole := count{times: 3, sent: 1000, taken: 990, dropped: 10}
+	untracked := finding{asked: 10, doomed: 30, ended: 30, vague: 2, vanished: 1}
+	flooded := flooding{finding: finding{asked: 50}, untracked: untracked, sent: 1000, changes: 3, other: visit{took: []time.Duration{1, 2, 3}}}
+	whole := count{times: 3, sent: 10_000, taken: 9_990, dropped: 10}
 	return findings{
-		tracked: asked, untracked: finding{asked: 40, moved: 30},
-		probes: sightings{flows: 10}, embryos: sightings{flows: 10, astray: 4},
+		tracked: asked, untracked: untracked,
+		probes: sightings{flows: 10}, embryos: sightings{flows: 10, astray: 4}, neighbours: sightings{flows: 10, times: 9},
 		syn: flooded, ack: flooded,
-		kills: whole, updates: whole, switches: whole, purged: count{times: 1, sent: 1000, taken: 600},
+		kills: whole, updates: whole, switches: whole, purged: count{times: 1, sent: 10_000, taken: 600},
+		cuts: cuts{times: 4, old: 3, renewed: 5, confused: 8}, forgotten: finding{asked: 30, moved: 20}, unserved: visit{failed: 8},
 		swaps: 3, strays: strays{inside: 100}, still: finding{asked: 30},
 	}
 }
@@ -65,6 +67,14 @@ func TestEachFaultFailsItsCheck(t *testing.T) {
 		"the syn flood moved one":          {[]string{SYNFloodKept}, func(f *findings) { f.syn.moved++ }},
 		"the ack flood moved one":          {[]string{ACKFloodKept}, func(f *findings) { f.ack.moved++ }},
 		"another service failed":           {[]string{OtherServiceServed}, func(f *findings) { f.ack.other.failed++ }},
+		"a neighbour's syn is astray":      {[]string{NeighboursStay}, func(f *findings) { f.neighbours.astray++ }},
+		"a neighbour's syn is missing":     {[]string{NeighboursStay}, func(f *findings) { f.neighbours.unseen++ }},
+		"an apply is done in part":         {[]string{CutIsOldOrNew}, func(f *findings) { f.cuts.mixed++ }},
+		"an intent is a half":              {[]string{CutConverges}, func(f *findings) { f.cuts.halves++ }},
+		"an intent is something else":      {[]string{CutConverges}, func(f *findings) { f.cuts.strange++ }},
+		"a table is not as intended":       {[]string{CutConverges}, func(f *findings) { f.cuts.diverged++ }},
+		"a change is forgotten":            {[]string{CutConverges}, func(f *findings) { f.cuts.forgotten++ }},
+		"hardly any load":                  {[]string{KillLost}, func(f *findings) { f.kills = count{times: 3, sent: 10, taken: 10} }},
 		"a kill lost a frame":              {[]string{KillLost}, func(f *findings) { f.kills.taken-- }},
 		"an update lost a frame":           {[]string{UpdateLost}, func(f *findings) { f.updates.taken-- }},
 		"an update swapped nothing":        {[]string{UpdateLost}, func(f *findings) { f.swaps-- }},
@@ -72,7 +82,12 @@ func TestEachFaultFailsItsCheck(t *testing.T) {
 		"a switch lost a frame":            {[]string{SwitchLost}, func(f *findings) { f.switches.taken-- }},
 		"a frame strayed":                  {[]string{SwitchStrays}, func(f *findings) { f.strays.outside++ }},
 		"one was lost in between":          {[]string{KeptMeanwhile}, func(f *findings) { f.still.broken++ }},
-		"no tracking, nothing lost":        {[]string{Untracked}, func(f *findings) { f.untracked.moved = 0 }},
+		"no tracking, one kept too many":   {[]string{Untracked}, func(f *findings) { f.untracked.ended-- }},
+		"no tracking, one lost too many":   {[]string{Untracked}, func(f *findings) { f.untracked.broken++ }},
+		"no tracking, nothing happens":     {[]string{FloodUntracked}, func(f *findings) { f.syn.untracked, f.ack.untracked = finding{asked: 9}, finding{asked: 9} }},
+		"any table would do":               {[]string{ThirdTable}, func(f *findings) { f.cuts.confused = 0 }},
+		"purged, and nothing is forgotten": {[]string{Forgotten}, func(f *findings) { f.forgotten.moved = 0 }},
+		"purged, and all are served":       {[]string{Unserved}, func(f *findings) { f.unserved = visit{took: []time.Duration{1}} }},
 		"one of a removed replica lives":   {[]string{RemovedUndrained}, func(f *findings) { f.tracked.ended-- }},
 		"the older table would do as well": {[]string{OlderTable}, func(f *findings) { f.tracked.older = 0 }},
 		"the flood displaces nothing":      {[]string{EmbryosEvicted}, func(f *findings) { f.embryos.astray = 0 }},

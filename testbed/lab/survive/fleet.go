@@ -3,8 +3,8 @@ package survive
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"sync"
+	"time"
 
 	"lbctl/testbed/lab/stage"
 	"lbctl/testbed/traffic/hold"
@@ -13,11 +13,15 @@ import (
 // fleet is several client processes that get the same orders.
 type fleet []*stage.Process
 
-// start starts n client processes that share the stage's client addresses.
-func start(ctx context.Context, s *stage.Stage, n int, seed func() uint64) (fleet, error) {
+// patience is how long clients wait for an answer: several retransmissions.
+const patience = 5 * time.Second
+
+// start starts n client processes that share the stage's client addresses. They wait for an answer so briefly that those who
+// wait for them are not silent for too long.
+func (r *run) start(ctx context.Context, n int) (fleet, error) {
 	var f fleet
 	for i := range n {
-		p, err := s.Hold(ctx, i, n, hold.Config{Seed: seed()})
+		p, err := r.stage.Hold(ctx, i, n, hold.Config{Timeout: min(patience, r.idle/3), Seed: r.random.Uint64()})
 		if err != nil {
 			return nil, err
 		}
@@ -51,29 +55,3 @@ func (f fleet) order(o hold.Order) (hold.Report, error) {
 
 // share returns the i-th of n parts of a count.
 func share(count, i, n int) int { return count*(i+1)/n - count*i/n }
-
-// holding is how many connections there are at each place.
-type holding map[hold.Place]int
-
-// enter takes note of a report.
-func (h holding) enter(r hold.Report) {
-	for _, o := range r.Opened {
-		h[o.Place]++
-	}
-	for _, l := range r.Lost {
-		h[l.Place]--
-	}
-	for _, c := range r.Closed {
-		h[c.Place] -= c.Connections
-	}
-}
-
-// of returns how many there are at a VIP.
-func (h holding) of(vip netip.AddrPort) (sum int) {
-	for p, n := range h {
-		if p.VIP == vip {
-			sum += n
-		}
-	}
-	return sum
-}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"lbctl/lb"
+	"lbctl/rss/packet"
 	"lbctl/testbed/traffic/hold"
 )
 
@@ -20,7 +22,14 @@ func (st *step) play(ctx context.Context, around func(ctx context.Context, chang
 	if err := st.ask(); err != nil {
 		return err
 	}
-	return st.open()
+	if err := st.open(); err != nil {
+		return err
+	}
+	passed, err := st.passDeadlines(ctx)
+	if err != nil || !passed {
+		return err
+	}
+	return st.ask()
 }
 
 // finish closes the connections of replicas that were drained.
@@ -35,66 +44,81 @@ func (st *step) finish() error {
 		return nil
 	}
 	report, err := st.fleet.order(o)
-	st.held.enter(report)
+	st.held.enter(report, time.Now())
 	return err
 }
 
-// ask sends a message on every connection, but for those of replicas that are down.
+// ask sends a message on every connection, but for those of replicas that are down, and judges.
 func (st *step) ask() error {
-	report, err := st.round()
-	if err != nil {
-		return err
-	}
-	for _, p := range st.parts {
-		p.judge(report, st.held)
-	}
-	st.held.enter(report)
-	return nil
+	return st.round(st.parts)
 }
 
-// round asks all connections.
-func (r *run) round() (hold.Report, error) {
+// round asks all connections and judges those of some services.
+func (r *run) round(parts []*part) error {
 	o := hold.Order{Ask: true}
 	for _, s := range r.changed() {
 		o.Silent = append(o.Silent, s.down()...)
 	}
-	r.asked = time.Now()
-	return r.fleet.order(o)
+	ordered := time.Now()
+	report, err := r.fleet.order(o)
+	if err != nil {
+		return err
+	}
+	r.asked, r.took = ordered, time.Since(ordered)
+	for _, p := range parts {
+		p.judge(r.held, report.Lost, o.Silent)
+	}
+	r.held.enter(report, ordered)
+	r.held.asked(ordered, o.Silent)
+	return nil
 }
 
-// judge counts what a round of messages says of the service's connections.
-func (p *part) judge(report hold.Report, held holding) {
+// judge holds the losses of a round that ends now against the connections that there were.
+func (p *part) judge(all ledger, losses []hold.Lost, silent []hold.Place) {
+	ended := make(map[packet.Flow]hold.Lost, len(losses))
+	for _, l := range losses {
+		ended[l.Flow] = l
+	}
 	f := &p.found
-	for _, i := range p.gone {
-		f.doomed += held[p.service.place(i)]
-	}
-	for _, c := range report.Kept {
-		if p.mine(c.Place) {
-			f.asked += c.Connections
+	for flow, h := range all {
+		if h.VIP != p.service.VIP.Address || slices.Contains(silent, h.Place) {
+			continue
 		}
-	}
-	for _, l := range report.Lost {
-		switch {
-		case l.VIP != p.service.VIP.Address:
-		case slices.Contains(p.gone, l.Replica):
-			f.ended++
+		loss, lost := ended[flow]
+		switch fate := p.fate(flow, h); {
+		case fate == toEnd:
+			f.doomed++
+			f.ended += one(lost)
+		case fate == toEither:
+			f.vague++
+			f.vanished += one(lost)
+		case p.flooded.has(h.opened):
+			f.amid++
+			f.pushed += one(lost)
+		case lost && p.service.Tracking != lb.Stateless && time.Since(h.spoke) > p.service.Idle:
+			f.overdue++
 		default:
-			f.lose(l)
+			f.asked++
+			if lost {
+				f.lose(loss)
+			}
 		}
 	}
 }
 
-// mine tells whether a place is one whose connections had to be kept.
-func (p *part) mine(at hold.Place) bool {
-	return at.VIP == p.service.VIP.Address && !slices.Contains(p.gone, at.Replica)
+// one is 1 for true.
+func one(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // shown is how many losses the report tells of.
 const shown = 5
 
-// lose counts a connection that had to be kept.
+// lose counts the loss of a connection that had to be kept.
 func (f *finding) lose(l hold.Lost) {
-	f.asked++
 	switch l.Fate {
 	case hold.Reset, hold.Moved:
 		f.moved++
@@ -113,11 +137,12 @@ func (st *step) open() error {
 		missing := st.wanted(p.service) - st.held.of(p.service.VIP.Address)
 		o.Open = append(o.Open, hold.Wish{VIP: p.service.VIP.Address, Count: max(missing, 0) + st.fresh})
 	}
+	ordered := time.Now()
 	report, err := st.fleet.order(o)
 	if err != nil {
 		return err
 	}
-	st.held.enter(report)
+	st.held.enter(report, ordered)
 	for _, p := range st.parts {
 		p.found = p.found.plus(arrivals(p.service, p.before, report))
 	}

@@ -1,8 +1,13 @@
 package survive
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"lbctl/lb"
 	"lbctl/rss/packet"
@@ -10,29 +15,81 @@ import (
 	"lbctl/testbed/traffic/hold"
 )
 
-func counted(s *service, replica, n int) hold.Count {
-	return hold.Count{Place: s.place(replica), Connections: n}
-}
+func lostOne(flow packet.Flow, fate hold.Fate) hold.Lost { return hold.Lost{Flow: flow, Fate: fate} }
 
-func lostOne(s *service, replica int, fate hold.Fate) hold.Lost {
-	return hold.Lost{Place: s.place(replica), Fate: fate}
-}
+// numbered returns the n-th of some flows to a service.
+func numbered(s *service, n int) packet.Flow { return opened(s, uint16(1024+n), 0).Flow }
 
-// Connections of a replica that was removed are no loss, those of all others are.
+// Connections of a replica that was removed have to end, those of all others are kept.
 func TestJudge(t *testing.T) {
 	s, another := modulo(), maglev()
-	p := &part{service: s, before: s.snapshot(), gone: []int{2}}
-	held := holding{s.place(0): 10, s.place(2): 3, another.place(2): 100}
-	p.judge(hold.Report{
-		Kept: []hold.Count{counted(s, 0, 5), counted(s, 0, 3), counted(s, 2, 1), counted(another, 0, 50)},
-		Lost: []hold.Lost{
-			lostOne(s, 0, hold.Reset), lostOne(s, 0, hold.Silent), lostOne(s, 2, hold.Reset), lostOne(s, 2, hold.Silent),
-			lostOne(another, 0, hold.Reset),
-		},
-	}, held)
+	now := time.Now()
+	p := &part{service: s, before: s.snapshot(), gone: []int{2}, flooded: period{from: now.Add(-time.Second)}}
+	s.Idle = time.Minute
+	all := ledger{}
+	for n, replica := range []int{0, 0, 0, 0, 2, 2, 2, 3} {
+		all[numbered(s, n)] = held{Place: s.place(replica), opened: now.Add(-time.Hour), spoke: now}
+	}
+	all[numbered(s, 8)] = held{Place: s.place(1), spoke: now.Add(-2 * time.Minute)}
+	all[numbered(s, 9)] = held{Place: s.place(1), opened: now, spoke: now}
+	all[numbered(another, 0)] = held{Place: another.place(0), spoke: now}
+	p.judge(all, []hold.Lost{
+		lostOne(numbered(s, 0), hold.Reset), lostOne(numbered(s, 1), hold.Silent), lostOne(numbered(s, 4), hold.Reset),
+		lostOne(numbered(s, 5), hold.Silent), lostOne(numbered(s, 8), hold.Reset), lostOne(numbered(s, 9), hold.Reset),
+		lostOne(numbered(another, 0), hold.Reset),
+	}, []hold.Place{s.place(3)})
 	f := p.found
-	if f.asked != 10 || f.moved != 1 || f.broken != 1 || f.doomed != 3 || f.ended != 2 || f.lost() != 2 || len(f.fates) != 2 {
-		t.Errorf("found %+v", f)
+	f.fates = nil
+	want := finding{asked: 4, moved: 1, broken: 1, doomed: 3, ended: 2, overdue: 1, amid: 1, pushed: 1}
+	if diff := cmp.Diff(want, f, cmp.AllowUnexported(finding{})); diff != "" || len(p.found.fates) != 2 {
+		t.Errorf("found (-want +got), and %d fates:\n%s", len(p.found.fates), diff)
+	}
+}
+
+// Without memory the table decides: the last one, and, if only for a moment, those on the way to it.
+func TestFateByTheTable(t *testing.T) {
+	s := newService("never", 0, 0, started, lb.Service{})
+	f := numbered(s, 0)
+	here := s.owner(f)
+	// without returns the service without one of its replicas.
+	without := func(replica int) *service {
+		less := s.snapshot()
+		d := less.Clone()
+		d.Replicas, d.TableSize = slices.Delete(d.Replicas, replica, replica+1), 0
+		less.set(d.WithDefaults())
+		return less
+	}
+	elsewhere := without(here)
+	for name, test := range map[string]struct {
+		p    part
+		h    held
+		want fate
+	}{
+		"nothing changed":      {part{service: s}, held{Place: s.place(here)}, toKeep},
+		"owner is another":     {part{service: elsewhere}, held{Place: s.place(here)}, toEnd},
+		"for a moment":         {part{service: s, way: []*service{elsewhere}}, held{Place: s.place(here)}, toEither},
+		"its replica was down": {part{service: s}, held{Place: s.place(here), rested: true}, toEither},
+	} {
+		if got := test.p.fate(f, test.h); got != test.want {
+			t.Errorf("%s: %d, want %d", name, got, test.want)
+		}
+	}
+}
+
+// The ledger holds what was opened and neither lost nor closed, and when it was asked.
+func TestLedger(t *testing.T) {
+	s := modulo()
+	l := ledger{}
+	first, second := time.Unix(1, 0), time.Unix(2, 0)
+	l.enter(hold.Report{Opened: []hold.Opened{opened(s, 1, 0), opened(s, 2, 0), opened(s, 3, 1), opened(s, 4, 2)}}, first)
+	l.enter(hold.Report{Lost: []hold.Lost{lostOne(opened(s, 1, 0).Flow, hold.Reset)}, Closed: []hold.Count{{Place: s.place(2), Connections: 1}}}, second)
+	l.asked(second, []hold.Place{s.place(1)})
+	want := ledger{
+		opened(s, 2, 0).Flow: {Place: s.place(0), opened: first, spoke: second},
+		opened(s, 3, 1).Flow: {Place: s.place(1), opened: first, spoke: first, rested: true},
+	}
+	if !maps.Equal(l, want) || l.of(s.VIP.Address) != 2 || l.of(maglev().VIP.Address) != 0 {
+		t.Errorf("ledger %v, want %v", l, want)
 	}
 }
 

@@ -39,8 +39,13 @@ func (r *run) startLoad(ctx context.Context) (*load, error) {
 
 // more waits until so many more frames were sent.
 func (l *load) more(ctx context.Context, frames uint64) error {
+	const limit = 10 * time.Second
 	goal := l.sender.Sent() + frames
-	return l.run.await(ctx, 10*time.Second, func() (bool, error) { return l.sender.Sent() >= goal, nil })
+	err := l.run.await(ctx, limit, func() (bool, error) { return l.sender.Sent() >= goal, nil })
+	if err == nil && l.sender.Sent() < goal {
+		return fmt.Errorf("send %d frames: not done after %v", frames, limit)
+	}
+	return err
 }
 
 // end ends the load and returns how many frames were sent.
@@ -65,7 +70,7 @@ const between = 2000
 
 // under does something many times under load, and counts the frames.
 func (r *run) under(ctx context.Context, what string, times int, do func(ctx context.Context, l *load) error) (c count, err error) {
-	before, err := r.settle(ctx, r.firstSink(), r.lastSink())
+	before, err := r.settle(ctx, r.sunk())
 	if err != nil {
 		return c, err
 	}
@@ -78,9 +83,6 @@ func (r *run) under(ctx context.Context, what string, times int, do func(ctx con
 		if err = l.more(ctx, between); err == nil {
 			err = do(ctx, l)
 		}
-		if err == nil {
-			err = r.beat(ctx)
-		}
 		c.times++
 	}
 	took := time.Since(start)
@@ -91,77 +93,8 @@ func (r *run) under(ctx context.Context, what string, times int, do func(ctx con
 	if err = errors.Join(err, endErr); err != nil {
 		return c, fmt.Errorf("time %d of %d: %w", c.times, times, err)
 	}
-	after, err := r.settle(ctx, r.firstSink(), r.lastSink())
+	after, err := r.settle(ctx, r.sunk())
 	c.sent, c.taken, c.dropped = sent, after.Taken-before.Taken, after.Dropped-before.Dropped
 	r.rows.load = append(r.rows.load, []any{what, c.times, c.sent, c.taken, c.dropped, c.lost(), seconds(took), milliseconds(took / time.Duration(times))})
 	return c, err
-}
-
-// firstSink and lastSink are the range of the replicas of sink.
-func (r *run) firstSink() int { return r.replicas + others }
-
-func (r *run) lastSink() int { return r.firstSink() + sinks }
-
-// playKills kills the daemon again and again. While it is dead frames go on.
-func (r *run) playKills(ctx context.Context) (err error) {
-	r.findings.kills, err = r.under(ctx, "daemon killed", r.kills, func(ctx context.Context, l *load) error {
-		if err := r.stage.Crash(); err != nil {
-			return err
-		}
-		if err := l.more(ctx, between); err != nil {
-			return err
-		}
-		r.advance(1)
-		return r.restart(ctx)
-	})
-	return err
-}
-
-// playUpdates ends the daemon and starts it again: each start puts its program in the place of the one before.
-func (r *run) playUpdates(ctx context.Context) error {
-	last, err := r.stage.Program()
-	if err != nil {
-		return err
-	}
-	r.findings.updates, err = r.under(ctx, "program swapped", r.updates, func(ctx context.Context, _ *load) error {
-		if err := r.stage.Halt(); err != nil {
-			return err
-		}
-		if err := r.restart(ctx); err != nil {
-			return err
-		}
-		now, err := r.stage.Program()
-		if now != last {
-			r.findings.swaps++
-		}
-		last = now
-		r.advance(1)
-		return err
-	})
-	return err
-}
-
-// restart starts the daemon.
-func (r *run) restart(ctx context.Context) error {
-	err := r.stage.Restart(ctx)
-	r.disturbed = time.Now()
-	return err
-}
-
-// playPurge is a control: with the daemon goes all that it pinned.
-func (r *run) playPurge(ctx context.Context) (err error) {
-	r.findings.purged, err = r.under(ctx, "control: killed and purged", 1, func(ctx context.Context, l *load) error {
-		if err := r.stage.Crash(); err != nil {
-			return err
-		}
-		if err := r.stage.Purge(); err != nil {
-			return err
-		}
-		if err := l.more(ctx, between); err != nil {
-			return err
-		}
-		return r.restart(ctx)
-	})
-	r.advance(1)
-	return err
 }

@@ -17,7 +17,7 @@ func (r *run) outcome() experiment.Outcome {
 		Environment: report.Gather(r.env.Now()),
 		Parameters:  r.flags.Values(),
 		Checks:      checks, Controls: controls,
-		Tables: r.rows.tables(),
+		Tables: r.rows.tables(r.kinds()),
 	}
 	result.Environment.Rig, result.Environment.XDP = rigName, r.xdp
 	return experiment.Outcome{Result: result}

@@ -18,7 +18,7 @@ type parameters struct {
 	idle                                      time.Duration
 	rest                                      bool
 	syns, acks                                int
-	kills, updates, switches, rate            int
+	kills, cuts, updates, switches, rate      int
 }
 
 // others and sinks are how many replicas the services other and sink have for themselves.
@@ -46,6 +46,7 @@ func (p *parameters) define(f *flag.FlagSet) {
 	f.IntVar(&p.syns, "syns", 1_000_000, "the number of sources of the SYN flood; full size: 10000000")
 	f.IntVar(&p.acks, "acks", 1_000_000, "the number of sources of the ACK flood; full size: 10000000")
 	f.IntVar(&p.kills, "kills", 5, "how often the daemon is killed; full size: 20")
+	f.IntVar(&p.cuts, "cuts", 10, "how often the daemon is killed in the middle of an apply; full size: 100")
 	f.IntVar(&p.updates, "updates", 20, "how often the daemon is started anew and swaps its program; full size: 1000")
 	f.IntVar(&p.switches, "switches", 100, "how often a table is replaced under load; full size: 1000")
 	f.IntVar(&p.rate, "rate", 100_000, "the load in frames per second during kills, updates and switches")
@@ -69,6 +70,7 @@ func (p *parameters) validate() error {
 		{"syns", p.syns, 1, maxFlood},
 		{"acks", p.acks, 1, maxFlood},
 		{"kills", p.kills, 1, 10_000},
+		{"cuts", p.cuts, 1, 10_000},
 		{"updates", p.updates, 1, 1 << 20},
 		{"switches", p.switches, 1, 1 << 20},
 		{"rate", p.rate, 1000, 10_000_000},

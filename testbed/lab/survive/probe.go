@@ -28,12 +28,12 @@ func (st *step) probe(ctx context.Context, change func(context.Context) error) e
 	for _, p := range parts {
 		vips = append(vips, p.service.VIP.Address)
 	}
-	syns, err := st.newProbes(vips)
+	syns, err := st.newProbes(st.pool(), vips)
 	if err != nil {
 		return err
 	}
 	defer syns.close()
-	captures, err := st.stage.Captured(st.replicas, func() error {
+	captures, err := st.stage.Captured(syns.to.from, syns.to.to, func() error {
 		if err := syns.send(ctx); err != nil {
 			return err
 		}
@@ -51,32 +51,40 @@ func (st *step) probe(ctx context.Context, change func(context.Context) error) e
 	return nil
 }
 
-// probes are SYNs that are sent more than once.
+// probes are SYNs that are sent more than once, to services of some replicas.
 type probes struct {
 	run    *run
+	to     span
 	sender *flood.Sender
+	vips   uint64
 	first  uint64
 	flows  []packet.Flow
 }
 
 // newProbes makes SYNs of new flows, to several VIPs in turns.
-func (r *run) newProbes(vips []netip.AddrPort) (*probes, error) {
+func (r *run) newProbes(to span, vips []netip.AddrPort) (*probes, error) {
 	sender, err := r.stage.Flood(flood.Config{To: vips, From: probeNet(), Flags: packet.SYN})
 	if err != nil {
 		return nil, err
 	}
-	count := r.probes * len(vips) // a multiple: so is the first, and flow i goes to VIP i mod len
-	p := &probes{run: r, sender: sender, first: (r.probed/uint64(len(vips)) + 1) * uint64(len(vips))}
-	for i := range count {
-		p.flows = append(p.flows, sender.Flow(p.first+uint64(i)))
-	}
-	r.probed = p.first + uint64(count)
+	p := &probes{run: r, to: to, sender: sender, vips: uint64(len(vips))}
+	p.renew()
 	return p, nil
+}
+
+// renew takes flows that were not used yet. As many go to each VIP, and the first to the first one.
+func (p *probes) renew() {
+	p.first = (p.run.probed/p.vips + 1) * p.vips
+	p.flows = nil
+	for i := range uint64(p.run.probes) * p.vips {
+		p.flows = append(p.flows, p.sender.Flow(p.first+i))
+	}
+	p.run.probed = p.first + uint64(len(p.flows))
 }
 
 // send sends all and waits until as many packets came to the replicas.
 func (p *probes) send(ctx context.Context) error {
-	before, err := p.run.taken(0, p.run.replicas)
+	before, err := p.run.taken(p.to)
 	if err != nil {
 		return err
 	}
@@ -84,7 +92,7 @@ func (p *probes) send(ctx context.Context) error {
 		return err
 	}
 	return p.run.await(ctx, 2*time.Second, func() (bool, error) {
-		now, err := p.run.taken(0, p.run.replicas)
+		now, err := p.run.taken(p.to)
 		return now.Taken >= before.Taken+uint64(len(p.flows)), err
 	})
 }
@@ -126,6 +134,8 @@ type sightings struct {
 	// flows are those whose replica serves to the end: of these astray came to a second one, and of
 	// unseen ones not all packets were seen.
 	flows, astray, unseen int
+	// times is how often the SYN of each was sent.
+	times int
 }
 
 func (s *sightings) enter(at sighting, serves bool) {

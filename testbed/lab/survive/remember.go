@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// remember notes what the load balancer remembers of flows after an arm that changed it.
+// remember notes what the load balancer remembers of flows after an arm that changed it, and what memory it takes.
 func (r *run) remember(ctx context.Context, after string) error {
 	all, err := r.stage.Control().Flows(ctx)
 	if err != nil {
@@ -19,7 +19,32 @@ func (r *run) remember(ctx context.Context, after string) error {
 		for _, replica := range s.Replicas {
 			established, embryonic = established+replica.Flows.Established, embryonic+replica.Flows.Embryonic
 		}
-		r.rows.memory = append(r.rows.memory, []any{after, s.Service, s.Tracking, s.Slots, s.MarkedSlots, established, embryonic})
+		r.rows.flows = append(r.rows.flows, []any{after, s.Service, s.Tracking, s.Slots, s.MarkedSlots, established, embryonic})
 	}
+	return r.weigh(after)
+}
+
+// weigh notes what memory daemon, clients and replicas have.
+func (r *run) weigh(after string) error {
+	daemon, err := r.stage.Memory()
+	if err != nil {
+		return err
+	}
+	line := []any{after, len(r.held), megabytes(daemon.Resident), megabytes(daemon.Peak), megabytes(daemon.Tables)}
+	for _, all := range []fleet{r.fleet, r.servers} {
+		var sum uint64
+		for _, p := range all {
+			m, err := p.Memory()
+			if err != nil {
+				return err
+			}
+			sum += m.Resident
+		}
+		line = append(line, megabytes(sum))
+	}
+	r.rows.memory = append(r.rows.memory, line)
 	return nil
 }
+
+// megabytes writes a size in MiB.
+func megabytes(bytes uint64) float64 { return float64(bytes*10>>20) / 10 }

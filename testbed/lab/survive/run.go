@@ -12,7 +12,6 @@ import (
 	"lbctl/testbed/lab/experiment"
 	"lbctl/testbed/lab/stage"
 	"lbctl/testbed/replica/echo"
-	"lbctl/testbed/report"
 	"lbctl/testbed/traffic/hold"
 )
 
@@ -28,14 +27,18 @@ type run struct {
 	untracked *service
 	// other and sink have replicas of their own.
 	other, sink *service
-	// fleet holds the connections that are held, visitors are clients of other.
-	fleet, visitors fleet
-	held            holding
-	planner         *planner
+	// fleet holds the connections that are held, visitors are clients of other, servers are the replicas of both.
+	fleet, visitors, servers fleet
+	held                     ledger
+	planner                  *planner
 	// probed is how many SYNs were made so far.
 	probed uint64
-	// asked is when all connections were asked last, disturbed when a service was changed last, or the daemon started.
+	// asked is when all connections were asked last, and took how long that took; disturbed is when a service was
+	// changed last, or the daemon started.
 	asked, disturbed time.Time
+	took             time.Duration
+	// flooded is when SYNs flooded the services: they push out flows that have only started.
+	flooded period
 
 	findings findings
 	rows     rows
@@ -44,7 +47,9 @@ type run struct {
 }
 
 // total is how much there is to do, in steps of the progress bar.
-func (r *run) total() int { return r.changes + r.kills + r.updates + r.switches + 2*floodSteps + 1 }
+func (r *run) total() int {
+	return r.changes + r.kills + r.cuts + r.updates + r.switches + 2*floodSteps + 1
+}
 
 // advance tells the progress bar that n steps are done.
 func (r *run) advance(n int) {
@@ -55,8 +60,8 @@ func (r *run) advance(n int) {
 // play plays all arms.
 func (r *run) play(ctx context.Context) error {
 	r.cast()
-	r.held = holding{}
-	r.planner = &planner{random: r.random, pool: r.replicas, used: map[kind]int{}}
+	r.held = ledger{}
+	r.planner = &planner{random: r.random, pool: r.replicas, used: map[use]int{}}
 	for _, part := range r.parts() {
 		r.env.Progress.Step(part.name)
 		err := part.play(ctx)
@@ -83,6 +88,7 @@ func (r *run) parts() []arm {
 		{"set up", r.setUp, true},
 		{"replicas change", r.playChanges, true},
 		{"the daemon is killed", r.playKills, false},
+		{"applies are cut short", r.playCuts, false},
 		{"the program is swapped", r.playUpdates, false},
 		{"tables are switched", r.playSwitches, false},
 		{"nothing changes", r.playRest, true},
@@ -103,15 +109,17 @@ func (r *run) setUp(ctx context.Context) error {
 		for port := range ports {
 			listen = append(listen, shifted(stage.ReplicaAddress(i), port))
 		}
-		if _, err := r.stage.Echo(ctx, i, echo.Config{Listen: listen}); err != nil {
+		server, err := r.stage.Echo(ctx, i, echo.Config{Listen: listen, Patience: 2 * r.idle})
+		if err != nil {
 			return err
 		}
+		r.servers = append(r.servers, server)
 	}
 	var err error
-	if r.fleet, err = start(ctx, r.stage, r.processes, r.random.Uint64); err != nil {
+	if r.fleet, err = r.start(ctx, r.processes); err != nil {
 		return err
 	}
-	if r.visitors, err = start(ctx, r.stage, 1, r.random.Uint64); err != nil {
+	if r.visitors, err = r.start(ctx, 1); err != nil {
 		return err
 	}
 	return r.open()
@@ -158,32 +166,15 @@ func (r *run) open() error {
 	for _, s := range r.changed() {
 		o.Open = append(o.Open, hold.Wish{VIP: s.VIP.Address, Count: r.wanted(s)})
 	}
+	ordered := time.Now()
 	report, err := r.fleet.order(o)
 	if err != nil {
 		return err
 	}
-	r.held.enter(report)
+	r.held.enter(report, ordered)
+	r.asked = ordered
 	for _, s := range r.changed() {
 		r.enter(&part{service: s, found: arrivals(s, s, report)})
 	}
 	return nil
-}
-
-// rows are the lines of the tables of the report.
-type rows struct{ changes, floods, load, others, memory [][]any }
-
-// tables are those of the report.
-func (w rows) tables() []report.Table {
-	return []report.Table{
-		{Name: "changes", Rows: w.changes, Columns: []string{
-			"change", "service", "kind", "replica", "ms to effect", "connections", "of these alive", "moved", "broken", "of a removed replica", "new", "not by the table"}},
-		{Name: "floods", Rows: w.floods, Columns: []string{
-			"flood", "frames", "seconds", "frames/s", "packets at replicas", "found a link full", "changes", "rounds of messages", "connections asked", "lost"}},
-		{Name: "new connections to another service", Rows: w.others, Columns: []string{
-			"during", "connections", "failed", "median ms", "p99 ms", "longest ms"}},
-		{Name: "load", Rows: w.load, Columns: []string{
-			"what", "times", "frames", "taken by replicas", "found a link full", "lost", "seconds", "ms each"}},
-		{Name: "what is remembered", Rows: w.memory, Columns: []string{
-			"after", "service", "tracking", "slots", "of these marked", "established flows", "embryonic flows"}},
-	}
 }

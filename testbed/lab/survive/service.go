@@ -116,7 +116,8 @@ func (s *service) snapshot() *service {
 	return &c
 }
 
-// cast makes all services of the experiment.
+// cast makes all services of the experiment. Their order is that of their VIPs, hence of the numbers that the load balancer
+// gives them; of four in a row each has places of its own for flows that start.
 func (r *run) cast() {
 	seed := func() uint32 { return uint32(r.random.Uint64()) }
 	tracked := func(s lb.Service, how lb.Tracking) lb.Service {
@@ -132,13 +133,14 @@ func (r *run) cast() {
 		newService("maglev", 1, 0, started, tracked(maglev, lb.TrackChanges)),
 		newService("always", 2, 0, started, tracked(maglev, lb.TrackAlways)),
 	}
-	r.untracked = newService("never", 3, 0, started, tracked(lb.Service{}, lb.Stateless))
-	r.other = newService("other", 4, r.replicas, others, tracked(maglev, lb.TrackChanges))
-	r.sink = newService("sink", 5, r.replicas+others, sinks, tracked(maglev, lb.TrackChanges))
+	large := lb.Service{Scheduler: lb.Maglev} // so that slots are used again soon
+	r.sink = newService("sink", 3, r.replicas+others, sinks, tracked(large, lb.TrackChanges))
+	r.untracked = newService("never", 4, 0, started, tracked(lb.Service{}, lb.Stateless))
+	r.other = newService("other", 5, r.replicas, others, tracked(maglev, lb.TrackChanges))
 }
 
-// ports is how many ports each replica serves at.
-const ports = 5
+// ports is how many ports each replica serves at: one for each service.
+const ports = 6
 
 // String says what the service is.
 func (s *service) String() string {

@@ -23,8 +23,11 @@ type strays struct {
 func (r *run) playSwitches(ctx context.Context) (err error) {
 	whole := r.sink.Clone()
 	r.findings.switches, err = r.under(ctx, "table switched", r.switches, func(ctx context.Context, l *load) error {
+		if err := r.switchTable(ctx, l, r.choose(whole)); err != nil {
+			return err
+		}
 		r.advance(1)
-		return r.switchTable(ctx, l, r.choose(whole))
+		return r.beat(ctx)
 	})
 	if err != nil {
 		return err
@@ -70,7 +73,7 @@ func (r *run) switchTable(ctx context.Context, l *load, to lb.Service) error {
 	if err != nil {
 		return err
 	}
-	for i := r.firstSink(); i < r.lastSink(); i++ {
+	for i := r.sunk().from; i < r.sunk().to; i++ {
 		came := after[i].Taken + after[i].Dropped - before[i].Taken - before[i].Dropped
 		if _, listed := r.sink.state(i); listed && outside(i) {
 			r.findings.strays.inside += came
@@ -90,7 +93,7 @@ func (r *run) quiet(ctx context.Context, which func(int) bool) (last []stage.Lin
 			return false, err
 		}
 		same++
-		for i := r.firstSink(); i < r.lastSink(); i++ {
+		for i := r.sunk().from; i < r.sunk().to; i++ {
 			if last == nil || which(i) && now[i] != last[i] {
 				same = 0
 			}

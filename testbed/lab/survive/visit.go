@@ -10,7 +10,6 @@ import (
 
 // visits are new connections to the service other, a few at a time, until they are ended.
 type visits struct {
-	run  *run
 	stop context.CancelFunc
 	done chan visit
 }
@@ -31,13 +30,13 @@ const (
 // visit starts visiting: with clients of their own, who are there already.
 func (r *run) visit(ctx context.Context) *visits {
 	ctx, stop := context.WithCancel(ctx)
-	v := &visits{run: r, stop: stop, done: make(chan visit, 1)}
+	v := &visits{stop: stop, done: make(chan visit, 1)}
 	go func() {
 		next := time.NewTicker(visitEvery)
 		defer next.Stop()
 		var all visit
 		for all.err == nil && ctx.Err() == nil {
-			all.err = v.once(&all)
+			all.err = r.call(&all)
 			select {
 			case <-ctx.Done():
 			case <-next.C:
@@ -48,14 +47,13 @@ func (r *run) visit(ctx context.Context) *visits {
 	return v
 }
 
-// once opens some connections and closes them.
-func (v *visits) once(all *visit) error {
-	s := v.run.other
-	o := hold.Order{Open: []hold.Wish{{VIP: s.VIP.Address, Count: perVisit}}}
+// call opens some connections to the service other, and closes those of the last time.
+func (r *run) call(all *visit) error {
+	o := hold.Order{Open: []hold.Wish{{VIP: r.other.VIP.Address, Count: perVisit}}}
 	for i := range others {
-		o.Close = append(o.Close, s.place(v.run.replicas+i)) // those of the last time
+		o.Close = append(o.Close, r.other.place(r.replicas+i))
 	}
-	report, err := v.run.visitors.order(o)
+	report, err := r.visitors.order(o)
 	for _, opened := range report.Opened {
 		all.took = append(all.took, opened.Took)
 	}
@@ -71,6 +69,9 @@ func (v *visits) end() visit {
 	return all
 }
 
+// tried is how many connections were to be opened.
+func (v visit) tried() int { return len(v.took) + v.failed }
+
 // quantile returns the time within which a share of the connections was open.
 func (v visit) quantile(q float64) time.Duration {
 	if len(v.took) == 0 {
@@ -81,6 +82,6 @@ func (v visit) quantile(q float64) time.Duration {
 
 // row is a line of the report.
 func (v visit) row(during string) []any {
-	return []any{during, len(v.took) + v.failed, v.failed,
+	return []any{during, v.tried(), v.failed,
 		milliseconds(v.quantile(0.5)), milliseconds(v.quantile(0.99)), milliseconds(v.quantile(1))}
 }

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // MaxMessage is the length in bytes of the longest message.
@@ -30,6 +31,9 @@ type Config struct {
 	Index int
 	// Listen are the addresses at which it accepts connections.
 	Listen []netip.AddrPort
+	// Patience is how long a client may say nothing before its connection is closed; 0: for ever. A
+	// connection of which the packets go elsewhere by now never ends otherwise.
+	Patience time.Duration
 }
 
 // Run serves until ctx ends, which is no error, and calls ready when it accepts connections.
@@ -38,7 +42,7 @@ func Run(ctx context.Context, c Config, ready func() error) error {
 	if c.Index < 0 || c.Index > 0xffff {
 		return fmt.Errorf("echo server %d: want a number from 0 to 65535", c.Index)
 	}
-	s := &server{index: uint16(c.Index)}
+	s := &server{index: uint16(c.Index), patience: c.Patience}
 	defer s.threads.Wait()
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -60,9 +64,10 @@ func Run(ctx context.Context, c Config, ready func() error) error {
 
 // server is one call of Run.
 type server struct {
-	index   uint16
-	ctx     context.Context // ends with Run
-	threads sync.WaitGroup
+	index    uint16
+	patience time.Duration
+	ctx      context.Context // ends with Run
+	threads  sync.WaitGroup
 }
 
 // listen accepts connections at an address until the context ends; end tells why it had to earlier.
@@ -96,6 +101,9 @@ func (s *server) serve(conn net.Conn) {
 	answer := make([]byte, AnswerHeaderLength+MaxMessage)
 	binary.BigEndian.PutUint16(answer, s.index)
 	for {
+		if s.patience > 0 {
+			_ = conn.SetReadDeadline(time.Now().Add(s.patience)) // fails where reading will, too
+		}
 		n, err := read(reader, answer[2:])
 		if err != nil {
 			return // the client says what it missed

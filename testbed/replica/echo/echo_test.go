@@ -3,6 +3,7 @@ package echo_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -89,5 +90,19 @@ func TestAddressInUseIsAnError(t *testing.T) {
 	start(t, echo.Config{Listen: []netip.AddrPort{a}})
 	if err := echo.Run(t.Context(), echo.Config{Listen: []netip.AddrPort{a}}, func() error { return nil }); err == nil {
 		t.Error("two servers at one address")
+	}
+}
+
+// Who is silent for too long is let go, and not before.
+func TestSilentClientsAreLetGo(t *testing.T) {
+	a := free(t)
+	const patience = 300 * time.Millisecond
+	start(t, echo.Config{Listen: []netip.AddrPort{a}, Patience: patience})
+	began := time.Now()
+	if got, err := send(t, a, []byte("\x00\x02hi"), 2+4+1); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("answer %q, %v; want the end of the connection", got, err)
+	}
+	if took := time.Since(began); took < patience {
+		t.Errorf("let go after %v, want %v at least", took, patience)
 	}
 }

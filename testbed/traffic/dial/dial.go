@@ -4,6 +4,8 @@ package dial
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"syscall"
@@ -31,6 +33,23 @@ func From(ctx context.Context, source netip.Addr, to netip.AddrPort) (*net.TCPCo
 func Local(conn *net.TCPConn) netip.AddrPort {
 	local := conn.LocalAddr().(*net.TCPAddr).AddrPort()
 	return netip.AddrPortFrom(local.Addr().Unmap(), local.Port())
+}
+
+// Acknowledge acknowledges what was received now and not some 40 ms later (TCP_QUICKACK, tcp(7)): from then on
+// the client is silent.
+func Acknowledge(conn *net.TCPConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("acknowledge: %w", err)
+	}
+	var result error
+	err = raw.Control(func(fd uintptr) {
+		result = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
+	})
+	if err = errors.Join(err, result); err != nil {
+		return fmt.Errorf("acknowledge: %w", err)
+	}
+	return nil
 }
 
 func bindWithoutPort(_, _ string, raw syscall.RawConn) error {

@@ -38,7 +38,7 @@ func open(ctx context.Context, source netip.Addr, vip netip.AddrPort, timeout ti
 	c := &connection{conn: conn, flow: packet.Flow{Source: dial.Local(conn), Destination: vip, Protocol: packet.TCP}}
 	index := 0
 	if err = c.send(timeout, w.random); err == nil {
-		index, err = c.receive(w.buffer)
+		index, err = c.receive(time.Now().Add(timeout), w.buffer)
 	}
 	if err != nil {
 		_ = conn.Close()
@@ -48,9 +48,9 @@ func open(ctx context.Context, source netip.Addr, vip netip.AddrPort, timeout ti
 	return c, nil
 }
 
-// send sends a message of random length and bytes; receive must follow within the timeout.
+// send sends a message of random length and bytes.
 func (c *connection) send(timeout time.Duration, random *rand.ChaCha8) error {
-	if err := c.conn.SetDeadline(time.Now().Add(timeout)); err != nil {
+	if err := c.conn.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
 		return fmt.Errorf("set deadline: %w", err)
 	}
 	n := 1 + int(random.Uint64()%longest)
@@ -67,8 +67,18 @@ const longest = 256
 // errGarbled is wrapped when other bytes came back.
 var errGarbled = errors.New("the answer has other bytes than the message")
 
-// receive reads the answer and returns the number of the replica that gave it.
-func (c *connection) receive(buffer []byte) (int, error) {
+// moment is enough to read what has come already.
+const moment = 100 * time.Millisecond
+
+// receive reads the answer, which is due at a time, and returns the number of the replica that gave it. When
+// that time has passed, because others were waited for, what has come by now is still read.
+func (c *connection) receive(due time.Time, buffer []byte) (int, error) {
+	if soon := time.Now().Add(moment); due.Before(soon) {
+		due = soon
+	}
+	if err := c.conn.SetReadDeadline(due); err != nil {
+		return 0, fmt.Errorf("set deadline: %w", err)
+	}
 	want := 2 + len(c.sent)
 	n, err := io.ReadFull(c.conn, buffer[:want])
 	if err != nil {
@@ -76,6 +86,9 @@ func (c *connection) receive(buffer []byte) (int, error) {
 	}
 	if !bytes.Equal(buffer[2:want], c.sent) {
 		return 0, errGarbled
+	}
+	if err := dial.Acknowledge(c.conn); err != nil {
+		return 0, err
 	}
 	return int(binary.BigEndian.Uint16(buffer)), nil
 }

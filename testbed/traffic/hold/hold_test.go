@@ -207,3 +207,16 @@ func TestFates(t *testing.T) {
 		})
 	}
 }
+
+// One that says nothing takes nothing from those that are asked together with it.
+func TestSilenceIsNotCatching(t *testing.T) {
+	mute, good := liar(t, "silent"), free(t)
+	defer server(t, good, 4)()
+	c := begin(t, 300*time.Millisecond)
+	c.open(mute, 1)
+	c.open(good, 9)
+	r := c.order(hold.Order{Ask: true})
+	if len(r.Lost) != 1 || len(r.Kept) != 1 || r.Kept[0].Connections != 9 {
+		t.Errorf("lost %+v, kept %v", r.Lost, r.Kept)
+	}
+}

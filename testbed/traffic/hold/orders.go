@@ -108,9 +108,10 @@ func exchange(all []*connection, fates []*Lost, timeout time.Duration, w *worker
 			fates[i] = c.lost(0, err)
 		}
 	}
+	due := time.Now().Add(timeout)
 	for i, c := range all {
 		if fates[i] == nil {
-			index, err := c.receive(w.buffer)
+			index, err := c.receive(due, w.buffer)
 			fates[i] = c.lost(index, err)
 		}
 	}
