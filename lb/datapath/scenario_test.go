@@ -2,12 +2,15 @@ package datapath
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"testing"
 
 	"lbctl/lb"
 	"lbctl/lb/dataplanetest"
 	"lbctl/rss/packet"
+
+	"github.com/vishvananda/netlink"
 )
 
 // scenario is a stream of frames, and the tables that meet them. Names are those of the kernel's own
@@ -43,6 +46,15 @@ func fragment(offset int, more bool) func(*dataplanetest.Packet) {
 	}
 }
 
+// answer is what the first replica sends back. Its way is looked up in the kernel's FIB.
+func answer(p *dataplanetest.Packet) {
+	replica := "10.1.0.1:80"
+	if p.Flow.Source.Addr().Is6() {
+		replica = "[2001:db8:2::1]:80"
+	}
+	p.Flow = packet.Flow{Source: netip.MustParseAddrPort(replica), Destination: p.Flow.Source, Protocol: p.Flow.Protocol}
+}
+
 func inMode(m lb.Mode) func(*lb.Service) { return func(s *lb.Service) { s.Mode = m } }
 
 func tracking(t lb.Tracking) func(*lb.Service) { return func(s *lb.Service) { s.Tracking = t } }
@@ -66,6 +78,9 @@ func scenarios() []scenario {
 		{name: "tcp-v4-options", packet: func(p *dataplanetest.Packet) { p.Options = []byte{1, 1, 1, 0} }},
 		{name: "tcp-v4-fragment-first", packet: fragment(0, true)},
 		{name: "tcp-v4-fragment-later", packet: fragment(24, false), begin: []func(*dataplanetest.Packet){fragment(0, true)}},
+		{name: "tcp-v4-return", packet: answer, want: lb.Returned},
+		{name: "tcp-v4-return-diverse", packet: answer, flows: many, want: lb.Returned},
+		{name: "tcp-v6-return", v6: true, packet: answer, want: lb.Returned},
 		{name: "tcp-v6-hit", v6: true},
 		{name: "tcp-v6-diverse", v6: true, flows: many},
 		{name: "tcp-v6-ipip", v6: true, service: inMode(lb.IPIP)},
@@ -124,6 +139,16 @@ func (s scenario) configure(b *testing.B, d *Datapath) (ingress int) {
 	is, was := s.configured()
 	for _, r := range is.Replicas {
 		neighbourAt(b, l, r.Address.Addr().String())
+	}
+	for clients, gateway := range map[string]string{"198.18.0.0/15": "10.1.0.1", "2001:db8:1::/64": "2001:db8:2::1"} {
+		to := netip.MustParsePrefix(clients)
+		err := netlink.RouteAdd(&netlink.Route{
+			LinkIndex: l.Attrs().Index, Gw: netip.MustParseAddr(gateway).AsSlice(),
+			Dst: &net.IPNet{IP: to.Addr().AsSlice(), Mask: net.CIDRMask(to.Bits(), to.Addr().BitLen())},
+		})
+		if err != nil {
+			b.Fatal("add route:", err)
+		}
 	}
 	services := []lb.Service{is}
 	if s.marked {
