@@ -44,7 +44,8 @@ type Options struct {
 	// where records are nearly full, and how often a packet that is too big is answered. Default 2000.
 	GateRate uint32
 
-	// still leaves the passing of time to the caller of sweep, and opens all gates: for tests.
+	// still leaves the passing of time to the caller of sweep, does not follow the network, and opens all gates: for
+	// tests, which look at the tables without a lock.
 	still bool
 	// edit changes the program before it is loaded: for tests of what becomes of broken ones.
 	edit func(*ebpf.CollectionSpec)

@@ -77,6 +77,9 @@ func (n *news) end() {
 // watchHops starts to listen, and then resolves everything once: nothing that
 // changes in between is missed.
 func (d *Datapath) watchHops() error {
+	if d.options.still {
+		return nil
+	}
 	n, err := d.subscribe()
 	if err != nil {
 		return err
