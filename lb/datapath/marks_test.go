@@ -178,12 +178,12 @@ func TestBaseUsedMeanwhile(t *testing.T) {
 	}
 	at, is := slot()
 	old := is.WithAge(over)
-	b.d.tables.writeSlot(at, old)
-	b.d.tables.writeSlot(at, old.WithAge(0)) // by a packet, after the sweep has looked
+	*b.d.tables.slot(at) = uint64(old)
+	*b.d.tables.slot(at) = uint64(old.WithAge(0)) // by a packet, after the sweep has looked
 	if b.d.tables.swapSlot(at, old, bpf.QuietSlot(old.Current())) {
 		t.Error("the slot was made quiet under a packet")
 	}
-	b.d.tables.writeSlot(at, old)
+	*b.d.tables.slot(at) = uint64(old)
 	b.wait(time.Second)
 	if now := b.d.tables.readSlot(at); now != bpf.QuietSlot(old.Current()) {
 		t.Errorf("slot %x of which the base is over became %x", old, now)

@@ -82,8 +82,6 @@ func (t *tables) slot(at uint32) *uint64 {
 
 func (t *tables) readSlot(at uint32) bpf.Slot { return bpf.Slot(atomic.LoadUint64(t.slot(at))) }
 
-func (t *tables) writeSlot(at uint32, s bpf.Slot) { atomic.StoreUint64(t.slot(at), uint64(s)) }
-
 // swapSlot changes a slot unless a packet was faster.
 func (t *tables) swapSlot(at uint32, was, is bpf.Slot) bool {
 	return atomic.CompareAndSwapUint64(t.slot(at), uint64(was), uint64(is))

@@ -14,8 +14,8 @@ import (
 	"lbctl/testbed/traffic/hold"
 )
 
-// Process is a replica or a client that is not part of an act. It lives until Stop, or until the
-// stage is closed. One goroutine at a time.
+// Process is a replica or a client that is not part of an act. It lives until the stage is closed.
+// One goroutine at a time.
 type Process struct{ child *child }
 
 // Echo starts replica i as an echo server at some of its ports, and waits until it accepts connections.
@@ -77,6 +77,3 @@ func (p *Process) Order(o hold.Order) (report hold.Report, err error) {
 	}
 	return report, nil
 }
-
-// Stop ends it, and with it its connections.
-func (p *Process) Stop() error { return p.child.stop() }
