@@ -210,7 +210,7 @@ const (
 type LbSetting struct {
 	_      structs.HostLayout
 	Schema uint32
-	Zero   uint32
+	Epoch  uint32
 	Secret [4]uint64
 }
 
@@ -239,6 +239,7 @@ const (
 	LbMapFlows              = "flows"
 	LbMapFragments          = "fragments"
 	LbMapGates              = "gates"
+	LbMapHeard              = "heard"
 	LbMapOriginIndex        = "origin_index"
 	LbMapOrigins            = "origins"
 	LbMapReplicas           = "replicas"
@@ -260,6 +261,7 @@ const (
 	LbVarEmbryoLinesLast    = "embryo_lines_last"
 	LbVarFlowLinesLast      = "flow_lines_last"
 	LbVarGateRate           = "gate_rate"
+	LbVarHeardTicks         = "heard_ticks"
 	LbVarOriginBucketsLast  = "origin_buckets_last"
 	LbVarSecret             = "secret"
 	LbVarServiceBucketsLast = "service_buckets_last"
@@ -323,6 +325,7 @@ type LbMapSpecs struct {
 	Flows        *ebpf.MapSpec `ebpf:"flows"`
 	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
 	Gates        *ebpf.MapSpec `ebpf:"gates"`
+	Heard        *ebpf.MapSpec `ebpf:"heard"`
 	OriginIndex  *ebpf.MapSpec `ebpf:"origin_index"`
 	Origins      *ebpf.MapSpec `ebpf:"origins"`
 	Replicas     *ebpf.MapSpec `ebpf:"replicas"`
@@ -348,6 +351,7 @@ type LbVariableSpecs struct {
 	EmbryoLinesLast    *ebpf.VariableSpec `ebpf:"embryo_lines_last"`
 	FlowLinesLast      *ebpf.VariableSpec `ebpf:"flow_lines_last"`
 	GateRate           *ebpf.VariableSpec `ebpf:"gate_rate"`
+	HeardTicks         *ebpf.VariableSpec `ebpf:"heard_ticks"`
 	OriginBucketsLast  *ebpf.VariableSpec `ebpf:"origin_buckets_last"`
 	Secret             *ebpf.VariableSpec `ebpf:"secret"`
 	ServiceBucketsLast *ebpf.VariableSpec `ebpf:"service_buckets_last"`
@@ -381,6 +385,7 @@ type LbMaps struct {
 	Flows        *ebpf.Map `ebpf:"flows"`
 	Fragments    *ebpf.Map `ebpf:"fragments"`
 	Gates        *ebpf.Map `ebpf:"gates"`
+	Heard        *ebpf.Map `ebpf:"heard"`
 	OriginIndex  *ebpf.Map `ebpf:"origin_index"`
 	Origins      *ebpf.Map `ebpf:"origins"`
 	Replicas     *ebpf.Map `ebpf:"replicas"`
@@ -402,6 +407,7 @@ func (m *LbMaps) Close() error {
 		m.Flows,
 		m.Fragments,
 		m.Gates,
+		m.Heard,
 		m.OriginIndex,
 		m.Origins,
 		m.Replicas,
@@ -428,6 +434,7 @@ type LbVariables struct {
 	EmbryoLinesLast    *ebpf.Variable `ebpf:"embryo_lines_last"`
 	FlowLinesLast      *ebpf.Variable `ebpf:"flow_lines_last"`
 	GateRate           *ebpf.Variable `ebpf:"gate_rate"`
+	HeardTicks         *ebpf.Variable `ebpf:"heard_ticks"`
 	OriginBucketsLast  *ebpf.Variable `ebpf:"origin_buckets_last"`
 	Secret             *ebpf.Variable `ebpf:"secret"`
 	ServiceBucketsLast *ebpf.Variable `ebpf:"service_buckets_last"`

@@ -68,6 +68,8 @@ func fold(sum uint32) uint16 {
 const (
 	// Ways is the number of records of a line.
 	Ways = 8
+	// HeardLines is for how many clients a CPU knows ways.
+	HeardLines = 4096
 	// ReplicaNone is a replica's id that is never given out.
 	ReplicaNone = 1<<replicaBits - 1
 	replicaBits = 20

@@ -7,6 +7,8 @@
  * Look-ups of a forwarded packet, all of them into arrays and compiled to loads:
  * bucket, service, slot, replica; and one per-CPU counter. No call is made but bpf_redirect.
  * One more, into the records of flows, where a change of the replicas made it necessary.
+ * An answer of a replica: buckets of service and origin, origin, way, counter; the kernel's FIB
+ * is asked some times a second for each client.
  */
 #include "lb.h"
 #include "maps.h"
@@ -17,13 +19,9 @@
 #include "rewrite.h"
 #include "quote.h"
 #include "answer.h"
+#include "back.h"
 #include "leave.h"
 #include "monitor.h"
-
-#ifndef AF_INET
-#define AF_INET 2
-#define AF_INET6 10
-#endif
 
 /* What was found out about a packet on its way through the pipeline. */
 struct way {
@@ -174,25 +172,6 @@ static __always_inline enum lb_reason forward(struct xdp_md *ctx, struct packet 
 	return why == LB_OK ? sent : why;
 }
 
-/* Asks the kernel for the way from the VIP, or whoever sent an error, to the client. */
-static __always_inline long route(struct xdp_md *ctx, const struct packet *p, const void *source,
-				  struct bpf_fib_lookup *fib)
-{
-	fib->ifindex = ingress(ctx);
-	fib->tot_len = p->ip_bytes;
-	fib->l4_protocol = p->flow.l4.wire;
-	if (p->flow.is_v6) {
-		fib->family = AF_INET6;
-		copy16(fib->ipv6_src, source);
-		copy16(fib->ipv6_dst, &p->v6->daddr);
-	} else {
-		fib->family = AF_INET;
-		fib->ipv4_src = mapped_v4(source);
-		fib->ipv4_dst = p->v4->daddr;
-	}
-	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
-}
-
 /* Did the replica itself send the error that quotes a packet to it? */
 static __always_inline bool from_replica(const struct packet *p, const struct origin *o)
 {
@@ -205,26 +184,25 @@ static __always_inline bool from_replica(const struct packet *p, const struct or
 static __always_inline enum lb_reason give_back(struct xdp_md *ctx, struct packet *p,
 						struct way *w)
 {
-	struct bpf_fib_lookup fib = {};
-	__u8 source[16], macs[2 * ETH_ALEN];
 	enum lb_reason why = LB_OK;
+	struct back back;
 	bool own = true;
 
-	copy16(source, w->origin->address);
+	copy16(back.source, w->origin->address);
 	if (unlikely(w->error)) {
 		own = from_replica(p, w->origin);
 		if (!own)
-			map_address(source, p->flow.is_v6 ? (void *)&p->v6->saddr : (void *)&p->v4->saddr,
+			map_address(back.source, p->flow.is_v6 ? (void *)&p->v6->saddr : (void *)&p->v4->saddr,
 				    p->flow.is_v6);
 	}
-	switch (route(ctx, p, source, &fib)) {
+	switch (way_back(ctx, p, &back)) {
 	case BPF_FIB_LKUP_RET_SUCCESS:
 		break;
 	case BPF_FIB_LKUP_RET_NO_NEIGH:
 		why = LB_NEIGHBOUR_MISSING;
 		break;
 	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
-		w->mtu = fib.mtu_result;
+		w->mtu = back.mtu;
 		return LB_TOO_BIG;
 	default:
 		return LB_NO_ROUTE;
@@ -236,10 +214,8 @@ static __always_inline enum lb_reason give_back(struct xdp_md *ctx, struct packe
 	if (why != LB_OK)
 		return why;
 	decrement_ttl(p);
-	__builtin_memcpy(macs, fib.dmac, ETH_ALEN);
-	__builtin_memcpy(macs + ETH_ALEN, fib.smac, ETH_ALEN);
-	w->ifindex = fib.ifindex;
-	why = set_link(ctx, p, macs, fib.ifindex == ingress(ctx));
+	w->ifindex = back.ifindex;
+	why = set_link(ctx, p, back.macs, back.ifindex == ingress(ctx));
 	if (why != LB_OK)
 		return why;
 	return w->error ? LB_ERROR_RETURNED : LB_RETURNED;

@@ -165,6 +165,21 @@ struct origin {
 	__u8 zero[22];
 };
 
+/* A way to a client that the kernel told: a CPU's own, one cache line. Up to `epoch` it is what the
+ * answer depends on. */
+struct heard {
+	__u8 client[16]; /* IPv4 mapped, as in `source` */
+	__u8 source[16];
+	__u8 protocol;
+	__u8 zero;
+	__u16 mtu;
+	__u32 ingress;
+	__u32 epoch;
+	__u32 tick; /* of the kernel's clock, when it was asked */
+	__u32 ifindex;
+	__u8 macs[12]; /* destination, source */
+};
+
 /* What all fragments of a packet have in common; IPv4 addresses are mapped, and of IPv6
  * the protocol is 0: other fragments may name another header first. */
 struct fragment_key {
@@ -186,7 +201,7 @@ struct fragment {
 /* What must outlive the program, one row. */
 struct setting {
 	__u32 schema; /* version of the layout of all tables */
-	__u32 zero;
+	__u32 epoch;  /* Go counts it up when the network changed: ways from before are not taken */
 	__u64 secret[4]; /* of the keys of flows: whoever does not know it cannot make two collide */
 };
 
@@ -237,3 +252,4 @@ _Static_assert(sizeof(struct records) == 64, "records share a cache line");
 _Static_assert(sizeof(struct replica) == 128, "a replica is two cache lines");
 _Static_assert(__builtin_offsetof(struct replica, tunnel_source) == 64, "nat and dsr read one of them");
 _Static_assert(sizeof(struct origin) == 64, "the way back is one cache line");
+_Static_assert(sizeof(struct heard) == 64, "CPUs share no line");

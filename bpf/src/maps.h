@@ -81,6 +81,15 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } embryos SEC(".maps");
 
+/* HEARD_LINES of each CPU. Not pinned: what a program has heard ends with it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct heard);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_MMAPABLE); /* rows on cache lines */
+} heard SEC(".maps");
+
 /* Rare enough for a map of the kernel. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -24,14 +24,17 @@ func bucketsFor(endpoints uint32) uint32 {
 	return 1 << bits.Len32((endpoints-1)/2)
 }
 
-// of returns the endpoint's bucket. The hash is bucket_hash of bpf/src/find.h.
-func (x index) of(e bpf.LbEndpoint) *bpf.LbBucket {
+// bucketHash is bucket_hash of bpf/src/find.h.
+func bucketHash(e bpf.LbEndpoint) uint32 {
 	high, low := binary.NativeEndian.Uint64(e.Address[:8]), binary.NativeEndian.Uint64(e.Address[8:])
 	rest := uint64(binary.NativeEndian.Uint16(e.Port[:])) | uint64(e.Protocol)<<16 | uint64(e.IpVersion)<<24
 	h := high*0xbf58476d1ce4e5b9 ^ low ^ rest
 	h ^= h >> 32
-	return &x[uint32(h*0x9e3779b97f4a7c15>>32)&uint32(len(x)-1)]
+	return uint32(h * 0x9e3779b97f4a7c15 >> 32)
 }
+
+// of returns the endpoint's bucket.
+func (x index) of(e bpf.LbEndpoint) *bpf.LbBucket { return &x[bucketHash(e)&uint32(len(x)-1)] }
 
 // add makes a row visible under an endpoint. Errors: lb.ErrFull.
 func (x index) add(e bpf.LbEndpoint, row uint32) error {

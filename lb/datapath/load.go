@@ -67,6 +67,10 @@ func (d *Datapath) configure(spec *ebpf.CollectionSpec) error {
 	serviceBuckets, originBuckets := bucketsFor(2*l.Services), bucketsFor(l.Replicas)
 	flowLines, embryoLines := l.Flows/bpf.Ways, l.Flows/4/bpf.Ways
 	gateRate := d.options.GateRate
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return fmt.Errorf("count CPUs: %w", err)
+	}
 	if d.options.still {
 		gateRate = 0
 	}
@@ -75,6 +79,7 @@ func (d *Datapath) configure(spec *ebpf.CollectionSpec) error {
 		bpf.LbMapFlows: flowLines, bpf.LbMapEmbryos: embryoLines,
 		bpf.LbMapOriginIndex: originBuckets, bpf.LbMapOrigins: l.Replicas,
 		bpf.LbMapReplicas: l.Replicas, bpf.LbMapByReplica: l.Replicas,
+		bpf.LbMapHeard: uint32(cpus) * bpf.HeardLines,
 		// Behind the slots stand the lists of replicas, old ones and new.
 		bpf.LbMapSlots: l.Slots + 2*l.Replicas,
 		// The ordinary program has no samples; this is the smallest there can be.

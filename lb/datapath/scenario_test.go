@@ -46,13 +46,22 @@ func fragment(offset int, more bool) func(*dataplanetest.Packet) {
 	}
 }
 
-// answer is what the first replica sends back. Its way is looked up in the kernel's FIB.
+// answer is what the first replica sends back.
 func answer(p *dataplanetest.Packet) {
 	replica := "10.1.0.1:80"
 	if p.Flow.Source.Addr().Is6() {
 		replica = "[2001:db8:2::1]:80"
 	}
 	p.Flow = packet.Flow{Source: netip.MustParseAddrPort(replica), Destination: p.Flow.Source, Protocol: p.Flow.Protocol}
+}
+
+// answerApart is an answer to a client who has one flow: more of them than there are lines for what
+// the kernel told of their ways.
+func answerApart(p *dataplanetest.Packet) {
+	a := p.Flow.Source.Addr().As4()
+	a[3] = byte(p.Flow.Source.Port())
+	p.Flow.Source = netip.AddrPortFrom(netip.AddrFrom4(a), p.Flow.Source.Port())
+	answer(p)
 }
 
 func inMode(m lb.Mode) func(*lb.Service) { return func(s *lb.Service) { s.Mode = m } }
@@ -80,6 +89,7 @@ func scenarios() []scenario {
 		{name: "tcp-v4-fragment-later", packet: fragment(24, false), begin: []func(*dataplanetest.Packet){fragment(0, true)}},
 		{name: "tcp-v4-return", packet: answer, want: lb.Returned},
 		{name: "tcp-v4-return-diverse", packet: answer, flows: many, want: lb.Returned},
+		{name: "tcp-v4-return-clients", packet: answerApart, flows: many, want: lb.Returned},
 		{name: "tcp-v6-return", v6: true, packet: answer, want: lb.Returned},
 		{name: "tcp-v6-hit", v6: true},
 		{name: "tcp-v6-diverse", v6: true, flows: many},

@@ -52,12 +52,13 @@ type tables struct {
 	origins                   table[bpf.LbOrigin]
 	flows, embryos            table[bpf.LbRecords]
 	left                      table[bpf.LbCount] // by service id: what replicas got that left it
+	settings                  table[bpf.LbSetting]
 }
 
 // mapTables maps the tables of the loaded program.
 func (d *Datapath) mapTables() error {
 	t, m := &d.tables, &d.objects.LbMaps
-	var errs [9]error
+	var errs [10]error
 	t.serviceIndex, errs[0] = mapTable[bpf.LbBucket](m.ServiceIndex)
 	t.originIndex, errs[1] = mapTable[bpf.LbBucket](m.OriginIndex)
 	t.services, errs[2] = mapTable[bpf.LbService](m.Services)
@@ -67,12 +68,17 @@ func (d *Datapath) mapTables() error {
 	t.flows, errs[6] = mapTable[bpf.LbRecords](m.Flows)
 	t.embryos, errs[7] = mapTable[bpf.LbRecords](m.Embryos)
 	t.left, errs[8] = mapTable[bpf.LbCount](m.ByService)
-	return errors.Join(errs[:]...)
+	t.settings, errs[9] = mapTable[bpf.LbSetting](m.Settings)
+	if err := errors.Join(errs[:]...); err != nil {
+		return err
+	}
+	t.forgetWays() // empty lines are from epoch 0
+	return nil
 }
 
 func (t *tables) unmap() error {
 	return errors.Join(t.serviceIndex.unmap(), t.originIndex.unmap(), t.services.unmap(),
-		t.slots.unmap(), t.replicas.unmap(), t.origins.unmap(), t.flows.unmap(), t.embryos.unmap(), t.left.unmap())
+		t.slots.unmap(), t.replicas.unmap(), t.origins.unmap(), t.flows.unmap(), t.embryos.unmap(), t.left.unmap(), t.settings.unmap())
 }
 
 // slot returns the word of a slot, which packets change, too.
@@ -89,3 +95,6 @@ func (t *tables) swapSlot(at uint32, was, is bpf.Slot) bool {
 
 func (t *tables) serviceAt() index { return index(t.serviceIndex.rows) }
 func (t *tables) originAt() index  { return index(t.originIndex.rows) }
+
+// forgetWays ends the life of the ways to clients that packets have heard of from the kernel.
+func (t *tables) forgetWays() { atomic.AddUint32(&t.settings.rows[0].Epoch, 1) }

@@ -107,6 +107,7 @@ func (d *Datapath) listen(n *news) {
 			}
 			n, _ = d.subscribe()
 		}
+		d.tables.forgetWays()
 		d.refreshed(nil)
 	}
 	n.end()
@@ -123,12 +124,15 @@ func (d *Datapath) follow(n *news) bool {
 			return false
 		case u, open := <-n.neighbours:
 			if ok = open; ok {
+				d.tables.forgetWays()
 				a, _ := netip.AddrFromSlice(u.IP)
 				d.refreshed(&neighbour{index: u.LinkIndex, address: a.Unmap()})
 			}
 		case _, ok = <-n.routes:
+			d.tables.forgetWays()
 			timer.Reset(settle)
 		case _, ok = <-n.links:
+			d.tables.forgetWays()
 			timer.Reset(settle)
 		case <-timer.C:
 			d.refreshed(nil)

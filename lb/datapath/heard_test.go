@@ -1,0 +1,149 @@
+package datapath
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"testing"
+	"time"
+
+	"lbctl/bpf"
+	"lbctl/rss/packet"
+
+	"github.com/cilium/ebpf"
+)
+
+// forever is a life of ways that ends with the program.
+func forever(s *ebpf.CollectionSpec) {
+	if err := s.Variables[bpf.LbVarHeardTicks].Set(uint32(math.MaxInt32)); err != nil {
+		panic(err)
+	}
+}
+
+// lineOf is the line for a client's way.
+func lineOf(client string) uint32 {
+	return bucketHash(bpf.Endpoint(netip.AddrPortFrom(netip.MustParseAddr(client), 0), 0)) % bpf.HeardLines
+}
+
+// sharing returns a client, of those that the pattern makes of a number, with the same line.
+func sharing(t *testing.T, pattern string, line uint32) string {
+	t.Helper()
+	for i := 2; i < 1<<16; i++ {
+		client := fmt.Sprintf(pattern, i>>8, i&0xff)
+		if lineOf(client) == line {
+			return client
+		}
+	}
+	t.Fatal("no client shares the line")
+	return ""
+}
+
+// A way that was heard is taken for the same question, and for no other one, which leaves it alone.
+func TestHeardWays(t *testing.T) {
+	v4 := question{replica: "10.1.0.2", client: "198.18.0.1", protocol: packet.TCP}
+	v6 := question{replica: "2001:db8:2::2", client: "2001:db8:1::1", protocol: packet.TCP}
+	for name, c := range map[string]struct {
+		q      question
+		change func(q *question)
+	}{
+		"another client":           {v4, func(q *question) { q.client = sharing(t, "198.19.%d.%d", lineOf(q.client)) }},
+		"another IPv6 client":      {v6, func(q *question) { q.client = sharing(t, "2001:db8:1::%x:%x", lineOf(q.client)) }},
+		"another network":          {v6, func(q *question) { q.client = sharing(t, "2001:db8:1:%x%02x::1", lineOf(q.client)) }},
+		"another VIP":              {v4, func(q *question) { q.replica = "10.1.0.3" }},
+		"another IPv6 VIP":         {v6, func(q *question) { q.replica = "2001:db8:2::3" }},
+		"a VIP of another network": {v6, func(q *question) { q.replica = "2001:db8:2::4" }},
+		"another protocol":         {v4, func(q *question) { q.protocol = packet.UDP }},
+		"another interface":        {v4, func(q *question) { q.elsewhere = true }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHomeward(t, Options{still: true, edit: forever})
+			first, other := c.q, c.q
+			c.change(&other)
+			if at := h.goesTo(first); at != 1 {
+				t.Fatalf("the first answer goes to %d, want 1", at)
+			}
+			h.gatewayIs(2)
+			if at := h.goesTo(other); at != 2 {
+				t.Errorf("another one goes to %d, want 2: that way was not heard of", at)
+			}
+			if at := h.goesTo(first); at != 1 {
+				t.Errorf("the first one goes to %d, want 1: that way is known", at)
+			}
+			h.d.tables.forgetWays()
+			if at := h.goesTo(first); at != 2 {
+				t.Errorf("the first one goes to %d, want 2: its way was forgotten", at)
+			}
+		})
+	}
+}
+
+// A way that was heard of with a small packet is none for a long one.
+func TestHeardWayIsNarrow(t *testing.T) {
+	h := newHomeward(t, Options{still: true, edit: forever})
+	q := question{replica: "10.1.0.2", client: "198.18.0.1", protocol: packet.TCP}
+	for bytes, want := range map[int]byte{0: 1, 1460: 1, 1461: 0} {
+		q.payload = 0
+		h.goesTo(q)
+		if q.payload = bytes; h.goesTo(q) != want {
+			t.Errorf("%d bytes of payload, MTU 1500: goes to %d, want %d", bytes, h.goesTo(q), want)
+		}
+	}
+}
+
+// CPUs do not wait for each other, so each hears by itself.
+func TestHeardByOneCPU(t *testing.T) {
+	h := newHomeward(t, Options{still: true, edit: forever})
+	q := question{replica: "10.1.0.2", client: "198.18.0.1", protocol: packet.TCP}
+	h.goesTo(q)
+	h.gatewayIs(2)
+	h.on(1)
+	if at := h.goesTo(q); at != 2 {
+		t.Errorf("another CPU sends to %d, want 2", at)
+	}
+	h.on(0)
+	if at := h.goesTo(q); at != 1 {
+		t.Errorf("the first CPU sends to %d, want 1", at)
+	}
+}
+
+// That a neighbour is missing is not remembered, nor what it was before.
+func TestHeardOnlyWays(t *testing.T) {
+	h := newHomeward(t, Options{still: true, edit: forever})
+	q := question{replica: "10.1.0.2", client: "10.1.0.9", protocol: packet.TCP}
+	if at := h.goesTo(q); at != 0 {
+		t.Fatalf("without a neighbour: goes to %d", at)
+	}
+	mac := neighbourAt(t, h.link, q.client)
+	if at := h.goesTo(q); at != mac[5] {
+		t.Errorf("with a neighbour: goes to %d, want %d", at, mac[5])
+	}
+}
+
+// A way's life ends by itself, and with news of the network.
+func TestHeardWaysEnd(t *testing.T) {
+	moved := func(h homeward) { h.gatewayIs(2) }
+	for name, c := range map[string]struct {
+		options Options
+		change  func(h homeward)
+		want    byte
+	}{
+		"by itself":     {Options{still: true}, moved, 2},
+		"a neighbour":   {Options{edit: forever}, moved, 2},
+		"a route":       {Options{edit: forever}, homeward.unreachable, 0},
+		"a link's size": {Options{edit: forever}, homeward.shrink, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHomeward(t, c.options)
+			q := question{replica: "10.1.0.2", client: "198.18.0.1", protocol: packet.TCP, payload: 1460}
+			if at := h.goesTo(q); at != 1 {
+				t.Fatalf("the first answer goes to %d, want 1", at)
+			}
+			c.change(h)
+			for deadline := time.Now().Add(10 * time.Second); h.goesTo(q) != c.want; time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("still goes to %d", h.goesTo(q))
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,150 @@
+package datapath
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+	"unsafe"
+
+	"lbctl/lb/dataplanetest"
+	"lbctl/lb/model"
+	"lbctl/rss/packet"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// homeward is a network where replicas answer, over one link, to clients behind a gateway.
+type homeward struct {
+	*testing.T
+	d    *Datapath
+	link netlink.Link
+	cpus []int
+	// other is a link on which nobody is.
+	other int
+}
+
+// Clients are behind gateways: a line of what was heard cannot tell them apart by where they are.
+func newHomeward(t *testing.T, o Options) homeward {
+	inNamespace(t)
+	h := homeward{T: t, cpus: cpus(t), link: veth(t, "up", "10.1.0.254/24", "2001:db8:2::fe/64"), other: veth(t, "other").Attrs().Index}
+	h.on(0) // each CPU hears by itself
+	h.gatewayIs(1)
+	for _, clients := range []string{"198.18.0.0/15", "2001:db8:1::/48"} {
+		to := netip.MustParsePrefix(clients)
+		gateway := "10.1.0.1"
+		if to.Addr().Is6() {
+			gateway = "2001:db8:2::1"
+		}
+		err := netlink.RouteAdd(&netlink.Route{
+			LinkIndex: h.link.Attrs().Index, Gw: netip.MustParseAddr(gateway).AsSlice(),
+			Dst: &net.IPNet{IP: to.Addr().AsSlice(), Mask: net.CIDRMask(to.Bits(), to.Addr().BitLen())},
+		})
+		if err != nil {
+			t.Fatal("add route:", err)
+		}
+	}
+	h.d = open(t, o)
+	for vip, replica := range map[string]string{
+		"192.0.2.1:80": "10.1.0.2:80", "192.0.2.2:80": "10.1.0.3:80",
+		"[2001:db8::1]:80": "[2001:db8:2::2]:80", "[2001:db8::2]:80": "[2001:db8:2::3]:80", "[2001:db8:0:1::1]:80": "[2001:db8:2::4]:80",
+	} {
+		s := web(vip, replica)
+		for _, p := range []packet.Protocol{packet.TCP, packet.UDP} {
+			s.VIP.Protocol = p
+			if err := h.d.SetService(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return h
+}
+
+// gatewayIs gives the gateways a MAC address that ends in last.
+func (h homeward) gatewayIs(last byte) {
+	h.Helper()
+	for _, gateway := range []string{"10.1.0.1", "2001:db8:2::1"} {
+		a := netip.MustParseAddr(gateway)
+		err := netlink.NeighSet(&netlink.Neigh{
+			LinkIndex: h.link.Attrs().Index, Family: family(a), State: netlink.NUD_PERMANENT,
+			IP: a.AsSlice(), HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 9, last},
+		})
+		if err != nil {
+			h.Fatal("set neighbour", gateway, err)
+		}
+	}
+}
+
+// question is an answer of a replica, of which the way is asked.
+type question struct {
+	replica, client string
+	protocol        packet.Protocol
+	payload         int
+	elsewhere       bool // comes in on another interface
+}
+
+// goesTo returns how the MAC address ends that the answer goes to, 0 if it does not leave.
+func (h homeward) goesTo(q question) byte {
+	h.Helper()
+	p := dataplanetest.Packet{TTL: 64, Flags: 0x10, Payload: make([]byte, q.payload), Flow: packet.Flow{
+		Source:      netip.AddrPortFrom(netip.MustParseAddr(q.replica), 80),
+		Destination: netip.AddrPortFrom(netip.MustParseAddr(q.client), 1024), Protocol: q.protocol,
+	}}
+	ingress := h.link.Attrs().Index
+	if q.elsewhere {
+		ingress = h.other
+	}
+	v, err := send(h.d.Program(), ingress, p.Frame())
+	if err != nil {
+		h.Fatal(err)
+	}
+	if v.Action != model.Transmit && v.Action != model.Redirect {
+		return 0
+	}
+	return v.Frame[5]
+}
+
+// unreachable takes the first client's way away.
+func (h homeward) unreachable() {
+	h.Helper()
+	to := &net.IPNet{IP: net.IPv4(198, 18, 0, 1).To4(), Mask: net.CIDRMask(32, 32)}
+	if err := netlink.RouteAdd(&netlink.Route{Dst: to, Type: unix.RTN_UNREACHABLE}); err != nil {
+		h.Fatal("add route:", err)
+	}
+}
+
+// shrink makes the link's MTU one byte too small.
+func (h homeward) shrink() {
+	h.Helper()
+	if err := netlink.LinkSetMTU(h.link, 1499); err != nil {
+		h.Fatal("set MTU:", err)
+	}
+}
+
+// cpus are those that the test's thread may use.
+func cpus(t *testing.T) (numbers []int) {
+	t.Helper()
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		t.Fatal("read affinity:", err)
+	}
+	for cpu := range 8 * int(unsafe.Sizeof(set)) {
+		if set.IsSet(cpu) {
+			numbers = append(numbers, cpu)
+		}
+	}
+	return numbers
+}
+
+// on keeps the test's thread on one of the CPUs that it might use.
+func (h homeward) on(i int) {
+	h.Helper()
+	if i >= len(h.cpus) {
+		h.Skip("needs more CPUs")
+	}
+	var set unix.CPUSet
+	set.Set(h.cpus[i])
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		h.Fatal("set affinity:", err)
+	}
+}
