@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"lbctl/rss/packet"
 
 	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
 )
 
 // forever is a life of ways that ends with the program.
@@ -145,5 +147,30 @@ func TestHeardWaysEnd(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Any news ends the life of ways.
+func TestNewsForgetWays(t *testing.T) {
+	inNamespace(t)
+	d := open(t, Options{still: true})
+	d.watch = &watch{done: make(chan struct{})}
+	n := &news{
+		neighbours: make(chan netlink.NeighUpdate), routes: make(chan netlink.RouteUpdate), links: make(chan netlink.LinkUpdate),
+	}
+	d.watch.over.Go(func() { d.follow(n) })
+	epoch := func() uint32 { return atomic.LoadUint32(&d.tables.settings.rows[0].Epoch) }
+	for name, tell := range map[string]func(){
+		"neighbour": func() { n.neighbours <- netlink.NeighUpdate{} },
+		"route":     func() { n.routes <- netlink.RouteUpdate{} },
+		"link":      func() { n.links <- netlink.LinkUpdate{} },
+	} {
+		before := epoch()
+		tell()
+		for deadline := time.Now().Add(10 * time.Second); epoch() == before; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("news of a %s: the epoch is still %d", name, before)
+			}
+		}
 	}
 }
