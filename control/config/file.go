@@ -13,7 +13,6 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
 
 	"lbctl/control/api"
 )
@@ -27,7 +26,7 @@ const maxFile = 256 << 20
 type File struct {
 	Name   string
 	Config api.Config
-	places map[string]token.Position
+	body   ast.Node
 }
 
 // Read reads and parses a file; "-" is stdin. Errors: what os.Open says, or an *Error.
@@ -50,24 +49,21 @@ func Read(name string, stdin io.Reader) (*File, error) {
 
 // Parse parses the text of a file. The error is an *Error.
 func Parse(name string, text []byte) (*File, error) {
-	f := &File{Name: name, places: map[string]token.Position{}}
-	body, err := f.body(text)
-	if err != nil {
+	f := &File{Name: name}
+	var err error
+	if f.body, err = f.parse(text); err != nil {
 		return nil, err
 	}
-	s := shape{places: f.places}
-	s.check("", body, reflect.TypeFor[api.Config](), body.GetToken())
+	s := shape{fields: map[reflect.Type][]field{}}
+	s.fill(reflect.ValueOf(&f.Config).Elem(), f.body, nil, f.body.GetToken())
 	if err := s.problems.err(); err != nil {
 		return nil, f.Locate(err)
-	}
-	if err := yaml.NodeToValue(body, &f.Config); err != nil {
-		return nil, f.syntax(err)
 	}
 	return f, nil
 }
 
-// body returns the one document of the text.
-func (f *File) body(text []byte) (ast.Node, error) {
+// parse returns the one document of the text.
+func (f *File) parse(text []byte) (ast.Node, error) {
 	if reason, hint := unfinished(text); reason != "" {
 		return nil, f.whole(reason, hint)
 	}
@@ -123,7 +119,7 @@ func (f *File) syntax(err error) error {
 	var ps problems
 	ps.add("", hint, "%s", where.GetMessage())
 	if t := where.GetToken(); t != nil {
-		f.places[""] = *t.Position
+		ps.at(t.Position)
 	}
 	return f.Locate(ps.err())
 }
@@ -137,21 +133,10 @@ func (f *File) Locate(err error) error {
 	}
 	located := &Error{File: f.Name}
 	for _, p := range e.Problems {
-		p.Line, p.Column = f.place(p.Field)
+		if at := f.place(p.Field); p.Line == 0 && at != nil {
+			p.Line, p.Column = at.Line, at.Column
+		}
 		located.Problems = append(located.Problems, p)
 	}
 	return located
-}
-
-// place returns the position of a field, or of the nearest one around it.
-func (f *File) place(field string) (line, column int) {
-	for {
-		if p, ok := f.places[field]; ok {
-			return p.Line, p.Column
-		}
-		if field == "" {
-			return 0, 0
-		}
-		field = field[:max(0, strings.LastIndexAny(field, ".["))]
-	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/goccy/go-yaml/token"
+
 	"lbctl/lb"
 )
 
@@ -65,6 +67,12 @@ type problems []Problem
 func (ps *problems) add(field, hint, reason string, args ...any) {
 	what := fmt.Sprintf(reason, args...)
 	*ps = append(*ps, Problem{Problem: lb.Problem{Field: oneLine(field), Hint: hint, Reason: oneLine(what)}})
+}
+
+// at says where the last one is.
+func (ps problems) at(p *token.Position) {
+	last := &ps[len(ps)-1]
+	last.Line, last.Column = p.Line, p.Column
 }
 
 // oneLine replaces what would leave the line or confuse a terminal: names come from files.

@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -11,81 +13,105 @@ import (
 	"lbctl/control/api"
 )
 
-// shape compares a YAML document with the Go type that is to hold it, and
-// remembers where every field is. It is stricter than the decoder, which takes 1.5 for
-// an int and nothing for a list.
+// shape fills a value from a YAML document. It is stricter than the YAML package's decoder,
+// which takes 1.5 for an int and nothing for a list, and says where all problems are, not the first.
 type shape struct {
 	problems problems
-	// places holds the position of every field by its path.
-	places map[string]token.Position
+	// fields are those of each type of struct that was met.
+	fields map[reflect.Type][]field
 }
 
-// check compares node, found at path, with t. At is a place near it, for a node that has none.
-func (s *shape) check(path string, node ast.Node, t reflect.Type, at *token.Token) {
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
+// fill fills v from the node at a path. At is a place near it, for a node that has none.
+func (s *shape) fill(v reflect.Value, node ast.Node, p *path, at *token.Token) {
 	if first := firstToken(node); first != nil {
 		at = first
 	}
-	s.places[path] = *at.Position
+	if v.Kind() == reflect.Pointer {
+		v.Set(reflect.New(v.Type().Elem()))
+		v = v.Elem()
+	}
 	switch n := node.(type) {
 	case nil, *ast.NullNode:
-		s.wrong(path, at, "has no value", "write a value, [] for an empty list, or leave the field out; is the file complete?")
+		s.wrong(p, at, "has no value", "write a value, [] for an empty list, or leave the field out; is the file complete?")
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode, *ast.MergeKeyNode:
-		s.wrong(path, at, "an anchor, alias or tag", "write the value itself")
+		s.wrong(p, at, "an anchor, alias or tag", "write the value itself")
 	case ast.MapNode:
-		s.mapping(path, n, t, at)
+		s.mapping(v, n, p, at)
 	case *ast.SequenceNode:
-		s.sequence(path, n, t, at)
+		s.sequence(v, n, p, at)
 	default:
-		s.scalar(path, node, t, at)
+		s.scalar(v, node, p, at)
 	}
 }
 
-func (s *shape) mapping(path string, node ast.MapNode, t reflect.Type, at *token.Token) {
-	if t.Kind() != reflect.Struct {
-		s.wrong(path, at, "a mapping", want(t))
+func (s *shape) mapping(v reflect.Value, node ast.MapNode, p *path, at *token.Token) {
+	if v.Kind() != reflect.Struct {
+		s.wrong(p, at, "a mapping", want(v.Type()))
 		return
 	}
+	known := s.fieldsOf(v.Type())
 	for it := node.MapRange(); it.Next(); {
 		key := it.Key().GetToken()
-		name := key.Value
-		field, known := fieldOf(t, name)
-		if !known {
-			s.wrong(join(path, name), key, "unknown field", suggest(name, fieldNames(t)))
+		below := &path{up: p, name: key.Value, index: -1}
+		i := slices.IndexFunc(known, func(f field) bool { return f.name == key.Value })
+		if i < 0 {
+			s.wrong(below, key, "unknown field", suggest(key.Value, fieldNames(v.Type())))
 			continue
 		}
-		s.check(join(path, name), it.Value(), field, key)
+		s.fill(v.Field(known[i].index), it.Value(), below, key)
 	}
 }
 
-func (s *shape) sequence(path string, node *ast.SequenceNode, t reflect.Type, at *token.Token) {
-	if t.Kind() != reflect.Slice {
-		s.wrong(path, at, "a list", want(t))
+func (s *shape) sequence(v reflect.Value, node *ast.SequenceNode, p *path, at *token.Token) {
+	if v.Kind() != reflect.Slice {
+		s.wrong(p, at, "a list", want(v.Type()))
 		return
 	}
-	for i, v := range node.Values {
-		s.check(fmt.Sprintf("%s[%d]", path, i), v, t.Elem(), at)
+	v.Set(reflect.MakeSlice(v.Type(), len(node.Values), len(node.Values)))
+	for i, value := range node.Values {
+		s.fill(v.Index(i), value, &path{up: p, index: i}, at)
 	}
 }
 
-func (s *shape) scalar(path string, node ast.Node, t reflect.Type, at *token.Token) {
-	ok := false
-	switch node.(type) {
-	case *ast.StringNode, *ast.LiteralNode:
-		ok = t.Kind() == reflect.String
-	case *ast.IntegerNode:
-		ok = t.Kind() == reflect.Int64
+func (s *shape) scalar(v reflect.Value, node ast.Node, p *path, at *token.Token) {
+	if text, ok := textOf(node); ok && v.Kind() == reflect.String {
+		v.SetString(text)
+		return
 	}
+	if n, ok := wholeOf(node); ok && v.Kind() == reflect.Int64 {
+		v.SetInt(n)
+		return
+	}
+	s.wrong(p, at, fmt.Sprintf("%q is of the wrong type", at.Value), want(v.Type()))
+}
+
+func textOf(node ast.Node) (string, bool) {
+	switch n := node.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.LiteralNode:
+		return n.Value.Value, true
+	}
+	return "", false
+}
+
+func wholeOf(node ast.Node) (int64, bool) {
+	integer, ok := node.(*ast.IntegerNode)
 	if !ok {
-		s.wrong(path, at, fmt.Sprintf("%q is of the wrong type", at.Value), want(t))
+		return 0, false
 	}
+	switch n := integer.Value.(type) {
+	case int64:
+		return n, true
+	case uint64:
+		return int64(n), n <= math.MaxInt64
+	}
+	return 0, false
 }
 
-func (s *shape) wrong(path string, at *token.Token, reason, hint string) {
-	s.places[path] = *at.Position
-	s.problems.add(path, hint, "%s", reason)
+func (s *shape) wrong(p *path, at *token.Token, reason, hint string) {
+	s.problems.add(p.String(), hint, "%s", reason)
+	s.problems.at(at.Position)
 }
 
 // want says in words what a value of t looks like.
@@ -102,67 +128,4 @@ func want(t reflect.Type) string {
 		return "want a list: every element on a line after a hyphen, or [] for none"
 	}
 	return "want fields: " + strings.Join(fieldNames(t), ", ")
-}
-
-// firstToken returns the first token of a node; that of a block mapping is its first key.
-func firstToken(node ast.Node) *token.Token {
-	switch n := node.(type) {
-	case nil:
-		return nil
-	case *ast.MappingNode:
-		if !n.IsFlowStyle && len(n.Values) > 0 {
-			return n.Values[0].Key.GetToken()
-		}
-	case *ast.MappingValueNode:
-		return n.Key.GetToken()
-	}
-	return node.GetToken()
-}
-
-func join(path, name string) string {
-	if path == "" {
-		return name
-	}
-	return path + "." + name
-}
-
-// fieldNames returns the names that a document may use for the fields of t.
-func fieldNames(t reflect.Type) []string {
-	var names []string
-	for f := range fields(t) {
-		names = append(names, f)
-	}
-	return names
-}
-
-func fieldOf(t reflect.Type, name string) (reflect.Type, bool) {
-	for n, f := range fields(t) {
-		if n == name {
-			return f, true
-		}
-	}
-	return nil, false
-}
-
-// fields yields names and types of the fields of a struct.
-func fields(t reflect.Type) func(yield func(string, reflect.Type) bool) {
-	return func(yield func(string, reflect.Type) bool) {
-		if t.Kind() != reflect.Struct {
-			return
-		}
-		for i := range t.NumField() {
-			name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
-			if !yield(name, t.Field(i).Type) {
-				return
-			}
-		}
-	}
-}
-
-// suggest names the known field that is nearest to an unknown one, or all.
-func suggest(name string, known []string) string {
-	if near, ok := Nearest(name, known); ok {
-		return fmt.Sprintf("did you mean %s?", near)
-	}
-	return "want one of " + strings.Join(known, ", ")
 }

@@ -24,15 +24,19 @@ type collector struct {
 	replicaPackets, replicaBytes                  *prometheus.Desc
 	replicaWeight, interfaces, revision, asIntend *prometheus.Desc
 	flows                                         flowDescs
+	all                                           []*prometheus.Desc
 }
 
 func newCollector(k *keeper) *collector {
+	var all []*prometheus.Desc
 	describe := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("lbctl_"+name, help, labels, nil)
+		d := prometheus.NewDesc("lbctl_"+name, help, labels, nil)
+		all = append(all, d)
+		return d
 	}
 	service := []string{"service", "vip"}
 	replica := []string{"service", "vip", "replica"}
-	return &collector{
+	c := &collector{
 		keeper:         k,
 		packets:        describe("packets_total", "Packets seen, by the reason of their verdict.", "reason"),
 		bytes:          describe("bytes_total", "Bytes seen, Ethernet header included, by the reason of their verdict.", "reason"),
@@ -46,10 +50,16 @@ func newCollector(k *keeper) *collector {
 		revision:       describe("intent_revision", "The revision of the intent."),
 		asIntend:       describe("ready", "1 when the datapath forwards as intended."),
 	}
+	c.all = all
+	return c
 }
 
 // Describe implements prometheus.Collector.
-func (c *collector) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, to) }
+func (c *collector) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range c.all {
+		to <- d
+	}
+}
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(to chan<- prometheus.Metric) {

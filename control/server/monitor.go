@@ -12,6 +12,7 @@ import (
 
 	"lbctl/control/api"
 	"lbctl/control/config"
+	"lbctl/control/store"
 	"lbctl/lb"
 	"lbctl/rss/packet"
 )
@@ -61,14 +62,27 @@ func (s *Server) monitor(in *monitorInput) (lb.Monitor, error) {
 	return s.keeper.dp.Monitor(f)
 }
 
+// names are those of the services of an intent by VIP, made anew when it changes: of samples there are many.
+type names struct {
+	of  *store.Record
+	all map[lb.VIP]string
+}
+
+func (n *names) name(now *store.Record, vip lb.VIP) string {
+	if n.of != now {
+		n.of, n.all = now, now.Intent.Names()
+	}
+	return n.all[vip]
+}
+
 // wireSample describes a sample.
-func wireSample(i config.Intent, s lb.Sample) api.Sample {
+func wireSample(name string, s lb.Sample) api.Sample {
 	w := api.Sample{
 		Time: s.Time.UTC().Format(time.RFC3339Nano), Interface: s.Interface, Index: s.Index, Queue: int(s.Queue), CPU: s.CPU,
 		Flow: flowOf(s.Frame), Reason: string(s.Reason), Replica: text(s.Replica), Length: s.Length, Frame: s.Frame,
 	}
 	if s.Service != (lb.VIP{}) {
-		w.Service, w.VIP = i.NameOf(s.Service), s.Service.String()
+		w.Service, w.VIP = name, s.Service.String()
 	}
 	return w
 }

@@ -40,6 +40,7 @@ func (s *Server) stream(c huma.Context, m lb.Monitor) {
 	c.SetStatus(http.StatusOK)
 	e := newEvents(c.BodyWriter().(http.ResponseWriter))
 	var lost uint64
+	var n names
 	for err := e.flush(); err == nil; {
 		select {
 		case <-c.Context().Done():
@@ -50,7 +51,7 @@ func (s *Server) stream(c huma.Context, m lb.Monitor) {
 			if !open {
 				return
 			}
-			wire, told := wireSample(s.keeper.now.Load().Intent, sample), m.Lost()
+			wire, told := wireSample(n.name(s.keeper.now.Load(), sample.Service), sample), m.Lost()
 			wire.Lost, lost = told-lost, told
 			if err = e.send(wire); err == nil && len(m.Samples()) == 0 {
 				err = e.flush()
