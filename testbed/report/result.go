@@ -2,6 +2,8 @@
 // one self-contained report.html with plots, and a summary for the terminal.
 package report
 
+import "slices"
+
 // Result is what an experiment found: report.json, whose shape scripts rely on.
 type Result struct {
 	Experiment string `json:"experiment"`
@@ -29,6 +31,16 @@ type Check struct {
 	Expected any    `json:"expected"`
 	// Detail is one sentence for a reader: of how many, with which numbers.
 	Detail string `json:"detail"`
+}
+
+// Passed reports whether every check of all lists passed.
+func Passed(lists ...[]Check) bool {
+	for _, list := range lists {
+		if slices.ContainsFunc(list, func(c Check) bool { return !c.Pass }) {
+			return false
+		}
+	}
+	return true
 }
 
 // Table is a named table of the report.

@@ -4,23 +4,25 @@
 package bed
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"path/filepath"
 	"slices"
 
+	"lbctl/control/api"
 	"lbctl/testbed/bench/xdp"
 	"lbctl/testbed/netns"
+	"lbctl/testbed/product"
+	"lbctl/testbed/rundir"
 )
 
 // Bed is one benchmark's. Not safe for concurrent use.
 type Bed struct {
 	program string
 	log     *slog.Logger
-	run     *netns.Run
-	folder  string
+	run     *rundir.Run
 	wires   wires
 	// undo is what Close does, in reverse.
 	undo []func() error
@@ -29,21 +31,28 @@ type Bed struct {
 // New sweeps what crashed runs left and makes a bed without namespaces. Program is the path of the lbctl
 // binary. It needs root.
 func New(program string, log *slog.Logger) (*Bed, error) {
-	b := &Bed{program: program, log: log, wires: wires{exchanges: map[int]*xdp.Exchange{}}}
-	for _, step := range []func() error{b.sweep, b.makeRun, b.makeFolder} {
-		if err := step(); err != nil {
-			return nil, errors.Join(fmt.Errorf("prepare benchmark: %w", err), b.Close())
-		}
+	run, err := rundir.Runs{Kind: "bench", Program: program}.Begin(log)
+	if err != nil {
+		return nil, fmt.Errorf("prepare benchmark: %w", err)
 	}
+	b := &Bed{program: program, log: log, run: run, wires: wires{exchanges: map[int]*xdp.Exchange{}}}
+	b.Closing(run)
 	return b, nil
 }
 
-func (b *Bed) makeRun() (err error) {
-	if b.run, err = netns.NewRun(); err != nil {
-		return err
+// Serve starts the load balancer in a namespace, with no service yet. The name is unique on the bed;
+// letters, digits and dashes.
+func (b *Bed) Serve(ctx context.Context, in *netns.Namespace, name string) (*product.Product, error) {
+	home, err := b.run.Home(name)
+	if err != nil {
+		return nil, err
 	}
-	b.Closing(b.run)
-	return nil
+	p, err := product.Start(ctx, home, in, api.Config{Services: []api.Service{}})
+	if err != nil {
+		return nil, err
+	}
+	b.Closing(p)
+	return p, nil
 }
 
 // Program is the path of the lbctl binary.
@@ -62,7 +71,7 @@ func (b *Bed) Namespace(name string) (*netns.Namespace, error) {
 }
 
 // Path returns the path of a file in the bed's folder.
-func (b *Bed) Path(name string) string { return filepath.Join(b.folder, name) }
+func (b *Bed) Path(name string) string { return b.run.Path(name) }
 
 // OnClose adds what Close has to do.
 func (b *Bed) OnClose(undo func() error) { b.undo = append(b.undo, undo) }

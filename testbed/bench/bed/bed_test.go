@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"golang.org/x/sys/unix"
 
 	"lbctl/bpf/gate"
 	"lbctl/control/api"
@@ -108,8 +107,7 @@ func carries(t *testing.T, long bool) {
 // left is what is there of runs of this process.
 func left(t *testing.T, b *Bed) (all []string) {
 	t.Helper()
-	id := filepath.Base(b.folder)
-	for _, pattern := range []string{"/run/netns/lbctl-" + b.run.ID() + "-*", b.folder, pins + id + "-*"} {
+	for _, pattern := range []string{"/run/netns/lbctl-" + b.run.ID() + "-*", b.Path(""), "/sys/fs/bpf/lbctl-bench-" + filepath.Base(b.Path("")) + "-*"} {
 		found, err := filepath.Glob(pattern)
 		check(t, err)
 		all = append(all, found...)
@@ -155,26 +153,4 @@ func TestServeThatEnds(t *testing.T) {
 	}
 	// Its folder makes Close call the program, which fails.
 	check(t, os.RemoveAll(b.Path("lb")))
-}
-
-// TestSweep: a folder whose owner is gone goes, and one that is locked stays.
-func TestSweep(t *testing.T) {
-	gate.Root(t)
-	dead, alive := filepath.Join(folders, "test-dead"), filepath.Join(folders, "test-alive")
-	check(t, os.MkdirAll(dead, 0o700))
-	check(t, os.MkdirAll(alive, 0o700))
-	t.Cleanup(func() { check(t, os.RemoveAll(alive)) })
-	lock, err := lockFolder(alive)
-	check(t, err)
-	defer lock.Close()
-	if _, err := lockFolder(alive); !errors.Is(err, unix.EWOULDBLOCK) {
-		t.Fatalf("a folder was locked twice: %v", err)
-	}
-	newBed(t, "")
-	if _, err := os.Stat(dead); err == nil {
-		t.Error("what a dead run left is there")
-	}
-	if _, err := os.Stat(alive); err != nil {
-		t.Errorf("what a living run has was removed: %v", err)
-	}
 }

@@ -18,6 +18,7 @@ import (
 	"lbctl/lb"
 	"lbctl/testbed/bench/bed"
 	"lbctl/testbed/lab/experiment"
+	"lbctl/testbed/product"
 )
 
 // Target is the least that the load balancer must reach of the bare redirect's packets a second, with IPv4.
@@ -80,7 +81,7 @@ type run struct {
 	*trial
 	env                   experiment.Env
 	bed                   *bed.Bed
-	product               *bed.Product
+	product               *product.Product
 	lbctl, plain, control *path
 	results               []result
 	began                 time.Duration

@@ -13,7 +13,7 @@ func (r *run) outcome() (experiment.Outcome, error) {
 	env := report.Gather(r.env.Now())
 	env.Rig, env.XDP = "veth, live frames", "native"
 	out := report.Result{
-		Experiment: "bench live", Problem: "speed", Pass: true, Seed: r.env.Seed, Environment: env,
+		Experiment: "bench live", Problem: "speed", Seed: r.env.Seed, Environment: env,
 		Parameters: r.parameters.Values(), Tables: []report.Table{r.table()},
 	}
 	for _, s := range r.results {
@@ -23,9 +23,7 @@ func (r *run) outcome() (experiment.Outcome, error) {
 		}
 	}
 	out.Checks = append(out.Checks, r.lost(), r.agree())
-	for _, c := range append(out.Checks, out.Controls...) {
-		out.Pass = out.Pass && c.Pass
-	}
+	out.Pass = report.Passed(out.Checks, out.Controls)
 	figure, err := r.figure()
 	return experiment.Outcome{Result: out, Figures: []report.Figure{figure}}, err
 }

@@ -12,6 +12,7 @@ import (
 	"lbctl/testbed/bench/bed"
 	"lbctl/testbed/bench/xdp"
 	"lbctl/testbed/netns"
+	"lbctl/testbed/process"
 	"lbctl/testbed/rig"
 )
 
@@ -116,7 +117,7 @@ func (p *path) run(ctx context.Context, g *generator) (r round, err error) {
 		return round{}, fmt.Errorf("%s: %w", p.name, err)
 	}
 	errMissing := errors.New("frames are missing")
-	err = bed.Until(ctx, settledWithin, "the last frames", func() error {
+	err = process.Until(ctx, settledWithin, "the last frames", func() error {
 		after, err := p.sink.read()
 		r.received = after - before
 		if err == nil && r.received < r.sent {

@@ -8,10 +8,10 @@ import (
 
 	"lbctl/testbed/bench/bed"
 	"lbctl/testbed/bench/load"
-	"lbctl/testbed/bench/process"
 	"lbctl/testbed/bench/usage"
 	"lbctl/testbed/lab/experiment"
 	"lbctl/testbed/netns"
+	"lbctl/testbed/process"
 )
 
 // bench is a trial on its bed: clients, replicas, and a path for each peer.

@@ -11,7 +11,7 @@ import (
 
 	"lbctl/rss/packet"
 	"lbctl/testbed/bench/load"
-	"lbctl/testbed/bench/process"
+	"lbctl/testbed/process"
 )
 
 // at is an address with the port of some work.

@@ -17,14 +17,12 @@ func (b *bench) outcome() (out experiment.Outcome, err error) {
 	env := report.Gather(b.env.Now())
 	env.Rig, env.XDP = "veth", "native"
 	r := report.Result{
-		Experiment: "bench peers", Problem: "speed", Pass: true, Seed: b.env.Seed,
+		Experiment: "bench peers", Problem: "speed", Seed: b.env.Seed,
 		Environment: env, Parameters: b.parameters.Values(),
 	}
 	r.Parameters["busy with other processes"] = stat.Round(b.others(), 3)
 	r.Checks, r.Controls = b.checks()
-	for _, c := range append(r.Checks, r.Controls...) {
-		r.Pass = r.Pass && c.Pass
-	}
+	r.Pass = report.Passed(r.Checks, r.Controls)
 	for _, w := range b.works {
 		r.Tables = append(r.Tables, b.table(w))
 		figure, err := b.figure(w)

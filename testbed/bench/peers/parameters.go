@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,18 +29,15 @@ const (
 
 // validate returns the peers and sets the works. Errors wrap experiment.ErrParameter.
 func (t *trial) validate(b *bench) ([]peer, error) {
-	for _, p := range []struct {
-		name       string
-		value, max int
-	}{
-		{"requests", t.requests, maxRequests}, {"concurrency", t.concurrency, maxConcurrency},
-		{"rounds", t.rounds, maxRounds}, {"replicas", t.replicaCount, maxReplicas},
-	} {
-		if p.value < 1 || p.value > p.max {
-			return nil, fmt.Errorf("%w %s=%d: want 1 to %d", experiment.ErrParameter, p.name, p.value, p.max)
-		}
+	err := cmp.Or(
+		experiment.Within("requests", t.requests, 1, maxRequests),
+		experiment.Within("concurrency", t.concurrency, 1, maxConcurrency),
+		experiment.Within("rounds", t.rounds, 1, maxRounds),
+		experiment.Within("replicas", t.replicaCount, 1, maxReplicas),
+	)
+	if err != nil {
+		return nil, err
 	}
-	var err error
 	if b.works, err = chooseWorks(t.works); err != nil {
 		return nil, err
 	}

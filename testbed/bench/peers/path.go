@@ -6,8 +6,8 @@ import (
 	"net/netip"
 
 	"lbctl/testbed/bench/bed"
-	"lbctl/testbed/bench/process"
 	"lbctl/testbed/netns"
+	"lbctl/testbed/process"
 )
 
 // path is the way from the clients to the replicas by one peer:

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"lbctl/testbed/bench/bed"
 	"lbctl/testbed/bench/load"
+	"lbctl/testbed/process"
 )
 
 // up makes the paths. A rival that does not start is not measured, and says why.
@@ -46,7 +46,7 @@ func (b *bench) reachable(ctx context.Context, p *path) error {
 		if !b.gives(p, w) {
 			continue
 		}
-		err := bed.Until(ctx, startedWithin, w.Name, func() error {
+		err := process.Until(ctx, startedWithin, w.Name, func() error {
 			r, err := b.do(ctx, load.Job{Work: w, Targets: p.targets(), Requests: 1, Concurrency: 1, Timeout: time.Second})
 			if err == nil && r.Errors > 0 {
 				err = errors.New(r.Error)
@@ -65,10 +65,5 @@ func (p *path) over() error {
 	if p.process == nil {
 		return nil
 	}
-	select {
-	case <-p.process.Ended():
-		return errors.Join(fmt.Errorf("%s has ended", p.name), p.process.Wait())
-	default:
-		return nil
-	}
+	return p.process.Over()
 }

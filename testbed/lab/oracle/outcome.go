@@ -19,7 +19,7 @@ func (r *run) outcome() (experiment.Outcome, error) {
 	}
 	result := report.Result{
 		Experiment: name, Problem: problem, Seed: r.env.Seed,
-		Pass:        passed(checks) && passed(controls),
+		Pass:        report.Passed(checks, controls),
 		Environment: report.Gather(r.env.Now()),
 		Parameters:  r.flags.Values(),
 		Checks:      checks, Controls: controls,
@@ -52,14 +52,10 @@ func (r *run) controls() ([]report.Check, error) {
 	}, nil
 }
 
-func passed(list []report.Check) bool {
-	return !slices.ContainsFunc(list, func(c report.Check) bool { return !c.Pass })
-}
-
 // claims answers the question of the experiment from its checks.
 func (r *run) claims(checks []report.Check) report.Table {
 	answer := "Not shown by this run: see the checks that failed."
-	if passed(checks) {
+	if report.Passed(checks) {
 		answer = fmt.Sprintf("Yes, of each of %s packets.", commas(total(r.evidence, anyKind).sent))
 	}
 	return report.Table{Name: "claims", Columns: []string{"question", "answer"}, Rows: [][]any{

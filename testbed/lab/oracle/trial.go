@@ -3,7 +3,6 @@ package oracle
 import (
 	"context"
 	"flag"
-	"fmt"
 
 	"lbctl/testbed/lab/experiment"
 )
@@ -58,8 +57,8 @@ func (t *trial) Parameters() *experiment.Parameters { return t.flags }
 
 // Run implements experiment.Trial.
 func (t *trial) Run(ctx context.Context, env experiment.Env) (experiment.Outcome, error) {
-	if t.packets < minPackets || t.packets > maxPackets {
-		return experiment.Outcome{}, fmt.Errorf("%w packets=%d: want %d to %d", experiment.ErrParameter, t.packets, minPackets, maxPackets)
+	if err := experiment.Within("packets", t.packets, minPackets, maxPackets); err != nil {
+		return experiment.Outcome{}, err
 	}
 	env.Progress.Begin(t.packets)
 	defer env.Progress.End()

@@ -12,7 +12,7 @@ func (r *run) outcome() (experiment.Outcome, error) {
 	checks := Checks(r.main, r.model)
 	result := report.Result{
 		Experiment: name, Problem: problem, Seed: r.env.Seed,
-		Pass:        passed(checks, r.controls),
+		Pass:        report.Passed(checks, r.controls),
 		Environment: report.Gather(r.env.Now()),
 		Parameters:  r.flags.Values(),
 		Checks:      checks, Controls: r.controls,

@@ -1,6 +1,7 @@
 package spread
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 
@@ -53,27 +54,22 @@ func (p *parameters) define(f *flag.FlagSet) {
 // validate says what is out of range. Its errors wrap experiment.ErrParameter.
 func (p *parameters) validate() error {
 	places := max(p.replicas, p.queues)
-	for _, v := range []struct {
-		name             string
-		value, low, high int
-	}{
-		{"replicas", p.replicas, 2, stage.MaxReplicas},
-		{"queues", p.queues, 2, 256},
-		{"objects", p.objects, 1, 1 << 16},
-		{"connections", p.connections, 10 * places, 1 << 20},
-		{"requests", p.requests, p.connections, 1 << 24},
-		{"clients", p.clients, 1, stage.MaxClients},
-		{"concurrency", p.concurrency, 1, 4096},
-		{"table", p.table, p.queues, rss.MaxTableSize},
-		{"mtu", p.mtu, 576, maxMTU},
-		{"min-size", p.minSize, 1, p.maxSize},
-		{"max-size", p.maxSize, 1, 1 << 30},
-		{"control-connections", p.controlConnections, 10 * places, 1 << 20},
-		{"control-max-size", p.controlMaxSize, p.minSize, 1 << 30},
-	} {
-		if v.value < v.low || v.value > v.high {
-			return fmt.Errorf("%w %s=%d: want %d to %d", experiment.ErrParameter, v.name, v.value, v.low, v.high)
-		}
+	if err := cmp.Or(
+		experiment.Within("replicas", p.replicas, 2, stage.MaxReplicas),
+		experiment.Within("queues", p.queues, 2, 256),
+		experiment.Within("objects", p.objects, 1, 1<<16),
+		experiment.Within("connections", p.connections, 10*places, 1<<20),
+		experiment.Within("requests", p.requests, p.connections, 1<<24),
+		experiment.Within("clients", p.clients, 1, stage.MaxClients),
+		experiment.Within("concurrency", p.concurrency, 1, 4096),
+		experiment.Within("table", p.table, p.queues, rss.MaxTableSize),
+		experiment.Within("mtu", p.mtu, 576, maxMTU),
+		experiment.Within("min-size", p.minSize, 1, p.maxSize),
+		experiment.Within("max-size", p.maxSize, 1, 1<<30),
+		experiment.Within("control-connections", p.controlConnections, 10*places, 1<<20),
+		experiment.Within("control-max-size", p.controlMaxSize, p.minSize, 1<<30),
+	); err != nil {
+		return err
 	}
 	if p.requests%p.connections != 0 {
 		return fmt.Errorf("%w requests=%d: want a multiple of connections, %d", experiment.ErrParameter, p.requests, p.connections)

@@ -2,7 +2,6 @@ package spread
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -13,7 +12,6 @@ import (
 	"lbctl/rss/packet"
 	"lbctl/testbed/lab/experiment"
 	"lbctl/testbed/lab/stage"
-	"lbctl/testbed/report"
 )
 
 const (
@@ -55,26 +53,21 @@ func (t *trial) Run(ctx context.Context, env experiment.Env) (outcome experiment
 	if err != nil {
 		return outcome, err
 	}
-	set, err := stage.Set(ctx, stage.Config{
+	config := stage.Config{
 		Program: env.Program, Replicas: t.replicas, Clients: t.clients, MTU: t.mtu, NIC: model.NIC,
 		ToeplitzKey: t.key.value.String(), Log: env.Log,
-	})
-	if err != nil {
-		return outcome, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(ctx.Err(), err) // what fails when ctx ends is only its consequence
+	err = stage.With(ctx, config, func(set *stage.Stage) (err error) {
+		run := &run{trial: t, env: env, stage: set, model: model, random: rand.New(rand.NewPCG(env.Seed, 1))}
+		env.Progress.Begin(run.total())
+		defer env.Progress.End()
+		if err := run.play(ctx); err != nil {
+			return err
 		}
-		err = errors.Join(err, set.Close())
-	}()
-	run := &run{trial: t, env: env, stage: set, model: model, random: rand.New(rand.NewPCG(env.Seed, 1))}
-	env.Progress.Begin(run.total())
-	defer env.Progress.End()
-	if err := run.play(ctx); err != nil {
-		return outcome, err
-	}
-	return run.outcome()
+		outcome, err = run.outcome()
+		return err
+	})
+	return outcome, err
 }
 
 // model returns the models of the NIC and of the service.
@@ -115,16 +108,4 @@ func (m Model) addresses() []netip.AddrPort {
 		all = append(all, r.Address)
 	}
 	return all
-}
-
-// passed reports whether everything passed.
-func passed(lists ...[]report.Check) bool {
-	for _, list := range lists {
-		for _, c := range list {
-			if !c.Pass {
-				return false
-			}
-		}
-	}
-	return true
 }

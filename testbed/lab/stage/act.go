@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"lbctl/testbed/journal"
+	"lbctl/testbed/process"
 	"lbctl/testbed/replica"
 	"lbctl/testbed/traffic"
 )
@@ -18,14 +18,14 @@ type act struct {
 	stage    *Stage
 	arm      Arm
 	number   int
-	replicas []*child
+	replicas []*process.Process
 	watch    witnesses
 	record   Record
 }
 
 // file returns the path of one of the act's logs.
 func (a *act) file(what string) string {
-	return a.stage.path(fmt.Sprintf("%02d-%s-%s.jsonl", a.number, a.arm.Name, what))
+	return a.stage.run.Path(fmt.Sprintf("%02d-%s-%s.jsonl", a.number, a.arm.Name, what))
 }
 
 func (a *act) accessLog(i int) string { return a.file(fmt.Sprintf("replica-%d", i)) }
@@ -46,7 +46,7 @@ func (a *act) startReplicas(ctx context.Context) error {
 		a.replicas = append(a.replicas, c)
 	}
 	for _, c := range a.replicas {
-		if err := c.await(replica.Ready); err != nil {
+		if err := c.Await(replica.Ready); err != nil {
 			return err
 		}
 	}
@@ -57,7 +57,7 @@ func (a *act) startReplicas(ctx context.Context) error {
 func (a *act) stopReplicas(context.Context) error {
 	var all []error
 	for _, c := range a.replicas {
-		all = append(all, c.stop())
+		all = append(all, c.Stop())
 	}
 	a.replicas = nil
 	return errors.Join(all...)
@@ -82,28 +82,25 @@ func (a *act) runClients(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for line, ok := clients.line(); ok; line, ok = clients.line() {
+	for line, err := clients.Line(); err == nil; line, err = clients.Line() {
 		if err := a.heard(ctx, clients, line); err != nil {
-			return errors.Join(err, clients.stop())
+			return errors.Join(err, clients.Stop())
 		}
 	}
-	err = clients.wait()
+	err = clients.Wait()
 	a.record.Took = time.Since(start)
 	return errors.Join(ctx.Err(), err)
 }
 
 // heard acts on a line that the clients said.
-func (a *act) heard(ctx context.Context, clients *child, line string) error {
+func (a *act) heard(ctx context.Context, clients *process.Process, line string) error {
 	if line == traffic.Half {
 		if a.arm.Half != nil {
 			if err := a.arm.Half(ctx); err != nil {
 				return err
 			}
 		}
-		if _, err := io.WriteString(clients.stdin, "go\n"); err != nil {
-			return fmt.Errorf("let the clients go on: %w", err)
-		}
-		return nil
+		return clients.Tell([]byte("go"))
 	}
 	var done, total int
 	if n, _ := fmt.Sscanf(line, "progress %d %d", &done, &total); n == 2 && a.arm.Progress != nil {
@@ -130,7 +127,7 @@ func (a *act) read(context.Context) (err error) {
 // abandon ends what is still running.
 func (a *act) abandon() {
 	for _, c := range a.replicas {
-		if err := c.stop(); err != nil {
+		if err := c.Stop(); err != nil {
 			a.stage.config.Log.Warn("stop replica", "error", err)
 		}
 	}

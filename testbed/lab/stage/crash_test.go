@@ -30,10 +30,10 @@ func TestDaemonKilled(t *testing.T) {
 			switch {
 			case !crashed && done >= total/3:
 				crashed = true
-				check(t, s.Crash())
+				check(t, s.Product().Crash())
 			case !restarted && done >= 2*total/3:
 				restarted = true
-				check(t, s.Restart(t.Context()))
+				check(t, s.Product().Restart(t.Context()))
 			}
 		},
 	})

@@ -9,13 +9,18 @@ import (
 	"lbctl/rss"
 	"lbctl/testbed/netns"
 	"lbctl/testbed/rig"
+	"lbctl/testbed/rundir"
 )
 
-func (s *Stage) makeNamespaces(context.Context) (err error) {
-	if s.run, err = netns.NewRun(); err != nil {
+func (s *Stage) begin(context.Context) (err error) {
+	if s.run, err = (rundir.Runs{Kind: "lab", Program: s.config.Program}).Begin(s.config.Log); err != nil {
 		return err
 	}
 	s.closing(s.run)
+	return nil
+}
+
+func (s *Stage) makeNamespaces(context.Context) (err error) {
 	if s.clients, err = s.run.Make("clients"); err != nil {
 		return err
 	}

@@ -9,14 +9,25 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbctl/testbed/netns"
+	"lbctl/testbed/process"
 	"lbctl/testbed/replica"
 	"lbctl/testbed/replica/echo"
 	"lbctl/testbed/traffic/hold"
 )
 
+// start starts the lbctl binary in a namespace. It is killed when ctx ends.
+func (s *Stage) start(ctx context.Context, name string, in *netns.Namespace, args ...string) (*process.Process, error) {
+	p, err := process.Start(in, name, append([]string{s.config.Program}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, p.Kill)
+	return p, nil
+}
+
 // Process is a replica or a client that is not part of an act. It lives until the stage is closed.
 // One goroutine at a time.
-type Process struct{ child *child }
+type Process struct{ *process.Process }
 
 // Echo starts replica i as an echo server at some of its ports, and waits until it accepts connections.
 func (s *Stage) Echo(ctx context.Context, i int, config echo.Config) (*Process, error) {
@@ -30,7 +41,7 @@ func (s *Stage) Echo(ctx context.Context, i int, config echo.Config) (*Process, 
 	if err != nil {
 		return nil, err
 	}
-	return p, p.child.await(replica.Ready)
+	return p, p.Await(replica.Ready)
 }
 
 // Hold starts clients that hold connections; their addresses are every n-th of the stage's from the i-th on.
@@ -57,23 +68,27 @@ func (s *Stage) process(ctx context.Context, name string, in *netns.Namespace, w
 		return nil, err
 	}
 	limit := unix.Rlimit{Cur: maxFiles, Max: maxFiles}
-	if err := unix.Prlimit(c.cmd.Process.Pid, unix.RLIMIT_NOFILE, &limit, nil); err != nil && !errors.Is(err, unix.EPERM) {
-		return nil, errors.Join(fmt.Errorf("let %s open %d files: %w", name, maxFiles, err), c.stop())
+	if err := unix.Prlimit(c.PID(), unix.RLIMIT_NOFILE, &limit, nil); err != nil && !errors.Is(err, unix.EPERM) {
+		return nil, errors.Join(fmt.Errorf("let %s open %d files: %w", name, maxFiles, err), c.Stop())
 	}
 	return &Process{c}, nil
 }
 
 // Order gives clients an order and returns what they report.
 func (p *Process) Order(o hold.Order) (report hold.Report, err error) {
-	if err := json.NewEncoder(p.child.stdin).Encode(o); err != nil {
-		return report, fmt.Errorf("order %s: %w", p.child.name, err)
+	text, err := json.Marshal(o)
+	if err != nil {
+		return report, fmt.Errorf("encode order: %w", err)
 	}
-	line, ok := p.child.line()
-	if !ok {
-		return report, errors.Join(fmt.Errorf("%s ended before they reported", p.child.name), p.child.wait())
+	if err := p.Tell(text); err != nil {
+		return report, err
+	}
+	line, err := p.Line()
+	if err != nil {
+		return report, err
 	}
 	if err := json.Unmarshal([]byte(line), &report); err != nil {
-		return report, fmt.Errorf("read report of %s: %w", p.child.name, err)
+		return report, fmt.Errorf("read report: %w", err)
 	}
 	return report, nil
 }

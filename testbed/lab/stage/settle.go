@@ -13,7 +13,7 @@ const settledWithin = 2 * time.Second
 
 // reasons asks the load balancer for its counters, by reason.
 func (s *Stage) reasons(ctx context.Context) (map[lb.Reason]uint64, error) {
-	counters, err := s.control.Counters(ctx)
+	counters, err := s.product.Control.Counters(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read counters: %w", err)
 	}

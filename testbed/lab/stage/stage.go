@@ -16,13 +16,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"path/filepath"
 	"slices"
 
 	"lbctl/control/client"
 	"lbctl/rss/nic"
 	"lbctl/testbed/netns"
+	"lbctl/testbed/product"
 	"lbctl/testbed/rig"
+	"lbctl/testbed/rundir"
 )
 
 // Config is what is set up.
@@ -47,8 +48,7 @@ type Config struct {
 // Stage is a set stage. One experiment at a time.
 type Stage struct {
 	config   Config
-	dir      *folder
-	run      *netns.Run
+	run      *rundir.Run
 	clients  *netns.Namespace
 	balancer *netns.Namespace
 	replicas []*netns.Namespace
@@ -56,8 +56,7 @@ type Stage struct {
 	links      []netns.Link
 	wire, host netns.Link
 	nic        *rig.SoftNIC
-	daemon     *child
-	control    *client.Client
+	product    *product.Product
 	// undo is what Close does, in reverse.
 	undo []func() error
 	arms int
@@ -71,7 +70,7 @@ func Set(ctx context.Context, c Config) (*Stage, error) {
 	}
 	s := &Stage{config: c}
 	for _, step := range []func(context.Context) error{
-		s.sweep, s.makeFolder, s.makeNamespaces, s.wireClients, s.wireReplicas, s.serve,
+		s.begin, s.makeNamespaces, s.wireClients, s.wireReplicas, s.serve,
 	} {
 		err := ctx.Err()
 		if err == nil {
@@ -82,6 +81,19 @@ func Set(ctx context.Context, c Config) (*Stage, error) {
 		}
 	}
 	return s, nil
+}
+
+// With sets the stage, lets play play on it, and closes it. Its error wraps that of ctx, if that has ended:
+// what fails then is only its consequence.
+func With(ctx context.Context, c Config, play func(*Stage) error) error {
+	s, err := Set(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err = play(s); err != nil {
+		err = errors.Join(ctx.Err(), err)
+	}
+	return errors.Join(err, s.Close())
 }
 
 func (c Config) validate() error {
@@ -114,7 +126,10 @@ func (s *Stage) closing(c io.Closer) { s.onClose(c.Close) }
 func (s *Stage) NIC() *rig.SoftNIC { return s.nic }
 
 // Control returns the client of the daemon's API.
-func (s *Stage) Control() *client.Client { return s.control }
+func (s *Stage) Control() *client.Client { return s.product.Control }
+
+// Product returns the load balancer.
+func (s *Stage) Product() *product.Product { return s.product }
 
 // Interfaces are the names of the balancer's interfaces that packets come in by.
 func (s *Stage) Interfaces() []string {
@@ -124,6 +139,3 @@ func (s *Stage) Interfaces() []string {
 	}
 	return names
 }
-
-// path returns the path of a file in the stage's folder.
-func (s *Stage) path(name string) string { return filepath.Join(s.dir.path, name) }

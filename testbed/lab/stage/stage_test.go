@@ -35,7 +35,7 @@ func left(t *testing.T) []string {
 	t.Helper()
 	pid := filepath.Base(mustLink(t, "/proc/self"))
 	var all []string
-	for _, pattern := range []string{folders + "/" + pid + "*", "/run/netns/lbctl-" + pid + "*", pins + pid + "*"} {
+	for _, pattern := range []string{"/run/lbctl-lab/" + pid + "*", "/run/netns/lbctl-" + pid + "*", "/sys/fs/bpf/lbctl-lab-" + pid + "*"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -106,21 +106,5 @@ func TestAddressesDoNotMeet(t *testing.T) {
 	for i := range MaxReplicas {
 		take(ReplicaAddress(i).Addr().String(), "a replica")
 		take(replicaGateway(i).String(), "a replica's gateway")
-	}
-}
-
-// TestTailKeepsTheEnd of what a child says.
-func TestTailKeepsTheEnd(t *testing.T) {
-	var kept tail
-	for range 1000 {
-		if _, err := kept.Write([]byte("line of a log\n")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := kept.Write([]byte("the end")); err != nil {
-		t.Fatal(err)
-	}
-	if s := kept.String(); len(s) != tailSize || !strings.HasSuffix(s, "the end") {
-		t.Errorf("kept %d bytes, want the last %d", len(s), tailSize)
 	}
 }

@@ -42,7 +42,7 @@ func (a *act) startWitnesses(ctx context.Context) error {
 	}
 	// A sprayed flow is on every queue; room for twice as many is room for all.
 	pairs := 2 * a.arm.Traffic.Connections * len(a.stage.nic.Stats().Queues)
-	program, link := programPin(a.stage.dir.pinDir()), linkPin(a.stage.dir.pinDir(), host.Index)
+	program, link := programPin(a.stage.product.Pins()), linkPin(a.stage.product.Pins(), host.Index)
 	a.watch.observer, err = observe.BeforePinned(program, link, uint32(max(pairs, observe.DefaultFlows)))
 	if err != nil {
 		return fmt.Errorf("observe the nic: %w", err)

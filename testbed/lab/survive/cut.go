@@ -96,7 +96,7 @@ func (c *cut) play(ctx context.Context, delay time.Duration) (err error) {
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	<-timer.C
-	if err := c.run.stage.Crash(); err != nil {
+	if err := c.run.stage.Product().Crash(); err != nil {
 		return err
 	}
 	done := <-answered == nil

@@ -8,7 +8,7 @@ import (
 // playKills kills the daemon again and again. While it is dead frames go on, and connections are asked.
 func (r *run) playKills(ctx context.Context) (err error) {
 	r.findings.kills, err = r.under(ctx, "daemon killed", r.kills, func(ctx context.Context, l *load) error {
-		if err := r.stage.Crash(); err != nil {
+		if err := r.stage.Product().Crash(); err != nil {
 			return err
 		}
 		if err := l.more(ctx, between); err != nil {
@@ -30,7 +30,7 @@ func (r *run) playUpdates(ctx context.Context) error {
 		return err
 	}
 	r.findings.updates, err = r.under(ctx, "program swapped", r.updates, func(ctx context.Context, _ *load) error {
-		if err := r.stage.Halt(); err != nil {
+		if err := r.stage.Product().Halt(); err != nil {
 			return err
 		}
 		if err := r.restart(ctx); err != nil {
@@ -88,15 +88,15 @@ func (r *run) awaitDetached(ctx context.Context) error {
 
 // purge kills the daemon and removes what it pinned.
 func (r *run) purge() error {
-	if err := r.stage.Crash(); err != nil {
+	if err := r.stage.Product().Crash(); err != nil {
 		return err
 	}
-	return r.stage.Purge()
+	return r.stage.Product().Purge()
 }
 
 // restart starts the daemon.
 func (r *run) restart(ctx context.Context) error {
-	err := r.stage.Restart(ctx)
+	err := r.stage.Product().Restart(ctx)
 	r.disturbed = time.Now()
 	return err
 }

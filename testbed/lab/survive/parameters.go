@@ -1,6 +1,7 @@
 package survive
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"time"
@@ -54,30 +55,25 @@ func (p *parameters) define(f *flag.FlagSet) {
 
 // validate says what is out of range. Its errors wrap experiment.ErrParameter.
 func (p *parameters) validate() error {
-	for _, v := range []struct {
-		name             string
-		value, low, high int
-	}{
-		{"connections", p.connections, 3 * started, 1 << 18},
-		{"processes", p.processes, 1, 64},
-		{"clients", p.clients, p.processes, stage.MaxClients},
-		{"replicas", p.replicas, started + 1, stage.MaxReplicas - others - sinks},
-		{"changes", p.changes, 1, 10_000},
-		{"fresh", p.fresh, 1, 10_000},
-		{"probes", p.probes, 1, 10_000},
-		{"flows", p.flows, 1 << 10, 1 << 28},
-		{"untracked", p.bare, started, 1 << 16},
-		{"syns", p.syns, 1, maxFlood},
-		{"acks", p.acks, 1, maxFlood},
-		{"kills", p.kills, 1, 10_000},
-		{"cuts", p.cuts, 1, 10_000},
-		{"updates", p.updates, 1, 1 << 20},
-		{"switches", p.switches, 1, 1 << 20},
-		{"rate", p.rate, 1000, 10_000_000},
-	} {
-		if v.value < v.low || v.value > v.high {
-			return fmt.Errorf("%w %s=%d: want %d to %d", experiment.ErrParameter, v.name, v.value, v.low, v.high)
-		}
+	if err := cmp.Or(
+		experiment.Within("connections", p.connections, 3*started, 1<<18),
+		experiment.Within("processes", p.processes, 1, 64),
+		experiment.Within("clients", p.clients, p.processes, stage.MaxClients),
+		experiment.Within("replicas", p.replicas, started+1, stage.MaxReplicas-others-sinks),
+		experiment.Within("changes", p.changes, 1, 10_000),
+		experiment.Within("fresh", p.fresh, 1, 10_000),
+		experiment.Within("probes", p.probes, 1, 10_000),
+		experiment.Within("flows", p.flows, 1<<10, 1<<28),
+		experiment.Within("untracked", p.bare, started, 1<<16),
+		experiment.Within("syns", p.syns, 1, maxFlood),
+		experiment.Within("acks", p.acks, 1, maxFlood),
+		experiment.Within("kills", p.kills, 1, 10_000),
+		experiment.Within("cuts", p.cuts, 1, 10_000),
+		experiment.Within("updates", p.updates, 1, 1<<20),
+		experiment.Within("switches", p.switches, 1, 1<<20),
+		experiment.Within("rate", p.rate, 1000, 10_000_000),
+	); err != nil {
+		return err
 	}
 	if p.flows&(p.flows-1) != 0 {
 		return fmt.Errorf("%w flows=%d: want a power of two", experiment.ErrParameter, p.flows)

@@ -26,7 +26,7 @@ func (r *run) remember(ctx context.Context, after string) error {
 
 // weigh notes what memory daemon, clients and replicas have.
 func (r *run) weigh(after string) error {
-	daemon, err := r.stage.Memory()
+	daemon, err := r.stage.Product().Memory()
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package survive
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 
 	"lbctl/testbed/lab/experiment"
@@ -44,23 +43,18 @@ func (t *trial) Run(ctx context.Context, env experiment.Env) (outcome experiment
 	if err := t.validate(); err != nil {
 		return outcome, err
 	}
-	set, err := stage.Set(ctx, stage.Config{
+	config := stage.Config{
 		Program: env.Program, Replicas: t.replicas + others + sinks, Clients: t.clients, Flows: uint32(t.flows), Log: env.Log,
-	})
-	if err != nil {
-		return outcome, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(ctx.Err(), err) // what fails when ctx ends is only its consequence
+	err = stage.With(ctx, config, func(set *stage.Stage) error {
+		r := &run{trial: t, env: env, stage: set, random: rand.New(rand.NewPCG(env.Seed, 1))}
+		env.Progress.Begin(r.total())
+		defer env.Progress.End()
+		if err := r.play(ctx); err != nil {
+			return err
 		}
-		err = errors.Join(err, set.Close())
-	}()
-	r := &run{trial: t, env: env, stage: set, random: rand.New(rand.NewPCG(env.Seed, 1))}
-	env.Progress.Begin(r.total())
-	defer env.Progress.End()
-	if err := r.play(ctx); err != nil {
-		return outcome, err
-	}
-	return r.outcome(), nil
+		outcome = r.outcome()
+		return nil
+	})
+	return outcome, err
 }

@@ -1,4 +1,4 @@
-package bed
+package process
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package stage
+package process
 
 import (
 	"bufio"
@@ -18,22 +18,17 @@ type Memory struct {
 	Tables uint64
 }
 
-// Memory returns that of the daemon, which must run.
-func (s *Stage) Memory() (Memory, error) { return s.daemon.memory() }
-
-// Memory returns that of the process.
-func (p *Process) Memory() (Memory, error) { return p.child.memory() }
-
-func (c *child) memory() (m Memory, err error) {
-	proc := filepath.Join("/proc", strconv.Itoa(c.cmd.Process.Pid))
+// Memory returns that of the process, which must run.
+func (p *Process) Memory() (m Memory, err error) {
+	proc := filepath.Join("/proc", strconv.Itoa(p.PID()))
 	text, err := os.ReadFile(filepath.Join(proc, "status"))
 	if err != nil {
-		return m, fmt.Errorf("read memory of %s: %w", c.name, err)
+		return m, fmt.Errorf("read memory of %s: %w", p.name, err)
 	}
 	m.Resident, m.Peak = field(text, "VmRSS")<<10, field(text, "VmHWM")<<10
 	open, err := filepath.Glob(filepath.Join(proc, "fdinfo", "*"))
 	if err != nil {
-		return m, fmt.Errorf("list files of %s: %w", c.name, err)
+		return m, fmt.Errorf("list files of %s: %w", p.name, err)
 	}
 	seen := map[uint64]bool{}
 	for _, file := range open {

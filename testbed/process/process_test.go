@@ -43,10 +43,8 @@ func TestTalk(t *testing.T) {
 		t.Errorf("%q, %v", line, err)
 	}
 	check(t, p.Stop())
-	select {
-	case <-p.Ended():
-	default:
-		t.Error("it was stopped and has not ended")
+	if err := p.Over(); err == nil {
+		t.Error("it was stopped and is not over")
 	}
 	check(t, p.Stop())
 }
@@ -67,6 +65,16 @@ func TestEndIsQuoted(t *testing.T) {
 	}
 	if err := Run(n, "none", "/nonexistent"); err == nil {
 		t.Error("a program that is not there was run")
+	}
+}
+
+// TestBadEnd: one that is asked to end and says that it could not is an error.
+func TestBadEnd(t *testing.T) {
+	p, err := Start(namespace(t), "stubborn", "sh", "-c", "trap '' TERM; echo ready; read x; exit 4")
+	check(t, err)
+	check(t, p.Await("ready"))
+	if err := p.Stop(); err == nil || !strings.Contains(err.Error(), "exit status 4") {
+		t.Errorf("stop: %v, want exit status 4", err)
 	}
 }
 
