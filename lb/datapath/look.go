@@ -4,6 +4,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 
 	"lbctl/bpf"
 
@@ -104,14 +105,26 @@ const usable = netlink.NUD_PERMANENT | netlink.NUD_NOARP | netlink.NUD_REACHABLE
 // mac returns the neighbour's address, nil if it is not known. A neighbour that the kernel
 // does not keep by itself it is asked to.
 func (l look) mac(n neighbour) net.HardwareAddr {
-	known, ok := l.known(n.index)[n.address]
+	all := l.known(n.index)
+	known, ok := all[n.address]
 	if !ok || known.State&netlink.NUD_PERMANENT == 0 && known.FlagsExt&netlink.NTF_EXT_MANAGED == 0 {
 		l.manage(n)
+		known.FlagsExt |= netlink.NTF_EXT_MANAGED // asked once a look
+		all[n.address] = known
 	}
-	if !ok || known.State&usable == 0 {
+	if known.State&usable == 0 {
 		return nil
 	}
 	return known.HardwareAddr
+}
+
+// agrees tells whether a hop is as its neighbour is.
+func (l look) agrees(hop bpf.LbHop, n neighbour) bool {
+	mac := l.mac(n)
+	if len(mac) != len(hop.Destination) {
+		return hop.State == uint8(bpf.LbHopStateHOP_UNRESOLVED)
+	}
+	return hop.State == uint8(bpf.LbHopStateHOP_RESOLVED) && slices.Equal(hop.Destination[:], mac)
 }
 
 // known returns the neighbours on a link, of both families.

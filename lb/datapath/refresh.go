@@ -1,10 +1,10 @@
 package datapath
 
-// refresh resolves anew the ways to all replicas that go by a neighbour (nil:
-// every one), and writes those that changed: into the hop that is not in use, then
-// one store makes it the one in use. Only when no packet can be reading the other
-// one any more does it return, so that the next change may write there.
-func (d *Datapath) refresh(by *neighbour) error {
+// refresh resolves anew the ways to the replicas that changes of the network concern, and
+// writes those that changed: into the hop that is not in use, then one store makes it the one in
+// use. Only when no packet can be reading the other one any more does it return, so that the next
+// change may write there.
+func (d *Datapath) refresh(c changes) error {
 	unlock, err := d.lock()
 	if err != nil {
 		return err
@@ -13,12 +13,15 @@ func (d *Datapath) refresh(by *neighbour) error {
 	changed, network := false, d.hops.look()
 	for _, e := range d.services {
 		for a, id := range e.ids {
-			if by != nil && d.via[id] != *by {
+			row := &d.tables.replicas.rows[id]
+			switch via := d.via[id]; {
+			case c.mayRoute(a.Addr()):
+			case c.neighbours[via] && !network.agrees(wayIn(row).hop, via):
+			default:
 				continue
 			}
 			w, via := network.resolve(a.Addr())
 			d.via[id] = via
-			row := &d.tables.replicas.rows[id]
 			if wayIn(row) == w {
 				continue
 			}

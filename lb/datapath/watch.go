@@ -3,14 +3,13 @@ package datapath
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
 )
 
-// settle is how long changes of routes and links are gathered before all ways are
+// settle is how long changes of routes and links are gathered before ways are
 // resolved anew: they come in bursts.
 const settle = 50 * time.Millisecond
 
@@ -30,6 +29,8 @@ type news struct {
 	routes     chan netlink.RouteUpdate
 	links      chan netlink.LinkUpdate
 	done       chan struct{}
+	// ports are the links as the news that was read says.
+	ports ports
 }
 
 func (d *Datapath) subscribe() (*news, error) {
@@ -38,10 +39,19 @@ func (d *Datapath) subscribe() (*news, error) {
 		routes:     make(chan netlink.RouteUpdate, 1024),
 		links:      make(chan netlink.LinkUpdate, 1024),
 		done:       make(chan struct{}),
+		ports:      ports{},
 	}
 	if err := d.hops.inside(n.open); err != nil {
 		n.end()
 		return nil, fmt.Errorf("listen for changes of the network: %w", err)
+	}
+	links, err := d.hops.netlink.LinkList()
+	if err != nil {
+		n.end()
+		return nil, fmt.Errorf("list the links: %w", err)
+	}
+	for _, l := range links {
+		n.ports[l.Attrs().Index] = portOf(l.Attrs())
 	}
 	return n, nil
 }
@@ -86,7 +96,7 @@ func (d *Datapath) watchHops() error {
 	}
 	d.watch = &watch{done: make(chan struct{})}
 	d.watch.over.Go(func() { d.listen(n) })
-	return d.refresh(nil)
+	return d.refresh(everything())
 }
 
 func (w *watch) stop() {
@@ -108,43 +118,66 @@ func (d *Datapath) listen(n *news) {
 			n, _ = d.subscribe()
 		}
 		d.tables.forgetWays()
-		d.refreshed(nil)
+		d.refreshed(everything())
 	}
 	n.end()
 }
 
-// follow returns true when a subscription ended, false when the watch is over.
+// follow returns true when a subscription ended, false when the watch is over. News of neighbours is acted on
+// at once, that of routes and links when it was gathered for a while.
 func (d *Datapath) follow(n *news) bool {
-	timer := time.NewTimer(settle)
-	defer timer.Stop()
+	var since changes
+	var settled <-chan time.Time
 	for {
-		ok := true
 		select {
 		case <-d.watch.done:
 			return false
 		case u, open := <-n.neighbours:
-			if ok = open; ok {
-				d.tables.forgetWays()
-				a, _ := netip.AddrFromSlice(u.IP)
-				d.refreshed(&neighbour{index: u.LinkIndex, address: a.Unmap()})
+			if !open {
+				return true
 			}
-		case _, ok = <-n.routes:
 			d.tables.forgetWays()
-			timer.Reset(settle)
-		case _, ok = <-n.links:
+			d.refreshed(n.more(u))
+		case u, open := <-n.routes:
+			if !open {
+				return true
+			}
 			d.tables.forgetWays()
-			timer.Reset(settle)
-		case <-timer.C:
-			d.refreshed(nil)
+			since.route(u)
+		case u, open := <-n.links:
+			if !open {
+				return true
+			}
+			d.tables.forgetWays()
+			since.link(u, n.ports)
+		case <-settled:
+			d.refreshed(since)
+			since, settled = changes{}, nil
 		}
-		if !ok {
-			return true
+		if settled == nil && !since.empty() {
+			settled = time.After(settle)
 		}
 	}
 }
 
-func (d *Datapath) refreshed(by *neighbour) {
-	if err := d.refresh(by); err != nil {
+// more returns news of a neighbour with all that came since.
+func (n *news) more(u netlink.NeighUpdate) (c changes) {
+	c.neighbour(u)
+	for {
+		select {
+		case u, open := <-n.neighbours:
+			if !open {
+				return c // the next to read hears of it
+			}
+			c.neighbour(u)
+		default:
+			return c
+		}
+	}
+}
+
+func (d *Datapath) refreshed(c changes) {
+	if err := d.refresh(c); err != nil {
 		d.options.Logger.Error("refresh next hops", "error", err)
 	}
 }
