@@ -73,11 +73,14 @@ func kept(name string, f finding, when string) report.Check {
 }
 
 // excused names what is not counted.
-func excused(f finding) string {
-	if f.overdue == 0 {
-		return ""
+func excused(f finding) (text string) {
+	if f.overdue > 0 {
+		text += fmt.Sprintf(" %s more were lost after they had been silent for longer than the idle time, for which nothing is promised.", commas(f.overdue))
 	}
-	return fmt.Sprintf(" %s more were lost after they had been silent for longer than the idle time, for which nothing is promised.", commas(f.overdue))
+	if f.roused > 0 {
+		text += fmt.Sprintf(" %s more were lost whose client's kernel sent something again while their replica was down.", commas(f.roused))
+	}
+	return text
 }
 
 // pushed names what became of connections that had only started in a flood.

@@ -18,6 +18,9 @@ type finding struct {
 	doomed, ended, vague, vanished int
 	// overdue ones were lost after they had been silent for longer than the idle time: nothing is promised of them.
 	overdue int
+	// roused ones were lost after their client's kernel had sent something by itself since their replica was set
+	// down, which nobody asked it to: what is sent while a replica is down goes to another one.
+	roused int
 	// amid are those that were opened while a flood of SYNs came, and pushed those of them that were lost: a flow that has only
 	// started may have been pushed out.
 	amid, pushed int
@@ -36,7 +39,7 @@ func (f finding) plus(g finding) finding {
 	return finding{
 		asked: f.asked + g.asked, moved: f.moved + g.moved, broken: f.broken + g.broken,
 		doomed: f.doomed + g.doomed, ended: f.ended + g.ended, vague: f.vague + g.vague, vanished: f.vanished + g.vanished,
-		overdue: f.overdue + g.overdue, amid: f.amid + g.amid, pushed: f.pushed + g.pushed,
+		overdue: f.overdue + g.overdue, roused: f.roused + g.roused, amid: f.amid + g.amid, pushed: f.pushed + g.pushed,
 		opened: f.opened + g.opened, refused: f.refused + g.refused, astray: f.astray + g.astray, older: f.older + g.older,
 		fates: append(slices.Clone(f.fates), g.fates...),
 	}

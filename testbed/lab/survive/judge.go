@@ -97,6 +97,8 @@ func (p *part) judge(all ledger, losses []hold.Lost, silent []hold.Place) {
 			f.pushed += one(lost)
 		case lost && p.service.Tracking != lb.Stateless && time.Since(h.spoke) > p.service.Idle:
 			f.overdue++
+		case lost && h.rested && loss.Spoke:
+			f.roused++
 		default:
 			f.asked++
 			if lost {

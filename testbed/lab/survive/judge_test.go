@@ -32,16 +32,20 @@ func TestJudge(t *testing.T) {
 	}
 	all[numbered(s, 8)] = held{Place: s.place(1), spoke: now.Add(-2 * time.Minute)}
 	all[numbered(s, 9)] = held{Place: s.place(1), opened: now, spoke: now}
+	all[numbered(s, 10)] = held{Place: s.place(1), opened: now.Add(-time.Hour), spoke: now, rested: true}
+	all[numbered(s, 11)] = held{Place: s.place(1), opened: now.Add(-time.Hour), spoke: now, rested: true}
+	all[numbered(s, 12)] = held{Place: s.place(1), opened: now.Add(-time.Hour), spoke: now}
 	all[numbered(another, 0)] = held{Place: another.place(0), spoke: now}
 	p.judge(all, []hold.Lost{
 		lostOne(numbered(s, 0), hold.Reset), lostOne(numbered(s, 1), hold.Silent), lostOne(numbered(s, 4), hold.Reset),
 		lostOne(numbered(s, 5), hold.Silent), lostOne(numbered(s, 8), hold.Reset), lostOne(numbered(s, 9), hold.Reset),
-		lostOne(numbered(another, 0), hold.Reset),
+		lostOne(numbered(another, 0), hold.Reset), lostOne(numbered(s, 10), hold.Reset),
+		{Flow: numbered(s, 11), Fate: hold.Reset, Spoke: true}, {Flow: numbered(s, 12), Fate: hold.Reset, Spoke: true},
 	}, []hold.Place{s.place(3)})
 	f := p.found
 	f.fates = nil
-	want := finding{asked: 4, moved: 1, broken: 1, doomed: 3, ended: 2, overdue: 1, amid: 1, pushed: 1}
-	if diff := cmp.Diff(want, f, cmp.AllowUnexported(finding{})); diff != "" || len(p.found.fates) != 2 {
+	want := finding{asked: 6, moved: 3, broken: 1, roused: 1, doomed: 3, ended: 2, overdue: 1, amid: 1, pushed: 1}
+	if diff := cmp.Diff(want, f, cmp.AllowUnexported(finding{})); diff != "" || len(p.found.fates) != 4 {
 		t.Errorf("found (-want +got), and %d fates:\n%s", len(p.found.fates), diff)
 	}
 }

@@ -38,27 +38,43 @@ func Local(conn *net.TCPConn) netip.AddrPort {
 // Acknowledge acknowledges what was received now and not some 40 ms later (TCP_QUICKACK, tcp(7)): from then on
 // the client is silent.
 func Acknowledge(conn *net.TCPConn) error {
-	raw, err := conn.SyscallConn()
+	err := with(conn, func(fd int) error { return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) })
 	if err != nil {
-		return fmt.Errorf("acknowledge: %w", err)
-	}
-	var result error
-	err = raw.Control(func(fd uintptr) {
-		result = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
-	})
-	if err = errors.Join(err, result); err != nil {
 		return fmt.Errorf("acknowledge: %w", err)
 	}
 	return nil
 }
 
-func bindWithoutPort(_, _ string, raw syscall.RawConn) error {
-	var result error
-	err := raw.Control(func(fd uintptr) {
-		result = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+// Segments returns how many segments the client has sent (tcpi_segs_out of TCP_INFO, tcp(7)), those that the
+// kernel sent by itself included. It can be asked of a connection that was reset.
+func Segments(conn *net.TCPConn) (n uint32, err error) {
+	err = with(conn, func(fd int) error {
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err == nil {
+			n = info.Segs_out
+		}
+		return err
 	})
+	if err != nil {
+		return 0, fmt.Errorf("count segments: %w", err)
+	}
+	return n, nil
+}
+
+func with(conn *net.TCPConn, f func(fd int) error) error {
+	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
 	}
-	return result
+	return control(raw, f)
+}
+
+func control(raw syscall.RawConn, f func(fd int) error) error {
+	var result error
+	err := raw.Control(func(fd uintptr) { result = f(int(fd)) })
+	return errors.Join(err, result)
+}
+
+func bindWithoutPort(_, _ string, raw syscall.RawConn) error {
+	return control(raw, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) })
 }

@@ -25,6 +25,10 @@ type connection struct {
 	place Place
 	// sent is the message that is under way.
 	sent []byte
+	// segments is how many had been sent when the last exchange was over, and spoke whether there were more
+	// when the next one began: the kernel sent something by itself.
+	segments uint32
+	spoke    bool
 }
 
 // open connects and learns from the answer to a first message where it came to.
@@ -37,6 +41,10 @@ func open(ctx context.Context, source netip.Addr, vip netip.AddrPort, timeout ti
 	}
 	c := &connection{conn: conn, flow: packet.Flow{Source: dial.Local(conn), Destination: vip, Protocol: packet.TCP}}
 	index := 0
+	if c.segments, err = dial.Segments(conn); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
 	if err = c.send(timeout, w.random); err == nil {
 		index, err = c.receive(time.Now().Add(timeout), w.buffer)
 	}
@@ -50,6 +58,11 @@ func open(ctx context.Context, source netip.Addr, vip netip.AddrPort, timeout ti
 
 // send sends a message of random length and bytes.
 func (c *connection) send(timeout time.Duration, random *rand.ChaCha8) error {
+	segments, err := dial.Segments(c.conn)
+	if err != nil {
+		return err
+	}
+	c.spoke = segments != c.segments
 	if err := c.conn.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
 		return fmt.Errorf("set deadline: %w", err)
 	}
@@ -57,7 +70,7 @@ func (c *connection) send(timeout time.Duration, random *rand.ChaCha8) error {
 	c.sent = append(c.sent[:0], make([]byte, echo.HeaderLength+n)...)
 	binary.BigEndian.PutUint16(c.sent, uint16(n))
 	_, _ = random.Read(c.sent[echo.HeaderLength:]) // never fails, by its documentation
-	_, err := c.conn.Write(c.sent)
+	_, err = c.conn.Write(c.sent)
 	return err
 }
 
@@ -90,12 +103,15 @@ func (c *connection) receive(due time.Time, buffer []byte) (int, error) {
 	if err := dial.Acknowledge(c.conn); err != nil {
 		return 0, err
 	}
+	if c.segments, err = dial.Segments(c.conn); err != nil {
+		return 0, err
+	}
 	return int(binary.BigEndian.Uint16(buffer)), nil
 }
 
 // lost says what became of a connection whose exchange ended so.
 func (c *connection) lost(index int, err error) *Lost {
-	l := &Lost{Place: c.place, Flow: c.flow}
+	l := &Lost{Place: c.place, Flow: c.flow, Spoke: c.spoke}
 	switch {
 	case err == nil && index == c.place.Replica:
 		return nil

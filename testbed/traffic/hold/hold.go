@@ -110,6 +110,9 @@ type Lost struct {
 	Flow packet.Flow
 	Fate Fate
 	Err  string
+	// Spoke tells that the client's kernel had sent something by itself since the exchange before, as when it got
+	// an answer twice.
+	Spoke bool
 }
 
 // Fate is how a connection was lost.

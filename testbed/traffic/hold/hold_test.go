@@ -2,7 +2,9 @@ package hold_test
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"lbctl/testbed/replica/echo"
 	"lbctl/testbed/traffic/hold"
@@ -218,5 +221,81 @@ func TestSilenceIsNotCatching(t *testing.T) {
 	r := c.order(hold.Order{Ask: true})
 	if len(r.Lost) != 1 || len(r.Kept) != 1 || r.Kept[0].Connections != 9 {
 		t.Errorf("lost %+v, kept %v", r.Lost, r.Kept)
+	}
+}
+
+// What a client's kernel sent by itself since the last exchange is told of a connection that is lost: here an
+// acknowledgement of a byte that nobody asked for.
+func TestSpoke(t *testing.T) {
+	for _, unasked := range [][]byte{nil, {0}} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		served := make(chan net.Conn)
+		go func() { served <- once(t, listener) }()
+		c := begin(t, 0)
+		if err := c.orders.Encode(hold.Order{Open: []hold.Wish{{VIP: listener.Addr().(*net.TCPAddr).AddrPort(), Count: 1}}}); err != nil {
+			t.Fatal(err)
+		}
+		conn := (<-served).(*net.TCPConn)
+		var r hold.Report
+		if err := c.report.Decode(&r); err != nil || len(r.Opened) != 1 {
+			t.Fatalf("opened %v, %v", r.Opened, err)
+		}
+		_, writing := conn.Write(unasked)
+		acknowledged(t, conn)
+		if err := errors.Join(writing, conn.SetLinger(0), conn.Close(), listener.Close()); err != nil {
+			t.Fatal(err)
+		}
+		r = c.order(hold.Order{Ask: true})
+		if len(r.Lost) != 1 || r.Lost[0].Fate != hold.Reset || r.Lost[0].Spoke != (unasked != nil) {
+			t.Errorf("after %d bytes that nobody asked for: lost %+v", len(unasked), r.Lost)
+		}
+	}
+}
+
+// once accepts a connection and answers one message on it.
+func once(t *testing.T, l net.Listener) net.Conn {
+	conn, err := l.Accept()
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	message := make([]byte, echo.HeaderLength+echo.MaxMessage)
+	_, err = io.ReadFull(conn, message[:echo.HeaderLength])
+	n := echo.HeaderLength + int(binary.BigEndian.Uint16(message))
+	if err == nil {
+		_, err = io.ReadFull(conn, message[echo.HeaderLength:n])
+	}
+	if err == nil {
+		_, err = conn.Write(append([]byte{0, 0}, message[:n]...))
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	return conn
+}
+
+// acknowledged returns when everything that was sent is.
+func acknowledged(t *testing.T, conn *net.TCPConn) {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		var info *unix.TCPInfo
+		var asking error
+		err := raw.Control(func(fd uintptr) { info, asking = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) })
+		if err = errors.Join(err, asking); err != nil {
+			t.Fatal(err)
+		}
+		if info.Unacked == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d segments are not acknowledged", info.Unacked)
+		}
 	}
 }
