@@ -133,8 +133,8 @@ func (f *File) Locate(err error) error {
 	}
 	located := &Error{File: f.Name}
 	for _, p := range e.Problems {
-		if at := f.place(p.Field); p.Line == 0 && at != nil {
-			p.Line, p.Column = at.Line, at.Column
+		if p.Line == 0 {
+			p.Line, p.Column = f.place(p.Field)
 		}
 		located.Problems = append(located.Problems, p)
 	}

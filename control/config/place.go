@@ -29,10 +29,10 @@ func (p *path) String() string {
 	return p.up.String() + "." + p.name
 }
 
-// place returns the position of a field, or of the nearest one around it; nil in a file without content.
-func (f *File) place(field string) *token.Position {
+// place returns the position of a field, or of the nearest one around it; 0, 0 in a file without content.
+func (f *File) place(field string) (line, column int) {
 	if f.body == nil {
-		return nil
+		return 0, 0
 	}
 	node, at := f.body, f.body.GetToken()
 	if first := firstToken(node); first != nil {
@@ -51,7 +51,7 @@ func (f *File) place(field string) *token.Position {
 		}
 		node = below
 	}
-	return at.Position
+	return at.Position.Line, at.Position.Column
 }
 
 // child returns what is one step below a node, and its key where that has one; nil, nil if it is not there.
