@@ -8,8 +8,8 @@ import (
 )
 
 // Dataplane is a load balancer's forwarding side: it holds services and
-// interfaces, and counts. The kernel's is lb/datapath.Datapath; lb/model.Memory is one in
-// memory. Both pass lb/dataplanetest.
+// interfaces, and counts. The kernel's is lb/datapath.Datapath; lb/oracle.Memory is one in
+// memory. Both pass lb/contract.
 //
 // Every method is atomic and safe for concurrent use: it happens or, with an
 // error, nothing changes. A packet sees a service before or after a change, never between.

@@ -1,4 +1,4 @@
-/* Which replica a flow goes to. Package lb/model says the rule, and why it holds. */
+/* Which replica a flow goes to. Package lb/oracle says the rule, and why it holds. */
 #pragma once
 
 #include "maps.h"

@@ -3,8 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"lbctl/testbed/bench/live"
-	"lbctl/testbed/lab/experiment"
+	"lbctl/testbed/experiment"
+	"lbctl/testbed/experiments/live"
 	"lbctl/testbed/report"
 )
 

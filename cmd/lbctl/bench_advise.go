@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lbctl/testbed/lab/experiment"
+	"lbctl/testbed/experiment"
 )
 
 // adviseBench says what to do about a benchmark that did not run.

@@ -4,7 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lbctl/testbed/bench/load"
-	"lbctl/testbed/bench/peers"
+	"lbctl/testbed/experiments/peers"
 )
 
 func benchPeersCommand(a *app) *cobra.Command {

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lbctl/lb"
-	"lbctl/lb/datapath/decap"
+	"lbctl/lb/decap"
 )
 
 func decapCommand(a *app) *cobra.Command {

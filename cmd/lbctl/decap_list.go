@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lbctl/lb"
-	"lbctl/lb/datapath/decap"
+	"lbctl/lb/decap"
 )
 
 // unpacking is an interface that unpacks, as it is printed.

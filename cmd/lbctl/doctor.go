@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"lbctl/lb"
-	"lbctl/lb/datapath/doctor"
-	"lbctl/lb/datapath/doctor/look"
+	"lbctl/lb/doctor"
+	"lbctl/lb/doctor/netstate"
 )
 
 // diagnosis is what was found; scripts rely on its names.
@@ -65,8 +65,8 @@ Exit codes: 0 no problem, 1 a problem (warnings do not count), 3 no such interfa
 }
 
 // examine looks, judges and prints.
-func (a *app) examine(f format, q look.Question) error {
-	facts, err := look.Look(q)
+func (a *app) examine(f format, q netstate.Question) error {
+	facts, err := netstate.Look(q)
 	if err != nil {
 		return adviseDoctor(err)
 	}

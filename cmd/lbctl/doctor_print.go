@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 
-	"lbctl/lb/datapath/doctor"
+	"lbctl/lb/doctor"
 )
 
 // printDiagnosis writes a line a finding, the worst first; one that is not well is followed by why, and by its cure.

@@ -10,8 +10,8 @@ import (
 	"lbctl/control/api"
 	"lbctl/control/client"
 	"lbctl/lb"
-	"lbctl/lb/datapath/doctor"
-	"lbctl/lb/datapath/doctor/look"
+	"lbctl/lb/doctor"
+	"lbctl/lb/doctor/netstate"
 )
 
 // doctorFlag is what the command line says of services.
@@ -31,12 +31,12 @@ func doctorFlags(c *cobra.Command) *doctorFlag {
 }
 
 // question reads the flags.
-func (f *doctorFlag) question(c *cobra.Command, names []string) (look.Question, error) {
+func (f *doctorFlag) question(c *cobra.Command, names []string) (netstate.Question, error) {
 	mode, err := lb.ParseMode(f.mode)
 	if err != nil {
-		return look.Question{}, usage(c, "--mode: %v", err)
+		return netstate.Question{}, usage(c, "--mode: %v", err)
 	}
-	q := look.Question{Interfaces: names, OnReplica: f.onReplica, Mode: mode}
+	q := netstate.Question{Interfaces: names, OnReplica: f.onReplica, Mode: mode}
 	if f.onReplica && len(f.replicas) > 0 {
 		return q, usage(c, "--replica is what the balancer sends to, and --on-replica looks at one from inside")
 	}
@@ -52,14 +52,14 @@ func (f *doctorFlag) question(c *cobra.Command, names []string) (look.Question, 
 	return q, nil
 }
 
-func targets(texts []string, mode lb.Mode) ([]look.Target, error) {
-	var all []look.Target
+func targets(texts []string, mode lb.Mode) ([]netstate.Target, error) {
+	var all []netstate.Target
 	for _, text := range texts {
 		a, err := addressOf(text)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, look.Target{Address: a, Mode: mode})
+		all = append(all, netstate.Target{Address: a, Mode: mode})
 	}
 	return all, nil
 }
@@ -78,7 +78,7 @@ func addressOf(text string) (netip.Addr, error) {
 
 // askDaemon adds what a running daemon balances. None is needed; that one may not be asked is an error only if
 // the command line does not say what to look at.
-func (a *app) askDaemon(ctx context.Context, q *look.Question) error {
+func (a *app) askDaemon(ctx context.Context, q *netstate.Question) error {
 	d := client.New(a.socket)
 	defer d.Close()
 	services, err := d.Services(ctx)
@@ -104,7 +104,7 @@ func (a *app) askDaemon(ctx context.Context, q *look.Question) error {
 	return addServices(q, services.Services)
 }
 
-func addServices(q *look.Question, all []api.Service) error {
+func addServices(q *netstate.Question, all []api.Service) error {
 	for _, s := range all {
 		mode, err := lb.ParseMode(s.Mode)
 		if err != nil {

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbctl/bpf/gate"
-	"lbctl/lb/datapath/doctor"
+	"lbctl/lb/doctor"
 )
 
 func TestDoctorUsage(t *testing.T) {

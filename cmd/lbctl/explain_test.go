@@ -10,14 +10,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lbctl/lb"
-	"lbctl/lb/model"
+	"lbctl/lb/oracle"
 )
 
 // everywhere is one way to all addresses, out of eth1.
 type everywhere struct{}
 
-func (everywhere) Route(netip.Addr) (model.Route, bool) {
-	return model.Route{Interface: "eth1", Index: 3, MTU: 1500, Source: lb.MAC{2, 0, 0, 0, 0, 3}, Neighbour: lb.MAC{2, 0, 0, 0, 0, 9},
+func (everywhere) Route(netip.Addr) (oracle.Route, bool) {
+	return oracle.Route{Interface: "eth1", Index: 3, MTU: 1500, Source: lb.MAC{2, 0, 0, 0, 0, 3}, Neighbour: lb.MAC{2, 0, 0, 0, 0, 9},
 		Preferred: netip.MustParseAddr("10.0.0.254")}, true
 }
 
@@ -31,7 +31,7 @@ const tunnelled = web + `  - name: tunnel
 func routedWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
-	w.kernel.memory = model.New(model.Config{Interfaces: map[string]int{"eth0": 2, "eth1": 3}, Routes: everywhere{}})
+	w.kernel.memory = oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2, "eth1": 3}, Routes: everywhere{}})
 	w.serve("-f", w.write("web.yaml", tunnelled))
 	return w
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"lbctl/lb"
+	"lbctl/testbed/experiment"
 	"lbctl/testbed/lab"
-	"lbctl/testbed/lab/experiment"
 	"lbctl/testbed/report"
 )
 

@@ -4,8 +4,8 @@ import (
 	"time"
 
 	"lbctl/rss/observe"
+	"lbctl/testbed/experiment"
 	"lbctl/testbed/lab"
-	"lbctl/testbed/lab/experiment"
 	"lbctl/testbed/report"
 )
 

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lbctl/control/config"
-	"lbctl/control/server"
+	"lbctl/control/rest"
 	"lbctl/control/store"
 	"lbctl/lb"
 )
@@ -64,7 +64,7 @@ func (a *app) serve(ctx context.Context, d daemon) error {
 	if err != nil {
 		return err
 	}
-	listener, err := server.Listen(a.socket)
+	listener, err := rest.Listen(a.socket)
 	if err != nil {
 		return adviseServe(err, "stop what uses it, or use another --socket")
 	}
@@ -74,7 +74,7 @@ func (a *app) serve(ctx context.Context, d daemon) error {
 		return adviseServe(err, "keep datapath as it was, or make the tables anew: lbctl purge; another daemon needs another --pin-dir")
 	}
 	defer dataplane.Close()
-	s, err := server.Start(ctx, server.Options{Dataplane: dataplane, Store: state, Logger: log, Version: thisBuild().Version}, intent)
+	s, err := rest.Start(ctx, rest.Options{Dataplane: dataplane, Store: state, Logger: log, Version: thisBuild().Version}, intent)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 
 	"lbctl/control/config"
 	"lbctl/lb"
-	"lbctl/lb/model"
+	"lbctl/lb/oracle"
 )
 
 // world is a directory with a daemon in it, over a datapath in memory.
@@ -33,7 +33,7 @@ type world struct {
 
 // memoryKernel is a kernel in memory; closing a datapath leaves what it forwards.
 type memoryKernel struct {
-	memory *model.Memory
+	memory *oracle.Memory
 	err    error
 }
 
@@ -78,7 +78,7 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	links := map[string]int{"eth0": 2, "eth1": 3}
-	return &world{t: t, dir: dir, kernel: memoryKernel{memory: model.New(model.Config{Interfaces: links})}}
+	return &world{t: t, dir: dir, kernel: memoryKernel{memory: oracle.New(oracle.Config{Interfaces: links})}}
 }
 
 // environment is one in which args are run.

@@ -10,7 +10,7 @@ import (
 
 	"lbctl/control/reconcile"
 	"lbctl/lb"
-	"lbctl/lb/ring"
+	"lbctl/lb/scheduler"
 )
 
 // altered is a service after some changes, with the table that follows from them.
@@ -80,7 +80,7 @@ func ownerOf(s lb.Service, h uint64) netip.AddrPort {
 	if s.Active() == 0 {
 		return netip.AddrPort{}
 	}
-	return s.Replicas[ring.Build(s)[h%uint64(s.TableSize)]].Address
+	return s.Replicas[scheduler.Build(s)[h%uint64(s.TableSize)]].Address
 }
 
 func TestEffects(t *testing.T) {

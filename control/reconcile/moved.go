@@ -4,7 +4,7 @@ import (
 	"net/netip"
 
 	"lbctl/lb"
-	"lbctl/lb/ring"
+	"lbctl/lb/scheduler"
 )
 
 // Moved says how many of parts equal parts of the hash values have another owner in next than
@@ -43,7 +43,7 @@ func Moved(old, next lb.Service) (moved, parts uint64) {
 func owners(s lb.Service) []netip.AddrPort {
 	table := []netip.AddrPort{}
 	if s.Active() > 0 {
-		for _, i := range ring.Build(s) {
+		for _, i := range scheduler.Build(s) {
 			table = append(table, s.Replicas[i].Address)
 		}
 	}

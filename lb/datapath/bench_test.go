@@ -8,7 +8,7 @@ import (
 	"unsafe"
 
 	"lbctl/lb"
-	"lbctl/lb/dataplanetest"
+	"lbctl/lb/contract"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -92,7 +92,7 @@ func (s scenario) load(b *testing.B) laboratory {
 const frameBytes = 6 + 80
 
 // write makes a packet of every flow the frames.
-func (l laboratory) write(b *testing.B, s scenario, change func(*dataplanetest.Packet)) {
+func (l laboratory) write(b *testing.B, s scenario, change func(*contract.Packet)) {
 	for i := range l.frames.rows {
 		frame := s.frame(i, change)
 		if len(frame) > frameBytes {

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"lbctl/lb"
-	"lbctl/lb/dataplanetest"
-	"lbctl/lb/model"
+	"lbctl/lb/contract"
+	"lbctl/lb/oracle"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -24,19 +24,19 @@ type xdpMD struct {
 }
 
 // send runs the program in the kernel on one frame that came in on an interface.
-func send(p *ebpf.Program, ingress int, frame []byte) (model.Verdict, error) {
+func send(p *ebpf.Program, ingress int, frame []byte) (oracle.Verdict, error) {
 	out := make([]byte, len(frame)+256)
 	context := xdpMD{DataEnd: uint32(len(frame)), Ingress: uint32(ingress)}
 	run := ebpf.RunOptions{Data: frame, DataOut: out, Context: context}
 	verdict, err := p.Run(&run)
 	if err != nil {
-		return model.Verdict{}, fmt.Errorf("run: %w", err)
+		return oracle.Verdict{}, fmt.Errorf("run: %w", err)
 	}
 	action, ok := actions()[verdict]
 	if !ok {
-		return model.Verdict{}, fmt.Errorf("verdict %d", verdict)
+		return oracle.Verdict{}, fmt.Errorf("verdict %d", verdict)
 	}
-	return model.Verdict{Action: action, Frame: run.DataOut}, nil
+	return oracle.Verdict{Action: action, Frame: run.DataOut}, nil
 }
 
 // placed makes the network that the contract's topology describes, in this thread's
@@ -46,7 +46,7 @@ func placed(t testing.TB) (indexes map[string]int) {
 	inNamespace(t)
 	indexes = map[string]int{}
 	links := map[string]netlink.Link{}
-	for _, l := range dataplanetest.Links() {
+	for _, l := range contract.Links() {
 		var addresses []string
 		for _, a := range l.Addresses {
 			addresses = append(addresses, a.String())
@@ -60,7 +60,7 @@ func placed(t testing.TB) (indexes map[string]int) {
 		}
 		indexes[l.Name], links[l.Name] = device.Attrs().Index, device
 	}
-	for _, n := range dataplanetest.Neighbours() {
+	for _, n := range contract.Neighbours() {
 		err := netlink.NeighSet(&netlink.Neigh{
 			LinkIndex: indexes[n.Link], Family: family(n.Address), State: netlink.NUD_PERMANENT,
 			IP: n.Address.AsSlice(), HardwareAddr: net.HardwareAddr(n.MAC[:]),
@@ -89,10 +89,10 @@ func hold(t testing.TB, device, program string) {
 	t.Cleanup(func() { l.Close(); p.Close() })
 }
 
-func harness(t *testing.T) dataplanetest.Harness {
+func harness(t *testing.T) contract.Harness {
 	indexes := placed(t)
 	hold(t, "taken", "squatter")
-	o := Options{Dir: pinDir(t), Limits: dataplanetest.Limits(), still: true}
+	o := Options{Dir: pinDir(t), Limits: contract.Limits(), still: true}
 	d := open(t, o)
 	opened := d
 	program, err := d.Program().Clone()
@@ -105,9 +105,9 @@ func harness(t *testing.T) dataplanetest.Harness {
 		t.Fatal(err)
 	}
 	t.Cleanup(home.close)
-	return dataplanetest.Harness{
+	return contract.Harness{
 		Dataplane: d,
-		Send: func(link string, frame []byte) (v model.Verdict, err error) {
+		Send: func(link string, frame []byte) (v oracle.Verdict, err error) {
 			err = home.inside(func() error {
 				under := program
 				if !opened.closed.Load() {
@@ -135,13 +135,13 @@ func harness(t *testing.T) dataplanetest.Harness {
 }
 
 func TestContract(t *testing.T) {
-	dataplanetest.Run(t, harness)
+	contract.Run(t, harness)
 }
 
 // The kernel and the reference agree on every packet. LBCTL_PACKETS sets how many, LBCTL_SEED
 // which ones.
 func TestDifferential(t *testing.T) {
-	dataplanetest.Differential(t, setting(t, "LBCTL_SEED", 1), int(setting(t, "LBCTL_PACKETS", 20_000)), harness)
+	contract.Differential(t, setting(t, "LBCTL_SEED", 1), int(setting(t, "LBCTL_PACKETS", 20_000)), harness)
 }
 
 func setting(t *testing.T, name string, otherwise uint64) uint64 {

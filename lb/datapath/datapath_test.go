@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"lbctl/lb"
-	"lbctl/lb/model"
+	"lbctl/lb/oracle"
 	"lbctl/rss/packet"
 
 	"github.com/google/go-cmp/cmp"
@@ -95,7 +95,7 @@ func TestAdoptWaysBack(t *testing.T) {
 		t.Errorf("an answer: %+v, %v", x, err)
 	}
 	v, err := send(second.Program(), l.Attrs().Index, packet.Frame{Flow: answer}.Marshal())
-	if err != nil || v.Action != model.Transmit {
+	if err != nil || v.Action != oracle.Transmit {
 		t.Errorf("an answer in the kernel: %v, %v, want it sent back", v.Action, err)
 	}
 	if err := second.SetService(t.Context(), web("192.0.2.2:80", "10.1.0.2:8080")); !errors.Is(err, lb.ErrConflict) {

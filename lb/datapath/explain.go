@@ -5,13 +5,13 @@ import (
 	"slices"
 
 	"lbctl/lb"
-	"lbctl/lb/model"
+	"lbctl/lb/oracle"
 )
 
 // Explain has the reference datapath decide over the live tables. Errors: lb.ErrInvalid when there
 // is no frame and the flow is none.
 func (d *Datapath) Explain(p lb.Probe) (lb.Explanation, error) {
-	frame, err := model.FrameOf(p)
+	frame, err := oracle.FrameOf(p)
 	if err != nil {
 		return lb.Explanation{}, fmt.Errorf("explain: %w", err)
 	}
@@ -20,7 +20,7 @@ func (d *Datapath) Explain(p lb.Probe) (lb.Explanation, error) {
 		return lb.Explanation{}, err
 	}
 	defer unlock()
-	x := model.Decide(view{d, d.hops.look()}, p.Ingress, slices.Clone(frame)).Explanation
+	x := oracle.Decide(view{d, d.hops.look()}, p.Ingress, slices.Clone(frame)).Explanation
 	if x.Service != nil {
 		s := x.Service.Clone()
 		x.Service = &s

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"lbctl/lb"
-	"lbctl/lb/model"
+	"lbctl/lb/oracle"
 	"lbctl/rss/packet"
 )
 
@@ -64,7 +64,7 @@ func toVIP(vip string, port uint16, syn bool) []byte {
 	if to.Addr().Is6() {
 		client = netip.MustParseAddr("2001:db8:2::1")
 	}
-	frame, err := model.FrameOf(lb.Probe{SYN: syn, Flow: packet.Flow{Source: netip.AddrPortFrom(client, port), Destination: to, Protocol: packet.TCP}})
+	frame, err := oracle.FrameOf(lb.Probe{SYN: syn, Flow: packet.Flow{Source: netip.AddrPortFrom(client, port), Destination: to, Protocol: packet.TCP}})
 	if err != nil {
 		panic(err) // the flow is one
 	}

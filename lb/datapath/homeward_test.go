@@ -6,8 +6,8 @@ import (
 	"testing"
 	"unsafe"
 
-	"lbctl/lb/dataplanetest"
-	"lbctl/lb/model"
+	"lbctl/lb/contract"
+	"lbctl/lb/oracle"
 	"lbctl/rss/packet"
 
 	"github.com/vishvananda/netlink"
@@ -86,7 +86,7 @@ type question struct {
 // goesTo returns how the MAC address ends that the answer goes to, 0 if it does not leave.
 func (h homeward) goesTo(q question) byte {
 	h.Helper()
-	p := dataplanetest.Packet{TTL: 64, Flags: 0x10, Payload: make([]byte, q.payload), Flow: packet.Flow{
+	p := contract.Packet{TTL: 64, Flags: 0x10, Payload: make([]byte, q.payload), Flow: packet.Flow{
 		Source:      netip.AddrPortFrom(netip.MustParseAddr(q.replica), 80),
 		Destination: netip.AddrPortFrom(netip.MustParseAddr(q.client), 1024), Protocol: q.protocol,
 	}}
@@ -98,7 +98,7 @@ func (h homeward) goesTo(q question) byte {
 	if err != nil {
 		h.Fatal(err)
 	}
-	if v.Action != model.Transmit && v.Action != model.Redirect {
+	if v.Action != oracle.Transmit && v.Action != oracle.Redirect {
 		return 0
 	}
 	return v.Frame[5]

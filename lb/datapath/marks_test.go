@@ -8,7 +8,7 @@ import (
 
 	"lbctl/bpf"
 	"lbctl/lb"
-	"lbctl/lb/model"
+	"lbctl/lb/oracle"
 	"lbctl/rss/packet"
 )
 
@@ -83,12 +83,12 @@ func (b bench) flow(port uint16) packet.Flow {
 // send sends a packet and returns the replica that it goes to.
 func (b bench) send(port uint16, syn bool) netip.Addr {
 	b.Helper()
-	frame, err := model.FrameOf(lb.Probe{Flow: b.flow(port), SYN: syn})
+	frame, err := oracle.FrameOf(lb.Probe{Flow: b.flow(port), SYN: syn})
 	if err != nil {
 		b.Fatal(err)
 	}
 	v, err := send(b.d.Program(), b.ingress, frame)
-	if err != nil || v.Action != model.Transmit {
+	if err != nil || v.Action != oracle.Transmit {
 		b.Fatalf("port %d: %v, %v", port, v.Action, err)
 	}
 	return netip.AddrFrom4([4]byte(v.Frame[30:34]))

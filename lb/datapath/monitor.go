@@ -9,7 +9,7 @@ import (
 
 	"lbctl/bpf"
 	"lbctl/lb"
-	"lbctl/lb/audience"
+	"lbctl/lb/fanout"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
@@ -25,7 +25,7 @@ type monitor struct {
 	objects  monitorObjects
 	filter   table[bpf.LbWatching]
 	reader   *ringbuf.Reader
-	audience audience.Audience
+	audience fanout.Audience
 	decoder  decoder
 	over     sync.WaitGroup
 }
@@ -59,7 +59,7 @@ func (d *Datapath) Monitor(f lb.Filter) (lb.Monitor, error) {
 }
 
 // leave ends the stream of a watcher; the last one's end brings the ordinary program back.
-func (d *Datapath) leave(w *audience.Watcher) error {
+func (d *Datapath) leave(w *fanout.Watcher) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.monitor == nil {

@@ -10,7 +10,7 @@ import (
 
 	"lbctl/bpf"
 	"lbctl/lb"
-	"lbctl/lb/dataplanetest"
+	"lbctl/lb/contract"
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
@@ -34,7 +34,7 @@ func TestOrdinaryProgramHasNoSamples(t *testing.T) {
 
 // The monitoring program and the reference agree on every packet and every sample.
 func TestDifferentialMonitored(t *testing.T) {
-	dataplanetest.DifferentialMonitored(t, setting(t, "LBCTL_SEED", 1), int(setting(t, "LBCTL_PACKETS", 5_000)), harness)
+	contract.DifferentialMonitored(t, setting(t, "LBCTL_SEED", 1), int(setting(t, "LBCTL_PACKETS", 5_000)), harness)
 }
 
 // watchAll opens a monitor of everything.

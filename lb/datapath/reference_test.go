@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"lbctl/lb"
-	"lbctl/lb/dataplanetest"
-	"lbctl/lb/model"
+	"lbctl/lb/contract"
+	"lbctl/lb/oracle"
 	"lbctl/rss/packet"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,9 +23,9 @@ func TestLikeReference(t *testing.T) {
 	indexes := placed(t)
 	limits := lb.Limits{Services: 8, Replicas: 256, Slots: 1 << 14, Flows: 1 << 16}
 	d := open(t, Options{Dir: pinDir(t), Limits: limits, still: true})
-	routes := preferring{dataplanetest.Routes()}
-	m := model.New(model.Config{Limits: limits, Interfaces: dataplanetest.Indexes(), Routes: routes})
-	p := pair{t: t, random: rand.New(rand.NewPCG(seed, 0)), kernel: d, reference: m, ingress: indexes[dataplanetest.East]}
+	routes := preferring{contract.Routes()}
+	m := oracle.New(oracle.Config{Limits: limits, Interfaces: contract.Indexes(), Routes: routes})
+	p := pair{t: t, random: rand.New(rand.NewPCG(seed, 0)), kernel: d, reference: m, ingress: indexes[contract.East]}
 	for round := range rounds {
 		if err := p.round(); err != nil {
 			t.Fatalf("seed %d, round %d: %v\n%s", seed, round, err, p.log)
@@ -35,11 +35,11 @@ func TestLikeReference(t *testing.T) {
 }
 
 // preferring gives our address on the link as the source of tunnels.
-type preferring struct{ model.Routes }
+type preferring struct{ oracle.Routes }
 
-func (p preferring) Route(a netip.Addr) (model.Route, bool) {
+func (p preferring) Route(a netip.Addr) (oracle.Route, bool) {
 	r, ok := p.Routes.Route(a)
-	for _, l := range dataplanetest.Links() {
+	for _, l := range contract.Links() {
 		for _, prefix := range l.Addresses {
 			if l.Name == r.Interface && prefix.Addr().Is4() == a.Is4() {
 				r.Preferred = prefix.Addr()
@@ -54,7 +54,7 @@ type pair struct {
 	t         *testing.T
 	random    *rand.Rand
 	kernel    *Datapath
-	reference *model.Memory
+	reference *oracle.Memory
 	ingress   int
 	log       []string
 }
@@ -154,7 +154,7 @@ func (p *pair) packet() error {
 	if err := p.explain(probe); err != nil {
 		return err
 	}
-	frame, err := model.FrameOf(probe)
+	frame, err := oracle.FrameOf(probe)
 	if err != nil {
 		return err
 	}
@@ -162,8 +162,8 @@ func (p *pair) packet() error {
 	if err != nil {
 		return err
 	}
-	want := p.reference.Process(dataplanetest.Indexes()[dataplanetest.East], frame)
-	if got.Action != want.Action || got.Action != model.Drop && !slices.Equal(got.Frame, want.Frame) {
+	want := p.reference.Process(contract.Indexes()[contract.East], frame)
+	if got.Action != want.Action || got.Action != oracle.Drop && !slices.Equal(got.Frame, want.Frame) {
 		return fmt.Errorf("%v syn %v: %v, want %v (%v)\n% x\n% x", f, probe.SYN, got.Action, want.Action, want.Reason, got.Frame, want.Frame)
 	}
 	return nil
@@ -174,7 +174,7 @@ func (p *pair) explain(probe lb.Probe) error {
 	if err != nil {
 		return err
 	}
-	probe.Ingress = dataplanetest.Indexes()[dataplanetest.East]
+	probe.Ingress = contract.Indexes()[contract.East]
 	want, err := p.reference.Explain(probe)
 	if err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"lbctl/lb"
-	"lbctl/lb/dataplanetest"
+	"lbctl/lb/contract"
 	"lbctl/rss/packet"
 
 	"github.com/vishvananda/netlink"
@@ -21,11 +21,11 @@ type scenario struct {
 	v6    bool
 	// service and packet change what is the plainest: nat, modulo, 4 replicas, tracking by default; TCP with ACK.
 	service func(s *lb.Service)
-	packet  func(p *dataplanetest.Packet)
+	packet  func(p *contract.Packet)
 	// bytes changes the frame.
 	bytes func(frame []byte)
 	// begin are packets of every flow that come before, after the slots were marked.
-	begin []func(p *dataplanetest.Packet)
+	begin []func(p *contract.Packet)
 	// marked tells that all slots have another owner than before.
 	marked bool
 	// twoArms tells that clients and replicas are behind different interfaces: redirected, not sent back.
@@ -33,13 +33,13 @@ type scenario struct {
 	want    lb.Reason // "": forwarded
 }
 
-func flags(f uint8) func(*dataplanetest.Packet) {
-	return func(p *dataplanetest.Packet) { p.Flags = f }
+func flags(f uint8) func(*contract.Packet) {
+	return func(p *contract.Packet) { p.Flags = f }
 }
 
-func fragment(offset int, more bool) func(*dataplanetest.Packet) {
-	return func(p *dataplanetest.Packet) {
-		p.Fragment = &dataplanetest.Fragment{ID: 7, Offset: offset, More: more}
+func fragment(offset int, more bool) func(*contract.Packet) {
+	return func(p *contract.Packet) {
+		p.Fragment = &contract.Fragment{ID: 7, Offset: offset, More: more}
 		if offset > 0 {
 			p.Carried = make([]byte, 32)
 		}
@@ -47,7 +47,7 @@ func fragment(offset int, more bool) func(*dataplanetest.Packet) {
 }
 
 // answer is what the first replica sends back.
-func answer(p *dataplanetest.Packet) {
+func answer(p *contract.Packet) {
 	replica := "10.1.0.1:80"
 	if p.Flow.Source.Addr().Is6() {
 		replica = "[2001:db8:2::1]:80"
@@ -57,7 +57,7 @@ func answer(p *dataplanetest.Packet) {
 
 // answerApart is an answer to a client who has one flow: more of them than there are lines for what
 // the kernel told of their ways.
-func answerApart(p *dataplanetest.Packet) {
+func answerApart(p *contract.Packet) {
 	a := p.Flow.Source.Addr().As4()
 	a[3] = byte(p.Flow.Source.Port())
 	p.Flow.Source = netip.AddrPortFrom(netip.AddrFrom4(a), p.Flow.Source.Port())
@@ -74,7 +74,7 @@ func udp(t lb.Tracking) func(*lb.Service) {
 
 func scenarios() []scenario {
 	const many, million, syn, ack = 1 << 16, 1 << 20, 0x02, 0x10
-	begun := []func(*dataplanetest.Packet){flags(syn), flags(ack)}
+	begun := []func(*contract.Packet){flags(syn), flags(ack)}
 	return []scenario{
 		{name: "tcp-v4-hit"},
 		{name: "tcp-v4-diverse", flows: many},
@@ -84,9 +84,9 @@ func scenarios() []scenario {
 		{name: "tcp-v4-syn", flows: many, packet: flags(syn)},
 		{name: "tcp-v4-dsr", service: inMode(lb.DSR)},
 		{name: "tcp-v4-ipip", service: inMode(lb.IPIP)},
-		{name: "tcp-v4-options", packet: func(p *dataplanetest.Packet) { p.Options = []byte{1, 1, 1, 0} }},
+		{name: "tcp-v4-options", packet: func(p *contract.Packet) { p.Options = []byte{1, 1, 1, 0} }},
 		{name: "tcp-v4-fragment-first", packet: fragment(0, true)},
-		{name: "tcp-v4-fragment-later", packet: fragment(24, false), begin: []func(*dataplanetest.Packet){fragment(0, true)}},
+		{name: "tcp-v4-fragment-later", packet: fragment(24, false), begin: []func(*contract.Packet){fragment(0, true)}},
 		{name: "tcp-v4-return", packet: answer, want: lb.Returned},
 		{name: "tcp-v4-return-diverse", packet: answer, flows: many, want: lb.Returned},
 		{name: "tcp-v4-return-clients", packet: answerApart, flows: many, want: lb.Returned},
@@ -106,7 +106,7 @@ func scenarios() []scenario {
 		{name: "tcp-v4-marked-syn", marked: true, packet: flags(syn)},
 		{name: "tcp-v4-marked-syn-flood", marked: true, flows: million, packet: flags(syn)},
 		{name: "tcp-v6-marked", v6: true, marked: true, begin: begun},
-		{name: "pass-no-vip", packet: func(p *dataplanetest.Packet) {
+		{name: "pass-no-vip", packet: func(p *contract.Packet) {
 			p.Flow.Destination = netip.AddrPortFrom(p.Flow.Destination.Addr(), 81)
 		}, want: lb.NotOurs},
 		{name: "pass-non-ip", bytes: func(frame []byte) { frame[12], frame[13] = 0x08, 0x06 }, want: lb.NotIP},
@@ -176,14 +176,14 @@ func (s scenario) configure(b *testing.B, d *Datapath) (ingress int) {
 }
 
 // frame returns a packet of flow i.
-func (s scenario) frame(i int, change func(*dataplanetest.Packet)) []byte {
+func (s scenario) frame(i int, change func(*contract.Packet)) []byte {
 	is, _ := s.configured()
 	_, _, client := s.addresses()
 	from := netip.MustParseAddr(client).AsSlice()
 	from[len(from)-2] += byte(i >> 8)
 	from[len(from)-3] += byte(i >> 16)
 	address, _ := netip.AddrFromSlice(from)
-	p := dataplanetest.Packet{TTL: 64, Flags: 0x10, Flow: packet.Flow{
+	p := contract.Packet{TTL: 64, Flags: 0x10, Flow: packet.Flow{
 		Source: netip.AddrPortFrom(address, uint16(1024+i&0xff)), Destination: is.VIP.Address, Protocol: is.VIP.Protocol,
 	}}
 	if change != nil {

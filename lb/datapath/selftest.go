@@ -8,7 +8,7 @@ import (
 
 	"lbctl/bpf"
 	"lbctl/lb"
-	"lbctl/lb/model"
+	"lbctl/lb/oracle"
 
 	"github.com/cilium/ebpf"
 )
@@ -76,7 +76,7 @@ func (d *Datapath) private() (*Datapath, error) {
 
 // tryGolden gives the golden packets to the program and to the reference.
 func (d *Datapath) tryGolden() error {
-	reference := model.New(model.Config{Limits: d.options.Limits, Key: d.options.ToeplitzKey, Routes: oneHop{}})
+	reference := oracle.New(oracle.Config{Limits: d.options.Limits, Key: d.options.ToeplitzKey, Routes: oneHop{}})
 	for _, s := range goldenPackets() {
 		for _, service := range s.services {
 			if err := reference.SetService(context.Background(), service); err != nil {
@@ -91,7 +91,7 @@ func (d *Datapath) tryGolden() error {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		want := reference.Process(loopbackIndex, slices.Clone(s.frame))
-		if got.Action != want.Action || want.Action != model.Drop && !slices.Equal(got.Frame, want.Frame) {
+		if got.Action != want.Action || want.Action != oracle.Drop && !slices.Equal(got.Frame, want.Frame) {
 			return fmt.Errorf("%s: %v of % x, want %v (%v) of % x", s.name, got.Action, got.Frame, want.Action, want.Reason, want.Frame)
 		}
 	}
@@ -99,22 +99,22 @@ func (d *Datapath) tryGolden() error {
 }
 
 // run gives the program one frame, which comes in on the interface of loopback.
-func (d *Datapath) run(frame []byte) (model.Verdict, error) {
+func (d *Datapath) run(frame []byte) (oracle.Verdict, error) {
 	run := ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256)}
 	verdict, err := d.objects.Lb.Run(&run)
 	if err != nil {
-		return model.Verdict{}, fmt.Errorf("run the program: %w", err)
+		return oracle.Verdict{}, fmt.Errorf("run the program: %w", err)
 	}
 	action, ok := actions()[verdict]
 	if !ok {
-		return model.Verdict{}, fmt.Errorf("verdict %d is none of XDP", verdict)
+		return oracle.Verdict{}, fmt.Errorf("verdict %d is none of XDP", verdict)
 	}
-	return model.Verdict{Action: action, Frame: run.DataOut}, nil
+	return oracle.Verdict{Action: action, Frame: run.DataOut}, nil
 }
 
 // actions are enum xdp_action of linux/bpf.h.
-func actions() map[uint32]model.Action {
-	return map[uint32]model.Action{1: model.Drop, 2: model.Pass, 3: model.Transmit, 4: model.Redirect}
+func actions() map[uint32]oracle.Action {
+	return map[uint32]oracle.Action{1: oracle.Drop, 2: oracle.Pass, 3: oracle.Transmit, 4: oracle.Redirect}
 }
 
 // oneHop is a network in which every address is one hop away, by loopback.
@@ -123,8 +123,8 @@ type oneHop struct{}
 // loopbackIndex is the index of loopback in every network namespace (net/core/dev.c gives it the first).
 const loopbackIndex = 1
 
-func (oneHop) Route(a netip.Addr) (model.Route, bool) {
-	r := model.Route{
+func (oneHop) Route(a netip.Addr) (oracle.Route, bool) {
+	r := oracle.Route{
 		Interface: "lo", Index: loopbackIndex, MTU: 1500, Source: lb.MAC{2, 0, 0, 0, 0, 1}, Neighbour: lb.MAC{2, 0, 0, 0, 0, 2},
 		Preferred: netip.MustParseAddr("10.0.0.1"),
 	}

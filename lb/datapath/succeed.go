@@ -3,7 +3,7 @@ package datapath
 import (
 	"lbctl/bpf"
 	"lbctl/lb"
-	"lbctl/lb/ring"
+	"lbctl/lb/scheduler"
 	"lbctl/rss/packet"
 )
 
@@ -66,7 +66,7 @@ func sameHash(a, b bpf.LbService) bool {
 func (d *Datapath) writeSlots(e, old *entry) {
 	ids := d.writeList(e)
 	marking, listed := e.marking(old), d.list(ids)
-	for i, replica := range ring.Build(e.service) {
+	for i, replica := range scheduler.Build(e.service) {
 		slot := bpf.QuietSlot(ids[replica])
 		if marking {
 			slot = succeed(d.tables.readSlot(old.row.Offset+uint32(i)), ids[replica], listed)

@@ -5,7 +5,7 @@ import (
 
 	"lbctl/bpf"
 	"lbctl/lb"
-	"lbctl/lb/model"
+	"lbctl/lb/oracle"
 	"lbctl/rss"
 	"lbctl/rss/packet"
 )
@@ -16,7 +16,7 @@ type view struct {
 	network look
 }
 
-var _ model.View = view{}
+var _ oracle.View = view{}
 
 // Key implements model.View, as do the others here.
 func (v view) Key() rss.Key { return v.options.ToeplitzKey }
@@ -39,31 +39,31 @@ func (v view) Origin(replica netip.AddrPort, p packet.Protocol) (lb.VIP, bool) {
 	return vip, ok
 }
 
-func (v view) Slot(vip lb.VIP, i uint32) model.Slot {
+func (v view) Slot(vip lb.VIP, i uint32) oracle.Slot {
 	s := v.tables.readSlot(v.services[vip].row.Offset + i)
-	return model.Slot{Current: v.tables.addressOf(s.Current()), Base: v.tables.addressOf(s.Base()), Marked: s.Marked()}
+	return oracle.Slot{Current: v.tables.addressOf(s.Current()), Base: v.tables.addressOf(s.Base()), Marked: s.Marked()}
 }
 
-func (v view) Moved(vip lb.VIP) (model.Function, bool) {
+func (v view) Moved(vip lb.VIP) (oracle.Function, bool) {
 	e := v.services[vip]
 	if !e.moved() {
-		return model.Function{}, false
+		return oracle.Function{}, false
 	}
-	return model.Function{Hash: lb.Hash(e.row.BaseHash), Seed: e.row.BaseSeed, Size: e.row.BaseSize}, true
+	return oracle.Function{Hash: lb.Hash(e.row.BaseHash), Seed: e.row.BaseSeed, Size: e.row.BaseSize}, true
 }
 
 func (v view) Older(vip lb.VIP, i uint32) netip.AddrPort {
 	return v.tables.addressOf(v.tables.readSlot(v.services[vip].row.BaseOffset + i).Base())
 }
 
-func (v view) Record(vip lb.VIP, f packet.Flow) (model.Record, bool) {
+func (v view) Record(vip lb.VIP, f packet.Flow) (oracle.Record, bool) {
 	e := v.services[vip]
-	hash := model.Hash(lb.Service{Hash: lb.Hash(e.row.BaseHash), Seed: e.row.BaseSeed}, v.options.ToeplitzKey, f)
+	hash := oracle.Hash(lb.Service{Hash: lb.Hash(e.row.BaseHash), Seed: e.row.BaseSeed}, v.options.ToeplitzKey, f)
 	r, stage := v.tables.recall(bpf.FlowKey(v.secret, f.Source, f.Destination, uint8(f.Protocol)), hash)
 	if r == 0 || v.ownerOf(r.Replica()) != e {
-		return model.Record{}, false
+		return oracle.Record{}, false
 	}
-	return model.Record{Stage: stage, Replica: v.tables.addressOf(r.Replica())}, true
+	return oracle.Record{Stage: stage, Replica: v.tables.addressOf(r.Replica())}, true
 }
 
 func (v view) State(vip lb.VIP, replica netip.AddrPort) (lb.ReplicaState, bool) {
@@ -75,30 +75,30 @@ func (v view) State(vip lb.VIP, replica netip.AddrPort) (lb.ReplicaState, bool) 
 	return 0, false
 }
 
-func (v view) Fragment(k model.FragmentKey) (model.FragmentPorts, bool) {
+func (v view) Fragment(k oracle.FragmentKey) (oracle.FragmentPorts, bool) {
 	f, ok := recallFragment(v.objects.Fragments, k)
 	if !ok {
-		return model.FragmentPorts{}, false
+		return oracle.FragmentPorts{}, false
 	}
 	source, destination := bpf.FragmentPorts(f)
-	return model.FragmentPorts{Protocol: packet.Protocol(f.Protocol), Source: source, Destination: destination}, true
+	return oracle.FragmentPorts{Protocol: packet.Protocol(f.Protocol), Source: source, Destination: destination}, true
 }
 
-func (v view) Hop(vip lb.VIP, replica netip.AddrPort) (model.Route, bool) {
+func (v view) Hop(vip lb.VIP, replica netip.AddrPort) (oracle.Route, bool) {
 	return v.route(wayIn(&v.tables.replicas.rows[v.services[vip].ids[replica]]))
 }
 
-func (v view) Way(_, destination netip.Addr) (model.Route, bool) {
+func (v view) Way(_, destination netip.Addr) (oracle.Route, bool) {
 	w, _ := v.network.resolve(destination)
 	return v.route(w)
 }
 
-func (v view) route(w way) (model.Route, bool) {
+func (v view) route(w way) (oracle.Route, bool) {
 	h := w.hop
 	if h.State == uint8(bpf.LbHopStateHOP_NONE) {
-		return model.Route{}, false
+		return oracle.Route{}, false
 	}
-	r := model.Route{Index: int(h.Ifindex), MTU: int(h.Mtu), Source: h.Source, Preferred: netip.AddrFrom16(w.source).Unmap()}
+	r := oracle.Route{Index: int(h.Ifindex), MTU: int(h.Mtu), Source: h.Source, Preferred: netip.AddrFrom16(w.source).Unmap()}
 	if device := v.network.link(r.Index); device != nil {
 		r.Interface = device.Name
 	}

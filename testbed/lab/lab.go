@@ -8,10 +8,10 @@ import (
 	"strings"
 
 	"lbctl/lb"
-	"lbctl/testbed/lab/experiment"
-	"lbctl/testbed/lab/oracle"
-	"lbctl/testbed/lab/spread"
-	"lbctl/testbed/lab/survive"
+	"lbctl/testbed/experiment"
+	"lbctl/testbed/experiments/nicoracle"
+	"lbctl/testbed/experiments/spread"
+	"lbctl/testbed/experiments/survive"
 )
 
 // Demo is the name of the experiment that `lbctl demo` runs.
@@ -21,7 +21,7 @@ const Demo = "spread"
 func All() []experiment.Experiment {
 	return []experiment.Experiment{
 		spread.Experiment(),
-		oracle.Experiment(),
+		nicoracle.Experiment(),
 		survive.Experiment(),
 	}
 }

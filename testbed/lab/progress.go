@@ -6,7 +6,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
-	"lbctl/testbed/lab/experiment"
+	"lbctl/testbed/experiment"
 )
 
 // NewProgress returns a progress bar for a terminal, else one that writes a line for

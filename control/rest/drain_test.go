@@ -1,0 +1,319 @@
+package rest_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lbctl/control/api"
+	"lbctl/control/client"
+	"lbctl/lb"
+)
+
+// drain puts the first replica of web into draining, until a time if that is one.
+func (w *world) drain(until time.Time) {
+	w.t.Helper()
+	r := api.Replica{Address: "10.0.0.1:80", State: "draining"}
+	if !until.IsZero() {
+		r.DrainUntil = until.Format(time.RFC3339)
+	}
+	if _, err := w.client.PutReplica(w.t.Context(), "web", r); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// first returns the first replica of web, as the API shows it.
+func (w *world) first() api.ReplicaStatus {
+	w.t.Helper()
+	all, err := w.client.Replicas(w.t.Context(), "web")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return all.Replicas[0]
+}
+
+func (w *world) wantFirst(state, until string) {
+	w.t.Helper()
+	if r := w.first(); r.State != state || r.DrainUntil != until {
+		w.t.Errorf("the replica is %s until %q, want %s until %q", r.State, r.DrainUntil, state, until)
+	}
+}
+
+// watchSet returns a channel on which every service that is set is sent.
+func (w *world) watchSet() <-chan lb.Service {
+	set := make(chan lb.Service, 10)
+	w.dp.refuseWith(func(s lb.Service) error { set <- s; return nil })
+	return set
+}
+
+func (w *world) waitSet(set <-chan lb.Service) lb.Service {
+	w.t.Helper()
+	select {
+	case s := <-set:
+		return s
+	case <-time.After(time.Minute):
+		w.t.Fatal("nothing was set")
+		return lb.Service{}
+	}
+}
+
+// TestDrainDeadline: the replica is down at the second of its deadline, not before, in
+// datapath, store and API.
+func TestDrainDeadline(t *testing.T) {
+	w := newWorld(t)
+	w.apply(web)
+	w.drain(noon.Add(90 * time.Second))
+	set := w.watchSet()
+	for range 89 {
+		if d := w.clock.waitArmed(t); d != time.Second {
+			t.Fatalf("waits for %v", d)
+		}
+		w.clock.advance(time.Second)
+	}
+	w.clock.waitArmed(t)
+	w.clock.advance(time.Second - time.Nanosecond)
+	w.wantFirst("draining", "2030-01-31T12:01:30Z")
+	if len(set) > 0 {
+		t.Errorf("set too early: %+v", <-set)
+	}
+	w.clock.advance(time.Nanosecond)
+	if s := w.waitSet(set); s.Replicas[0].State != lb.Down || s.TableSize != 1 {
+		t.Errorf("set %+v at the deadline", s)
+	}
+	w.stop() // ends when the change is whole
+	w = startAt(t, w.dir(), w.dp.Memory, w.clock)
+	w.wantFirst("down", "")
+	if _, revision, err := w.client.Config(t.Context()); err != nil || revision != 4 {
+		t.Errorf("revision %d, %v; want 4: apply, drain, down", revision, err)
+	}
+}
+
+// TestDrainDeadlineOutlivesTheDaemon: it is in the store, and met at the start when it passed
+// meanwhile.
+func TestDrainDeadlineOutlivesTheDaemon(t *testing.T) {
+	dir, memory, clock := shortDir(t), newMemory(), newClock()
+	w := startAt(t, dir, memory, clock)
+	w.apply(web)
+	w.drain(noon.Add(time.Hour))
+	w.stop()
+	clock.advance(59 * time.Minute)
+	w = startAt(t, dir, memory, clock)
+	w.wantFirst("draining", "2030-01-31T13:00:00Z")
+	w.stop()
+	clock.advance(time.Minute)
+	w = startAt(t, dir, memory, clock)
+	w.wantFirst("down", "")
+	services, err := memory.Services()
+	if err != nil || services[0].Replicas[0].State != lb.Down {
+		t.Errorf("forwarded %+v, %v", services, err)
+	}
+}
+
+// TestDeadlineThatHasPassed: a file that says so is the same as one that says down.
+func TestDeadlineThatHasPassed(t *testing.T) {
+	w := newWorld(t)
+	w.apply(web)
+	w.drain(noon)
+	w.wantFirst("down", "")
+	change, err := w.client.PutReplica(t.Context(), "web",
+		api.Replica{Address: "10.0.0.1:80", State: "draining", DrainUntil: "2030-01-31T11:59:59Z"})
+	if err != nil || len(change.Steps) != 0 {
+		t.Errorf("the same again: %+v, %v", change, err)
+	}
+}
+
+// TestEarlierDeadline: who waits for a deadline hears of an earlier one, and of none.
+func TestEarlierDeadline(t *testing.T) {
+	w := newWorld(t)
+	w.apply(web)
+	w.drain(noon.Add(time.Hour))
+	w.clock.waitArmed(t)
+	set := w.watchSet()
+	w.drain(noon.Add(time.Second))
+	w.clock.waitArmed(t)
+	w.clock.advance(time.Second)
+	if s := w.waitSet(set); s.Replicas[0].State != lb.Down {
+		t.Errorf("set %+v", s)
+	}
+	w.drain(time.Time{})
+	w.wantFirst("draining", "")
+	w.drain(noon.Add(time.Hour))
+	if _, err := w.client.PutReplica(t.Context(), "web", api.Replica{Address: "10.0.0.1:80"}); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.advance(2 * time.Hour)
+	w.wantFirst("active", "")
+}
+
+// TestDeadlineIsTriedAgain: a datapath that refuses is asked again.
+func TestDeadlineIsTriedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.apply(web)
+	w.drain(noon.Add(time.Second))
+	set := make(chan lb.Service, 10)
+	refusals := 2
+	w.dp.refuseWith(func(s lb.Service) error {
+		set <- s
+		if refusals--; refusals >= 0 && s.Replicas[0].State == lb.Down {
+			return lb.ErrFull
+		}
+		return nil
+	})
+	w.clock.waitArmed(t)
+	w.clock.advance(time.Second)
+	for range 2 {
+		w.waitSet(set)
+		if d := w.waitRetry(); d != 10*time.Second {
+			t.Errorf("tried again after %v", d)
+		}
+		w.clock.advance(10 * time.Second)
+	}
+	if s := w.waitSet(set); s.Replicas[0].State != lb.Down {
+		t.Errorf("set %+v", s)
+	}
+	w.stop()
+	if stored, err := startAt(t, w.dir(), w.dp.Memory, w.clock).client.Replicas(t.Context(), "web"); err != nil || stored.Replicas[0].State != "down" {
+		t.Errorf("stored %+v, %v", stored, err)
+	}
+}
+
+// waitRetry waits until somebody waits for longer than a second.
+func (w *world) waitRetry() time.Duration {
+	for {
+		if d := w.clock.waitArmed(w.t); d > time.Second {
+			return d
+		}
+	}
+}
+
+// TestSafeToRemove: a replica that drains is safe to remove when nobody has sent to it for the
+// idle time, an active one never.
+func TestSafeToRemove(t *testing.T) {
+	w := newWorld(t)
+	w.apply(web)
+	if r := w.first(); r.SafeToRemove || r.State != "active" {
+		t.Errorf("an active one: %+v", r)
+	}
+	w.drain(time.Time{})
+	if r := w.first(); r.SafeToRemove || r.Flows.OlderSlots == 0 {
+		t.Errorf("flows from before are not known to be gone: %+v", r)
+	}
+	service, err := w.client.Service(t.Context(), "web")
+	if err != nil || service.MarkedSlots == 0 {
+		t.Errorf("marked slots of %+v, %v", service, err)
+	}
+	w.dp.Advance(2 * lb.DefaultIdle(6))
+	if r := w.first(); !r.SafeToRemove || r.Flows != (api.ReplicaFlows{}) {
+		t.Errorf("after the idle time: %+v", r)
+	}
+	all, err := w.client.Flows(t.Context())
+	want := api.Flows{Services: []api.ServiceFlows{{
+		Service: "web", VIP: "tcp 192.0.2.1:80", Tracking: "changes", Slots: 1,
+		Replicas: []api.ReplicaStatus{
+			{Replica: api.Replica{Address: "10.0.0.1:80", Weight: one(), State: "draining"}, SafeToRemove: true},
+			{Replica: api.Replica{Address: "10.0.0.2:80", Weight: one(), State: "active"}},
+		},
+	}}}
+	if diff := cmp.Diff(want, all); diff != "" || err != nil {
+		t.Errorf("flows (-want +got): %v\n%s", err, diff)
+	}
+}
+
+func one() *int64 { n := int64(1); return &n }
+
+// TestServicePutBack: what GET answers can be put back.
+func TestServicePutBack(t *testing.T) {
+	w := newWorld(t)
+	w.apply(web)
+	w.drain(noon.Add(time.Hour))
+	_, body := w.request("GET", "/v1/services/web", "")
+	response, answer := w.request("PUT", "/v1/services/web", body, "Content-Type", "application/json")
+	if response.StatusCode != http.StatusOK {
+		t.Fatalf("put back %s: %s", body, answer)
+	}
+	w.wantFirst("draining", "2030-01-31T13:00:00Z")
+}
+
+func TestPlanSaysWhatMoves(t *testing.T) {
+	w := newWorld(t)
+	w.apply(web)
+	before := w.forwarded()
+	plan, err := w.client.Plan(t.Context(), doc(t, web[:len(web)-len(", {address: 10.0.0.2:80}]\n")]+", {address: 10.0.0.3:80}]\n    tracking: always\n    idle: 90s\n"))
+	if err != nil || len(plan.Steps) != 1 || plan.Steps[0].Effect == nil {
+		t.Fatalf("plan %+v, %v", plan, err)
+	}
+	want := api.Effect{
+		Changes: []api.FieldChange{
+			{Field: "tracking", Before: "changes", After: "always"}, {Field: "idle", Before: "10m0s", After: "1m30s"},
+			{Field: "replicas[10.0.0.3:80]", After: "active"}, {Field: "replicas[10.0.0.2:80]", Before: "active"},
+		},
+		Moved: 1, Parts: 2, Share: 0.5, AtLeast: true,
+	}
+	if diff := cmp.Diff(want, *plan.Steps[0].Effect); diff != "" {
+		t.Errorf("effect (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(before, w.forwarded()); diff != "" {
+		t.Errorf("the plan was done:\n%s", diff)
+	}
+	if _, err := w.client.Apply(t.Context(), doc(t, web), client.AnyRevision); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestClockIsSet: a deadline is a time of day. A clock that is set back puts it off, one that is
+// set forward brings it on, within a second.
+func TestClockIsSet(t *testing.T) {
+	w := newWorld(t)
+	w.apply(web)
+	w.drain(noon.Add(time.Minute))
+	set := w.watchSet()
+	w.clock.waitArmed(t)
+	w.clock.set(noon.Add(-time.Hour))
+	for range 120 { // seconds
+		w.clock.advance(time.Second)
+		w.clock.waitArmed(t)
+	}
+	w.wantFirst("draining", "2030-01-31T12:01:00Z")
+	w.clock.set(noon.Add(time.Hour))
+	w.clock.advance(time.Second)
+	if s := w.waitSet(set); s.Replicas[0].State != lb.Down {
+		t.Errorf("set %+v", s)
+	}
+	if len(set) > 0 {
+		t.Errorf("set again: %+v", <-set)
+	}
+}
+
+// TestPlanShowsADeadline: what needs no step of the datapath is not nothing.
+func TestPlanShowsADeadline(t *testing.T) {
+	w := newWorld(t)
+	w.apply(web)
+	w.drain(noon.Add(time.Hour))
+	doc, revision, err := w.client.Config(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc.Services[0].Replicas[0].DrainUntil = "2030-01-31T12:00:30Z"
+	want := []api.FieldChange{{Field: "services[web].replicas[10.0.0.1:80].drain_until", Before: "2030-01-31T13:00:00Z", After: "2030-01-31T12:00:30Z"}}
+	plan, err := w.client.Plan(t.Context(), doc)
+	if diff := cmp.Diff(api.Change{Revision: revision, Steps: []api.Step{}, Intent: want}, plan); diff != "" || err != nil {
+		t.Errorf("plan (-want +got): %v\n%s", err, diff)
+	}
+	done, err := w.client.Apply(t.Context(), doc, revision)
+	if diff := cmp.Diff(api.Change{Revision: revision + 1, Steps: []api.Step{}, Intent: want}, done); diff != "" || err != nil {
+		t.Errorf("apply (-want +got): %v\n%s", err, diff)
+	}
+}
+
+// TestStepsHaveNames: a step names its service as the intent after it does.
+func TestStepsHaveNames(t *testing.T) {
+	w := newWorld(t)
+	for _, change := range []api.Change{w.apply(web), w.apply(strings.Replace(web, "10.0.0.2", "10.0.0.3", 1))} {
+		if len(change.Steps) != 1 || change.Steps[0].Service.Name != "web" {
+			t.Errorf("change %+v", change)
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package rest
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"lbctl/control/api"
+	"lbctl/control/config"
+	"lbctl/control/headers"
+	"lbctl/lb"
+	"lbctl/rss/packet"
+)
+
+// wireExplanation describes the way of a probe, in a brief form without frames.
+func wireExplanation(i config.Intent, p lb.Probe, e lb.Explanation, brief bool) api.Explanation {
+	w := api.Explanation{Reason: string(e.Reason), Action: actionOf(e.Reason, p.Ingress, e.NextHop.Index)}
+	w.Flow = wireFlow(e.Flow)
+	if w.Flow == nil {
+		w.Flow = wireFlow(p.Flow)
+	}
+	if e.Service != nil {
+		w.Service = wireFound(i.NameOf(e.Service.VIP), *e.Service, brief)
+	}
+	if e.Current.IsValid() || e.Base.IsValid() {
+		w.Hash, w.Slot = fmt.Sprintf("0x%08x", e.Hash), &e.Slot
+	}
+	w.Current, w.Base, w.Marked = text(e.Current), text(e.Base), e.Marked
+	w.Record, w.Recorded = string(e.Record), text(e.Recorded)
+	w.Replica, w.Choice = text(e.Replica), string(e.Choice)
+	w.Rewritten = wireFlow(e.Rewritten)
+	if o := e.Outer; o != (lb.Tunnel{}) {
+		w.Outer = &api.Tunnel{Source: o.Source.String(), Destination: o.Destination.String()}
+	}
+	if h := e.NextHop; h != (lb.NextHop{}) {
+		w.NextHop = &api.NextHop{Interface: h.Interface, Index: h.Index,
+			SourceMAC: mac(h.Source), DestinationMAC: mac(h.Destination)}
+	}
+	if !brief {
+		wireFrames(&w, e.Before, e.After)
+	}
+	return w
+}
+
+// wireFound describes the service of a packet.
+func wireFound(name string, s lb.Service, brief bool) *api.Service {
+	if brief {
+		return &api.Service{Name: name, VIP: s.VIP.Address.String(), Protocol: s.VIP.Protocol.String()}
+	}
+	service := config.WireService(name, s)
+	return &service
+}
+
+func wireFrames(w *api.Explanation, before, after []byte) {
+	w.Before, w.After = hex.EncodeToString(before), hex.EncodeToString(after)
+	if after != nil {
+		w.Rewrite = headers.Diff(before, after)
+	}
+}
+
+// wireFlow is nil for no flow.
+func wireFlow(f packet.Flow) *api.Flow {
+	if f == (packet.Flow{}) {
+		return nil
+	}
+	return &api.Flow{Source: text(f.Source), Destination: text(f.Destination), Protocol: f.Protocol.String()}
+}
+
+// text is "" for no address.
+func text(a netip.AddrPort) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+func mac(m lb.MAC) string { return net.HardwareAddr(m[:]).String() }

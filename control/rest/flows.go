@@ -1,0 +1,48 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"lbctl/control/api"
+	"lbctl/control/config"
+	"lbctl/lb"
+)
+
+func (s *Server) flowRoutes(a huma.API) {
+	register(a, "get-flows", http.MethodGet, "/v1/flows", "What is remembered of flows, by service and replica",
+		func(context.Context, *struct{}) (*answer[api.Flows], error) {
+			now := s.keeper.now.Load()
+			flows, err := s.keeper.dp.Flows()
+			return answerAt(now.Revision, wireFlows(now.Intent, flows)), err
+		})
+}
+
+// wireFlows lists services and replicas as the intent does.
+func wireFlows(i config.Intent, flows map[lb.VIP]lb.Flows) api.Flows {
+	wire := api.Flows{Services: make([]api.ServiceFlows, 0, len(i.Services))}
+	for _, s := range i.Services {
+		wire.Services = append(wire.Services, api.ServiceFlows{
+			Service: s.Name, VIP: s.VIP.String(), Tracking: s.Tracking.String(), Slots: s.Slots(),
+			MarkedSlots: flows[s.VIP].Marked, Replicas: wireStatus(s, flows[s.VIP]),
+		})
+	}
+	return wire
+}
+
+// wireStatus returns the replicas of a service with what is remembered of their flows.
+func wireStatus(s config.Service, flows lb.Flows) []api.ReplicaStatus {
+	wire := make([]api.ReplicaStatus, 0, len(s.Replicas))
+	for n, r := range s.Wire().Replicas {
+		f, known := flows.Replicas[s.Replicas[n].Address]
+		wire = append(wire, api.ReplicaStatus{
+			Replica: r,
+			Flows:   api.ReplicaFlows{Established: f.Established, Embryonic: f.Embryonic, OlderSlots: f.Older},
+			// An active one has flows of which nothing is remembered.
+			SafeToRemove: known && f.None() && s.Replicas[n].State != lb.Active,
+		})
+	}
+	return wire
+}

@@ -1,0 +1,132 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"lbctl/control/api"
+	"lbctl/control/config"
+	"lbctl/lb"
+)
+
+type explainInput struct{ Body api.Probe }
+
+type explainBatchInput struct{ Body api.Probes }
+
+func (s *Server) observeRoutes(a huma.API) {
+	register(a, "get-counters", http.MethodGet, "/v1/counters", "Packets and bytes by reason, service and replica",
+		func(context.Context, *struct{}) (*answer[api.Counters], error) {
+			now := s.keeper.now.Load()
+			counters, err := s.keeper.dp.Counters()
+			return answerAt(now.Revision, wireCounters(now.Intent, counters)), err
+		})
+	register(a, "explain", http.MethodPost, "/v1/explain", "The way of a packet that is not sent; changes nothing",
+		func(_ context.Context, in *explainInput) (*answer[api.Explanation], error) {
+			x, err := s.explainer(false)
+			if err != nil {
+				return nil, err
+			}
+			e, err := x.explain(in.Body)
+			return answerAt(x.revision, e), err
+		})
+	register(a, "explain-batch", http.MethodPost, "/v1/explain/batch", "The ways of many packets that are not sent; changes nothing",
+		func(ctx context.Context, in *explainBatchInput) (*answer[api.Explanations], error) {
+			x, err := s.explainer(in.Body.Brief)
+			if err != nil {
+				return nil, err
+			}
+			all, err := x.explainAll(ctx, in.Body.Probes)
+			return answerAt(x.revision, api.Explanations{Explanations: all}), err
+		})
+}
+
+// explainer explains packets on the interfaces attached when it was made, in the words of
+// the intent then.
+type explainer struct {
+	dp       lb.Dataplane
+	intent   config.Intent
+	revision uint64
+	brief    bool
+	indexes  map[string]int
+}
+
+func (s *Server) explainer(brief bool) (*explainer, error) {
+	now := s.keeper.now.Load()
+	x := &explainer{dp: s.keeper.dp, intent: now.Intent, revision: now.Revision, brief: brief, indexes: map[string]int{"": 0}}
+	attached, err := x.dp.Interfaces()
+	for _, i := range attached {
+		x.indexes[i.Name] = i.Index
+	}
+	return x, err
+}
+
+// explain explains one packet. Errors: a *config.Error; *notAttached; those of the datapath.
+func (x *explainer) explain(doc api.Probe) (api.Explanation, error) {
+	probe, err := config.ResolveProbe(doc)
+	if err != nil {
+		return api.Explanation{}, err
+	}
+	index, attached := x.indexes[doc.Interface]
+	if !attached {
+		return api.Explanation{}, &notAttached{doc.Interface}
+	}
+	probe.Ingress = index
+	way, err := x.dp.Explain(probe)
+	if err != nil {
+		return api.Explanation{}, err
+	}
+	return wireExplanation(x.intent, probe, way, x.brief), nil
+}
+
+// explainAll explains packets in order. The error names the packet; that the datapath cannot take a
+// frame is an answer.
+func (x *explainer) explainAll(ctx context.Context, docs []api.Probe) ([]api.Explanation, error) {
+	all := make([]api.Explanation, 0, len(docs))
+	for n, doc := range docs {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		e, err := x.explain(doc)
+		var wrong *config.Error
+		if errors.Is(err, lb.ErrInvalid) && !errors.As(err, &wrong) { // what the datapath cannot look at
+			e, err = api.Explanation{Error: err.Error()}, nil
+		}
+		if err != nil {
+			return nil, atProbe(n, err)
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+// atProbe puts the place of a probe before what is said about it.
+func atProbe(n int, err error) error {
+	where := fmt.Sprintf("probes[%d]", n)
+	var wrong *config.Error
+	if !errors.As(err, &wrong) {
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	for k := range wrong.Problems {
+		wrong.Problems[k].Field = where + "." + wrong.Problems[k].Field
+	}
+	return wrong
+}
+
+// notAttached: packets of an interface that is not attached are not balanced.
+type notAttached struct{ name string }
+
+func (e *notAttached) Error() string {
+	return fmt.Sprintf("interface %q: not attached", e.name)
+}
+
+// Hint says what to do.
+func (e *notAttached) Hint() string {
+	return "attach it (lbctl attach), or name one that lbctl get interfaces shows"
+}
+
+// Unwrap makes it lb.ErrNotFound.
+func (e *notAttached) Unwrap() error { return lb.ErrNotFound }

@@ -1,0 +1,122 @@
+package rest_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"lbctl/control/api"
+)
+
+func TestExplainChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.apply(web)
+	e, err := w.client.Explain(t.Context(), api.Probe{Source: "198.51.100.7:40000", Destination: "192.0.2.1:80", Flags: []string{"syn"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Service == nil || e.Service.Name != "web" || e.Slot == nil || !strings.HasPrefix(e.Hash, "0x") || e.Current == "" {
+		t.Errorf("explanation %+v", e)
+	}
+	other, err := w.client.Explain(t.Context(), api.Probe{Source: "198.51.100.7:40000", Destination: "192.0.2.9:80"})
+	if err != nil || other.Reason != "not_ours" || other.Service != nil || other.Slot != nil {
+		t.Errorf("explanation of another address %+v, %v", other, err)
+	}
+	counters, err := w.client.Counters(t.Context())
+	if err != nil || counters.Packets != 0 || len(counters.Reasons) < 10 {
+		t.Errorf("counters %+v, %v", counters, err)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	w := newWorld(t)
+	w.apply("interfaces: [{name: eth0}]\n" + webAndDNS)
+	w.drain(noon.Add(time.Hour))
+	response, page := w.request("GET", "/metrics", "")
+	if response.StatusCode != 200 {
+		t.Fatalf("status %d: %s", response.StatusCode, page)
+	}
+	for _, want := range []string{
+		`lbctl_packets_total{reason="forwarded"} 0`,
+		`lbctl_packets_total{reason="not_ours"} 0`,
+		`lbctl_service_packets_total{service="web",vip="tcp 192.0.2.1:80"} 0`,
+		`lbctl_replica_weight{replica="10.0.0.1:53",service="dns",vip="udp 192.0.2.1:53"} 3`,
+		`lbctl_interface_attached{interface="eth0",mode="native"} 1`,
+		`lbctl_intent_revision 3`,
+		`lbctl_replica_state{replica="10.0.0.1:80",service="web",state="draining",vip="tcp 192.0.2.1:80"} 1`,
+		`lbctl_replica_state{replica="10.0.0.1:80",service="web",state="active",vip="tcp 192.0.2.1:80"} 0`,
+		`lbctl_replica_drain_deadline_seconds{replica="10.0.0.1:80",service="web",vip="tcp 192.0.2.1:80"} 1.8960948e+09`,
+		`lbctl_replica_safe_to_remove{replica="10.0.0.1:80",service="web",vip="tcp 192.0.2.1:80"} 0`,
+		`lbctl_replica_older_slots{replica="10.0.0.1:80",service="web",vip="tcp 192.0.2.1:80"} 1`,
+		`lbctl_replica_flows{replica="10.0.0.1:80",service="web",state="established",vip="tcp 192.0.2.1:80"} 0`,
+		`lbctl_service_marked_slots{service="web",vip="tcp 192.0.2.1:80"} 1`,
+		`lbctl_ready 1`,
+	} {
+		if !strings.Contains(page, want+"\n") {
+			t.Errorf("metrics lack %s", want)
+		}
+	}
+}
+
+func TestOpenAPI(t *testing.T) {
+	w := newWorld(t)
+	_, text := w.request("GET", "/openapi.json", "")
+	var spec struct {
+		OpenAPI string                    `json:"openapi"`
+		Paths   map[string]map[string]any `json:"paths"`
+
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]any `json:"properties"`
+			} `json:"schemas"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal([]byte(text), &spec); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(spec.OpenAPI, "3.1") {
+		t.Errorf("OpenAPI %s", spec.OpenAPI)
+	}
+	for path, methods := range map[string][]string{
+		"/v1/config":                             {"get", "put"},
+		"/v1/services":                           {"get"},
+		"/v1/services/{name}":                    {"get", "put", "delete"},
+		"/v1/services/{name}/replicas":           {"get"},
+		"/v1/services/{name}/replicas/{address}": {"put", "delete"},
+		"/v1/interfaces":                         {"get"},
+		"/v1/interfaces/{name}":                  {"put", "delete"},
+		"/v1/counters":                           {"get"},
+		"/v1/flows":                              {"get"},
+		"/v1/explain":                            {"post"},
+		"/v1/explain/batch":                      {"post"},
+	} {
+		for _, m := range methods {
+			if spec.Paths[path][m] == nil {
+				t.Errorf("no %s %s", m, path)
+			}
+		}
+	}
+	// What scripts rely on: the names of the fields, by schema.
+	for schema, names := range map[string][]string{
+		"Service": {"mode", "tracking", "idle"}, "Replica": {"state", "drain_until"}, "Turn": {"weight", "state", "drain_until"},
+		"ReplicaStatus": {"flows", "safe_to_remove", "drain_until"}, "ReplicaFlows": {"established", "embryonic", "older_slots"},
+		"ServiceFlows": {"marked_slots", "tracking", "slots", "replicas"}, "Change": {"revision", "steps", "intent"},
+		"Effect": {"changes", "moved", "parts", "share", "flows_ended", "at_least"}, "Problem": {"detail", "hint", "errors"},
+	} {
+		for _, n := range names {
+			if spec.Components.Schemas[schema].Properties[n] == nil {
+				t.Errorf("schema %s has no %s", schema, n)
+			}
+		}
+	}
+	if _, yaml := w.request("GET", "/openapi.yaml", ""); !strings.Contains(yaml, "openapi: 3.1") {
+		t.Errorf("openapi.yaml: %.100s", yaml)
+	}
+	if response, _ := w.request("GET", "/docs", ""); response.StatusCode != 404 {
+		t.Errorf("/docs: status %d, want none: it loads from the network", response.StatusCode)
+	}
+	if _, body := w.request("GET", "/v1/services", ""); strings.Contains(body, "$schema") {
+		t.Errorf("$schema in %s", body)
+	}
+}

@@ -1,0 +1,104 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"lbctl/control/api"
+)
+
+// maxBody is the size of the largest request body, in bytes: room for a million replicas.
+const maxBody = 128 << 20
+
+// routes returns the whole API.
+func (s *Server) routes(version string) http.Handler {
+	mux := http.NewServeMux()
+	a := humago.New(mux, describe(version))
+	s.configRoutes(a)
+	s.serviceRoutes(a)
+	s.replicaRoutes(a)
+	s.flowRoutes(a)
+	s.interfaceRoutes(a)
+	s.observeRoutes(a)
+	s.monitorRoutes(a)
+	s.healthRoutes(a)
+	mux.Handle("GET /metrics", metrics(s.keeper))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { noRoute(mux, w, r) })
+	return s.survive(mux)
+}
+
+// describe is the API's self-description, without pages that load from the network.
+func describe(version string) huma.Config {
+	c := huma.DefaultConfig("lbctl", version)
+	c.DocsPath, c.SchemasPath = "", ""
+	c.CreateHooks = nil // no $schema in answers
+	c.RejectUnknownQueryParameters = true
+	c.Info.Description = "Control of the XDP load balancer. Every mutation is validated, applied and stored " +
+		"before it is answered; with an error nothing has changed."
+	c.Transformers = []huma.Transformer{hinted}
+	return c
+}
+
+// hinted gives the problems that the framework found a hint.
+func hinted(_ huma.Context, _ string, v any) (any, error) {
+	e, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	p := &api.Problem{Type: "about:blank", Title: e.Title, Status: e.Status, Detail: e.Detail,
+		Hint: "correct the request; /openapi.json describes it"}
+	for _, d := range e.Errors {
+		p.Errors = append(p.Errors, api.Field{Location: d.Location, Message: d.Message})
+	}
+	if len(p.Errors) > 0 {
+		p.Detail += ": " + p.Errors[0].Location + ": " + p.Errors[0].Message
+	}
+	return p, nil
+}
+
+// register adds an operation whose errors are answered as problems.
+func register[I, O any](a huma.API, id, method, path, summary string, handle func(context.Context, *I) (*O, error)) {
+	op := huma.Operation{
+		OperationID:  id,
+		Method:       method,
+		Path:         path,
+		Summary:      summary,
+		MaxBodyBytes: maxBody,
+		Responses:    map[string]*huma.Response{"default": problemResponse(a)},
+	}
+	huma.Register(a, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handle(ctx, in)
+		if err != nil {
+			return nil, problem(err)
+		}
+		return out, nil
+	})
+}
+
+func problemResponse(a huma.API) *huma.Response {
+	schema := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[api.Problem](), true, "Problem")
+	return &huma.Response{
+		Description: "What went wrong (RFC 9457)",
+		Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: schema}},
+	}
+}
+
+// answer is a body and the revision it belongs to.
+type answer[T any] struct {
+	ETag string `header:"ETag" doc:"The revision of the intent, quoted."`
+	Body T
+}
+
+func answerAt[T any](revision uint64, body T) *answer[T] {
+	return &answer[T]{ETag: etag(revision), Body: body}
+}
+
+// Conditional is part of the input of every mutation. It is exported, as the other parts of
+// inputs are, because the framework sees no others.
+type Conditional struct {
+	IfMatch string `header:"If-Match" doc:"Change only if the intent is at this revision: an ETag."`
+}

@@ -1,0 +1,211 @@
+package rest_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"lbctl/control/api"
+	"lbctl/control/client"
+	"lbctl/control/config"
+	"lbctl/control/rest"
+	"lbctl/control/store"
+	"lbctl/lb"
+	"lbctl/lb/oracle"
+)
+
+// world is a daemon over a datapath in memory, on a real socket, and its client.
+type world struct {
+	t      *testing.T
+	dp     *faulty
+	store  *store.Store
+	socket string
+	client *client.Client
+	clock  *fakeClock
+	stop   func()
+}
+
+// faulty is a datapath that can be told to refuse or panic.
+type faulty struct {
+	*oracle.Memory
+	// refuse is asked before every SetService.
+	refuse atomic.Pointer[func(lb.Service) error]
+	// watchers is how many monitors there are; watching gets a value whenever that changes.
+	watchers atomic.Int64
+	watching chan struct{}
+}
+
+// Monitor counts who watches.
+func (f *faulty) Monitor(filter lb.Filter) (lb.Monitor, error) {
+	m, err := f.Memory.Monitor(filter)
+	if err != nil {
+		return nil, err
+	}
+	f.watchers.Add(1)
+	f.watching <- struct{}{}
+	return &countedMonitor{m, f}, nil
+}
+
+type countedMonitor struct {
+	lb.Monitor
+	of *faulty
+}
+
+func (m *countedMonitor) Close() error {
+	m.of.watchers.Add(-1)
+	m.of.watching <- struct{}{}
+	return m.Monitor.Close()
+}
+
+func (f *faulty) SetService(ctx context.Context, s lb.Service) error {
+	if refuse := f.refuse.Load(); refuse != nil {
+		if err := (*refuse)(s); err != nil {
+			return err
+		}
+	}
+	return f.Memory.SetService(ctx, s)
+}
+
+func (f *faulty) refuseWith(refuse func(lb.Service) error) { f.refuse.Store(&refuse) }
+
+func newMemory() *oracle.Memory {
+	return oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2, "eth1": 3}})
+}
+
+// start starts a daemon in a directory, over a datapath, with the stored intent.
+func start(t *testing.T, dir string, memory *oracle.Memory) *world {
+	t.Helper()
+	return startAt(t, dir, memory, newClock())
+}
+
+func startAt(t *testing.T, dir string, memory *oracle.Memory, clock *fakeClock) *world {
+	t.Helper()
+	w := &world{t: t, dp: &faulty{Memory: memory, watching: make(chan struct{}, 100)}, socket: filepath.Join(dir, "s"), clock: clock}
+	var err error
+	if w.store, err = store.Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := w.store.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := rest.Start(t.Context(), rest.Options{Dataplane: w.dp, Store: w.store, Version: "test", Clock: clock}, stored.Intent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := rest.Listen(w.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.serve(s, l)
+	w.client = client.New(w.socket)
+	t.Cleanup(w.stop)
+	return w
+}
+
+func (w *world) serve(s *rest.Server, l net.Listener) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, l) }()
+	stopped := false
+	w.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		w.client.Close()
+		cancel()
+		if err := <-ended; err != nil {
+			w.t.Errorf("serve: %v", err)
+		}
+		if err := w.store.Close(); err != nil {
+			w.t.Error(err)
+		}
+	}
+}
+
+func newWorld(t *testing.T) *world { return start(t, shortDir(t), newMemory()) }
+
+// shortDir is a temporary directory whose path leaves room for a socket.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "lbctl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// doc parses YAML.
+func doc(t *testing.T, text string) api.Config {
+	t.Helper()
+	f, err := config.Parse("test", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Config
+}
+
+func (w *world) apply(text string) api.Change {
+	w.t.Helper()
+	change, err := w.client.Apply(w.t.Context(), doc(w.t, text), client.AnyRevision)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return change
+}
+
+// forwarded returns the VIPs of the datapath with their number of replicas.
+func (w *world) forwarded() map[string]int {
+	w.t.Helper()
+	services, err := w.dp.Services()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	m := map[string]int{}
+	for _, s := range services {
+		m[s.VIP.String()] = len(s.Replicas)
+	}
+	return m
+}
+
+// request makes one by hand and returns the status, the header and, for JSON, the problem.
+func (w *world) request(method, path, body string, headers ...string) (*http.Response, string) {
+	w.t.Helper()
+	return rawRequest(w.t, w.socket, method, path, body, headers...)
+}
+
+// wantStatus fails unless err is the daemon's refusal with a status.
+func wantStatus(t *testing.T, err error, status int) *client.Error {
+	t.Helper()
+	var e *client.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("error %v, want the daemon's", err)
+	}
+	if e.Problem.Status != status {
+		t.Fatalf("status %d (%v), want %d", e.Problem.Status, e, status)
+	}
+	return e
+}
+
+const web = `services:
+  - name: web
+    vip: 192.0.2.1:80
+    replicas: [{address: 10.0.0.1:80}, {address: 10.0.0.2:80}]
+`
+
+const webAndDNS = web + `  - name: dns
+    vip: 192.0.2.1:53
+    protocol: udp
+    scheduler: maglev
+    replicas: [{address: 10.0.0.1:53, weight: 3}]
+`
+
+// dir is the daemon's state directory.
+func (w *world) dir() string { return filepath.Dir(w.socket) }

@@ -1,3 +1,0 @@
-// Package house holds the rules of the repository as tests: who may import whom,
-// what stands at the top, that every package says what it is. It has no code.
-package house

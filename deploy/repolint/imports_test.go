@@ -1,0 +1,118 @@
+package repolint
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// pkg is what `go list` says of a package.
+type pkg struct {
+	ImportPath, Doc string
+	GoFiles         []string
+	Imports         []string
+}
+
+func packages(t *testing.T) (all []pkg) {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Doc,GoFiles,Imports", "lbctl/...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("list packages: %v", err)
+	}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// within tells whether a package is one of the trees, or below it.
+func within(path string, trees ...string) bool {
+	return slices.ContainsFunc(trees, func(t string) bool {
+		return path == "lbctl/"+t || strings.HasPrefix(path, "lbctl/"+t+"/")
+	})
+}
+
+// rooms are the top-level trees and those that each may import: the arrows go down.
+var rooms = map[string][]string{
+	"cmd":     {"cmd", "testbed", "control", "lb", "rss", "bpf"},
+	"testbed": {"testbed", "control", "lb", "rss", "bpf"},
+	"control": {"control", "lb", "rss"},
+	"lb":      {"lb", "rss", "bpf"},
+	"rss":     {"rss", "bpf"},
+	"bpf":     {"bpf"},
+	"deploy":  {"deploy"},
+}
+
+func TestArrowsGoDown(t *testing.T) {
+	for _, p := range packages(t) {
+		room, _, _ := strings.Cut(strings.TrimPrefix(p.ImportPath, "lbctl/"), "/")
+		below, known := rooms[room]
+		if !known {
+			t.Errorf("%s stands in no room of the house", p.ImportPath)
+			continue
+		}
+		for _, i := range p.Imports {
+			if strings.HasPrefix(i, "lbctl/") && !within(i, below...) {
+				t.Errorf("%s imports %s: %s may import %v only", p.ImportPath, i, room, below)
+			}
+		}
+	}
+}
+
+// fences keep a package to those who need it.
+var fences = []struct {
+	imported string
+	by       []string
+	why      string
+}{
+	{"lbctl/testbed", []string{"testbed", "cmd/lbctl"}, "the testbed drives the product from outside"},
+	{"lbctl/lb/datapath", []string{"lb/datapath", "cmd/lbctl", "lb/doctor", "lb/decap"}, "control knows the Dataplane, never a map"},
+	{"github.com/cilium/ebpf", []string{"bpf", "lb/datapath", "lb/decap", "lb/xdp", "lb/doctor", "rss/observe", "testbed/rig", "testbed/vm", "testbed/bench", "testbed/experiments/live", "testbed/experiments/peers"}, "the kernel's BPF has six doors; bench needs one to send live frames and count them"},
+	{"github.com/vishvananda/netlink", []string{"lb/datapath", "lb/decap", "lb/xdp", "lb/doctor", "rss/ethtool", "testbed"}, "so has its network"},
+	{"github.com/google/gopacket", []string{"testbed", "rss/replay"}, "for capture files and as a second opinion, never on a hot path"},
+	{"C", nil, "no cgo: one static binary"},
+}
+
+func TestFences(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, i := range p.Imports {
+			for _, f := range fences {
+				if (i == f.imported || strings.HasPrefix(i, f.imported+"/")) && !within(p.ImportPath, f.by...) {
+					t.Errorf("%s imports %s, which is for %v only: %s", p.ImportPath, i, f.by, f.why)
+				}
+			}
+		}
+	}
+}
+
+// An oracle shares no code with what it checks.
+func TestOracleStandsApart(t *testing.T) {
+	cmd := exec.Command("go", "list", "-deps", "lbctl/lb/oracle")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dependency := range strings.Fields(string(out)) {
+		if within(dependency, "bpf", "lb/datapath") {
+			t.Errorf("lbctl/lb/oracle depends on %s", dependency)
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.Doc == "" && len(p.GoFiles) > 0 {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}

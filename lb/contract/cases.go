@@ -1,0 +1,154 @@
+package contract
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"lbctl/lb"
+	"lbctl/lb/oracle"
+	"lbctl/rss/packet"
+)
+
+// payload makes a payload of n bytes.
+func payload(n int) func(scene, *Packet) {
+	return func(_ scene, p *Packet) {
+		p.Payload = make([]byte, n)
+		for i := range p.Payload {
+			p.Payload[i] = byte(i * 7)
+		}
+	}
+}
+
+// ipLength makes the IP packet n bytes long.
+func ipLength(n int) func(scene, *Packet) {
+	return func(s scene, p *Packet) { payload(n-s.headers())(s, p) }
+}
+
+// filling makes the IP packet so long that n bytes of the MTU are left on the way to the replica.
+func filling(mtu, left int) func(scene, *Packet) {
+	return func(s scene, p *Packet) { ipLength(mtu-s.overhead()-left)(s, p) }
+}
+
+func ttl(n uint8) func(scene, *Packet) { return func(_ scene, p *Packet) { p.TTL = n } }
+
+func dontFragment(_ scene, p *Packet) { p.DontFragment = true }
+
+// to sends the packet to another VIP of the scene.
+func to(vip byte) func(scene, *Packet) {
+	return func(s scene, p *Packet) { p.Flow.Destination = s.vip(vip, s.protocol).Address }
+}
+
+// from sends it from another host.
+func from(source func(s scene) netip.AddrPort) func(scene, *Packet) {
+	return func(s scene, p *Packet) { p.Flow.Source = source(s) }
+}
+
+// all makes several changes.
+func all(changes ...func(scene, *Packet)) func(scene, *Packet) {
+	return func(s scene, p *Packet) {
+		for _, change := range changes {
+			change(s, p)
+		}
+	}
+}
+
+// forwardCases are packets to VIPs.
+func forwardCases(s scene) []packetCase {
+	west, narrow := sentTo(plain, West), sentTo(small, Narrow)
+	return []packetCase{
+		{name: "valid", want: west},
+		{name: "replica on the ingress", ingress: West, want: west.by(oracle.Transmit)},
+		{name: "no payload", packet: payload(0), want: west},
+		{name: "odd payload", packet: payload(1), want: west},
+		{name: "full frame", packet: filling(1500, 0), want: west},
+		{name: "class and label", packet: func(s scene, p *Packet) {
+			p.Class, p.ID = 0xb9, 0xabcd
+			if !s.v4 {
+				p.Label = 0xabcde
+			}
+		}, want: west},
+		{name: "ttl 255", packet: ttl(255), want: west},
+		{name: "ttl 2", packet: ttl(2), want: west},
+		{name: "ttl 1", packet: ttl(1), want: s.mortal(west)},
+		{name: "ttl 0", packet: ttl(0), want: s.mortal(west)},
+		{name: "no replica", packet: to(empty), want: dropped(lb.NoReplica)},
+		{name: "no replica, ttl 1", packet: all(to(empty), ttl(1)), want: s.mortal(dropped(lb.NoReplica))},
+		{name: "no route", packet: to(routeless), want: dropped(lb.NoRoute)},
+		{name: "no route, ttl 1", packet: all(to(routeless), ttl(1)), want: s.mortal(dropped(lb.NoRoute))},
+		{name: "neighbour unknown", packet: to(unresolved), want: s.waiting(unresolved)},
+		{name: "neighbour unknown, ttl 1", packet: all(to(unresolved), ttl(1)), want: s.mortal(s.waiting(unresolved))},
+		{name: "as long as the small mtu", packet: all(to(small), filling(1280, 0)), want: narrow},
+		{name: "fits, neighbour unknown", packet: all(to(smallUnresolved), filling(1280, 0)), want: s.waiting(smallUnresolved)},
+		{name: "from a host that cannot be reached", packet: from(func(s scene) netip.AddrPort { return s.off(9, 9) }), want: west},
+		{name: "hairpin", packet: to(mirror), want: dropped(lb.Hairpin).unless(s.v4 != s.replicas.v4, sentTo(mirror, East).by(oracle.Transmit))},
+		{name: "hairpin from another port", packet: all(to(mirror), from(func(s scene) netip.AddrPort { return s.on(East, 1, 7) })),
+			want: dropped(lb.Hairpin).unless(s.v4 != s.replicas.v4, sentTo(mirror, East).by(oracle.Transmit))},
+		{name: "hairpin, too long", packet: all(to(mirror), ipLength(1501)),
+			want: dropped(lb.Hairpin).unless(s.v4 != s.replicas.v4, s.tooBig(1500))},
+		{name: "beside a hairpin", packet: all(to(mirror), from(func(s scene) netip.AddrPort { return s.on(East, 2, 40000) })),
+			want: sentTo(mirror, East).by(oracle.Transmit)},
+		{
+			name: "udp checksum becomes 0xffff", only: func(s scene) bool { return s.protocol == packet.UDP },
+			packet: checksumFFFF, want: west,
+		},
+	}
+}
+
+// unless returns another outcome if something is so.
+func (o outcome) unless(is bool, other outcome) outcome {
+	if is {
+		return other
+	}
+	return o
+}
+
+// checksumFFFF finds a payload with which the checksum of the rewritten packet is 0, written 0xffff.
+func checksumFFFF(s scene, p *Packet) {
+	out := *p
+	if s.mode == lb.NAT {
+		out.Flow.Destination = s.replica(plain)
+	}
+	for i := range uint16(0xffff) {
+		out.Payload = binary.BigEndian.AppendUint16(nil, i)
+		if binary.BigEndian.Uint16(out.Frame()[s.l4()+6:]) == 0xffff {
+			p.Payload = out.Payload
+			return
+		}
+	}
+	panic("contract: no payload gives the checksum 0xffff")
+}
+
+// lookupCases are packets that almost belong to a service.
+func lookupCases(s scene) []packetCase {
+	ours := passed(lb.NotOurs)
+	fromVIP := sentTo(plain, West)
+	return []packetCase{
+		{name: "other address", packet: to(99), want: ours},
+		{name: "other address, ttl 1", packet: all(to(99), ttl(1)), want: ours},
+		{name: "other port", packet: func(_ scene, p *Packet) { p.Flow.Destination = withPort(p.Flow.Destination, 81) }, want: ours},
+		{name: "port with its bytes swapped", packet: func(_ scene, p *Packet) {
+			p.Flow.Destination = withPort(p.Flow.Destination, 80<<8)
+		}, want: ours},
+		{name: "port 0", packet: func(_ scene, p *Packet) { p.Flow.Destination = withPort(p.Flow.Destination, 0) }, want: ours},
+		{name: "other protocol", packet: func(_ scene, p *Packet) {
+			p.Flow.Protocol = packet.TCP + packet.UDP - p.Flow.Protocol
+		}, want: ours},
+		{name: "from a VIP", packet: func(_ scene, p *Packet) { p.Flow = p.Flow.Reverse() }, want: ours},
+		{name: "to a replica", only: sameFamily, packet: func(s scene, p *Packet) { p.Flow.Destination = s.replica(plain) }, want: ours},
+		{name: "an answer, not by nat", only: func(s scene) bool { return s.mode != lb.NAT && sameFamily(s) }, packet: answer, want: ours},
+		{name: "from the VIP to itself", packet: func(s scene, p *Packet) {
+			p.Flow.Source = s.vip(plain, s.protocol).Address
+		}, want: fromVIP},
+		{name: "from a replica to a VIP", only: sameFamily, packet: func(s scene, p *Packet) {
+			p.Flow.Source = s.replica(plain)
+			to(small)(s, p)
+		}, want: sentTo(small, Narrow)},
+	}
+}
+
+// sameFamily tells the scenes in which replicas have addresses like clients.
+func sameFamily(s scene) bool { return s.v4 == s.replicas.v4 }
+
+func withPort(a netip.AddrPort, port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr(), port)
+}

@@ -1,0 +1,79 @@
+package contract
+
+import (
+	"testing"
+
+	"lbctl/lb"
+	"lbctl/rss/packet"
+)
+
+// testCounters tests what the counters promise over many packets and changes of services.
+func testCounters(t *testing.T, open func(t *testing.T) Harness) {
+	t.Run("sum", func(t *testing.T) { testSum(newBench(t, open)) })
+	t.Run("anew", func(t *testing.T) { testCountersAnew(newBench(t, open)) })
+	t.Run("replacing", func(t *testing.T) { testCountersLast(newBench(t, open)) })
+}
+
+// testSum sends packets of several kinds; the sum over the reasons is their number.
+func testSum(b bench) {
+	s := scenes()[1] // IPv4, UDP
+	b.set(s.services()...)
+	want := newTally()
+	for i := range 30 {
+		p := s.plain()
+		payload(i)(s, &p)
+		to(byte(i%7))(s, &p) // VIPs 0 and up: some are none
+		b.send(East, p.Frame())
+		switch n := len(p.Frame()); byte(i % 7) {
+		case plain, small:
+			want.addForwarded(s.vip(byte(i%7), packet.UDP), s.replica(byte(i%7)), n)
+		case empty:
+			want.add(lb.NoReplica, n)
+		case unresolved, smallUnresolved:
+			want.add(lb.NeighbourMissing, n)
+		case routeless:
+			want.add(lb.NoRoute, n)
+		default:
+			want.add(lb.NotOurs, n)
+		}
+	}
+	c := b.counters()
+	equal(b.t, "counters", moved(lb.Counters{}, c), want.Counters)
+	var packets uint64
+	for _, n := range c.Reasons {
+		packets += n.Packets
+	}
+	equal(b.t, "packets seen", packets, 30)
+}
+
+// testCountersLast replaces a service: its counters, and those of the replica that stays,
+// go on from where they were. A replica that comes starts from 0.
+func testCountersLast(b bench) {
+	stays, comes := ipv4.on(West, 1, 8080), ipv4.on(West, 2, 8080)
+	s := ipv4.service(1, packet.TCP, stays)
+	b.set(s)
+	b.reaches(s.VIP, s.Replicas[0])
+	before := b.counters()
+	b.set(ipv4.service(1, packet.TCP, comes, stays))
+	after := b.counters()
+	equal(b.t, "counters moved by replacing", moved(before, after), lb.Counters{})
+	equal(b.t, "service", after.Services[s.VIP], before.Services[s.VIP])
+	equal(b.t, "replica that stays", after.Replicas[s.VIP][stays], before.Replicas[s.VIP][stays])
+	equal(b.t, "replica that comes", after.Replicas[s.VIP][comes], lb.Count{})
+}
+
+// testCountersAnew lets replicas and services come and go, one at a time: whoever comes starts
+// from 0, whoever had its place in the tables before.
+func testCountersAnew(b bench) {
+	for host := range byte(6) {
+		s := ipv4.service(1+host%2, packet.TCP, ipv4.on(West, 1+host, 8080))
+		if host >= 2 {
+			b.remove(ipv4.service(1+host%2, packet.TCP).VIP)
+		}
+		b.set(s)
+		c := b.counters()
+		equal(b.t, "service that comes", c.Services[s.VIP], lb.Count{})
+		equal(b.t, "replica that comes", c.Replicas[s.VIP][s.Replicas[0].Address], lb.Count{})
+		b.reaches(s.VIP, s.Replicas[0])
+	}
+}

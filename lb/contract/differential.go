@@ -1,0 +1,174 @@
+package contract
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"lbctl/lb"
+	"lbctl/lb/oracle"
+)
+
+// Differential gives a datapath and the reference the same random changes of services, the same
+// n random packets and the same time, and compares errors, actions, bytes, all counters and what is remembered of flows. Packets are
+// valid ones, mostly with one or two named changes. The same seed gives the same run.
+func Differential(t *testing.T, seed uint64, n int, open func(t *testing.T) Harness) {
+	t.Helper()
+	if err := newDuel(t, seed, open(t)).run(n); err != nil {
+		t.Fatalf("seed %d: %v", seed, err)
+	}
+	t.Logf("seed %d: %d packets", seed, n)
+}
+
+// duel is a run of Differential.
+type duel struct {
+	t *testing.T
+	// Both get the same. The subject is compared with the reference.
+	subject, reference Harness
+	random             *rand.Rand
+	indexes            map[string]int
+	// monitors are those of both, nil where nobody watches.
+	monitors [2]lb.Monitor
+}
+
+func newDuel(t *testing.T, seed uint64, subject Harness) *duel {
+	return &duel{
+		t: t, subject: subject, reference: Memory(t),
+		random:  rand.New(rand.NewPCG(seed, 0)),
+		indexes: Indexes(),
+	}
+}
+
+// batch is the number of packets between two changes of services and two readings of counters.
+const batch = 50
+
+func (d *duel) run(n int) error {
+	for sent := 0; sent < n; sent += batch {
+		if err := d.reconfigure(); err != nil {
+			return fmt.Errorf("after %d packets: %w", sent, err)
+		}
+		if err := d.packets(min(batch, n-sent)); err != nil {
+			return fmt.Errorf("after %d packets: %w", sent, err)
+		}
+		if err := d.remember(); err != nil {
+			return fmt.Errorf("after %d packets: %w", sent, err)
+		}
+	}
+	return nil
+}
+
+// remember lets some time pass, mostly, and compares what is remembered of flows.
+func (d *duel) remember() error {
+	for range d.random.IntN(3) {
+		elapsed := time.Duration(d.random.Int64N(int64(2 * step)))
+		d.subject.Advance(d.t, elapsed)
+		d.reference.Advance(d.t, elapsed)
+	}
+	got, err := d.subject.Dataplane.Flows()
+	if err != nil {
+		return err
+	}
+	want, err := d.reference.Dataplane.Flows()
+	if err != nil {
+		return err
+	}
+	if diff := difference(want, got); diff != "" {
+		return fmt.Errorf("flows remembered (-reference +subject):\n%s", diff)
+	}
+	return nil
+}
+
+// packets sends a number of packets and compares the counters before and after.
+func (d *duel) packets(n int) error {
+	services, err := d.reference.Dataplane.Services()
+	if err != nil {
+		return err
+	}
+	before, err := d.bothCounters()
+	if err != nil {
+		return err
+	}
+	var sent []string
+	for range n {
+		f := d.randomFrame(services)
+		if len(f.bytes) < d.subject.MinFrame || len(f.bytes) > d.subject.longest() {
+			continue
+		}
+		if err := d.packet(f); err != nil {
+			return fmt.Errorf("%v on %s: %w\nservices: %+v", f, f.ingress, err, services)
+		}
+		sent = append(sent, f.String())
+	}
+	after, err := d.bothCounters()
+	if err != nil {
+		return err
+	}
+	if diff := difference(moved(before[1], after[1]), moved(before[0], after[0])); diff != "" {
+		return fmt.Errorf("counters moved (-reference +subject):\n%safter the packets\n%q\nservices: %+v", diff, sent, services)
+	}
+	return nil
+}
+
+// bothCounters returns those of the subject, then those of the reference.
+func (d *duel) bothCounters() (both [2]lb.Counters, err error) {
+	if both[0], err = d.subject.Dataplane.Counters(); err != nil {
+		return both, err
+	}
+	both[1], err = d.reference.Dataplane.Counters()
+	return both, err
+}
+
+// packet sends one frame to both, after the subject has explained it.
+func (d *duel) packet(f randomFrame) error {
+	explained, err := d.subject.Dataplane.Explain(lb.Probe{Frame: slices.Clone(f.bytes), Ingress: d.subject.ingress(f.ingress)})
+	if err != nil {
+		return fmt.Errorf("explain: %w", err)
+	}
+	got, err := d.subject.Send(f.ingress, slices.Clone(f.bytes))
+	if err != nil {
+		return err
+	}
+	want, err := d.reference.Send(f.ingress, slices.Clone(f.bytes))
+	if err != nil {
+		return err
+	}
+	if err := d.agree(got, want); err != nil {
+		return err
+	}
+	if err := d.sampled(f.ingress); err != nil {
+		return err
+	}
+	if explained.Reason != want.Reason || want.Action != oracle.Drop && !slices.Equal(explained.After, want.Frame) {
+		return fmt.Errorf("explained as %v, want %v:\n%s", explained.Reason, want.Reason, difference(hex(want.Frame), hex(explained.After)))
+	}
+	return nil
+}
+
+// agree compares two verdicts.
+func (d *duel) agree(got, want oracle.Verdict) error {
+	if got.Action != want.Action {
+		return fmt.Errorf("action %v, want %v (%v)", got.Action, want.Action, want.Reason)
+	}
+	if got.Reason != "" && got.Reason != want.Reason {
+		return fmt.Errorf("reason %v, want %v", got.Reason, want.Reason)
+	}
+	if want.Action != oracle.Drop && !slices.Equal(got.Frame, want.Frame) {
+		return fmt.Errorf("%v: bytes (-reference +subject):\n%s", want.Reason, difference(hex(want.Frame), hex(got.Frame)))
+	}
+	if d.subject.Indexes != nil && linkOf(d.subject.Indexes, got.Egress) != linkOf(d.indexes, want.Egress) {
+		return fmt.Errorf("%v: leaves by interface %d, want %s", want.Reason, got.Egress, linkOf(d.indexes, want.Egress))
+	}
+	return nil
+}
+
+// linkOf returns the name of an index, "" when it has none.
+func linkOf(indexes map[string]int, index int) string {
+	for name, i := range indexes {
+		if i == index {
+			return name
+		}
+	}
+	return ""
+}

@@ -1,0 +1,131 @@
+package contract
+
+import (
+	"testing"
+
+	"lbctl/lb"
+	"lbctl/lb/oracle"
+	"lbctl/rss/packet"
+)
+
+// testFollowing tests that fragments and ICMP errors go to the replica of their flow, and leave no trace.
+func testFollowing(t *testing.T, open func(t *testing.T) Harness) {
+	for _, p := range protocols() {
+		t.Run("errors "+p.String(), func(t *testing.T) { eachTracked(t, open, p, lb.TrackAlways, testErrorsFollow) })
+		t.Run("fragments "+p.String(), func(t *testing.T) { eachTracked(t, open, p, lb.TrackAlways, testFragmentsFollow) })
+	}
+	t.Run("older", func(t *testing.T) { eachTracked(t, open, packet.TCP, lb.TrackChanges, testOlderFollow) })
+}
+
+// errorGoes sends an ICMP error about a packet of the flow that came from the VIP.
+func (b bench) errorGoes(s lb.Service, f packet.Flow, to int, why string) {
+	b.t.Helper()
+	p := packetOf(f, 0)
+	v := b.send(East, quote{}.build(p))
+	p.Flow.Destination = s.Replicas[to].Address
+	want := quote{}.build(sentBy(p, West, byte(to+1)))
+	if v.Action != oracle.Redirect {
+		b.t.Errorf("%s: an error about %v: %v", why, f, v.Action)
+	}
+	equal(b.t, why+": the error", hex(v.Frame), hex(want))
+}
+
+// indexOf is the number of the replica, that is one of the service's, which is on host number+1.
+func indexOf(s lb.Service, f packet.Flow) int {
+	a := owner(s, f)
+	for i, r := range s.Replicas {
+		if r.Address == a {
+			return i
+		}
+	}
+	return -1
+}
+
+// testErrorsFollow: errors follow recorded flows after a change. They promote nothing, and keep nothing awake.
+func testErrorsFollow(b bench, was lb.Service) {
+	fs, unknown := clients(was, 1000, 12), clients(was, 3000, 12)
+	for _, f := range fs {
+		b.goes(f, flagSYN, owner(was, f), "a new flow")
+	}
+	s := with(was, lb.Draining, 0)
+	b.set(s)
+	before := b.flows(s.VIP)
+	for i, f := range fs {
+		b.errorGoes(was, f, indexOf(was, f), "a recorded flow")
+		if g := unknown[i]; was.VIP.Protocol == packet.TCP {
+			b.errorGoes(was, g, indexOf(was, g), "a flow from before")
+		} else {
+			b.errorGoes(was, g, indexOf(s, g), "a flow that is not recorded")
+		}
+	}
+	equal(b.t, "flows after errors", b.flows(s.VIP), before)
+	b.advance(idle / 2)
+	for _, f := range fs {
+		b.errorGoes(was, f, indexOf(was, f), "a recorded flow")
+	}
+	b.advance(idle/2 + step)
+	b.remembers(s, "when nobody but errors was awake", 0, nil)
+}
+
+// testFragmentsFollow: a later fragment follows the flow of its first one.
+func testFragmentsFollow(b bench, was lb.Service) {
+	for i, f := range clients(was, 1000, 12) {
+		p := packetOf(f, flagSYN)
+		p.Payload = make([]byte, 40)
+		parts := p.fragments(uint32(100+i), 24)
+		for _, part := range parts {
+			b.partGoes(part, was, indexOf(was, f), "before a change")
+		}
+		s := with(was, lb.Draining, indexOf(was, f))
+		b.set(s)
+		flows := b.flows(s.VIP)
+		for range 3 {
+			b.partGoes(parts[1], was, indexOf(was, f), "after a change")
+		}
+		equal(b.t, "flows after later fragments", b.flows(s.VIP), flows)
+		b.partGoes(parts[0], was, indexOf(was, f), "the first one again")
+		b.set(was)
+	}
+}
+
+// partGoes sends a fragment, which must go to the replica of that number.
+func (b bench) partGoes(part Packet, s lb.Service, to int, why string) {
+	b.t.Helper()
+	v := b.send(East, part.Frame())
+	if v.Action != oracle.Redirect {
+		b.t.Errorf("%s: a fragment: %v", why, v.Action)
+		return
+	}
+	l, host := Links()[1], byte(to+1)
+	mac := macOf(l, host)
+	equal(b.t, why+": where a fragment goes", lb.MAC(v.Frame[:6]), mac)
+	if got := destinationOf(v.Frame).Addr(); got != s.Replicas[to].Address.Addr() {
+		b.t.Errorf("%s: a fragment goes to %v, want %v", why, got, s.Replicas[to].Address)
+	}
+}
+
+// testOlderFollow: later fragments and errors of flows from before go by the base, and do not keep it in use.
+func testOlderFollow(b bench, was lb.Service) {
+	fs := clients(was, 1000, 12)
+	packets := make([][]Packet, len(fs))
+	for i, f := range fs {
+		p := packetOf(f, flagACK)
+		p.Payload = make([]byte, 40)
+		packets[i] = p.fragments(uint32(100+i), 24)
+		b.partGoes(packets[i][0], was, indexOf(was, f), "before a change")
+	}
+	s := with(was, lb.Draining, 1)
+	b.set(s)
+	for range 2 {
+		for i, f := range fs {
+			b.partGoes(packets[i][1], was, indexOf(was, f), "a later fragment from before")
+			b.errorGoes(was, f, indexOf(was, f), "an error about a flow from before")
+		}
+		b.advance(idle / 2)
+	}
+	b.advance(step)
+	b.remembers(s, "when nobody but fragments and errors was awake", 0, nil)
+	for i, f := range fs {
+		b.partGoes(packets[i][1], s, indexOf(s, f), "a later fragment, forgotten")
+	}
+}

@@ -1,0 +1,81 @@
+// Package contract tests what lb.Dataplane promises, of any implementation: Run is the
+// contract, with packet cases of the form "a valid packet, one named change, the verdict, the
+// bytes, the exact counters"; Differential compares an implementation with
+// the reference of package model over random configurations and packets.
+//
+// An implementation is brought in a Harness, which stands in the network that Links, Neighbours
+// and Routes describe.
+package contract
+
+import (
+	"testing"
+	"time"
+
+	"lbctl/lb"
+	"lbctl/lb/oracle"
+)
+
+// Harness is an empty datapath, and a way to give it frames. Only one goroutine at a time
+// calls Send.
+type Harness struct {
+	// Dataplane has the capacities Limits, the RSS key rss.MicrosoftKey, no services, nothing
+	// attached, and counters at 0. Nothing but Send gives it frames.
+	Dataplane lb.Dataplane
+
+	// Send gives it a frame as if it had come in on the link of that name, attached or not, and
+	// returns what became of it. Reason may be left empty: it is taken from the counters. It
+	// must work after Dataplane.Close.
+	Send func(link string, frame []byte) (oracle.Verdict, error)
+
+	// Advance lets so much time pass for what is remembered of flows, which no other time does.
+	Advance func(t *testing.T, d time.Duration)
+
+	// Indexes are the indexes of the links in Verdict.Egress, by name; nil when Send cannot tell
+	// by which link a frame leaves.
+	Indexes map[string]int
+
+	// Ingress are the indexes of the links in Probe.Ingress, by name; nil when they are those
+	// of Indexes.
+	Ingress map[string]int
+
+	// MinFrame and MaxFrame bound the frames that Send can deliver, in bytes. MaxFrame is at least
+	// 1,514, and 0 means that.
+	MinFrame, MaxFrame int
+
+	// Held names an interface that another XDP program holds, "" when there is none; Holder
+	// is what the error must name then.
+	Held, Holder string
+
+	// Reopen opens the datapath again after Dataplane.Close; nil when it cannot be.
+	Reopen func(t *testing.T) lb.Dataplane
+}
+
+// Limits are the capacities of every datapath under test: small, to be able to fill it.
+// There is room for more flows than tests have, so that none is forgotten for the want of it.
+func Limits() lb.Limits { return lb.Limits{Services: 16, Replicas: 128, Slots: 8192, Flows: 1 << 16} }
+
+// longest is the length of the longest frame that can be sent.
+func (h Harness) longest() int { return max(h.MaxFrame, 1514) }
+
+// Run tests all promises; open returns a new Harness on every call and
+// registers with t what must be closed.
+func Run(t *testing.T, open func(t *testing.T) Harness) {
+	t.Run("services", func(t *testing.T) { testServices(t, open) })
+	t.Run("refusals", func(t *testing.T) { testRefusals(t, open) })
+	t.Run("capacity", func(t *testing.T) { testCapacity(t, open) })
+	t.Run("interfaces", func(t *testing.T) { testInterfaces(t, open) })
+	t.Run("packets", func(t *testing.T) { testPackets(t, open) })
+	t.Run("fragments", func(t *testing.T) { testFragments(t, open) })
+	t.Run("sweeps", func(t *testing.T) { testSweeps(t, open) })
+	t.Run("families", func(t *testing.T) { testFamilies(t, open) })
+	t.Run("counters", func(t *testing.T) { testCounters(t, open) })
+	t.Run("changes", func(t *testing.T) { testChanges(t, open) })
+	t.Run("records", func(t *testing.T) { testRecords(t, open) })
+	t.Run("always", func(t *testing.T) { testAlways(t, open) })
+	t.Run("tracking", func(t *testing.T) { testTracking(t, open) })
+	t.Run("following", func(t *testing.T) { testFollowing(t, open) })
+	t.Run("explain", func(t *testing.T) { testExplain(t, open) })
+	t.Run("monitor", func(t *testing.T) { testMonitor(t, open) })
+	t.Run("switch", func(t *testing.T) { testSwitch(t, open) })
+	t.Run("close", func(t *testing.T) { testClose(t, open) })
+}

@@ -1,0 +1,99 @@
+package contract
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"lbctl/lb"
+)
+
+// testInterfaces tests attaching and detaching.
+func testInterfaces(t *testing.T, open func(t *testing.T) Harness) {
+	t.Run("attach and detach", func(t *testing.T) { testAttach(newBench(t, open)) })
+	t.Run("modes", func(t *testing.T) { testModes(newBench(t, open)) })
+	t.Run("held", func(t *testing.T) { testHeld(newBench(t, open)) })
+}
+
+func (b bench) attach(name string, mode lb.AttachMode) lb.Interface {
+	b.t.Helper()
+	i, err := b.Dataplane.Attach(b.t.Context(), name, mode)
+	if err != nil {
+		b.t.Fatalf("attach %s: %v", name, err)
+	}
+	if i.Name != name || i.Index <= 0 || i.Mode != lb.Native && i.Mode != lb.Generic {
+		b.t.Errorf("attach %s: %+v", name, i)
+	}
+	return i
+}
+
+func (b bench) detach(name string) {
+	b.t.Helper()
+	if err := b.Dataplane.Detach(b.t.Context(), name); err != nil {
+		b.t.Fatalf("detach %s: %v", name, err)
+	}
+}
+
+func testAttach(b bench) {
+	west, east := b.attach(West, lb.Auto), b.attach(East, lb.Auto)
+	equal(b.t, "interfaces", b.interfaces(), []lb.Interface{east, west})
+	b.unchanged("attaching again", func() { equal(b.t, "attached again", b.attach(West, lb.Auto), west) })
+	b.detach(West)
+	equal(b.t, "interfaces", b.interfaces(), []lb.Interface{east})
+	b.refused(refusal{"detach twice", func(ctx context.Context, d lb.Dataplane) error {
+		return d.Detach(ctx, West)
+	}, []error{lb.ErrNotFound}})
+	equal(b.t, "attached after all", b.attach(West, lb.Auto), west)
+}
+
+// testModes attaches in each mode: again in the same, which changes nothing, and in the
+// other, which is refused. A mode that the driver has not is refused too.
+func testModes(b bench) {
+	for _, mode := range []lb.AttachMode{lb.Native, lb.Generic} {
+		got, err := b.Dataplane.Attach(b.t.Context(), East, mode)
+		if errors.Is(err, lb.ErrUnsupported) {
+			equal(b.t, "interfaces", b.interfaces(), nil)
+			continue
+		}
+		if err != nil {
+			b.t.Fatalf("attach %v: %v", mode, err)
+		}
+		equal(b.t, "mode", got.Mode, mode)
+		other := lb.Native
+		if mode == lb.Native {
+			other = lb.Generic
+		}
+		b.unchanged("attaching again", func() {
+			equal(b.t, "attached again", b.attach(East, mode), got)
+			equal(b.t, "attached again", b.attach(East, lb.Auto), got)
+			b.refused(attachAs(East, other, lb.ErrConflict))
+			b.refused(attachAs(East, "sideways", lb.ErrInvalid))
+		})
+		b.detach(East)
+	}
+}
+
+func attachAs(name string, mode lb.AttachMode, want error) refusal {
+	return refusal{"attach as " + string(mode), func(ctx context.Context, d lb.Dataplane) error {
+		_, err := d.Attach(ctx, name, mode)
+		return err
+	}, []error{want}}
+}
+
+// testHeld attaches to an interface of another program, which must be named.
+func testHeld(b bench) {
+	if b.Held == "" {
+		b.t.Skip("the harness has no interface that another program holds")
+	}
+	b.unchanged("attaching to what is held", func() {
+		_, err := b.Dataplane.Attach(b.t.Context(), b.Held, lb.Auto)
+		if !errors.Is(err, lb.ErrConflict) || !strings.Contains(err.Error(), b.Holder) {
+			b.t.Errorf("attach %s: error %v, want a conflict that names %s", b.Held, err, b.Holder)
+		}
+	})
+	if slices.ContainsFunc(b.interfaces(), func(i lb.Interface) bool { return i.Name == b.Held }) {
+		b.t.Errorf("%s is listed as attached", b.Held)
+	}
+}

@@ -1,0 +1,110 @@
+package contract
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+
+	"lbctl/lb"
+	"lbctl/rss/packet"
+)
+
+// randomFrame is a frame, the link it comes on, and how it was made.
+type randomFrame struct {
+	bytes   []byte
+	ingress string
+	flow    packet.Flow
+	changes []string
+}
+
+// String returns the flow and the changes.
+func (f randomFrame) String() string {
+	if len(f.changes) == 0 {
+		return f.flow.String()
+	}
+	return fmt.Sprintf("%v with %s", f.flow, strings.Join(f.changes, ", "))
+}
+
+// randomFrame returns a packet that has to do with one of the services, with no change,
+// mostly one, or two.
+func (d *duel) randomFrame(services []lb.Service) randomFrame {
+	r := d.random
+	p := Packet{
+		Flow: randomFlow(r, services), TTL: uint8(2 + r.IntN(254)),
+		Source: lb.MAC{2, 3, 4, 5, 6, 7}, Destination: lb.MAC{2, 8, 9, 10, 11, 12},
+		Flags: randomFlags(r), Payload: randomPayload(r),
+	}
+	if r.IntN(6) == 0 {
+		p = randomICMP(r, p)
+	}
+	f := randomFrame{bytes: p.Frame(), ingress: Links()[r.IntN(3)].Name, flow: p.Flow}
+	for range []int{0, 0, 0, 1, 1, 1, 1, 1, 1, 2}[r.IntN(10)] {
+		m := randomMutation(r, f.bytes)
+		f.bytes = m.apply(r, f.bytes)
+		f.changes = append(f.changes, m.name)
+	}
+	return f
+}
+
+// randomFlags are those of the first packet of a connection, of a later one, or any.
+func randomFlags(r *rand.Rand) uint8 {
+	return []uint8{flagSYN, flagSYN, flagACK, flagACK, flagACK, uint8(r.IntN(256))}[r.IntN(6)]
+}
+
+// randomPayload is mostly short; one in four has about the length of an MTU.
+func randomPayload(r *rand.Rand) []byte {
+	n := r.IntN(64)
+	if r.IntN(4) == 0 {
+		n = 1200 + r.IntN(300)
+	}
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return b
+}
+
+// randomFlow goes to a VIP, or comes from a replica, or has nothing to do with either.
+func randomFlow(r *rand.Rand, services []lb.Service) packet.Flow {
+	if len(services) == 0 {
+		return strangers(r)
+	}
+	s := services[r.IntN(len(services))]
+	flow := packet.Flow{Source: randomClient(r, familyOf(s.VIP.Address.Addr())), Destination: s.VIP.Address, Protocol: s.VIP.Protocol}
+	switch n := r.IntN(20); {
+	case n < 12 || len(s.Replicas) == 0:
+		return flow
+	case n < 18:
+		flow.Source, flow.Destination = s.Replicas[r.IntN(len(s.Replicas))].Address, flow.Source
+		return flow
+	case n < 19: // from a replica to a VIP
+		flow.Source = s.Replicas[r.IntN(len(s.Replicas))].Address
+		return flow
+	}
+	return strangers(r)
+}
+
+// strangers is a flow of no service.
+func strangers(r *rand.Rand) packet.Flow {
+	f := families()[r.IntN(2)]
+	return packet.Flow{Source: randomClient(r, f), Destination: randomClient(r, f), Protocol: protocols()[r.IntN(2)]}
+}
+
+// randomClient is a host that is known or not, on East or Narrow, or cannot be reached, and
+// any port, mostly one of few.
+func randomClient(r *rand.Rand, f family) netip.AddrPort {
+	port, host := uint16(r.IntN(1<<16)), byte(1+r.IntN(neighboursPerPrefix))
+	if r.IntN(3) > 0 {
+		port = 50000 + uint16(r.IntN(4))
+	}
+	switch r.IntN(10) {
+	case 0:
+		return f.off(host, port)
+	case 1:
+		return f.on(East, unknown, port)
+	case 2, 3:
+		return f.on(Narrow, host, port)
+	}
+	return f.on(East, host, port)
+}

@@ -1,0 +1,137 @@
+package contract
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+
+	"lbctl/lb"
+	"lbctl/rss/packet"
+)
+
+// reconfigure makes some random changes, of both; many of them are refused. It compares the
+// errors, and then what is being forwarded.
+func (d *duel) reconfigure() error {
+	for range 1 + d.random.IntN(4) {
+		change := d.randomChange()
+		got := change.try(d.t.Context(), d.subject.Dataplane)
+		want := change.try(d.t.Context(), d.reference.Dataplane)
+		if kind(got) != kind(want) {
+			return fmt.Errorf("%s: error %v, want %v", change.name, got, want)
+		}
+	}
+	got, err := d.subject.Dataplane.Services()
+	if err != nil {
+		return err
+	}
+	want, err := d.reference.Dataplane.Services()
+	if err != nil {
+		return err
+	}
+	if diff := difference(want, got); diff != "" {
+		return fmt.Errorf("services (-reference +subject):\n%s", diff)
+	}
+	return nil
+}
+
+// kind returns which of the errors that lb promises an error is.
+func kind(err error) string {
+	if err == nil {
+		return "none"
+	}
+	for _, known := range []error{lb.ErrInvalid, lb.ErrNotFound, lb.ErrConflict, lb.ErrFull} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return err.Error()
+}
+
+// randomChange edits a service that is there three times out of five, else sets another one, or
+// removes one.
+func (d *duel) randomChange() refusal {
+	s, choice := randomService(d.random), d.random.IntN(10)
+	services, err := d.reference.Dataplane.Services()
+	if err == nil && len(services) > 0 && choice < 6 {
+		s = randomEdit(d.random, services[d.random.IntN(len(services))])
+	}
+	if choice < 9 {
+		return set(fmt.Sprintf("set %+v", s), s)
+	}
+	return refusal{name: fmt.Sprintf("remove %v", s.VIP), try: func(ctx context.Context, p lb.Dataplane) error {
+		return p.RemoveService(ctx, s.VIP)
+	}}
+}
+
+// randomService returns one of few VIPs with up to seven replicas, each on one of few ports. It
+// may be invalid: a replica twice, or weights with modulo.
+func randomService(r *rand.Rand) lb.Service {
+	f := families()[r.IntN(2)]
+	s := f.service(byte(1+r.IntN(3)), protocols()[r.IntN(2)])
+	s.Hash = lb.Hash(r.IntN(2))
+	s.Seed = r.Uint32()
+	if r.IntN(2) == 0 {
+		s.Scheduler = lb.Maglev
+		s.TableSize = []uint32{7, 13, 251, 509}[r.IntN(4)]
+	}
+	s.Mode = []lb.Mode{lb.NAT, lb.NAT, lb.NAT, lb.DSR, lb.IPIP}[r.IntN(5)]
+	editTracking(r, &s)
+	for range 1 + r.IntN(7) {
+		s.Replicas = append(s.Replicas, randomMember(r, s))
+	}
+	return sized(s, s.TableSize)
+}
+
+// randomMember returns a replica that is mostly active.
+func randomMember(r *rand.Rand, s lb.Service) lb.Replica {
+	f := familyOf(s.VIP.Address.Addr())
+	return lb.Replica{Address: randomEnd(r, f, s), Weight: randomWeight(r, s.Scheduler), State: randomState(r)}
+}
+
+// randomEnd returns a replica as the service's mode wants it, mostly: with the VIP's port
+// where the port stays, and sometimes of IPv6 for packets of IPv4 in it.
+func randomEnd(r *rand.Rand, f family, s lb.Service) netip.AddrPort {
+	if s.Mode == lb.IPIP && r.IntN(3) == 0 {
+		f = ipv6
+	}
+	a := randomReplica(r, f, s.VIP)
+	if s.Mode != lb.NAT && r.IntN(100) > 0 {
+		a = withPort(a, s.VIP.Address.Port())
+	}
+	return a
+}
+
+// randomReplica returns a replica that mostly can be reached. Its port is mostly one that no
+// other VIP's replicas have, so that not too many changes are refused.
+func randomReplica(r *rand.Rand, f family, v lb.VIP) netip.AddrPort {
+	number := v.Address.Addr().AsSlice()
+	port := 8000 + uint16(number[len(number)-1])
+	if v.Protocol == packet.UDP {
+		port += 256
+	}
+	if r.IntN(40) == 0 {
+		port = 8001
+	}
+	host := byte(1 + r.IntN(neighboursPerPrefix))
+	switch r.IntN(12) {
+	case 0:
+		return f.on(West, unknown, port)
+	case 1:
+		return f.off(host, port)
+	case 2, 3, 4:
+		return f.on(Narrow, host, port)
+	case 5:
+		return f.on(East, host, port)
+	}
+	return f.on(West, host, port)
+}
+
+// randomWeight is 1 with modulo, but for one in a hundred.
+func randomWeight(r *rand.Rand, s lb.Scheduler) uint16 {
+	if s == lb.Modulo && r.IntN(100) > 0 {
+		return 1
+	}
+	return []uint16{1, 1, 2, 10, 65535}[r.IntN(5)]
+}

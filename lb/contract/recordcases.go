@@ -1,0 +1,204 @@
+package contract
+
+import (
+	"net/netip"
+	"testing"
+
+	"lbctl/lb"
+	"lbctl/lb/scheduler"
+	"lbctl/rss/packet"
+)
+
+// testRecords tests what is remembered of flows, by count.
+func testRecords(t *testing.T, open func(t *testing.T) Harness) {
+	for name, test := range map[string]func(bench, lb.Service){
+		"quiet":              testQuiet,
+		"started":            testStarted,
+		"older":              testOlder,
+		"silence":            testSilence,
+		"one stays awake":    testAwake,
+		"a replica gone":     testReplicaGone,
+		"a replica down":     testReplicaDown,
+		"service set anew":   testServiceAnew,
+		"all replicas gone":  testAllGone,
+		"no replicas before": testNoneBefore,
+		"draining alone":     testDrainingAlone,
+	} {
+		t.Run(name, func(t *testing.T) { eachTracked(t, open, packet.TCP, lb.TrackChanges, test) })
+	}
+}
+
+// marks returns how many slots a first change marks, and how many of them, or of the table
+// from before, have each replica for their base.
+func marks(was, is lb.Service) (marked uint32, older map[netip.AddrPort]lb.ReplicaFlows) {
+	older = map[netip.AddrPort]lb.ReplicaFlows{}
+	before, after, moves := scheduler.Build(was), scheduler.Build(is), movesTable(was, is)
+	for i, r := range before {
+		base := was.Replicas[r].Address
+		if !lists(is, base) || !moves && base == is.Replicas[after[i]].Address {
+			continue
+		}
+		n := older[base]
+		n.Older++
+		older[base] = n
+		marked++
+	}
+	if moves {
+		marked = uint32(len(after))
+	}
+	return marked, older
+}
+
+// movesTable tells whether the slots of two versions are other parts of the hash space.
+func movesTable(was, is lb.Service) bool {
+	return was.Slots() != is.Slots() || was.Hash != is.Hash || was.Hash == lb.JHash && was.Seed != is.Seed
+}
+
+func lists(s lb.Service, a netip.AddrPort) bool {
+	for _, r := range s.Replicas {
+		if r.Address == a {
+			return true
+		}
+	}
+	return false
+}
+
+// isMarked tells whether a first change marks the slot of a flow.
+func isMarked(was, is lb.Service, f packet.Flow) bool {
+	return movesTable(was, is) || owner(was, f) != owner(is, f)
+}
+
+// count changes how many records a replica has.
+func count(all map[netip.AddrPort]lb.ReplicaFlows, a netip.AddrPort, established, embryonic int) {
+	n := all[a]
+	n.Established += uint64(established)
+	n.Embryonic += uint64(embryonic)
+	all[a] = n
+}
+
+func testQuiet(b bench, s lb.Service) {
+	for _, f := range clients(s, 1000, 20) {
+		b.goes(f, flagSYN, owner(s, f), "a quiet service")
+		b.goes(f, flagACK, owner(s, f), "a quiet service")
+	}
+	b.remembers(s, "of a quiet service", 0, nil)
+	b.set(s)
+	b.remembers(s, "set once more", 0, nil)
+}
+
+// changed drains a replica, and begins flows, of which half send a second packet. It returns
+// the service, those of the flows that are recorded, and what is remembered.
+func changed(b bench, was lb.Service) (s lb.Service, recorded []packet.Flow, marked uint32, want map[netip.AddrPort]lb.ReplicaFlows) {
+	s = with(was, lb.Draining, 1)
+	b.set(s)
+	marked, want = marks(was, s)
+	b.remembers(s, "after a change", marked, want)
+	for i, f := range clients(s, 1000, 40) {
+		to := owner(s, f)
+		b.goes(f, flagSYN, to, "a new flow")
+		b.goes(f, flagSYN, to, "its SYN again")
+		stage := 0
+		if i%2 == 1 {
+			stage = 1
+			b.goes(f, flagACK, to, "its next packet")
+			b.goes(f, flagSYN, to, "a SYN once more")
+		}
+		if isMarked(was, s, f) {
+			recorded = append(recorded, f)
+			count(want, to, stage, 1-stage)
+		}
+	}
+	b.remembers(s, "with new flows", marked, want)
+	if len(recorded) == 0 {
+		b.t.Fatal("no flow met a mark")
+	}
+	return s, recorded, marked, want
+}
+
+func testStarted(b bench, was lb.Service) {
+	s, recorded, marked, want := changed(b, was)
+	for _, f := range recorded {
+		if b.explain(lb.Probe{Flow: f}).Record == lb.Embryonic {
+			b.goes(f, flagSYN|flagACK, owner(s, f), "a SYN with ACK starts nothing")
+			count(want, owner(s, f), 1, -1)
+		}
+	}
+	b.remembers(s, "with all established", marked, want)
+	last := with(was, lb.Draining, 1, 2)
+	b.set(last)
+	for _, f := range recorded {
+		b.goes(f, flagRST, owner(s, f), "a recorded flow after a second change")
+	}
+}
+
+// testOlder sends packets of flows that nobody has seen begin: they are from before, and not recorded.
+func testOlder(b bench, was lb.Service) {
+	s, _, marked, want := changed(b, was)
+	for _, f := range clients(s, 5000, 40) {
+		for _, flags := range []uint8{flagACK, flagACK | flagSYN, flagRST, 0, 0xff} {
+			b.goes(f, flags, owner(was, f), "a flow from before")
+		}
+	}
+	b.remembers(s, "with older flows", marked, want)
+	s = with(was, lb.Down, 1) // of the marked slots many have a base that does not serve now
+	b.set(s)
+	for _, f := range clients(s, 5000, 40) {
+		to := owner(was, f)
+		if to == was.Replicas[1].Address {
+			to = owner(s, f)
+		}
+		b.goes(f, flagACK, to, "a flow from before, whose replica is down")
+	}
+}
+
+// testSilence lets time pass: nothing is forgotten before the idle time, and everything soon after.
+func testSilence(b bench, was lb.Service) {
+	s, recorded, marked, want := changed(b, was)
+	b.advance(idle - 1)
+	b.remembers(s, "just before the idle time", marked, want)
+	b.advance(1)
+	b.remembers(s, "after the idle time", marked, want)
+	b.goes(recorded[0], flagACK, owner(s, recorded[0]), "a flow that was silent for the idle time")
+	b.advance(step)
+	f := b.flows(s.VIP)
+	var n uint64
+	for _, r := range f.Replicas {
+		n += r.Established + r.Embryonic
+		if r.Older > 0 {
+			b.t.Errorf("older flows are remembered for more than the idle time: %+v", f)
+		}
+	}
+	equal(b.t, "records after nine eighths of the idle time", n, 1)
+	b.advance(idle)
+	b.remembers(s, "after more than the idle time", 0, nil)
+	for _, f := range recorded {
+		equal(b.t, "record after the idle time", b.explain(lb.Probe{Flow: f}).Record, lb.NoRecord)
+	}
+	b.goes(clients(s, 1000, 1)[0], flagSYN, owner(s, clients(s, 1000, 1)[0]), "a new flow")
+	b.remembers(s, "quiet again", 0, nil)
+}
+
+// testAwake keeps one flow awake: its mark stays as long as it is elsewhere than the table says.
+func testAwake(b bench, was lb.Service) {
+	s, recorded, _, _ := changed(b, was)
+	awake := recorded[0]
+	home := owner(s, awake)
+	again := with(was, lb.Draining, 2) // replica 1 is active again
+	for i := range again.Replicas {
+		if again.Replicas[i].Address == home {
+			again = with(was, lb.Draining, i)
+		}
+	}
+	b.set(again)
+	for range 6 {
+		b.advance(idle / 2)
+		b.goes(awake, flagACK, home, "a flow that is awake")
+	}
+	f := b.flows(s.VIP)
+	if f.Marked == 0 || f.Replicas[home] != (lb.ReplicaFlows{Established: 1}) {
+		b.t.Errorf("flows while one is awake: %+v, want one of %v and its mark", f, home)
+	}
+	b.advance(idle + step)
+	b.remembers(again, "after that one has ended", 0, nil)
+	b.goes(awake, flagACK, owner(again, awake), "a flow that is forgotten")
+}

@@ -1,0 +1,119 @@
+package contract
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+
+	"lbctl/lb"
+	"lbctl/rss/packet"
+)
+
+// refusal is a change that must not happen.
+type refusal struct {
+	name string
+	try  func(ctx context.Context, d lb.Dataplane) error
+	// want are the errors of which it must be one.
+	want []error
+}
+
+// testRefusals tests that a change with an error changes nothing: neither what is listed nor
+// what is counted nor the way of a packet.
+func testRefusals(t *testing.T, open func(t *testing.T) Harness) {
+	for _, r := range refusals() {
+		t.Run(r.name, func(t *testing.T) {
+			b := newBench(t, open)
+			settled := variety()
+			b.set(settled...)
+			b.reaches(settled[1].VIP, settled[1].Replicas[0])
+			b.unchanged(r.name, func() { b.refused(r) })
+			b.reaches(settled[1].VIP, settled[1].Replicas[0])
+		})
+	}
+}
+
+func (b bench) refused(r refusal) {
+	b.t.Helper()
+	err := r.try(b.t.Context(), b.Dataplane)
+	for _, want := range r.want {
+		if errors.Is(err, want) {
+			return
+		}
+	}
+	b.t.Errorf("%s: error %v, want one of %v", r.name, err, r.want)
+}
+
+// refusals are tried on the services of variety.
+func refusals() []refusal {
+	return append(invalidServices(),
+		set("a nat replica of another VIP", ipv4.service(9, packet.TCP, ipv4.on(West, 9, 80), ipv4.on(West, 3, 8081)), lb.ErrConflict),
+		set("a nat replica of another VIP, replacing", ipv4.service(2, packet.TCP, ipv4.on(West, 1, 8080)), lb.ErrConflict),
+		set("a replica with another VIP's address", ipv4.service(9, packet.TCP, ipv4.vip(2, packet.TCP).Address), lb.ErrConflict, lb.ErrInvalid),
+		set("a VIP with a replica's address", lb.Service{VIP: lb.VIP{Address: ipv4.on(West, 3, 99), Protocol: packet.TCP}}, lb.ErrConflict, lb.ErrInvalid),
+		refusal{"remove what is not there", func(ctx context.Context, d lb.Dataplane) error {
+			return d.RemoveService(ctx, ipv4.vip(2, packet.UDP))
+		}, []error{lb.ErrNotFound}},
+		refusal{"detach what is not there", func(ctx context.Context, d lb.Dataplane) error {
+			return d.Detach(ctx, West)
+		}, []error{lb.ErrNotFound}},
+		refusal{"attach what does not exist", func(ctx context.Context, d lb.Dataplane) error {
+			_, err := d.Attach(ctx, "no-such-link", lb.Auto)
+			return err
+		}, []error{lb.ErrNotFound}},
+	)
+}
+
+func set(name string, s lb.Service, want ...error) refusal {
+	return refusal{name, func(ctx context.Context, d lb.Dataplane) error { return d.SetService(ctx, s) }, want}
+}
+
+// invalidServices are one valid service with one named change each. Package lb tests
+// validation itself; here, that it is asked.
+func invalidServices() []refusal {
+	var all []refusal
+	for name, change := range map[string]func(*lb.Service){
+		"vip port 0":         func(s *lb.Service) { s.VIP.Address = netip.AddrPortFrom(s.VIP.Address.Addr(), 0) },
+		"no vip":             func(s *lb.Service) { s.VIP = lb.VIP{} },
+		"protocol 1":         func(s *lb.Service) { s.VIP.Protocol = 1 },
+		"scheduler 9":        func(s *lb.Service) { s.Scheduler = 9 },
+		"mode 9":             func(s *lb.Service) { s.Mode = 9 },
+		"hash 9":             func(s *lb.Service) { s.Hash = 9 },
+		"tracking 9":         func(s *lb.Service) { s.Tracking, s.Idle = 9, idle },
+		"state 9":            func(s *lb.Service) { s.Replicas[0].State, s.TableSize = 9, 1 },
+		"no idle time":       func(s *lb.Service) { s.Tracking = lb.TrackChanges },
+		"idle, no memory":    func(s *lb.Service) { s.Idle = idle },
+		"short idle time":    func(s *lb.Service) { s.Tracking, s.Idle = lb.TrackAlways, idle/2 },
+		"slots for draining": func(s *lb.Service) { s.Replicas[0].State = lb.Draining },
+		"dsr, other port":    func(s *lb.Service) { s.Mode, s.Replicas[0].Address = lb.DSR, ipv4.on(West, 7, 81) },
+		"dsr, mixed families": func(s *lb.Service) {
+			s.Mode, s.Replicas[0].Address = lb.DSR, ipv6.on(West, 7, 80)
+		},
+		"udp, changes":       func(s *lb.Service) { s.VIP.Protocol, s.Tracking, s.Idle = packet.UDP, lb.TrackChanges, idle },
+		"table size":         func(s *lb.Service) { s.TableSize++ },
+		"maglev, not prime":  func(s *lb.Service) { s.Scheduler, s.TableSize = lb.Maglev, 12 },
+		"weight 0":           func(s *lb.Service) { s.Replicas[0].Weight = 0 },
+		"modulo with weight": func(s *lb.Service) { s.Replicas[0].Weight = 2 },
+		"replica port 0": func(s *lb.Service) {
+			s.Replicas[0].Address = netip.AddrPortFrom(s.Replicas[0].Address.Addr(), 0)
+		},
+		"replica twice": func(s *lb.Service) { s.Replicas[1] = s.Replicas[0] },
+		"ipv6 in ipv4": func(s *lb.Service) {
+			s.VIP, s.Mode = ipv6.vip(9, packet.TCP), lb.IPIP
+		},
+		"mixed families":    func(s *lb.Service) { s.Replicas[0].Address = ipv6.on(West, 9, 80) },
+		"a replica as vip":  func(s *lb.Service) { s.Replicas[0].Address = s.VIP.Address },
+		"mapped address":    func(s *lb.Service) { s.VIP.Address = mapped(s.VIP.Address) },
+		"multicast replica": func(s *lb.Service) { s.Replicas[0].Address = netip.MustParseAddrPort("224.0.0.1:80") },
+	} {
+		s := ipv4.service(1, packet.TCP, ipv4.on(West, 7, 80), ipv4.on(West, 8, 80)) // a replacement
+		change(&s)
+		all = append(all, set("invalid: "+name, s, lb.ErrInvalid))
+	}
+	return all
+}
+
+// mapped returns an IPv4 address as IPv6 writes it.
+func mapped(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom16(a.Addr().As16()), a.Port())
+}

@@ -1,0 +1,150 @@
+package contract
+
+import (
+	"encoding/binary"
+	"slices"
+	"testing"
+
+	"lbctl/lb"
+	"lbctl/lb/oracle"
+	"lbctl/rss/packet"
+)
+
+// sweep sends one packet for every value of one field.
+type sweep struct {
+	name   string
+	scenes func(s scene) bool
+	// values is the number of values, from 0.
+	values func(s scene) int
+	// change makes the frame for a value out of the valid packet; want its outcome.
+	change func(s scene, frame []byte, value int) []byte
+	want   func(s scene, value int) outcome
+}
+
+// testSweeps sends whole ranges of values, and compares the counters after each range.
+func testSweeps(t *testing.T, open func(t *testing.T) Harness) {
+	for _, s := range scenes() {
+		t.Run(s.name(), func(t *testing.T) {
+			b := newBench(t, open)
+			b.set(s.services()...)
+			for _, w := range sweeps() {
+				if w.scenes == nil || w.scenes(s) {
+					t.Run(w.name, func(t *testing.T) { bench{b.Harness, t}.sweep(s, w) })
+				}
+			}
+		})
+	}
+}
+
+func (b bench) sweep(s scene, w sweep) {
+	before, total := b.counters(), newTally()
+	for value := range w.values(s) {
+		frame := w.change(s, s.plain().Frame(), value)
+		if len(frame) < b.MinFrame {
+			continue
+		}
+		want := w.want(s, value)
+		if want.reason == lb.Forwarded {
+			total.addForwarded(s.vip(plain, s.protocol), s.replica(plain), len(frame))
+		} else {
+			total.add(want.reason, len(frame))
+		}
+		v := b.send(East, frame)
+		if v.Action != want.action {
+			b.t.Errorf("%s %d: action %v, want %v (%v)", w.name, value, v.Action, want.action, want.reason)
+		}
+		if v.Action == oracle.Pass && !slices.Equal(v.Frame, frame) {
+			b.t.Errorf("%s %d: passed, but changed", w.name, value)
+		}
+	}
+	equal(b.t, "counters moved", moved(before, b.counters()), total.Counters)
+}
+
+func sweeps() []sweep {
+	return []sweep{
+		{
+			name:   "cut at byte",
+			values: func(s scene) int { return len(s.plain().Frame()) },
+			change: func(_ scene, frame []byte, n int) []byte { return frame[:n] },
+			want:   wantOfLength,
+		},
+		{
+			name:   "ethertype",
+			scenes: func(s scene) bool { return s.v4 && isTCP(s) },
+			values: func(scene) int { return 1 << 16 },
+			change: func(_ scene, frame []byte, n int) []byte {
+				binary.BigEndian.PutUint16(frame[12:], uint16(n))
+				return frame
+			},
+			want: wantOfEtherType,
+		},
+		{
+			name:   "protocol",
+			values: func(scene) int { return 1 << 8 },
+			change: func(s scene, frame []byte, n int) []byte {
+				at := 9
+				if !s.v4 {
+					at = 6
+				}
+				return pokeIP(at, byte(n))(s, frame)
+			},
+			want: wantOfProtocol,
+		},
+		{
+			name:   "data offset",
+			scenes: isTCP,
+			values: func(scene) int { return 16 },
+			change: func(s scene, frame []byte, n int) []byte { return pokeL4(12, byte(n)<<4)(s, frame) },
+			want:   wantOfDataOffset,
+		},
+	}
+}
+
+func wantOfLength(_ scene, n int) outcome {
+	if n < ethernet {
+		return dropped(lb.MalformedEthernet)
+	}
+	return dropped(lb.MalformedIP)
+}
+
+// wantOfEtherType: of a tag, the length of the IPv4 packet follows as EtherType.
+func wantOfEtherType(_ scene, n int) outcome {
+	switch n {
+	case 0x0800:
+		return sentTo(plain, West)
+	case 0x86dd:
+		return dropped(lb.MalformedIP)
+	}
+	return passed(lb.NotIP)
+}
+
+// wantOfProtocol: port 40000 read as an ICMP type is none that says anything, and as the length of an extension
+// header is too long; the port 80 is the offset of a later fragment. TCP's sequence number read as the length of UDP, 0x1234, is too long; UDP
+// read as TCP has letters of the payload for its data offset, which is 7 words.
+func wantOfProtocol(s scene, n int) outcome {
+	switch p := packet.Protocol(n); {
+	case p == s.protocol:
+		return sentTo(plain, West)
+	case p == packet.TCP:
+		return passed(lb.NotOurs)
+	case p == packet.UDP:
+		return dropped(lb.MalformedL4)
+	case s.v4:
+		return passed(lb.NotTCPUDP)
+	case n == 44:
+		return dropped(lb.FragmentOrphan)
+	case n == 0 || n == 43 || n == 60:
+		return dropped(lb.MalformedIP)
+	case slices.Contains([]int{51, 135, 139, 140}, n):
+		return passed(lb.IPv6Extension)
+	}
+	return passed(lb.NotTCPUDP)
+}
+
+// wantOfDataOffset: 20 bytes of header and 44 of payload hold any data offset.
+func wantOfDataOffset(_ scene, n int) outcome {
+	if n < 5 {
+		return dropped(lb.MalformedL4)
+	}
+	return sentTo(plain, West)
+}

@@ -1,0 +1,125 @@
+package contract
+
+import (
+	"net/netip"
+
+	"lbctl/lb"
+	"lbctl/lb/oracle"
+)
+
+// Link is a network interface of the datapath under test. Forwarding is on; there are no
+// routes but those of the links, no default route among them.
+type Link struct {
+	Name string
+	MAC  lb.MAC
+	// MTU is the greatest IP packet in bytes.
+	MTU int
+	// Addresses are its own, one of each family, with the length of the prefix.
+	Addresses []netip.Prefix
+}
+
+// The names of the links. Clients are on East, replicas on West; Narrow has a small MTU.
+const (
+	East   = "east"
+	West   = "west"
+	Narrow = "narrow"
+)
+
+// Links returns the links.
+func Links() []Link {
+	return []Link{
+		newLink(1, East, 1500, "198.51.100.254/24", "2001:db8:1::fe/64"),
+		newLink(2, West, 1500, "10.0.0.254/24", "2001:db8:2::fe/64"),
+		newLink(3, Narrow, 1280, "10.0.1.254/24", "2001:db8:3::fe/64"),
+	}
+}
+
+func newLink(number byte, name string, mtu int, v4, v6 string) Link {
+	return Link{
+		Name: name, MTU: mtu, MAC: lb.MAC{2, 0, 0, 0, number, 0xfe},
+		Addresses: []netip.Prefix{netip.MustParsePrefix(v4), netip.MustParsePrefix(v6)},
+	}
+}
+
+// Neighbour is a host whose MAC address is known, permanently.
+type Neighbour struct {
+	Link    string
+	Address netip.Addr
+	MAC     lb.MAC
+}
+
+// neighboursPerPrefix are known in the prefix of every link: the hosts 1 to 16.
+const neighboursPerPrefix = 16
+
+// Neighbours returns the hosts that are known. Of the others nobody ever answers.
+func Neighbours() []Neighbour {
+	var all []Neighbour
+	for _, l := range Links() {
+		for _, p := range l.Addresses {
+			for host := range byte(neighboursPerPrefix) {
+				all = append(all, Neighbour{l.Name, hostOf(p, host+1), macOf(l, host+1)})
+			}
+		}
+	}
+	return all
+}
+
+// hostOf returns the host of that number in a prefix.
+func hostOf(p netip.Prefix, host byte) netip.Addr {
+	bytes := p.Addr().AsSlice()
+	bytes[len(bytes)-1] = host
+	a, _ := netip.AddrFromSlice(bytes)
+	return a
+}
+
+func macOf(l Link, host byte) lb.MAC { return lb.MAC{2, 0, 1, 0, l.MAC[4], host} }
+
+// Routes returns the routes of this network for a model.Memory; links have the indexes of
+// Indexes.
+func Routes() oracle.Routes {
+	r := routes{links: Links(), neighbours: map[netip.Addr]lb.MAC{}}
+	for _, n := range Neighbours() {
+		r.neighbours[n.Address] = n.MAC
+	}
+	return r
+}
+
+// Indexes returns the index of each link for a model.Memory: 1 and up, in the order of Links.
+func Indexes() map[string]int {
+	indexes := make(map[string]int)
+	for i, l := range Links() {
+		indexes[l.Name] = i + 1
+	}
+	return indexes
+}
+
+type routes struct {
+	links      []Link
+	neighbours map[netip.Addr]lb.MAC
+}
+
+// Route implements model.Routes.
+func (r routes) Route(destination netip.Addr) (oracle.Route, bool) {
+	for i, l := range r.links {
+		for _, p := range l.Addresses {
+			if !p.Contains(destination) || reserved(p, destination) {
+				continue
+			}
+			return oracle.Route{
+				Interface: l.Name, Index: i + 1, MTU: l.MTU, Source: l.MAC,
+				Neighbour: r.neighbours[destination], Preferred: p.Addr(),
+			}, true
+		}
+	}
+	return oracle.Route{}, false
+}
+
+// reserved tells the addresses of a link's prefix to which nothing is forwarded: its own; IPv4's
+// broadcast address; IPv6's anycast address of all routers, host 0 (RFC 4291, section
+// 2.6.1). IPv4's host 0 is a host like others since Linux 5.14.
+func reserved(link netip.Prefix, a netip.Addr) bool {
+	if a.Is4() {
+		return a == link.Addr() || a == hostOf(link, 255)
+	}
+	return a == link.Addr() || a == link.Masked().Addr()
+}

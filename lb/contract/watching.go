@@ -1,0 +1,158 @@
+package contract
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"lbctl/lb"
+	"lbctl/rss/packet"
+)
+
+// testFilters has several watch at once, each for something else. After what one of them is not to
+// see there always comes something that it is: order tells that nothing was between.
+func testFilters(b bench) {
+	s := scenes()[0] // IPv4, TCP
+	b.set(s.services()...)
+	service := func(number byte) lb.VIP { return s.vip(number, s.protocol) }
+	watchers := []struct {
+		filter lb.Filter
+		want   string
+	}{
+		{lb.Filter{}, "[forwarded returned no_replica not_ours forwarded no_route returned]"},
+		{lb.Filter{Reasons: []lb.Reason{lb.NoReplica, lb.NoRoute}}, "[no_replica no_route]"},
+		{lb.Filter{Reasons: []lb.Reason{lb.Returned}}, "[returned returned]"},
+		{lb.Filter{Service: service(plain)}, "[forwarded returned returned]"},
+		{lb.Filter{Service: service(small), Reasons: []lb.Reason{lb.Forwarded, lb.NotOurs}}, "[forwarded]"},
+	}
+	var monitors []lb.Monitor
+	for _, w := range watchers {
+		monitors = append(monitors, b.monitor(w.filter))
+	}
+	for _, change := range []func(scene, *Packet){to(plain), answer, to(empty), to(99), to(small), to(routeless), answer} {
+		p := s.plain()
+		change(s, &p)
+		b.send(East, p.Frame())
+	}
+	for n, m := range monitors {
+		equal(b.t, fmt.Sprintf("seen by %+v", watchers[n].filter), b.reasonsOf(m, watchers[n].want), watchers[n].want)
+	}
+}
+
+// reasonsOf returns the reasons of as many samples as wanted has words.
+func (b bench) reasonsOf(m lb.Monitor, wanted string) string {
+	b.t.Helper()
+	var got []lb.Reason
+	for range strings.Fields(wanted) {
+		got = append(got, b.next(m).Reason)
+	}
+	return fmt.Sprint(got)
+}
+
+// testEvery counts what one sees who wants one in so many, alone and beside another.
+func testEvery(b bench) {
+	s := ipv4.service(1, packet.TCP)
+	b.set(s)
+	frame := Packet{Flow: flowTo(s.VIP), TTL: 64}.Frame()
+	for _, others := range []int{0, 1} {
+		const sent, every = 700, 7
+		m := b.monitor(lb.Filter{Reasons: []lb.Reason{lb.NoReplica}, Every: every})
+		for range others {
+			b.monitor(lb.Filter{Service: s.VIP})
+		}
+		for range sent {
+			b.send(East, frame)
+		}
+		b.settled()
+		if err := m.Close(); err != nil {
+			b.t.Error(err)
+		}
+		got := 0
+		for range m.Samples() {
+			got++
+		}
+		// Every CPU begins with the first.
+		if got < sent/every || got >= sent/every+runtime.NumCPU() {
+			b.t.Errorf("beside %d others: %d samples of %d packets, want one in %d", others, got, sent, every)
+		}
+	}
+}
+
+// settled returns when all samples of what was sent have been offered to all who watch.
+func (b bench) settled() {
+	b.t.Helper()
+	m := b.monitor(lb.Filter{Reasons: []lb.Reason{lb.NotIP}})
+	b.send(East, make([]byte, 60))
+	b.next(m)
+	if err := m.Close(); err != nil {
+		b.t.Error(err)
+	}
+}
+
+// testLost: what one is too slow for is lost to him alone, and counted.
+func testLost(b bench) {
+	slow, quick := b.monitor(lb.Filter{}), b.monitor(lb.Filter{})
+	frame := Packet{Flow: flowTo(ipv4.vip(1, packet.TCP)), TTL: 64}.Frame()
+	const more = 200
+	for range lb.SampleBuffer + more {
+		b.send(East, frame)
+		b.next(quick)
+	}
+	if err := slow.Close(); err != nil {
+		b.t.Error(err)
+	}
+	got := 0
+	for range slow.Samples() {
+		got++
+	}
+	equal(b.t, "samples that waited", got, lb.SampleBuffer)
+	equal(b.t, "samples lost", slow.Lost(), more)
+	equal(b.t, "samples lost to who was quick", quick.Lost(), 0)
+}
+
+// DifferentialMonitored is Differential while both are watched: their samples are compared, too.
+func DifferentialMonitored(t *testing.T, seed uint64, n int, open func(t *testing.T) Harness) {
+	t.Helper()
+	d := newDuel(t, seed, open(t))
+	if err := d.watch(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.run(n); err != nil {
+		t.Fatalf("seed %d: %v", seed, err)
+	}
+	t.Logf("seed %d: %d packets", seed, n)
+}
+
+// watch opens a monitor on both.
+func (d *duel) watch() (err error) {
+	for n, h := range []Harness{d.subject, d.reference} {
+		if d.monitors[n], err = h.Dataplane.Monitor(lb.Filter{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sampled compares the samples of the packet that was sent last, if both are watched.
+func (d *duel) sampled(link string) error {
+	if d.monitors[0] == nil {
+		return nil
+	}
+	got, err := nextSample(d.monitors[0])
+	if err != nil {
+		return err
+	}
+	want, err := nextSample(d.monitors[1])
+	if err != nil {
+		return err
+	}
+	if got.Index != d.subject.ingress(link) {
+		return fmt.Errorf("sample of interface %d, want %s", got.Index, link)
+	}
+	want.Time, want.Index, want.CPU = got.Time, got.Index, got.CPU
+	if diff := difference(want, got); diff != "" {
+		return fmt.Errorf("sample (-reference +subject):\n%s", diff)
+	}
+	return nil
+}

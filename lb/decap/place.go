@@ -1,0 +1,117 @@
+package decap
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"lbctl/lb"
+	"lbctl/lb/xdp"
+
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+// place is the pin directory of one interface.
+type place string
+
+// placeOf names the place of an interface: network namespaces may share a BPF file system.
+func placeOf(dir string, index int) (place, error) {
+	n, err := namespace()
+	return place(filepath.Join(dir, fmt.Sprintf("%d_%d", n, index))), err
+}
+
+// namespace returns the number of the thread's network namespace.
+func namespace() (uint64, error) {
+	var s unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &s); err != nil {
+		return 0, fmt.Errorf("look at network namespace: %w", err)
+	}
+	return s.Ino, nil
+}
+
+func (p place) link() string    { return filepath.Join(string(p), "link") }
+func (p place) program() string { return filepath.Join(string(p), "program") }
+
+// remove unpins everything.
+func (p place) remove() error {
+	if err := os.RemoveAll(string(p)); err != nil {
+		return fmt.Errorf("remove pins: %w", xdp.Denied(err))
+	}
+	return nil
+}
+
+// alive tells whether there is a link that holds an interface. Errors: lb.ErrDenied.
+func (p place) alive() (bool, error) {
+	l, err := link.LoadPinnedLink(p.link(), nil)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil // the process that made it was cut short
+	}
+	if err != nil {
+		return false, fmt.Errorf("open pinned link: %w", xdp.Denied(err))
+	}
+	defer l.Close()
+	index, err := xdp.Interface(l)
+	return index != 0, err
+}
+
+// places lists the directories of all network namespaces.
+func places(dir string) ([]place, error) {
+	found, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read pin directory: %w", xdp.Denied(err))
+	}
+	all := make([]place, 0, len(found))
+	for _, f := range found {
+		if f.IsDir() && strings.Contains(f.Name(), "_") {
+			all = append(all, place(filepath.Join(dir, f.Name())))
+		}
+	}
+	return all, nil
+}
+
+// sweep removes the places of interfaces that are gone. The caller has the lock.
+func sweep(dir string) error {
+	all, err := places(dir)
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		alive, err := p.alive()
+		if err == nil && !alive {
+			err = p.remove()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lock keeps other processes from changing what is pinned; it waits for them. The lock ends
+// with the process at the latest. Errors: lb.ErrNotFound (no such directory), lb.ErrDenied.
+func lock(dir string) (unlock func(), err error) {
+	f, err := os.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: pin directory %s", lb.ErrNotFound, dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open pin directory: %w", xdp.Denied(err))
+	}
+	for {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", dir, err), f.Close())
+	}
+	return func() { f.Close() }, nil
+}

@@ -1,0 +1,70 @@
+package oracle
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"lbctl/lb"
+)
+
+// Interfaces implements lb.Dataplane.
+func (m *Memory) Interfaces() ([]lb.Interface, error) {
+	done, err := m.begin("list interfaces")
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	list := make([]lb.Interface, 0, len(m.tables.attached))
+	for _, name := range slices.Sorted(maps.Keys(m.tables.attached)) {
+		list = append(list, m.tables.attached[name])
+	}
+	return list, nil
+}
+
+// Attach implements lb.Dataplane: lb.Auto becomes lb.Native. The error of an unknown mode
+// wraps lb.ErrInvalid.
+func (m *Memory) Attach(ctx context.Context, name string, mode lb.AttachMode) (lb.Interface, error) {
+	done, err := m.beginChange(ctx, "attach")
+	if err != nil {
+		return lb.Interface{}, err
+	}
+	defer done()
+	return m.tables.attach(name, mode)
+}
+
+func (t *tables) attach(name string, mode lb.AttachMode) (lb.Interface, error) {
+	if _, err := lb.ParseAttachMode(string(mode)); err != nil {
+		return lb.Interface{}, fmt.Errorf("attach %s: %w", name, err)
+	}
+	index, found := t.links[name]
+	if !found {
+		return lb.Interface{}, fmt.Errorf("attach %s: interface %w", name, lb.ErrNotFound)
+	}
+	if present, attached := t.attached[name]; attached {
+		if mode != lb.Auto && mode != present.Mode {
+			return lb.Interface{}, fmt.Errorf("attach %s: %w: attached in mode %v", name, lb.ErrConflict, present.Mode)
+		}
+		return present, nil
+	}
+	if mode == lb.Auto {
+		mode = lb.Native
+	}
+	t.attached[name] = lb.Interface{Name: name, Index: index, Mode: mode}
+	return t.attached[name], nil
+}
+
+// Detach implements lb.Dataplane.
+func (m *Memory) Detach(ctx context.Context, name string) error {
+	done, err := m.beginChange(ctx, "detach")
+	if err != nil {
+		return err
+	}
+	defer done()
+	if _, attached := m.tables.attached[name]; !attached {
+		return fmt.Errorf("detach %s: %w", name, lb.ErrNotFound)
+	}
+	delete(m.tables.attached, name)
+	return nil
+}

@@ -1,0 +1,147 @@
+package oracle
+
+import (
+	"net/netip"
+	"slices"
+
+	"lbctl/lb"
+	"lbctl/rss/packet"
+)
+
+// toReplica sends a packet to a VIP on to a replica.
+func (d *decision) toReplica() lb.Reason {
+	if d.service.Mode != lb.DSR && d.ttl <= 1 { // whoever only bridges does not count
+		return lb.TTLExpired
+	}
+	if reason := d.pick(); reason != ok {
+		return reason
+	}
+	replica := d.why.Replica
+	if d.quote == nil && d.source == replica.Addr() {
+		return lb.Hairpin
+	}
+	route, found := d.view.Hop(d.vip, replica)
+	if !found {
+		return lb.NoRoute
+	}
+	d.why.NextHop = route.nextHop()
+	mtu := route.MTU - d.overhead(replica.Addr())
+	if d.length > mtu {
+		return d.tooBig(mtu)
+	}
+	return d.bring(route)
+}
+
+// overhead is the length of the outer header.
+func (d *decision) overhead(replica netip.Addr) int {
+	switch {
+	case d.service.Mode != lb.IPIP:
+		return 0
+	case replica.Is4():
+		return v4Header
+	}
+	return v6Header
+}
+
+// bring rewrites or wraps the packet for its replica, as the mode says, and sends it.
+func (d *decision) bring(route Route) lb.Reason {
+	d.why.Rewritten = d.flow
+	if d.service.Mode != lb.NAT {
+		if !route.resolved() {
+			return lb.NeighbourPending
+		}
+		d.carry(route)
+		return d.sentAs(lb.Forwarded, lb.ErrorForwarded)
+	}
+	d.why.Rewritten.Destination = d.why.Replica
+	ip := d.readdressed(d.source, d.why.Replica.Addr())
+	return d.depart(route, ip, d.sentAs(lb.Forwarded, lb.ErrorForwarded))
+}
+
+// carry sends the packet in the modes that leave its addresses alone.
+func (d *decision) carry(route Route) {
+	ip := slices.Clone(d.ip)
+	if d.service.Mode == lb.IPIP {
+		d.writeTTL(ip, d.ttl-1)
+		ip = d.wrap(ip, route.Preferred)
+	}
+	d.sendBy(route, ip)
+}
+
+// toClient sends a replica's answer on to the client, in the name of the VIP.
+func (d *decision) toClient() lb.Reason {
+	if d.ttl <= 1 {
+		return lb.TTLExpired
+	}
+	source := d.vip.Address.Addr()
+	if d.quote != nil && d.source != d.flow.Source.Addr() {
+		source = d.source // of a router that the replica's client did not get through
+	}
+	route, found := d.view.Way(source, d.destination)
+	if !found {
+		return lb.NoRoute
+	}
+	d.why.NextHop = route.nextHop()
+	if d.length > route.MTU {
+		return d.tooBig(route.MTU)
+	}
+	d.why.Rewritten = packet.Flow{Source: d.vip.Address, Destination: d.flow.Destination, Protocol: d.flow.Protocol}
+	ip := d.readdressed(source, d.destination)
+	return d.depart(route, ip, d.sentAs(lb.Returned, lb.ErrorReturned))
+}
+
+// readdressed returns the IP packet from source to destination; the flow, whether it is the
+// packet's or the quoted one, becomes why.Rewritten.
+func (d *decision) readdressed(source, destination netip.Addr) []byte {
+	if d.quote == nil {
+		return d.rewritten(d.why.Rewritten)
+	}
+	ip := d.requoted(d.why.Rewritten)
+	checksums := []int{v4Checksum}
+	if !d.v4 {
+		checksums = []int{d.l4 + icmpChecksum} // of a pseudo header too
+	}
+	sourceAt, destinationAt := d.addressesAt()
+	replace(ip, sourceAt, source.AsSlice(), checksums)
+	replace(ip, destinationAt, destination.AsSlice(), checksums)
+	return ip
+}
+
+// depart sends a rewritten packet for the reason given, or leaves that to the kernel, which
+// finds the neighbour and takes one off the TTL.
+func (d *decision) depart(route Route, ip []byte, sent lb.Reason) lb.Reason {
+	if !route.resolved() {
+		d.out = slices.Concat(d.frame[:len(d.frame)-len(d.ip)], ip)
+		return lb.NeighbourMissing
+	}
+	d.writeTTL(ip, d.ttl-1)
+	d.sendBy(route, ip)
+	return sent
+}
+
+// sendBy sends an IP packet by a route. The tags stay with a packet that leaves by the interface
+// that it came on: behind another one is another network.
+func (d *decision) sendBy(route Route, ip []byte) {
+	tags := d.tags
+	if route.Index != d.ingress {
+		tags = nil
+	}
+	d.out = slices.Concat(route.Neighbour[:], route.Source[:], tags, etherTypeOf(ip), ip)
+	d.egress = route.Index
+}
+
+// sentAs returns the reason of a packet, or that of an ICMP error.
+func (d *decision) sentAs(packet, icmpError lb.Reason) lb.Reason {
+	if d.quote != nil {
+		return icmpError
+	}
+	return packet
+}
+
+// etherTypeOf returns that of an IP packet.
+func etherTypeOf(ip []byte) []byte {
+	if ip[0]>>4 == 4 {
+		return []byte{etherIPv4 >> 8, etherIPv4 & 0xff}
+	}
+	return []byte{etherIPv6 >> 8, etherIPv6 & 0xff}
+}

@@ -1,0 +1,68 @@
+package oracle
+
+import (
+	"net/netip"
+
+	"lbctl/lb"
+	"lbctl/rss"
+	"lbctl/rss/packet"
+)
+
+var _ View = (*tables)(nil)
+
+// Key implements View, as do the others here.
+func (t *tables) Key() rss.Key { return t.key }
+
+func (t *tables) Service(v lb.VIP) (*lb.Service, bool) {
+	s, found := t.services[v]
+	if !found {
+		return nil, false
+	}
+	return &s.Service, true
+}
+
+func (t *tables) IsVIP(a netip.Addr) bool { return t.addresses[a] }
+
+func (t *tables) Origin(replica netip.AddrPort, p packet.Protocol) (lb.VIP, bool) {
+	v, found := t.owners[lb.VIP{Address: replica, Protocol: p}]
+	return v, found
+}
+
+func (t *tables) Slot(v lb.VIP, i uint32) Slot {
+	s := t.services[v].slots[i]
+	if !s.marked {
+		return Slot{Current: s.current, Base: s.current}
+	}
+	return Slot{Current: s.current, Base: s.base.owner, Marked: true}
+}
+
+func (t *tables) Moved(v lb.VIP) (Function, bool) {
+	s := t.services[v]
+	if s.moved == nil {
+		return Function{}, false
+	}
+	return s.moved.Function, true
+}
+
+func (t *tables) Older(v lb.VIP, i uint32) netip.AddrPort { return t.services[v].moved.slots[i].owner }
+
+func (t *tables) Record(v lb.VIP, f packet.Flow) (Record, bool) {
+	r, found := t.services[v].records[f]
+	return r.Record, found
+}
+
+func (t *tables) State(v lb.VIP, replica netip.AddrPort) (lb.ReplicaState, bool) {
+	state, listed := t.services[v].states[replica]
+	return state, listed
+}
+
+func (t *tables) Fragment(k FragmentKey) (FragmentPorts, bool) {
+	p, found := t.fragments[k]
+	return p, found
+}
+
+func (t *tables) Hop(_ lb.VIP, replica netip.AddrPort) (Route, bool) {
+	return t.routes.Route(replica.Addr())
+}
+
+func (t *tables) Way(_, destination netip.Addr) (Route, bool) { return t.routes.Route(destination) }

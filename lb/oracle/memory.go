@@ -1,0 +1,183 @@
+package oracle
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"lbctl/lb"
+	"lbctl/lb/fanout"
+	"lbctl/rss"
+)
+
+// Memory is the reference datapath behind lb.Dataplane, in memory. Frames are given to it by
+// Process. It is a handle: Close closes it, not the datapath. Safe for concurrent use.
+//
+// Every method of a closed handle but Process, Reopen and Close returns an error
+// that wraps os.ErrClosed.
+type Memory struct {
+	tables   *tables
+	closed   atomic.Bool
+	audience fanout.Audience
+}
+
+var _ lb.Dataplane = (*Memory)(nil)
+
+// Config is what a Memory is made of. The zero value is a datapath with the default
+// limits and key, without interfaces and without routes.
+type Config struct {
+	// Limits are lb.DefaultLimits when zero.
+	Limits lb.Limits
+	// Key is the RSS key of lb.ToeplitzHash, rss.MicrosoftKey when empty.
+	Key rss.Key
+	// Interfaces are those that can be attached: their index by name.
+	Interfaces map[string]int
+	// Routes are none when nil.
+	Routes Routes
+	// Now is the clock of samples, the machine's when nil.
+	Now func() time.Time
+}
+
+// New makes an empty datapath and the first handle on it.
+func New(c Config) *Memory {
+	t := &tables{
+		limits:   c.Limits,
+		key:      slices.Clone(c.Key),
+		routes:   c.Routes,
+		links:    maps.Clone(c.Interfaces),
+		services: map[lb.VIP]*service{}, fragments: map[FragmentKey]FragmentPorts{},
+		attached: map[string]lb.Interface{},
+		counters: emptyCounters(),
+		now:      c.Now,
+	}
+	if t.limits == (lb.Limits{}) {
+		t.limits = lb.DefaultLimits
+	}
+	if len(t.key) == 0 {
+		t.key = rss.MicrosoftKey()
+	}
+	if t.routes == nil {
+		t.routes = nowhere{}
+	}
+	if t.now == nil {
+		t.now = time.Now
+	}
+	return t.open()
+}
+
+// open returns a new handle.
+func (t *tables) open() *Memory {
+	m := &Memory{tables: t}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.audiences = append(t.audiences, &m.audience)
+	return m
+}
+
+func emptyCounters() lb.Counters {
+	c := lb.Counters{
+		Reasons:  map[lb.Reason]lb.Count{},
+		Services: map[lb.VIP]lb.Count{},
+		Replicas: map[lb.VIP]map[netip.AddrPort]lb.Count{},
+	}
+	for _, r := range lb.Reasons() {
+		c.Reasons[r] = lb.Count{}
+	}
+	return c
+}
+
+// Services implements lb.Dataplane.
+func (m *Memory) Services() ([]lb.Service, error) {
+	done, err := m.begin("list services")
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return m.tables.list(), nil
+}
+
+// list returns copies of the services, sorted by VIP.
+func (t *tables) list() []lb.Service {
+	list := make([]lb.Service, 0, len(t.services))
+	for _, s := range t.services {
+		list = append(list, s.Clone())
+	}
+	slices.SortFunc(list, func(a, b lb.Service) int { return a.VIP.Compare(b.VIP) })
+	return list
+}
+
+// SetService implements lb.Dataplane. Its errors are those of lb.Admit.
+func (m *Memory) SetService(ctx context.Context, s lb.Service) error {
+	done, err := m.beginChange(ctx, "set service")
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := lb.Admit(m.tables.list(), s, m.tables.limits); err != nil {
+		return fmt.Errorf("set service %v: %w", s.VIP, err)
+	}
+	m.tables.set(s)
+	return nil
+}
+
+// RemoveService implements lb.Dataplane.
+func (m *Memory) RemoveService(ctx context.Context, v lb.VIP) error {
+	done, err := m.beginChange(ctx, "remove service")
+	if err != nil {
+		return err
+	}
+	defer done()
+	if _, found := m.tables.services[v]; !found {
+		return fmt.Errorf("remove service %v: %w", v, lb.ErrNotFound)
+	}
+	m.tables.remove(v)
+	return nil
+}
+
+// Counters implements lb.Dataplane. The counts of a service end with it, those of a
+// replica when it leaves its service.
+func (m *Memory) Counters() (lb.Counters, error) {
+	done, err := m.begin("read counters")
+	if err != nil {
+		return lb.Counters{}, err
+	}
+	defer done()
+	return m.tables.snapshot(), nil
+}
+
+// Close implements lb.Dataplane. It may be called twice.
+func (m *Memory) Close() error {
+	m.closed.Store(true)
+	t := m.tables
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.audiences = slices.DeleteFunc(t.audiences, func(a *fanout.Audience) bool { return a == &m.audience })
+	m.audience.End()
+	return nil
+}
+
+// Reopen returns a new handle on the same datapath, as a daemon gets that starts again.
+func (m *Memory) Reopen() *Memory { return m.tables.open() }
+
+// begin locks the tables, unless the handle is closed; done unlocks them.
+func (m *Memory) begin(what string) (done func(), err error) {
+	m.tables.mu.Lock()
+	if m.closed.Load() {
+		m.tables.mu.Unlock()
+		return nil, fmt.Errorf("%s: %w", what, os.ErrClosed)
+	}
+	return m.tables.mu.Unlock, nil
+}
+
+// beginChange is begin, unless the context has ended.
+func (m *Memory) beginChange(ctx context.Context, what string) (done func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return m.begin(what)
+}

@@ -1,0 +1,62 @@
+package oracle
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"lbctl/lb"
+	"lbctl/lb/fanout"
+)
+
+// Monitor implements lb.Dataplane: a monitor is handed what any handle processes, until this one is
+// closed. Queue and CPU of its samples are 0.
+func (m *Memory) Monitor(f lb.Filter) (lb.Monitor, error) {
+	done, err := m.begin("monitor")
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if err := f.Validate(); err != nil {
+		return nil, fmt.Errorf("monitor: %w", err)
+	}
+	if _, found := m.tables.services[f.Service]; !found && f.Service != (lb.VIP{}) {
+		return nil, fmt.Errorf("monitor: service %v: %w", f.Service, lb.ErrNotFound)
+	}
+	return m.audience.Join(f, m.leave), nil
+}
+
+func (m *Memory) leave(w *fanout.Watcher) error {
+	m.audience.Leave(w)
+	return nil
+}
+
+// show hands a packet to all who watch.
+func (t *tables) show(ingress int, frame []byte, o Outcome) {
+	if !slices.ContainsFunc(t.audiences, func(a *fanout.Audience) bool { return !a.Empty() }) {
+		return
+	}
+	s := lb.Sample{
+		Time: t.now(), Reason: o.Verdict.Reason, Service: o.Service, Replica: o.Replica, Index: ingress, Length: len(frame),
+		Frame: slices.Clone(frame[:min(len(frame), lb.SampleBytes)]),
+	}
+	for name, index := range t.links {
+		if index == ingress {
+			s.Interface = name
+		}
+	}
+	for _, a := range t.audiences {
+		a.Offer(s, 1)
+	}
+}
+
+// ends returns the VIP and the replica that a packet is to, or an answer from, as far as they were found.
+func (d *decision) ends() (lb.VIP, netip.AddrPort) {
+	switch {
+	case d.service != nil:
+		return d.vip, d.why.Replica
+	case d.vip != lb.VIP{}:
+		return d.vip, d.flow.Source
+	}
+	return lb.VIP{}, netip.AddrPort{}
+}

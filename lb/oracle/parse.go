@@ -1,0 +1,96 @@
+package oracle
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"lbctl/lb"
+	"lbctl/rss/packet"
+)
+
+// ok is the reason of a packet about which nothing is decided yet.
+const ok lb.Reason = ""
+
+// macBytes is the length of the two addresses that an Ethernet header begins with.
+const macBytes = 12
+
+// EtherTypes (IANA "IEEE 802 Numbers").
+const (
+	etherIPv4    = 0x0800
+	etherIPv6    = 0x86dd
+	ether8021Q   = 0x8100
+	ether8021AD  = 0x88a8
+	mostTags     = 2
+	bytesPerTag  = 4
+	etherTypeLen = 2
+)
+
+// part is which part of a packet a fragment is.
+type part uint8
+
+const (
+	whole part = iota
+	first
+	later
+)
+
+// parsed is what the pipeline needs to know of a packet. Offsets count from the beginning of
+// the IP header.
+type parsed struct {
+	// tags are the VLAN tags as they stand in the frame, each with its EtherType first.
+	tags []byte
+	// ip is the IP packet, and what follows it in the frame: Ethernet padding.
+	ip []byte
+	// length is that of the IP packet, header included.
+	length int
+	v4     bool
+	ttl    uint8
+	// plain: an IP header without options or extension headers.
+	plain               bool
+	source, destination netip.Addr
+	part                part
+	// id is what fragments of one packet share.
+	id uint32
+	// protocol is what is carried; not known of a later fragment in IPv6.
+	protocol packet.Protocol
+	// l4 is the offset of what is carried.
+	l4 int
+	// flow has the ports, unless the packet does not show them itself.
+	flow packet.Flow
+	// fresh: the first of a TCP connection.
+	fresh bool
+}
+
+// parse reads a frame as far as the ports, or says why it cannot.
+func parse(frame []byte) (parsed, lb.Reason) {
+	if len(frame) < macBytes+etherTypeLen {
+		return parsed{}, lb.MalformedEthernet
+	}
+	rest := frame[macBytes:]
+	for isTag(rest) {
+		if len(frame)-len(rest) == macBytes+mostTags*bytesPerTag {
+			return parsed{}, lb.VLANTagged
+		}
+		if len(rest) < bytesPerTag+etherTypeLen {
+			return parsed{}, lb.MalformedEthernet
+		}
+		rest = rest[bytesPerTag:]
+	}
+	p := parsed{tags: frame[macBytes : len(frame)-len(rest)], ip: rest[etherTypeLen:]}
+	switch binary.BigEndian.Uint16(rest) {
+	case etherIPv4:
+		return p.parseIPv4()
+	case etherIPv6:
+		return p.parseIPv6()
+	}
+	return p, lb.NotIP
+}
+
+// isTag tells whether the EtherType is that of a VLAN tag.
+func isTag(frame []byte) bool {
+	t := binary.BigEndian.Uint16(frame)
+	return t == ether8021Q || t == ether8021AD
+}
+
+// segment is what is carried; it ends where the IP header says.
+func (p parsed) segment() []byte { return p.ip[p.l4:p.length] }

@@ -1,0 +1,86 @@
+package oracle
+
+import (
+	"net/netip"
+
+	"lbctl/lb"
+)
+
+// pick chooses the replica of a flow to a VIP. The package comment has the rule and its proof.
+func (d *decision) pick() lb.Reason {
+	baseSlot := d.readSlot()
+	if d.service.Tracking != lb.TrackAlways && !d.why.Marked {
+		return d.choose(d.why.Current, lb.ByOwner)
+	}
+	record, found := d.view.Record(d.vip, d.flow)
+	d.why.Record, d.why.Recorded = record.Stage, record.Replica
+	switch {
+	case found && d.serves(record.Replica):
+		d.followed(record)
+		return d.choose(record.Replica, lb.ByRecord)
+	case d.isTCP() && !d.fresh:
+		if d.why.Marked && d.serves(d.why.Base) {
+			d.trace(Effects{Trace: BaseUsed, Slot: baseSlot})
+			return d.choose(d.why.Base, lb.ByBase)
+		}
+	case d.why.Current.IsValid():
+		d.trace(Effects{Trace: Started, Replica: d.why.Current})
+	}
+	return d.choose(d.why.Current, lb.ByCurrent)
+}
+
+// readSlot finds the two owners of the flow's slot. It returns the slot of the base, which is
+// another one if the service has moved.
+func (d *decision) readSlot() (baseSlot uint32) {
+	key, table := d.view.Key(), functionOf(*d.service)
+	d.why.Hash = table.of(key, d.flow)
+	if table.Size > 0 {
+		d.why.Slot = d.why.Hash % table.Size
+		slot := d.view.Slot(d.vip, d.why.Slot)
+		d.why.Current, d.why.Base, d.why.Marked = slot.Current, slot.Base, slot.Marked
+	}
+	older, moved := d.view.Moved(d.vip)
+	if !moved {
+		return d.why.Slot
+	}
+	d.why.Marked, d.why.Base = true, netip.AddrPort{}
+	if older.Size > 0 {
+		baseSlot = older.of(key, d.flow) % older.Size
+		d.why.Base = d.view.Older(d.vip, baseSlot)
+	}
+	return baseSlot
+}
+
+// choose ends the search, unless nobody was found.
+func (d *decision) choose(replica netip.AddrPort, by lb.Choice) lb.Reason {
+	if !replica.IsValid() {
+		return lb.NoReplica
+	}
+	d.why.Replica, d.why.Choice = replica, by
+	return ok
+}
+
+// serves tells whether a replica is given the flows that it has.
+func (d *decision) serves(replica netip.AddrPort) bool {
+	state, listed := d.view.State(d.vip, replica)
+	return listed && (state == lb.Active || state == lb.Draining)
+}
+
+// followed says that another packet of a recorded flow has come.
+func (d *decision) followed(r Record) {
+	if r.Stage == lb.Embryonic && !d.fresh {
+		d.trace(Effects{Trace: Promoted})
+		return
+	}
+	d.trace(Effects{Trace: Refreshed})
+}
+
+// trace sets what the packet leaves in the memory of its flow: nothing if it is about the
+// flow, or a later fragment.
+func (d *decision) trace(e Effects) {
+	if d.quote != nil || d.part == later {
+		return
+	}
+	e.Fragment, e.VIP, e.Flow = d.effects.Fragment, d.vip, d.flow
+	d.effects = e
+}

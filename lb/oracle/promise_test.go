@@ -1,0 +1,211 @@
+package oracle_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"lbctl/lb"
+	"lbctl/lb/oracle"
+	"lbctl/rss/packet"
+)
+
+// TestPromise: whatever changes, a flow that is not silent for longer than the idle time stays with
+// the replica of its first packet as long as that serves. The shadow knows nothing of slots: it remembers
+// every flow.
+func TestPromise(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := newShadow(t)
+		changes := rapid.SampledFrom([]int{1, 4, 12}).Draw(t, "changes")
+		steps := slices.Concat(
+			slices.Repeat([]func(){s.change}, changes),
+			slices.Repeat([]func(){s.wait}, 8),
+			slices.Repeat([]func(){s.goOn}, 40),
+			slices.Repeat([]func(){s.anyPacket}, 3),
+		)
+		for range 600 {
+			rapid.SampledFrom(steps).Draw(t, "step")()
+		}
+		s.fallAsleep()
+	})
+}
+
+// shadow is a datapath, and what ought to become of its flows.
+type shadow struct {
+	t       *rapid.T
+	memory  *oracle.Memory
+	service lb.Service
+	now     time.Duration
+	flows   map[packet.Flow]*shadowFlow
+}
+
+// shadowFlow is a flow that has begun.
+type shadowFlow struct {
+	replica netip.AddrPort
+	// seen is when a packet of it came last, recorded when a record of it was made or used last.
+	seen, recorded moment
+}
+
+// moment is a time, and the least idle time of the service since then.
+type moment struct{ at, patience time.Duration }
+
+// isPast tells whether the service may have forgotten it.
+func (m moment) isPast(now time.Duration) bool { return now-m.at > m.patience }
+
+func newShadow(t *rapid.T) *shadow {
+	protocol := rapid.SampledFrom([]packet.Protocol{packet.TCP, packet.TCP, packet.TCP, packet.UDP}).Draw(t, "protocol")
+	s := &shadow{
+		t: t, memory: oracle.New(oracle.Config{Routes: everywhere{}}), flows: map[packet.Flow]*shadowFlow{},
+		service: lb.Service{
+			VIP:       lb.VIP{Address: flow.Destination, Protocol: protocol},
+			Scheduler: lb.Maglev, TableSize: 7, Tracking: lb.DefaultTracking(protocol), Idle: lb.MinIdle,
+		},
+	}
+	for i := range rapid.IntRange(0, 4).Draw(t, "replicas") {
+		s.service.Replicas = append(s.service.Replicas, lb.Replica{Address: replicaAddress(i), Weight: 1})
+	}
+	s.set()
+	return s
+}
+
+// flow draws one of a few: they are to meet in slots.
+func (s *shadow) flow() packet.Flow {
+	port := rapid.Uint16Range(1, 8).Draw(s.t, "port")
+	return packet.Flow{
+		Source: netip.AddrPortFrom(flow.Source.Addr(), port), Destination: flow.Destination, Protocol: s.service.VIP.Protocol,
+	}
+}
+
+// change changes the service, and forgets the flows that are not promised anything.
+func (s *shadow) change() {
+	had := s.service.Tracking
+	s.edit()
+	s.set()
+	if s.service.Tracking == lb.Stateless || had == lb.Stateless && s.service.VIP.Protocol == packet.UDP {
+		clear(s.flows)
+	}
+	maps.DeleteFunc(s.flows, func(_ packet.Flow, f *shadowFlow) bool {
+		return !slices.ContainsFunc(s.service.Replicas, func(r lb.Replica) bool {
+			return r.Address == f.replica && r.State != lb.Down
+		})
+	})
+	for _, f := range s.flows {
+		f.seen.patience = min(f.seen.patience, s.idle())
+		f.recorded.patience = min(f.recorded.patience, s.idle())
+	}
+}
+
+func (s *shadow) set() {
+	if err := s.memory.SetService(s.t.Context(), s.service); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// idle is the idle time; without tracking nothing is ever forgotten.
+func (s *shadow) idle() time.Duration {
+	if s.service.Tracking == lb.Stateless {
+		return lb.MaxIdle
+	}
+	return s.service.Idle
+}
+
+// wait lets time pass.
+func (s *shadow) wait() {
+	step := s.service.Idle / lb.IdleSteps
+	d := rapid.SampledFrom([]time.Duration{1, step / 2, step - 1, step, step + 1, 2 * step, 5 * step, 8 * step}).Draw(s.t, "time")
+	s.memory.Advance(d)
+	s.now += d
+	maps.DeleteFunc(s.flows, func(_ packet.Flow, f *shadowFlow) bool { return f.seen.isPast(s.now) })
+}
+
+// goOn sends the next packet of a flow: the first, if it has not begun.
+func (s *shadow) goOn() {
+	f := s.flow()
+	_, begun := s.flows[f]
+	s.packet(f, !begun)
+}
+
+// anyPacket sends one that may be out of order.
+func (s *shadow) anyPacket() { s.packet(s.flow(), rapid.Bool().Draw(s.t, "SYN")) }
+
+// packet sends one, and says where it should have gone.
+func (s *shadow) packet(f packet.Flow, syn bool) {
+	why, err := s.memory.Explain(lb.Probe{Flow: f, SYN: syn})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	to := s.send(f, syn, why)
+	known, begun := s.flows[f]
+	isTCP := f.Protocol == packet.TCP
+	switch {
+	case !to.IsValid():
+		if begun && (!syn || !isTCP) {
+			s.t.Fatalf("%v: %v, was with %v", f, why.Reason, known.replica)
+		}
+		return
+	case isTCP && !syn && !begun:
+		return // of a flow that the service never saw begin
+	// A SYN begins a flow anew, unless a record shows it to be the same.
+	case begun && to != known.replica && !(isTCP && syn && known.recorded.isPast(s.now)):
+		s.t.Fatalf("%v (SYN: %v) goes to %v, was with %v: %+v", f, syn, to, known.replica, why)
+	case !begun || to != known.replica:
+		known = &shadowFlow{replica: to, recorded: moment{at: -lb.MaxIdle}}
+		s.flows[f] = known
+	}
+	known.seen = moment{s.now, s.idle()}
+	if why.Choice == lb.ByRecord || why.Choice == lb.ByCurrent && (syn || !isTCP) {
+		known.recorded = known.seen
+	}
+}
+
+// send sends the packet that was explained, and returns the replica that it goes to.
+func (s *shadow) send(f packet.Flow, syn bool, why lb.Explanation) netip.AddrPort {
+	frame, err := oracle.FrameOf(lb.Probe{Flow: f, SYN: syn})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	v := s.memory.Process(1, frame)
+	if v.Reason != why.Reason || !slices.Equal(v.Frame, why.After) && why.After != nil {
+		s.t.Fatalf("%v: %v, explained as %+v", f, v.Reason, why)
+	}
+	if v.Reason != lb.Forwarded {
+		return netip.AddrPort{}
+	}
+	address := netip.AddrFrom4([4]byte(v.Frame[30:34]))
+	return netip.AddrPortFrom(address, binary.BigEndian.Uint16(v.Frame[36:]))
+}
+
+// fallAsleep sees that nothing is remembered of what is silent.
+func (s *shadow) fallAsleep() {
+	s.memory.Advance(s.service.Idle*(lb.IdleSteps+1)/lb.IdleSteps + 1)
+	all, err := s.memory.Flows()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	f := all[s.service.VIP]
+	for r, n := range f.Replicas {
+		if !n.None() {
+			s.t.Errorf("%v after silence: %+v", r, n)
+		}
+	}
+	if f.Marked != 0 || len(f.Replicas) != len(s.service.Replicas) {
+		s.t.Errorf("after silence: %+v", f)
+	}
+}
+
+// everywhere has one way to all addresses.
+type everywhere struct{}
+
+func (everywhere) Route(netip.Addr) (oracle.Route, bool) {
+	return oracle.Route{Interface: "eth0", Index: 2, MTU: 1500, Neighbour: lb.MAC{2, 1}}, true
+}
+
+func replicaAddress(i int) netip.AddrPort {
+	return netip.MustParseAddrPort(fmt.Sprintf("10.0.0.%d:8080", i+1))
+}

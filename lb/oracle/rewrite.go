@@ -1,0 +1,88 @@
+package oracle
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+
+	"lbctl/rss/packet"
+)
+
+// rewritten returns a copy of the IP packet with the addresses and ports of a flow, of which one
+// end is new, and the checksums updated. A later fragment has neither ports nor a
+// checksum of TCP or UDP.
+func (p parsed) rewritten(to packet.Flow) []byte {
+	ip := slices.Clone(p.ip)
+	var l4, withIP []int
+	if p.part != later {
+		if at := checksumAt(p.ip[:p.length], p.l4, p.protocol); at != 0 {
+			l4 = []int{at}
+		}
+	}
+	withIP = l4
+	if p.v4 {
+		withIP = append([]int{v4Checksum}, l4...)
+	}
+	source, destination := p.addressesAt()
+	replace(ip, source, address(to.Source), withIP)
+	replace(ip, destination, address(to.Destination), withIP)
+	if p.part != later {
+		replace(ip, p.l4, portBytes(to.Source), l4)
+		replace(ip, p.l4+2, portBytes(to.Destination), l4)
+	}
+	if p.protocol == packet.UDP {
+		for _, at := range l4 {
+			avoidZero(ip[at:])
+		}
+	}
+	return ip
+}
+
+// addressesAt returns the offsets of the addresses in the IP header.
+func (p parsed) addressesAt() (source, destination int) {
+	if p.v4 {
+		return v4Source, v4Destination
+	}
+	return v6Source, v6Destination
+}
+
+// writeSource and writeDestination write an address and no checksum.
+func (p parsed) writeSource(ip []byte, a netip.Addr) {
+	source, _ := p.addressesAt()
+	copy(ip[source:], a.AsSlice())
+}
+
+func (p parsed) writeDestination(ip []byte, a netip.Addr) {
+	_, destination := p.addressesAt()
+	copy(ip[destination:], a.AsSlice())
+}
+
+// writeTTL writes the TTL or hop limit.
+func (p parsed) writeTTL(ip []byte, ttl uint8) {
+	if p.v4 {
+		// The word of the checksum is TTL and protocol.
+		replace(ip, v4TTL, []byte{ttl, ip[v4Protocol]}, []int{v4Checksum})
+		return
+	}
+	ip[v6HopLimit] = ttl
+}
+
+// address returns the 4 or 16 bytes of an end's address.
+func address(a netip.AddrPort) []byte { return a.Addr().AsSlice() }
+
+// checksumAt returns the offset of the checksum of TCP or UDP, whose header begins at l4 of an IP
+// packet; 0 if it is not there or if there is none: UDP with 0 (RFC 768; over IPv6 tunnels may send so, and
+// whoever forwards leaves it: RFC 6935, RFC 6936).
+func checksumAt(ip []byte, l4 int, protocol packet.Protocol) int {
+	at := l4 + udpChecksum
+	if protocol == packet.TCP {
+		at = l4 + tcpChecksum
+	}
+	if at+2 > len(ip) {
+		return 0
+	}
+	if protocol == packet.UDP && binary.BigEndian.Uint16(ip[at:]) == 0 {
+		return 0
+	}
+	return at
+}

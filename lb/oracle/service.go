@@ -1,0 +1,87 @@
+package oracle
+
+import (
+	"net/netip"
+	"time"
+
+	"lbctl/lb"
+	"lbctl/lb/scheduler"
+	"lbctl/rss/packet"
+)
+
+// service is a service, its slots, and what is remembered of its flows.
+type service struct {
+	lb.Service
+	states map[netip.AddrPort]lb.ReplicaState
+	// slots are none if no replica is active.
+	slots []slot
+	// moved is the table that flows from before go by, if there is one beside slots.
+	moved   *olderTable
+	records map[packet.Flow]record
+	// elapsed is the time since the ages went up, less than a step.
+	elapsed time.Duration
+}
+
+// slot is a part of the hash space. Only a marked one has a base.
+type slot struct {
+	current netip.AddrPort
+	marked  bool
+	base    older
+}
+
+// older is who has the flows from before a change that are not recorded; age counts steps of
+// Idle/lb.IdleSteps since one of them was seen, or since the change.
+type older struct {
+	owner netip.AddrPort
+	age   age
+}
+
+// olderTable is a table of another size or hash than the service's.
+type olderTable struct {
+	Function
+	slots []older
+}
+
+// record is what is remembered of a flow.
+type record struct {
+	Record
+	age age
+}
+
+// newService returns a service that remembers nothing.
+func newService(s lb.Service) *service {
+	n := &service{
+		Service: s.Clone(),
+		states:  make(map[netip.AddrPort]lb.ReplicaState, len(s.Replicas)),
+		records: map[packet.Flow]record{},
+	}
+	for _, r := range s.Replicas {
+		n.states[r.Address] = r.State
+	}
+	for _, owner := range scheduler.Build(s) {
+		n.slots = append(n.slots, slot{current: s.Replicas[owner].Address})
+	}
+	return n
+}
+
+// lists tells whether a replica is one of the service, in whatever state.
+func (s *service) lists(replica netip.AddrPort) bool {
+	_, listed := s.states[replica]
+	return listed
+}
+
+// listed returns the replica, the zero value if it is not one of the service.
+func (s *service) listed(replica netip.AddrPort) netip.AddrPort {
+	if s.lists(replica) {
+		return replica
+	}
+	return netip.AddrPort{}
+}
+
+// baseOf returns the age of a slot's base, of the older table if there is one.
+func (s *service) baseOf(slot uint32) *age {
+	if s.moved != nil {
+		return &s.moved.slots[slot].age
+	}
+	return &s.slots[slot].base.age
+}

@@ -1,0 +1,115 @@
+package oracle
+
+import (
+	"maps"
+	"net/netip"
+	"sync"
+	"time"
+
+	"lbctl/lb"
+	"lbctl/lb/fanout"
+	"lbctl/rss"
+)
+
+// tables are the state of a datapath; they outlive the handles on it.
+type tables struct {
+	limits lb.Limits
+	key    rss.Key
+	routes Routes
+	// links are the interfaces that exist, by name.
+	links map[string]int
+
+	mu       sync.Mutex
+	services map[lb.VIP]*service
+	// owners names the VIP of every nat replica; its key is the replica's address and protocol.
+	owners map[lb.VIP]lb.VIP
+	// addresses are those of the VIPs.
+	addresses map[netip.Addr]bool
+	// fragments are all first fragments ever seen, by the last one of each key.
+	fragments map[FragmentKey]FragmentPorts
+	attached  map[string]lb.Interface
+	counters  lb.Counters
+	// audiences are those of the handles that are not closed.
+	audiences []*fanout.Audience
+	now       func() time.Time
+}
+
+// set adds or replaces a service, which is valid beside the others. One that is there already
+// makes no change.
+func (t *tables) set(s lb.Service) {
+	n := newService(s)
+	if old, found := t.services[s.VIP]; found {
+		if old.SameAs(s) {
+			return
+		}
+		n.succeed(old)
+	}
+	t.services[s.VIP] = n
+	t.reown()
+	t.recount(s)
+}
+
+// remove removes a service that is there.
+func (t *tables) remove(v lb.VIP) {
+	delete(t.services, v)
+	delete(t.counters.Services, v)
+	delete(t.counters.Replicas, v)
+	t.reown()
+}
+
+// reown makes owners and addresses from the services.
+func (t *tables) reown() {
+	t.owners, t.addresses = map[lb.VIP]lb.VIP{}, map[netip.Addr]bool{}
+	for vip, s := range t.services {
+		t.addresses[vip.Address.Addr()] = true
+		if s.Mode != lb.NAT {
+			continue
+		}
+		for _, r := range s.Replicas {
+			t.owners[lb.VIP{Address: r.Address, Protocol: vip.Protocol}] = vip
+		}
+	}
+}
+
+// count adds a packet to the counters.
+func (t *tables) count(why lb.Explanation, bytes int) {
+	add(t.counters.Reasons, why.Reason, bytes)
+	if why.Reason != lb.Forwarded {
+		return
+	}
+	vip := why.Service.VIP
+	add(t.counters.Services, vip, bytes)
+	add(t.counters.Replicas[vip], why.Replica, bytes)
+}
+
+func add[K comparable](counts map[K]lb.Count, key K, bytes int) {
+	c := counts[key]
+	counts[key] = lb.Count{Packets: c.Packets + 1, Bytes: c.Bytes + uint64(bytes)}
+}
+
+// recount gives a service that was set a count for itself and each of its replicas: those
+// that it had go on, those of replicas that left are dropped.
+func (t *tables) recount(s lb.Service) {
+	had := t.counters.Replicas[s.VIP]
+	has := make(map[netip.AddrPort]lb.Count, len(s.Replicas))
+	for _, r := range s.Replicas {
+		has[r.Address] = had[r.Address]
+	}
+	t.counters.Replicas[s.VIP] = has
+	if _, counted := t.counters.Services[s.VIP]; !counted {
+		t.counters.Services[s.VIP] = lb.Count{}
+	}
+}
+
+// snapshot returns a copy of the counters.
+func (t *tables) snapshot() lb.Counters {
+	c := lb.Counters{
+		Reasons:  maps.Clone(t.counters.Reasons),
+		Services: maps.Clone(t.counters.Services),
+		Replicas: make(map[lb.VIP]map[netip.AddrPort]lb.Count, len(t.counters.Replicas)),
+	}
+	for vip, replicas := range t.counters.Replicas {
+		c.Replicas[vip] = maps.Clone(replicas)
+	}
+	return c
+}

@@ -1,0 +1,100 @@
+package oracle
+
+import (
+	"net/netip"
+
+	"lbctl/lb"
+	"lbctl/rss"
+	"lbctl/rss/packet"
+)
+
+// View is the tables of a datapath as Decide reads them: those of a Memory, or live ones. Nothing
+// changes them while Decide runs, and Decide changes nothing.
+type View interface {
+	// Key is the RSS key of lb.ToeplitzHash.
+	Key() rss.Key
+	// Service returns the service with that VIP. Nobody writes to what it points at.
+	Service(v lb.VIP) (*lb.Service, bool)
+	// IsVIP tells whether a service has the address, on any port and protocol.
+	IsVIP(a netip.Addr) bool
+	// Origin returns the VIP of the service in mode nat that has a replica, in whatever state.
+	Origin(replica netip.AddrPort, p packet.Protocol) (lb.VIP, bool)
+
+	// Slot returns one slot of a service with an active replica; i is below TableSize.
+	Slot(v lb.VIP, i uint32) Slot
+	// Moved returns the function of the older table of a service that has moved, false if it
+	// has not. Size is 0 if there was no table.
+	Moved(v lb.VIP) (Function, bool)
+	// Older returns the owner in the older table of a service that has moved, the zero value if
+	// there is none any more; i is below the Size of Moved.
+	Older(v lb.VIP, i uint32) netip.AddrPort
+
+	// Record returns what is recorded of a flow to a service. A record of a replica that is not
+	// listed any more is none.
+	Record(v lb.VIP, f packet.Flow) (Record, bool)
+	// State returns the state of a replica of a service, false if it is not listed.
+	State(v lb.VIP, replica netip.AddrPort) (lb.ReplicaState, bool)
+	// Fragment returns what the first fragment of a packet said.
+	Fragment(k FragmentKey) (FragmentPorts, bool)
+
+	// Hop returns the way to a replica of a service, false if there is none.
+	Hop(v lb.VIP, replica netip.AddrPort) (Route, bool)
+	// Way returns the way for a packet that is not to a replica, false if there is none.
+	Way(source, destination netip.Addr) (Route, bool)
+}
+
+// Slot is two owners of a part of the hash space. Without a mark Base is Current.
+type Slot struct {
+	Current netip.AddrPort
+	// Base has the flows from before the mark of which there is no record; the zero value if it
+	// is not listed any more.
+	Base   netip.AddrPort
+	Marked bool
+}
+
+// Function is how a flow becomes a slot: its hash modulo Size.
+type Function struct {
+	Hash lb.Hash
+	// Seed is that of lb.JHash.
+	Seed uint32
+	Size uint32
+}
+
+// of returns the hash of a flow.
+func (n Function) of(key rss.Key, f packet.Flow) uint32 {
+	return Hash(lb.Service{Hash: n.Hash, Seed: n.Seed}, key, f)
+}
+
+// sameHash tells whether all flows have the same hash in both, whatever the sizes.
+func (n Function) sameHash(m Function) bool {
+	return n.Hash == m.Hash && (n.Hash != lb.JHash || n.Seed == m.Seed)
+}
+
+// functionOf returns that of a service's table, of Size 0 when there is none.
+func functionOf(s lb.Service) Function {
+	return Function{Hash: s.Hash, Seed: s.Seed, Size: s.Slots()}
+}
+
+// Record is what is remembered of one flow.
+type Record struct {
+	// Stage is lb.Embryonic or lb.Established.
+	Stage   lb.Record
+	Replica netip.AddrPort
+}
+
+// FragmentKey is what all fragments of a packet have in common (RFC 791, RFC 8200, section 4.5). The
+// IP version is that of the addresses.
+type FragmentKey struct {
+	Source, Destination netip.Addr
+	// ID has 16 bits in IPv4 and 32 in IPv6.
+	ID uint32
+	// Protocol is that of the header in IPv4; in IPv6, where later fragments may name another
+	// header first, 0.
+	Protocol packet.Protocol
+}
+
+// FragmentPorts is what only the first fragment of a packet says.
+type FragmentPorts struct {
+	Protocol            packet.Protocol
+	Source, Destination uint16
+}

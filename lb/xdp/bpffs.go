@@ -1,0 +1,66 @@
+package xdp
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"lbctl/lb"
+
+	"golang.org/x/sys/unix"
+)
+
+// Root is where a BPF file system is mounted by convention (systemd does so at boot).
+const Root = "/sys/fs/bpf"
+
+// MakeDir makes a private directory below a BPF file system, which it mounts at its usual
+// place if nothing did so. fleeting tells that it did so in a mount namespace that is not
+// the machine's: what is pinned there ends with the namespace.
+//
+// Errors: lb.ErrUnsupported where there is no BPF file system, lb.ErrDenied.
+func MakeDir(dir string) (fleeting bool, err error) {
+	err = RequireBPFFS(filepath.Dir(dir))
+	if errors.Is(err, errNotBPFFS) && filepath.Dir(dir) == Root {
+		fleeting, err = mountBPFFS()
+	}
+	if err != nil {
+		return fleeting, fmt.Errorf("prepare %s: %w", dir, Denied(err))
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return fleeting, fmt.Errorf("make pin directory: %w", Denied(err))
+	}
+	return fleeting, nil
+}
+
+func mountBPFFS() (fleeting bool, err error) {
+	if err := unix.Mount("bpffs", Root, "bpf", 0, "mode=0700"); err != nil {
+		return false, fmt.Errorf("mount the BPF file system: %w", err)
+	}
+	own, err := os.Readlink("/proc/self/ns/mnt")
+	machine, err1 := os.Readlink("/proc/1/ns/mnt")
+	return err == nil && err1 == nil && own != machine, nil
+}
+
+var errNotBPFFS = fmt.Errorf("%w: not on a BPF file system (mount -t bpf bpffs %s)", lb.ErrUnsupported, Root)
+
+// RequireBPFFS tells whether a directory is on a BPF file system. Errors: lb.ErrUnsupported if
+// not; those of statfs(2).
+func RequireBPFFS(dir string) error {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return fmt.Errorf("statfs %s: %w", dir, err)
+	}
+	if s.Type != unix.BPF_FS_MAGIC {
+		return fmt.Errorf("%s: %w", dir, errNotBPFFS)
+	}
+	return nil
+}
+
+// Denied marks a refusal for want of privilege as lb.ErrDenied.
+func Denied(err error) error {
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		return fmt.Errorf("%w: %w", lb.ErrDenied, err)
+	}
+	return err
+}

@@ -1,0 +1,148 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/cilium/ebpf/asm"
+
+	"lbctl/testbed/bench/wires"
+	"lbctl/testbed/bench/xdp"
+	"lbctl/testbed/netns"
+	"lbctl/testbed/process"
+	"lbctl/testbed/rig"
+)
+
+// path is a way through a namespace in the middle:
+//
+//	source --veth-- balancer --veth-- sink
+//
+// What is in the middle sends the frames of the one link to the other.
+type path struct {
+	name     string
+	balancer *netns.Namespace
+	// source is the generator's end; in and out are those of the balancer.
+	source, in, out netns.Link
+	sink            counter
+}
+
+// newPath makes a path with nothing in the middle.
+func newPath(b *wires.Bed, name string) (*path, error) {
+	p := &path{name: name}
+	source, errSource := b.Namespace(name + "-source")
+	balancer, errBalancer := b.Namespace(name + "-balancer")
+	sink, errSink := b.Namespace(name + "-sink")
+	if err := errors.Join(errSource, errBalancer, errSink); err != nil {
+		return nil, err
+	}
+	p.balancer = balancer
+	var end netns.Link
+	var err error
+	if p.source, p.in, err = netns.Veth(netns.End{Namespace: source, Name: "eth0"}, netns.End{Namespace: balancer, Name: "in"}, 0); err != nil {
+		return nil, err
+	}
+	if p.out, end, err = netns.Veth(netns.End{Namespace: balancer, Name: "out"}, netns.End{Namespace: sink, Name: "eth0"}, 0); err != nil {
+		return nil, err
+	}
+	// Without a program of its own a veth's end takes part in no XDP.
+	receive, err := rig.Receive(p.source)
+	if err != nil {
+		return nil, err
+	}
+	b.Closing(receive)
+	return p, errors.Join(p.address(end), p.count(b, end))
+}
+
+// address gives the balancer a way to the replicas, which are all behind the link to the sink.
+func (p *path) address(end netns.Link) error {
+	all := []error{p.out.AddAddress(gateway4()), p.out.AddAddress(gateway6())}
+	for _, six := range []bool{false, true} {
+		for i := range replicas {
+			all = append(all, p.out.AddNeighbour(replica(six, i).Addr(), end.MAC))
+		}
+	}
+	return errors.Join(all...)
+}
+
+// count attaches what counts and drops at the sink's end.
+func (p *path) count(b *wires.Bed, end netns.Link) (err error) {
+	if p.sink, err = newCounter(); err != nil {
+		return err
+	}
+	b.Closing(p.sink)
+	return attach(b, end, "swallow", swallow(p.sink))
+}
+
+// bare puts a redirect program in the middle.
+func (p *path) bare(b *wires.Bed, askTime int) error {
+	return attach(b, p.in, "redirect", xdp.Redirect(p.out.Index, askTime))
+}
+
+// attach attaches a program to a link until the bed is closed.
+func attach(b *wires.Bed, to netns.Link, name string, code asm.Instructions) error {
+	attached, err := xdp.Attach(to, name, code)
+	if err != nil {
+		return err
+	}
+	b.Closing(attached)
+	return nil
+}
+
+// settledWithin is how long the last frames of a round may be under way.
+const settledWithin = 500 * time.Millisecond
+
+// round is what was measured once on one path.
+type round struct {
+	sent, received uint64
+	// took is the CPU time of all: of generator, balancer and sink.
+	took time.Duration
+}
+
+// nanoseconds is the time of a frame that arrived.
+func (r round) nanoseconds() float64 { return float64(r.took) / float64(max(r.received, 1)) }
+
+// rate is in million packets a second, of those that arrived.
+func (r round) rate() float64 { return 1e3 / r.nanoseconds() }
+
+// run sends frames over the path. Frames that do not arrive are no error.
+func (p *path) run(ctx context.Context, g *generator) (r round, err error) {
+	before, err := p.sink.read()
+	if err != nil {
+		return round{}, err
+	}
+	if r.sent, r.took, err = g.send(p.source); err != nil {
+		return round{}, fmt.Errorf("%s: %w", p.name, err)
+	}
+	errMissing := errors.New("frames are missing")
+	err = process.Until(ctx, settledWithin, "the last frames", func() error {
+		after, err := p.sink.read()
+		r.received = after - before
+		if err == nil && r.received < r.sent {
+			return errMissing
+		}
+		return err
+	}, ctx.Err)
+	if err != nil && !(errors.Is(err, errMissing) && ctx.Err() == nil) {
+		return round{}, err
+	}
+	return r, nil
+}
+
+// The addresses on the way: all of documentation networks (RFC 5737, RFC 3849) or private.
+func gateway4() netip.Prefix { return netip.MustParsePrefix("10.1.0.254/24") }
+func gateway6() netip.Prefix { return netip.MustParsePrefix("2001:db8:2::fe/64") }
+
+// replicas is their number.
+const replicas = 4
+
+// replica is the address of one, from 0.
+func replica(six bool, i int) netip.AddrPort {
+	a := netip.AddrFrom4([4]byte{10, 1, 0, byte(1 + i)})
+	if six {
+		a = netip.MustParseAddr(fmt.Sprintf("2001:db8:2::%d", 1+i))
+	}
+	return netip.AddrPortFrom(a, 8080)
+}

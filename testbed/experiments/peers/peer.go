@@ -1,0 +1,113 @@
+package peers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"lbctl/lb"
+	"lbctl/rss/packet"
+	"lbctl/testbed/bench/load"
+	"lbctl/testbed/experiment"
+)
+
+// role is what a peer is measured for.
+type role int
+
+const (
+	// baseline is what there is without balancing.
+	baseline role = iota
+	// subject is the load balancer of this program.
+	subject
+	// rival is another one.
+	rival
+	// variant is a subject that is measured for information.
+	variant
+	// control is a subject with something broken.
+	control
+)
+
+// peer is one way to bring requests to replicas.
+type peer struct {
+	name    string
+	summary string
+	role    role
+	// program is what has to be installed, packages are Debian's that have it.
+	program  string
+	packages []string
+	// start brings up what balances on a path, and leaves its process, if it has one, there.
+	start func(context.Context, *bench, *path) error
+	// noUDP says why the peer takes no datagrams.
+	noUDP string
+	// mode is that of XDP, empty where there is none; slow makes the wires slow.
+	mode lb.AttachMode
+	slow int
+}
+
+// direct is the peer that all are compared with: clients that know the replicas, and spread their
+// connections themselves. What a balancer costs beyond it is all that it costs: itself, and that packets come in by it.
+const direct = "direct"
+
+// all returns every peer there is.
+func all() []peer {
+	return []peer{
+		{name: direct, summary: "to a replica's own address, over as much wire: no balancer"},
+		{name: "forward", summary: "to a replica's own address, over the hops as by a balancer: the kernel forwards", start: route},
+		{name: "xdp", summary: "to a replica's own address, over the hops as by a balancer: the least XDP program forwards", start: startXDP, mode: lb.Native},
+		{name: "lbctl", role: subject, summary: "lbctl serve, mode nat, native XDP", start: startProduct, mode: lb.Native},
+		{name: "lbctl-generic", role: variant, summary: "lbctl serve, mode nat, generic XDP", start: startProduct, mode: lb.Generic},
+		{name: "nftables", role: rival, summary: "DNAT by a jhash map of nftables, with connection tracking", program: "nft", packages: []string{"nftables"}, start: startNFTables},
+		{name: "haproxy", role: rival, summary: "HAProxy in TCP mode, a thread for each core", program: "haproxy", packages: []string{"haproxy"}, start: startHAProxy, noUDP: "HAProxy's TCP mode carries no UDP"},
+		{name: "nginx", role: rival, summary: "the stream module of nginx, a worker for each core", program: "nginx", packages: []string{"nginx-light", "libnginx-mod-stream"}, start: startNginx},
+		{name: slowed, role: control, summary: "lbctl on wires where each frame waits", start: startProduct, mode: lb.Native, slow: 250},
+	}
+}
+
+// slowed is the control, which nobody asks for by name.
+const slowed = "slowed"
+
+// defaultPeers is what is measured if nothing is said.
+const defaultPeers = "direct,xdp,lbctl,nftables,haproxy,nginx"
+
+// choose returns the peers of a comma-separated list, and the control where there is what it
+// is to be held against. Errors wrap experiment.ErrParameter.
+func choose(list string) (chosen []peer, err error) {
+	var known []string
+	for _, p := range all() {
+		if p.role != control {
+			known = append(known, p.name)
+		}
+	}
+	for name := range strings.SplitSeq(list, ",") {
+		i := slices.Index(known, strings.TrimSpace(name))
+		if i < 0 {
+			return nil, fmt.Errorf("%w peers=%s: %q is not known: want some of %s", experiment.ErrParameter, list, name, strings.Join(known, ", "))
+		}
+		chosen = append(chosen, find(known[i]))
+	}
+	slices.SortFunc(chosen, func(a, b peer) int { return rank(a.name) - rank(b.name) })
+	chosen = slices.CompactFunc(chosen, func(a, b peer) bool { return a.name == b.name })
+	if has(chosen, direct) && has(chosen, "lbctl") {
+		chosen = append(chosen, find(slowed))
+	}
+	return chosen, nil
+}
+
+func rank(name string) int {
+	return slices.IndexFunc(all(), func(p peer) bool { return p.name == name })
+}
+
+func find(name string) peer { return all()[rank(name)] }
+
+func has(list []peer, name string) bool {
+	return slices.ContainsFunc(list, func(p peer) bool { return p.name == name })
+}
+
+// refuses says why a peer is not given some work; empty: it is.
+func (p peer) refuses(w load.Work) string {
+	if w.Protocol == packet.UDP {
+		return p.noUDP
+	}
+	return ""
+}

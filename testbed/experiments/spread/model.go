@@ -1,0 +1,58 @@
+package spread
+
+import (
+	"fmt"
+
+	"lbctl/lb"
+	"lbctl/lb/oracle"
+	"lbctl/lb/scheduler"
+	"lbctl/rss"
+	"lbctl/rss/nic"
+	"lbctl/rss/packet"
+)
+
+// Model says where a flow should go. Immutable, safe for concurrent use.
+type Model struct {
+	NIC     *nic.NIC
+	Service lb.Service
+	// Key is the RSS key of the service's hash, if that is Toeplitz.
+	Key   rss.Key
+	slots []uint32
+}
+
+// NewModel returns the model of a NIC and of a valid service behind it.
+func NewModel(n *nic.NIC, s lb.Service, key rss.Key) Model {
+	return Model{NIC: n, Service: s, Key: key, slots: scheduler.Build(s)}
+}
+
+// queue returns the queue that the packets of a flow should come on.
+func (m Model) queue(f packet.Flow) rss.Queue { return m.NIC.ClassifyFlow(f).Queue }
+
+// slot returns the hash of a flow and its slot.
+func (m Model) slot(f packet.Flow) (hash, slot uint32) {
+	hash = oracle.Hash(m.Service, m.Key, f)
+	return hash, hash % m.Service.TableSize
+}
+
+// replica returns the number of the replica that a flow should go to.
+func (m Model) replica(f packet.Flow) int {
+	_, slot := m.slot(f)
+	return int(m.slots[slot])
+}
+
+// rule says in words how the hash h becomes a replica.
+func (m Model) rule() string {
+	if m.Service.Scheduler == lb.Modulo {
+		return fmt.Sprintf("h mod %d", m.Service.TableSize)
+	}
+	return fmt.Sprintf("slot h mod %d of the %v table", m.Service.TableSize, m.Service.Scheduler)
+}
+
+// replicaShares returns the share of the slots that each replica has.
+func (m Model) replicaShares() []float64 {
+	shares := make([]float64, len(m.Service.Replicas))
+	for _, r := range m.slots {
+		shares[r] += 1 / float64(len(m.slots))
+	}
+	return shares
+}

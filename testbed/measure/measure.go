@@ -1,0 +1,52 @@
+// Package measure is the little statistics that benchmarks need.
+package measure
+
+import (
+	"math"
+	"slices"
+)
+
+// Quantile returns the value below which a share q, 0 to 1, of the values lies: the nearest
+// rank. NaN when there is none. The values stay as they are.
+func Quantile(values []float64, q float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	rank := int(math.Ceil(q * float64(len(sorted))))
+	return sorted[min(max(rank-1, 0), len(sorted)-1)]
+}
+
+// Median is the quantile 0.5.
+func Median(values []float64) float64 { return Quantile(values, 0.5) }
+
+// Paired returns the median of f over the pairs of two lists: what happened in one round to
+// both of a pair weighs on neither.
+func Paired(a, b []float64, f func(a, b float64) float64) float64 {
+	pairs := make([]float64, min(len(a), len(b)))
+	for i := range pairs {
+		pairs[i] = f(a[i], b[i])
+	}
+	return Median(pairs)
+}
+
+// Ratio is a by b.
+func Ratio(a, b float64) float64 { return a / b }
+
+// Difference is a less b.
+func Difference(a, b float64) float64 { return a - b }
+
+// Round rounds to a number of decimals, for a reader.
+func Round(v float64, decimals int) float64 {
+	scale := math.Pow(10, float64(decimals))
+	return math.Round(v*scale) / scale
+}
+
+// Collect returns one figure of each measurement.
+func Collect[M any](all []M, figure func(M) float64) []float64 {
+	values := make([]float64, len(all))
+	for i, m := range all {
+		values[i] = figure(m)
+	}
+	return values
+}
