@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"testing"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/testbed/report"
 )
 
@@ -229,7 +229,7 @@ func children(t *testing.T, of int) (all []int) {
 
 // TestBenchBadInput: one line what, one what to do, and nothing on stdout.
 func TestBenchBadInput(t *testing.T) {
-	gate.Root(t)
+	need.Root(t)
 	w := newWorld(t)
 	for line, want := range map[string]struct {
 		code       int
@@ -256,7 +256,7 @@ func TestBenchBadInput(t *testing.T) {
 
 // TestBenchWithoutRoot: denied, and says why.
 func TestBenchWithoutRoot(t *testing.T) {
-	gate.Root(t)
+	need.Root(t)
 	for _, name := range []string{"live", "peers"} {
 		c := exec.CommandContext(t.Context(), "/proc/self/exe", "bench", name)
 		c.Env = append(os.Environ(), asLbctl+"=1")

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/testbed/netns"
 	"lbctl/testbed/rig"
 )
@@ -26,7 +26,7 @@ type modesBed struct {
 // newModesBed makes the network. mtu is that of the replicas' links, that of the client's is 1500.
 func newModesBed(t *testing.T, mtu int) *modesBed {
 	t.Helper()
-	gate.Root(t)
+	need.Root(t)
 	run, err := netns.NewRun()
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/testbed/netns"
 )
 
@@ -17,7 +17,7 @@ import (
 // there, over a pin directory that goes with the test.
 func decapReplica(t *testing.T) (run func(line string) (code int, stdout, stderr string)) {
 	t.Helper()
-	gate.Root(t)
+	need.Root(t)
 	beds, err := netns.NewRun()
 	if err != nil {
 		t.Fatal(err)

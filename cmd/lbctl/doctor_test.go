@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/lb/doctor"
 )
 
@@ -111,7 +111,7 @@ func TestDoctorDenied(t *testing.T) {
 
 // Warnings and what is unknown are no problem.
 func TestDoctorWithoutAProblem(t *testing.T) {
-	gate.Root(t)
+	need.Root(t)
 	if _, err := exec.LookPath("ethtool"); err != nil {
 		t.Skip("needs ethtool")
 	}

@@ -6,13 +6,13 @@ import (
 	"strings"
 	"testing"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 )
 
 // TestServeOnTheKernel is a daemon's life on the real datapath, without traffic: started,
 // replaced, restarted, purged.
 func TestServeOnTheKernel(t *testing.T) {
-	gate.Root(t)
+	need.Root(t)
 	w := newWorld(t)
 	w.real = true
 	pins := fmt.Sprintf("/sys/fs/bpf/lbctl-test-%d", os.Getpid())

@@ -13,14 +13,14 @@ import (
 	"syscall"
 	"testing"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/testbed/report"
 )
 
 // buildProgram builds the program: experiments start it anew, so a test binary will not do.
 func buildProgram(t *testing.T) string {
 	t.Helper()
-	gate.Root(t)
+	need.Root(t)
 	program := filepath.Join(t.TempDir(), "lbctl")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)

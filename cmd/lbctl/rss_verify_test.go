@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/rss"
 	"lbctl/rss/ethtool"
 	"lbctl/rss/nic"
@@ -23,7 +23,7 @@ import (
 // which has no other traffic.
 func datagrams(t *testing.T) {
 	t.Helper()
-	gate.Root(t)
+	need.Root(t)
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal("unshare network namespace:", err)

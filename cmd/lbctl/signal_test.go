@@ -9,13 +9,13 @@ import (
 	"syscall"
 	"testing"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 )
 
 // TestSignals runs the daemon as a process of its own: SIGTERM and SIGINT end it with 0; after
 // SIGKILL, which leaves socket and pins behind, the next one takes over.
 func TestSignals(t *testing.T) {
-	gate.Root(t)
+	need.Root(t)
 	w := newWorld(t)
 	w.real = true
 	pins := fmt.Sprintf("/sys/fs/bpf/lbctl-test-signals-%d", os.Getpid())

@@ -9,7 +9,7 @@ import (
 	"runtime"
 	"testing"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/lb"
 
 	"github.com/vishvananda/netlink"
@@ -20,7 +20,7 @@ import (
 // goes with the test: the thread is never unlocked, so it ends with the goroutine.
 func inNamespace(t testing.TB) {
 	t.Helper()
-	gate.Root(t)
+	need.Root(t)
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal("unshare network namespace:", err)

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"testing"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/lb/xdp"
 
 	"github.com/vishvananda/netlink"
@@ -20,7 +20,7 @@ import (
 // goes with the test: the thread is never unlocked, so it ends with the goroutine.
 func inNamespace(t testing.TB) {
 	t.Helper()
-	gate.Root(t)
+	need.Root(t)
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal("unshare network namespace:", err)
@@ -83,7 +83,7 @@ func addAddress(t testing.TB, l netlink.Link, address string) {
 // pinDir names a pin directory that is gone when the test is over.
 func pinDir(t testing.TB) string {
 	t.Helper()
-	gate.Root(t)
+	need.Root(t)
 	dir := fmt.Sprintf("%s/lbctl-decap-test-%d-%d", xdp.Root, os.Getpid(), unix.Gettid())
 	t.Cleanup(func() {
 		if err := os.RemoveAll(dir); err != nil {

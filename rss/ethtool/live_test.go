@@ -9,14 +9,14 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/rss"
 )
 
 // inNamespace puts the test into a network namespace of its own, which ends with its thread.
 func inNamespace(t *testing.T) {
 	t.Helper()
-	gate.Root(t)
+	need.Root(t)
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal("unshare network namespace:", err)

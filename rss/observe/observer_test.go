@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"lbctl/bpf"
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/rss"
 	"lbctl/rss/packet"
 
@@ -24,7 +24,7 @@ const queues = 4
 // test's own, which ends with the test's thread.
 func device(t *testing.T) int {
 	t.Helper()
-	gate.Root(t)
+	need.Root(t)
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal("unshare network namespace:", err)

@@ -7,14 +7,14 @@ import (
 	"strings"
 	"testing"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/rss/nic"
 )
 
 // config is a small stage whose program is a shell script.
 func config(t *testing.T, script string) Config {
 	t.Helper()
-	gate.Root(t)
+	need.Root(t)
 	program := filepath.Join(t.TempDir(), "program")
 	if err := os.WriteFile(program, []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
 		t.Fatal(err)

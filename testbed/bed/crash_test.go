@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/control/api"
 	"lbctl/lb"
 	"lbctl/rss/nic"
@@ -68,7 +68,7 @@ func TestDaemonKilled(t *testing.T) {
 // set sets a stage with the real program and one service over its replicas.
 func set(t *testing.T) *Stage {
 	t.Helper()
-	gate.Root(t)
+	need.Root(t)
 	program := filepath.Join(t.TempDir(), "lbctl")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "lbctl/cmd/lbctl").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)

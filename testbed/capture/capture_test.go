@@ -13,7 +13,7 @@ import (
 	"github.com/google/gopacket/pcapgo"
 	"go.uber.org/goleak"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/rss/packet"
 	"lbctl/testbed/netns"
 )
@@ -33,7 +33,7 @@ type wire struct {
 
 func newWire(tb testing.TB) wire {
 	tb.Helper()
-	gate.Root(tb)
+	need.Root(tb)
 	run, err := netns.NewRun()
 	check(tb, err)
 	tb.Cleanup(func() { check(tb, run.Close()) })

@@ -8,7 +8,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/testbed/netns"
 )
 
@@ -47,7 +47,7 @@ func crashing() {
 // newRun makes a run that ends with the test.
 func newRun(t *testing.T) *netns.Run {
 	t.Helper()
-	gate.Root(t)
+	need.Root(t)
 	run, err := netns.NewRun()
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/testbed/netns"
 )
 
@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func namespace(t *testing.T) *netns.Namespace {
 	t.Helper()
-	gate.Root(t)
+	need.Root(t)
 	run, err := netns.NewRun()
 	check(t, err)
 	t.Cleanup(func() { check(t, run.Close()) })

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/testbed/netns"
 	"lbctl/testbed/process"
 )
@@ -12,7 +12,7 @@ import (
 // TestCrashOfTheDead: to kill a daemon that has ended by itself is an error, which quotes it. What a
 // living one does is tested by those who use it.
 func TestCrashOfTheDead(t *testing.T) {
-	gate.Root(t)
+	need.Root(t)
 	run, err := netns.NewRun()
 	check(t, err)
 	defer func() { check(t, run.Close()) }()

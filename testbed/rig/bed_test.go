@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/rss/nic"
 	"lbctl/testbed/netns"
 	"lbctl/testbed/rig"
@@ -32,7 +32,7 @@ type bed struct {
 // newBed makes one with a number of clients' addresses and of queues.
 func newBed(tb testing.TB, clients, queues, mtu int) bed {
 	tb.Helper()
-	gate.Root(tb)
+	need.Root(tb)
 	run, err := netns.NewRun()
 	check(tb, err)
 	tb.Cleanup(func() { check(tb, run.Close()) })

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/testbed/netns"
 	"lbctl/testbed/replica"
 )
@@ -39,7 +39,7 @@ func (b bed) report(tb *testing.B) {
 
 // BenchmarkHTTPWithoutRig is the same over a veth pair: what is left is not the rig's.
 func BenchmarkHTTPWithoutRig(b *testing.B) {
-	gate.Root(b)
+	need.Root(b)
 	run, err := netns.NewRun()
 	check(b, err)
 	defer func() { check(b, run.Close()) }()

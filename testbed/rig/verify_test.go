@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/rss"
 	"lbctl/rss/nic"
 	"lbctl/rss/observe"
@@ -172,7 +172,7 @@ func TestVerifySteerNamesTheFields(t *testing.T) {
 // steered sends frames out of a TAP that is steered by one NIC, and verifies them against another.
 func steered(t *testing.T, by, against *nic.NIC, rounds int) verify.Report {
 	t.Helper()
-	gate.Root(t)
+	need.Root(t)
 	frames := mixture(t, rounds)
 	v, err := verify.New(against)
 	check(t, err)
@@ -208,7 +208,7 @@ func startSteer(t *testing.T, by *nic.NIC, receive func(rss.Queue, []byte)) *rig
 
 // The negative control: a veth pair spreads by no key of ours, and the verifier says no.
 func TestVerifyVeth(t *testing.T) {
-	gate.Root(t)
+	need.Root(t)
 	const queues = 4
 	for _, mode := range []observe.Mode{observe.Auto, observe.Native, observe.Socket} {
 		t.Run(string(mode), func(t *testing.T) {

@@ -7,14 +7,14 @@ import (
 	"strings"
 	"testing"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 )
 
 // newRuns returns runs of a kind of their own. Their program appends what it is asked to a file, which
 // said returns.
 func newRuns(t *testing.T) (runs Runs, said func() string) {
 	t.Helper()
-	gate.Root(t)
+	need.Root(t)
 	file := filepath.Join(t.TempDir(), "said")
 	program := filepath.Join(t.TempDir(), "program")
 	check(t, os.WriteFile(program, []byte("#!/bin/sh\necho \"$@\" >> "+file+"\n"), 0o700))

@@ -12,7 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -20,12 +20,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // start boots a program as a guest, and says how that ended.
 func start(ctx context.Context, t *testing.T, program string, step func(string)) error {
 	t.Helper()
-	gate.Root(t)
+	need.Root(t)
 	c := config(t)
 	c.Cache, c.Install, c.Program, c.Step = "", true, program, step
 	m, err := Start(ctx, c)
 	if errors.Is(err, ErrMissing) {
-		gate.QEMU(t, err)
+		need.QEMU(t, err)
 	}
 	if m != nil {
 		t.Error("a program that is no guest is up")

@@ -14,7 +14,7 @@ import (
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/lb"
 	"lbctl/lb/doctor"
 )
@@ -29,7 +29,7 @@ type world struct {
 // newWorld makes both as they should be. They end with the test: its thread is thrown away.
 func newWorld(t *testing.T) world {
 	t.Helper()
-	gate.Root(t)
+	need.Root(t)
 	for _, tool := range []string{"ip", "ethtool", "sysctl", "nsenter", "ping"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("the cures are commands: needs %s", tool)

@@ -16,7 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/control/api"
 	"lbctl/testbed/netns"
 )
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newBed(t *testing.T, program string) *Bed {
 	t.Helper()
-	gate.Root(t)
+	need.Root(t)
 	b, err := New(program, slog.New(slog.DiscardHandler))
 	check(t, err)
 	t.Cleanup(func() { check(t, b.Close()) })
@@ -117,7 +117,7 @@ func left(t *testing.T, b *Bed) (all []string) {
 
 // TestServe: the real program takes services and interfaces; Close leaves nothing.
 func TestServe(t *testing.T) {
-	gate.Root(t)
+	need.Root(t)
 	program := filepath.Join(t.TempDir(), "lbctl")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "lbctl/cmd/lbctl").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)

@@ -8,7 +8,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/testbed/bench/wires"
 )
 
@@ -16,7 +16,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newBed(t *testing.T) *wires.Bed {
 	t.Helper()
-	gate.Root(t)
+	need.Root(t)
 	b, err := wires.New("/nonexistent/lbctl", slog.New(slog.DiscardHandler)) // no balancer is started here
 	check(t, err)
 	t.Cleanup(func() { check(t, b.Close()) })

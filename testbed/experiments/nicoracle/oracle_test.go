@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/vm"
 )
@@ -57,7 +57,7 @@ func rows(t *testing.T, path string) (rows []string) {
 // The experiment as lbctl lab run nic-oracle runs it, in a real guest: every check and control
 // passes, and the golden file that package nic replays is what the guest's NIC does today.
 func TestOracle(t *testing.T) {
-	gate.Root(t)
+	need.Root(t)
 	golden := filepath.Join(t.TempDir(), "virtio-net.csv")
 	trial := Experiment().Trial()
 	if err := trial.Parameters().Set("golden=" + golden); err != nil {
@@ -65,7 +65,7 @@ func TestOracle(t *testing.T) {
 	}
 	outcome, err := trial.Run(t.Context(), environment(t))
 	if errors.Is(err, vm.ErrMissing) {
-		gate.QEMU(t, err)
+		need.QEMU(t, err)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/testbed/experiment"
 )
 
@@ -22,7 +22,7 @@ func (still) End()        {}
 
 // TestSurviveInSmall plays all arms on real packets: everything passes.
 func TestSurviveInSmall(t *testing.T) {
-	gate.Root(t)
+	need.Root(t)
 	program := filepath.Join(t.TempDir(), "lbctl")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "lbctl/cmd/lbctl").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"lbctl/bpf/gate"
+	"lbctl/bpf/need"
 	"lbctl/rss/packet"
 	"lbctl/testbed/netns"
 )
@@ -88,7 +88,7 @@ func TestConfigIsChecked(t *testing.T) {
 
 // The link takes exactly as many frames as are said to be sent.
 func TestSentIsWhatTheLinkTook(t *testing.T) {
-	gate.Root(t)
+	need.Root(t)
 	run, err := netns.NewRun()
 	check(t, err)
 	defer func() { check(t, run.Close()) }()
