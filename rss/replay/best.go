@@ -39,7 +39,7 @@ func (r *Replay) best() (*Best, *[2]float64) {
 	fixed := r.fixed(r.unhashed, r.o.Queues)
 	loads := make([]uint64, len(r.queues))
 	for q, l := range r.queues {
-		loads[q] = l.by(r.o.Measure)
+		loads[q] = l.By(r.o.Measure)
 	}
 	b := &Best{Now: balance.MaxMean(loads), Buckets: balance.MaxMean(balance.LPT(r.bucketLoads(), fixed))}
 	list := r.byHash()
@@ -49,7 +49,7 @@ func (r *Replay) best() (*Best, *[2]float64) {
 	}
 	b.Flows = balance.MaxMean(balance.LPT(things, fixed))
 	if len(things) > 0 {
-		b.LargestFlow = float64(things[0]) / float64(r.total.by(r.o.Measure))
+		b.LargestFlow = float64(things[0]) / float64(r.total.By(r.o.Measure))
 	}
 	things = things[:0]
 	for i, h := range list {
@@ -81,13 +81,13 @@ func (r *Replay) byHash() []hashed {
 
 // load returns what a flow brought.
 func (r *Replay) load(e *flows.Entry) uint64 {
-	return Load{Packets: e.Packets, Bytes: e.Bytes}.by(r.o.Measure)
+	return Load{Packets: e.Packets, Bytes: e.Bytes}.By(r.o.Measure)
 }
 
 func (r *Replay) bucketLoads() []uint64 {
 	loads := make([]uint64, len(r.buckets))
 	for i, b := range r.buckets {
-		loads[i] = b.by(r.o.Measure)
+		loads[i] = b.By(r.o.Measure)
 	}
 	return loads
 }
@@ -95,7 +95,7 @@ func (r *Replay) bucketLoads() []uint64 {
 // fixed returns the load that stays on queue 0.
 func (r *Replay) fixed(unhashed Load, queues int) []uint64 {
 	fixed := make([]uint64, queues)
-	fixed[0] = unhashed.by(r.o.Measure)
+	fixed[0] = unhashed.By(r.o.Measure)
 	return fixed
 }
 

@@ -13,8 +13,8 @@ func (l *Load) add(bytes uint64) {
 	l.Bytes += bytes
 }
 
-// by returns the load in a measure.
-func (l Load) by(m Measure) uint64 {
+// By returns the load in a measure.
+func (l Load) By(m Measure) uint64 {
 	if m == Bytes {
 		return l.Bytes
 	}

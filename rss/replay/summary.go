@@ -93,7 +93,7 @@ func (r *Replay) describe(e *flows.Entry) Flow {
 	return Flow{
 		Source: f.Source.String(), Destination: f.Destination.String(), Protocol: f.Protocol.String(),
 		Queue: e.Queue, Packets: e.Packets, Bytes: e.Bytes,
-		Share: finite(float64(r.load(e)) / float64(r.total.by(r.o.Measure))),
+		Share: finite(float64(r.load(e)) / float64(r.total.By(r.o.Measure))),
 	}
 }
 
@@ -107,7 +107,7 @@ func (s *windows) report(m Measure) *Windows {
 		for q, l := range loads {
 			w.Packets += l.Packets
 			w.Bytes += l.Bytes
-			w.Queues[q] = l.by(m)
+			w.Queues[q] = l.By(m)
 		}
 		w.MaxMean = finite(balance.MaxMean(w.Queues))
 		p.List = append(p.List, w)

@@ -18,7 +18,7 @@ const (
 
 // verdict compares the rungs of the ladder from the cheapest remedy to the dearest.
 func (b *Best) verdict(r *Replay) Verdict {
-	unhashed := float64(r.unhashed.by(r.o.Measure)) / float64(r.total.by(r.o.Measure))
+	unhashed := float64(r.unhashed.By(r.o.Measure)) / float64(r.total.By(r.o.Measure))
 	alone := unhashed * float64(r.o.Queues) // max/mean if queue 0 had nothing else
 	switch {
 	case r.o.Queues == 1:

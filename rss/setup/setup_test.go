@@ -1,0 +1,136 @@
+package setup_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"lbctl/rss"
+	"lbctl/rss/nic"
+	"lbctl/rss/packet"
+	"lbctl/rss/setup"
+)
+
+func TestConfig(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "plan.json")
+	if err := os.WriteFile(file, []byte(`{"table":[3,2,1]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	standard, err := nic.Default(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		assignments string
+		want        func(*nic.Config)
+	}{
+		{"queues=4", func(*nic.Config) {}},
+		{"table=6", func(c *nic.Config) { c.Table = rss.Table{0, 1, 2, 3, 0, 1} }},
+		{"table=4,fill=weight 1 3", func(c *nic.Config) { c.Table = rss.Table{0, 1, 1, 1} }},
+		{"fill=@" + file, func(c *nic.Config) { c.Table = rss.Table{3, 2, 1} }},
+		{"function=xor,transform=symmetric-xor", func(c *nic.Config) { c.Function, c.Transform = rss.FunctionXOR, rss.SymmetricXOR }},
+		{"inner=vxlan+gre", func(c *nic.Config) { c.Inner = packet.TunnelVXLAN | packet.TunnelGRE }},
+		{"udp4=sd,udp6=none", func(c *nic.Config) { c.UDP4, c.UDP6 = rss.Addresses, 0 }},
+		{"fields=sd,tcp4=sdfn", func(c *nic.Config) {
+			for _, set := range c.FieldSets() {
+				*set.Fields = rss.Addresses
+			}
+			c.TCP4 = rss.FourTuple
+		}},
+	} {
+		s, err := setup.Setup{Queues: setup.DefaultQueues}.With(c.assignments)
+		if err != nil {
+			t.Errorf("%s: %v", c.assignments, err)
+			continue
+		}
+		got, err := s.Config()
+		if err != nil {
+			t.Errorf("%s: %v", c.assignments, err)
+			continue
+		}
+		want := standard
+		c.want(&want)
+		same := slices.Equal(got.Key, want.Key) && slices.Equal(got.Table, want.Table) &&
+			got.Function == want.Function && got.Transform == want.Transform && got.Inner == want.Inner
+		for i, set := range got.FieldSets() {
+			same = same && *set.Fields == *want.FieldSets()[i].Fields
+		}
+		if !same {
+			t.Errorf("%s: %+v, want %+v", c.assignments, got, want)
+		}
+	}
+}
+
+// A profile gives the table's size and the byte order of the key; words override both.
+func TestProfile(t *testing.T) {
+	s := setup.Setup{Profile: "ena", Queues: 8, Key: "ms"}
+	config, err := s.Config()
+	if err != nil || len(config.Table) != 128 || config.Key[0] != 0xfa || s.KeyNote() != "" {
+		t.Errorf("ena with a key: %v entries, key %v, note %q, %v", len(config.Table), config.Key, s.KeyNote(), err)
+	}
+	if back := s.HardwareKey(config.Key); !slices.Equal(back, rss.MicrosoftKey()) {
+		t.Errorf("the driver's key of %v: %v", config.Key, back)
+	}
+	if note := (setup.Setup{Profile: "ena", Queues: 8}).KeyNote(); !strings.HasPrefix(note, "the key of this NIC is not known, ms is used in its place: ") {
+		t.Errorf("note %q", note)
+	}
+	size := 64
+	s.Table = &size
+	if n, err := s.NIC(); err != nil || len(n.Config().Table) != size {
+		t.Errorf("table of %d: %v", size, err)
+	}
+}
+
+func TestErrorsNameTheOption(t *testing.T) {
+	for assignments, want := range map[string]string{
+		"queues=0":                              "queues: 0: want 1 to 65536",
+		"queues=65537,profile=ixgbe":            "queues: 65537: want 1 to 65536",
+		"table=0":                               "table: 0: want 1 to 65536",
+		"table=0,profile=ixgbe":                 "table: 0: want 1 to 65536",
+		"table=65537":                           "table: 65537: want 1 to 65536",
+		"profile=ixgb":                          `profile: "ixgb" is not known`,
+		"key=6d":                                "key: rss key of 1 bytes: want 40 to 256",
+		"function=top":                          `function: hash function "top": want one of ["toeplitz" "xor" "crc32"]`,
+		"transform=xor":                         `transform: input transform "xor": want one of ["none" "symmetric-xor" "symmetric-or-xor"]`,
+		"inner=vlan":                            `inner: tunnel "vlan" is not known: want some of ipip+gre+vxlan+geneve+gtpu, or all`,
+		"fields=sx":                             `fields: hash fields "sx": want letters of "mvtsdfnelr", or none`,
+		"fields=vsd":                            "fields: hash fields vsd of tcp4: in which order a NIC hashes v is not specified; want sdfn",
+		"fields=sdf,transform=symmetric-xor":    "fields: hash fields sdf of tcp4 under symmetric-xor: want both addresses or none, both ports or none, and no other",
+		"fill=equal 9":                          `fill: indirection table "equal 9" names queue 8: want 0 to 3`,
+		"fill=even":                             `fill: indirection table "even": want default, or equal N, or weight W0 W1 and so on; the last two with start S or without`,
+		"fill=@" + t.TempDir() + "/absent.json": "fill: open ",
+	} {
+		s, err := setup.Setup{Queues: setup.DefaultQueues}.With(assignments)
+		if err != nil {
+			t.Errorf("%s: %v", assignments, err)
+			continue
+		}
+		_, err = s.NIC()
+		var o *setup.OptionError
+		if !errors.As(err, &o) || !strings.HasPrefix(err.Error(), want) || !strings.HasPrefix(want, o.Option+": ") {
+			t.Errorf("%s: %v, want %s", assignments, err, want)
+		}
+	}
+	_, err := setup.Setup{Profile: "ixgb", Queues: 1}.Config()
+	var o *setup.OptionError
+	if !errors.As(err, &o) || o.Given != "ixgb" || !slices.Contains(o.Known, "ixgbe") {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestBadAssignments(t *testing.T) {
+	for assignments, want := range map[string]string{
+		"":                `"": want name=value, joined by commas: queues=8,table=512,key=symmetric,udp4=sd`,
+		"queues":          `"queues": want name=value, joined by commas: queues=8,table=512,key=symmetric,udp4=sd`,
+		"table=8,queues=": `"queues=": want name=value, joined by commas: queues=8,table=512,key=symmetric,udp4=sd`,
+		"queues=x":        `"queues=x": want a number`,
+		"queue=8":         `"queue=8": "queue" is not known: want profile, key, queues, table, fill, function, transform, inner, fields, or a flow type such as udp4`,
+	} {
+		if _, err := (setup.Setup{}).With(assignments); err == nil || err.Error() != want {
+			t.Errorf("%q: %v, want %s", assignments, err, want)
+		}
+	}
+}
