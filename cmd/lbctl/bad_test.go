@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"lbctl/cmd/cli"
+	"lbctl/cmd/cli/clitest"
 	"lbctl/lb"
 )
 
@@ -14,16 +16,16 @@ import (
 // Nothing is printed on stdout, and nothing changes.
 func TestBadInput(t *testing.T) {
 	w := newWorld(t)
-	w.serve("-f", w.write("web.yaml", web))
-	before := w.ok("get", "services", "-o", "json") + w.ok("get", "interfaces")
-	w.write("half.yaml", web[:len(web)/2])
-	w.write("unknown.yaml", strings.Replace(web, "scheduler", "schedular", 1))
-	w.write("type.yaml", strings.Replace(web, "table_size: 251", "table_size: many", 1))
-	w.write("port.yaml", strings.Replace(web, "192.0.2.1:80", "192.0.2.1:0", 1))
-	w.write("weight.yaml", strings.Replace(web, "weight: 3", "weight: 0", 1))
-	w.write("limits.yaml", "datapath: {limits: {replicas: 2}}\n"+web)
-	w.write("iface.yaml", strings.Replace(web, "eth0", "eth7", 1))
-	w.write("many.yaml", many1025())
+	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
+	before := w.OK("get", "services", "-o", "json") + w.OK("get", "interfaces")
+	w.Write("half.yaml", clitest.WebConfig[:len(clitest.WebConfig)/2])
+	w.Write("unknown.yaml", strings.Replace(clitest.WebConfig, "scheduler", "schedular", 1))
+	w.Write("type.yaml", strings.Replace(clitest.WebConfig, "table_size: 251", "table_size: many", 1))
+	w.Write("port.yaml", strings.Replace(clitest.WebConfig, "192.0.2.1:80", "192.0.2.1:0", 1))
+	w.Write("weight.yaml", strings.Replace(clitest.WebConfig, "weight: 3", "weight: 0", 1))
+	w.Write("limits.yaml", "datapath: {limits: {replicas: 2}}\n"+clitest.WebConfig)
+	w.Write("iface.yaml", strings.Replace(clitest.WebConfig, "eth0", "eth7", 1))
+	w.Write("many.yaml", many1025())
 	for _, c := range []struct {
 		line       string
 		code       int
@@ -96,7 +98,7 @@ func TestBadInput(t *testing.T) {
 		{"get services --socket DIR/nobody", 6, "daemon unreachable on DIR/nobody: connect: no such file or directory", "start the daemon (lbctl serve), or name its socket with --socket or LBCTL_SOCKET"},
 	} {
 		t.Run(c.line, func(t *testing.T) {
-			code, stdout, stderr := w.run(strings.Fields(strings.ReplaceAll(c.line, "DIR", w.dir))...)
+			code, stdout, stderr := w.Run(strings.Fields(strings.ReplaceAll(c.line, "DIR", w.Dir))...)
 			if want := "lbctl: " + c.what + "\n  " + c.hint + "\n"; stderr != want {
 				t.Errorf("stderr\n%s want\n%s", stderr, want)
 			}
@@ -105,7 +107,7 @@ func TestBadInput(t *testing.T) {
 			}
 		})
 	}
-	if after := w.ok("get", "services", "-o", "json") + w.ok("get", "interfaces"); after != before {
+	if after := w.OK("get", "services", "-o", "json") + w.OK("get", "interfaces"); after != before {
 		t.Errorf("something changed:\n%s", after)
 	}
 }
@@ -134,12 +136,12 @@ func TestServeRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
-			w.kernel.err = c.err
-			code, _, stderr := w.run("serve", "--state-dir", w.path("state"), "-f", w.write("web.yaml", web))
+			w.Refuse = c.err
+			code, _, stderr := w.Run("serve", "--state-dir", w.Path("state"), "-f", w.Write("web.yaml", clitest.WebConfig))
 			if want := "lbctl: " + c.what + "\n  " + c.hint + "\n"; stderr != want || code != c.code {
 				t.Errorf("exit %d, stderr\n%s want %d,\n%s", code, stderr, c.code, want)
 			}
-			if _, err := os.Stat(w.path("s")); err == nil {
+			if _, err := os.Stat(w.Path("s")); err == nil {
 				t.Error("the socket is left")
 			}
 		})
@@ -148,13 +150,13 @@ func TestServeRefused(t *testing.T) {
 
 func TestInterrupted(t *testing.T) {
 	w := newWorld(t)
-	w.serve()
+	w.Serve()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stderr strings.Builder
-	env := w.environment(ctx, "get", "services")
-	env.stderr = &stderr
-	if code := run(env); code != exitInterrupted || !strings.HasPrefix(stderr.String(), "lbctl: interrupted\n") {
-		t.Errorf("exit %d, stderr %s; want %d", code, stderr.String(), exitInterrupted)
+	env := w.Environment(ctx, "get", "services")
+	env.Stderr = &stderr
+	if code := w.RunIn(env); code != cli.ExitInterrupted || !strings.HasPrefix(stderr.String(), "lbctl: interrupted\n") {
+		t.Errorf("exit %d, stderr %s; want %d", code, stderr.String(), cli.ExitInterrupted)
 	}
 }

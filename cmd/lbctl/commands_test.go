@@ -6,14 +6,17 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"lbctl/cmd/cli"
+	"lbctl/cmd/cli/clitest"
 )
 
 // TestCommands is a session with a daemon: commands in order and what they print.
 func TestCommands(t *testing.T) {
 	w := newWorld(t)
-	w.serve("-f", w.write("empty.yaml", "services: []\n"))
-	w.write("web.yaml", web)
-	w.write("less.yaml", strings.Replace(web, "      - {address: 10.0.0.2:8080}\n", "", 1))
+	w.Serve("-f", w.Write("empty.yaml", "services: []\n"))
+	w.Write("web.yaml", clitest.WebConfig)
+	w.Write("less.yaml", strings.Replace(clitest.WebConfig, "      - {address: 10.0.0.2:8080}\n", "", 1))
 	for _, c := range []struct{ line, want string }{
 		{"get services", "NAME  VIP  PROTOCOL  MODE  SCHEDULER  HASH  TRACKING  SLOTS  REPLICAS\n"},
 		{"plan -f DIR/web.yaml", `1  set     tcp 192.0.2.1:80      new  nat, modulo, jhash, 2 replicas
@@ -102,20 +105,20 @@ action  up to the kernel
 3  detach  eth1              gone     -
 `},
 	} {
-		got := w.ok(strings.Fields(strings.ReplaceAll(c.line, "DIR", w.dir))...)
+		got := w.OK(strings.Fields(strings.ReplaceAll(c.line, "DIR", w.Dir))...)
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("lbctl %s (-want +got):\n%s", c.line, diff)
 		}
 	}
-	if code := w.stop(); code != exitDone {
-		t.Errorf("serve ended with %d: %s", code, w.log)
+	if code := w.Stop(); code != cli.ExitDone {
+		t.Errorf("serve ended with %d: %s", code, w.Log)
 	}
 }
 
 func TestExplain(t *testing.T) {
 	w := newWorld(t)
-	w.serve("-f", w.write("web.yaml", web))
-	text := w.ok("explain", "--src", "198.51.100.7:40000", "--dst", "192.0.2.1:80", "--flags", "syn", "--queues", "4", "-o", "json")
+	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
+	text := w.OK("explain", "--src", "198.51.100.7:40000", "--dst", "192.0.2.1:80", "--flags", "syn", "--queues", "4", "-o", "json")
 	var e struct {
 		Reason, Hash, Current string
 		Slot                  *int
@@ -131,7 +134,7 @@ func TestExplain(t *testing.T) {
 	if e.Service.Name != "web" || e.Slot == nil || *e.Slot > 1 || e.RSS.Queue == nil || !strings.HasPrefix(e.Hash, "0x") {
 		t.Errorf("explain: %s", text)
 	}
-	table := w.ok("explain", "--src", "198.51.100.7:40000", "--dst", "192.0.2.1:80", "--queues", "4")
+	table := w.OK("explain", "--src", "198.51.100.7:40000", "--dst", "192.0.2.1:80", "--queues", "4")
 	for _, want := range []string{"queue ", "(rss hash 0x", "service ", "web (nat, modulo, jhash, 2 replicas)", "slot "} {
 		if !strings.Contains(table, want) {
 			t.Errorf("explain lacks %q:\n%s", want, table)
@@ -142,7 +145,7 @@ func TestExplain(t *testing.T) {
 // TestRSSHash prints the first vector of Microsoft's "Verifying the RSS Hash Calculation".
 func TestRSSHash(t *testing.T) {
 	w := newWorld(t)
-	text := w.ok("rss", "hash", "--src", "66.9.149.187:2794", "--dst", "161.142.100.80:1766", "-o", "json")
+	text := w.OK("rss", "hash", "--src", "66.9.149.187:2794", "--dst", "161.142.100.80:1766", "-o", "json")
 	var got struct {
 		Fields, Hash string
 		Index, Queue int
@@ -154,17 +157,17 @@ func TestRSSHash(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	want := "fields  sdfn\nhash    0x51ccc178\nindex   24 of 32\nqueue   0 of 8\n"
-	if got := w.ok("rss", "hash", "--src", "66.9.149.187:2794", "--dst", "161.142.100.80:1766", "--queues", "8", "--table", "32"); got != want {
+	if got := w.OK("rss", "hash", "--src", "66.9.149.187:2794", "--dst", "161.142.100.80:1766", "--queues", "8", "--table", "32"); got != want {
 		t.Errorf("got\n%s want\n%s", got, want)
 	}
 }
 
 func TestEveryCommandHasAnExample(t *testing.T) {
-	a := &app{environment: newWorld(t).environment(t.Context())}
-	commands := a.root().Commands()
-	for len(commands) > 0 {
-		c := commands[0]
-		commands = append(commands[1:], c.Commands()...)
+	a := &cli.App{Environment: newWorld(t).Environment(t.Context())}
+	all := a.Root(commands(a)...).Commands()
+	for len(all) > 0 {
+		c := all[0]
+		all = append(all[1:], c.Commands()...)
 		if c.Hidden || c.Name() == "completion" || c.Parent().Name() == "completion" || c.Name() == "help" || c.Parent().Hidden {
 			continue
 		}

@@ -2,8 +2,13 @@
 // with receive-side scaling. See README.md.
 package main
 
-import "os"
+import (
+	"os"
+
+	"lbctl/cmd/balance"
+	"lbctl/cmd/cli"
+)
 
 func main() {
-	os.Exit(run(system()))
+	os.Exit(cli.Run(cli.System(balance.XDP{}), commands))
 }

@@ -1,0 +1,147 @@
+package balance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/control/api"
+	"lbctl/control/client"
+	"lbctl/control/config"
+	"lbctl/lb"
+)
+
+func applyCommand(a *cli.App) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "apply -f FILE",
+		Short: "Make a file the whole intent",
+		Long: `Make a configuration file the daemon's whole intent: services that it does not name
+are removed. Interfaces are left alone unless the file has a list of them. With an error
+nothing is changed.`,
+		Example: `  lbctl apply -f lb.yaml
+  lbctl apply -f lb.yaml --dry-run
+  lbctl apply -f - <lb.yaml
+  lbctl apply -f lb.yaml --revision 7    # only if nobody changed it since`,
+		Args: cli.Takes(),
+	}
+	file := fileFlag(c)
+	dry := c.Flags().Bool("dry-run", false, "print what would be done, and do nothing")
+	revision := c.Flags().Uint64("revision", client.AnyRevision, "apply only if the intent is at this revision")
+	f := cli.OutputFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		return withFile(a, c, *file, *f, func(d *client.Client, doc api.Config) (api.Change, error) {
+			if *dry {
+				return d.Plan(c.Context(), doc)
+			}
+			return d.Apply(c.Context(), doc, *revision)
+		})
+	}
+	return c
+}
+
+func planCommand(a *cli.App) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "plan -f FILE",
+		Short: "Print what apply would do, in order",
+		Long: `Print what apply would do, in order. Of a service that is there already it also says what changes, the
+exact share of the hash values, so of new flows, that would go to another replica, and how many
+recorded flows would end with their replica.`,
+		Example: `  lbctl plan -f lb.yaml
+  lbctl plan -f lb.yaml -o json`,
+		Args: cli.Takes(),
+	}
+	file := fileFlag(c)
+	f := cli.OutputFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		return withFile(a, c, *file, *f, func(d *client.Client, doc api.Config) (api.Change, error) {
+			return d.Plan(c.Context(), doc)
+		})
+	}
+	return c
+}
+
+func fileFlag(c *cobra.Command) *string {
+	return c.Flags().StringP("file", "f", "", "the configuration file, YAML; - is stdin")
+}
+
+// withFile reads a file, has something done with it, and prints the steps.
+func withFile(a *cli.App, c *cobra.Command, name string, f cli.Format, do func(*client.Client, api.Config) (api.Change, error)) error {
+	if name == "" {
+		return cli.Usage(c, "missing -f FILE")
+	}
+	file, err := readFile(a, c.Context(), name)
+	if err != nil {
+		return err
+	}
+	d := client.New(a.Socket)
+	defer d.Close()
+	change, err := do(d, file.Config)
+	if err != nil {
+		return inFile(file, err)
+	}
+	return a.Print(f, change, func(w io.Writer) { printSteps(w, change) })
+}
+
+// readFile reads a configuration file and checks all that can be checked without the daemon.
+func readFile(a *cli.App, _ context.Context, name string) (*config.File, error) {
+	file, err := config.Read(name, a.Stdin)
+	if err != nil {
+		return nil, err
+	}
+	// The daemon knows its limits; here they are the largest possible.
+	base := config.Default()
+	base.Datapath.Limits = lb.Limits{Services: 1 << 16, Replicas: 1 << 20, Slots: 1 << 27, Flows: 1 << 28}
+	_, err = config.Resolve(file.Config, base)
+	return file, file.Locate(err)
+}
+
+// inFile tells where in the file a field is that the daemon refuses.
+func inFile(file *config.File, err error) error {
+	var refused *client.Error
+	if !errors.As(err, &refused) || len(refused.Problem.Errors) == 0 {
+		return err
+	}
+	e := &config.Error{}
+	for _, f := range refused.Problem.Errors {
+		field := strings.TrimPrefix(strings.TrimPrefix(f.Location, "body"), ".")
+		hint := f.Hint
+		if hint == "" {
+			hint = refused.Hint()
+		}
+		e.Problems = append(e.Problems, config.Problem{Problem: lb.Problem{Field: field, Reason: f.Message, Hint: hint}})
+	}
+	return file.Locate(e)
+}
+
+func printSteps(w io.Writer, change api.Change) {
+	if len(change.Steps) == 0 {
+		fmt.Fprintf(w, "nothing to do%s (revision %d)\n", inDatapath(change), change.Revision)
+	}
+	for n, s := range change.Steps {
+		cli.Row(w, n+1, s.Verb, s.Target, s.Why, stepDetail(s))
+		printEffect(w, s.Effect)
+	}
+	for _, c := range change.Intent {
+		fmt.Fprintf(w, "%s: %s > %s\n", c.Field, cli.SideText(c.Before), cli.SideText(c.After))
+	}
+}
+
+// inDatapath says where there is nothing to do, if there is something elsewhere.
+func inDatapath(change api.Change) string {
+	if len(change.Intent) == 0 {
+		return ""
+	}
+	return " in the datapath"
+}
+
+func stepDetail(s api.Step) string {
+	if s.Service == nil {
+		return s.Mode
+	}
+	return fmt.Sprintf("%s, %s, %s, %s", s.Service.Mode, s.Service.Scheduler, s.Service.Hash, cli.Many(len(s.Service.Replicas), "replica"))
+}

@@ -1,0 +1,117 @@
+package balance
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/lb"
+	"lbctl/lb/decap"
+)
+
+// unpacking is an interface that unpacks, as it is printed.
+type unpacking struct {
+	Name    string           `json:"name"`
+	Index   int              `json:"index"`
+	Mode    string           `json:"mode"`
+	Local   []netip.Addr     `json:"local"`
+	VIPs    []netip.Addr     `json:"vips"` // empty: any
+	Reasons []unpackingCount `json:"reasons"`
+}
+
+// unpackingCount is what ended as one reason.
+type unpackingCount struct {
+	Reason  lb.Reason `json:"reason"`
+	Packets uint64    `json:"packets"`
+	Bytes   uint64    `json:"bytes"`
+}
+
+type unpackings struct {
+	Interfaces []unpacking `json:"interfaces"`
+}
+
+// unpackingOf sorts the counts: the most frequent reason first.
+func unpackingOf(i decap.Interface) unpacking {
+	u := unpacking{
+		Name: i.Name, Index: i.Index, Mode: i.Mode.String(),
+		Local: append([]netip.Addr{}, i.Locals...), VIPs: append([]netip.Addr{}, i.VIPs...),
+	}
+	for reason, n := range i.Reasons {
+		u.Reasons = append(u.Reasons, unpackingCount{reason, n.Packets, n.Bytes})
+	}
+	slices.SortFunc(u.Reasons, func(a, b unpackingCount) int {
+		return cmp.Or(cmp.Compare(b.Packets, a.Packets), cmp.Compare(a.Reason, b.Reason))
+	})
+	return u
+}
+
+func decapListCommand(a *cli.App) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "Print the interfaces that unpack, and what became of their packets",
+		Example: `  lbctl decap list
+  lbctl decap list -o json`,
+		Args: cli.Takes(),
+	}
+	dir := decapDirFlag(c)
+	f := cli.OutputFlag(c)
+	c.RunE = func(*cobra.Command, []string) error {
+		found, err := decap.List(*dir)
+		if err != nil {
+			return adviseDecap(err, "")
+		}
+		all := unpackings{Interfaces: []unpacking{}}
+		for _, i := range found {
+			all.Interfaces = append(all.Interfaces, unpackingOf(i))
+		}
+		return a.Print(*f, all, func(w io.Writer) {
+			cli.Row(w, "NAME", "INDEX", "MODE", "LOCAL", "VIPS", "PACKETS")
+			for _, u := range all.Interfaces {
+				cli.Row(w, u.Name, u.Index, u.Mode, joined(u.Local, "none"), joined(u.VIPs, "any"), u.packets())
+			}
+		})
+	}
+	return c
+}
+
+// packets is "12 unpacked, 3 not_tunnel", those reasons that were met.
+func (u unpacking) packets() string {
+	var some []string
+	for _, n := range u.Reasons {
+		if n.Packets > 0 {
+			some = append(some, fmt.Sprintf("%d %s", n.Packets, n.Reason))
+		}
+	}
+	return strings.Join(some, ", ")
+}
+
+// joined writes addresses one behind the other, or what stands for none.
+func joined(addresses []netip.Addr, none string) string {
+	if len(addresses) == 0 {
+		return none
+	}
+	text := make([]string, len(addresses))
+	for i, a := range addresses {
+		text[i] = a.String()
+	}
+	return strings.Join(text, ",")
+}
+
+// addressesFlag reads the addresses that a flag was given.
+func addressesFlag(c *cobra.Command, name string, texts []string) ([]netip.Addr, error) {
+	var all []netip.Addr
+	for _, text := range texts {
+		a, err := netip.ParseAddr(strings.TrimSpace(text))
+		if err != nil {
+			return nil, cli.Usage(c, "--%s: %q is no IP address", name, text)
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}

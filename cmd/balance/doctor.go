@@ -1,0 +1,96 @@
+package balance
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/lb"
+	"lbctl/lb/doctor"
+	"lbctl/lb/doctor/netstate"
+)
+
+// diagnosis is what was found; scripts rely on its names.
+type diagnosis struct {
+	// Role is "balancer" or "replica".
+	Role       string   `json:"role"`
+	Interfaces []string `json:"interfaces"`
+	// Findings are sorted: problems, warnings, what is unknown, what is well.
+	Findings []doctor.Finding        `json:"findings"`
+	Counts   map[doctor.Severity]int `json:"counts"`
+}
+
+func doctorCommand(a *cli.App) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "doctor IFACE...",
+		Short: "Look for what would break or slow the balancer on an interface",
+		Long: `Look at an interface that the balancer is or will be attached to, and at the ways to replicas, and
+print what would lose packets or slow them, each with its cure as a command to copy. Nothing is
+changed. Name all interfaces that are or will be attached: those of clients and those of replicas.
+
+VIPs, replicas and modes are those of the running daemon, and those given by flags. What cannot
+be seen from here (the other end of a veth, a replica) is unknown, with the command to run there;
+with --on-replica the replica's own side is looked at. Run it in the network namespace of the
+balancer, with nsenter --net=/run/netns/NAME. As root it sees most.
+
+Exit codes: 0 no problem, 1 a problem (warnings do not count), 3 no such interface, 5 denied.`,
+		Example: `  lbctl doctor eth0 eth1
+  lbctl doctor eth0 eth1 --vip 192.0.2.1 --replica 10.1.0.1:8080 --replica 10.1.0.2:8080
+  lbctl doctor eth0 --vip 192.0.2.1 --replica 10.1.0.1 --mode dsr -o json | jq -r '.findings[].cure // empty'
+  lbctl doctor --on-replica --vip 192.0.2.1 --mode ipip eth0        # on the replica`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cli.Usage(c, "missing IFACE")
+			}
+			return nil
+		},
+	}
+	flags := doctorFlags(c)
+	f := cli.OutputFlag(c)
+	c.RunE = func(c *cobra.Command, names []string) error {
+		q, err := flags.question(c, names)
+		if err != nil {
+			return err
+		}
+		if !q.OnReplica {
+			if err := askDaemon(a, c.Context(), &q); err != nil {
+				return err
+			}
+		}
+		return examine(a, *f, q)
+	}
+	return c
+}
+
+// examine looks, judges and prints.
+func examine(a *cli.App, f cli.Format, q netstate.Question) error {
+	facts, err := netstate.Look(q)
+	if err != nil {
+		return adviseDoctor(err)
+	}
+	d := diagnosis{Role: "balancer", Interfaces: q.Interfaces, Findings: doctor.Examine(facts), Counts: map[doctor.Severity]int{}}
+	if q.OnReplica {
+		d.Role = "replica"
+	}
+	for _, s := range doctor.Severities() {
+		d.Counts[s] = doctor.Count(d.Findings, s)
+	}
+	if err := a.Print(f, d, func(w io.Writer) { printDiagnosis(w, d) }); err != nil {
+		return err
+	}
+	if n := d.Counts[doctor.Problem]; n > 0 {
+		return &cli.Failure{Code: cli.ExitFailed, What: cli.Many(n, "problem") + " found", Do: "run the cures, then lbctl doctor again"}
+	}
+	return nil
+}
+
+// adviseDoctor says what to do about a namespace that could not be looked at.
+func adviseDoctor(err error) error {
+	if errors.Is(err, lb.ErrNotFound) {
+		return cli.Advise(err, "name an interface that ip link shows in this network namespace")
+	}
+	return fmt.Errorf("look at the network: %w", err)
+}

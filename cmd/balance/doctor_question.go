@@ -1,0 +1,129 @@
+package balance
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/control/api"
+	"lbctl/control/client"
+	"lbctl/lb"
+	"lbctl/lb/doctor"
+	"lbctl/lb/doctor/netstate"
+)
+
+// doctorFlag is what the command line says of services.
+type doctorFlag struct {
+	vips, replicas []string
+	mode           string
+	onReplica      bool
+}
+
+func doctorFlags(c *cobra.Command) *doctorFlag {
+	f := &doctorFlag{}
+	c.Flags().StringSliceVar(&f.vips, "vip", nil, "address of a service, a port is allowed; may be repeated")
+	c.Flags().StringSliceVar(&f.replicas, "replica", nil, "address of a replica, a port is allowed; may be repeated")
+	c.Flags().StringVar(&f.mode, "mode", lb.NAT.String(), "mode of those services: nat, dsr or ipip")
+	c.Flags().BoolVar(&f.onReplica, "on-replica", false, "this machine is a replica: look at its own side")
+	return f
+}
+
+// question reads the flags.
+func (f *doctorFlag) question(c *cobra.Command, names []string) (netstate.Question, error) {
+	mode, err := lb.ParseMode(f.mode)
+	if err != nil {
+		return netstate.Question{}, cli.Usage(c, "--mode: %v", err)
+	}
+	q := netstate.Question{Interfaces: names, OnReplica: f.onReplica, Mode: mode}
+	if f.onReplica && len(f.replicas) > 0 {
+		return q, cli.Usage(c, "--replica is what the balancer sends to, and --on-replica looks at one from inside")
+	}
+	if q.VIPs, err = targets(f.vips, mode); err != nil {
+		return q, cli.Usage(c, "--vip: %v", err)
+	}
+	if q.Replicas, err = targets(f.replicas, mode); err != nil {
+		return q, cli.Usage(c, "--replica: %v", err)
+	}
+	if f.onReplica && mode != lb.NAT && len(q.VIPs) == 0 {
+		return q, cli.Usage(c, "missing --vip: in mode %v a replica holds it", mode)
+	}
+	return q, nil
+}
+
+func targets(texts []string, mode lb.Mode) ([]netstate.Target, error) {
+	var all []netstate.Target
+	for _, text := range texts {
+		a, err := addressOf(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, netstate.Target{Address: a, Mode: mode})
+	}
+	return all, nil
+}
+
+// addressOf reads ADDRESS or ADDRESS:PORT.
+func addressOf(text string) (netip.Addr, error) {
+	if both, err := netip.ParseAddrPort(text); err == nil {
+		return both.Addr().Unmap(), nil
+	}
+	a, err := netip.ParseAddr(text)
+	if err != nil || a.Zone() != "" {
+		return a, errors.New(text + " is not an address: want 192.0.2.1, 192.0.2.1:80 or [2001:db8::1]:80")
+	}
+	return a.Unmap(), nil
+}
+
+// askDaemon adds what a running daemon balances. None is needed; that one may not be asked is an error only if
+// the command line does not say what to look at.
+func askDaemon(a *cli.App, ctx context.Context, q *netstate.Question) error {
+	d := client.New(a.Socket)
+	defer d.Close()
+	services, err := d.Services(ctx)
+	var interfaces api.Interfaces
+	if err == nil {
+		interfaces, err = d.Interfaces(ctx)
+	}
+	switch {
+	case errors.Is(err, client.ErrUnreachable):
+		return nil
+	case errors.Is(err, lb.ErrDenied) && len(q.VIPs)+len(q.Replicas) > 0:
+		q.Daemon = doctor.DaemonDenied
+		return nil
+	case errors.Is(err, lb.ErrDenied):
+		return cli.Advise(err, "run it as root, or say with --vip and --replica what to look at")
+	case err != nil:
+		return err
+	}
+	q.Daemon = doctor.DaemonAnswers
+	for _, i := range interfaces.Interfaces {
+		q.Attached = append(q.Attached, i.Name)
+	}
+	return addServices(q, services.Services)
+}
+
+func addServices(q *netstate.Question, all []api.Service) error {
+	for _, s := range all {
+		mode, err := lb.ParseMode(s.Mode)
+		if err != nil {
+			return err
+		}
+		texts := make([]string, len(s.Replicas))
+		for i, r := range s.Replicas {
+			texts[i] = r.Address
+		}
+		vip, err := targets([]string{s.VIP}, mode)
+		if err != nil {
+			return err
+		}
+		replicas, err := targets(texts, mode)
+		if err != nil {
+			return err
+		}
+		q.VIPs, q.Replicas = append(q.VIPs, vip...), append(q.Replicas, replicas...)
+	}
+	return nil
+}

@@ -1,0 +1,191 @@
+package balance
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"lbctl/bpf/need"
+	"lbctl/cmd/cli"
+	"lbctl/cmd/cli/clitest"
+	"lbctl/lb/doctor"
+)
+
+func TestDoctorUsage(t *testing.T) {
+	w := newWorld(t)
+	for line, want := range map[string]string{
+		"doctor":                                      "missing IFACE",
+		"doctor lo --mode fast":                       "--mode: ",
+		"doctor lo --vip web":                         "--vip: web is not an address",
+		"doctor lo --vip fe80::1%lo":                  "--vip: fe80::1%lo is not an address",
+		"doctor lo --replica 10.1.0":                  "--replica: 10.1.0 is not an address",
+		"doctor lo --on-replica --mode dsr":           "missing --vip",
+		"doctor lo --on-replica --replica 10.1.0.1:8": "--replica is what the balancer sends to",
+	} {
+		code, stdout, stderr := w.Run(strings.Fields(line)...)
+		if code != cli.ExitUsage || stdout != "" || !strings.HasPrefix(stderr, "lbctl: "+want) {
+			t.Errorf("lbctl %s: exit %d, %s%s", line, code, stdout, stderr)
+		}
+	}
+}
+
+func TestDoctorNotFound(t *testing.T) {
+	code, stdout, stderr := newWorld(t).Run("doctor", "lo", "none0")
+	const want = "lbctl: not found: interface none0\n  name an interface that ip link shows in this network namespace\n"
+	if code != cli.ExitNotFound || stdout != "" || stderr != want {
+		t.Errorf("exit %d, stdout %s, stderr %s", code, stdout, stderr)
+	}
+}
+
+// diagnose runs the doctor and reads what it says.
+func diagnose(w *clitest.World, args ...string) (code int, d diagnosis) {
+	w.T.Helper()
+	code, stdout, stderr := w.Run(append(append([]string{"doctor"}, args...), "-o", "json")...)
+	if err := json.Unmarshal([]byte(stdout), &d); err != nil {
+		w.T.Fatalf("exit %d: %v in %s%s", code, err, stdout, stderr)
+	}
+	return code, d
+}
+
+// seen returns what a check saw.
+func (d diagnosis) seen(subject, name string) string {
+	for _, f := range d.Findings {
+		if f.Subject == subject && f.Name == name {
+			return string(f.Severity) + ": " + f.Seen
+		}
+	}
+	return ""
+}
+
+// The loopback is no Ethernet interface anywhere.
+func TestDoctorFindsAProblem(t *testing.T) {
+	w := newWorld(t)
+	code, d := diagnose(w, "lo", "--vip", "192.0.2.1:80", "--vip", "2001:db8::1", "--replica", "[2001:db8:1::1]:80", "--mode", "dsr")
+	if code != cli.ExitFailed || d.Role != "balancer" || d.Counts[doctor.Problem] == 0 || d.seen("lo", "ethernet") != "problem: not an Ethernet interface" {
+		t.Errorf("exit %d: %+v", code, d)
+	}
+	if got := d.seen("host", "services"); got != "ok: VIPs: 2, replicas: 1" {
+		t.Errorf("services %s", got)
+	}
+	code, stdout, stderr := w.Run("doctor", "lo")
+	if code != cli.ExitFailed || !strings.Contains(stdout, "not an Ethernet interface\n    the program") || !strings.Contains(stderr, " found\n  run the cures") {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+}
+
+func TestDoctorAsksTheDaemon(t *testing.T) {
+	w := newWorld(t)
+	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
+	_, d := diagnose(w, "lo", "--replica", "10.0.0.1:80", "--replica", "10.0.0.9:80")
+	if got := d.seen("host", "services"); got != "ok: VIPs: 2, replicas: 4" {
+		t.Errorf("services %q: want those of the daemon and the one that it does not have", got)
+	}
+	if d.seen("2001:db8:1::1", "address") == "" {
+		t.Errorf("nothing is said of the daemon's replica: %+v", d.Findings)
+	}
+}
+
+// A daemon that may not be asked is in the way only of those who do not say what to look at.
+func TestDoctorDenied(t *testing.T) {
+	w := newWorld(t)
+	l, err := net.Listen("unix", w.Path("s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	code, stdout, stderr := w.Run("doctor", "lo")
+	if code != cli.ExitDenied || stdout != "" || !strings.Contains(stderr, "--vip and --replica") {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+	if code, d := diagnose(w, "lo", "--vip", "192.0.2.1"); code != cli.ExitFailed || d.seen("192.0.2.1", "vip") == "" {
+		t.Errorf("with --vip: exit %d, %+v", code, d)
+	}
+}
+
+// Warnings and what is unknown are no problem.
+func TestDoctorWithoutAProblem(t *testing.T) {
+	need.Root(t)
+	if _, err := exec.LookPath("ethtool"); err != nil {
+		t.Skip("needs ethtool")
+	}
+	runtime.LockOSThread() // and never unlocked: the namespace goes with the thread
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	const setUp = "ip link add name eth0 type veth peer name far && ip link set dev eth0 up && ip link set dev far up && ethtool -K far gro on tx off"
+	if out, err := exec.Command("sh", "-c", setUp).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	code, stdout, stderr := newWorld(t).Run("doctor", "eth0")
+	if code != cli.ExitDone || stderr != "" || !strings.HasPrefix(stdout, "warning  eth0  send-back") || !strings.Contains(stdout, "\nwarning  eth0  vlan-offload") || !strings.Contains(stdout, "\n    $ ethtool -K eth0 rxvlan off") ||
+		!strings.Contains(stdout, "0 problems, ") {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+}
+
+// The names of the JSON and the shape of the text are what scripts rely on.
+func TestDoctorPrints(t *testing.T) {
+	w := newWorld(t)
+	var out strings.Builder
+	a := &cli.App{Environment: w.Environment(t.Context())}
+	a.Stdout = &out
+	d := diagnosis{Role: "balancer", Interfaces: []string{"eth0"}, Counts: map[doctor.Severity]int{doctor.Problem: 1, doctor.OK: 1}, Findings: []doctor.Finding{
+		{Name: "transmit", Subject: "eth0", Severity: doctor.Problem, Seen: "no GRO & no XDP", Why: "frames vanish", Cure: "ethtool -K PEER gro on", Where: "at the peer"},
+		{Name: "up", Subject: "10.1.0.1", Severity: doctor.OK, Seen: "up", Why: "moves packets"},
+	}}
+	for f, want := range map[cli.Format]string{
+		cli.FormatTable: `problem  eth0      transmit  no GRO & no XDP
+    frames vanish
+    at the peer:
+    $ ethtool -K PEER gro on
+ok       10.1.0.1  up        up
+1 problem, 0 warnings, 0 unknown, 1 ok
+`,
+		cli.FormatJSON: `{
+  "role": "balancer",
+  "interfaces": [
+    "eth0"
+  ],
+  "findings": [
+    {
+      "name": "transmit",
+      "subject": "eth0",
+      "severity": "problem",
+      "seen": "no GRO & no XDP",
+      "why": "frames vanish",
+      "cure": "ethtool -K PEER gro on",
+      "where": "at the peer"
+    },
+    {
+      "name": "up",
+      "subject": "10.1.0.1",
+      "severity": "ok",
+      "seen": "up",
+      "why": "moves packets"
+    }
+  ],
+  "counts": {
+    "ok": 1,
+    "problem": 1
+  }
+}
+`,
+	} {
+		out.Reset()
+		if err := a.Print(f, d, func(w io.Writer) { printDiagnosis(w, d) }); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, out.String()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", f, diff)
+		}
+	}
+}

@@ -1,0 +1,157 @@
+package balance
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/control/api"
+	"lbctl/control/client"
+	"lbctl/lb"
+)
+
+// drainFlag are the flags of lbctl drain.
+type drainFlag struct {
+	span  time.Duration
+	until string
+	wait  bool
+}
+
+func drainCommand(a *cli.App) *cobra.Command {
+	f := &drainFlag{}
+	c := &cobra.Command{
+		Use:   "drain SERVICE ADDRESS",
+		Short: "Give a replica no new flows, and leave it those that it has",
+		Long: `Give a replica no new flows, and leave it those that it has, so that it can be removed without
+breaking any. With --for or --until it is set down at that time, whatever flows are left; the
+daemon keeps the deadline, also over restarts. But lbctl apply, and a daemon that is started with -f, take
+the file's word: without "state: draining" there the replica is active again. lbctl replica set
+--state active takes it back, too.
+
+With --wait the command ends when the replica is safe to remove: no recorded flow is its, and none from
+before the change was seen within the idle time of the service. It exits 1 when the deadline
+comes first. A daemon that is started again meanwhile is waited for. Ctrl-C ends the waiting, not
+the draining.`,
+		Example: `  lbctl drain web 10.1.0.1:8080
+  lbctl drain web 10.1.0.1:8080 --for 10m --wait
+  lbctl drain web 10.1.0.1:8080 --until 2030-01-31T12:00:00Z`,
+		Args: cli.Takes("SERVICE", "ADDRESS"),
+	}
+	c.Flags().DurationVar(&f.span, "for", 0, "how long it may take, as in 90s or 10m; then the replica is set down (default: as long as it takes)")
+	c.Flags().StringVar(&f.until, "until", "", "until when it may take, as RFC 3339 writes it, in whole seconds")
+	c.Flags().BoolVar(&f.wait, "wait", false, "wait until the replica is safe to remove")
+	output := cli.OutputFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		until, err := f.deadline(c, a.Clock.Now())
+		if err != nil {
+			return err
+		}
+		named, err := (&replicaFlag{weight: 1}).parse(c, args[1])
+		if err != nil {
+			return err
+		}
+		d := &drain{app: a, client: client.New(a.Socket), service: args[0], address: named.Address}
+		defer d.client.Close()
+		return d.run(c.Context(), until, f.wait, *output)
+	}
+	return c
+}
+
+// deadline returns the end of the draining in the daemon's words, "" for none. A span ends with
+// the second in which it does.
+func (f *drainFlag) deadline(c *cobra.Command, now time.Time) (string, error) {
+	switch {
+	case f.until != "" && c.Flags().Changed("for"):
+		return "", cli.Usage(c, "--for and --until: want one of the two")
+	case c.Flags().Changed("for") && f.span <= 0:
+		return "", cli.Usage(c, "--for: %v: want a time span above 0, as in 10m", f.span)
+	case f.until == "" && f.span == 0:
+		return "", nil
+	}
+	end := now.Add(f.span + time.Second - 1).Truncate(time.Second)
+	if f.until != "" {
+		var err error
+		end, err = time.Parse(time.RFC3339, f.until)
+		if err != nil || end.Nanosecond() != 0 {
+			return "", cli.Usage(c, "--until: %q: want a time in whole seconds, as in 2030-01-31T12:00:00Z", f.until)
+		}
+		if !end.After(now) {
+			return "", cli.Usage(c, "--until: %s has passed", f.until)
+		}
+	}
+	return end.UTC().Format(time.RFC3339), nil
+}
+
+// drain is one run of the command.
+type drain struct {
+	app              *cli.App
+	client           *client.Client
+	service, address string
+}
+
+func (d *drain) run(ctx context.Context, until string, wait bool, f cli.Format) error {
+	_, err := d.client.EditReplica(ctx, d.service, d.address, func(r *api.ReplicaStatus) error {
+		r.State, r.DrainUntil = lb.Draining.String(), until
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	r, err := d.status(ctx)
+	if err != nil {
+		return err
+	}
+	if f == cli.FormatTable {
+		fmt.Fprintf(d.app.Stdout, "%s of %s is draining%s\n", d.address, d.service, untilText(until))
+	}
+	if wait {
+		if r, err = d.wait(ctx); err != nil {
+			return err
+		}
+	}
+	return d.app.Print(f, r, func(w io.Writer) { fmt.Fprintln(w, safetyText(r)) })
+}
+
+func untilText(until string) string {
+	if until == "" {
+		return ""
+	}
+	return ", and down at " + until
+}
+
+func safetyText(r api.ReplicaStatus) string {
+	if r.SafeToRemove {
+		return "safe to remove"
+	}
+	return "not yet safe to remove: " + leftText(r.Flows)
+}
+
+// leftText says what is left of the flows of a replica.
+func leftText(f api.ReplicaFlows) string {
+	return fmt.Sprintf("%s left, and %s that may have older flows", cli.Many(int(f.Established+f.Embryonic), "recorded flow"), cli.Many(int(f.OlderSlots), "slot"))
+}
+
+// status returns the replica as it is now, and warns when nobody takes new flows.
+func (d *drain) status(ctx context.Context) (api.ReplicaStatus, error) {
+	all, err := d.client.Replicas(ctx, d.service)
+	if err != nil {
+		return api.ReplicaStatus{}, err
+	}
+	if !slices.ContainsFunc(all.Replicas, func(r api.ReplicaStatus) bool { return r.State == lb.Active.String() }) {
+		fmt.Fprintf(d.app.Stderr, "lbctl: no replica of %s is active: new flows are dropped\n", d.service)
+	}
+	return d.find(all)
+}
+
+func (d *drain) find(all api.Replicas) (api.ReplicaStatus, error) {
+	n := slices.IndexFunc(all.Replicas, func(r api.ReplicaStatus) bool { return r.Address == d.address })
+	if n < 0 {
+		return api.ReplicaStatus{}, fmt.Errorf("replica %s of service %s: %w: somebody has removed it", d.address, d.service, lb.ErrNotFound)
+	}
+	return all.Replicas[n], nil
+}

@@ -1,0 +1,246 @@
+package balance
+
+import (
+	"bytes"
+	"context"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lbctl/cmd/cli"
+	"lbctl/cmd/cli/clitest"
+	"lbctl/lb"
+	"lbctl/rss/packet"
+)
+
+// TestReplicaCommands is a session about one service: commands in order and what they print.
+func TestReplicaCommands(t *testing.T) {
+	w := newWorld(t)
+	w.Clock = cli.Clock{Time: func() time.Time { return time.Date(2100, 1, 1, 0, 0, 0, 1, time.UTC) }}
+	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
+	for _, c := range []struct{ line, want string }{
+		{"replica add web 10.0.0.3:8080 --state down", "10.0.0.3:8080 added to web\n"},
+		{"replica set web 10.0.0.3:8080 --state active", "10.0.0.3:8080 changed in web\n"},
+		{"replica set dns [2001:db8:1:0::1]:53 --weight 7", "[2001:db8:1::1]:53 changed in dns\n"},
+		{"get replicas", `SERVICE  REPLICA             STATE   WEIGHT  PACKETS  BYTES
+web      10.0.0.1:8080       active  1       0        0
+web      10.0.0.2:8080       active  1       0        0
+web      10.0.0.3:8080       active  1       0        0
+dns      [2001:db8:1::1]:53  active  7       0        0
+`},
+		{"drain web 10.0.0.1:8080 --for 10m", `10.0.0.1:8080 of web is draining, and down at 2100-01-01T00:10:01Z
+not yet safe to remove: 0 recorded flows left, and 1 slot that may have older flows
+`},
+		{"get flows web", `SERVICE  TRACKING  SLOTS  MARKED
+web      changes   2      2
+
+SERVICE  REPLICA        STATE     ESTABLISHED  EMBRYONIC  OLDER SLOTS  SAFE TO REMOVE  DRAIN UNTIL
+web      10.0.0.1:8080  draining  0            0          1            no              2100-01-01T00:10:01Z
+web      10.0.0.2:8080  active    0            0          1            no              -
+web      10.0.0.3:8080  active    0            0          0            no              -
+`},
+		{"drain web 10.0.0.1:8080", `10.0.0.1:8080 of web is draining
+not yet safe to remove: 0 recorded flows left, and 1 slot that may have older flows
+`},
+		{"drain web 10.0.0.1:8080 --until 2100-01-01T02:00:00+01:00 -o json", `{
+  "address": "10.0.0.1:8080",
+  "weight": 1,
+  "state": "draining",
+  "drain_until": "2100-01-01T01:00:00Z",
+`},
+		{"replica remove web 10.0.0.3:8080", "10.0.0.3:8080 removed from web\n"},
+	} {
+		got := w.OK(strings.Fields(c.line)...)
+		if c.want[0] == '{' {
+			got = got[:min(len(got), len(c.want))]
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("lbctl %s (-want +got):\n%s", c.line, diff)
+		}
+	}
+}
+
+// waiting runs a command that waits, and returns what lets a second pass and what ends with it.
+func waiting(w *clitest.World, args ...string) (second func(), ended func() (code int, stdout, stderr string)) {
+	seconds, asked := make(chan time.Time), make(chan struct{}, 100)
+	w.Clock = cli.Clock{Timer: func(time.Duration) <-chan time.Time { asked <- struct{}{}; return seconds }}
+	var out, errs bytes.Buffer
+	env := w.Environment(w.T.Context(), args...)
+	env.Stdout, env.Stderr = &out, &errs
+	code := make(chan int, 1)
+	go func() { code <- w.RunIn(env) }()
+	second = func() {
+		select {
+		case <-asked:
+			seconds <- time.Time{}
+		case c := <-code:
+			code <- c
+		}
+	}
+	return second, func() (int, string, string) { return <-code, out.String(), errs.String() }
+}
+
+// startFlow has a flow begin and go on.
+func startFlow(w *clitest.World, port uint16) {
+	f := packet.Frame{Flow: packet.Flow{
+		Source:      netip.AddrPortFrom(netip.MustParseAddr("198.51.100.7"), port),
+		Destination: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: packet.TCP,
+	}}
+	for _, flags := range []packet.TCPFlags{packet.SYN, packet.ACK} {
+		f.Flags = flags
+		w.Memory.Process(2, f.Marshal())
+	}
+}
+
+// TestDrainWait ends when the replica is safe to remove, and says what is left before.
+func TestDrainWait(t *testing.T) {
+	w := newWorld(t)
+	w.Serve("-f", w.Write("web.yaml", strings.Replace(clitest.WebConfig, "      - {address: 10.0.0.2:8080}\n", "", 1)+
+		"\n"))
+	w.OK("replica", "set", "web", "10.0.0.1:8080", "--state", "draining")
+	w.OK("replica", "add", "web", "10.0.0.2:8080")
+	w.OK("replica", "set", "web", "10.0.0.1:8080", "--state", "active")
+	for port := range uint16(20) { // recorded, as all slots are marked; some are the replica's
+		startFlow(w, 40000+port)
+	}
+	second, ended := waiting(w, "drain", "web", "10.0.0.1:8080", "--wait")
+	second()
+	second()
+	w.Memory.Advance(2 * lb.DefaultIdle(packet.TCP))
+	second()
+	code, stdout, stderr := ended()
+	if want := "10.0.0.1:8080 of web is draining\nsafe to remove\n"; code != cli.ExitDone || stdout != want {
+		t.Errorf("exit %d, stdout %q, want %q", code, stdout, want)
+	}
+	if strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, " recorded flows left, and ") || strings.Contains(stderr, " 0 recorded") {
+		t.Errorf("stderr %s", stderr)
+	}
+	if out := w.OK("replica", "remove", "web", "10.0.0.1:8080", "--if-safe"); out != "10.0.0.1:8080 removed from web\n" {
+		t.Errorf("remove: %s", out)
+	}
+}
+
+// TestDrainWaitOverARestart: a daemon that is replaced in mid-drain is waited for, and goes on draining.
+func TestDrainWaitOverARestart(t *testing.T) {
+	w := newWorld(t)
+	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
+	second, ended := waiting(w, "drain", "web", "10.0.0.1:8080", "--wait")
+	second()
+	w.Stop()
+	second()
+	second()
+	w.Serve()
+	second()
+	w.Memory.Advance(2 * lb.DefaultIdle(packet.TCP))
+	second()
+	code, stdout, stderr := ended()
+	if !strings.HasSuffix(stdout, "safe to remove\n") || code != cli.ExitDone || strings.Count(stderr, "the daemon does not answer: waiting for it\n") != 1 {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+}
+
+// TestDrainWaitGivesUp on a daemon that does not come back.
+func TestDrainWaitGivesUp(t *testing.T) {
+	w := newWorld(t)
+	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
+	second, ended := waiting(w, "drain", "web", "10.0.0.1:8080", "--wait")
+	second()
+	w.Stop()
+	for range restartPolls + 1 {
+		second()
+	}
+	if code, _, stderr := ended(); code != cli.ExitUnreachable || !strings.Contains(stderr, "lbctl serve") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
+// TestServeSaysWhatTheFileTakesBack: a file that knows nothing of a drain ends it, and the log says so.
+func TestServeSaysWhatTheFileTakesBack(t *testing.T) {
+	w := newWorld(t)
+	file := w.Write("web.yaml", clitest.WebConfig)
+	w.Serve("-f", file)
+	w.OK("drain", "web", "10.0.0.1:8080")
+	w.Stop()
+	w.Serve()
+	if strings.Contains(w.Log.String(), "level=WARN") {
+		t.Errorf("with the stored intent: %s", w.Log)
+	}
+	w.Stop()
+	w.Serve("-f", file)
+	if !strings.Contains(w.Log.String(), `level=WARN msg="the file makes a replica active that was not" service=web replica=10.0.0.1:8080 was=draining`) {
+		t.Errorf("with the file: %s", w.Log)
+	}
+}
+
+// TestPlanOfADeadline: apply would do something, though nothing in the datapath.
+func TestPlanOfADeadline(t *testing.T) {
+	w := newWorld(t)
+	drains := strings.Replace(clitest.WebConfig, "{address: 10.0.0.1:8080}", "{address: 10.0.0.1:8080, state: draining}", 1)
+	w.Serve("-f", w.Write("web.yaml", drains))
+	until := w.Write("until.yaml", strings.Replace(drains, "draining}", "draining, drain_until: 2100-01-01T00:00:00Z}", 1))
+	const field = "services[web].replicas[10.0.0.1:8080].drain_until: none > 2100-01-01T00:00:00Z\n"
+	for _, c := range []struct{ verb, want string }{
+		{"plan", "nothing to do in the datapath (revision 1)\n" + field},
+		{"apply", "nothing to do in the datapath (revision 2)\n" + field},
+		{"plan", "nothing to do (revision 2)\n"},
+	} {
+		if got := w.OK(c.verb, "-f", until); got != c.want {
+			t.Errorf("lbctl %s:\n%s want\n%s", c.verb, got, c.want)
+		}
+	}
+}
+
+// TestDrainWaitEndsOtherwise: the deadline, somebody else, Ctrl-C.
+func TestDrainWaitEndsOtherwise(t *testing.T) {
+	for name, c := range map[string]struct {
+		meanwhile []string
+		code      int
+		stderr    string
+	}{
+		"down":    {[]string{"replica", "set", "web", "10.0.0.1:8080", "--state", "down"}, cli.ExitFailed, "is down: the deadline came with"},
+		"active":  {[]string{"replica", "set", "web", "10.0.0.1:8080", "--state", "active"}, cli.ExitConflict, "somebody has made it active"},
+		"removed": {[]string{"replica", "remove", "web", "10.0.0.1:8080"}, cli.ExitNotFound, "somebody has removed it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
+			second, ended := waiting(w, "drain", "web", "10.0.0.1:8080", "--wait")
+			second()
+			w.OK(c.meanwhile...)
+			second()
+			second()
+			if code, _, stderr := ended(); code != c.code || !strings.Contains(stderr, c.stderr) {
+				t.Errorf("exit %d, stderr %s", code, stderr)
+			}
+		})
+	}
+}
+
+func TestDrainOfTheLastOneWarns(t *testing.T) {
+	w := newWorld(t)
+	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
+	w.OK("drain", "web", "10.0.0.1:8080")
+	code, _, stderr := w.Run("drain", "web", "10.0.0.2:8080")
+	if want := "lbctl: no replica of web is active: new flows are dropped\n"; code != cli.ExitDone || stderr != want {
+		t.Errorf("exit %d, stderr %s", code, stderr)
+	}
+}
+
+func TestDrainWaitInterrupted(t *testing.T) {
+	w := newWorld(t)
+	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
+	ctx, cancel := context.WithCancel(t.Context())
+	w.Clock = cli.Clock{Timer: func(time.Duration) <-chan time.Time { cancel(); return nil }}
+	var stderr bytes.Buffer
+	env := w.Environment(ctx, "drain", "web", "10.0.0.1:8080", "--wait")
+	env.Stderr = &stderr
+	if code := w.RunIn(env); code != cli.ExitInterrupted {
+		t.Errorf("exit %d, %s", code, &stderr)
+	}
+	if out := w.OK("get", "flows", "web"); !strings.Contains(out, "draining") {
+		t.Errorf("it drains no longer:\n%s", out)
+	}
+}

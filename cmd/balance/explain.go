@@ -1,0 +1,123 @@
+package balance
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/control/api"
+	"lbctl/control/client"
+	"lbctl/rss/nic"
+)
+
+// explanation is the daemon's answer and, where a NIC was named or described, the queue before it.
+type explanation struct {
+	api.Explanation
+	RSS     *cli.RSSAnswer `json:"rss,omitempty"`
+	Ingress *ingressAnswer `json:"ingress,omitempty"`
+}
+
+// explainFlag are the flags of lbctl explain.
+type explainFlag struct {
+	flow    *cli.FlowFlag
+	flags   []string
+	nic     *cli.NICFlag
+	ingress string
+	file    string
+	nics    cli.Interfaces
+	machine machine
+}
+
+func explainCommand(a *cli.App, nics cli.Interfaces, m machine) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "explain {--src ADDRESS:PORT --dst VIP:PORT | --pcap FILE}",
+		Short: "Print the way of a packet that is not sent, or of every packet of a capture",
+		Long: `Print the way that a packet would take now: hash, slot and its owners, the record of its flow, the
+replica and why it was chosen, what is rewritten and the next hop, or the reason why not. The live tables are
+asked; nothing is changed.
+
+The packet has a TTL of 64, no payload and, for tcp, the flag ack, as one of a flow that is there already
+has; --flags syn is the first one of a flow. With --interface it comes in there, and the receive queue and
+core are added as far as the driver tells; with --queues those of a NIC that flags describe, as in
+lbctl rss hash.
+
+With --pcap every packet of a capture (pcap or pcapng, "-" for standard input) gives one line: time, flow,
+reason, service, replica, and why that one. Packets are looked at one by one, in the tables as they are now: an
+earlier one does not open a flow for a later one. What a short snapshot left out of a packet is taken for zeros. A
+table of the reasons ends the output. With -o json every packet is a line of JSON, and so is the summary, the last one.`,
+		Example: `  lbctl explain --src 198.51.100.7:40000 --dst 192.0.2.1:80
+  lbctl explain --src "[2001:db8::7]:40000" --dst "[2001:db8::1]:443" --protocol udp
+  lbctl explain --src 198.51.100.7:40000 --dst 192.0.2.1:80 --flags syn --interface eth0
+  lbctl explain --src 198.51.100.7:40000 --dst 192.0.2.1:80 --queues 4 -o json
+  lbctl explain --pcap capture.pcap --interface eth0
+  tcpdump -c 100 -w - -i eth0 | lbctl explain --pcap - -o json`,
+		Args: cli.Takes(),
+	}
+	f := &explainFlag{flow: cli.FlowFlags(c), nics: nics, machine: m}
+	c.Flags().StringSliceVar(&f.flags, "flags", nil, "TCP flags of the packet: syn, ack, fin, rst, psh, urg (default ack)")
+	c.Flags().StringVar(&f.ingress, "interface", "", "the attached interface that it comes in on")
+	c.Flags().StringVar(&f.file, "pcap", "", "explain every packet of a capture; - is stdin")
+	f.nic = cli.NICFlags(c, 0)
+	output := cli.OutputFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := f.validate(c); err != nil {
+			return err
+		}
+		d := client.New(a.Socket)
+		defer d.Close()
+		if f.file != "" {
+			return explainCapture(a, c, d, f, *output)
+		}
+		return explainOne(a, c, d, f, *output)
+	}
+	return c
+}
+
+// validate finds flags that contradict each other.
+func (f *explainFlag) validate(c *cobra.Command) error {
+	changed := func(names ...string) (given []string) {
+		for _, n := range names {
+			if c.Flags().Changed(n) {
+				given = append(given, "--"+n)
+			}
+		}
+		return given
+	}
+	if given := changed("src", "dst", "protocol", "flags"); f.file != "" && len(given) > 0 {
+		return cli.Usage(c, "--pcap and %s: want a capture or a flow", strings.Join(given, ", "))
+	}
+	if given := changed("queues", "key", "table"); f.ingress != "" && len(given) > 0 {
+		return cli.Usage(c, "--interface and %s: want a NIC of this machine or one that flags describe", strings.Join(given, ", "))
+	}
+	if given := changed("key", "table"); len(given) > 0 && f.nic.Queues == 0 {
+		return cli.Usage(c, "%s without --queues", strings.Join(given, ", "))
+	}
+	return nil
+}
+
+// explainOne explains the packet that flags describe.
+func explainOne(a *cli.App, c *cobra.Command, d *client.Client, f *explainFlag, o cli.Format) error {
+	flow, err := f.flow.Parse(c, f.flags)
+	if err != nil {
+		return err
+	}
+	e := explanation{}
+	if f.nic.Queues > 0 {
+		answer, err := f.nic.Hash(c, f.flow)
+		if err != nil {
+			return err
+		}
+		e.RSS = &answer
+	}
+	e.Explanation, err = d.Explain(c.Context(), api.Probe{
+		Source: f.flow.Source, Destination: f.flow.Destination, Protocol: f.flow.Protocol, Flags: f.flags, Interface: f.ingress,
+	})
+	if err != nil {
+		return err
+	}
+	if f.ingress != "" {
+		e.Ingress = newIngress(f.nics, f.machine, f.ingress).answer(func(n *nic.NIC) nic.Result { return n.ClassifyFlow(flow) })
+	}
+	return a.Print(o, e, e.print)
+}

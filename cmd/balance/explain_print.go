@@ -1,0 +1,96 @@
+package balance
+
+import (
+	"fmt"
+	"io"
+
+	"lbctl/cmd/cli"
+)
+
+func (e explanation) print(w io.Writer) {
+	if e.Flow != nil {
+		cli.Row(w, "flow", cli.FlowText(*e.Flow))
+	}
+	if r := e.RSS; r != nil {
+		cli.Row(w, "queue", fmt.Sprintf("%d (rss hash %s, entry %d)", r.Queue, r.Hash, r.Index))
+	}
+	if e.Ingress != nil {
+		e.Ingress.print(w)
+	}
+	cli.Row(w, "reason", e.Reason)
+	cli.Row(w, "action", actionText(e.Action))
+	if s := e.Service; s != nil {
+		cli.Row(w, "service", fmt.Sprintf("%s (%s, %s, %s, %s)", s.Name, s.Mode, s.Scheduler, s.Hash, cli.Many(len(s.Replicas), "replica")))
+	}
+	e.printChoice(w)
+	e.printRewrite(w)
+	if h := e.NextHop; h != nil {
+		cli.Row(w, "next hop", fmt.Sprintf("%s, from %s to %s", h.Interface, h.SourceMAC, h.DestinationMAC))
+	}
+}
+
+// actionText says what becomes of a packet.
+func actionText(action string) string {
+	switch action {
+	case "pass":
+		return "up to the kernel"
+	case "drop":
+		return "dropped"
+	case "tx":
+		return "sent back by the interface that it came in on"
+	case "redirect":
+		return "sent by another interface"
+	case "send":
+		return "sent on"
+	}
+	return action
+}
+
+func (e explanation) printChoice(w io.Writer) {
+	if e.Slot != nil {
+		cli.Row(w, "hash", e.Hash)
+		slot := fmt.Sprintf("%d (owner %s)", *e.Slot, cli.SideText(e.Current))
+		if e.Marked {
+			slot = fmt.Sprintf("%d, marked (owner %s, of flows from before the change %s)", *e.Slot, cli.SideText(e.Current), cli.SideText(e.Base))
+		}
+		cli.Row(w, "slot", slot)
+	}
+	if e.Record != "" {
+		cli.Row(w, "record", e.Record+", "+e.Recorded)
+	}
+	if e.Replica != "" {
+		cli.Row(w, "replica", fmt.Sprintf("%s (%s)", e.Replica, choiceText(e.Choice)))
+	}
+}
+
+// choiceText says why a packet goes to its replica.
+func choiceText(choice string) string {
+	switch choice {
+	case "owner":
+		return "it owns the slot"
+	case "recorded":
+		return "the flow is recorded there"
+	case "base":
+		return "the flow is from before the change"
+	case "current":
+		return "it owns the slot now, and the flow has no other"
+	}
+	return choice
+}
+
+func (e explanation) printRewrite(w io.Writer) {
+	if e.Rewritten != nil {
+		cli.Row(w, "rewritten", cli.FlowText(*e.Rewritten))
+	}
+	if o := e.Outer; o != nil {
+		cli.Row(w, "tunnel", o.Source+" > "+o.Destination)
+	}
+	title, width := "fields", 0
+	for _, f := range e.Rewrite {
+		width = max(width, len(f.Field))
+	}
+	for _, f := range e.Rewrite {
+		cli.Row(w, title, fmt.Sprintf("%-*s %s > %s", width, f.Field, cli.SideText(f.Before), cli.SideText(f.After)))
+		title = " "
+	}
+}

@@ -1,0 +1,78 @@
+package balance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"lbctl/control/config"
+	"lbctl/lb"
+	"lbctl/lb/datapath"
+)
+
+// XDP is the kernel of this machine.
+type XDP struct{}
+
+// Open implements kernel.
+func (XDP) Open(ctx context.Context, dir string, d config.Datapath, log *slog.Logger) (lb.Dataplane, error) {
+	lock, err := lockPins(dir) // before anything is touched, where it exists
+	if err != nil {
+		return nil, err
+	}
+	plane, err := datapath.Open(ctx, datapath.Options{Dir: dir, Limits: d.Limits, ToeplitzKey: d.ToeplitzKey, Logger: log})
+	if err != nil {
+		lock.Close()
+		return nil, err
+	}
+	if lock == nil {
+		if lock, err = lockPins(dir); err != nil {
+			plane.Close()
+			return nil, err
+		}
+	}
+	return &locked{Dataplane: plane, lock: lock}, nil
+}
+
+// Purge implements kernel.
+func (XDP) Purge(dir string) error {
+	lock, err := lockPins(dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	return datapath.Purge(dir)
+}
+
+// locked is a datapath whose pins no other daemon uses.
+type locked struct {
+	lb.Dataplane
+	lock *os.File
+}
+
+// Close implements lb.Dataplane.
+func (l *locked) Close() error { return errors.Join(l.Dataplane.Close(), l.lock.Close()) }
+
+// lockPins takes the lock of a pin directory, which ends with the process at the latest. It
+// returns nil if there is no such directory. Errors: lb.ErrConflict when another
+// process has it, lb.ErrDenied.
+func lockPins(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("open pin directory: %w: %w", lb.ErrDenied, err)
+	case err != nil:
+		return nil, fmt.Errorf("open pin directory: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w: a daemon uses it (%w)", dir, lb.ErrConflict, err)
+	}
+	return f, nil
+}

@@ -1,0 +1,14 @@
+package balance
+
+import (
+	"testing"
+
+	"lbctl/cmd/cli/clitest"
+)
+
+func TestMain(m *testing.M) { clitest.Main(m, XDP{}, Commands) }
+
+func newWorld(t *testing.T) *clitest.World {
+	t.Helper()
+	return clitest.New(t, Commands)
+}

@@ -1,0 +1,116 @@
+package balance
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/control/client"
+)
+
+// monitorFlag are the flags of lbctl monitor.
+type monitorFlag struct {
+	watched client.Watched
+	// count is how many samples are read, 0 for no limit.
+	count uint64
+	// file is the capture to be written, "" for none.
+	file string
+}
+
+func monitorCommand(a *cli.App) *cobra.Command {
+	f := &monitorFlag{}
+	c := &cobra.Command{
+		Use:   "monitor",
+		Short: "Print packets as they come in, with what becomes of them",
+		Long: `Print packets as they come in, one line each: time (UTC), interface, receive queue and core, flow, reason,
+service, replica, and length in bytes. It ends at Ctrl-C, or after --count packets, with 0.
+
+While somebody watches, another program stands under all links, which copies what is wanted; links change
+programs without losing a packet. Nobody who does not watch pays for it. Packets are never held up: samples
+that come faster than they are read are lost, and counted at the end (with -o json in the field lost of the
+next one). Several may watch at once.
+
+The flow is that of the packet as it came: an ICMP error is shown as itself, its service and replica as those of
+the packet that it is about. With --pcap the first 256 bytes of each packet, as it came, are written as pcapng, with
+reason, service and replica as comment; then nothing is printed.`,
+		Example: `  lbctl monitor
+  lbctl monitor --reason no_replica --reason no_route
+  lbctl monitor --service web --every 1000
+  lbctl monitor --count 100 -o json
+  lbctl monitor --service web --pcap web.pcapng
+  lbctl monitor --pcap - | tcpdump -r - -n`,
+		Args: cli.Takes(),
+	}
+	c.Flags().StringSliceVar(&f.watched.Reasons, "reason", nil, "only packets with this reason, or one of several (default all)")
+	c.Flags().StringVar(&f.watched.Service, "service", "", "only packets to this service, and answers from it")
+	c.Flags().Uint32Var(&f.watched.Every, "every", 1, "one in so many of them; every core counts by itself")
+	c.Flags().Uint64Var(&f.count, "count", 0, "stop after so many (default never)")
+	c.Flags().StringVar(&f.file, "pcap", "", "write a capture, and print nothing; - is stdout")
+	output := cli.OutputFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		switch {
+		case f.watched.Every == 0:
+			return cli.Usage(c, "--every 0: want at least 1")
+		case f.file != "" && *output == cli.FormatJSON:
+			return cli.Usage(c, "--pcap and -o json: want one of them")
+		}
+		return runMonitor(a, c.Context(), f, *output)
+	}
+	return c
+}
+
+// runMonitor prints samples until the context ends or there are enough; that is no error.
+func runMonitor(a *cli.App, ctx context.Context, f *monitorFlag, o cli.Format) error {
+	d := client.New(a.Socket)
+	defer d.Close()
+	samples, err := d.Monitor(ctx, f.watched)
+	if err != nil {
+		return err
+	}
+	defer samples.Close()
+	sink, err := newSampleSink(a, f.file, o)
+	if err != nil {
+		return err
+	}
+	got, err := copySamples(samples, sink, f.count)
+	if closed := sink.close(); err == nil {
+		err = closed
+	}
+	if ctx.Err() != nil {
+		err = nil
+	}
+	sampled(a, f, got)
+	return err
+}
+
+// copied counts what was read of a stream.
+type copied struct{ samples, lost uint64 }
+
+// copySamples reads samples into a sink, as many as are wanted; 0 is no limit.
+func copySamples(from *client.Samples, to sampleSink, wanted uint64) (got copied, err error) {
+	for err = to.flush(); err == nil && (wanted == 0 || got.samples < wanted); {
+		s, broken := from.Next()
+		if broken != nil {
+			return got, broken
+		}
+		got.samples++
+		got.lost += s.Lost
+		if err = to.add(s); err == nil && !from.Waiting() {
+			err = to.flush()
+		}
+	}
+	return got, err
+}
+
+// sampled says what the output does not.
+func sampled(a *cli.App, f *monitorFlag, got copied) {
+	if f.file != "" {
+		fmt.Fprintf(a.Stderr, "%s written to %s\n", cli.Many(int(got.samples), "packet"), f.file)
+	}
+	if got.lost > 0 {
+		fmt.Fprintf(a.Stderr, "%s lost, which came faster than they were read: see fewer with --reason, --service or --every\n",
+			cli.Many(int(got.lost), "sample"))
+	}
+}

@@ -1,0 +1,147 @@
+package balance
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/control/api"
+	"lbctl/control/client"
+	"lbctl/control/config"
+	"lbctl/lb"
+)
+
+func replicaCommand(a *cli.App) *cobra.Command {
+	return cli.Noun(&cobra.Command{
+		Use:   "replica",
+		Short: "Add, change or remove one replica of a service",
+		Long: `Add, change or remove one replica of a service. The change is part of the daemon's intent and
+outlives it, until lbctl apply makes a file the whole intent.`,
+		Example: `  lbctl replica add web 10.1.0.3:8080
+  lbctl replica set web 10.1.0.3:8080 --weight 5
+  lbctl drain web 10.1.0.3:8080 --for 10m --wait && lbctl replica remove web 10.1.0.3:8080 --if-safe`,
+	}, replicaAdd(a), replicaSet(a), replicaRemove(a))
+}
+
+// replicaFlag are the flags that describe a replica.
+type replicaFlag struct {
+	weight int64
+	state  string
+}
+
+func (f *replicaFlag) add(c *cobra.Command) {
+	c.Flags().Int64Var(&f.weight, "weight", 1, "share of a maglev table relative to the others, 1 to 65535")
+	c.Flags().StringVar(&f.state, "state", lb.Active.String(), "active (gets new flows), draining (keeps those that it has) or down (gets nothing)")
+}
+
+// parse checks a replica before the daemon is asked, and returns it with its address as the
+// daemon writes it.
+func (f *replicaFlag) parse(c *cobra.Command, address string) (api.Replica, error) {
+	doc := api.Replica{Address: address, Weight: &f.weight, State: f.state}
+	r, err := config.ResolveReplica(doc)
+	var wrong *config.Error
+	if errors.As(err, &wrong) {
+		p := wrong.Problems[0]
+		name := "--" + p.Field
+		if p.Field == "address" {
+			name = "ADDRESS"
+		}
+		return doc, &cli.Failure{Code: cli.ExitUsage, What: name + ": " + p.Reason, Do: p.Hint, Cause: err}
+	}
+	doc.Address = r.Address.String()
+	return doc, err
+}
+
+func replicaAdd(a *cli.App) *cobra.Command {
+	f := &replicaFlag{}
+	c := replicaVerb(a, "add", "Add a replica to a service, at the end", func(c *cobra.Command, d *client.Client, service string, r api.Replica) (api.Change, string, error) {
+		change, err := d.AddReplica(c.Context(), service, r)
+		return change, "added to", err
+	}, f)
+	c.Example = "  lbctl replica add web 10.1.0.3:8080\n  lbctl replica add web 10.1.0.3:8080 --weight 5 --state down"
+	f.add(c)
+	return c
+}
+
+func replicaSet(a *cli.App) *cobra.Command {
+	f := &replicaFlag{}
+	c := replicaVerb(a, "set", "Change the weight or the state of a replica", func(c *cobra.Command, d *client.Client, service string, r api.Replica) (api.Change, string, error) {
+		weight, state := c.Flags().Changed("weight"), c.Flags().Changed("state")
+		if !weight && !state {
+			return api.Change{}, "", cli.Usage(c, "nothing to set: want --weight or --state")
+		}
+		change, err := d.EditReplica(c.Context(), service, r.Address, func(now *api.ReplicaStatus) error {
+			if weight {
+				now.Weight = r.Weight
+			}
+			if state {
+				setState(&now.Replica, r.State)
+			}
+			return nil
+		})
+		return change, "changed in", err
+	}, f)
+	c.Long = `Change the weight or the state of a replica; what no flag names stays. A replica that becomes active
+or down has no drain deadline any more; to give it one use lbctl drain.`
+	c.Example = "  lbctl replica set web 10.1.0.3:8080 --weight 5\n  lbctl replica set web 10.1.0.3:8080 --state active"
+	f.add(c)
+	return c
+}
+
+// setState sets a state; only what drains has a deadline.
+func setState(r *api.Replica, state string) {
+	r.State = state
+	if state != lb.Draining.String() {
+		r.DrainUntil = ""
+	}
+}
+
+func replicaRemove(a *cli.App) *cobra.Command {
+	var ifSafe bool
+	c := replicaVerb(a, "remove", "Remove a replica from a service: its flows go to others, which do not know them",
+		func(c *cobra.Command, d *client.Client, service string, r api.Replica) (api.Change, string, error) {
+			change, err := d.RemoveReplica(c.Context(), service, r.Address, func(now api.ReplicaStatus) error {
+				if ifSafe && !now.SafeToRemove {
+					return notSafe(service, now)
+				}
+				return nil
+			})
+			return change, "removed from", err
+		}, &replicaFlag{weight: 1})
+	c.Example = "  lbctl replica remove web 10.1.0.3:8080\n  lbctl replica remove web 10.1.0.3:8080 --if-safe"
+	c.Flags().BoolVar(&ifSafe, "if-safe", false, "only if it is draining or down and, as far as is known, has no flow left")
+	return c
+}
+
+func notSafe(service string, r api.ReplicaStatus) error {
+	left := leftText(r.Flows)
+	if r.State == lb.Active.String() {
+		left = "it is active"
+	}
+	err := fmt.Errorf("remove replica %s of service %s: %w: not safe: %s", r.Address, service, lb.ErrConflict, left)
+	return cli.Advise(err, "drain it first: lbctl drain %s %s --wait", service, r.Address)
+}
+
+// replicaVerb makes a command that changes one replica and says so in a sentence; the change
+// returns what was done: "added to".
+func replicaVerb(a *cli.App, verb, short string, do func(*cobra.Command, *client.Client, string, api.Replica) (api.Change, string, error), f *replicaFlag) *cobra.Command {
+	c := &cobra.Command{Use: verb + " SERVICE ADDRESS", Short: short, Args: cli.Takes("SERVICE", "ADDRESS")}
+	output := cli.OutputFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		r, err := f.parse(c, args[1])
+		if err != nil {
+			return err
+		}
+		d := client.New(a.Socket)
+		defer d.Close()
+		change, done, err := do(c, d, args[0], r)
+		if err != nil {
+			return err
+		}
+		return a.Print(*output, change, func(w io.Writer) { fmt.Fprintf(w, "%s %s %s\n", r.Address, done, args[0]) })
+	}
+	return c
+}

@@ -1,0 +1,149 @@
+package balance
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/control/config"
+	"lbctl/control/rest"
+	"lbctl/control/store"
+	"lbctl/lb"
+)
+
+// Where the daemon keeps its things when it is not told otherwise.
+const (
+	defaultStateDir = "/var/lib/lbctl"
+	defaultPinDir   = "/sys/fs/bpf/lbctl"
+)
+
+// daemon is what serve is told.
+type daemon struct {
+	file, stateDir, pinDir string
+	log                    logFormat
+}
+
+func serveCommand(a *cli.App) *cobra.Command {
+	d := daemon{log: logText}
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the daemon",
+		Long: `Run the daemon: bring the datapath to the intent, and answer the API on a unix socket.
+The intent is the file, or without -f what was stored before. When the daemon ends, by
+whatever signal, traffic goes on being balanced; the next start takes it over.`,
+		Example: `  lbctl serve -f lb.yaml
+  lbctl serve                                             # with the stored intent
+  lbctl serve --socket /tmp/a.sock --state-dir /tmp/a --pin-dir /sys/fs/bpf/a`,
+		Args: cli.Takes(),
+	}
+	c.Flags().StringVarP(&d.file, "file", "f", "", "the configuration file, YAML; - is stdin")
+	c.Flags().StringVar(&d.stateDir, "state-dir", defaultStateDir, "where the intent is stored")
+	pinDirFlag(c, &d.pinDir)
+	c.Flags().Var(&d.log, "log-format", "how to log on stderr: text or json")
+	c.RunE = func(c *cobra.Command, _ []string) error { return runServe(a, c.Context(), d) }
+	return c
+}
+
+func pinDirFlag(c *cobra.Command, dir *string) {
+	c.Flags().StringVar(dir, "pin-dir", defaultPinDir, "where the datapath is pinned, below a BPF file system")
+}
+
+// runServe runs the daemon until ctx ends. What can be refused without touching the
+// datapath is refused first.
+func runServe(a *cli.App, ctx context.Context, d daemon) error {
+	log := d.log.logger(a.Stderr)
+	state, err := store.Open(d.stateDir)
+	if err != nil {
+		return adviseServe(err, "stop the other daemon, or use another --state-dir")
+	}
+	defer state.Close()
+	intent, err := readIntent(a, state, d.file)
+	if err != nil {
+		return err
+	}
+	listener, err := rest.Listen(a.Socket)
+	if err != nil {
+		return adviseServe(err, "stop what uses it, or use another --socket")
+	}
+	defer listener.Close()
+	dataplane, err := a.Kernel.Open(ctx, d.pinDir, intent.Datapath, log)
+	if err != nil {
+		return adviseServe(err, "keep datapath as it was, or make the tables anew: lbctl purge; another daemon needs another --pin-dir")
+	}
+	defer dataplane.Close()
+	s, err := rest.Start(ctx, rest.Options{Dataplane: dataplane, Store: state, Logger: log, Version: cli.ThisBuild().Version}, intent)
+	if err != nil {
+		return err
+	}
+	log.Info("ready", "socket", a.Socket, "services", len(intent.Services), "interfaces", len(intent.Interfaces))
+	err = s.Serve(ctx, listener)
+	log.Info("stopped; traffic goes on being balanced")
+	return err
+}
+
+// readIntent returns what to serve: the file on top of what is stored.
+func readIntent(a *cli.App, state *store.Store, name string) (config.Intent, error) {
+	stored, err := state.Load()
+	if err != nil {
+		return config.Intent{}, cli.Advise(err, "restore the file from a backup, or remove it and start with -f")
+	}
+	if name == "" {
+		return stored.Intent, nil
+	}
+	file, err := config.Read(name, a.Stdin)
+	if err != nil {
+		return config.Intent{}, err
+	}
+	intent, err := config.Resolve(file.Config, stored.Intent)
+	return intent, file.Locate(err)
+}
+
+// adviseServe says what to do about a daemon that cannot start; onConflict is for lb.ErrConflict.
+func adviseServe(err error, onConflict string) error {
+	switch {
+	case errors.Is(err, lb.ErrConflict):
+		return cli.Advise(err, "%s", onConflict)
+	case errors.Is(err, lb.ErrDenied):
+		return cli.Advise(err, "run lbctl serve as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN and directories of its own")
+	case errors.Is(err, lb.ErrUnsupported):
+		return cli.Advise(err, "run Linux 5.15 or later with BPF, and pin below a BPF file system")
+	case errors.Is(err, lb.ErrInvalid):
+		return cli.Advise(err, "use another path, or remove the file")
+	}
+	return err
+}
+
+// logFormat is the form of the log.
+type logFormat string
+
+const (
+	logText logFormat = "text"
+	logJSON logFormat = "json"
+)
+
+// String implements pflag.Value.
+func (f *logFormat) String() string { return string(*f) }
+
+// Set implements pflag.Value.
+func (f *logFormat) Set(s string) error {
+	switch logFormat(s) {
+	case logText, logJSON:
+		*f = logFormat(s)
+		return nil
+	}
+	return errors.New("want text or json")
+}
+
+// Type implements pflag.Value.
+func (f *logFormat) Type() string { return "format" }
+
+func (f *logFormat) logger(w io.Writer) *slog.Logger {
+	if *f == logJSON {
+		return slog.New(slog.NewJSONHandler(w, nil))
+	}
+	return slog.New(slog.NewTextHandler(w, nil))
+}

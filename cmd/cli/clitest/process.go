@@ -1,0 +1,53 @@
+package clitest
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"lbctl/cmd/cli"
+)
+
+// AsLbctl makes the test program behave as lbctl.
+const AsLbctl = "LBCTL_TEST_AS_LBCTL"
+
+// Main runs the tests of a package; as a process of one of them it is lbctl over a kernel, with the
+// package's commands.
+func Main(m *testing.M, k cli.Kernel, commands Commands) {
+	if os.Getenv(AsLbctl) != "" {
+		os.Exit(cli.Run(cli.System(k), commands))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// Process starts a daemon as a process and returns when it is ready.
+func (w *World) Process(args ...string) *exec.Cmd { return w.ProcessBy((*exec.Cmd).Start, args...) }
+
+// ProcessBy is process with what starts it.
+func (w *World) ProcessBy(start func(*exec.Cmd) error, args ...string) *exec.Cmd {
+	w.T.Helper()
+	c := exec.Command("/proc/self/exe", args...)
+	c.Env = append(os.Environ(), AsLbctl+"=1", "LBCTL_SOCKET="+w.Path("s"))
+	stderr, err := c.StderrPipe()
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	if err := start(c); err != nil {
+		w.T.Fatal(err)
+	}
+	w.T.Cleanup(func() { c.Process.Kill() })
+	var text strings.Builder
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		text.WriteString(lines.Text() + "\n")
+		if strings.Contains(lines.Text(), "msg=ready") {
+			return c
+		}
+	}
+	c.Wait()
+	w.T.Fatalf("not ready: %s", &text)
+	return nil
+}

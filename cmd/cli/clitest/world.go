@@ -1,0 +1,192 @@
+// Package clitest runs commands of lbctl in a test, beside a daemon whose datapath is in memory or, as a process, the
+// kernel's.
+package clitest
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/control/config"
+	"lbctl/lb"
+	"lbctl/lb/oracle"
+)
+
+// World is a directory with a daemon in it, over a datapath in memory.
+type World struct {
+	T        *testing.T
+	commands Commands
+	// Dir is DIR in what is printed.
+	Dir string
+	// Memory is the datapath; Refuse is why it cannot be opened, nil where it can.
+	Memory *oracle.Memory
+	Refuse error
+	// Kernel takes the place of memory where it is not nil.
+	Kernel cli.Kernel
+	// Clock is that of the commands.
+	Clock cli.Clock
+	// Stop ends the daemon and returns its exit code.
+	Stop func() int
+	// Log is what the daemon wrote on stderr.
+	Log *log
+}
+
+// Commands makes the commands that a test may run.
+type Commands func(*cli.App) []*cobra.Command
+
+// memoryKernel is a kernel in memory; closing a datapath leaves what it forwards.
+type memoryKernel struct {
+	memory *oracle.Memory
+	err    error
+}
+
+func (k memoryKernel) Open(context.Context, string, config.Datapath, *slog.Logger) (lb.Dataplane, error) {
+	if k.err != nil {
+		return nil, k.err
+	}
+	return k.memory.Reopen(), nil
+}
+
+func (k memoryKernel) Purge(string) error { return k.err }
+
+// log is what a daemon writes on stderr.
+type log struct {
+	mu    sync.Mutex
+	text  bytes.Buffer
+	ready chan struct{}
+	once  sync.Once
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if bytes.Contains(p, []byte("msg=ready")) {
+		l.once.Do(func() { close(l.ready) })
+	}
+	return l.text.Write(p)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// New makes a directory without a daemon.
+func New(t *testing.T, commands Commands) *World {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "lbctl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	links := map[string]int{"eth0": 2, "eth1": 3}
+	return &World{T: t, commands: commands, Dir: dir, Memory: oracle.New(oracle.Config{Interfaces: links})}
+}
+
+// Environment is one in which args are run.
+func (w *World) Environment(ctx context.Context, args ...string) cli.Environment {
+	var k cli.Kernel = memoryKernel{w.Memory, w.Refuse}
+	if w.Kernel != nil {
+		k = w.Kernel
+	}
+	return cli.Environment{
+		Context: ctx, Args: args, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard,
+		Kernel: k, Clock: w.Clock,
+		Getenv: func(name string) string {
+			if name == "LBCTL_SOCKET" {
+				return w.Path("s")
+			}
+			return ""
+		},
+	}
+}
+
+// Path is that of a name in the directory.
+func (w *World) Path(name string) string { return filepath.Join(w.Dir, name) }
+
+// Write makes a file and returns its path.
+func (w *World) Write(name, text string) string {
+	w.T.Helper()
+	if err := os.WriteFile(w.Path(name), []byte(text), 0o600); err != nil {
+		w.T.Fatal(err)
+	}
+	return w.Path(name)
+}
+
+// RunIn runs a command in an environment and returns its exit code.
+func (w *World) RunIn(env cli.Environment) int { return cli.Run(env, w.commands) }
+
+// Run runs a command and returns what it did.
+func (w *World) Run(args ...string) (code int, stdout, stderr string) {
+	w.T.Helper()
+	var out, errs bytes.Buffer
+	// A command that hangs fails its test, and does not hang it.
+	ctx, cancel := context.WithTimeout(w.T.Context(), time.Minute)
+	defer cancel()
+	env := w.Environment(ctx, args...)
+	env.Stdout, env.Stderr = &out, &errs
+	code = w.RunIn(env)
+	return code, w.tidy(out.String()), w.tidy(errs.String())
+}
+
+// tidy replaces the directory, which is another one every time.
+func (w *World) tidy(s string) string { return strings.ReplaceAll(s, w.Dir, "DIR") }
+
+// OK runs a command that must succeed, and returns its stdout.
+func (w *World) OK(args ...string) string {
+	w.T.Helper()
+	code, stdout, stderr := w.Run(args...)
+	if code != cli.ExitDone || stderr != "" {
+		w.T.Fatalf("lbctl %s: exit %d, stderr %s", strings.Join(args, " "), code, stderr)
+	}
+	return stdout
+}
+
+// Serve starts the daemon and waits until it is ready.
+func (w *World) Serve(args ...string) {
+	w.T.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	w.Log = &log{ready: make(chan struct{})}
+	env := w.Environment(ctx, append([]string{"serve", "--state-dir", w.Path("state")}, args...)...)
+	env.Stderr = w.Log
+	code := make(chan int, 1)
+	go func() { code <- w.RunIn(env) }()
+	w.Stop = sync.OnceValue(func() int { cancel(); return <-code })
+	w.T.Cleanup(func() { w.Stop() })
+	select {
+	case <-w.Log.ready:
+	case c := <-code:
+		code <- c
+		w.T.Fatalf("serve ended with %d: %s", c, w.Log)
+	}
+}
+
+// WebConfig is a configuration with two services.
+const WebConfig = `interfaces:
+  - name: eth0
+services:
+  - name: web
+    vip: 192.0.2.1:80
+    replicas:
+      - {address: 10.0.0.1:8080}
+      - {address: 10.0.0.2:8080}
+  - name: dns
+    vip: "[2001:db8::1]:53"
+    protocol: udp
+    scheduler: maglev
+    table_size: 251
+    hash: toeplitz
+    replicas:
+      - {address: "[2001:db8:1::1]:53", weight: 3}
+`

@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"lbctl/control/config"
+	"lbctl/lb"
+)
+
+// Environment is all that a command touches outside its own memory, files aside.
+type Environment struct {
+	// Context ends at Ctrl-C or SIGTERM.
+	Context context.Context
+	Args    []string
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Stderr  io.Writer
+	Getenv  func(string) string
+	Clock   Clock
+	// Kernel is where packets are forwarded.
+	Kernel Kernel
+}
+
+// Kernel opens and removes what forwards packets in the network namespace of the process.
+type Kernel interface {
+	// Open takes over what is pinned in dir, or makes it. Errors: those of datapath.Open;
+	// lb.ErrConflict when another daemon has dir.
+	Open(ctx context.Context, dir string, d config.Datapath, log *slog.Logger) (lb.Dataplane, error)
+	// Purge removes what is pinned in dir. Errors: lb.ErrConflict when a daemon has it.
+	Purge(dir string) error
+}
+
+// System is the environment of a process. The second Ctrl-C kills it.
+func System(k Kernel) Environment {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return Environment{
+		Context: ctx, Args: os.Args[1:], Getenv: os.Getenv, Kernel: k,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+	}
+}

@@ -1,0 +1,62 @@
+// Package cli is what all commands of lbctl share: their environment, the ways to take input, to print, to fail and to
+// show progress, and the exit codes that scripts rely on.
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"lbctl/control/client"
+)
+
+// App is one run of the program: what its commands share.
+type App struct {
+	Environment
+	// Socket is the daemon's, by flag, environment variable or default.
+	Socket string
+	// started is true when a command was found and its arguments are right.
+	started bool
+}
+
+// Run executes the one of the commands that the arguments name and returns the exit code. Data
+// goes to stdout, everything else to stderr.
+func Run(env Environment, commands func(*App) []*cobra.Command) int {
+	a := &App{Environment: env}
+	err := a.Root(commands(a)...).ExecuteContext(env.Context)
+	if err == nil {
+		return ExitDone
+	}
+	return a.report(err)
+}
+
+// Root builds the tree of commands.
+func (a *App) Root(commands ...*cobra.Command) *cobra.Command {
+	c := Noun(&cobra.Command{
+		Use:   "lbctl",
+		Short: "Balance TCP and UDP flows in XDP, and simulate the NIC before it",
+		Long: `lbctl balances the flows of a virtual IP address over replicas, in XDP, and
+simulates a multi-queue NIC with receive-side scaling.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or invalid input, 3 not found, 4 conflict,
+5 denied, 6 daemon unreachable, 130 interrupted.`,
+		Example: `  lbctl serve -f lb.yaml          # in one terminal
+  lbctl attach eth0               # in another
+  lbctl get counters`,
+	}, commands...)
+	c.SilenceErrors, c.SilenceUsage = true, true
+	c.SetIn(a.Stdin)
+	c.SetOut(a.Stdout)
+	c.SetErr(a.Stderr)
+	c.SetArgs(a.Args)
+	c.SetFlagErrorFunc(flagError)
+	c.InitDefaultCompletionCmd(a.Args...)
+	if completion, _, err := c.Find([]string{"completion"}); err == nil && completion != c {
+		Noun(completion)
+	}
+	c.PersistentPreRun = func(*cobra.Command, []string) { a.started = true }
+	socket := a.Getenv("LBCTL_SOCKET")
+	if socket == "" {
+		socket = client.DefaultSocket
+	}
+	c.PersistentFlags().StringVar(&a.Socket, "socket", socket, "the daemon's unix socket (environment: LBCTL_SOCKET)")
+	return c
+}

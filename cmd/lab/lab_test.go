@@ -1,0 +1,154 @@
+package lab
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"lbctl/bpf/need"
+	"lbctl/cmd/cli"
+	"lbctl/testbed/report"
+)
+
+// buildProgram builds the program: experiments start it anew, so a test binary will not do.
+func buildProgram(t *testing.T) string {
+	t.Helper()
+	need.Root(t)
+	program := filepath.Join(t.TempDir(), "lbctl")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "lbctl/cmd/lbctl").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return program
+}
+
+// small is a demo of some seconds.
+func small(out string) []string {
+	return []string{"demo", "--out", out, "--set", "connections=400", "--set", "requests=1600"}
+}
+
+// left returns what a run of this process number left behind.
+func left(t *testing.T, pid int) []string {
+	t.Helper()
+	var all []string
+	for _, pattern := range []string{"/run/netns/lbctl-", "/run/lbctl-lab/", "/sys/fs/bpf/lbctl-lab-"} {
+		found, err := filepath.Glob(pattern + strconv.Itoa(pid) + "*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, found...)
+	}
+	return all
+}
+
+// TestDemo runs the demo in small: every check and control is there and passes, on real packets.
+func TestDemo(t *testing.T) {
+	dir := t.TempDir()
+	c := exec.CommandContext(t.Context(), buildProgram(t), append(small(dir), "-o", "json")...)
+	var log strings.Builder
+	c.Stderr = &log
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("demo: %v\n%s\n%s", err, &log, out)
+	}
+	var printed report.Result
+	if err := json.Unmarshal(out, &printed); err != nil {
+		t.Fatalf("stdout is not a result: %v", err)
+	}
+	written, figures, err := report.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !printed.Pass || !written.Pass || len(figures) == 0 {
+		t.Errorf("pass: printed %v, written %v, with %d figures", printed.Pass, written.Pass, len(figures))
+	}
+	var names []string
+	for _, check := range slices.Concat(written.Checks, written.Controls) {
+		names = append(names, check.Name)
+		if !check.Pass {
+			t.Errorf("%s failed: %s", check.Name, check.Detail)
+		}
+	}
+	for _, want := range []string{
+		"flow-replica-affinity", "flow-queue-affinity", "queue-as-predicted", "replica-as-predicted", "object-spread", "nothing-lost",
+		"another-key", "table-rewritten", "one-connection", "spray",
+	} {
+		if !slices.Contains(names, want) {
+			t.Errorf("%s is missing", want)
+		}
+	}
+	if all := left(t, c.Process.Pid); len(all) != 0 {
+		t.Errorf("left behind: %v", all)
+	}
+}
+
+// begin starts a demo and waits until its clients ask.
+func begin(t *testing.T, program, out string) *exec.Cmd {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), program, small(out)...)
+	stderr, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), "clients ask") {
+			return c
+		}
+	}
+	t.Fatalf("the demo ended early: %v", c.Wait())
+	return nil
+}
+
+// exitCode waits for the end.
+func exitCode(t *testing.T, c *exec.Cmd) int {
+	t.Helper()
+	var exit *exec.ExitError
+	if err := c.Wait(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return c.ProcessState.ExitCode()
+}
+
+// TestDemoInterrupted: after Ctrl-C the exit code is 130, and nothing is left.
+func TestDemoInterrupted(t *testing.T) {
+	c := begin(t, buildProgram(t), t.TempDir())
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if code := exitCode(t, c); code != cli.ExitInterrupted {
+		t.Errorf("exit code %d, want %d", code, cli.ExitInterrupted)
+	}
+	if all := left(t, c.Process.Pid); len(all) != 0 {
+		t.Errorf("left behind: %v", all)
+	}
+}
+
+// TestDemoAfterACrash: the next demo removes what a killed one left, and runs.
+func TestDemoAfterACrash(t *testing.T) {
+	program := buildProgram(t)
+	c := begin(t, program, t.TempDir())
+	if err := c.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	exitCode(t, c)
+	if len(left(t, c.Process.Pid)) == 0 {
+		t.Error("the killed demo left nothing: this test tests nothing")
+	}
+	if out, err := exec.CommandContext(t.Context(), program, small(t.TempDir())...).CombinedOutput(); err != nil {
+		t.Errorf("the demo after it: %v\n%s", err, out)
+	}
+	if all := left(t, c.Process.Pid); len(all) != 0 {
+		t.Errorf("still there: %v", all)
+	}
+}

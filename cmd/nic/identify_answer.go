@@ -1,0 +1,137 @@
+package nic
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"lbctl/rss/identify"
+)
+
+// identifyAnswer is what lbctl rss identify prints; scripts rely on its names.
+type identifyAnswer struct {
+	Verdict string `json:"verdict"`
+	// By is "hash" or "queue".
+	By           string       `json:"by"`
+	Observations int          `json:"observations"`
+	Distinct     int          `json:"distinct"`
+	Model        *modelFound  `json:"model,omitempty"`
+	Also         []string     `json:"also,omitempty"`
+	Conflicts    [][2]pointed `json:"conflicts,omitempty"`
+	Table        *turnTable   `json:"table,omitempty"`
+	Notes        []string     `json:"notes,omitempty"`
+
+	verdict identify.Verdict
+}
+
+// turnTable is a table filled in turn, of one of these sizes.
+type turnTable struct {
+	Queues int   `json:"queues"`
+	Sizes  []int `json:"sizes"`
+}
+
+func (t *turnTable) String() string {
+	if t.Queues&(t.Queues-1) == 0 {
+		return fmt.Sprintf("%d queues in turn, of any size", t.Queues)
+	}
+	sizes := strings.Trim(fmt.Sprint(t.Sizes), "[]")
+	return fmt.Sprintf("%d queues in turn, of %s entries", t.Queues, strings.ReplaceAll(sizes, " ", " or "))
+}
+
+type modelFound struct {
+	Function string `json:"function"`
+	// Key explains all that was observed; only the bits that Known has are certain, unless KeyName says which it is.
+	Key          string        `json:"key,omitempty"`
+	KeyName      string        `json:"key_name,omitempty"`
+	Known        string        `json:"known,omitempty"`
+	Undetermined []string      `json:"undetermined,omitempty"`
+	FreeBits     int           `json:"free_bits"`
+	Initial      string        `json:"initial"`
+	InitialKnown string        `json:"initial_known"`
+	Header       string        `json:"header"`
+	Order        string        `json:"order"`
+	Bytes        string        `json:"bytes"`
+	Output       string        `json:"output"`
+	Classes      []classFields `json:"classes"`
+	TableSize    int           `json:"table_size,omitempty"`
+	Evidence     int           `json:"evidence_bits"`
+	Wrong        []pointed     `json:"wrong,omitempty"`
+
+	arrangement, pattern string
+}
+
+type classFields struct {
+	Class        string   `json:"class"`
+	Fields       string   `json:"fields"`
+	Observations int      `json:"observations"`
+	Also         []string `json:"also,omitempty"`
+}
+
+// pointed is an observation that is pointed at.
+type pointed struct {
+	Line int    `json:"line,omitempty"`
+	Flow string `json:"flow"`
+}
+
+func (p pointed) String() string {
+	if p.Line > 0 {
+		return fmt.Sprintf("line %d", p.Line)
+	}
+	return p.Flow
+}
+
+func newIdentifyAnswer(observations []identify.Observation, r identify.Result) *identifyAnswer {
+	answer := &identifyAnswer{
+		Verdict: r.Verdict.String(), By: map[bool]string{true: "hash", false: "queue"}[r.ByHash],
+		Observations: len(observations), Distinct: r.Distinct, Notes: r.Notes, verdict: r.Verdict,
+	}
+	if r.Table != nil {
+		answer.Table = &turnTable{r.Table.Queues, r.Table.Sizes}
+	}
+	point := func(i int) pointed {
+		o := observations[i]
+		if o.Input != nil {
+			return pointed{o.Line, "input " + hex.EncodeToString(o.Input)}
+		}
+		return pointed{o.Line, o.Flow.String()}
+	}
+	for _, a := range r.Also {
+		answer.Also = append(answer.Also, a.String())
+	}
+	for _, pair := range r.Conflicts {
+		answer.Conflicts = append(answer.Conflicts, [2]pointed{point(pair[0]), point(pair[1])})
+	}
+	if r.Model != nil {
+		answer.Model = newModelFound(r.Model)
+		for _, i := range r.Model.Wrong {
+			answer.Model.Wrong = append(answer.Model.Wrong, point(i))
+		}
+	}
+	return answer
+}
+
+func newModelFound(m *identify.Model) *modelFound {
+	found := &modelFound{
+		Function: m.Function, KeyName: m.KeyName, FreeBits: m.Freedom,
+		Initial: fmt.Sprintf("0x%08x", m.Initial), InitialKnown: fmt.Sprintf("0x%08x", m.InitialKnown),
+		Header: m.Header.String(), Order: m.Order.String(), Bytes: m.Bytes.String(), Output: m.Output.String(),
+		TableSize: m.TableSize, Evidence: m.Evidence, arrangement: m.Arrangement.String(),
+	}
+	if m.Key != nil {
+		found.Key, found.Known, found.pattern = m.Key.String(), hex.EncodeToString(m.Known), keyPattern(m)
+		for _, r := range m.Undetermined() {
+			found.Undetermined = append(found.Undetermined, r.String())
+		}
+	}
+	for _, c := range m.Classes {
+		fields := classFields{Class: c.Class, Fields: c.Fields.String(), Observations: c.Observations}
+		if c.Class == "input" {
+			fields.Fields = "all of it"
+		}
+		for _, f := range c.Also {
+			fields.Also = append(fields.Also, f.String())
+		}
+		found.Classes = append(found.Classes, fields)
+	}
+	return found
+}

@@ -1,0 +1,144 @@
+package nic
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/rss"
+	"lbctl/rss/keys"
+	"lbctl/rss/nic"
+)
+
+func keyCommand(a *cli.App) *cobra.Command {
+	return cli.Noun(&cobra.Command{
+		Use:   "key",
+		Short: "Say what an RSS key does, or make one that does what is wanted",
+		Example: `  lbctl rss key analyse ms
+  lbctl rss key generate --symmetric`,
+	}, keyAnalyseCommand(a), keyGenerateCommand(a))
+}
+
+// keyAnswer is what lbctl rss key analyse prints; scripts rely on its names.
+type keyAnswer struct {
+	Key         string            `json:"key"`
+	Bytes       int               `json:"bytes"`
+	PeriodBits  int               `json:"period_bits"`
+	HalvesEqual bool              `json:"halves_equal"`
+	TableSizes  []int             `json:"table_sizes"`
+	Ranks       []rankAnswer      `json:"ranks"`
+	Symmetry    []symmetryAnswer  `json:"symmetry"`
+	Table       int               `json:"table"`
+	Queues      int               `json:"queues"`
+	Traffic     []trafficAnswer   `json:"traffic"`
+	SourcePorts sourcePortsAnswer `json:"source_ports"`
+}
+
+type rankAnswer struct {
+	Family string `json:"family"`
+	Field  string `json:"field"`
+	// Bits are by table size.
+	Bits []int `json:"bits"`
+	// Blind are bits of the field that do not move the index of the table.
+	Blind []string `json:"blind"`
+}
+
+type symmetryAnswer struct {
+	Family  string `json:"family"`
+	Fields  string `json:"fields"`
+	LowBits int    `json:"low_bits"`
+}
+
+type trafficAnswer struct {
+	Name      string  `json:"name"`
+	Flows     int     `json:"flows"`
+	Hashes    int     `json:"hashes"`
+	Entries   int     `json:"entries"`
+	Queues    int     `json:"queues"`
+	AllAfter  int     `json:"all_after"`
+	Imbalance float64 `json:"imbalance"`
+	ByChance  float64 `json:"imbalance_by_chance"`
+}
+
+type sourcePortsAnswer struct {
+	Fewest int     `json:"fewest_per_queue"`
+	Most   int     `json:"most_per_queue"`
+	Tries  float64 `json:"tries"`
+	Probes int     `json:"probes"`
+}
+
+func keyAnalyseCommand(a *cli.App) *cobra.Command {
+	c := &cobra.Command{
+		Use:     "analyse KEY",
+		Aliases: []string{"analyze"},
+		Short:   "Say what a key does to the spread of flows",
+		Long: `Analyse a Toeplitz key: how many bits of the table's index each field moves (s and d are the addresses, f
+and n the ports), whether the key repeats, whether packets and their answers have the same hash, how
+structured traffic spreads, and what an attacker with one address needs to hit one queue.
+
+A field that moves r of n bits reaches 2^r of 2^n entries when nothing else changes. The imbalance is the
+ratio of the fullest queue to its share; by chance one random hash in a hundred exceeds the figure beside it.`,
+		Example: `  lbctl rss key analyse ms
+  lbctl rss key analyse symmetric --table 512 --queues 16
+  lbctl rss key analyse 6d:5a:56:... -o json | jq .symmetry`,
+		Args: cli.Takes("KEY"),
+	}
+	queues := c.Flags().Int("queues", cli.DefaultQueues, "receive queues of the NIC")
+	size := c.Flags().Int("table", nic.DefaultTableSize, "entries of the indirection table")
+	f := cli.OutputFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		key, err := rss.ParseKey(args[0])
+		if err != nil {
+			return cli.Usage(c, "KEY: %v", err)
+		}
+		table, err := rss.EqualTable(*size, *queues)
+		if err != nil {
+			return cli.Usage(c, "--table, --queues: %v", err)
+		}
+		answer, err := analyseKey(key, table)
+		if err != nil {
+			return err
+		}
+		answer.Queues = *queues
+		return a.Print(*f, answer, answer.show)
+	}
+	return c
+}
+
+func analyseKey(key rss.Key, table rss.Table) (*keyAnswer, error) {
+	analysis := keys.Analyse(key)
+	answer := &keyAnswer{
+		Key: key.String(), Bytes: len(key), PeriodBits: analysis.Period, HalvesEqual: analysis.HalvesEqual,
+		TableSizes: keys.TableSizes(), Table: len(table),
+	}
+	for _, r := range analysis.Ranks {
+		answer.Ranks = append(answer.Ranks, rankAnswer{r.Family.String(), r.Field.String(), r.Bits, blindBits(keys.Blind(key, r.Family, r.Field, len(table)))})
+	}
+	for _, s := range analysis.Symmetries {
+		answer.Symmetry = append(answer.Symmetry, symmetryAnswer{s.Family.String(), s.Fields.String(), s.LowBits})
+	}
+	traffic, err := keys.Spread(key, table)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range traffic {
+		answer.Traffic = append(answer.Traffic, trafficAnswer{t.Name, t.Flows, t.Hashes, t.Entries, t.Queues, t.AllAfter, t.Imbalance, t.Bound})
+	}
+	attack, err := keys.SourcePorts(key, table)
+	answer.SourcePorts = sourcePortsAnswer{attack.Fewest, attack.Most, attack.Tries, attack.Probes}
+	return answer, err
+}
+
+// blindBits are ranges as "0-24".
+func blindBits(ranges []keys.BitRange) []string {
+	all := []string{}
+	for _, r := range ranges {
+		text := fmt.Sprint(r.Low)
+		if r.High != r.Low {
+			text = fmt.Sprintf("%d-%d", r.Low, r.High)
+		}
+		all = append(all, text)
+	}
+	return all
+}

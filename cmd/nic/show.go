@@ -1,0 +1,68 @@
+package nic
+
+import (
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/rss"
+	"lbctl/rss/ethtool"
+)
+
+// nicSettings are how an interface spreads what it receives; scripts rely on its names.
+type nicSettings struct {
+	Interface string            `json:"interface"`
+	Driver    string            `json:"driver"`
+	Queues    int               `json:"queues"`
+	RSS       bool              `json:"rss"`
+	Channels  *ethtool.Channels `json:"channels,omitempty"`
+	// The rest is empty without RSS; then Instead says what the interface does.
+	Table     []rss.Queue       `json:"table,omitempty"`
+	Key       string            `json:"key,omitempty"`
+	Functions []string          `json:"functions,omitempty"`
+	Transform string            `json:"transform,omitempty"`
+	Fields    map[string]string `json:"fields,omitempty"`
+	Source    string            `json:"source,omitempty"`
+	Instead   string            `json:"instead,omitempty"`
+}
+
+func showCommand(a *cli.App, nics cli.Interfaces) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "show IFACE",
+		Short: "Show an interface's channels, indirection table, key, hash function and fields",
+		Long: `Show how an interface spreads what it receives over its queues, as ethtool -x, -l and -n do: its
+channels, indirection table, RSS key, hash function, input transformation and the fields that
+are hashed. Of an interface without RSS it says what that does instead. No privilege is needed.`,
+		Example: `  lbctl rss show eth0
+  lbctl rss show eth0 -o json | jq .fields`,
+		Args: cli.Takes("IFACE"),
+	}
+	f := cli.OutputFlag(c)
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		s, err := nics.Read(args[0])
+		if err != nil {
+			return cli.AdviseInterface(err)
+		}
+		return a.Print(*f, settingsOf(s), func(w io.Writer) { showSettings(w, s) })
+	}
+	return c
+}
+
+func settingsOf(s ethtool.Settings) nicSettings {
+	n := nicSettings{
+		Interface: s.Interface, Driver: s.Driver, Queues: s.Queues, RSS: s.HasRSS(), Channels: s.Channels, Instead: s.Instead(),
+	}
+	if !s.HasRSS() {
+		return n
+	}
+	n.Table, n.Key, n.Transform, n.Source = s.Table, s.Key.String(), s.Transform.String(), s.By
+	for _, f := range s.Functions {
+		n.Functions = append(n.Functions, f.String())
+	}
+	n.Fields = map[string]string{}
+	for t, f := range s.Fields {
+		n.Fields[string(t)] = f.String()
+	}
+	return n
+}
