@@ -2,11 +2,11 @@ package rss
 
 import "fmt"
 
-// Batch computes the Toeplitz hashes of many flows at once. The fields of the flows come
-// in slices of their own, flow i at place i of each; there may be any number of flows.
+// Batch computes the Toeplitz hashes of any number of flows at once. There is one slice for each
+// field of the flows, with flow i at index i.
 //
 // Built with GOEXPERIMENT=simd, on a CPU with GFNI and AVX-512 VBMI, it hashes 16 flows at a
-// time in vector registers; elsewhere one by one with Tables, with the same results. It is
+// time in vector registers; elsewhere it hashes one by one with Tables. The results are the same. It is
 // immutable and safe for concurrent use. NewBatch makes one.
 type Batch struct {
 	tables *Tables
@@ -58,7 +58,7 @@ func (b *Batch) HashIPv6(hashes []uint32, sources, destinations [][16]byte, port
 	}
 }
 
-// hashOne4 is HashIPv4 of Tables without a detour through memory.
+// hashOne4 is Tables.HashIPv4 of numbers in registers.
 func (b *Batch) hashOne4(s, d, p uint32) uint32 {
 	r := (*[IPv4TupleLength][256]uint32)(b.tables.rows)
 	return (r[0][s>>24] ^ r[1][byte(s>>16)] ^ r[2][byte(s>>8)] ^ r[3][byte(s)]) ^
@@ -66,7 +66,7 @@ func (b *Batch) hashOne4(s, d, p uint32) uint32 {
 		(r[8][p>>24] ^ r[9][byte(p>>16)] ^ r[10][byte(p>>8)] ^ r[11][byte(p)])
 }
 
-// portsAt is the place of ports, or 0, which adds nothing to a Toeplitz hash.
+// portsAt returns ports[i], or without ports 0, which adds nothing to a Toeplitz hash.
 func portsAt(ports []uint32, i int) uint32 {
 	if ports == nil {
 		return 0

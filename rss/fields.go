@@ -31,11 +31,11 @@ const (
 	FourTuple = Addresses | Ports
 )
 
-// Hashable are the fields that AppendInput knows how to lay out. Of the others no
-// specification says in which order and width a NIC hashes them.
+// Hashable are the fields that AppendInput can lay out. For the others no
+// specification gives the order and width in which a NIC hashes them.
 const Hashable = FourTuple | FlowLabel
 
-// letters holds ethtool's letter of bit i at place i; the one of Discard, bit 31, is apart.
+// letters holds ethtool's letter of bit i at index i; discard is the letter of bit 31.
 const (
 	letters = "-mvtsdfnel"
 	discard = 'r'
@@ -87,9 +87,9 @@ func (f Fields) String() string {
 	return s.String()
 }
 
-// Symmetric tells whether the set is the same seen from the other end: both addresses or
-// none, both ports or none, nothing else. The kernel asks it of every flow type before it
-// takes a symmetric Transform (ethtool_rxfh_config_is_sym in net/ethtool/common.c).
+// Symmetric tells whether the set is the same for both directions of a flow: both addresses or
+// none, both ports or none, nothing else. The kernel requires it of every flow type before it
+// accepts a symmetric Transform (ethtool_rxfh_config_is_sym in net/ethtool/common.c).
 func (f Fields) Symmetric() bool {
 	return f&^FourTuple == 0 && f.both(Addresses) && f.both(Ports)
 }

@@ -1,6 +1,7 @@
 package rss
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -15,7 +16,7 @@ const (
 )
 
 // Key is the secret of the Toeplitz hash: MinKeyLength to MaxKeyLength bytes.
-// Past its end a key goes on with zero bits: a key of n bytes hashes n-4 bytes of
+// Zero bits follow its end, so a key of n bytes hashes n-4 bytes of
 // input fully, the next 4 in part, and ignores the rest.
 type Key []byte
 
@@ -61,4 +62,35 @@ func (k Key) String() string {
 		fmt.Fprintf(&s, "%02x", b)
 	}
 	return s.String()
+}
+
+// microsoft is the key of Microsoft's "Verifying the RSS Hash Calculation", for
+// which the hashes of some flows are published; many drivers use it as their default.
+const microsoft = "6d5a56da255b0ec24167253d43a38fb0" +
+	"d0ca2bcbae7b30b477cb2da38030f20c" +
+	"6a42b73bbeac01fa"
+
+// Named returns a copy of a well-known key by its name:
+//
+//	ms         the verification key of Microsoft
+//	symmetric  6d5a repeated: both directions of a flow have the same hash
+//	           (Woo and Park, "Scalable TCP Session Monitoring with Symmetric RSS", KAIST 2012)
+func Named(name string) (Key, bool) {
+	switch name {
+	case "ms":
+		k, err := hex.DecodeString(microsoft)
+		return k, err == nil
+	case "symmetric":
+		return bytes.Repeat([]byte{0x6d, 0x5a}, MinKeyLength/2), true
+	}
+	return nil, false
+}
+
+// KeyNames returns the names that Named knows.
+func KeyNames() []string { return []string{"ms", "symmetric"} }
+
+// MicrosoftKey returns a copy of the key that Named calls "ms".
+func MicrosoftKey() Key {
+	k, _ := Named("ms")
+	return k
 }

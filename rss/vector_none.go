@@ -2,7 +2,7 @@
 
 package rss
 
-// vector is the code for 16 flows at a time, which this build has not.
+// vector stands for the code for 16 flows at a time, which this build does not have.
 type vector struct{}
 
 func newVector(Key) *vector { return nil }

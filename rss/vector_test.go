@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// What the other tests of batches say of vector code is said of nothing when it is not used.
+// The other tests of batches test the vector code only if it is used.
 func TestVectorIsUsed(t *testing.T) {
 	if want := cpu.X86.HasAVX512GFNI && cpu.X86.HasAVX512VBMI; NewBatch(MicrosoftKey()).Vector() != want {
 		t.Errorf("vector code is used: %v, the CPU can: %v", !want, want)

@@ -17,8 +17,8 @@ type TablePlan struct {
 	Weights []int
 }
 
-// ParseTablePlan reads "default", "equal N", "weight W0 W1 ...", and the last two behind
-// or before "start S".
+// ParseTablePlan reads "default", "equal N" or "weight W0 W1 ...", the last two with an optional
+// "start S" before or after.
 func ParseTablePlan(s string) (TablePlan, error) {
 	var p TablePlan
 	words := strings.Fields(s)
@@ -122,8 +122,8 @@ func (p TablePlan) equal(size int) (Table, error) {
 	return t, err
 }
 
-// weighted is fill_indir_table of ethtool's ethtool.c: the entries up to
-// size * (sum of the weights so far) / (sum of all), rounded down, are a queue's.
+// weighted is fill_indir_table of ethtool's ethtool.c: a queue gets the entries up to
+// size * (sum of the weights so far) / (sum of all), rounded down.
 func (p TablePlan) weighted(size int) (Table, error) {
 	sum := 0
 	for _, w := range p.Weights {
