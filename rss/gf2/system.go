@@ -1,3 +1,10 @@
+// Package gf2 is linear algebra over GF(2), the field of two elements, where addition is exclusive or: bit
+// vectors, and systems of linear equations solved by elimination.
+//
+// The Toeplitz hash is linear over GF(2) in the packet's bits for a fixed key, and in the key's
+// bits for a fixed packet. So keys can be analysed, generated under constraints, and recovered.
+//
+// Nothing here is safe for concurrent writes.
 package gf2
 
 import (
@@ -10,18 +17,18 @@ type Outcome uint8
 
 // The outcomes.
 const (
-	Independent   Outcome = iota // says something new; was added
-	Dependent                    // follows from those before
-	Contradiction                // contradicts those before; was not added
+	Independent   Outcome = iota // does not follow from the equations so far; was added
+	Dependent                    // follows from the equations so far
+	Contradiction                // contradicts the equations so far; was not added
 )
 
-// System is a set of linear equations that do not contradict each other. It is kept in echelon form:
-// each row begins with a 1 at a place where no later row has one. Make it with NewSystem.
+// System is a set of linear equations that do not contradict each other, in echelon form: the first 1
+// of each row is in a column where no later row has one. Make it with NewSystem.
 type System struct {
 	unknowns, words int
-	// rows lie one behind the other. Bit unknowns of a row is its right-hand side.
+	// rows are concatenated. Bit number unknowns of a row is its right-hand side.
 	rows []uint64
-	// pivot is, for each unknown, the row that begins there, or -1; at is its inverse.
+	// pivot is, for each unknown, the row that begins there, or -1; at is the inverse.
 	pivot   []int32
 	at      []int
 	scratch Vector
@@ -47,7 +54,7 @@ func (s *System) Unknowns() int { return s.unknowns }
 // Rank returns the number of independent equations.
 func (s *System) Rank() int { return len(s.at) }
 
-// Add adds an equation, which it leaves as it is.
+// Add adds an equation. It does not modify its argument.
 func (s *System) Add(equation Vector) Outcome {
 	copy(s.scratch, equation)
 	first := s.reduce(s.scratch)
@@ -63,8 +70,8 @@ func (s *System) Add(equation Vector) Outcome {
 	return Independent
 }
 
-// reduce subtracts rows from v until it is zero (-1), or begins at a place where no row does,
-// which it returns; that is unknowns when only the right-hand side is left.
+// reduce subtracts rows from v until it is zero or its first 1 is in a column where no row begins. It returns
+// -1 or that column, which is the number of unknowns when only the right-hand side is left.
 func (s *System) reduce(v Vector) int {
 	for w := range v {
 		for v[w] != 0 {
@@ -83,7 +90,7 @@ func (s *System) reduce(v Vector) int {
 
 func (s *System) row(i int) Vector { return s.rows[i*s.words : (i+1)*s.words] }
 
-// Truncate takes back the latest independent equations until rank are left. It panics when
+// Truncate removes the latest independent equations until rank are left. It panics when
 // there are fewer.
 func (s *System) Truncate(rank int) {
 	for _, i := range s.at[rank:] {
@@ -100,3 +107,65 @@ func (s *System) Clone() *System {
 	c.scratch = slices.Clone(s.scratch)
 	return &c
 }
+
+// Solution returns one solution. free chooses the value of each unknown that the equations leave open;
+// with random choices each solution is equally likely.
+func (s *System) Solution(free func(unknown int) bool) Vector {
+	x := Zero(s.unknowns)
+	for i := s.unknowns - 1; i >= 0; i-- {
+		if s.pivot[i] < 0 {
+			x.Set(i, free(i))
+			continue
+		}
+		row := s.row(int(s.pivot[i]))
+		value := row.Bit(s.unknowns)
+		for j := range row.Ones() {
+			if j < s.unknowns && j > i && x.Bit(j) {
+				value = !value
+			}
+		}
+		x.Set(i, value)
+	}
+	return x
+}
+
+// Determined returns which unknowns have the same value in all solutions.
+func (s *System) Determined() Vector {
+	determined := Zero(s.unknowns)
+	// From the last unknown backwards, eliminate the later pivots from each row with the rows that are reduced already.
+	reduced := make([]Vector, s.unknowns)
+	for i := s.unknowns - 1; i >= 0; i-- {
+		if s.pivot[i] < 0 {
+			continue
+		}
+		row := append(Vector(nil), s.row(int(s.pivot[i]))...)
+		for j := range s.row(int(s.pivot[i])).Ones() {
+			if j > i && j < s.unknowns && reduced[j] != nil {
+				row.Add(reduced[j])
+			}
+		}
+		reduced[i] = row
+		row.Set(s.unknowns, false)
+		determined.Set(i, row.Weight() == 1)
+	}
+	return determined
+}
+
+// Kernel returns a basis of the solutions of the system with all right-hand sides 0. The sums of a solution
+// and vectors of the kernel are all solutions.
+func (s *System) Kernel() []Vector {
+	homogeneous := s.Clone()
+	for i := range s.Rank() {
+		homogeneous.row(i).Set(s.unknowns, false)
+	}
+	var basis []Vector
+	for i, row := range s.pivot {
+		if row < 0 {
+			basis = append(basis, homogeneous.Solution(func(unknown int) bool { return unknown == i }))
+		}
+	}
+	return basis
+}
+
+// Nothing chooses 0 for every unknown that is left open.
+func Nothing(int) bool { return false }

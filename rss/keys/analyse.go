@@ -1,6 +1,8 @@
 package keys
 
 import (
+	"encoding/binary"
+	"fmt"
 	"math/bits"
 	"slices"
 
@@ -11,27 +13,27 @@ import (
 // TableSizes are the sizes of indirection tables that ranks are given for: those that NICs have.
 func TableSizes() []int { return []int{64, 128, 256, 512, 1024, 2048, 4096} }
 
-// Analysis is what a key does, whatever the traffic.
+// Analysis is what can be said of a key without knowing the traffic.
 type Analysis struct {
 	// Period is the smallest number of bits after which the whole key repeats, at most half
 	// its length; 0 if it does not.
 	Period int
-	// HalvesEqual says that the second half of the key's bytes repeats the first.
+	// HalvesEqual is true when the second half of the key's bytes repeats the first.
 	HalvesEqual bool
 	Ranks       []Rank
 	Symmetries  []Symmetry
 }
 
-// Rank says how many bits of a table's index a field moves. 2^Bits[i] entries are
+// Rank says how many bits of a table's index depend on a field: 2^Bits[i] entries are
 // reached when the field takes all its values and nothing else changes.
 type Rank struct {
 	Family Family
 	Field  rss.Fields
-	// Bits is for the tables of TableSizes, of which each has log2(size) bits to move.
+	// Bits has one number for each of TableSizes, at most log2(size).
 	Bits []int
 }
 
-// Symmetry says whether a packet and its answer have the same hash.
+// Symmetry says whether both directions of a flow have the same hash.
 type Symmetry struct {
 	Family Family
 	// Fields are rss.Addresses or rss.FourTuple.
@@ -117,4 +119,45 @@ func period(key rss.Key) int {
 		}
 	}
 	return 0
+}
+
+// Attack is how easily a sender with one IPv4 address can put its flows to one server on one queue.
+type Attack struct {
+	// Fewest and Most are how many of the 65,536 source ports lead to a queue: to the one with
+	// the fewest, which may be 0, and to the one with the most.
+	Fewest, Most int
+	// Tries is the mean number of random ports until one leads to the queue that has the most.
+	Tries float64
+	// Probes is the number of ports whose entries an attacker who does not know the key must learn
+	// (by latency, say) to know the entry of every port: in a table whose size is a power of two, the entry is an
+	// affine function of the port. 0 for other tables.
+	Probes int
+}
+
+// SourcePorts returns how one client's source ports spread over the queues of a table. It returns an error when
+// the table is empty.
+func SourcePorts(key rss.Key, table rss.Table) (Attack, error) {
+	if len(table) == 0 {
+		return Attack{}, fmt.Errorf("indirection table is empty")
+	}
+	first := patterns()[0]
+	source, destination := first.flow(0)
+	input := rss.AppendTuple(nil, source, destination)
+	hash := rss.NewTables(key, len(input))
+	counts := make([]int, table.Queues())
+	for port := range 1 << 16 {
+		binary.BigEndian.PutUint16(input[8:], uint16(port))
+		counts[table.Queue(hash.Hash(input))]++
+	}
+	a := Attack{Fewest: 1 << 16}
+	if n := len(table); n&(n-1) == 0 {
+		a.Probes = 1 + indexRank(key, IPv4, rss.SourcePort, indexBits(n))
+	}
+	for q, share := range table.Shares() {
+		if share > 0 {
+			a.Fewest, a.Most = min(a.Fewest, counts[q]), max(a.Most, counts[q])
+		}
+	}
+	a.Tries = (1 << 16) / float64(a.Most)
+	return a, nil
 }

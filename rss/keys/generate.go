@@ -9,7 +9,7 @@ import (
 	"lbctl/rss/gf2"
 )
 
-// attempts is how many keys are drawn from those that fulfil the wishes, to keep the best.
+// attempts is how many keys are drawn among those that meet the constraints. The best one is kept.
 const attempts = 64
 
 // Wishes are what a key shall do. The zero value, with a length and a table, asks for any key that
@@ -36,11 +36,11 @@ type Wishes struct {
 	IndexOnly bool
 }
 
-// BitRange are bits of a field, 0 is the least significant one.
+// BitRange is a range of bits of a field; bit 0 is the least significant one.
 //
-// They are spread so that, for every m up to the width of range and index, 2^m values that differ in the low m bits
-// of the range alone fall on 2^m different values of the low m bits of the index, each once: an aligned
-// run of ports is spread perfectly over any number of queues that is a power of two.
+// It is spread perfectly when, for every m up to the width of range and index, 2^m values that differ only in the low m
+// bits of the range give 2^m different values of the low m bits of the index: an aligned run of ports is then spread
+// evenly over any number of queues that is a power of two.
 type BitRange struct {
 	Field     rss.Fields
 	Low, High int
@@ -109,7 +109,7 @@ func (w Wishes) draw(s *gf2.System, random *rand.Rand) []rss.Key {
 	return keys
 }
 
-// moved is how many bits of the index the fields that count move, summed.
+// moved returns the sum of the index ranks of the fields that count.
 func (w Wishes) moved(keys []rss.Key) int {
 	sum := 0
 	for n, key := range keys {
@@ -124,7 +124,7 @@ func (w Wishes) moved(keys []rss.Key) int {
 	return sum
 }
 
-// dead returns a field that should count under key n and does not.
+// dead returns a field that should count under key n but has no effect on the index.
 func (w Wishes) dead(keys []rss.Key, n int) (rss.Fields, bool) {
 	for _, f := range w.Families {
 		for _, field := range fields() {

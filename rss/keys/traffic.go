@@ -8,8 +8,8 @@ import (
 	"lbctl/rss/balance"
 )
 
-// byChance is the level of the bound that an imbalance is compared with: one random hash in
-// a hundred exceeds it.
+// byChance is the level of the bound that an imbalance is compared with: random hashes exceed it
+// in one of a hundred cases.
 const byChance = 0.99
 
 // Traffic is how a key spreads one kind of structured traffic.
@@ -22,11 +22,11 @@ type Traffic struct {
 	Entries int
 	// Queues is the number of queues that were hit.
 	Queues int
-	// AllAfter is the number of flows, in their order, after which every queue with an entry had one; 0
-	// when some never had.
+	// AllAfter is the number of flows, in their order, after which every queue that has an entry had a flow; 0
+	// when one of them never had.
 	AllAfter int
-	// Imbalance is that of balance.Imbalance, by the table's shares; Bound is what chance exceeds in
-	// one of a hundred cases.
+	// Imbalance is balance.Imbalance by the table's shares. Random hashes exceed Bound in one of a
+	// hundred cases.
 	Imbalance, Bound float64
 }
 
@@ -37,7 +37,7 @@ type pattern struct {
 	flow  func(i int) (source, destination netip.AddrPort)
 }
 
-// patterns are made of the addresses that RFC 5737 and RFC 3849 keep for examples. Linux takes ephemeral
+// patterns use the addresses that RFC 5737 and RFC 3849 reserve for documentation. Linux takes ephemeral
 // ports from 32768 to 60999, and connect(2) takes every other one.
 func patterns() []pattern {
 	server, client := netip.MustParseAddrPort("192.0.2.1:443"), netip.MustParseAddr("198.51.100.7")
@@ -63,9 +63,8 @@ func patterns() []pattern {
 	}
 }
 
-// Spread returns how a key spreads structured traffic over a table: one client with
-// consecutive ports, a network of clients with one port, a NAT gateway. It returns an error when the table
-// is empty.
+// Spread returns how a key spreads each pattern of traffic over a table, such as one client with
+// consecutive ports, a network of clients, a NAT gateway. It returns an error when the table is empty.
 func Spread(key rss.Key, table rss.Table) ([]Traffic, error) {
 	if len(table) == 0 {
 		return nil, fmt.Errorf("indirection table is empty")

@@ -76,7 +76,7 @@ func (w Wishes) state(s *gf2.System) error {
 	return nil
 }
 
-// only are the fields that count under a key. The second one sees the answers.
+// only returns the fields that count under a key. The second key hashes the opposite direction.
 func (w Wishes) only(key int) rss.Fields {
 	if key == 0 {
 		return w.Only
@@ -96,10 +96,10 @@ type side struct {
 	field rss.Fields
 }
 
-// nowhere is the side whose windows are zero.
+// nowhere is the side with zero windows.
 var nowhere = side{}
 
-// equal asks for the same windows, in the bits of the hash that matter.
+// equal adds the equations that make the windows of two fields the same, in the bits of the hash that matter.
 func (w Wishes) equal(s *gf2.System, f Family, a, b side) {
 	first := 0
 	if w.IndexOnly {
@@ -118,8 +118,8 @@ func (w Wishes) equal(s *gf2.System, f Family, a, b side) {
 	}
 }
 
-// flip adds to an equation the key bit at this place behind a field's beginning. Past the key's end there are
-// zeros.
+// flip adds to an equation the key bit this far after the beginning of a field. Past the key's end the bits are
+// zero.
 func (w Wishes) flip(e gf2.Vector, f Family, a side, place int) {
 	offset, _ := f.span(a.field)
 	if at := offset + place; at < 8*w.Length {
@@ -127,15 +127,15 @@ func (w Wishes) flip(e gf2.Vector, f Family, a side, place int) {
 	}
 }
 
-// spread asks for a perfect spread under the first key, and tells whether that is possible.
+// spread adds the equations of a perfect spread under the first key, and tells whether they can be met.
 //
-// Bit p of the range moves bit q of the index by one key bit, which depends on p+q alone: h(p+q). The low m bits
-// are spread perfectly when the m by m matrix of h(p+q) is regular. That holds for every m when h has a perfect
+// One key bit decides whether bit p of the range changes bit q of the index. It depends on p+q only: h(p+q). The low m
+// bits are spread perfectly when the m by m matrix of h(p+q) is regular. That holds for every m when h has a perfect
 // linear complexity profile, that is h(0) = 1 and h(2i) = h(2i-1) + h(i-1) (Wang and Massey, "The
 // Characterization of All Binary Sequences with a Perfect Linear Complexity Profile", EUROCRYPT 1986).
 func (w Wishes) spread(s *gf2.System, f Family, r BitRange) bool {
 	_, width := f.span(r.Field)
-	last := width - 1 - r.Low + 31 // the place of h(0) behind the field's beginning
+	last := width - 1 - r.Low + 31 // the offset of h(0) from the field's beginning
 	h := func(e gf2.Vector, n int) { w.flip(e, f, side{0, r.Field}, last-n) }
 	m := min(r.High-r.Low+1, indexBits(w.Table))
 	for i := range m {
