@@ -24,6 +24,8 @@ type Environment struct {
 	Clock   Clock
 	// Kernel is where packets are forwarded.
 	Kernel Kernel
+	// NICs are the network interfaces of this machine.
+	NICs Interfaces
 }
 
 // Kernel opens and removes what forwards packets in the network namespace of the process.
@@ -40,7 +42,7 @@ func System(k Kernel) Environment {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	return Environment{
-		Context: ctx, Args: os.Args[1:], Getenv: os.Getenv, Kernel: k,
+		Context: ctx, Args: os.Args[1:], Getenv: os.Getenv, Kernel: k, NICs: RealInterfaces(),
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 	}
 }

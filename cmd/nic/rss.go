@@ -9,7 +9,7 @@ import (
 
 // Commands are those of the NIC: lbctl rss.
 func Commands(a *cli.App) []*cobra.Command {
-	nics := cli.RealInterfaces()
+	nics := a.NICs
 	return []*cobra.Command{cli.Noun(&cobra.Command{
 		Use:     "rss",
 		Short:   "Say which receive queue of a NIC a flow lands on",

@@ -33,6 +33,8 @@ type World struct {
 	Refuse error
 	// Kernel takes the place of memory where it is not nil.
 	Kernel cli.Kernel
+	// NICs are those of this machine, unless a test has others.
+	NICs cli.Interfaces
 	// Clock is that of the commands.
 	Clock cli.Clock
 	// Stop ends the daemon and returns its exit code.
@@ -91,7 +93,7 @@ func New(t *testing.T, commands Commands) *World {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	links := map[string]int{"eth0": 2, "eth1": 3}
-	return &World{T: t, commands: commands, Dir: dir, Memory: oracle.New(oracle.Config{Interfaces: links})}
+	return &World{T: t, commands: commands, Dir: dir, Memory: oracle.New(oracle.Config{Interfaces: links}), NICs: cli.RealInterfaces()}
 }
 
 // Environment is one in which args are run.
@@ -102,7 +104,7 @@ func (w *World) Environment(ctx context.Context, args ...string) cli.Environment
 	}
 	return cli.Environment{
 		Context: ctx, Args: args, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard,
-		Kernel: k, Clock: w.Clock,
+		Kernel: k, NICs: w.NICs, Clock: w.Clock,
 		Getenv: func(name string) string {
 			if name == "LBCTL_SOCKET" {
 				return w.Path("s")
