@@ -31,16 +31,63 @@ type Check struct {
 	Expected any    `json:"expected"`
 	// Detail is one sentence for a reader: of how many, with which numbers.
 	Detail string `json:"detail"`
+	// Verdict is Pass or Fail as Pass says, which Write fills in, or Undetermined, where Pass is false.
+	Verdict Verdict `json:"verdict"`
+	// Estimate is set if what was measured has noise.
+	Estimate *Estimate `json:"estimate,omitempty"`
+}
+
+// Verdict is what a check answers.
+type Verdict string
+
+// Undetermined is the answer of a check on a quantity with noise that could not be measured well enough.
+const (
+	Pass         Verdict = "pass"
+	Fail         Verdict = "fail"
+	Undetermined Verdict = "undetermined"
+)
+
+// Estimate is how well a quantity with noise is known, and by which test. Package measure makes it.
+type Estimate struct {
+	// Low and High are the interval that the true value is in, nil where it has no end.
+	Low  *float64 `json:"low"`
+	High *float64 `json:"high"`
+	// Test names the method. FalseAlarm is the probability that the true value is below Low, and that it is
+	// above High.
+	Test       string  `json:"test"`
+	FalseAlarm float64 `json:"false_alarm"`
+	// Samples is the number of values, Excluded that of rounds that were left out because they were noisy.
+	Samples  int `json:"samples"`
+	Excluded int `json:"excluded"`
+	// Size is what it was measured at: services, replicas, flows, CPUs.
+	Size string `json:"size"`
+	// Why says what is missing for a verdict, "" if nothing is.
+	Why string `json:"why,omitempty"`
+}
+
+// Outcome is the check's verdict.
+func (c Check) Outcome() Verdict {
+	switch {
+	case c.Pass:
+		return Pass
+	case c.Verdict == Undetermined:
+		return Undetermined
+	}
+	return Fail
 }
 
 // Passed reports whether every check of all lists passed.
-func Passed(lists ...[]Check) bool {
-	for _, list := range lists {
-		if slices.ContainsFunc(list, func(c Check) bool { return !c.Pass }) {
-			return false
+func Passed(lists ...[]Check) bool { return Sum(lists...) == Pass }
+
+// Sum is the verdict of several: Fail if one failed, else Undetermined if one is, else Pass.
+func Sum(lists ...[]Check) Verdict {
+	all := slices.Concat(lists...)
+	for _, v := range []Verdict{Fail, Undetermined} {
+		if slices.ContainsFunc(all, func(c Check) bool { return c.Outcome() == v }) {
+			return v
 		}
 	}
-	return true
+	return Pass
 }
 
 // Table is a named table of the report.

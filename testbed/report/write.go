@@ -39,10 +39,15 @@ func Write(dir string, r Result, figures []Figure) error {
 }
 
 // filled returns r with empty lists in the place of nil ones, so that scripts
-// always find an array.
+// always find an array, and with the verdict of each check.
 func (r Result) filled() Result {
 	r.Checks = append([]Check{}, r.Checks...)
 	r.Controls = append([]Check{}, r.Controls...)
+	for _, list := range [][]Check{r.Checks, r.Controls} {
+		for i, c := range list {
+			list[i].Verdict = c.Outcome()
+		}
+	}
 	r.Tables = append([]Table{}, r.Tables...)
 	for i, t := range r.Tables {
 		r.Tables[i].Rows = append([][]any{}, t.Rows...)

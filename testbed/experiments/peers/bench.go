@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"lbctl/testbed/bench/load"
-	"lbctl/testbed/bench/usage"
 	"lbctl/testbed/bench/wires"
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/netns"
@@ -22,9 +21,8 @@ type bench struct {
 	works    []load.Work
 	programs map[string]string
 	// folder is where a proxy may write, threads how many it may have.
-	folder     string
-	threads    int
-	accounting usage.Accounting
+	folder  string
+	threads int
 
 	clients  *netns.Namespace
 	replicas []*netns.Namespace

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"lbctl/testbed/bench/load"
-	"lbctl/testbed/bench/usage"
+	"lbctl/testbed/measure"
 )
 
 // do lets the clients do a job.
@@ -64,19 +64,19 @@ func (b *bench) measure(ctx context.Context, w load.Work, p *path, round, reques
 
 // timed lets the clients do some work by a peer.
 func (b *bench) timed(ctx context.Context, w load.Work, p *path, requests int) (m measurement, err error) {
-	before, err := usage.Take()
+	before, err := measure.Take()
 	if err != nil {
 		return m, err
 	}
 	if m.Result, err = b.do(ctx, load.Job{Work: w, Targets: p.targets(), Requests: requests, Concurrency: b.concurrency}); err != nil {
 		return m, err
 	}
-	after, err := usage.Take()
+	after, err := measure.Take()
 	if err != nil {
 		return m, err
 	}
 	self := os.Getpid()
-	m.all = after.Below(self, b.accounting) - before.Below(self, b.accounting)
+	m.all = after.Below(self) - before.Below(self)
 	m.others = max(float64(after.Busy(before)-m.all-(after.Of(self)-before.Of(self)))/float64(after.Capacity(before)), 0)
 	if p.pid != 0 {
 		m.balancer = after.Tree(p.pid) - before.Tree(p.pid)

@@ -10,7 +10,6 @@ import (
 	"runtime"
 
 	"lbctl/testbed/bench/load"
-	"lbctl/testbed/bench/usage"
 	"lbctl/testbed/bench/wires"
 	"lbctl/testbed/experiment"
 )
@@ -43,7 +42,7 @@ func (t *trial) Parameters() *experiment.Parameters { return t.parameters }
 
 // Run implements experiment.Trial.
 func (t *trial) Run(ctx context.Context, env experiment.Env) (out experiment.Outcome, err error) {
-	b := &bench{trial: t, env: env, threads: runtime.NumCPU(), accounting: usage.ReadAccounting()}
+	b := &bench{trial: t, env: env, threads: runtime.NumCPU()}
 	chosen, err := t.validate(b)
 	if err != nil {
 		return out, err

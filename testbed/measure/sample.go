@@ -1,10 +1,22 @@
-// Package measure is the little statistics that benchmarks need.
 package measure
 
 import (
 	"math"
 	"slices"
+
+	"gonum.org/v1/gonum/floats/scalar"
+	"gonum.org/v1/gonum/stat"
 )
+
+// Sample is one figure of each round.
+type Sample struct {
+	// Values are those of the quiet rounds, in the order of the rounds; of all rounds if Unquiet is set.
+	Values []float64
+	// Excluded is the number of rounds that were left out because they were noisy.
+	Excluded int
+	// Unquiet says what disturbed the machine in too many rounds, "" if it was quiet: see Noise.
+	Unquiet string
+}
 
 // Quantile returns the value below which a share q, 0 to 1, of the values lies: the nearest
 // rank. NaN when there is none. The values stay as they are.
@@ -12,9 +24,7 @@ func Quantile(values []float64, q float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
 	}
-	sorted := slices.Sorted(slices.Values(values))
-	rank := int(math.Ceil(q * float64(len(sorted))))
-	return sorted[min(max(rank-1, 0), len(sorted)-1)]
+	return stat.Quantile(q, stat.Empirical, slices.Sorted(slices.Values(values)), nil)
 }
 
 // Median is the quantile 0.5.
@@ -37,10 +47,7 @@ func Ratio(a, b float64) float64 { return a / b }
 func Difference(a, b float64) float64 { return a - b }
 
 // Round rounds to a number of decimals, for a reader.
-func Round(v float64, decimals int) float64 {
-	scale := math.Pow(10, float64(decimals))
-	return math.Round(v*scale) / scale
-}
+func Round(v float64, decimals int) float64 { return scalar.Round(v, decimals) }
 
 // Collect returns one figure of each measurement.
 func Collect[M any](all []M, figure func(M) float64) []float64 {

@@ -1,4 +1,4 @@
-package usage
+package measure
 
 import (
 	"os"
@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-const stat = `cpu  100 20 300 4000 50 6 70 8 9 10
+const procStat = `cpu  100 20 300 4000 50 6 70 8 9 10
 cpu0 50 10 150 2000 25 3 35 4 4 5
 cpu1 50 10 150 2000 25 3 35 4 5 5
 intr 12345 0 0
@@ -16,11 +16,11 @@ ctxt 678
 `
 
 func TestMachine(t *testing.T) {
-	m, err := parseMachine(stat)
+	m, err := parseMachine(procStat)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := machine{cores: 2, free: (4000 + 50 + 8) * tick, interrupts: (6 + 70) * tick}
+	want := machine{cores: 2, idle: (4000 + 50) * tick, stolen: 8 * tick, interrupts: (6 + 70) * tick}
 	if m != want {
 		t.Errorf("machine %+v, want %+v", m, want)
 	}
@@ -31,8 +31,8 @@ func TestMachineRefuses(t *testing.T) {
 		"nothing":      "",
 		"no cores":     "cpu  1 2 3 4 5 6 7 8\n",
 		"a short line": "cpu  1 2 3\ncpu0 1\n",
-		"a word":       strings.Replace(stat, "4000", "many", 1),
-		"a minus":      strings.Replace(stat, "4000", "-4", 1),
+		"a word":       strings.Replace(procStat, "4000", "many", 1),
+		"a minus":      strings.Replace(procStat, "4000", "-4", 1),
 	} {
 		if m, err := parseMachine(text); err == nil {
 			t.Errorf("%s: accepted as %+v", name, m)
@@ -97,18 +97,19 @@ func TestWhoseTime(t *testing.T) {
 	if got := s.Of(11); got != 4 {
 		t.Errorf("11 used %d, want 4", got)
 	}
-	if got := s.Below(10, Accounting{}); got != 4+8+16 {
+	if got := s.Below(10); got != 4+8+16 {
 		t.Errorf("below 10: %d, want that of 11, 12 and the kernel: 28", got)
 	}
-	if got := s.Below(10, Accounting{Apart: true}); got != 1028 {
+	s.irqTime = true
+	if got := s.Below(10); got != 1028 {
 		t.Errorf("below 10 with interrupts apart: %d, want 1028", got)
 	}
 }
 
 func TestBusy(t *testing.T) {
 	start := time.Now()
-	before := Snapshot{at: start, machine: machine{cores: 2, free: time.Second}}
-	after := Snapshot{at: start.Add(time.Second), machine: machine{cores: 2, free: 1500 * time.Millisecond}}
+	before := Snapshot{at: start, machine: machine{cores: 2, idle: time.Second}}
+	after := Snapshot{at: start.Add(time.Second), machine: machine{cores: 2, idle: 1500 * time.Millisecond}}
 	if got := after.Busy(before); got != 1500*time.Millisecond {
 		t.Errorf("busy %v of 2 s with half a second free, want 1.5 s", got)
 	}
@@ -158,8 +159,8 @@ func TestBelowIsWhatChildrenUsed(t *testing.T) {
 	if tree < used/2 || tree > used {
 		t.Errorf("the child used %v of %v before it was done", tree, used)
 	}
-	kernel := after.Below(-1, Accounting{}) - before.Below(-1, Accounting{})
-	if got := after.Below(os.Getpid(), Accounting{}) - before.Below(os.Getpid(), Accounting{}) - kernel; got != tree {
+	kernel := after.Below(-1) - before.Below(-1)
+	if got := after.Below(os.Getpid()) - before.Below(os.Getpid()) - kernel; got != tree {
 		t.Errorf("below this process %v were used, want %v, the child's", got, tree)
 	}
 }

@@ -1,4 +1,4 @@
-package usage
+package measure
 
 import (
 	"errors"
@@ -10,20 +10,24 @@ import (
 	"time"
 )
 
-// Snapshot is who has used how much CPU time up to a moment. Immutable.
+// Snapshot is who has used how much CPU time up to a moment. Differences of two are what an experiment
+// measures. Immutable.
 type Snapshot struct {
 	at        time.Time
 	machine   machine
+	pressure  time.Duration
 	processes map[int]process
+	// irqTime says that time in interrupts is in machine alone, not in processes.
+	irqTime bool
 }
 
-// Take takes a snapshot. It costs some milliseconds.
+// Take takes a snapshot of /proc. It costs some milliseconds.
 func Take() (Snapshot, error) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("read cpu time: %w", err)
 	}
-	s := Snapshot{at: time.Now(), processes: map[int]process{}}
+	s := Snapshot{at: time.Now(), pressure: pressure(), processes: map[int]process{}, irqTime: irqTime()}
 	if s.machine, err = parseMachine(string(text)); err != nil {
 		return Snapshot{}, err
 	}
@@ -32,32 +36,38 @@ func Take() (Snapshot, error) {
 		return Snapshot{}, fmt.Errorf("list processes: %w", err)
 	}
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
-			continue // it has ended since
-		}
-		if err != nil {
-			return Snapshot{}, fmt.Errorf("read cpu time: %w", err)
-		}
-		p, err := parseProcess(string(text))
+		p, there, err := readProcess(file)
 		if err != nil {
 			return Snapshot{}, err
 		}
-		own, there, err := cpuTime(p.pid)
-		if err != nil {
-			return Snapshot{}, err
-		}
-		if p.used += own; there {
+		if there {
 			s.processes[p.pid] = p
 		}
 	}
 	return s, nil
 }
 
+// readProcess reads a process of which file is the /proc/PID/stat, false if it has ended.
+func readProcess(file string) (p process, there bool, err error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+		return p, false, nil
+	}
+	if err != nil {
+		return p, false, fmt.Errorf("read cpu time: %w", err)
+	}
+	if p, err = parseProcess(string(text)); err != nil {
+		return p, false, err
+	}
+	own, there, err := processTime(p.pid)
+	p.used += own
+	return p, there, err
+}
+
 // Busy returns how long all cores together have not been idle since an earlier snapshot, interrupts
 // included, what other guests of the host took excluded.
 func (s Snapshot) Busy(since Snapshot) time.Duration {
-	return s.Capacity(since) - (s.machine.free - since.machine.free)
+	return s.Capacity(since) - (s.machine.idle - since.machine.idle) - (s.machine.stolen - since.machine.stolen)
 }
 
 // Capacity returns the time of all cores together since an earlier snapshot.
@@ -78,17 +88,16 @@ func (s Snapshot) Tree(root int) (used time.Duration) {
 // Of returns what one process has used: 0 when there is none.
 func (s Snapshot) Of(pid int) time.Duration { return s.processes[pid].used }
 
-// Below returns what has been used by those that descend from root, root itself excluded, and by the kernel
-// for whomever: its threads, and interrupts where they are counted apart. As long as those below root do
-// nothing it hardly changes, whatever other processes do: so a difference is the cost of what
-// they did in between.
-func (s Snapshot) Below(root int, a Accounting) (used time.Duration) {
+// Below returns what the descendants of root have used, root itself excluded, and what the kernel has used for
+// whomever: its threads, and interrupts where they are counted apart. While those below root do nothing
+// it hardly changes, whatever other processes do: so a difference is the cost of what they did in between.
+func (s Snapshot) Below(root int) (used time.Duration) {
 	for pid, p := range s.processes {
 		if p.kernel || pid != root && s.descends(pid, root) {
 			used += p.used
 		}
 	}
-	if a.Apart {
+	if s.irqTime {
 		used += s.machine.interrupts
 	}
 	return used
@@ -96,7 +105,7 @@ func (s Snapshot) Below(root int, a Accounting) (used time.Duration) {
 
 // descends tells whether a process is root or descends from it.
 func (s Snapshot) descends(pid, root int) bool {
-	// A number that was given anew meanwhile could close a circle: no way is longer than this.
+	// A number that was given anew meanwhile could close a circle: no chain of parents is longer than this.
 	for range len(s.processes) + 1 {
 		if pid == root {
 			return true

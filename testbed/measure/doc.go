@@ -1,0 +1,33 @@
+// Package measure turns readings of counters and clocks into statements about quantities that have noise:
+// rates, latencies, CPU time.
+//
+// The way of an observation, from top to bottom:
+//
+//	counter, clock    read before and after the work of one arm (Take, ThreadTime, hdrhistogram)
+//	M                 what one arm did in one round, a struct of the experiment
+//	Run               all arms in every round, in an order drawn from the seed       rounds.go
+//	Noise             what else the machine did in that round; noisy rounds go out   noise.go
+//	Sample            one figure of each round: of one arm, or of pairs of arms      sample.go
+//	Estimate          median, quantile, share or slope with its interval             estimate.go
+//	Claim             pass, fail or undetermined: a report.Check, ready for the page claim.go
+//
+// An experiment compares its arms within a round, never across rounds: what slows the machine in one round
+// slows all its arms, and the ratio of a pair stays.
+//
+//	rounds, err := measure.Run(ctx, measure.Plan{Seed: env.Seed, Rounds: 20, Warmup: 1},
+//		measure.Arm[result]{Name: "direct", Run: direct},
+//		measure.Arm[result]{Name: "lbctl", Run: balanced},
+//		measure.Arm[result]{Name: "slowed", Run: slowed})
+//	claim := measure.Claim{Name: "of-direct", Want: measure.AtLeast(0.95), Size: "1 service of 4 replicas, 2 CPUs"}
+//	ratio := rounds.Pairs("lbctl", "direct", result.rate, measure.Ratio)
+//	check := claim.Check(ratio.Median(measure.FalseAlarm))
+//	control := claim.Control(rounds.Pairs("slowed", "direct", result.rate, measure.Ratio).Median(measure.FalseAlarm))
+//
+// Choose the estimate by what the claim is about. Median and Quantile have exact intervals, whatever the
+// distribution, and are what verdicts should rest on: 14 rounds are the fewest whose median can be judged at
+// FalseAlarm. Proportion is exact too: k of n connections. Bootstrap serves every other statistic (a mean, a
+// slope, the ratio of two p99); its rate holds approximately, and not for fewer than about 20 rounds.
+//
+// A verdict needs two things: that the machine was quiet, and that the whole interval lies on one side of the
+// bound. Where either is missing the verdict is undetermined, never pass.
+package measure
