@@ -6,12 +6,14 @@ import (
 
 	"lbctl/bpf"
 	"lbctl/lb"
+	"lbctl/lb/xdp"
 )
 
 // adopt reads back what an earlier process left in the tables. Nothing is written
 // but what that process left half done.
 func (d *Datapath) adopt() error {
-	if err := d.loadLinks(); err != nil {
+	var err error
+	if d.hook, err = xdp.Open(d.options.Dir, programPin); err != nil {
 		return err
 	}
 	for at := range d.tables.serviceAt().rows() {
@@ -20,7 +22,7 @@ func (d *Datapath) adopt() error {
 		}
 	}
 	if len(d.services) > 0 {
-		d.options.Logger.Info("took over pinned tables", "services", len(d.services), "interfaces", len(d.links))
+		d.options.Logger.Info("took over pinned tables", "services", len(d.services), "interfaces", len(d.hook.Links))
 	}
 	return d.finish()
 }

@@ -23,10 +23,10 @@ import (
 
 	"lbctl/bpf"
 	"lbctl/lb"
+	"lbctl/lb/xdp"
 	"lbctl/rss"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 )
 
 // Options say where and how big. The zero value of each field means its default.
@@ -56,7 +56,7 @@ type Options struct {
 }
 
 // DefaultDir is the pin directory of the appliance's one instance.
-const DefaultDir = "/sys/fs/bpf/lbctl"
+const DefaultDir = xdp.Root + "/lbctl"
 
 func (o Options) withDefaults() Options {
 	if o.Dir == "" {
@@ -104,11 +104,11 @@ type Datapath struct {
 	byID      []*entry             // the service of each replica, by id; nil: none
 	addresses map[netip.Addr]*addressRow
 	sweeper   *sweeper
-	links     map[int]link.Link // by interface index
-	resting   []func()          // frees numbers that are retired
-	departed  []uint32          // replicas by id that have left, and whose counters are theirs still
-	fresh     bool              // packets may see what there was before the last change
-	stale     bool              // there may be records that are of no service
+	hook      *xdp.Hook
+	resting   []func() // frees numbers that are retired
+	departed  []uint32 // replicas by id that have left, and whose counters are theirs still
+	fresh     bool     // packets may see what there was before the last change
+	stale     bool     // there may be records that are of no service
 	ids       struct{ services, rows, replicas, lists, slots extents }
 
 	hops    *hops
@@ -144,7 +144,6 @@ func newDatapath(o Options) *Datapath {
 		census:    newCensus(),
 		via:       map[uint32]neighbour{},
 		addresses: map[netip.Addr]*addressRow{},
-		links:     map[int]link.Link{},
 	}
 	d.ids.services, d.ids.rows = newExtents(o.Limits.Services), newExtents(rowsFor(o.Limits))
 	d.ids.replicas, d.ids.lists = newExtents(o.Limits.Replicas), newExtents(2*o.Limits.Replicas)
@@ -153,7 +152,7 @@ func newDatapath(o Options) *Datapath {
 }
 
 func (d *Datapath) open(ctx context.Context) error {
-	steps := []func() error{d.checkLimits, d.checkKernel, d.makeDir, d.load, d.openHops, d.mapTables, d.adopt, d.selfTest, d.swapProgram, d.watchHops, d.startSweeper}
+	steps := []func() error{d.checkLimits, d.checkKernel, d.makeDir, d.load, d.openHops, d.mapTables, d.adopt, d.selfTest, d.swap, d.watchHops, d.startSweeper}
 	for _, step := range steps {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -171,6 +170,8 @@ func (d *Datapath) openHops() (err error) {
 	return err
 }
 
+func (d *Datapath) swap() error { return d.hook.Swap(d.objects.Lb) }
+
 // Close releases the handle; what is attached goes on forwarding. Operations after
 // it fail with os.ErrClosed; a second Close does nothing.
 func (d *Datapath) Close() error {
@@ -186,10 +187,9 @@ func (d *Datapath) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	errs := []error{d.endMonitor(), d.tables.unmap()}
-	for _, l := range d.links {
-		errs = append(errs, l.Close())
+	if d.hook != nil {
+		errs = append(errs, d.hook.Close())
 	}
-	clear(d.links)
 	if d.hops != nil {
 		d.hops.close()
 	}
@@ -225,13 +225,13 @@ func (d *Datapath) program() *ebpf.Program {
 // Purge removes everything that is pinned in the directory: traffic is no longer
 // balanced. A directory that does not exist is no error.
 func Purge(dir string) error {
-	if err := requireBPFFS(dir); errors.Is(err, os.ErrNotExist) {
+	if err := xdp.RequireBPFFS(dir); errors.Is(err, os.ErrNotExist) {
 		return nil
 	} else if err != nil {
 		return err
 	}
 	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("remove pins: %w", denied(err))
+		return fmt.Errorf("remove pins: %w", xdp.Denied(err))
 	}
 	return nil
 }

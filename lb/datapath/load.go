@@ -4,15 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"lbctl/bpf"
 	"lbctl/lb"
+	"lbctl/lb/xdp"
 	"lbctl/rss"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
-	"golang.org/x/sys/unix"
 )
 
 // objects are the ordinary program and the tables.
@@ -43,7 +41,7 @@ func (d *Datapath) load() (err error) {
 	case errors.Is(err, ebpf.ErrMapIncompatible):
 		return fmt.Errorf("%w: the tables pinned in %s have other limits: %v", lb.ErrConflict, d.options.Dir, err)
 	case err != nil:
-		return fmt.Errorf("load the datapath: %w", denied(err))
+		return fmt.Errorf("load the datapath: %w", xdp.Denied(err))
 	}
 	return nil
 }
@@ -111,48 +109,4 @@ func rowsFor(l lb.Limits) uint32 { return 3 * l.Services }
 func toeplitzRows(k rss.Key) (rows [36][256]uint32) {
 	copy(rows[:], rss.NewTables(k, len(rows)).Rows())
 	return rows
-}
-
-// loadLinks opens the pinned links; one whose interface is gone is unpinned.
-func (d *Datapath) loadLinks() error {
-	pins, err := filepath.Glob(filepath.Join(d.options.Dir, "link_*"))
-	if err != nil {
-		return err
-	}
-	for _, pin := range pins {
-		l, err := link.LoadPinnedLink(pin, nil)
-		if err != nil {
-			return fmt.Errorf("open pinned link %s: %w", pin, denied(err))
-		}
-		index, err := interfaceOf(l)
-		if err != nil {
-			return fmt.Errorf("inspect pinned link %s: %w", pin, err)
-		}
-		if index == 0 {
-			err := errors.Join(l.Unpin(), l.Close())
-			if err != nil {
-				return fmt.Errorf("remove link of a vanished interface: %w", err)
-			}
-			continue
-		}
-		d.links[index] = l
-	}
-	return nil
-}
-
-// interfaceOf returns the index of the interface that a link holds, 0 if it is gone.
-func interfaceOf(l link.Link) (int, error) {
-	info, err := l.Info()
-	if err != nil {
-		return 0, err
-	}
-	return int(info.XDP().Ifindex), nil
-}
-
-// denied marks a refusal for want of privilege as lb.ErrDenied.
-func denied(err error) error {
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		return fmt.Errorf("%w: %w", lb.ErrDenied, err)
-	}
-	return err
 }

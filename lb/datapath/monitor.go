@@ -3,8 +3,6 @@ package datapath
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 
 	"lbctl/bpf"
@@ -82,7 +80,7 @@ func (d *Datapath) beginMonitor() error {
 	if err != nil {
 		return err
 	}
-	if err := d.updateLinks(m.objects.Lb, d.objects.Lb); err != nil {
+	if err := d.hook.Update(m.objects.Lb, d.objects.Lb); err != nil {
 		return errors.Join(err, m.release())
 	}
 	d.monitor = m
@@ -99,7 +97,7 @@ func (d *Datapath) endMonitor() error {
 		return nil
 	}
 	d.monitor = nil
-	err := takeBack(slices.Collect(maps.Values(d.links)), d.objects.Lb)
+	err := d.hook.Restore(d.objects.Lb)
 	m.audience.End()
 	d.options.Logger.Info("the ordinary program stands under all links again")
 	return errors.Join(err, m.release())

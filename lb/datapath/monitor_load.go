@@ -7,6 +7,7 @@ import (
 
 	"lbctl/bpf"
 	"lbctl/lb"
+	"lbctl/lb/xdp"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -33,7 +34,7 @@ func (d *Datapath) loadMonitor() (m *monitor, err error) {
 	}()
 	replaced := ebpf.CollectionOptions{MapReplacements: pinnedOf(spec, &d.objects.LbMaps)}
 	if err := spec.LoadAndAssign(&m.objects, &replaced); err != nil {
-		return m, fmt.Errorf("load the monitoring program: %w", denied(err))
+		return m, fmt.Errorf("load the monitoring program: %w", xdp.Denied(err))
 	}
 	if m.filter, err = mapTable[bpf.LbWatching](m.objects.Watched); err != nil {
 		return m, err

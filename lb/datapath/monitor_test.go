@@ -104,7 +104,7 @@ func TestMonitorLeftBehind(t *testing.T) {
 	holds(t, "left behind", programID(t, killed), "up")
 	next := open(t, o)
 	holds(t, "after the next start", programID(t, next), "up")
-	p, err := next.pinned()
+	p, err := next.hook.Pinned()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestMonitorLeftBehind(t *testing.T) {
 	if info, err := p.Info(); err != nil || info.Name != bpf.LbProgLb {
 		t.Errorf("%v is pinned, %v", info, err)
 	}
-	killed.links = nil // it is dead: its end in the test changes nothing
+	killed.hook.Links = nil // it is dead: its end in the test changes nothing
 }
 
 // Of an interface that was deleted there is nothing to be watched; it does not keep others from it.
@@ -144,15 +144,15 @@ func TestMonitorTakenBack(t *testing.T) {
 	o := Options{Dir: pinDir(t)}
 	attachedTo(t, o, "first", "second")
 	d := open(t, o)
-	last := slices.Max(slices.Collect(maps.Keys(d.links)))
-	willing := d.links[last]
-	d.links[last] = stubborn{willing}
+	last := slices.Max(slices.Collect(maps.Keys(d.hook.Links)))
+	willing := d.hook.Links[last]
+	d.hook.Links[last] = stubborn{willing}
 	m, err := d.Monitor(lb.Filter{})
 	if !errors.Is(err, errStubborn) {
 		t.Errorf("monitor: %v, %v", m, err)
 	}
 	holds(t, "after the refusal", programID(t, d), "first", "second")
-	d.links[last] = willing
+	d.hook.Links[last] = willing
 	closed(t, watchAll(t, d))
 }
 

@@ -9,6 +9,7 @@ import (
 	"lbctl/bpf"
 	"lbctl/lb"
 	"lbctl/lb/oracle"
+	"lbctl/lb/xdp"
 
 	"github.com/cilium/ebpf"
 )
@@ -17,8 +18,8 @@ import (
 // tables of its own it must do with some packets what the reference does. It is left out where
 // nothing is attached or the program is the one that is there.
 func (d *Datapath) selfTest() error {
-	known, err := d.isKnown()
-	if err != nil || known || len(d.links) == 0 {
+	known, err := d.hook.IsPinned(d.objects.Lb)
+	if err != nil || known || len(d.hook.Links) == 0 {
 		return err
 	}
 	r, err := d.private()
@@ -31,24 +32,6 @@ func (d *Datapath) selfTest() error {
 	}
 	d.options.Logger.Info("the new program has passed its self-test")
 	return nil
-}
-
-// isKnown tells whether the program that is pinned has the same instructions.
-func (d *Datapath) isKnown() (bool, error) {
-	old, err := d.pinned()
-	if old == nil || err != nil {
-		return false, err
-	}
-	defer old.Close()
-	was, err := old.Info()
-	if err != nil {
-		return false, fmt.Errorf("inspect the pinned program: %w", err)
-	}
-	is, err := d.objects.Lb.Info()
-	if err != nil {
-		return false, fmt.Errorf("inspect the program: %w", err)
-	}
-	return was.Tag == is.Tag, nil
 }
 
 // private returns a datapath with the same program and tables of its own that are not pinned.
@@ -65,7 +48,7 @@ func (d *Datapath) private() (*Datapath, error) {
 		m.Pinning = ebpf.PinNone
 	}
 	if err := spec.LoadAndAssign(&r.objects, nil); err != nil {
-		return nil, fmt.Errorf("load the datapath: %w", denied(err))
+		return nil, fmt.Errorf("load the datapath: %w", xdp.Denied(err))
 	}
 	if err := r.mapTables(); err != nil {
 		r.Close()

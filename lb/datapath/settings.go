@@ -11,6 +11,7 @@ import (
 
 	"lbctl/bpf"
 	"lbctl/lb"
+	"lbctl/lb/xdp"
 
 	"github.com/cilium/ebpf"
 )
@@ -28,7 +29,7 @@ func (d *Datapath) settings() (secret [4]uint64, err error) {
 		Flags: mapMmapable, Pinning: ebpf.PinByName,
 	}, ebpf.MapOptions{PinPath: d.options.Dir})
 	if err != nil {
-		return secret, fmt.Errorf("open the settings: %w", denied(err))
+		return secret, fmt.Errorf("open the settings: %w", xdp.Denied(err))
 	}
 	defer m.Close()
 	var row bpf.LbSetting

@@ -2,7 +2,6 @@ package datapath
 
 import (
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -78,7 +77,7 @@ func TestSelfTestPasses(t *testing.T) {
 		p.Instructions = slices.Insert(p.Instructions, 1, asm.Mov.Imm(asm.R0, 0))
 	}
 	d := open(t, o)
-	if known, err := d.isKnown(); err != nil || !known {
+	if known, err := d.hook.IsPinned(d.objects.Lb); err != nil || !known {
 		t.Errorf("the new program is pinned: %v, %v", known, err)
 	}
 	if got := attached(t, "up"); got == old || got != programID(t, d) {
@@ -92,27 +91,3 @@ type stubborn struct{ link.Link }
 var errStubborn = errors.New("stubborn")
 
 func (stubborn) Update(*ebpf.Program) error { return errStubborn }
-
-// If one link cannot be updated, all have the old program again.
-func TestSwapTakenBack(t *testing.T) {
-	inNamespace(t)
-	o := Options{Dir: pinDir(t)}
-	old := attachedTo(t, o, "first", "second")
-	d := newDatapath(o.withDefaults())
-	t.Cleanup(func() { d.Close() })
-	for _, step := range []func() error{d.makeDir, d.load, d.openHops, d.mapTables, d.adopt} {
-		if err := step(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	last := slices.Max(slices.Collect(maps.Keys(d.links)))
-	d.links[last] = stubborn{d.links[last]}
-	if err := d.swapProgram(); !errors.Is(err, errStubborn) {
-		t.Errorf("swap: %v", err)
-	}
-	for _, name := range []string{"first", "second"} {
-		if got := attached(t, name); got != old {
-			t.Errorf("%s runs program %d, want the old one, %d", name, got, old)
-		}
-	}
-}

@@ -11,6 +11,7 @@ import (
 
 	"lbctl/bpf/need"
 	"lbctl/lb"
+	"lbctl/lb/xdp"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -110,7 +111,7 @@ func open(t testing.TB, o Options) *Datapath {
 // pinDir names a pin directory that is purged when the test is over.
 func pinDir(t testing.TB) string {
 	t.Helper()
-	dir := fmt.Sprintf("%s/lbctl-test-%d-%d", bpffsRoot, os.Getpid(), unix.Gettid())
+	dir := fmt.Sprintf("%s/lbctl-test-%d-%d", xdp.Root, os.Getpid(), unix.Gettid())
 	t.Cleanup(func() {
 		if err := Purge(dir); err != nil {
 			t.Error("purge:", err)

@@ -4,15 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
 
+	"lbctl/bpf"
 	"lbctl/lb"
 	"lbctl/lb/xdp"
 
+	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
 )
 
-// Attach makes an interface unpack what comes to its addresses. What is attached gets the addresses
+// Attach makes an interface decapsulate what comes to its addresses. One that is attached gets the addresses
 // that are named now in place of those from before, and the program of this build, without a packet
 // lost; nothing is written that is right already. dir is below a BPF file system.
 //
@@ -32,7 +36,7 @@ func Attach(ctx context.Context, dir, name string, o Options) (Interface, error)
 	if o.Locals, err = withOwn(device, o.Locals); err != nil {
 		return Interface{}, err
 	}
-	fleeting, err := xdp.MakeDir(dir)
+	ephemeral, err := xdp.MakeDir(dir)
 	if err != nil {
 		return Interface{}, err
 	}
@@ -46,11 +50,11 @@ func Attach(ctx context.Context, dir, name string, o Options) (Interface, error)
 	}
 	i, err := attach(dir, device, o)
 	if err != nil {
-		return i, errors.Join(err, sweep(dir)) // what was begun for this one, too
+		return i, errors.Join(err, sweep(dir)) // the place that was begun for this one, too
 	}
-	if fleeting {
+	if ephemeral {
 		i.Notes = append(i.Notes, "the BPF file system is in a mount namespace that is not the machine's: when the last process in it "+
-			"ends, unpacking ends too (ip netns exec makes such a one, nsenter --net does not)")
+			"ends, decapsulation ends too (ip netns exec makes such a one, nsenter --net does not)")
 	}
 	return i, nil
 }
@@ -65,56 +69,28 @@ func attach(dir string, device netlink.Link, o Options) (i Interface, err error)
 		return i, err
 	}
 	defer func() { err = errors.Join(err, u.close()) }()
-	if u.link == nil {
-		lowered, err := u.start(device, o)
-		if err != nil {
-			return i, err
-		}
-		if lowered != nil {
-			i.Notes = append(i.Notes, fmt.Sprintf("attached in mode generic, which is slower: %v", lowered))
-		}
-	} else if err := u.change(device, o); err != nil {
+	if err := u.requireMode(device, o.Mode); err != nil {
+		return i, err
+	}
+	if err := u.fill(o); err != nil {
+		return i, err
+	}
+	lowered, err := u.renew(device, o.Mode)
+	if err != nil {
 		return i, err
 	}
 	if device, err = xdp.Device(device.Attrs().Name); err != nil {
 		return i, err
 	}
-	notes := i.Notes
-	i, err = u.describe(device)
-	i.Notes = notes
+	i, err = describe(&u.DecapMaps, xdp.Describe(device))
+	if lowered != nil {
+		i.Notes = append(i.Notes, fmt.Sprintf("attached in mode generic, which is slower: %v", lowered))
+	}
 	return i, err
 }
 
-// start hooks an interface that was not. lowered says why mode auto became generic.
-func (u *unpacker) start(device netlink.Link, o Options) (lowered, err error) {
-	if err := u.fill(o); err != nil {
-		return nil, err
-	}
-	if u.link, lowered, err = xdp.Attach(u.LbDecap, device, o.Mode); err != nil {
-		return nil, err
-	}
-	if err := u.pinProgram(); err != nil {
-		return nil, err
-	}
-	if err := u.link.Pin(u.at.link()); err != nil {
-		return nil, fmt.Errorf("pin xdp link of %s: %w", device.Attrs().Name, err)
-	}
-	return lowered, nil
-}
-
-// change brings an interface that is hooked to what is asked now.
-func (u *unpacker) change(device netlink.Link, o Options) error {
-	if i := xdp.Describe(device); o.Mode != lb.Auto && o.Mode != i.Mode {
-		return fmt.Errorf("%w: %s is attached in mode %s", lb.ErrConflict, i.Name, i.Mode)
-	}
-	if err := u.fill(o); err != nil {
-		return err
-	}
-	return u.renew()
-}
-
-// withOwn adds the addresses that the interface has, but those of the link: no balancer behind a router sends to
-// them, and the kernel gives them out when it likes.
+// withOwn adds the addresses that the interface has, except link-local ones: no balancer behind a router sends
+// to them, and the kernel assigns them as it likes.
 func withOwn(device netlink.Link, others []netip.Addr) ([]netip.Addr, error) {
 	name := device.Attrs().Name
 	own, err := netlink.AddrList(device, netlink.FAMILY_ALL)
@@ -130,4 +106,88 @@ func withOwn(device netlink.Link, others []netip.Addr) ([]netip.Addr, error) {
 		return nil, fmt.Errorf("%w: %s has no address, and none is named that packets come to", lb.ErrInvalid, name)
 	}
 	return tidy(others), nil
+}
+
+// Detach makes an interface decapsulate no more, and removes its counters. Errors: lb.ErrNotFound (no
+// such interface, or it does not decapsulate), lb.ErrDenied.
+func Detach(ctx context.Context, dir, name string) error {
+	device, err := xdp.Device(name)
+	if err != nil {
+		return err
+	}
+	unlock, err := lock(dir)
+	if errors.Is(err, lb.ErrNotFound) {
+		return fmt.Errorf("%w: %s is not attached", lb.ErrNotFound, name)
+	}
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := errors.Join(ctx.Err(), sweep(dir)); err != nil {
+		return err
+	}
+	at, err := placeOf(dir, device.Attrs().Index)
+	if err != nil {
+		return err
+	}
+	hook, err := at.hook()
+	if err != nil {
+		return err
+	}
+	if err := hook.Detach(device); err != nil {
+		return errors.Join(err, hook.Close())
+	}
+	return at.remove()
+}
+
+// unit is the program of one interface with its tables.
+type unit struct {
+	bpf.DecapObjects
+	hook *xdp.Hook
+}
+
+// open loads the program, with the pinned tables and the link where there are any.
+func open(at place) (*unit, error) {
+	if err := os.Mkdir(string(at), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("make pin directory: %w", xdp.Denied(err))
+	}
+	u := &unit{}
+	err := bpf.LoadDecapObjects(&u.DecapObjects, &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: string(at)}})
+	switch {
+	case errors.Is(err, ebpf.ErrMapIncompatible):
+		return nil, fmt.Errorf("%w: the tables pinned in %s have another layout: detach first (%v)", lb.ErrConflict, at, err)
+	case err != nil:
+		return nil, fmt.Errorf("load the decapsulation program: %w", xdp.Denied(err))
+	}
+	if u.hook, err = at.hook(); err != nil {
+		return nil, errors.Join(err, u.DecapObjects.Close())
+	}
+	return u, nil
+}
+
+// close releases the handles; what is pinned stays.
+func (u *unit) close() error { return errors.Join(u.DecapObjects.Close(), u.hook.Close()) }
+
+// requireMode returns lb.ErrConflict if the interface is attached in another mode.
+func (u *unit) requireMode(device netlink.Link, mode lb.AttachMode) error {
+	if len(u.hook.Links) == 0 {
+		return nil
+	}
+	return xdp.RequireMode(xdp.Describe(device), mode)
+}
+
+// renew brings the program of this build to the interface, and writes nothing if it is there. The program's
+// pin comes last after a change and first before an attachment: a link without that pin, of a process that
+// was killed, counts as one with another program. lowered says why mode auto became generic.
+func (u *unit) renew(device netlink.Link, mode lb.AttachMode) (lowered, err error) {
+	if pinned, err := u.hook.IsPinned(u.LbDecap); err != nil || pinned && len(u.hook.Links) > 0 {
+		return nil, err
+	}
+	if len(u.hook.Links) > 0 {
+		return nil, u.hook.Swap(u.LbDecap)
+	}
+	if err := u.hook.PinProgram(u.LbDecap); err != nil {
+		return nil, err
+	}
+	return u.hook.Attach(u.LbDecap, device, mode)
 }

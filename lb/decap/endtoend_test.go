@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lbctl/lb"
+	"lbctl/lb/testns"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -17,11 +18,11 @@ import (
 // replica makes this thread's namespace a replica: VIPs on lo, and a link to the balancer and the clients.
 func replica(t *testing.T) netlink.Link {
 	t.Helper()
-	inNamespace(t)
-	lo := up(t, "lo")
-	addAddress(t, lo, vip4.String()+"/32")
-	routed(t, vip6, func() { addAddress(t, lo, vip6.String()+"/128") })
-	l := veth(t, "eth", replica4.String()+"/24", replica6.String()+"/64")
+	testns.Enter(t)
+	lo := testns.Up(t, "lo")
+	testns.AddAddress(t, lo, vip4.String()+"/32")
+	routed(t, vip6, func() { testns.AddAddress(t, lo, vip6.String()+"/128") })
+	l := testns.Veth(t, "eth", replica4.String()+"/24", replica6.String()+"/64")
 	carry(t, "eth", "eth-peer")
 	for _, network := range []string{"198.51.100.0/24", "2001:db8:1::/64"} {
 		_, n, err := net.ParseCIDR(network)
@@ -53,7 +54,7 @@ func carry(t *testing.T, names ...string) {
 		t.Fatal("watch links:", err)
 	}
 	for _, name := range names {
-		for l := up(t, name); l.Attrs().OperState != netlink.OperUp; l = up(t, name) {
+		for l := testns.Up(t, name); l.Attrs().OperState != netlink.OperUp; l = testns.Up(t, name) {
 			select {
 			case <-news:
 			case <-time.After(10 * time.Second):
@@ -103,7 +104,7 @@ func TestEndToEnd(t *testing.T) {
 				o := asked()
 				o.Mode = mode
 				o.Locals = nil // its own
-				dir := pinDir(t)
+				dir := testns.PinDir(t)
 				overUDP(t, w, e, func() {
 					if i, err := Attach(t.Context(), dir, "eth", o); err != nil || i.Mode != mode || len(i.Notes) > 0 {
 						t.Fatalf("attach: %+v, %v", i, err)

@@ -2,10 +2,14 @@ package decap
 
 import (
 	"maps"
+	"net/netip"
+	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"lbctl/lb"
+	"lbctl/lb/testns"
 	"lbctl/lb/xdp"
 
 	"github.com/cilium/ebpf"
@@ -15,14 +19,14 @@ import (
 // kernel is the program with its tables, attached nowhere.
 type kernel struct {
 	t testing.TB
-	*unpacker
+	*unit
 	seen map[lb.Reason]lb.Count // so far
 }
 
 // loaded loads the program for outer packets to locals and inner ones to vips.
 func loaded(t testing.TB, o Options) *kernel {
 	t.Helper()
-	dir := pinDir(t)
+	dir := testns.PinDir(t)
 	if _, err := xdp.MakeDir(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +45,7 @@ func loaded(t testing.TB, o Options) *kernel {
 	if err := u.fill(o); err != nil {
 		t.Fatal(err)
 	}
-	k := &kernel{t: t, unpacker: u}
+	k := &kernel{t: t, unit: u}
 	k.seen = k.counted()
 	return k
 }
@@ -89,4 +93,23 @@ func (k *kernel) counted() map[lb.Reason]lb.Count {
 		k.t.Fatal(err)
 	}
 	return c
+}
+
+func addresses(all ...string) (parsed []netip.Addr) {
+	for _, a := range all {
+		parsed = append(parsed, netip.MustParseAddr(a))
+	}
+	return parsed
+}
+
+func setting(t *testing.T, name string, otherwise uint64) uint64 {
+	value, ok := os.LookupEnv(name)
+	if !ok {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(value, 10, 64)
+	if err != nil {
+		t.Fatalf("%s=%q: want a number", name, value)
+	}
+	return n
 }

@@ -1,6 +1,7 @@
 package decap
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"os"
@@ -8,11 +9,13 @@ import (
 	"testing"
 
 	"lbctl/lb"
+	"lbctl/lb/testns"
 
 	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 func mustAttach(t *testing.T, dir, name string, o Options) Interface {
@@ -28,15 +31,15 @@ var exact = []cmp.Option{cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateE
 
 // An interface from attach to detach, with nothing left in between but pins, and nothing after.
 func TestLife(t *testing.T) {
-	inNamespace(t)
-	dir := pinDir(t)
+	testns.Enter(t)
+	dir := testns.PinDir(t)
 	if all, err := List(dir); err != nil || len(all) != 0 {
 		t.Errorf("list before anything: %v, %v", all, err)
 	}
 	if err := Detach(t.Context(), dir, "lo"); !errors.Is(err, lb.ErrNotFound) {
 		t.Errorf("detach before anything: %v", err)
 	}
-	l := veth(t, "eth", "10.1.0.1/24", "2001:db8:2::1/64")
+	l := testns.Veth(t, "eth", "10.1.0.1/24", "2001:db8:2::1/64")
 	addresses1 := own(t, l)
 	want := Interface{
 		Interface: lb.Interface{Name: "eth", Index: l.Attrs().Index, Mode: lb.Native},
@@ -49,7 +52,7 @@ func TestLife(t *testing.T) {
 		t.Error("attached (-want +got):", diff)
 	}
 	runtime.GC() // of handles that nobody closed
-	name, id := holder(t, "eth")
+	name, id := testns.Attached(t, "eth")
 	if name != "lb_decap" {
 		t.Fatalf("the interface has the program %q", name)
 	}
@@ -60,10 +63,10 @@ func TestLife(t *testing.T) {
 	if diff := cmp.Diff(want, got, exact...); diff != "" {
 		t.Error("attached again (-want +got):", diff)
 	}
-	addAddress(t, l, "10.1.0.9/24")
+	testns.AddAddress(t, l, "10.1.0.9/24")
 	want.Locals, want.VIPs = tidy(append(addresses("10.1.0.9"), addresses1...)), addresses("192.0.2.2")
 	mustAttach(t, dir, "eth", Options{VIPs: addresses("192.0.2.2")})
-	if _, now := holder(t, "eth"); now != id {
+	if _, now := testns.Attached(t, "eth"); now != id {
 		t.Errorf("program %d instead of %d after an attach without a change", now, id)
 	}
 	if diff := cmp.Diff(tables, mapsOf(t, dir, l)); diff != "" {
@@ -83,7 +86,7 @@ func TestLife(t *testing.T) {
 	if err := Detach(t.Context(), dir, "eth"); err != nil {
 		t.Fatal(err)
 	}
-	if name, _ := holder(t, "eth"); name != "" {
+	if name, _ := testns.Attached(t, "eth"); name != "" {
 		t.Errorf("after detach the interface has the program %q", name)
 	}
 	nothingIn(t, dir)
@@ -129,5 +132,74 @@ func nothingIn(t *testing.T, dir string) {
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) > 0 {
 		t.Errorf("left in %s: %v, %v", dir, left, err)
+	}
+}
+
+// Pins of an interface that is gone, or of a process that was cut short, are nobody's.
+func TestSweep(t *testing.T) {
+	testns.Enter(t)
+	testns.Veth(t, "eth", "10.1.0.1/24")
+	gone := testns.Veth(t, "gone", "10.1.0.2/24")
+	dir := testns.PinDir(t)
+	mustAttach(t, dir, "eth", Options{})
+	mustAttach(t, dir, "gone", Options{})
+	if err := netlink.LinkDel(gone); err != nil {
+		t.Fatal(err)
+	}
+	at, err := placeOf(dir, gone.Attrs().Index+100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut, err := open(at) // tables, no link
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut.close()
+	all, err := List(dir)
+	if err != nil || len(all) != 1 || all[0].Name != "eth" {
+		t.Errorf("list: %v, %v, want eth alone", all, err)
+	}
+	mustAttach(t, dir, "eth", Options{})
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("left: %v, %v, want one", left, err)
+	}
+}
+
+// Two network namespaces share a BPF file system, and interfaces of the same index.
+func TestNamespaces(t *testing.T) {
+	testns.Enter(t)
+	dir := testns.PinDir(t)
+	first := testns.Veth(t, "eth", "10.1.0.1/24")
+	mustAttach(t, dir, "eth", Options{VIPs: addresses("192.0.2.1")})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			t.Error(err)
+			return
+		}
+		if all, err := List(dir); err != nil || len(all) != 0 {
+			t.Errorf("list in another namespace: %v, %v", all, err)
+		}
+		second := netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth", Index: first.Attrs().Index, TxQLen: -1}, PeerName: "peer"}
+		if err := netlink.LinkAdd(&second); err != nil {
+			t.Error("add veth:", err)
+			return
+		}
+		if _, err := Attach(context.Background(), dir, "eth", Options{Locals: addresses("10.1.0.1"), VIPs: addresses("192.0.2.2")}); err != nil {
+			t.Error(err)
+		}
+		if err := Detach(context.Background(), dir, "eth"); err != nil {
+			t.Error(err)
+		}
+	}()
+	<-done
+	all, err := List(dir)
+	if err != nil || len(all) != 1 || len(all[0].VIPs) != 1 || all[0].VIPs[0] != vip4 {
+		t.Errorf("list: %v, %v", all, err)
+	}
+	if name, _ := testns.Attached(t, "eth"); name != "lb_decap" {
+		t.Errorf("the program is %q", name)
 	}
 }

@@ -11,30 +11,33 @@ import (
 	"lbctl/lb"
 	"lbctl/lb/xdp"
 
-	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
 // place is the pin directory of one interface.
 type place string
 
-// placeOf names the place of an interface: network namespaces may share a BPF file system.
+// placeOf returns the place of an interface. Its name has the network namespace too: several may share a
+// BPF file system.
 func placeOf(dir string, index int) (place, error) {
 	n, err := namespace()
 	return place(filepath.Join(dir, fmt.Sprintf("%d_%d", n, index))), err
 }
 
-// namespace returns the number of the thread's network namespace.
+// namespace returns the inode of the thread's network namespace.
 func namespace() (uint64, error) {
 	var s unix.Stat_t
 	if err := unix.Stat("/proc/thread-self/ns/net", &s); err != nil {
-		return 0, fmt.Errorf("look at network namespace: %w", err)
+		return 0, fmt.Errorf("inspect network namespace: %w", err)
 	}
 	return s.Ino, nil
 }
 
-func (p place) link() string    { return filepath.Join(string(p), "link") }
-func (p place) program() string { return filepath.Join(string(p), "program") }
+// programPin is the name of the program's pin in a place.
+const programPin = "program"
+
+// hook adopts the link that is pinned, unless its interface is gone. Errors: lb.ErrDenied.
+func (p place) hook() (*xdp.Hook, error) { return xdp.Open(string(p), programPin) }
 
 // remove unpins everything.
 func (p place) remove() error {
@@ -44,18 +47,13 @@ func (p place) remove() error {
 	return nil
 }
 
-// alive tells whether there is a link that holds an interface. Errors: lb.ErrDenied.
+// alive reports whether a link holds an interface. None does where the process that made the place was killed.
 func (p place) alive() (bool, error) {
-	l, err := link.LoadPinnedLink(p.link(), nil)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil // the process that made it was cut short
-	}
+	h, err := p.hook()
 	if err != nil {
-		return false, fmt.Errorf("open pinned link: %w", xdp.Denied(err))
+		return false, err
 	}
-	defer l.Close()
-	index, err := xdp.Interface(l)
-	return index != 0, err
+	return len(h.Links) > 0, h.Close()
 }
 
 // places lists the directories of all network namespaces.

@@ -3,25 +3,28 @@ package decap
 import (
 	"errors"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
 	"lbctl/lb"
+	"lbctl/lb/testns"
 
+	"github.com/cilium/ebpf/link"
 	"github.com/google/go-cmp/cmp"
-	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 func TestAttachRefused(t *testing.T) {
-	inNamespace(t)
-	dir := pinDir(t)
+	testns.Enter(t)
+	dir := testns.PinDir(t)
 	for _, name := range []string{"eth", "taken", "jumbo"} {
-		veth(t, name, "10.1.0.1/24")
+		testns.Veth(t, name, "10.1.0.1/24")
 	}
-	veth(t, "bare")
-	sysctl(t, "net/ipv6/conf/bare/disable_ipv6", "1")
+	testns.Veth(t, "bare")
+	testns.Sysctl(t, "net/ipv6/conf/bare/disable_ipv6", "1")
 	hold(t, "taken", "squatter")
-	enlarge(t, "jumbo")
+	testns.SetMTU(t, "jumbo", 9000)
 	mustAttach(t, dir, "eth", Options{})
 	for _, c := range []struct {
 		name, device string
@@ -61,10 +64,10 @@ func TestAttachRefused(t *testing.T) {
 
 // Auto becomes generic where the driver refuses, and says so.
 func TestAuto(t *testing.T) {
-	inNamespace(t)
-	veth(t, "jumbo", "10.1.0.1/24")
-	enlarge(t, "jumbo")
-	dir := pinDir(t)
+	testns.Enter(t)
+	testns.Veth(t, "jumbo", "10.1.0.1/24")
+	testns.SetMTU(t, "jumbo", 9000)
+	dir := testns.PinDir(t)
 	i := mustAttach(t, dir, "jumbo", Options{})
 	if i.Mode != lb.Generic || len(i.Notes) != 1 || !strings.Contains(i.Notes[0], "MTU 9000") {
 		t.Errorf("attached %+v", i)
@@ -74,15 +77,82 @@ func TestAuto(t *testing.T) {
 	}
 }
 
-func enlarge(t *testing.T, name string) {
+func hold(t *testing.T, device, program string) {
 	t.Helper()
-	for _, end := range []string{name + "-peer", name} {
-		l, err := netlink.LinkByName(end)
+	l, err := link.AttachXDP(link.XDPOptions{Program: testns.Program(t, program), Interface: testns.Up(t, device).Attrs().Index})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+}
+
+// Whatever is opened is closed again.
+func TestClosesWhatItOpens(t *testing.T) {
+	testns.Enter(t)
+	testns.Veth(t, "eth", "10.1.0.1/24")
+	dir := testns.PinDir(t)
+	descriptors := func() int {
+		all, err := os.ReadDir("/proc/self/fd")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := netlink.LinkSetMTU(l, 9000); err != nil {
-			t.Fatal(err)
+		return len(all)
+	}
+	var before int
+	for range 3 { // the runtime opens its own at first use
+		before = descriptors()
+		mustAttach(t, dir, "eth", Options{})
+		mustAttach(t, dir, "eth", Options{})
+		if _, err := Attach(t.Context(), dir, "eth", Options{Mode: lb.Generic}); err == nil {
+			t.Error("attached in two modes")
 		}
+		if _, err := List(dir); err != nil {
+			t.Error(err)
+		}
+		if err := Detach(t.Context(), dir, "eth"); err != nil {
+			t.Error(err)
+		}
+	}
+	if after := descriptors(); after != before {
+		t.Errorf("%d descriptors open, before %d", after, before)
+	}
+}
+
+// Without privileges nothing is done, and the error says why.
+func TestDenied(t *testing.T) {
+	testns.Enter(t)
+	testns.Veth(t, "eth", "10.1.0.1/24")
+	dir := testns.PinDir(t)
+	mustAttach(t, dir, "eth", Options{})
+	// Both are the thread's, which ends with the test.
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	if err := unix.Capset(&header, &none[0]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Attach(t.Context(), dir, "eth", Options{}); !errors.Is(err, lb.ErrDenied) {
+		t.Errorf("attach without capabilities: %v", err)
+	}
+}
+
+// Who may not read the directory is told so.
+func TestDirectoryDenied(t *testing.T) {
+	testns.Enter(t)
+	testns.Veth(t, "eth", "10.1.0.1/24")
+	dir := testns.PinDir(t)
+	mustAttach(t, dir, "eth", Options{})
+	const nobody = 65534
+	if _, err := unix.SetfsuidRetUid(nobody); err != nil { // the thread's, too
+		t.Fatal(err)
+	}
+	_, list := List(dir)
+	_, attach := Attach(t.Context(), dir, "eth", Options{})
+	for name, err := range map[string]error{"list": list, "attach": attach, "detach": Detach(t.Context(), dir, "eth")} {
+		if !errors.Is(err, lb.ErrDenied) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := unix.SetfsuidRetUid(0); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -5,17 +5,20 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
+	"sync"
 
 	"lbctl/bpf"
 	"lbctl/lb"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 )
 
 // fill brings the tables to what is asked. What is allowed before and after is at all times: what is new is
 // added before what is old goes.
-func (u *unpacker) fill(o Options) error {
+func (u *unit) fill(o Options) error {
 	steps := []func() error{
 		func() error { return add(u.Locals, o.Locals) },
 		func() error { return add(u.Vips, o.VIPs) },
@@ -31,7 +34,7 @@ func (u *unpacker) fill(o Options) error {
 	return nil
 }
 
-func (u *unpacker) allowAny(any bool) error {
+func (u *unit) allowAny(any bool) error {
 	want := bpf.DecapPolicy{}
 	if any {
 		want.AnyVip = 1
@@ -115,4 +118,51 @@ func addressOf(k bpf.DecapAddress) netip.Addr {
 		return a.Unmap()
 	}
 	return a
+}
+
+// Unpacked is the reason of the packets whose inner one went up.
+const Unpacked lb.Reason = "unpacked"
+
+// Reasons returns the names of enum decap_reason in the order of their numbers, in lower
+// case and without the prefix. They come from the BTF of the compiled object.
+var Reasons = sync.OnceValues(readReasons)
+
+func readReasons() ([]lb.Reason, error) {
+	spec, err := bpf.LoadDecap()
+	if err != nil {
+		return nil, fmt.Errorf("read the object of the program that unpacks: %w", err)
+	}
+	var enum *btf.Enum
+	if err := spec.Types.TypeByName("decap_reason", &enum); err != nil {
+		return nil, fmt.Errorf("find enum decap_reason in BTF: %w", err)
+	}
+	names := make([]lb.Reason, bpf.DecapDecapReasonDECAP_REASONS)
+	for _, v := range enum.Values {
+		if v.Value < uint64(len(names)) {
+			names[v.Value] = lb.Reason(strings.ToLower(strings.TrimPrefix(v.Name, "DECAP_")))
+		}
+	}
+	return names, nil
+}
+
+// counters returns what was counted on all CPUs.
+func counters(m *ebpf.Map) (map[lb.Reason]lb.Count, error) {
+	names, err := Reasons()
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[lb.Reason]lb.Count, len(names))
+	for i, name := range names {
+		var perCPU []bpf.DecapCount
+		if err := m.Lookup(uint32(i), &perCPU); err != nil {
+			return nil, fmt.Errorf("read counter %d of %v: %w", i, m, err)
+		}
+		var sum lb.Count
+		for _, c := range perCPU {
+			sum.Packets += c.Packets
+			sum.Bytes += c.Bytes
+		}
+		all[name] = sum
+	}
+	return all, nil
 }

@@ -14,38 +14,38 @@ import (
 // Root is where a BPF file system is mounted by convention (systemd does so at boot).
 const Root = "/sys/fs/bpf"
 
-// MakeDir makes a private directory below a BPF file system, which it mounts at its usual
-// place if nothing did so. fleeting tells that it did so in a mount namespace that is not
-// the machine's: what is pinned there ends with the namespace.
+// MakeDir makes a private directory below a BPF file system. If nothing is mounted at Root it mounts one
+// there. ephemeral reports that the mount is in a mount namespace other than that of process 1: what is
+// pinned there ends with the last process of that namespace (ip netns exec makes one, nsenter --net does not).
 //
 // Errors: lb.ErrUnsupported where there is no BPF file system, lb.ErrDenied.
-func MakeDir(dir string) (fleeting bool, err error) {
+func MakeDir(dir string) (ephemeral bool, err error) {
 	err = RequireBPFFS(filepath.Dir(dir))
 	if errors.Is(err, errNotBPFFS) && filepath.Dir(dir) == Root {
-		fleeting, err = mountBPFFS()
+		ephemeral, err = mountBPFFS()
 	}
 	if err != nil {
-		return fleeting, fmt.Errorf("prepare %s: %w", dir, Denied(err))
+		return ephemeral, fmt.Errorf("prepare %s: %w", dir, Denied(err))
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return fleeting, fmt.Errorf("make pin directory: %w", Denied(err))
+		return ephemeral, fmt.Errorf("make pin directory: %w", Denied(err))
 	}
-	return fleeting, nil
+	return ephemeral, nil
 }
 
-func mountBPFFS() (fleeting bool, err error) {
+func mountBPFFS() (ephemeral bool, err error) {
 	if err := unix.Mount("bpffs", Root, "bpf", 0, "mode=0700"); err != nil {
 		return false, fmt.Errorf("mount the BPF file system: %w", err)
 	}
 	own, err := os.Readlink("/proc/self/ns/mnt")
-	machine, err1 := os.Readlink("/proc/1/ns/mnt")
-	return err == nil && err1 == nil && own != machine, nil
+	first, err1 := os.Readlink("/proc/1/ns/mnt")
+	return err == nil && err1 == nil && own != first, nil
 }
 
 var errNotBPFFS = fmt.Errorf("%w: not on a BPF file system (mount -t bpf bpffs %s)", lb.ErrUnsupported, Root)
 
-// RequireBPFFS tells whether a directory is on a BPF file system. Errors: lb.ErrUnsupported if
-// not; those of statfs(2).
+// RequireBPFFS returns an error unless a directory is on a BPF file system. Errors: lb.ErrUnsupported;
+// those of statfs(2).
 func RequireBPFFS(dir string) error {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {
@@ -57,7 +57,7 @@ func RequireBPFFS(dir string) error {
 	return nil
 }
 
-// Denied marks a refusal for want of privilege as lb.ErrDenied.
+// Denied marks an error for want of privilege (EPERM, EACCES) as lb.ErrDenied.
 func Denied(err error) error {
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
 		return fmt.Errorf("%w: %w", lb.ErrDenied, err)

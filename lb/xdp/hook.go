@@ -1,94 +1,152 @@
-// Package xdp hooks XDP programs to network interfaces by links, and finds a place to pin
-// them. It acts in the network namespace of the calling thread.
+// Package xdp attaches an XDP program to network interfaces and keeps it there after the process: by links
+// that are pinned on a BPF file system, which the next process adopts and under which it swaps the program.
+// The balancer and the program of the replicas share it.
+//
+// Everything acts in the network namespace of the calling thread.
 package xdp
 
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"lbctl/lb"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
-// Device looks an interface up. Errors: lb.ErrNotFound, lb.ErrDenied.
-func Device(name string) (netlink.Link, error) {
-	device, err := netlink.LinkByName(name)
-	if errors.As(err, &netlink.LinkNotFoundError{}) {
-		return nil, fmt.Errorf("%w: interface %s", lb.ErrNotFound, name)
+// Hook is a program under the links that hold it to interfaces, all pinned in one directory. It is not safe
+// for concurrent use.
+type Hook struct {
+	// Links are the links by the index of their interface.
+	Links map[int]link.Link
+
+	dir, program string
+}
+
+// Open adopts the links that are pinned in a directory; none in one that does not exist. It unpins those
+// whose interface is gone. program is the name of the program's pin. Errors: lb.ErrDenied.
+func Open(dir, program string) (_ *Hook, err error) {
+	h := &Hook{Links: map[int]link.Link{}, dir: dir, program: program}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.Close())
+		}
+	}()
+	pins, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("read pin directory: %w", Denied(err))
 	}
+	for _, pin := range pins {
+		if !strings.HasPrefix(pin.Name(), linkPrefix) {
+			continue
+		}
+		if err := h.adopt(filepath.Join(dir, pin.Name())); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+const linkPrefix = "link_"
+
+func (h *Hook) linkPin(index int) string {
+	return filepath.Join(h.dir, fmt.Sprintf("%s%d", linkPrefix, index))
+}
+
+func (h *Hook) programPin() string { return filepath.Join(h.dir, h.program) }
+
+func (h *Hook) adopt(pin string) error {
+	l, err := link.LoadPinnedLink(pin, nil)
 	if err != nil {
-		return nil, fmt.Errorf("look at interface %s: %w", name, Denied(err))
+		return fmt.Errorf("open pinned link %s: %w", pin, Denied(err))
 	}
-	return device, nil
-}
-
-// attachedGeneric is XDP_ATTACHED_SKB of linux/if_link.h: generic mode.
-const attachedGeneric = 2
-
-// Describe names an interface to which a program is attached, and its mode.
-func Describe(device netlink.Link) lb.Interface {
-	a := device.Attrs()
-	i := lb.Interface{Name: a.Name, Index: a.Index, Mode: lb.Native}
-	if a.Xdp != nil && a.Xdp.AttachMode == attachedGeneric {
-		i.Mode = lb.Generic
-	}
-	return i
-}
-
-// Attach hooks a program to an interface that no other one holds, until the link is closed and no
-// pin of it is left. Auto tries the driver first; lowered says why it was not the driver.
-//
-// Errors: lb.ErrConflict, naming the program that holds the interface; lb.ErrUnsupported in
-// mode native where the driver cannot or the MTU is too large; lb.ErrDenied.
-func Attach(program *ebpf.Program, device netlink.Link, mode lb.AttachMode) (l link.Link, lowered, err error) {
-	if err := free(device); err != nil {
-		return nil, nil, err
-	}
-	if mode != lb.Auto {
-		l, err := attachAs(program, device, mode)
-		return l, nil, err
-	}
-	l, err = attachAs(program, device, lb.Native)
-	if !errors.Is(err, lb.ErrUnsupported) {
-		return l, nil, err
-	}
-	lowered = err
-	l, err = attachAs(program, device, lb.Generic)
-	return l, lowered, err
-}
-
-func attachAs(program *ebpf.Program, device netlink.Link, mode lb.AttachMode) (link.Link, error) {
-	a := device.Attrs()
-	flags := link.XDPDriverMode
-	if mode == lb.Generic {
-		flags = link.XDPGenericMode
-	}
-	l, err := link.AttachXDP(link.XDPOptions{Program: program, Interface: a.Index, Flags: flags})
-	switch {
-	case err == nil:
-		return l, nil
-	case errors.Is(err, unix.ERANGE), errors.Is(err, unix.EINVAL) && a.MTU > largestMTU:
-		return nil, fmt.Errorf("%w: MTU %d of %s (or of its peer) is too large for XDP in mode %s: %v", lb.ErrUnsupported, a.MTU, a.Name, mode, err)
-	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EINVAL), errors.Is(err, link.ErrNotSupported):
-		return nil, fmt.Errorf("%w: the driver of %s cannot do XDP in mode %s: %v", lb.ErrUnsupported, a.Name, mode, err)
-	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EEXIST):
-		return nil, fmt.Errorf("%w: %s is held by another XDP program: %v", lb.ErrConflict, a.Name, err)
-	}
-	return nil, fmt.Errorf("attach xdp to %s: %w", a.Name, Denied(err))
-}
-
-// largestMTU is what fits a page with the room that XDP leaves before and after a frame.
-const largestMTU = 3498
-
-// Interface returns the index of the interface that an XDP link holds, 0 if it is gone.
-func Interface(l link.Link) (int, error) {
 	info, err := l.Info()
 	if err != nil {
-		return 0, fmt.Errorf("look at xdp link: %w", err)
+		return errors.Join(fmt.Errorf("inspect pinned link %s: %w", pin, err), l.Close())
 	}
-	return int(info.XDP().Ifindex), nil
+	index := int(info.XDP().Ifindex)
+	if index != 0 {
+		h.Links[index] = l
+		return nil
+	}
+	if err := errors.Join(l.Unpin(), l.Close()); err != nil {
+		return fmt.Errorf("remove link of a vanished interface: %w", err)
+	}
+	return nil
+}
+
+// Close releases the handles. What is pinned stays attached.
+func (h *Hook) Close() (err error) {
+	for _, l := range h.Links {
+		err = errors.Join(err, l.Close())
+	}
+	clear(h.Links)
+	return err
+}
+
+// Interfaces returns the interfaces that are attached, sorted by name.
+func (h *Hook) Interfaces() ([]lb.Interface, error) {
+	all := make([]lb.Interface, 0, len(h.Links))
+	for index := range h.Links {
+		device, err := netlink.LinkByIndex(index)
+		if errors.As(err, &netlink.LinkNotFoundError{}) {
+			continue // deleted: the kernel detached, Open will remove the pin
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look up interface %d: %w", index, err)
+		}
+		all = append(all, Describe(device))
+	}
+	slices.SortFunc(all, func(a, b lb.Interface) int { return strings.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+// Attach links a program to an interface and pins the link. Mode auto tries the driver first, then generic
+// mode; lowered says why it was not the driver. An interface that is attached already stays as it is.
+//
+// Errors: lb.ErrConflict, naming the program that holds the interface, or because it is attached in another
+// mode; lb.ErrUnsupported in mode native where the driver cannot or the MTU is too large; lb.ErrDenied.
+func (h *Hook) Attach(p *ebpf.Program, device netlink.Link, mode lb.AttachMode) (lowered, err error) {
+	a := device.Attrs()
+	if _, attached := h.Links[a.Index]; attached {
+		return nil, RequireMode(Describe(device), mode)
+	}
+	l, lowered, err := attach(p, device, mode)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.Pin(h.linkPin(a.Index)); err != nil {
+		return nil, errors.Join(fmt.Errorf("pin xdp link of %s: %w", a.Name, err), l.Close())
+	}
+	h.Links[a.Index] = l
+	return lowered, nil
+}
+
+// RequireMode returns lb.ErrConflict if an attached interface has another mode than the one requested.
+func RequireMode(i lb.Interface, mode lb.AttachMode) error {
+	if mode != lb.Auto && mode != i.Mode {
+		return fmt.Errorf("%w: %s is attached in mode %s", lb.ErrConflict, i.Name, i.Mode)
+	}
+	return nil
+}
+
+// Detach removes the link of an interface. Errors: lb.ErrNotFound.
+func (h *Hook) Detach(device netlink.Link) error {
+	a := device.Attrs()
+	l, ok := h.Links[a.Index]
+	if !ok {
+		return fmt.Errorf("%w: %s is not attached", lb.ErrNotFound, a.Name)
+	}
+	// Closing the last reference detaches. The pin is one, the handle the other.
+	if err := errors.Join(l.Unpin(), l.Close()); err != nil {
+		return fmt.Errorf("detach xdp from %s: %w", a.Name, err)
+	}
+	delete(h.Links, a.Index)
+	return nil
 }

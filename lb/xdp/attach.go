@@ -1,0 +1,103 @@
+package xdp
+
+import (
+	"errors"
+	"fmt"
+
+	"lbctl/lb"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Device looks an interface up by name. Errors: lb.ErrNotFound, lb.ErrDenied.
+func Device(name string) (netlink.Link, error) {
+	device, err := netlink.LinkByName(name)
+	if errors.As(err, &netlink.LinkNotFoundError{}) {
+		return nil, fmt.Errorf("%w: interface %s", lb.ErrNotFound, name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up interface %s: %w", name, Denied(err))
+	}
+	return device, nil
+}
+
+// attachedGeneric is XDP_ATTACHED_SKB of linux/if_link.h: generic mode.
+const attachedGeneric = 2
+
+// Describe returns the name, index and mode of an interface that has an XDP program.
+func Describe(device netlink.Link) lb.Interface {
+	a := device.Attrs()
+	i := lb.Interface{Name: a.Name, Index: a.Index, Mode: lb.Native}
+	if a.Xdp != nil && a.Xdp.AttachMode == attachedGeneric {
+		i.Mode = lb.Generic
+	}
+	return i
+}
+
+// attach links a program to an interface that has none. Auto tries the driver first; lowered says why it
+// was not the driver.
+func attach(program *ebpf.Program, device netlink.Link, mode lb.AttachMode) (l link.Link, lowered, err error) {
+	if err := requireFree(device); err != nil {
+		return nil, nil, err
+	}
+	if mode != lb.Auto {
+		l, err := attachAs(program, device, mode)
+		return l, nil, err
+	}
+	l, err = attachAs(program, device, lb.Native)
+	if !errors.Is(err, lb.ErrUnsupported) {
+		return l, nil, err
+	}
+	lowered = err
+	l, err = attachAs(program, device, lb.Generic)
+	return l, lowered, err
+}
+
+// largestMTU is what fits a page with the room that XDP leaves before and after a frame.
+const largestMTU = 3498
+
+func attachAs(program *ebpf.Program, device netlink.Link, mode lb.AttachMode) (link.Link, error) {
+	a := device.Attrs()
+	flags := link.XDPDriverMode
+	if mode == lb.Generic {
+		flags = link.XDPGenericMode
+	}
+	l, err := link.AttachXDP(link.XDPOptions{Program: program, Interface: a.Index, Flags: flags})
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, unix.ERANGE), errors.Is(err, unix.EINVAL) && a.MTU > largestMTU:
+		return nil, fmt.Errorf("%w: MTU %d of %s (or of its peer) is too large for XDP in mode %s: %v", lb.ErrUnsupported, a.MTU, a.Name, mode, err)
+	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EINVAL), errors.Is(err, link.ErrNotSupported):
+		return nil, fmt.Errorf("%w: the driver of %s cannot do XDP in mode %s: %v", lb.ErrUnsupported, a.Name, mode, err)
+	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EEXIST):
+		return nil, fmt.Errorf("%w: %s is held by another XDP program: %v", lb.ErrConflict, a.Name, err)
+	}
+	return nil, fmt.Errorf("attach xdp to %s: %w", a.Name, Denied(err))
+}
+
+// requireFree returns lb.ErrConflict, naming the program, if an interface has one.
+func requireFree(device netlink.Link) error {
+	a := device.Attrs()
+	if a.Xdp == nil || !a.Xdp.Attached {
+		return nil
+	}
+	return fmt.Errorf("%w: %s already has the XDP program %s", lb.ErrConflict, a.Name, programName(a.Xdp.ProgId))
+}
+
+func programName(id uint32) string {
+	unnamed := fmt.Sprintf("with id %d", id)
+	p, err := ebpf.NewProgramFromID(ebpf.ProgramID(id))
+	if err != nil {
+		return unnamed
+	}
+	defer p.Close()
+	info, err := p.Info()
+	if err != nil {
+		return unnamed
+	}
+	return fmt.Sprintf("%q (id %d)", info.Name, id)
+}

@@ -1,0 +1,199 @@
+package xdp_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"lbctl/lb"
+	"lbctl/lb/testns"
+	"lbctl/lb/xdp"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+)
+
+// open makes a pin directory and opens its hook, which is closed when the test is over.
+func open(t *testing.T, dir string) *xdp.Hook {
+	t.Helper()
+	if _, err := xdp.MakeDir(dir); err != nil {
+		t.Fatal(err)
+	}
+	h, err := xdp.Open(dir, "program")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Error("close:", err)
+		}
+	})
+	return h
+}
+
+func attach(t *testing.T, h *xdp.Hook, p *ebpf.Program, name string, mode lb.AttachMode) error {
+	t.Helper()
+	device, err := xdp.Device(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.Attach(p, device, mode)
+	return err
+}
+
+// runs checks which program the interfaces have.
+func runs(t *testing.T, want string, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if got, _ := testns.Attached(t, name); got != want {
+			t.Errorf("%s has the program %q, want %q", name, got, want)
+		}
+	}
+}
+
+// What one process attaches the next one adopts, swaps and detaches.
+func TestAdopt(t *testing.T) {
+	testns.Enter(t)
+	dir := testns.PinDir(t)
+	first := open(t, dir)
+	old := testns.Program(t, "old")
+	testns.Veth(t, "gone")
+	up := testns.Veth(t, "up")
+	for _, name := range []string{"up", "gone", "up"} {
+		if err := attach(t, first, old, name, lb.Auto); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(first.PinProgram(old), first.Close()); err != nil {
+		t.Fatal(err)
+	}
+	runs(t, "old", "up", "gone")
+	gone, err := netlink.LinkByName("gone")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.LinkDel(gone); err != nil {
+		t.Fatal(err)
+	}
+
+	second := open(t, dir)
+	want := []lb.Interface{{Name: "up", Index: up.Attrs().Index, Mode: lb.Native}}
+	if got, err := second.Interfaces(); err != nil || !cmp.Equal(want, got) {
+		t.Errorf("adopted %v, %v, want %v", got, err, want)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
+		t.Errorf("pins: %v, %v, want the program and one link", left, err)
+	}
+	if err := second.Swap(testns.Program(t, "new")); err != nil {
+		t.Fatal(err)
+	}
+	runs(t, "new", "up")
+	pinned, err := second.Pinned()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pinned.Close()
+	if info, err := pinned.Info(); err != nil || info.Name != "new" {
+		t.Errorf("pinned: %v, %v, want new", info, err)
+	}
+	if same, err := second.IsPinned(old); err != nil || !same { // other names, same instructions
+		t.Errorf("the pinned program has the same instructions: %v, %v", same, err)
+	}
+	if err := second.Detach(up); err != nil {
+		t.Fatal(err)
+	}
+	runs(t, "", "up")
+	if err := second.Detach(up); !errors.Is(err, lb.ErrNotFound) {
+		t.Errorf("detach again: %v", err)
+	}
+}
+
+// An interface that is held, or that the driver cannot serve, is refused with a reason.
+func TestAttachRefused(t *testing.T) {
+	testns.Enter(t)
+	h, p := open(t, testns.PinDir(t)), testns.Program(t, "ours")
+	testns.Veth(t, "up")
+	testns.Veth(t, "jumbo")
+	testns.SetMTU(t, "jumbo", 9000)
+	held := testns.Veth(t, "held")
+	other, err := link.AttachXDP(link.XDPOptions{Program: testns.Program(t, "theirs"), Interface: held.Attrs().Index})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close() })
+	if err := attach(t, h, p, "up", lb.Native); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		device string
+		mode   lb.AttachMode
+		want   error
+		says   string
+	}{
+		"another program": {"held", lb.Auto, lb.ErrConflict, `held already has the XDP program "theirs"`},
+		"another mode":    {"up", lb.Generic, lb.ErrConflict, "up is attached in mode native"},
+		"a large MTU":     {"jumbo", lb.Native, lb.ErrUnsupported, "MTU 9000"},
+	} {
+		if err := attach(t, h, p, c.device, c.mode); !errors.Is(err, c.want) || !strings.Contains(fmt.Sprint(err), c.says) {
+			t.Errorf("%s: %v, want %v that says %s", name, err, c.want, c.says)
+		}
+	}
+	if _, err := xdp.Device("none"); !errors.Is(err, lb.ErrNotFound) {
+		t.Errorf("no such interface: %v", err)
+	}
+	if err := attach(t, h, p, "jumbo", lb.Auto); err != nil {
+		t.Error(err)
+	}
+}
+
+// stubborn is a link that keeps its program.
+type stubborn struct{ link.Link }
+
+var errStubborn = errors.New("stubborn")
+
+func (stubborn) Update(*ebpf.Program) error { return errStubborn }
+
+// If one link cannot be updated, all have the old program again.
+func TestSwapTakenBack(t *testing.T) {
+	testns.Enter(t)
+	h, old := open(t, testns.PinDir(t)), testns.Program(t, "old")
+	for _, name := range []string{"first", "second"} {
+		testns.Veth(t, name)
+		if err := attach(t, h, old, name, lb.Auto); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.PinProgram(old); err != nil {
+		t.Fatal(err)
+	}
+	last := slices.Max(slices.Collect(maps.Keys(h.Links)))
+	h.Links[last] = stubborn{h.Links[last]}
+	if err := h.Swap(testns.Program(t, "new")); !errors.Is(err, errStubborn) {
+		t.Errorf("swap: %v", err)
+	}
+	runs(t, "old", "first", "second")
+}
+
+// A process that was killed while it renewed the pin of the program leaves a second one, which is replaced.
+func TestPinProgramAfterKill(t *testing.T) {
+	testns.Enter(t)
+	dir := testns.PinDir(t)
+	h := open(t, dir)
+	if err := testns.Program(t, "killed").Pin(dir + "/program_next"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"first", "second"} {
+		if err := h.PinProgram(testns.Program(t, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 || left[0].Name() != "program" {
+		t.Errorf("pins: %v, %v", left, err)
+	}
+}
