@@ -13,6 +13,8 @@ import (
 	"lbctl/control/api"
 	"lbctl/control/client"
 	"lbctl/control/config"
+	"lbctl/control/intent"
+	"lbctl/control/wire"
 	"lbctl/lb"
 )
 
@@ -94,9 +96,9 @@ func readFile(a *cli.App, _ context.Context, name string) (*config.File, error) 
 		return nil, err
 	}
 	// The daemon knows its limits; here they are the largest possible.
-	base := config.Default()
+	base := intent.Default()
 	base.Datapath.Limits = lb.Limits{Services: 1 << 16, Replicas: 1 << 20, Slots: 1 << 27, Flows: 1 << 28}
-	_, err = config.Resolve(file.Config, base)
+	_, err = wire.Resolve(file.Config, base)
 	return file, file.Locate(err)
 }
 
@@ -106,14 +108,14 @@ func inFile(file *config.File, err error) error {
 	if !errors.As(err, &refused) || len(refused.Problem.Errors) == 0 {
 		return err
 	}
-	e := &config.Error{}
+	e := &intent.Error{}
 	for _, f := range refused.Problem.Errors {
 		field := strings.TrimPrefix(strings.TrimPrefix(f.Location, "body"), ".")
 		hint := f.Hint
 		if hint == "" {
 			hint = refused.Hint()
 		}
-		e.Problems = append(e.Problems, config.Problem{Problem: lb.Problem{Field: field, Reason: f.Message, Hint: hint}})
+		e.Problems = append(e.Problems, lb.Problem{Field: field, Reason: f.Message, Hint: hint})
 	}
 	return file.Locate(e)
 }

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lbctl/control/config"
+	"lbctl/control/intent"
 	"lbctl/lb"
 	"lbctl/lb/datapath"
 )
@@ -19,7 +19,7 @@ import (
 type XDP struct{}
 
 // Open implements kernel.
-func (XDP) Open(ctx context.Context, dir string, d config.Datapath, log *slog.Logger) (lb.Dataplane, error) {
+func (XDP) Open(ctx context.Context, dir string, d intent.Datapath, log *slog.Logger) (lb.Dataplane, error) {
 	lock, err := lockPins(dir) // before anything is touched, where it exists
 	if err != nil {
 		return nil, err

@@ -10,7 +10,8 @@ import (
 	"lbctl/cmd/cli"
 	"lbctl/control/api"
 	"lbctl/control/client"
-	"lbctl/control/config"
+	"lbctl/control/intent"
+	"lbctl/control/wire"
 	"lbctl/lb"
 )
 
@@ -41,8 +42,8 @@ func (f *replicaFlag) add(c *cobra.Command) {
 // daemon writes it.
 func (f *replicaFlag) parse(c *cobra.Command, address string) (api.Replica, error) {
 	doc := api.Replica{Address: address, Weight: &f.weight, State: f.state}
-	r, err := config.ResolveReplica(doc)
-	var wrong *config.Error
+	r, err := wire.ResolveReplica(doc)
+	var wrong *intent.Error
 	if errors.As(err, &wrong) {
 		p := wrong.Problems[0]
 		name := "--" + p.Field

@@ -10,8 +10,10 @@ import (
 
 	"lbctl/cmd/cli"
 	"lbctl/control/config"
+	"lbctl/control/intent"
 	"lbctl/control/rest"
 	"lbctl/control/store"
+	"lbctl/control/wire"
 	"lbctl/lb"
 )
 
@@ -86,19 +88,19 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 }
 
 // readIntent returns what to serve: the file on top of what is stored.
-func readIntent(a *cli.App, state *store.Store, name string) (config.Intent, error) {
+func readIntent(a *cli.App, state *store.Store, name string) (intent.Intent, error) {
 	stored, err := state.Load()
 	if err != nil {
-		return config.Intent{}, cli.Advise(err, "restore the file from a backup, or remove it and start with -f")
+		return intent.Intent{}, cli.Advise(err, "restore the file from a backup, or remove it and start with -f")
 	}
 	if name == "" {
 		return stored.Intent, nil
 	}
 	file, err := config.Read(name, a.Stdin)
 	if err != nil {
-		return config.Intent{}, err
+		return intent.Intent{}, err
 	}
-	intent, err := config.Resolve(file.Config, stored.Intent)
+	intent, err := wire.Resolve(file.Config, stored.Intent)
 	return intent, file.Locate(err)
 }
 

@@ -8,7 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"lbctl/control/config"
+	"lbctl/control/intent"
 	"lbctl/lb"
 )
 
@@ -32,7 +32,7 @@ type Environment struct {
 type Kernel interface {
 	// Open takes over what is pinned in dir, or makes it. Errors: those of datapath.Open;
 	// lb.ErrConflict when another daemon has dir.
-	Open(ctx context.Context, dir string, d config.Datapath, log *slog.Logger) (lb.Dataplane, error)
+	Open(ctx context.Context, dir string, d intent.Datapath, log *slog.Logger) (lb.Dataplane, error)
 	// Purge removes what is pinned in dir. Errors: lb.ErrConflict when a daemon has it.
 	Purge(dir string) error
 }

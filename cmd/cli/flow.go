@@ -6,7 +6,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"lbctl/control/api"
-	"lbctl/control/config"
+	"lbctl/control/intent"
+	"lbctl/control/wire"
 	"lbctl/rss/packet"
 )
 
@@ -29,8 +30,8 @@ func (f *FlowFlag) Parse(c *cobra.Command, flags []string) (packet.Flow, error) 
 	case f.Destination == "":
 		return packet.Flow{}, Usage(c, "missing --dst ADDRESS:PORT")
 	}
-	probe, err := config.ResolveProbe(api.Probe{Source: f.Source, Destination: f.Destination, Protocol: f.Protocol, Flags: flags})
-	var wrong *config.Error
+	probe, err := wire.ResolveProbe(api.Probe{Source: f.Source, Destination: f.Destination, Protocol: f.Protocol, Flags: flags})
+	var wrong *intent.Error
 	if errors.As(err, &wrong) {
 		p := wrong.Problems[0]
 		named := map[string]string{"source": "--src", "destination": "--dst", "protocol": "--protocol"}

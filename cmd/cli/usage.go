@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"lbctl/control/config"
+	"lbctl/control/wire"
 )
 
 // Noun makes a command that only has others below it: alone it prints its help, with an unknown
@@ -46,7 +46,7 @@ func Usage(c *cobra.Command, what string, args ...any) *Failure {
 
 // OrNearest makes the hint the known name that is nearest to a misspelt one, if one is near.
 func (f *Failure) OrNearest(name string, known []string, prefix string) *Failure {
-	if near, ok := config.Nearest(name, known); ok {
+	if near, ok := wire.Nearest(name, known); ok {
 		f.Do = fmt.Sprintf("did you mean %s%s?", prefix, near)
 	}
 	return f

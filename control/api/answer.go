@@ -46,9 +46,9 @@ type ServiceFlows struct {
 	Replicas    []ReplicaStatus `json:"replicas" nullable:"false"`
 }
 
-// Turn is the body of PUT /v1/services/{name}/replicas/{address}: all of a replica but its
+// ReplicaSpec is the body of PUT /v1/services/{name}/replicas/{address}: all of a replica but its
 // address. What is left out gets its default, whatever it was.
-type Turn struct {
+type ReplicaSpec struct {
 	Weight     *int64 `json:"weight,omitempty" doc:"1 to 65535. Default 1."`
 	State      string `json:"state,omitempty" doc:"active (gets new flows), draining (keeps those that it has) or down (gets nothing). Default active."`
 	DrainUntil string `json:"drain_until,omitempty" doc:"When a draining replica is set down, whatever flows it has: an RFC 3339 time in whole seconds. One that has passed sets it down at once. Default never." example:"2030-01-31T12:00:00Z"`

@@ -33,3 +33,90 @@ type ReplicaCount struct {
 	Packets uint64 `json:"packets"`
 	Bytes   uint64 `json:"bytes"`
 }
+
+// Probe is the body of POST /v1/explain: a packet that is not sent, by its flow or as a frame.
+type Probe struct {
+	Source      string   `json:"source,omitempty" doc:"Address and port." example:"198.51.100.7:40000"`
+	Destination string   `json:"destination,omitempty" doc:"Address and port." example:"192.0.2.1:80"`
+	Protocol    string   `json:"protocol,omitempty" doc:"tcp or udp. Default tcp."`
+	Flags       []string `json:"flags,omitempty" nullable:"false" doc:"TCP flags: syn, ack, fin, rst, psh, urg. Default ack, a packet of a flow that is there already; syn alone starts one."`
+	Frame       []byte   `json:"frame,omitzero" required:"false" nullable:"false" doc:"In place of the flow: the packet from its Ethernet header on, at least a byte, in base64."`
+	Interface   string   `json:"interface,omitempty" doc:"The attached interface that it comes in on. Default none in particular."`
+}
+
+// Probes is the body of POST /v1/explain/batch.
+type Probes struct {
+	Probes []Probe `json:"probes" nullable:"false" maxItems:"10000"`
+	Brief  bool    `json:"brief,omitempty" doc:"Leave out what is long: frames and their difference, and of services all but name, VIP and protocol."`
+}
+
+// Explanations is the answer to POST /v1/explain/batch: one for every probe, in their order.
+type Explanations struct {
+	Explanations []Explanation `json:"explanations" nullable:"false"`
+}
+
+// Explanation is the way of one packet through the live tables. What is past the step
+// that decided is left out.
+type Explanation struct {
+	Flow    *Flow    `json:"flow,omitempty" doc:"The flow that decides: that of the packet, or the one that an ICMP error quotes, as its sender sent it."`
+	Error   string   `json:"error,omitempty" doc:"In a batch: why there is no answer for this packet."`
+	Reason  string   `json:"reason" example:"forwarded"`
+	Action  string   `json:"action,omitempty" enum:"pass,drop,tx,redirect,send" doc:"What becomes of the packet: up to the kernel, dropped, out by the interface it came in on or by another one; send where the interface that it comes in on is not told."`
+	Service *Service `json:"service,omitempty"`
+	Hash    string   `json:"hash,omitempty" doc:"The 32-bit hash of the flow." example:"0x51ccc178"`
+	Slot    *uint32  `json:"slot,omitempty" doc:"hash mod table_size."`
+	// Current and Base are the two owners of the slot.
+	Current  string `json:"current,omitempty" doc:"The slot's owner."`
+	Base     string `json:"base,omitempty" doc:"The owner of the slot's older flows."`
+	Marked   bool   `json:"marked,omitempty" doc:"Flows of the slot may be elsewhere than at its owner, since a change of the replicas."`
+	Record   string `json:"record,omitempty" enum:"embryonic,established" doc:"Which record of the flow there is."`
+	Recorded string `json:"recorded,omitempty" doc:"The replica that the record names; it may not serve any more."`
+	Replica  string `json:"replica,omitempty" doc:"The replica chosen."`
+	Choice   string `json:"choice,omitempty" enum:"owner,recorded,base,current" doc:"Why: it owns the slot, the flow is recorded there, the flow is from before the change, or it starts after it."`
+
+	Rewritten *Flow    `json:"rewritten,omitempty" doc:"The flow as the replica sees it, or as the client does."`
+	Outer     *Tunnel  `json:"outer,omitempty" doc:"The packet around it in the mode ipip."`
+	NextHop   *NextHop `json:"next_hop,omitempty" doc:"How it leaves."`
+	// Rewrite, Before and After are left out of a brief explanation.
+	Rewrite []FieldChange `json:"rewrite,omitempty" doc:"The header fields that differ between the frame as it came and as it leaves or is passed."`
+	Before  string        `json:"before,omitempty" doc:"The frame as it came, in hexadecimal."`
+	After   string        `json:"after,omitempty" doc:"The frame as it leaves or is passed, in hexadecimal."`
+}
+
+// Flow is a 4-tuple and its protocol.
+type Flow struct {
+	Source      string `json:"source"`
+	Destination string `json:"destination"`
+	Protocol    string `json:"protocol"`
+}
+
+// Tunnel is the two ends of an outer packet.
+type Tunnel struct {
+	Source      string `json:"source"`
+	Destination string `json:"destination"`
+}
+
+// NextHop is the layer-2 way to a replica.
+type NextHop struct {
+	Interface      string `json:"interface"`
+	Index          int    `json:"index"`
+	SourceMAC      string `json:"source_mac"`
+	DestinationMAC string `json:"destination_mac"`
+}
+
+// Sample is one event of GET /v1/monitor: a packet that came in, and what became of it.
+type Sample struct {
+	Time      string `json:"time" format:"date-time"`
+	Interface string `json:"interface,omitempty" doc:"Where it came in; left out if there is no such interface any more."`
+	Index     int    `json:"index" doc:"The index of that interface."`
+	Queue     int    `json:"queue" doc:"The receive queue."`
+	CPU       int    `json:"cpu" doc:"The core."`
+	Flow      *Flow  `json:"flow,omitempty" doc:"That of the packet itself, as it came: of an ICMP error not the one that it is about. Without ports where it has none, as fragments."`
+	Reason    string `json:"reason" example:"forwarded"`
+	Service   string `json:"service,omitempty" doc:"The service that it is to, or an answer from, as far as it has a name."`
+	VIP       string `json:"vip,omitempty" example:"tcp 192.0.2.1:80"`
+	Replica   string `json:"replica,omitempty" doc:"The replica that it is to or from, also where it does not get there."`
+	Length    int    `json:"length" doc:"Of the frame in bytes, Ethernet header included."`
+	Frame     []byte `json:"frame" nullable:"false" doc:"The beginning of the frame as it came, at most 256 bytes, in base64."`
+	Lost      uint64 `json:"lost,omitempty" doc:"How many samples have been lost since the event before: they came faster than they were read."`
+}

@@ -1,3 +1,7 @@
+// Package config reads configuration files: YAML, strictly, into the wire types of control/api. A field
+// that nobody knows, a value of the wrong type, a file that ends too early is an error that names the
+// line and column and says what would be right. What the values mean is judged later, by package wire
+// and by the daemon; File.Locate finds the line of a field that they refuse.
 package config
 
 import (
@@ -15,6 +19,8 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"lbctl/control/api"
+	"lbctl/control/intent"
+	"lbctl/lb"
 )
 
 // maxFile is the size of the largest file that is read, in bytes: a limit on
@@ -54,10 +60,10 @@ func Parse(name string, text []byte) (*File, error) {
 	if f.body, err = f.parse(text); err != nil {
 		return nil, err
 	}
-	s := shape{fields: map[reflect.Type][]field{}}
-	s.fill(reflect.ValueOf(&f.Config).Elem(), f.body, nil, f.body.GetToken())
-	if err := s.problems.err(); err != nil {
-		return nil, f.Locate(err)
+	d := decoder{fields: map[reflect.Type][]field{}}
+	d.decode(reflect.ValueOf(&f.Config).Elem(), f.body, nil, f.body.GetToken())
+	if len(d.problems) > 0 {
+		return nil, &Error{File: name, Problems: d.problems}
 	}
 	return f, nil
 }
@@ -101,9 +107,8 @@ func unfinished(text []byte) (reason, hint string) {
 }
 
 func (f *File) whole(reason, hint string) error {
-	var ps problems
-	ps.add("", hint, "%s", reason)
-	return f.Locate(ps.err())
+	line, column := f.place("")
+	return &Error{File: f.Name, Problems: []Problem{{intent.NewProblem("", hint, reason), line, column}}}
 }
 
 // syntax turns an error of the YAML package into ours.
@@ -116,27 +121,55 @@ func (f *File) syntax(err error) error {
 	if strings.Contains(where.GetMessage(), "could not find") {
 		hint = "complete it; the file ends too early: half-written?"
 	}
-	var ps problems
-	ps.add("", hint, "%s", where.GetMessage())
+	p := Problem{Problem: intent.NewProblem("", hint, where.GetMessage())}
 	if t := where.GetToken(); t != nil {
-		ps.at(t.Position)
+		p.Line, p.Column = t.Position.Line, t.Position.Column
 	}
-	return f.Locate(ps.err())
+	return &Error{File: f.Name, Problems: []Problem{p}}
 }
 
-// Locate adds the file's name, line and column to an *Error about its content,
-// and returns other errors as they are.
+// Locate adds the file's name, and the line and column of every field, to an *intent.Error about its
+// content. It returns other errors as they are.
 func (f *File) Locate(err error) error {
-	var e *Error
+	var e *intent.Error
 	if !errors.As(err, &e) {
 		return err
 	}
 	located := &Error{File: f.Name}
 	for _, p := range e.Problems {
-		if p.Line == 0 {
-			p.Line, p.Column = f.place(p.Field)
-		}
-		located.Problems = append(located.Problems, p)
+		line, column := f.place(p.Field)
+		located.Problems = append(located.Problems, Problem{p, line, column})
 	}
 	return located
 }
+
+// Problem is one thing that is wrong with a file, and where.
+type Problem struct {
+	lb.Problem
+	// Line and Column count from 1; 0 is unknown.
+	Line, Column int
+}
+
+// Error says everything that is wrong with a file. It wraps lb.ErrInvalid.
+type Error struct {
+	File string
+	// Problems has at least one element.
+	Problems []Problem
+}
+
+// Error describes the first problem and counts the others, in one line:
+// "lb.yaml:9:14: services[0].vip: port 0 (and 2 more problems)".
+func (e *Error) Error() string {
+	p := e.Problems[0]
+	place := e.File
+	if p.Line > 0 {
+		place = fmt.Sprintf("%s:%d:%d", e.File, p.Line, p.Column)
+	}
+	return place + ": " + intent.Summary(p.Problem, len(e.Problems))
+}
+
+// Hint says what would be right in the place of the first problem.
+func (e *Error) Hint() string { return e.Problems[0].Hint }
+
+// Unwrap makes errors.Is(err, lb.ErrInvalid) true.
+func (e *Error) Unwrap() error { return lb.ErrInvalid }

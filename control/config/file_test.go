@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"lbctl/control/config"
+	"lbctl/control/intent"
+	"lbctl/control/wire"
 	"lbctl/lb"
 )
 
@@ -43,31 +45,31 @@ services:
 `
 
 func TestParseTakesACompleteFile(t *testing.T) {
-	intent, err := resolve(complete)
+	i, err := resolve(complete)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := config.Resolve(intent.Wire(), config.Default())
+	again, err := wire.Resolve(wire.Config(i), intent.Default())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !again.Equal(intent) {
-		t.Errorf("wire form gives %+v, want %+v", again, intent)
+	if !again.Equal(i) {
+		t.Errorf("wire form gives %+v, want %+v", again, i)
 	}
-	web6 := intent.Services[1]
+	web6 := i.Services[1]
 	if web6.Scheduler != lb.Maglev || web6.TableSize != 251 || web6.Replicas[0].Weight != 30 {
 		t.Errorf("web6 = %+v", web6)
 	}
-	checkTracked(t, intent)
-	if got := intent.Interfaces[1].Mode; got != lb.Generic {
+	checkTracked(t, i)
+	if got := i.Interfaces[1].Mode; got != lb.Generic {
 		t.Errorf("mode of eth1 = %v", got)
 	}
 }
 
 // checkTracked looks at what of complete is about the flows of replicas that change.
-func checkTracked(t *testing.T, intent config.Intent) {
+func checkTracked(t *testing.T, i intent.Intent) {
 	t.Helper()
-	web, web6, tunnel := intent.Services[0], intent.Services[1], intent.Services[2]
+	web, web6, tunnel := i.Services[0], i.Services[1], i.Services[2]
 	if web.Tracking != lb.TrackAlways || web.Idle != 90*time.Second || web.TableSize != 1 || web.Replicas[1].State != lb.Draining {
 		t.Errorf("web = %+v", web)
 	}
@@ -81,19 +83,19 @@ func checkTracked(t *testing.T, intent config.Intent) {
 	if tunnel.Mode != lb.IPIP || tunnel.Tracking != lb.Stateless || tunnel.Idle != 0 {
 		t.Errorf("tunnel = %+v", tunnel)
 	}
-	if intent.Datapath.Limits.Flows != 65536 {
-		t.Errorf("limits = %+v", intent.Datapath.Limits)
+	if i.Datapath.Limits.Flows != 65536 {
+		t.Errorf("limits = %+v", i.Datapath.Limits)
 	}
 }
 
 // resolve parses and resolves a file named f.yaml.
-func resolve(text string) (config.Intent, error) {
+func resolve(text string) (intent.Intent, error) {
 	f, err := config.Parse("f.yaml", []byte(text))
 	if err != nil {
-		return config.Intent{}, err
+		return intent.Intent{}, err
 	}
-	intent, err := config.Resolve(f.Config, config.Default())
-	return intent, f.Locate(err)
+	i, err := wire.Resolve(f.Config, intent.Default())
+	return i, f.Locate(err)
 }
 
 // service is the start of a file with one service.
@@ -226,15 +228,15 @@ func FuzzParse(f *testing.F) {
 		f.Add(c.text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		intent, err := resolve(text)
+		i, err := resolve(text)
 		if err != nil {
 			if !errors.Is(err, lb.ErrInvalid) || strings.Contains(err.Error(), "\n") {
 				t.Fatalf("%T %q", err, err)
 			}
 			return
 		}
-		again, err := config.Resolve(intent.Wire(), config.Default())
-		if err != nil || !again.Equal(intent) {
+		again, err := wire.Resolve(wire.Config(i), intent.Default())
+		if err != nil || !again.Equal(i) {
 			t.Fatalf("wire form of %q: %v", text, err)
 		}
 	})

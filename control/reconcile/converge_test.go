@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"lbctl/control/intent"
 	"lbctl/control/reconcile"
 	"lbctl/lb"
 	"lbctl/lb/oracle"
@@ -48,7 +49,7 @@ func state(t *rapid.T, name string) reconcile.State {
 	}
 	for _, link := range []string{"a", "b", "c"} {
 		if mode := rapid.SampledFrom([]lb.AttachMode{"", lb.Auto, lb.Native, lb.Generic}).Draw(t, link); mode != "" {
-			s.Interfaces = append(s.Interfaces, reconcile.Attachment{Name: link, Mode: mode})
+			s.Interfaces = append(s.Interfaces, intent.Interface{Name: link, Mode: mode})
 		}
 	}
 	if err := lb.ValidateAll(s.Services, tight); err != nil {

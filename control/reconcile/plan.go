@@ -1,3 +1,8 @@
+// Package reconcile turns the difference between what a datapath forwards and
+// what it should forward into an ordered plan, and executes plans.
+//
+// Plan is a pure function. A plan that stopped half way is continued by planning
+// again from the state that it left.
 package reconcile
 
 import (
@@ -5,8 +10,38 @@ import (
 	"maps"
 	"slices"
 
+	"lbctl/control/intent"
 	"lbctl/lb"
 )
+
+// State is what a datapath forwards, or should forward. The zero value forwards
+// nothing.
+type State struct {
+	Services   []lb.Service
+	Interfaces []intent.Interface
+}
+
+// Current reads the state of a datapath.
+func Current(dp lb.Dataplane) (State, error) {
+	services, err := dp.Services()
+	if err != nil {
+		return State{}, err
+	}
+	interfaces, err := dp.Interfaces()
+	if err != nil {
+		return State{}, err
+	}
+	s := State{Services: services}
+	for _, i := range interfaces {
+		s.Interfaces = append(s.Interfaces, intent.Interface{Name: i.Name, Mode: i.Mode})
+	}
+	return s, nil
+}
+
+// fulfils reports whether an attachment in mode is what was asked for.
+func fulfils(mode, asked lb.AttachMode) bool {
+	return asked == mode || asked == lb.Auto
+}
 
 // Plan returns the steps that bring a datapath from current to intended, both
 // valid, within limits. It returns none when they are alike.
@@ -49,7 +84,7 @@ func sorted(m map[lb.VIP]lb.Service) []lb.VIP {
 
 // interfaces plans what is attached, then what is detached. An interface
 // whose mode changes is detached and attached in two steps: no datapath does it in one.
-func (p *planner) interfaces(current, intended []Attachment) {
+func (p *planner) interfaces(current, intended []intent.Interface) {
 	have, want := byName(current), byName(intended)
 	for _, w := range want {
 		h, attached := find(have, w.Name)
@@ -68,16 +103,16 @@ func (p *planner) interfaces(current, intended []Attachment) {
 	}
 }
 
-func byName(as []Attachment) []Attachment {
+func byName(as []intent.Interface) []intent.Interface {
 	return slices.SortedFunc(slices.Values(as), compareNames)
 }
 
-func compareNames(a, b Attachment) int { return cmp.Compare(a.Name, b.Name) }
+func compareNames(a, b intent.Interface) int { return cmp.Compare(a.Name, b.Name) }
 
-func find(as []Attachment, name string) (Attachment, bool) {
-	i, ok := slices.BinarySearchFunc(as, Attachment{Name: name}, compareNames)
+func find(as []intent.Interface, name string) (intent.Interface, bool) {
+	i, ok := slices.BinarySearchFunc(as, intent.Interface{Name: name}, compareNames)
 	if !ok {
-		return Attachment{}, false
+		return intent.Interface{}, false
 	}
 	return as[i], true
 }

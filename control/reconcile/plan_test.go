@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lbctl/control/intent"
 	"lbctl/control/reconcile"
 	"lbctl/lb"
 	"lbctl/rss/packet"
@@ -27,7 +28,7 @@ func service(vip byte, replicas ...byte) lb.Service {
 
 func forward(services ...lb.Service) reconcile.State { return reconcile.State{Services: services} }
 
-func attached(as ...reconcile.Attachment) reconcile.State { return reconcile.State{Interfaces: as} }
+func attached(as ...intent.Interface) reconcile.State { return reconcile.State{Interfaces: as} }
 
 // lines renders a plan for comparison.
 func lines(steps []reconcile.Step) []string {
@@ -46,7 +47,7 @@ func lines(steps []reconcile.Step) []string {
 }
 
 func TestPlan(t *testing.T) {
-	eth0 := func(m lb.AttachMode) reconcile.Attachment { return reconcile.Attachment{Name: "eth0", Mode: m} }
+	eth0 := func(m lb.AttachMode) intent.Interface { return intent.Interface{Name: "eth0", Mode: m} }
 	small := lb.Limits{Services: 2, Replicas: 4, Slots: 100}
 	for _, c := range []struct {
 		name              string
@@ -78,8 +79,8 @@ func TestPlan(t *testing.T) {
 		{"another mode", attached(eth0(lb.Generic)), attached(eth0(lb.Native)), lb.DefaultLimits, []string{
 			"detach eth0: changed", "attach eth0: changed, native"}},
 		{"services before interfaces, the reverse on removal",
-			reconcile.State{Services: []lb.Service{service(1, 1)}, Interfaces: []reconcile.Attachment{{Name: "a", Mode: lb.Native}}},
-			reconcile.State{Services: []lb.Service{service(2, 2)}, Interfaces: []reconcile.Attachment{{Name: "b", Mode: lb.Native}}},
+			reconcile.State{Services: []lb.Service{service(1, 1)}, Interfaces: []intent.Interface{{Name: "a", Mode: lb.Native}}},
+			reconcile.State{Services: []lb.Service{service(2, 2)}, Interfaces: []intent.Interface{{Name: "b", Mode: lb.Native}}},
 			lb.DefaultLimits, []string{
 				"set tcp 192.0.2.2:80: new, 1", "attach b: new, native", "detach a: gone", "remove tcp 192.0.2.1:80: gone"}},
 	} {

@@ -2,9 +2,11 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
+	"lbctl/control/intent"
 	"lbctl/lb"
 )
 
@@ -41,7 +43,7 @@ type Step struct {
 	// Service is what Set sets; Remove uses its VIP alone.
 	Service lb.Service
 	// Interface is what Attach and Detach act on.
-	Interface Attachment
+	Interface intent.Interface
 }
 
 // Target names what the step acts on: "tcp 192.0.2.1:80", "eth0".
@@ -102,4 +104,32 @@ func Execute(ctx context.Context, dp lb.Dataplane, steps []Step) error {
 		}
 	}
 	return nil
+}
+
+// Hint says what an operator can do about the refusal, in one line.
+func (e *StepError) Hint() string {
+	switch {
+	case errors.Is(e.Err, lb.ErrDenied):
+		return "run the daemon as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
+	case e.Step.Verb == Attach:
+		return e.attachHint()
+	case errors.Is(e.Err, lb.ErrFull):
+		return "remove services, or make the tables anew with larger datapath.limits: stop the daemon, lbctl purge, start it"
+	case errors.Is(e.Err, lb.ErrNotFound):
+		return "somebody else changed the datapath; try again"
+	}
+	return "nothing was changed; the daemon's log says more"
+}
+
+func (e *StepError) attachHint() string {
+	name := e.Step.Interface.Name
+	switch {
+	case errors.Is(e.Err, lb.ErrNotFound):
+		return "name an interface that ip link shows in the daemon's network namespace"
+	case errors.Is(e.Err, lb.ErrConflict):
+		return fmt.Sprintf("unload the other program (ip link set dev %s xdp off), or detach the interface first", name)
+	case errors.Is(e.Err, lb.ErrUnsupported):
+		return fmt.Sprintf("use mode generic or auto, or lower the MTU (ip link set dev %s mtu 1500)", name)
+	}
+	return "the daemon's log says more"
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"lbctl/control/api"
-	"lbctl/control/config"
+	"lbctl/control/intent"
+	"lbctl/control/wire"
 )
 
 type configInput struct{ Body api.Config }
@@ -21,7 +22,7 @@ func (s *Server) configRoutes(a huma.API) {
 	register(a, "get-config", http.MethodGet, "/v1/config", "The whole intent",
 		func(context.Context, *struct{}) (*answer[api.Config], error) {
 			now := s.keeper.now.Load()
-			return answerAt(now.Revision, now.Intent.Wire()), nil
+			return answerAt(now.Revision, wire.Config(now.Intent)), nil
 		})
 	register(a, "put-config", http.MethodPut, "/v1/config", "Replace the whole intent",
 		func(ctx context.Context, in *putConfigInput) (*answer[api.Change], error) {
@@ -36,7 +37,7 @@ func (s *Server) configRoutes(a huma.API) {
 }
 
 func replace(doc api.Config) edit {
-	return func(old config.Intent) (config.Intent, error) { return config.Resolve(doc, old) }
+	return func(old intent.Intent) (intent.Intent, error) { return wire.Resolve(doc, old) }
 }
 
 // change makes a change and answers with what was done.

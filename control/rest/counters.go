@@ -7,13 +7,13 @@ import (
 	"slices"
 
 	"lbctl/control/api"
-	"lbctl/control/config"
+	"lbctl/control/intent"
 	"lbctl/lb"
 )
 
 // wireCounters sorts: reasons by packets, most first, then by name; services and replicas
 // by address.
-func wireCounters(i config.Intent, c lb.Counters) api.Counters {
+func wireCounters(i intent.Intent, c lb.Counters) api.Counters {
 	wire := api.Counters{Reasons: []api.ReasonCount{}, Services: []api.ServiceCount{}, Replicas: []api.ReplicaCount{}}
 	names := i.Names()
 	for reason, n := range c.Reasons {

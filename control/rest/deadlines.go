@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"lbctl/control/config"
+	"lbctl/control/intent"
 	"lbctl/lb"
 )
 
@@ -33,7 +33,7 @@ func (k *keeper) watchDeadlines(ctx context.Context) {
 
 // nextCheck returns when to look at the deadlines again: never when there are none.
 func (k *keeper) nextCheck(refused error) (<-chan time.Time, func()) {
-	deadline, found := k.now.Load().Intent.NextDeadline()
+	deadline, found := k.now.Load().Intent.NextDeadline(time.Time{})
 	if !found {
 		return nil, func() {}
 	}
@@ -48,11 +48,11 @@ func (k *keeper) nextCheck(refused error) (<-chan time.Time, func()) {
 // nothing has changed.
 func (k *keeper) meetDeadlines(ctx context.Context) error {
 	before := k.now.Load().Intent
-	deadline, found := before.NextDeadline()
+	deadline, found := before.NextDeadline(time.Time{})
 	if !found || deadline.After(k.clock.Now()) {
 		return nil
 	}
-	record, _, err := k.change(ctx, "", func(i config.Intent) (config.Intent, error) { return i, nil })
+	record, _, err := k.change(ctx, "", func(i intent.Intent) (intent.Intent, error) { return i, nil })
 	if err != nil {
 		k.log.Error("set replicas down at their deadline", "error", err)
 		return err
@@ -62,12 +62,12 @@ func (k *keeper) meetDeadlines(ctx context.Context) error {
 }
 
 // sayDown names the replicas that were draining until a time and are down.
-func (k *keeper) sayDown(before, now config.Intent) {
+func (k *keeper) sayDown(before, now intent.Intent) {
 	for _, s := range before.Services {
 		if len(s.Deadlines) == 0 {
 			continue
 		}
-		after, _ := now.Find(s.Name)
+		after, _ := now.Service(s.Name)
 		for _, r := range after.Replicas {
 			if deadline, had := s.Deadlines[r.Address]; had && r.State == lb.Down {
 				k.log.Info("drain deadline passed, replica is down", "service", s.Name, "replica", r.Address, "deadline", deadline)

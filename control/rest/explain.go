@@ -7,14 +7,15 @@ import (
 	"net/netip"
 
 	"lbctl/control/api"
-	"lbctl/control/config"
-	"lbctl/control/headers"
+	"lbctl/control/framediff"
+	"lbctl/control/intent"
+	"lbctl/control/wire"
 	"lbctl/lb"
 	"lbctl/rss/packet"
 )
 
 // wireExplanation describes the way of a probe, in a brief form without frames.
-func wireExplanation(i config.Intent, p lb.Probe, e lb.Explanation, brief bool) api.Explanation {
+func wireExplanation(i intent.Intent, p lb.Probe, e lb.Explanation, brief bool) api.Explanation {
 	w := api.Explanation{Reason: string(e.Reason), Action: actionOf(e.Reason, p.Ingress, e.NextHop.Index)}
 	w.Flow = wireFlow(e.Flow)
 	if w.Flow == nil {
@@ -48,14 +49,14 @@ func wireFound(name string, s lb.Service, brief bool) *api.Service {
 	if brief {
 		return &api.Service{Name: name, VIP: s.VIP.Address.String(), Protocol: s.VIP.Protocol.String()}
 	}
-	service := config.WireService(name, s)
+	service := wire.NamedService(name, s)
 	return &service
 }
 
 func wireFrames(w *api.Explanation, before, after []byte) {
 	w.Before, w.After = hex.EncodeToString(before), hex.EncodeToString(after)
 	if after != nil {
-		w.Rewrite = headers.Diff(before, after)
+		w.Rewrite = framediff.Diff(before, after)
 	}
 }
 

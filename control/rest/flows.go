@@ -7,7 +7,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"lbctl/control/api"
-	"lbctl/control/config"
+	"lbctl/control/intent"
+	"lbctl/control/wire"
 	"lbctl/lb"
 )
 
@@ -21,28 +22,28 @@ func (s *Server) flowRoutes(a huma.API) {
 }
 
 // wireFlows lists services and replicas as the intent does.
-func wireFlows(i config.Intent, flows map[lb.VIP]lb.Flows) api.Flows {
-	wire := api.Flows{Services: make([]api.ServiceFlows, 0, len(i.Services))}
+func wireFlows(i intent.Intent, flows map[lb.VIP]lb.Flows) api.Flows {
+	out := api.Flows{Services: make([]api.ServiceFlows, 0, len(i.Services))}
 	for _, s := range i.Services {
-		wire.Services = append(wire.Services, api.ServiceFlows{
+		out.Services = append(out.Services, api.ServiceFlows{
 			Service: s.Name, VIP: s.VIP.String(), Tracking: s.Tracking.String(), Slots: s.Slots(),
 			MarkedSlots: flows[s.VIP].Marked, Replicas: wireStatus(s, flows[s.VIP]),
 		})
 	}
-	return wire
+	return out
 }
 
 // wireStatus returns the replicas of a service with what is remembered of their flows.
-func wireStatus(s config.Service, flows lb.Flows) []api.ReplicaStatus {
-	wire := make([]api.ReplicaStatus, 0, len(s.Replicas))
-	for n, r := range s.Wire().Replicas {
+func wireStatus(s intent.Service, flows lb.Flows) []api.ReplicaStatus {
+	out := make([]api.ReplicaStatus, 0, len(s.Replicas))
+	for n, r := range wire.Service(s).Replicas {
 		f, known := flows.Replicas[s.Replicas[n].Address]
-		wire = append(wire, api.ReplicaStatus{
+		out = append(out, api.ReplicaStatus{
 			Replica: r,
 			Flows:   api.ReplicaFlows{Established: f.Established, Embryonic: f.Embryonic, OlderSlots: f.Older},
 			// An active one has flows of which nothing is remembered.
 			SafeToRemove: known && f.None() && s.Replicas[n].State != lb.Active,
 		})
 	}
-	return wire
+	return out
 }

@@ -2,15 +2,13 @@ package rest
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"lbctl/control/api"
-	"lbctl/control/config"
-	"lbctl/control/reconcile"
+	"lbctl/control/intent"
+	"lbctl/control/wire"
 	"lbctl/lb"
 )
 
@@ -47,46 +45,29 @@ func (s *Server) interfaceRoutes(a huma.API) {
 		})
 }
 
-func wireInterfaces(i config.Intent, attached []lb.Interface) api.Interfaces {
+func wireInterfaces(i intent.Intent, attached []lb.Interface) api.Interfaces {
 	wire := api.Interfaces{Interfaces: make([]api.Attached, 0, len(attached))}
 	for _, a := range attached {
 		w := api.Attached{Name: a.Name, Index: a.Index, Mode: a.Mode.String()}
-		if n := indexOf(i, a.Name); n >= 0 {
-			w.Asked = i.Interfaces[n].Mode.String()
+		if wanted, is := i.Interface(a.Name); is {
+			w.Asked = wanted.Mode.String()
 		}
 		wire.Interfaces = append(wire.Interfaces, w)
 	}
 	return wire
 }
 
-func indexOf(i config.Intent, name string) int {
-	return slices.IndexFunc(i.Interfaces, func(a reconcile.Attachment) bool { return a.Name == name })
-}
-
 // attach adds an interface, or changes its mode.
 func attach(name, mode string) edit {
-	return func(i config.Intent) (config.Intent, error) {
-		a, err := config.ResolveInterface(api.Interface{Name: name, Mode: mode})
+	return func(i intent.Intent) (intent.Intent, error) {
+		a, err := wire.ResolveInterface(api.Interface{Name: name, Mode: mode})
 		if err != nil {
 			return i, inPath(err, "name")
 		}
-		i.Interfaces = slices.Clone(i.Interfaces)
-		if n := indexOf(i, name); n >= 0 {
-			i.Interfaces[n] = a
-		} else {
-			i.Interfaces = append(i.Interfaces, a)
-		}
-		return i, nil
+		return i.WithInterface(a), nil
 	}
 }
 
 func detach(name string) edit {
-	return func(i config.Intent) (config.Intent, error) {
-		n := indexOf(i, name)
-		if n < 0 {
-			return i, fmt.Errorf("interface %q: %w", name, lb.ErrNotFound)
-		}
-		i.Interfaces = slices.Delete(slices.Clone(i.Interfaces), n, n+1)
-		return i, nil
-	}
+	return func(i intent.Intent) (intent.Intent, error) { return i.WithoutInterface(name) }
 }

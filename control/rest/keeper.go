@@ -8,7 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"lbctl/control/config"
+	"lbctl/control/intent"
 	"lbctl/control/reconcile"
 	"lbctl/control/store"
 	"lbctl/lb"
@@ -37,7 +37,7 @@ type keeper struct {
 }
 
 // edit makes the next intent of the present one, or refuses.
-type edit func(config.Intent) (config.Intent, error)
+type edit func(intent.Intent) (intent.Intent, error)
 
 // errStale is a precondition that no longer holds.
 var errStale = errors.New("the intent has changed")
@@ -61,27 +61,27 @@ func (k *keeper) change(ctx context.Context, match matcher, e edit) (store.Recor
 }
 
 // next is the edited intent as it is now, valid and possible without new tables.
-func (k *keeper) next(old config.Intent, e edit) (config.Intent, error) {
+func (k *keeper) next(old intent.Intent, e edit) (intent.Intent, error) {
 	next, err := e(old)
 	if err != nil {
-		return config.Intent{}, err
+		return intent.Intent{}, err
 	}
 	next = next.At(k.clock.Now())
 	if err := next.ValidateAfter(old); err != nil {
-		return config.Intent{}, err
+		return intent.Intent{}, err
 	}
 	return next, sameTables(old.Datapath, next.Datapath)
 }
 
 // install makes the datapath forward as the intent says, and stores it under a new
 // revision if it is new. The caller holds mu, or nobody else has k.
-func (k *keeper) install(ctx context.Context, next config.Intent) (steps []reconcile.Step, err error) {
+func (k *keeper) install(ctx context.Context, next intent.Intent) (steps []reconcile.Step, err error) {
 	old := k.now.Load()
 	before, err := reconcile.Current(k.dp)
 	if err != nil {
 		return nil, err
 	}
-	steps = reconcile.Plan(before, next.State(), next.Datapath.Limits)
+	steps = reconcile.Plan(before, stateOf(next), next.Datapath.Limits)
 	installed := false
 	defer func() {
 		if !installed { // also when the datapath panics
@@ -109,6 +109,11 @@ func (k *keeper) install(ctx context.Context, next config.Intent) (steps []recon
 	return steps, nil
 }
 
+// stateOf returns what the datapath is to forward.
+func stateOf(i intent.Intent) reconcile.State {
+	return reconcile.State{Services: i.Forwarded(), Interfaces: i.Interfaces}
+}
+
 // rollBack brings the datapath back to what it forwarded before a change.
 func (k *keeper) rollBack(ctx context.Context, before reconcile.State, limits lb.Limits) {
 	current, err := reconcile.Current(k.dp)
@@ -134,11 +139,11 @@ func (e *tablesError) Hint() string {
 
 func (e *tablesError) Unwrap() error { return lb.ErrConflict }
 
-func sameTables(old, next config.Datapath) error {
+func sameTables(old, next intent.Datapath) error {
 	switch {
 	case old.Limits != next.Limits:
 		return &tablesError{"datapath.limits"}
-	case old.ToeplitzKey.String() != next.ToeplitzKey.String():
+	case !old.Equal(next):
 		return &tablesError{"datapath.toeplitz_key"}
 	}
 	return nil

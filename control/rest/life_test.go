@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"lbctl/control/client"
-	"lbctl/control/reconcile"
+	"lbctl/control/intent"
 	"lbctl/control/rest"
 	"lbctl/lb"
 )
@@ -71,7 +71,7 @@ func TestStartRefusedChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := stored.Intent
-	next.Interfaces = []reconcile.Attachment{{Name: "eth0", Mode: lb.Auto}, {Name: "eth9", Mode: lb.Auto}}
+	next.Interfaces = []intent.Interface{{Name: "eth0", Mode: lb.Auto}, {Name: "eth9", Mode: lb.Auto}}
 	_, err = rest.Start(t.Context(), rest.Options{Dataplane: w.dp, Store: w.store}, next)
 	if !errors.Is(err, lb.ErrNotFound) {
 		t.Errorf("start with an interface that is missing: %v", err)

@@ -4,7 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"lbctl/control/api"
-	"lbctl/control/config"
+	"lbctl/control/intent"
 	"lbctl/lb"
 )
 
@@ -28,7 +28,7 @@ func describeFlows(describe func(name, help string, labels ...string) *prometheu
 	}
 }
 
-func (d flowDescs) collect(to chan<- prometheus.Metric, dp lb.Dataplane, i config.Intent) {
+func (d flowDescs) collect(to chan<- prometheus.Metric, dp lb.Dataplane, i intent.Intent) {
 	flows, err := dp.Flows()
 	if err != nil {
 		to <- prometheus.NewInvalidMetric(d.marked, err)

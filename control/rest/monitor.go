@@ -11,8 +11,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"lbctl/control/api"
-	"lbctl/control/config"
 	"lbctl/control/store"
+	"lbctl/control/wire"
 	"lbctl/lb"
 	"lbctl/rss/packet"
 )
@@ -53,7 +53,7 @@ func (s *Server) monitor(in *monitorInput) (lb.Monitor, error) {
 		f.Reasons = append(f.Reasons, r)
 	}
 	if in.Service != "" {
-		service, err := find(s.keeper.now.Load().Intent, in.Service)
+		service, err := s.keeper.now.Load().Intent.Service(in.Service)
 		if err != nil {
 			return nil, err
 		}
@@ -111,7 +111,7 @@ func (e *unknownReason) Hint() string {
 	for _, r := range lb.Reasons() {
 		names = append(names, string(r))
 	}
-	if near, ok := config.Nearest(e.name, names); ok {
+	if near, ok := wire.Nearest(e.name, names); ok {
 		return fmt.Sprintf("did you mean %s?", near)
 	}
 	return "want one of " + strings.Join(names, ", ")

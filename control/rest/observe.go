@@ -9,7 +9,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"lbctl/control/api"
-	"lbctl/control/config"
+	"lbctl/control/intent"
+	"lbctl/control/wire"
 	"lbctl/lb"
 )
 
@@ -48,7 +49,7 @@ func (s *Server) observeRoutes(a huma.API) {
 // the intent then.
 type explainer struct {
 	dp       lb.Dataplane
-	intent   config.Intent
+	intent   intent.Intent
 	revision uint64
 	brief    bool
 	indexes  map[string]int
@@ -64,9 +65,9 @@ func (s *Server) explainer(brief bool) (*explainer, error) {
 	return x, err
 }
 
-// explain explains one packet. Errors: a *config.Error; *notAttached; those of the datapath.
+// explain explains one packet. Errors: a *intent.Error; *notAttached; those of the datapath.
 func (x *explainer) explain(doc api.Probe) (api.Explanation, error) {
-	probe, err := config.ResolveProbe(doc)
+	probe, err := wire.ResolveProbe(doc)
 	if err != nil {
 		return api.Explanation{}, err
 	}
@@ -91,7 +92,7 @@ func (x *explainer) explainAll(ctx context.Context, docs []api.Probe) ([]api.Exp
 			return nil, err
 		}
 		e, err := x.explain(doc)
-		var wrong *config.Error
+		var wrong *intent.Error
 		if errors.Is(err, lb.ErrInvalid) && !errors.As(err, &wrong) { // what the datapath cannot look at
 			e, err = api.Explanation{Error: err.Error()}, nil
 		}
@@ -106,7 +107,7 @@ func (x *explainer) explainAll(ctx context.Context, docs []api.Probe) ([]api.Exp
 // atProbe puts the place of a probe before what is said about it.
 func atProbe(n int, err error) error {
 	where := fmt.Sprintf("probes[%d]", n)
-	var wrong *config.Error
+	var wrong *intent.Error
 	if !errors.As(err, &wrong) {
 		return fmt.Errorf("%s: %w", where, err)
 	}

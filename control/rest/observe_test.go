@@ -99,7 +99,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 	// What scripts rely on: the names of the fields, by schema.
 	for schema, names := range map[string][]string{
-		"Service": {"mode", "tracking", "idle"}, "Replica": {"state", "drain_until"}, "Turn": {"weight", "state", "drain_until"},
+		"Service": {"mode", "tracking", "idle"}, "Replica": {"state", "drain_until"}, "ReplicaSpec": {"weight", "state", "drain_until"},
 		"ReplicaStatus": {"flows", "safe_to_remove", "drain_until"}, "ReplicaFlows": {"established", "embryonic", "older_slots"},
 		"ServiceFlows": {"marked_slots", "tracking", "slots", "replicas"}, "Change": {"revision", "steps", "intent"},
 		"Effect": {"changes", "moved", "parts", "share", "flows_ended", "at_least"}, "Problem": {"detail", "hint", "errors"},

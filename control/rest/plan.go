@@ -2,14 +2,15 @@ package rest
 
 import (
 	"lbctl/control/api"
-	"lbctl/control/config"
+	"lbctl/control/intent"
 	"lbctl/control/reconcile"
+	"lbctl/control/wire"
 	"lbctl/lb"
 )
 
 // planned is a change of the intent, done or not: its steps and, of one that is not done, what they would do to flows.
 type planned struct {
-	before, after config.Intent
+	before, after intent.Intent
 	steps         []reconcile.Step
 	effects       []*reconcile.Effect
 }
@@ -29,13 +30,13 @@ func (k *keeper) plan(e edit) (planned, error) {
 	if err != nil {
 		return planned{}, err
 	}
-	steps := reconcile.Plan(current, next.State(), next.Datapath.Limits)
+	steps := reconcile.Plan(current, stateOf(next), next.Datapath.Limits)
 	return planned{before, next, steps, reconcile.Effects(current, steps, flows)}, nil
 }
 
 // wire describes a change after which, or before which if it is not done, the intent is at a revision.
 func (p planned) wire(revision uint64) api.Change {
-	change := api.Change{Revision: revision, Steps: make([]api.Step, 0, len(p.steps)), Intent: config.Changes(p.before, p.after)}
+	change := api.Change{Revision: revision, Steps: make([]api.Step, 0, len(p.steps)), Intent: wire.Changes(p.before, p.after)}
 	names := p.after.Names()
 	for _, s := range p.steps {
 		change.Steps = append(change.Steps, wireStep(names, s))
@@ -50,15 +51,15 @@ func (p planned) wire(revision uint64) api.Change {
 
 // wireStep describes a step with the names of services.
 func wireStep(names map[lb.VIP]string, s reconcile.Step) api.Step {
-	wire := api.Step{Verb: string(s.Verb), Target: s.Target(), Why: string(s.Why)}
+	step := api.Step{Verb: string(s.Verb), Target: s.Target(), Why: string(s.Why)}
 	switch s.Verb {
 	case reconcile.Set:
-		service := config.WireService(names[s.Service.VIP], s.Service)
-		wire.Service = &service
+		service := wire.NamedService(names[s.Service.VIP], s.Service)
+		step.Service = &service
 	case reconcile.Attach:
-		wire.Mode = s.Interface.Mode.String()
+		step.Mode = s.Interface.Mode.String()
 	}
-	return wire
+	return step
 }
 
 func wireEffect(e reconcile.Effect) *api.Effect {

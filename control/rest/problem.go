@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"lbctl/control/api"
-	"lbctl/control/config"
+	"lbctl/control/intent"
 	"lbctl/lb"
 )
 
@@ -31,7 +31,7 @@ func problem(err error) *api.Problem {
 	if errors.As(err, &h) {
 		p.Hint = h.Hint()
 	}
-	var wrong *config.Error
+	var wrong *intent.Error
 	if errors.As(err, &wrong) {
 		for _, f := range wrong.Problems {
 			p.Errors = append(p.Errors, api.Field{Location: location(f.Field), Message: f.Reason, Hint: f.Hint})
@@ -45,7 +45,7 @@ const pathPrefix = "path."
 
 // inPath says of a field that it is wrong in the path.
 func inPath(err error, field string) error {
-	var wrong *config.Error
+	var wrong *intent.Error
 	if errors.As(err, &wrong) {
 		for n, p := range wrong.Problems {
 			if p.Field == field {

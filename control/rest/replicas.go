@@ -8,7 +8,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"lbctl/control/api"
-	"lbctl/control/config"
+	"lbctl/control/intent"
+	"lbctl/control/wire"
 	"lbctl/lb"
 )
 
@@ -26,7 +27,7 @@ type replicaInput struct {
 type putReplicaInput struct {
 	Conditional
 	ReplicaPath
-	Body api.Turn
+	Body api.ReplicaSpec
 }
 
 func (s *Server) replicaRoutes(a huma.API) {
@@ -45,15 +46,15 @@ func (s *Server) replicaRoutes(a huma.API) {
 		})
 }
 
-func putReplica(name, address string, t api.Turn) edit {
+func putReplica(name, address string, t api.ReplicaSpec) edit {
 	doc := api.Replica{Address: address, Weight: t.Weight, State: t.State, DrainUntil: t.DrainUntil}
-	return editService(name, doc, func(s config.Service, r config.Replica) (config.Service, error) {
+	return editService(name, doc, func(s intent.Service, r intent.Replica) (intent.Service, error) {
 		return s.WithReplica(r), nil
 	})
 }
 
 func deleteReplica(name, address string) edit {
-	return editService(name, api.Replica{Address: address}, func(s config.Service, r config.Replica) (config.Service, error) {
+	return editService(name, api.Replica{Address: address}, func(s intent.Service, r intent.Replica) (intent.Service, error) {
 		s, had := s.WithoutReplica(r.Address)
 		if !had {
 			return s, fmt.Errorf("replica %s of service %s: %w", address, name, lb.ErrNotFound)
@@ -63,13 +64,13 @@ func deleteReplica(name, address string) edit {
 }
 
 // editService edits a service, given a replica of a document.
-func editService(name string, doc api.Replica, change func(config.Service, config.Replica) (config.Service, error)) edit {
-	return func(i config.Intent) (config.Intent, error) {
-		service, err := find(i, name)
+func editService(name string, doc api.Replica, change func(intent.Service, intent.Replica) (intent.Service, error)) edit {
+	return func(i intent.Intent) (intent.Intent, error) {
+		service, err := i.Service(name)
 		if err != nil {
 			return i, err
 		}
-		r, err := config.ResolveReplica(doc)
+		r, err := wire.ResolveReplica(doc)
 		if err != nil {
 			return i, inPath(err, "address")
 		}

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"lbctl/control/config"
+	"lbctl/control/intent"
 	"lbctl/control/store"
 	"lbctl/lb"
 )
@@ -44,7 +44,7 @@ type Server struct {
 // stored, and returns a server that is ready to answer. With an error the datapath
 // and the store are as they were. Errors: *reconcile.StepError when the datapath
 // refuses, and those of the store.
-func Start(ctx context.Context, o Options, intent config.Intent) (*Server, error) {
+func Start(ctx context.Context, o Options, intent intent.Intent) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -2,15 +2,14 @@ package rest
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"lbctl/control/api"
-	"lbctl/control/config"
+	"lbctl/control/intent"
 	"lbctl/control/store"
+	"lbctl/control/wire"
 	"lbctl/lb"
 )
 
@@ -34,12 +33,12 @@ func (s *Server) serviceRoutes(a huma.API) {
 	register(a, "list-services", http.MethodGet, "/v1/services", "All services",
 		func(context.Context, *struct{}) (*answer[api.Services], error) {
 			now := s.keeper.now.Load()
-			return answerAt(now.Revision, api.Services{Services: now.Intent.Wire().Services}), nil
+			return answerAt(now.Revision, api.Services{Services: wire.Config(now.Intent).Services}), nil
 		})
 	register(a, "get-service", http.MethodGet, "/v1/services/{name}", "One service",
 		func(_ context.Context, in *ServicePath) (*answer[api.ServiceStatus], error) {
 			now, service, flows, err := s.flowsOf(in.Name)
-			return answerAt(now.Revision, api.ServiceStatus{Service: service.Wire(), MarkedSlots: flows.Marked}), err
+			return answerAt(now.Revision, api.ServiceStatus{Service: wire.Service(service), MarkedSlots: flows.Marked}), err
 		})
 	register(a, "put-service", http.MethodPut, "/v1/services/{name}", "Add or replace one service",
 		func(ctx context.Context, in *putServiceInput) (*answer[api.Change], error) {
@@ -52,9 +51,9 @@ func (s *Server) serviceRoutes(a huma.API) {
 }
 
 // flowsOf returns a service and what is remembered of its flows.
-func (s *Server) flowsOf(name string) (*store.Record, config.Service, lb.Flows, error) {
+func (s *Server) flowsOf(name string) (*store.Record, intent.Service, lb.Flows, error) {
 	now := s.keeper.now.Load()
-	service, err := find(now.Intent, name)
+	service, err := now.Intent.Service(name)
 	if err != nil {
 		return now, service, lb.Flows{}, err
 	}
@@ -62,21 +61,13 @@ func (s *Server) flowsOf(name string) (*store.Record, config.Service, lb.Flows, 
 	return now, service, flows[service.VIP], err
 }
 
-func find(i config.Intent, name string) (config.Service, error) {
-	service, ok := i.Find(name)
-	if !ok {
-		return config.Service{}, fmt.Errorf("service %q: %w", name, lb.ErrNotFound)
-	}
-	return service, nil
-}
-
 // putService adds a service at the end, or replaces the one with its name in its place.
 func putService(name string, doc api.Service) edit {
-	return func(i config.Intent) (config.Intent, error) {
+	return func(i intent.Intent) (intent.Intent, error) {
 		if doc.Name != name {
 			return i, invalid("name", "want the name in the path, "+name, "%q", doc.Name)
 		}
-		service, err := config.ResolveService(doc)
+		service, err := wire.ResolveService(doc)
 		if err != nil {
 			return i, err
 		}
@@ -85,17 +76,12 @@ func putService(name string, doc api.Service) edit {
 }
 
 func deleteService(name string) edit {
-	return func(i config.Intent) (config.Intent, error) {
-		if _, err := find(i, name); err != nil {
-			return i, err
-		}
-		i.Services = slices.DeleteFunc(slices.Clone(i.Services), func(s config.Service) bool { return s.Name == name })
-		return i, nil
-	}
+	return func(i intent.Intent) (intent.Intent, error) { return i.WithoutService(name) }
 }
 
 // invalid is one wrong field of a body.
 func invalid(field, hint, reason string, args ...any) error {
-	p := lb.Problem{Field: field, Hint: hint, Reason: fmt.Sprintf(reason, args...)}
-	return &config.Error{Problems: []config.Problem{{Problem: p}}}
+	var ps intent.Problems
+	ps.Add(field, hint, reason, args...)
+	return ps.Err()
 }

@@ -1,13 +1,13 @@
 package rest
 
 import (
-	"lbctl/control/config"
+	"lbctl/control/intent"
 	"lbctl/lb"
 )
 
 // sayTaken warns of replicas that drained, or were down, and that an intent gives new flows again: whoever starts a
 // daemon with a file does not see them in it.
-func (k *keeper) sayTaken(before, now config.Intent) {
+func (k *keeper) sayTaken(before, now intent.Intent) {
 	had := before.ByVIP()
 	for _, s := range now.Services {
 		was := had[s.VIP]

@@ -7,7 +7,8 @@ import (
 	"go.etcd.io/bbolt"
 	bolterr "go.etcd.io/bbolt/errors"
 
-	"lbctl/control/config"
+	"lbctl/control/intent"
+	"lbctl/control/wire"
 )
 
 // known returns the bucket of the services, empty if it is not known what is in it.
@@ -20,12 +21,12 @@ func (s *Store) known(tx *bbolt.Tx) (*bbolt.Bucket, error) {
 	return tx.CreateBucketIfNotExists([]byte(services))
 }
 
-func (s *Store) writeServices(into *bbolt.Bucket, now map[string]config.Service) error {
+func (s *Store) writeServices(into *bbolt.Bucket, now map[string]intent.Service) error {
 	for name, service := range now {
-		if was, ok := s.written[name]; ok && was.Says(service) {
+		if was, ok := s.written[name]; ok && was.Equal(service) {
 			continue
 		}
-		text, err := json.Marshal(service.Wire())
+		text, err := json.Marshal(wire.Service(service))
 		if err != nil {
 			return err
 		}

@@ -17,7 +17,8 @@ import (
 	bolterr "go.etcd.io/bbolt/errors"
 
 	"lbctl/control/api"
-	"lbctl/control/config"
+	"lbctl/control/intent"
+	"lbctl/control/wire"
 	"lbctl/lb"
 )
 
@@ -39,14 +40,14 @@ type Store struct {
 	db *bbolt.DB
 	mu sync.Mutex
 	// written are the services that are on disk, by name; nil if that is not known.
-	written map[string]config.Service
+	written map[string]intent.Service
 }
 
 // Record is an intent and its revision. Revision 0 is the state before the
 // first Save.
 type Record struct {
 	Revision uint64
-	Intent   config.Intent
+	Intent   intent.Intent
 }
 
 // entry is a Record as it is written: JSON, with the number of its format.
@@ -98,10 +99,10 @@ func denied(err error) error {
 // Path returns the name of the file.
 func (s *Store) Path() string { return s.db.Path() }
 
-// Load returns the last record saved; the zero Revision with config.Default if
+// Load returns the last record saved; the zero Revision with intent.Default if
 // there is none. The error wraps lb.ErrInvalid when what is there is not an intent.
 func (s *Store) Load() (Record, error) {
-	r := Record{Intent: config.Default()}
+	r := Record{Intent: intent.Default()}
 	err := s.db.View(func(tx *bbolt.Tx) (err error) {
 		b := tx.Bucket([]byte(bucket))
 		if b == nil {
@@ -138,7 +139,7 @@ func decode(text []byte, from *bbolt.Bucket) (Record, error) {
 		}
 		e.Config.Services = append(e.Config.Services, service)
 	}
-	intent, err := config.Resolve(e.Config, config.Default())
+	intent, err := wire.Resolve(e.Config, intent.Default())
 	return Record{Revision: e.Revision, Intent: intent}, err
 }
 
@@ -150,7 +151,7 @@ func (s *Store) Save(r Record) error {
 	defer s.mu.Unlock()
 	bare := r.Intent
 	bare.Services = nil
-	e := entry{Format: format, Revision: r.Revision, Config: bare.Wire()}
+	e := entry{Format: format, Revision: r.Revision, Config: wire.Config(bare)}
 	for _, service := range r.Intent.Services {
 		e.Services = append(e.Services, service.Name)
 	}
@@ -163,12 +164,12 @@ func (s *Store) Save(r Record) error {
 }
 
 // write writes a record and those of its services that are not on disk, and returns what is there then.
-func (s *Store) write(e entry, all []config.Service) (map[string]config.Service, error) {
+func (s *Store) write(e entry, all []intent.Service) (map[string]intent.Service, error) {
 	text, err := json.Marshal(e)
 	if err != nil {
 		return nil, err
 	}
-	now := make(map[string]config.Service, len(all))
+	now := make(map[string]intent.Service, len(all))
 	err = s.db.Update(func(tx *bbolt.Tx) error {
 		b, err := tx.CreateBucketIfNotExists([]byte(bucket))
 		if err != nil {

@@ -15,12 +15,14 @@ import (
 	"go.etcd.io/bbolt"
 
 	"lbctl/control/config"
+	"lbctl/control/intent"
 	"lbctl/control/store"
+	"lbctl/control/wire"
 	"lbctl/lb"
 )
 
-// intent returns one whose content tells its revision: n services.
-func intent(t *testing.T, n int) config.Intent {
+// withServices returns an intent whose content tells its revision: n services.
+func withServices(t *testing.T, n int) intent.Intent {
 	t.Helper()
 	var text strings.Builder
 	text.WriteString("services:\n")
@@ -31,7 +33,7 @@ func intent(t *testing.T, n int) config.Intent {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := config.Resolve(f.Config, config.Default())
+	in, err := wire.Resolve(f.Config, intent.Default())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +55,7 @@ func TestLoadOfNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Revision != 0 || !r.Intent.Equal(config.Default()) {
+	if r.Revision != 0 || !r.Intent.Equal(intent.Default()) {
 		t.Errorf("got %+v, want revision 0 and the default", r)
 	}
 }
@@ -61,7 +63,7 @@ func TestLoadOfNothing(t *testing.T) {
 func TestSaveOutlivesClose(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
-	want := store.Record{Revision: 7, Intent: intent(t, 3)}
+	want := store.Record{Revision: 7, Intent: withServices(t, 3)}
 	if err := s.Save(want); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +75,7 @@ func TestSaveOutlivesClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Revision != 7 || !got.Intent.Equal(want.Intent) {
-		t.Errorf("loaded %s", cmp.Diff(want.Intent.Wire(), got.Intent.Wire()))
+		t.Errorf("loaded %s", cmp.Diff(wire.Config(want.Intent), wire.Config(got.Intent)))
 	}
 }
 
@@ -81,7 +83,7 @@ func TestSaveOutlivesClose(t *testing.T) {
 func TestSavesFollowEachOther(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
-	four := intent(t, 4)
+	four := withServices(t, 4)
 	turned := four
 	turned.Services = slices.Clone(four.Services)
 	slices.Reverse(turned.Services)
@@ -92,8 +94,8 @@ func TestSavesFollowEachOther(t *testing.T) {
 	slower := edited
 	slower.Services = slices.Clone(edited.Services)
 	slower.Services[1].Idle *= 2
-	var last config.Intent
-	for i, in := range []config.Intent{intent(t, 2), four, turned, edited, slower, config.Default(), four, config.Default(), edited} {
+	var last intent.Intent
+	for i, in := range []intent.Intent{withServices(t, 2), four, turned, edited, slower, intent.Default(), four, intent.Default(), edited} {
 		if i%3 == 2 {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
@@ -113,7 +115,7 @@ func TestSavesFollowEachOther(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got.Revision != want.Revision || !got.Intent.Equal(in) {
-			t.Errorf("save %d: loaded revision %d, %s", i, got.Revision, cmp.Diff(in.Wire(), got.Intent.Wire()))
+			t.Errorf("save %d: loaded revision %d, %s", i, got.Revision, cmp.Diff(wire.Config(in), wire.Config(got.Intent)))
 		}
 	}
 }
@@ -193,7 +195,7 @@ func TestKillBetweenSaves(t *testing.T) {
 func saveForever(t *testing.T, dir string) {
 	s := open(t, dir)
 	for n := uint64(1); ; n++ {
-		if err := s.Save(store.Record{Revision: n, Intent: intent(t, int(n)%10)}); err != nil {
+		if err := s.Save(store.Record{Revision: n, Intent: withServices(t, int(n)%10)}); err != nil {
 			t.Fatal(err)
 		}
 		fmt.Printf("saved %d\n", n)

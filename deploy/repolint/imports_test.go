@@ -97,6 +97,42 @@ func TestCommandsGoDown(t *testing.T) {
 	}
 }
 
+// controlLayers are the packages of control, and what each may import of control. The engine knows no
+// HTTP, the intent neither YAML nor JSON: another front end, store or file format is then a new package and
+// no change of those, and each is tested without the others.
+var controlLayers = map[string][]string{
+	"intent":          {},
+	"api":             {},
+	"wire":            {"api", "intent"},
+	"config":          {"api", "intent", "wire"},
+	"reconcile":       {"intent"},
+	"store":           {"api", "intent", "wire"},
+	"store/storetest": {"intent", "store"},
+	"engine":          {"intent", "reconcile", "store"},
+	"framediff":       {"api"},
+	"rest":            {"api", "intent", "wire", "reconcile", "store", "engine", "framediff"},
+	"client":          {"api"},
+}
+
+func TestControlLayers(t *testing.T) {
+	const control = "lbctl/control/"
+	for _, p := range packages(t) {
+		name, is := strings.CutPrefix(p.ImportPath, control)
+		if !is {
+			continue
+		}
+		below, known := controlLayers[name]
+		if !known {
+			t.Errorf("%s has no layer in controlLayers", p.ImportPath)
+		}
+		for _, i := range p.Imports {
+			if imported, is := strings.CutPrefix(i, control); is && !slices.Contains(below, imported) {
+				t.Errorf("%s imports %s: of control it may import %v only", p.ImportPath, i, below)
+			}
+		}
+	}
+}
+
 // fences keep a package to those who need it.
 var fences = []struct {
 	imported string

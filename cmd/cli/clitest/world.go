@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/cli"
-	"lbctl/control/config"
+	"lbctl/control/intent"
 	"lbctl/lb"
 	"lbctl/lb/oracle"
 )
@@ -52,7 +52,7 @@ type memoryKernel struct {
 	err    error
 }
 
-func (k memoryKernel) Open(context.Context, string, config.Datapath, *slog.Logger) (lb.Dataplane, error) {
+func (k memoryKernel) Open(context.Context, string, intent.Datapath, *slog.Logger) (lb.Dataplane, error) {
 	if k.err != nil {
 		return nil, k.err
 	}

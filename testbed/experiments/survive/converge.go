@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"lbctl/control/config"
+	"lbctl/control/wire"
 	"lbctl/rss/packet"
 )
 
@@ -86,7 +86,7 @@ func (c *cut) intended(ctx context.Context) (all []*service, err error) {
 	for i := range c.before {
 		var found *service
 		for _, s := range []*service{c.before[i], c.after[i]} {
-			document := config.WireService(s.name, s.Service)
+			document := wire.NamedService(s.name, s.Service)
 			for _, is := range intent.Services {
 				if reflect.DeepEqual(is, document) {
 					found = s

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"lbctl/control/api"
-	"lbctl/control/config"
+	"lbctl/control/wire"
 	"lbctl/lb"
 	"lbctl/rss/packet"
 )
@@ -70,7 +70,7 @@ func (r *run) newCut(whole lb.Service) *cut {
 func (c *cut) apply(ctx context.Context) error {
 	var all []api.Service
 	for _, s := range append(c.run.changed(), c.after...) {
-		all = append(all, config.WireService(s.name, s.Service))
+		all = append(all, wire.NamedService(s.name, s.Service))
 	}
 	return c.run.stage.Apply(ctx, all...)
 }

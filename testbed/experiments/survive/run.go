@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"lbctl/control/api"
-	"lbctl/control/config"
+	"lbctl/control/wire"
 	"lbctl/testbed/bed"
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/replica/echo"
@@ -130,7 +130,7 @@ func (r *run) configure(ctx context.Context) error {
 	var services []api.Service
 	for _, s := range append(r.changed(), r.other, r.sink) {
 		r.env.Log.Debug("service", "is", s.String())
-		services = append(services, config.WireService(s.name, s.Service))
+		services = append(services, wire.NamedService(s.name, s.Service))
 	}
 	if err := r.stage.Apply(ctx, services...); err != nil {
 		return err

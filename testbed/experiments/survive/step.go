@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"lbctl/control/config"
+	"lbctl/control/wire"
 	"lbctl/lb"
 )
 
@@ -111,7 +111,7 @@ func (st *step) apply(ctx context.Context) error {
 // change makes one change. When the call returns the change has its effect.
 func (r *run) change(ctx context.Context, s *service, c change, deadline time.Time) (err error) {
 	control := r.stage.Control()
-	switch document := config.WireService(s.name, c.after); c.kind {
+	switch document := wire.NamedService(s.name, c.after); c.kind {
 	case resize, reseed:
 		_, err = control.PutService(ctx, document)
 	case remove, finish:

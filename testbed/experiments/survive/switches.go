@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"lbctl/control/config"
+	"lbctl/control/wire"
 	"lbctl/lb"
 	"lbctl/testbed/bed"
 )
@@ -47,7 +47,7 @@ func (r *run) choose(whole lb.Service) lb.Service {
 
 // setSink sets the service sink.
 func (r *run) setSink(ctx context.Context, s lb.Service) error {
-	if _, err := r.stage.Control().PutService(ctx, config.WireService(r.sink.name, s)); err != nil {
+	if _, err := r.stage.Control().PutService(ctx, wire.NamedService(r.sink.name, s)); err != nil {
 		return err
 	}
 	r.sink.set(s)

@@ -1,4 +1,4 @@
-package headers_test
+package framediff_test
 
 import (
 	"net/netip"
@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lbctl/control/api"
-	"lbctl/control/headers"
+	"lbctl/control/framediff"
 	"lbctl/rss/packet"
 )
 
@@ -64,7 +64,7 @@ func TestDiff(t *testing.T) {
 		{"payload", toVIP.Marshal(), append(toVIP.Marshal(), 1), []string{"payload: 2 bytes, sum 0x9796 -> 3 bytes, sum 0x9696"}},
 		{"cut", toVIP.Marshal(), toVIP.Marshal()[:10], nil},
 	} {
-		got := headers.Diff(c.before, c.after)
+		got := framediff.Diff(c.before, c.after)
 		if c.name == "cut" {
 			if len(got) < 10 || got[0].Field != "payload" {
 				t.Errorf("cut: %v", lines(got))
@@ -87,7 +87,7 @@ func TestDiffOfATunnel(t *testing.T) {
 	inner := packet.Frame{Source: macA, Destination: macB, Flow: flow("198.51.100.7:40000", "192.0.2.1:80", packet.TCP)}
 	less := inner
 	less.TTL = 63
-	got := headers.Diff(inner.Marshal(), around(less.Marshal(), packet.Frame{
+	got := framediff.Diff(inner.Marshal(), around(less.Marshal(), packet.Frame{
 		Source: macA, Destination: macB, Flow: flow("10.0.0.254:0", "10.0.0.1:0", packet.InnerIPv4), DontFragment: true,
 	}))
 	want := []string{
@@ -108,7 +108,7 @@ func TestDiffOfAnError(t *testing.T) {
 		message := append([]byte{3, 4, 0, 0, 0, 0, 5, 220}, quoted[packet.EthernetLength:packet.EthernetLength+28]...)
 		return packet.Frame{Flow: flow("203.0.113.1:0", "192.0.2.1:0", packet.ICMP), Payload: message}.Marshal()
 	}
-	got := headers.Diff(quoting("192.0.2.1:80"), quoting("10.0.0.1:8080"))
+	got := framediff.Diff(quoting("192.0.2.1:80"), quoting("10.0.0.1:8080"))
 	want := []string{"quoted.ip.checksum: 0x8e94 -> 0x4695", "quoted.ip.src: 192.0.2.1 -> 10.0.0.1", "quoted.tcp.sport: 80 -> 8080"}
 	if diff := cmp.Diff(want, lines(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -121,10 +121,10 @@ func FuzzDiff(f *testing.F) {
 	f.Add(a, a[:30])
 	f.Add(a, around(a, packet.Frame{Flow: flow("10.0.0.254:0", "10.0.0.1:0", packet.InnerIPv4)}))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
-		if d := headers.Diff(a, a); len(d) != 0 {
+		if d := framediff.Diff(a, a); len(d) != 0 {
 			t.Fatalf("a frame and itself: %v", d)
 		}
-		for _, c := range headers.Diff(a, b) {
+		for _, c := range framediff.Diff(a, b) {
 			if c.Before == c.After {
 				t.Fatalf("%+v", c)
 			}

@@ -1,14 +1,35 @@
-package config_test
+package wire_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"lbctl/control/api"
 	"lbctl/control/config"
+	"lbctl/control/intent"
+	"lbctl/control/wire"
 	"lbctl/lb"
 )
+
+// resolve parses and resolves a file.
+func resolve(text string) (intent.Intent, error) {
+	f, err := config.Parse("f.yaml", []byte(text))
+	if err != nil {
+		return intent.Intent{}, err
+	}
+	i, err := wire.Resolve(f.Config, intent.Default())
+	return i, f.Locate(err)
+}
+
+// service is the start of a file with one service.
+const service = "services:\n  - name: web\n    vip: 192.0.2.1:80\n"
+
+const replicas = "    replicas: [{address: 10.1.0.1:80}, {address: 10.1.0.2:80}]\n"
 
 const draining = service + `    replicas:
       - {address: 10.1.0.1:80}
@@ -18,12 +39,12 @@ const draining = service + `    replicas:
 `
 
 func TestAt(t *testing.T) {
-	intent, err := resolve(draining)
+	i, err := resolve(draining)
 	if err != nil {
 		t.Fatal(err)
 	}
 	first := time.Date(2030, 1, 31, 11, 0, 0, 0, time.UTC)
-	if next, found := intent.NextDeadline(); !found || next != first {
+	if next, found := i.NextDeadline(time.Time{}); !found || next != first {
 		t.Errorf("next deadline %v, %v; want %v", next, found, first)
 	}
 	for _, c := range []struct {
@@ -36,37 +57,37 @@ func TestAt(t *testing.T) {
 		{first, 1, first.Add(time.Hour), true},
 		{first.Add(time.Hour), 2, time.Time{}, false},
 	} {
-		later := intent.At(c.at)
+		later := i.At(c.at)
 		down := 0
 		for _, r := range later.Services[0].Replicas {
 			if r.State == lb.Down {
 				down++
 			}
 		}
-		if next, found := later.NextDeadline(); down != c.down || found != c.found || found && next != c.next {
+		if next, found := later.NextDeadline(time.Time{}); down != c.down || found != c.found || found && next != c.next {
 			t.Errorf("at %v: %d down, next deadline %v %v; want %d, %v", c.at, down, next, found, c.down, c.next)
 		}
 		if err := later.Validate(); err != nil {
 			t.Errorf("at %v: %v", c.at, err)
 		}
 	}
-	if again, err := resolve(draining); err != nil || !again.Equal(intent) {
-		t.Errorf("At has changed the intent that it was asked about: %+v, %v", intent, err)
+	if again, err := resolve(draining); err != nil || !again.Equal(i) {
+		t.Errorf("At has changed the intent that it was asked about: %+v, %v", i, err)
 	}
 }
 
 // TestWithReplica: the table of modulo follows the number of active replicas, and a deadline
 // goes with its replica.
 func TestWithReplica(t *testing.T) {
-	intent, err := resolve(draining)
+	i, err := resolve(draining)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := intent.Services[0]
+	s := i.Services[0]
 	if s.TableSize != 1 || len(s.Deadlines) != 2 {
 		t.Fatalf("table of %d slots, deadlines %v", s.TableSize, s.Deadlines)
 	}
-	active, err := config.ResolveReplica(api.Replica{Address: "10.1.0.2:80"})
+	active, err := wire.ResolveReplica(api.Replica{Address: "10.1.0.2:80"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,11 +109,11 @@ func TestWithReplica(t *testing.T) {
 
 func TestIdleIsWrittenShort(t *testing.T) {
 	for text, want := range map[string]api.Duration{"90s": "1m30s", "10m": "10m", "600s": "10m", "1h": "1h", "1h0m10s": "1h0m10s", "8s": "8s", "24h": "24h", "90m": "1h30m"} {
-		intent, err := resolve(service + "    idle: " + text + "\n" + replicas)
+		i, err := resolve(service + "    idle: " + text + "\n" + replicas)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := intent.Wire().Services[0].Idle; got != want {
+		if got := wire.Config(i).Services[0].Idle; got != want {
 			t.Errorf("%s is written %s, want %s", text, got, want)
 		}
 	}
@@ -123,8 +144,8 @@ func TestResolveProbe(t *testing.T) {
 		{"nothing", api.Probe{}, false, 0, "source"},
 		{"two families", api.Probe{Source: flow.Source, Destination: "[2001:db8::1]:80"}, false, 0, "source"},
 	} {
-		p, err := config.ResolveProbe(c.in)
-		var wrong *config.Error
+		p, err := wire.ResolveProbe(c.in)
+		var wrong *intent.Error
 		switch {
 		case c.field != "":
 			if !errors.As(err, &wrong) || wrong.Problems[0].Field != c.field || wrong.Hint() == "" {
@@ -134,6 +155,40 @@ func TestResolveProbe(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		case p.SYN != c.syn || len(p.Frame) != c.frame || (c.in.Frame != nil) && p.Frame == nil:
 			t.Errorf("%s: %+v", c.name, p)
+		}
+	}
+}
+
+// TestChanges: what no step of a datapath shows, and nothing else.
+func TestChanges(t *testing.T) {
+	const attached = "interfaces: [{name: eth0}]\n" + draining
+	old, err := resolve(attached)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, from, to string
+		want           []api.FieldChange
+	}{
+		{"nothing", "", "", nil},
+		{"a deadline", "2030-01-31T12", "2031-01-31T12", []api.FieldChange{
+			{Field: "services[web].replicas[10.1.0.2:80].drain_until", Before: "2030-01-31T12:00:00Z", After: "2031-01-31T12:00:00Z"}}},
+		{"no deadline any more", ", drain_until: 2030-01-31T11:00:00Z", "", []api.FieldChange{
+			{Field: "services[web].replicas[10.1.0.3:80].drain_until", Before: "2030-01-31T11:00:00Z"}}},
+		{"a first deadline", "10.1.0.4:80, state: draining", "10.1.0.4:80, state: draining, drain_until: 2030-02-01T00:00:00Z", []api.FieldChange{
+			{Field: "services[web].replicas[10.1.0.4:80].drain_until", After: "2030-02-01T00:00:00Z"}}},
+		{"a name", "name: web", "name: shop", []api.FieldChange{{Field: "services[web].name", Before: "web", After: "shop"}}},
+		{"how an interface is attached", "name: eth0", "name: eth0, mode: native", []api.FieldChange{
+			{Field: "interfaces[eth0].mode", Before: "auto", After: "native"}}},
+		{"another interface is a step", "name: eth0", "name: eth1", nil},
+		{"a state is a step", "10.1.0.1:80", "10.1.0.1:80, state: down", nil},
+	} {
+		next, err := resolve(strings.Replace(attached, c.from, c.to, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.want, wire.Changes(old, next), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package config
+package wire
 
 import (
 	"fmt"
@@ -6,17 +6,18 @@ import (
 	"slices"
 
 	"lbctl/control/api"
+	"lbctl/control/intent"
 	"lbctl/lb"
 	"lbctl/rss/packet"
 )
 
 // ResolveProbe makes a probe of a document, for no interface in particular: whoever knows the
-// interfaces looks its name up. The error is an *Error.
+// interfaces looks its name up. The error is an *intent.Error.
 func ResolveProbe(doc api.Probe) (lb.Probe, error) {
 	if doc.Frame != nil {
 		return resolveFrame(doc)
 	}
-	var ps problems
+	var ps intent.Problems
 	p := lb.Probe{Flow: packet.Flow{
 		Source:      unmapped(address(&ps, "source", doc.Source)),
 		Destination: unmapped(address(&ps, "destination", doc.Destination)),
@@ -24,13 +25,13 @@ func ResolveProbe(doc api.Probe) (lb.Probe, error) {
 	}}
 	flags := tcpFlags(&ps, doc.Flags)
 	if len(doc.Flags) > 0 && p.Flow.Protocol == packet.UDP {
-		ps.add("flags", "leave the flags out, or use protocol tcp", "tcp flags with udp")
+		ps.Add("flags", "leave the flags out, or use protocol tcp", "tcp flags with udp")
 	}
 	s, d := p.Flow.Source.Addr(), p.Flow.Destination.Addr()
 	if s.IsValid() && d.IsValid() && s.Is4() != d.Is4() {
-		ps.add("source", "want both of one address family", "%v to %v", s, d)
+		ps.Add("source", "want both of one address family", "%v to %v", s, d)
 	}
-	if err := ps.err(); err != nil {
+	if err := ps.Err(); err != nil {
 		return p, err
 	}
 	return withFlags(p, flags), nil
@@ -38,14 +39,14 @@ func ResolveProbe(doc api.Probe) (lb.Probe, error) {
 
 // resolveFrame takes any bytes, none included.
 func resolveFrame(doc api.Probe) (lb.Probe, error) {
-	var ps problems
+	var ps intent.Problems
 	if doc.Source != "" || doc.Destination != "" || doc.Protocol != "" || len(doc.Flags) > 0 {
-		ps.add("frame", "leave source, destination, protocol and flags out: the frame has them", "a frame and a flow")
+		ps.Add("frame", "leave source, destination, protocol and flags out: the frame has them", "a frame and a flow")
 	}
 	if len(doc.Frame) > maxFrame {
-		ps.add("frame", fmt.Sprintf("want at most %d", maxFrame), "%d bytes", len(doc.Frame))
+		ps.Add("frame", fmt.Sprintf("want at most %d", maxFrame), "%d bytes", len(doc.Frame))
 	}
-	return lb.Probe{Frame: doc.Frame}, ps.err()
+	return lb.Probe{Frame: doc.Frame}, ps.Err()
 }
 
 // maxFrame is the length in bytes of the longest frame that is explained: an IP packet of the
@@ -68,11 +69,11 @@ func withFlags(p lb.Probe, flags packet.TCPFlags) lb.Probe {
 // flagNames are those of packet.TCPFlags, from the lowest bit on.
 var flagNames = [...]string{"fin", "syn", "rst", "psh", "ack", "urg"}
 
-func tcpFlags(ps *problems, names []string) (flags packet.TCPFlags) {
+func tcpFlags(ps *intent.Problems, names []string) (flags packet.TCPFlags) {
 	for i, name := range names {
 		bit := slices.Index(flagNames[:], name)
 		if bit < 0 {
-			ps.add(fmt.Sprintf("flags[%d]", i), "want syn, ack, fin, rst, psh or urg, or no flag", "%q is not known", name)
+			ps.Add(fmt.Sprintf("flags[%d]", i), "want syn, ack, fin, rst, psh or urg, or no flag", "%q is not known", name)
 			continue
 		}
 		flags |= 1 << bit

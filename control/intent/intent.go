@@ -1,0 +1,217 @@
+// Package intent is what the operator wants: the services with their names, replicas and drain
+// deadlines, the interfaces to attach, and what the datapath's tables are made with. Values of this
+// package are valid, or Validate says why not. It knows neither YAML nor JSON: package wire turns
+// documents into intents and back.
+//
+// Intents share their slices and maps with those that they were made from: treat them as read-only.
+// Edits (WithService and its like) return a changed copy.
+package intent
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"lbctl/lb"
+	"lbctl/rss"
+)
+
+// Intent is what the operator wants.
+type Intent struct {
+	Datapath Datapath
+	// Interfaces are the interfaces to attach, by unique name.
+	Interfaces []Interface
+	// Services have unique names and VIPs, in the operator's order.
+	Services []Service
+}
+
+// Datapath is what is fixed when the tables are made.
+type Datapath struct {
+	ToeplitzKey rss.Key
+	Limits      lb.Limits
+}
+
+// Equal reports whether two datapaths are made alike.
+func (d Datapath) Equal(e Datapath) bool {
+	return d.Limits == e.Limits && slices.Equal(d.ToeplitzKey, e.ToeplitzKey)
+}
+
+// Interface is an interface to attach, and how. The mode lb.Auto leaves the choice to the datapath.
+type Interface struct {
+	Name string
+	Mode lb.AttachMode
+}
+
+// Default returns the intent of an operator who said nothing: no service, no
+// interface, the Microsoft key, lb.DefaultLimits.
+func Default() Intent {
+	return Intent{Datapath: Datapath{ToeplitzKey: rss.MicrosoftKey(), Limits: lb.DefaultLimits}}
+}
+
+// Forwarded returns the services as the datapath takes them, in order.
+func (i Intent) Forwarded() []lb.Service {
+	all := make([]lb.Service, 0, len(i.Services))
+	for _, s := range i.Services {
+		all = append(all, s.Service)
+	}
+	return all
+}
+
+// Service returns the service of a name. The error wraps lb.ErrNotFound.
+func (i Intent) Service(name string) (Service, error) {
+	n := i.serviceAt(name)
+	if n < 0 {
+		return Service{}, fmt.Errorf("service %q: %w", name, lb.ErrNotFound)
+	}
+	return i.Services[n], nil
+}
+
+func (i Intent) serviceAt(name string) int {
+	return slices.IndexFunc(i.Services, func(s Service) bool { return s.Name == name })
+}
+
+// Interface returns the interface of a name, false when it is not to be attached.
+func (i Intent) Interface(name string) (Interface, bool) {
+	n := i.interfaceAt(name)
+	if n < 0 {
+		return Interface{}, false
+	}
+	return i.Interfaces[n], true
+}
+
+func (i Intent) interfaceAt(name string) int {
+	return slices.IndexFunc(i.Interfaces, func(a Interface) bool { return a.Name == name })
+}
+
+// NameOf returns the name of the service with a VIP, "" when there is none.
+func (i Intent) NameOf(vip lb.VIP) string {
+	n := slices.IndexFunc(i.Services, func(s Service) bool { return s.VIP == vip })
+	if n < 0 {
+		return ""
+	}
+	return i.Services[n].Name
+}
+
+// ByVIP returns the services by their VIP.
+func (i Intent) ByVIP() map[lb.VIP]Service {
+	all := make(map[lb.VIP]Service, len(i.Services))
+	for _, s := range i.Services {
+		all[s.VIP] = s
+	}
+	return all
+}
+
+// Names returns the name of every service by its VIP.
+func (i Intent) Names() map[lb.VIP]string {
+	names := make(map[lb.VIP]string, len(i.Services))
+	for _, s := range i.Services {
+		names[s.VIP] = s.Name
+	}
+	return names
+}
+
+// Equal reports whether two intents say the same.
+func (i Intent) Equal(j Intent) bool {
+	return i.Datapath.Equal(j.Datapath) && slices.Equal(i.Interfaces, j.Interfaces) &&
+		slices.EqualFunc(i.Services, j.Services, Service.Equal)
+}
+
+// NextDeadline returns the earliest drain deadline after a time, false when there is none.
+func (i Intent) NextDeadline(after time.Time) (next time.Time, found bool) {
+	for _, s := range i.Services {
+		for _, t := range s.Deadlines {
+			if t.After(after) && (!found || t.Before(next)) {
+				next, found = t, true
+			}
+		}
+	}
+	return next, found
+}
+
+// Validate says what is wrong with an intent that was put together from valid
+// parts: what they are beside each other, and the limits. The error is an *Error.
+func (i Intent) Validate() error {
+	return inIntent(lb.ValidateAll(i.Forwarded(), i.Datapath.Limits))
+}
+
+// ValidateAfter is Validate of an intent that follows a valid one: it costs little if little has
+// changed.
+func (i Intent) ValidateAfter(old Intent) error {
+	if i.Datapath.Limits != old.Datapath.Limits {
+		return i.Validate()
+	}
+	return inIntent(lb.ValidateChange(old.Forwarded(), i.Forwarded(), i.Datapath.Limits))
+}
+
+// inIntent makes the problems of package lb those of an intent. There the VIP's address is called
+// "vip" and its protocol "protocol".
+func inIntent(err error) error {
+	var found lb.Problems
+	errors.As(err, &found)
+	for n, p := range found {
+		field := strings.Replace(p.Field, "vip.protocol", "protocol", 1)
+		found[n].Field = strings.Replace(field, "vip.address", "vip", 1)
+	}
+	return Problems(found).Err()
+}
+
+// WithService returns the intent with a service in the place of the one with its name, or at the
+// end. The error is an *Error; it names fields of that service without a prefix: "vip".
+func (i Intent) WithService(service Service) (Intent, error) {
+	old := i
+	i.Services = slices.Clone(i.Services)
+	n := i.serviceAt(service.Name)
+	if n < 0 {
+		n = len(i.Services)
+		i.Services = append(i.Services, service)
+	} else {
+		i.Services[n] = service
+	}
+	return i, inService(i.ValidateAfter(old), n)
+}
+
+// inService shortens the fields of service n to what they are called in it.
+func inService(err error, n int) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	for k, p := range e.Problems {
+		e.Problems[k].Field = strings.TrimPrefix(p.Field, fmt.Sprintf("services[%d].", n))
+	}
+	return e
+}
+
+// WithoutService returns the intent without the service of a name. The error wraps lb.ErrNotFound.
+func (i Intent) WithoutService(name string) (Intent, error) {
+	if _, err := i.Service(name); err != nil {
+		return i, err
+	}
+	n := i.serviceAt(name)
+	i.Services = slices.Delete(slices.Clone(i.Services), n, n+1)
+	return i, nil
+}
+
+// WithInterface returns the intent with an interface to attach, in the place of the one with its
+// name, or at the end.
+func (i Intent) WithInterface(a Interface) Intent {
+	i.Interfaces = slices.Clone(i.Interfaces)
+	if n := i.interfaceAt(a.Name); n >= 0 {
+		i.Interfaces[n] = a
+	} else {
+		i.Interfaces = append(i.Interfaces, a)
+	}
+	return i
+}
+
+// WithoutInterface returns the intent without the interface of a name. The error wraps lb.ErrNotFound.
+func (i Intent) WithoutInterface(name string) (Intent, error) {
+	n := i.interfaceAt(name)
+	if n < 0 {
+		return i, fmt.Errorf("interface %q: %w", name, lb.ErrNotFound)
+	}
+	i.Interfaces = slices.Delete(slices.Clone(i.Interfaces), n, n+1)
+	return i, nil
+}

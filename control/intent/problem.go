@@ -1,0 +1,73 @@
+package intent
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"lbctl/lb"
+)
+
+// Error says everything that is wrong with an intent or a part of it. It wraps lb.ErrInvalid.
+type Error struct {
+	// Problems has at least one element. Fields are paths in the document that the intent was
+	// made of: "services[0].replicas[1].weight"; empty for the whole.
+	Problems []lb.Problem
+}
+
+// Error describes the first problem and counts the others, in one line:
+// "services[0].vip: port 0 (and 2 more problems)".
+func (e *Error) Error() string { return Summary(e.Problems[0], len(e.Problems)) }
+
+// Hint says what would be right in the place of the first problem.
+func (e *Error) Hint() string { return e.Problems[0].Hint }
+
+// Unwrap makes errors.Is(err, lb.ErrInvalid) true.
+func (e *Error) Unwrap() error { return lb.ErrInvalid }
+
+// Summary describes the first of n problems, and counts the others.
+func Summary(first lb.Problem, n int) string {
+	s := first.Reason
+	if first.Field != "" {
+		s = first.Field + ": " + s
+	}
+	switch n {
+	case 1:
+		return s
+	case 2:
+		return s + " (and 1 more problem)"
+	}
+	return fmt.Sprintf("%s (and %d more problems)", s, n-1)
+}
+
+// Problems collects what is wrong. The zero value is nothing.
+type Problems []lb.Problem
+
+// Add adds a problem of a field.
+func (ps *Problems) Add(field, hint, reason string, args ...any) {
+	*ps = append(*ps, NewProblem(field, hint, fmt.Sprintf(reason, args...)))
+}
+
+// Err returns the problems as an *Error, nil when there are none.
+func (ps Problems) Err() error {
+	if len(ps) == 0 {
+		return nil
+	}
+	return &Error{Problems: slices.Clone(ps)}
+}
+
+// NewProblem returns a problem whose text stays on one line: names come from files and requests.
+func NewProblem(field, hint, reason string) lb.Problem {
+	return lb.Problem{Field: oneLine(field), Hint: hint, Reason: oneLine(reason)}
+}
+
+// oneLine replaces what would leave the line or confuse a terminal.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\t' {
+			return ' '
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,116 @@
+package intent
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"lbctl/lb"
+)
+
+// Service is a service, its name and the drain deadlines of its replicas.
+type Service struct {
+	Name string
+	lb.Service
+	// Deadlines are when draining replicas are set down, by their address: whole seconds, UTC.
+	// A draining replica that is not in it drains without end.
+	Deadlines map[netip.AddrPort]time.Time
+}
+
+// Replica is a replica and how long it may drain.
+type Replica struct {
+	lb.Replica
+	// DrainUntil is when a draining replica is set down: whole seconds, UTC. Zero is never.
+	DrainUntil time.Time
+}
+
+// Equal reports whether two services say the same.
+func (s Service) Equal(t Service) bool {
+	return s.Name == t.Name && s.SameAs(t.Service) && maps.EqualFunc(s.Deadlines, t.Deadlines, time.Time.Equal)
+}
+
+// State returns the state of the replica of an address, false when there is none.
+func (s Service) State(a netip.AddrPort) (lb.ReplicaState, bool) {
+	n := s.index(a)
+	if n < 0 {
+		return 0, false
+	}
+	return s.Replicas[n].State, true
+}
+
+func (s Service) index(a netip.AddrPort) int {
+	return slices.IndexFunc(s.Replicas, func(r lb.Replica) bool { return r.Address == a })
+}
+
+// AllReplicas returns the replicas with their deadlines, in order.
+func (s Service) AllReplicas() []Replica {
+	all := make([]Replica, 0, len(s.Replicas))
+	for _, r := range s.Replicas {
+		all = append(all, Replica{r, s.Deadlines[r.Address]})
+	}
+	return all
+}
+
+// WithReplicas returns the service with other replicas. The table size of modulo follows their number.
+func (s Service) WithReplicas(replicas []Replica) Service {
+	s.Replicas, s.Deadlines = make([]lb.Replica, 0, len(replicas)), nil
+	for _, r := range replicas {
+		s.Replicas = append(s.Replicas, r.Replica)
+		if r.DrainUntil.IsZero() {
+			continue
+		}
+		if s.Deadlines == nil {
+			s.Deadlines = map[netip.AddrPort]time.Time{}
+		}
+		s.Deadlines[r.Address] = r.DrainUntil
+	}
+	if s.Scheduler == lb.Modulo {
+		s.TableSize = s.Active()
+	}
+	return s
+}
+
+// WithReplica returns the service with a replica in the place of the one with its address, or
+// at the end.
+func (s Service) WithReplica(r Replica) Service {
+	all := s.AllReplicas()
+	if n := s.index(r.Address); n >= 0 {
+		all[n] = r
+	} else {
+		all = append(all, r)
+	}
+	return s.WithReplicas(all)
+}
+
+// WithoutReplica returns the service without the replica of an address, and whether it had one.
+func (s Service) WithoutReplica(a netip.AddrPort) (Service, bool) {
+	n := s.index(a)
+	if n < 0 {
+		return s, false
+	}
+	return s.WithReplicas(slices.Delete(s.AllReplicas(), n, n+1)), true
+}
+
+// At returns the intent as it is at a time: draining replicas whose deadline has come are
+// down, and have none any more.
+func (i Intent) At(now time.Time) Intent {
+	i.Services = slices.Clone(i.Services)
+	for n, s := range i.Services {
+		i.Services[n] = s.at(now)
+	}
+	return i
+}
+
+func (s Service) at(now time.Time) Service {
+	if len(s.Deadlines) == 0 {
+		return s
+	}
+	all := s.AllReplicas()
+	for n, r := range all {
+		if !r.DrainUntil.IsZero() && !r.DrainUntil.After(now) {
+			all[n].State, all[n].DrainUntil = lb.Down, time.Time{}
+		}
+	}
+	return s.WithReplicas(all)
+}

@@ -1,0 +1,133 @@
+package wire
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"lbctl/control/api"
+	"lbctl/control/intent"
+	"lbctl/lb"
+)
+
+// Config returns an intent as a document in which every default is written out.
+// Resolve of it gives the intent again.
+func Config(i intent.Intent) api.Config {
+	key := i.Datapath.ToeplitzKey.String()
+	limits := i.Datapath.Limits
+	c := api.Config{
+		Datapath: &api.Datapath{ToeplitzKey: &key, Limits: &api.Limits{
+			Services: number(limits.Services), Replicas: number(limits.Replicas), Slots: number(limits.Slots),
+			Flows: number(limits.Flows),
+		}},
+		Interfaces: make([]api.Interface, 0, len(i.Interfaces)),
+		Services:   make([]api.Service, 0, len(i.Services)),
+	}
+	for _, a := range i.Interfaces {
+		c.Interfaces = append(c.Interfaces, api.Interface{Name: a.Name, Mode: a.Mode.String()})
+	}
+	for _, s := range i.Services {
+		c.Services = append(c.Services, Service(s))
+	}
+	return c
+}
+
+// NamedService returns a service of the datapath as a document: it has no deadlines.
+func NamedService(name string, s lb.Service) api.Service {
+	w := api.Service{
+		Name:      name,
+		VIP:       s.VIP.Address.String(),
+		Protocol:  s.VIP.Protocol.String(),
+		Mode:      s.Mode.String(),
+		Scheduler: s.Scheduler.String(),
+		Hash:      s.Hash.String(),
+		Seed:      int64(s.Seed),
+		Tracking:  s.Tracking.String(),
+		Replicas:  make([]api.Replica, 0, len(s.Replicas)),
+	}
+	if s.Scheduler == lb.Maglev {
+		w.TableSize = number(s.TableSize)
+	}
+	if s.Tracking != lb.Stateless {
+		w.Idle = span(s.Idle)
+	}
+	for _, r := range s.Replicas {
+		w.Replicas = append(w.Replicas, api.Replica{Address: r.Address.String(), Weight: number(r.Weight), State: r.State.String()})
+	}
+	return w
+}
+
+// Service returns a service as a document, with its deadlines.
+func Service(s intent.Service) api.Service {
+	w := NamedService(s.Name, s.Service)
+	for n, r := range s.Replicas {
+		w.Replicas[n].DrainUntil = deadlineOf(s, r.Address)
+	}
+	return w
+}
+
+// span writes a time span without the units that are zero: "10m", not "10m0s".
+func span(d time.Duration) api.Duration {
+	text := d.String()
+	if s, cut := strings.CutSuffix(text, "m0s"); cut {
+		text = s + "m"
+	}
+	if s, cut := strings.CutSuffix(text, "h0m"); cut {
+		text = s + "h"
+	}
+	return api.Duration(text)
+}
+
+func number[T uint16 | uint32](n T) *int64 {
+	i := int64(n)
+	return &i
+}
+
+// Changes returns what differs between two intents and no step of a datapath shows: names of services,
+// deadlines, and the modes that interfaces are asked to be attached in.
+func Changes(old, next intent.Intent) []api.FieldChange {
+	var all []api.FieldChange
+	add := func(before, after, field string, args ...any) {
+		if before != after {
+			all = append(all, api.FieldChange{Field: fmt.Sprintf(field, args...), Before: before, After: after})
+		}
+	}
+	had := old.ByVIP()
+	for _, s := range next.Services {
+		was, there := had[s.VIP]
+		if there {
+			add(was.Name, s.Name, "services[%s].name", was.Name)
+		}
+		if len(was.Deadlines)+len(s.Deadlines) == 0 {
+			continue
+		}
+		for _, r := range s.Replicas {
+			add(deadlineOf(was, r.Address), deadlineOf(s, r.Address), "services[%s].replicas[%v].drain_until", s.Name, r.Address)
+		}
+	}
+	asked := modes(old.Interfaces)
+	for _, i := range next.Interfaces {
+		if was, there := asked[i.Name]; there {
+			add(was, i.Mode.String(), "interfaces[%s].mode", i.Name)
+		}
+	}
+	return all
+}
+
+// deadlineOf returns when a replica is set down, in the words of a document, "" for never.
+func deadlineOf(s intent.Service, replica netip.AddrPort) string {
+	t, ok := s.Deadlines[replica]
+	if !ok {
+		return ""
+	}
+	return t.Format(time.RFC3339)
+}
+
+func modes(all []intent.Interface) map[string]string {
+	m := make(map[string]string, len(all))
+	for _, a := range all {
+		m[a.Name] = a.Mode.String()
+	}
+	return m
+}

@@ -1,0 +1,181 @@
+package wire
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"regexp"
+	"time"
+
+	"lbctl/control/api"
+	"lbctl/control/intent"
+	"lbctl/lb"
+	"lbctl/rss/packet"
+)
+
+var serviceName = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
+
+// ResolveService makes a valid service of a document. The error is an *intent.Error, its fields
+// without a prefix: "vip", "replicas[0].weight".
+func ResolveService(doc api.Service) (intent.Service, error) {
+	var ps intent.Problems
+	s := resolveService(&ps, "", doc)
+	if err := ps.Err(); err != nil {
+		return intent.Service{}, err
+	}
+	return s, nil
+}
+
+func resolveServices(ps *intent.Problems, docs []api.Service) []intent.Service {
+	if docs == nil {
+		ps.Add("services", "write the services, or services: [] for none; is the file complete?", "missing")
+	}
+	services := make([]intent.Service, 0, len(docs))
+	first := map[string]int{}
+	for n, d := range docs {
+		field := fmt.Sprintf("services[%d]", n)
+		if j, twice := first[d.Name]; twice {
+			ps.Add(field+".name", "want every name once", "%s is services[%d] already", d.Name, j)
+		} else if d.Name != "" {
+			first[d.Name] = n
+		}
+		services = append(services, resolveService(ps, field+".", d))
+	}
+	return services
+}
+
+func resolveService(ps *intent.Problems, field string, d api.Service) intent.Service {
+	s := intent.Service{Name: resolveName(ps, field+"name", d.Name)}
+	s.VIP = lb.VIP{
+		Address:  address(ps, field+"vip", d.VIP),
+		Protocol: protocol(ps, field+"protocol", d.Protocol),
+	}
+	s.Mode = choice(ps, field+"mode", d.Mode, lb.NAT, lb.ParseMode, lb.NAT, lb.DSR, lb.IPIP)
+	s.Scheduler = choice(ps, field+"scheduler", d.Scheduler, lb.Modulo, lb.ParseScheduler, lb.Modulo, lb.Maglev)
+	s.Hash = choice(ps, field+"hash", d.Hash, lb.JHash, lb.ParseHash, lb.JHash, lb.ToeplitzHash)
+	s.Seed = whole(ps, field+"seed", d.Seed)
+	if s.Seed != 0 && s.Hash == lb.ToeplitzHash {
+		ps.Add(field+"seed", "leave the seed out, or use the hash jhash", "%d with toeplitz, which has no seed", s.Seed)
+	}
+	s.Tracking = choice(ps, field+"tracking", d.Tracking, lb.DefaultTracking(s.VIP.Protocol), lb.ParseTracking,
+		lb.Stateless, lb.TrackChanges, lb.TrackAlways)
+	s.Idle = idle(ps, field+"idle", d.Idle)
+	s = s.WithReplicas(resolveReplicas(ps, field+"replicas", d.Replicas))
+	if d.TableSize != nil {
+		s.TableSize = tableSize(ps, field+"table_size", *d.TableSize)
+	}
+	s.Service = s.WithDefaults()
+	return s
+}
+
+// ResolveReplica makes a valid replica of a document. The error is an *intent.Error with
+// fields "address", "weight", "state" and "drain_until".
+func ResolveReplica(doc api.Replica) (intent.Replica, error) {
+	var ps intent.Problems
+	r := resolveReplica(&ps, "", doc)
+	return r, ps.Err()
+}
+
+func resolveReplicas(ps *intent.Problems, field string, docs []api.Replica) []intent.Replica {
+	if docs == nil {
+		ps.Add(field, "write the replicas, or replicas: [] for none; is the file complete?", "missing")
+	}
+	replicas := make([]intent.Replica, 0, len(docs))
+	for n, d := range docs {
+		replicas = append(replicas, resolveReplica(ps, fmt.Sprintf("%s[%d].", field, n), d))
+	}
+	return replicas
+}
+
+func resolveReplica(ps *intent.Problems, field string, d api.Replica) intent.Replica {
+	r := intent.Replica{Replica: lb.Replica{
+		Address: address(ps, field+"address", d.Address),
+		Weight:  weight(ps, field+"weight", d.Weight),
+		State:   choice(ps, field+"state", d.State, lb.Active, lb.ParseReplicaState, lb.Active, lb.Draining, lb.Down),
+	}}
+	if d.DrainUntil == "" {
+		return r
+	}
+	if r.State != lb.Draining {
+		ps.Add(field+"drain_until", "leave it out, or write state: draining", "%s with state %v", d.DrainUntil, r.State)
+	}
+	r.DrainUntil = deadline(ps, field+"drain_until", d.DrainUntil)
+	return r
+}
+
+// weight parses a weight; none is 1.
+func weight(ps *intent.Problems, field string, w *int64) uint16 {
+	switch {
+	case w == nil:
+		return 1
+	case *w < 1 || *w > math.MaxUint16:
+		ps.Add(field, "want 1 to 65535; to send a replica nothing, set its state to down", "%d is not a weight", *w)
+		return 1
+	}
+	return uint16(*w)
+}
+
+// deadline parses a time in whole seconds.
+func deadline(ps *intent.Problems, field, text string) time.Time {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil || t.Nanosecond() != 0 {
+		ps.Add(field, "want a time in whole seconds as RFC 3339 writes it: 2030-01-31T12:00:00Z", "%q is not a deadline", text)
+	}
+	return t.UTC()
+}
+
+// idle refuses what package lb takes for the default; it judges the rest.
+func idle(ps *intent.Problems, field string, text api.Duration) time.Duration {
+	if text == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d == 0 {
+		ps.Add(field, fmt.Sprintf("want whole seconds from %v to %v, as in 90s or 10m", lb.MinIdle, lb.MaxIdle), "%q is not a time to be idle", text)
+	}
+	return d
+}
+
+func resolveName(ps *intent.Problems, field, name string) string {
+	switch {
+	case name == "":
+		ps.Add(field, "give the service a name: name: web; is the file complete?", "missing")
+	case !serviceName.MatchString(name):
+		ps.Add(field, "want 1 to 63 of a-z, 0-9 and the hyphen", "%q cannot be a name", name)
+	}
+	return name
+}
+
+// address parses an address and port.
+func address(ps *intent.Problems, field, text string) netip.AddrPort {
+	const want = `want an address and a port: 192.0.2.1:80 or "[2001:db8::1]:80"`
+	if text == "" {
+		ps.Add(field, want+"; is the file complete?", "missing")
+		return netip.AddrPort{}
+	}
+	a, err := netip.ParseAddrPort(text)
+	if err != nil {
+		ps.Add(field, want, "%q is not an address and a port", text)
+	}
+	return a
+}
+
+func protocol(ps *intent.Problems, field, text string) packet.Protocol {
+	if text == "" {
+		return packet.TCP
+	}
+	p, err := packet.ParseProtocol(text)
+	if err != nil {
+		ps.Add(field, "want tcp or udp", "%q is not known", text)
+	}
+	return p
+}
+
+// tableSize refuses 0, which package lb takes for the default.
+func tableSize(ps *intent.Problems, field string, n int64) uint32 {
+	if n < 1 || n > math.MaxUint32 {
+		ps.Add(field, fmt.Sprintf("want a prime, %d for instance, or leave it out", lb.DefaultMaglevSize), "%d is out of range", n)
+		return 0
+	}
+	return uint32(n)
+}
