@@ -49,12 +49,6 @@ type LbFragmentKey struct {
 	Zero        [2]uint8
 }
 
-type LbGate struct {
-	_    structs.HostLayout
-	At   uint64
-	Left uint64
-}
-
 type LbHop struct {
 	_           structs.HostLayout
 	Destination [6]uint8
@@ -118,19 +112,9 @@ const (
 	LbLbReasonLB_OK                 LbLbReason = -1
 )
 
-type LbOrigin struct {
-	_       structs.HostLayout
-	Replica LbEndpoint
-	L3Delta uint16
-	L4Delta uint16
-	Address [16]uint8
-	Port    [2]uint8
-	Zero    [22]uint8
-}
-
 type LbRecords struct {
-	_   structs.HostLayout
-	Way [8]uint64
+	_     structs.HostLayout
+	Entry [8]uint64
 }
 
 type LbReplica struct {
@@ -139,7 +123,7 @@ type LbReplica struct {
 	Port         [2]uint8
 	L3Delta      uint16
 	L4Delta      uint16
-	Which        uint8
+	ActiveHop    uint8
 	State        uint8
 	Hops         [2]LbHop
 	TunnelSource [2][16]uint8
@@ -156,6 +140,16 @@ const (
 	LbReplicaStateREPLICA_DRAINING LbReplicaState = 2
 	LbReplicaStateREPLICA_DOWN     LbReplicaState = 3
 )
+
+type LbRevNat struct {
+	_       structs.HostLayout
+	Replica LbEndpoint
+	L3Delta uint16
+	L4Delta uint16
+	Address [16]uint8
+	Port    [2]uint8
+	Zero    [22]uint8
+}
 
 type LbSample struct {
 	_        structs.HostLayout
@@ -174,37 +168,45 @@ type LbSample struct {
 	Frame    [256]uint8
 }
 
+type LbSampleFilter struct {
+	_       structs.HostLayout
+	Reasons uint64
+	Lost    uint64
+	Vip     LbEndpoint
+	Every   uint32
+}
+
 type LbService struct {
-	_              structs.HostLayout
-	Vip            LbEndpoint
-	Id             uint32
-	Offset         uint32
-	Size           uint32
-	Reciprocal     uint32
-	Seed           uint32
-	BaseOffset     uint32
-	BaseSize       uint32
-	BaseReciprocal uint32
-	BaseSeed       uint32
-	Hash           uint8
-	BaseHash       uint8
-	Mode           uint8
-	Flags          uint8
-	Zero           uint32
-	List           uint32
-	Replicas       uint32
-	TableSize      uint32
-	Idle           uint32
-	Scheduler      uint8
-	Zero2          [47]uint8
+	_                  structs.HostLayout
+	Vip                LbEndpoint
+	Id                 uint32
+	Offset             uint32
+	Size               uint32
+	Reciprocal         uint32
+	Seed               uint32
+	PreviousOffset     uint32
+	PreviousSize       uint32
+	PreviousReciprocal uint32
+	PreviousSeed       uint32
+	Hash               uint8
+	PreviousHash       uint8
+	Mode               uint8
+	Flags              uint8
+	Zero               uint32
+	List               uint32
+	Replicas           uint32
+	TableSize          uint32
+	Idle               uint32
+	Scheduler          uint8
+	Zero2              [47]uint8
 }
 
 type LbServiceFlag uint32
 
 const (
-	LbServiceFlagSERVICE_CHANGES LbServiceFlag = 1
-	LbServiceFlagSERVICE_ALWAYS  LbServiceFlag = 2
-	LbServiceFlagSERVICE_MOVED   LbServiceFlag = 4
+	LbServiceFlagSERVICE_TRACK_CHANGES LbServiceFlag = 1
+	LbServiceFlagSERVICE_TRACK_ALWAYS  LbServiceFlag = 2
+	LbServiceFlagSERVICE_REHASHED      LbServiceFlag = 4
 )
 
 type LbSetting struct {
@@ -215,57 +217,55 @@ type LbSetting struct {
 }
 
 type LbSlot struct {
-	_       structs.HostLayout
-	Current uint32
-	Base    uint32
+	_        structs.HostLayout
+	Owner    uint32
+	Previous uint32
 }
 
-type LbWatching struct {
-	_       structs.HostLayout
-	Reasons uint64
-	Lost    uint64
-	Vip     LbEndpoint
-	Every   uint32
+type LbTokenBucket struct {
+	_        structs.HostLayout
+	FilledAt uint64
+	Tokens   uint64
 }
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	LbMapByReason           = "by_reason"
-	LbMapByReplica          = "by_replica"
-	LbMapByService          = "by_service"
-	LbMapEmbryos            = "embryos"
-	LbMapFlows              = "flows"
-	LbMapFragments          = "fragments"
-	LbMapGates              = "gates"
-	LbMapHeard              = "heard"
-	LbMapOriginIndex        = "origin_index"
-	LbMapOrigins            = "origins"
-	LbMapReplicas           = "replicas"
-	LbMapSampled            = "sampled"
-	LbMapSamples            = "samples"
-	LbMapServiceIndex       = "service_index"
-	LbMapServices           = "services"
-	LbMapSettings           = "settings"
-	LbMapSlots              = "slots"
-	LbMapWatched            = "watched"
-	LbProgLb                = "lb"
-	LbProgLbMonitored       = "lb_monitored"
-	LbVarHash               = "_hash"
-	LbVarHopState           = "_hop_state"
-	LbVarMode               = "_mode"
-	LbVarReason             = "_reason"
-	LbVarReplicaState       = "_replica_state"
-	LbVarServiceFlag        = "_service_flag"
-	LbVarEmbryoLinesLast    = "embryo_lines_last"
-	LbVarFlowLinesLast      = "flow_lines_last"
-	LbVarGateRate           = "gate_rate"
-	LbVarHeardTicks         = "heard_ticks"
-	LbVarOriginBucketsLast  = "origin_buckets_last"
-	LbVarSecret             = "secret"
-	LbVarServiceBucketsLast = "service_buckets_last"
-	LbVarToeplitzRows       = "toeplitz_rows"
+	LbMapByReason             = "by_reason"
+	LbMapByReplica            = "by_replica"
+	LbMapEstablished          = "established"
+	LbMapFibCache             = "fib_cache"
+	LbMapFragments            = "fragments"
+	LbMapHalfOpen             = "half_open"
+	LbMapReplicas             = "replicas"
+	LbMapRetiredCounts        = "retired_counts"
+	LbMapRevNatIndex          = "rev_nat_index"
+	LbMapRevNats              = "rev_nats"
+	LbMapSampleBuffers        = "sample_buffers"
+	LbMapSampleFilters        = "sample_filters"
+	LbMapSamples              = "samples"
+	LbMapServiceIndex         = "service_index"
+	LbMapServices             = "services"
+	LbMapSettings             = "settings"
+	LbMapSlots                = "slots"
+	LbMapTokenBuckets         = "token_buckets"
+	LbProgLb                  = "lb"
+	LbProgLbMonitored         = "lb_monitored"
+	LbVarHash                 = "_hash"
+	LbVarHopState             = "_hop_state"
+	LbVarMode                 = "_mode"
+	LbVarReason               = "_reason"
+	LbVarReplicaState         = "_replica_state"
+	LbVarServiceFlag          = "_service_flag"
+	LbVarEstablishedLinesLast = "established_lines_last"
+	LbVarFibCacheTicks        = "fib_cache_ticks"
+	LbVarHalfOpenLinesLast    = "half_open_lines_last"
+	LbVarRevNatBucketsLast    = "rev_nat_buckets_last"
+	LbVarSecret               = "secret"
+	LbVarServiceBucketsLast   = "service_buckets_last"
+	LbVarToeplitzRows         = "toeplitz_rows"
+	LbVarTokenRate            = "token_rate"
 )
 
 // LoadLb returns the embedded CollectionSpec for Lb.
@@ -318,44 +318,44 @@ type LbProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type LbMapSpecs struct {
-	ByReason     *ebpf.MapSpec `ebpf:"by_reason"`
-	ByReplica    *ebpf.MapSpec `ebpf:"by_replica"`
-	ByService    *ebpf.MapSpec `ebpf:"by_service"`
-	Embryos      *ebpf.MapSpec `ebpf:"embryos"`
-	Flows        *ebpf.MapSpec `ebpf:"flows"`
-	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
-	Gates        *ebpf.MapSpec `ebpf:"gates"`
-	Heard        *ebpf.MapSpec `ebpf:"heard"`
-	OriginIndex  *ebpf.MapSpec `ebpf:"origin_index"`
-	Origins      *ebpf.MapSpec `ebpf:"origins"`
-	Replicas     *ebpf.MapSpec `ebpf:"replicas"`
-	Sampled      *ebpf.MapSpec `ebpf:"sampled"`
-	Samples      *ebpf.MapSpec `ebpf:"samples"`
-	ServiceIndex *ebpf.MapSpec `ebpf:"service_index"`
-	Services     *ebpf.MapSpec `ebpf:"services"`
-	Settings     *ebpf.MapSpec `ebpf:"settings"`
-	Slots        *ebpf.MapSpec `ebpf:"slots"`
-	Watched      *ebpf.MapSpec `ebpf:"watched"`
+	ByReason      *ebpf.MapSpec `ebpf:"by_reason"`
+	ByReplica     *ebpf.MapSpec `ebpf:"by_replica"`
+	Established   *ebpf.MapSpec `ebpf:"established"`
+	FibCache      *ebpf.MapSpec `ebpf:"fib_cache"`
+	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
+	HalfOpen      *ebpf.MapSpec `ebpf:"half_open"`
+	Replicas      *ebpf.MapSpec `ebpf:"replicas"`
+	RetiredCounts *ebpf.MapSpec `ebpf:"retired_counts"`
+	RevNatIndex   *ebpf.MapSpec `ebpf:"rev_nat_index"`
+	RevNats       *ebpf.MapSpec `ebpf:"rev_nats"`
+	SampleBuffers *ebpf.MapSpec `ebpf:"sample_buffers"`
+	SampleFilters *ebpf.MapSpec `ebpf:"sample_filters"`
+	Samples       *ebpf.MapSpec `ebpf:"samples"`
+	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
+	Services      *ebpf.MapSpec `ebpf:"services"`
+	Settings      *ebpf.MapSpec `ebpf:"settings"`
+	Slots         *ebpf.MapSpec `ebpf:"slots"`
+	TokenBuckets  *ebpf.MapSpec `ebpf:"token_buckets"`
 }
 
 // LbVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type LbVariableSpecs struct {
-	Hash               *ebpf.VariableSpec `ebpf:"_hash"`
-	HopState           *ebpf.VariableSpec `ebpf:"_hop_state"`
-	Mode               *ebpf.VariableSpec `ebpf:"_mode"`
-	Reason             *ebpf.VariableSpec `ebpf:"_reason"`
-	ReplicaState       *ebpf.VariableSpec `ebpf:"_replica_state"`
-	ServiceFlag        *ebpf.VariableSpec `ebpf:"_service_flag"`
-	EmbryoLinesLast    *ebpf.VariableSpec `ebpf:"embryo_lines_last"`
-	FlowLinesLast      *ebpf.VariableSpec `ebpf:"flow_lines_last"`
-	GateRate           *ebpf.VariableSpec `ebpf:"gate_rate"`
-	HeardTicks         *ebpf.VariableSpec `ebpf:"heard_ticks"`
-	OriginBucketsLast  *ebpf.VariableSpec `ebpf:"origin_buckets_last"`
-	Secret             *ebpf.VariableSpec `ebpf:"secret"`
-	ServiceBucketsLast *ebpf.VariableSpec `ebpf:"service_buckets_last"`
-	ToeplitzRows       *ebpf.VariableSpec `ebpf:"toeplitz_rows"`
+	Hash                 *ebpf.VariableSpec `ebpf:"_hash"`
+	HopState             *ebpf.VariableSpec `ebpf:"_hop_state"`
+	Mode                 *ebpf.VariableSpec `ebpf:"_mode"`
+	Reason               *ebpf.VariableSpec `ebpf:"_reason"`
+	ReplicaState         *ebpf.VariableSpec `ebpf:"_replica_state"`
+	ServiceFlag          *ebpf.VariableSpec `ebpf:"_service_flag"`
+	EstablishedLinesLast *ebpf.VariableSpec `ebpf:"established_lines_last"`
+	FibCacheTicks        *ebpf.VariableSpec `ebpf:"fib_cache_ticks"`
+	HalfOpenLinesLast    *ebpf.VariableSpec `ebpf:"half_open_lines_last"`
+	RevNatBucketsLast    *ebpf.VariableSpec `ebpf:"rev_nat_buckets_last"`
+	Secret               *ebpf.VariableSpec `ebpf:"secret"`
+	ServiceBucketsLast   *ebpf.VariableSpec `ebpf:"service_buckets_last"`
+	ToeplitzRows         *ebpf.VariableSpec `ebpf:"toeplitz_rows"`
+	TokenRate            *ebpf.VariableSpec `ebpf:"token_rate"`
 }
 
 // LbObjects contains all objects after they have been loaded into the kernel.
@@ -378,46 +378,46 @@ func (o *LbObjects) Close() error {
 //
 // It can be passed to LoadLbObjects or ebpf.CollectionSpec.LoadAndAssign.
 type LbMaps struct {
-	ByReason     *ebpf.Map `ebpf:"by_reason"`
-	ByReplica    *ebpf.Map `ebpf:"by_replica"`
-	ByService    *ebpf.Map `ebpf:"by_service"`
-	Embryos      *ebpf.Map `ebpf:"embryos"`
-	Flows        *ebpf.Map `ebpf:"flows"`
-	Fragments    *ebpf.Map `ebpf:"fragments"`
-	Gates        *ebpf.Map `ebpf:"gates"`
-	Heard        *ebpf.Map `ebpf:"heard"`
-	OriginIndex  *ebpf.Map `ebpf:"origin_index"`
-	Origins      *ebpf.Map `ebpf:"origins"`
-	Replicas     *ebpf.Map `ebpf:"replicas"`
-	Sampled      *ebpf.Map `ebpf:"sampled"`
-	Samples      *ebpf.Map `ebpf:"samples"`
-	ServiceIndex *ebpf.Map `ebpf:"service_index"`
-	Services     *ebpf.Map `ebpf:"services"`
-	Settings     *ebpf.Map `ebpf:"settings"`
-	Slots        *ebpf.Map `ebpf:"slots"`
-	Watched      *ebpf.Map `ebpf:"watched"`
+	ByReason      *ebpf.Map `ebpf:"by_reason"`
+	ByReplica     *ebpf.Map `ebpf:"by_replica"`
+	Established   *ebpf.Map `ebpf:"established"`
+	FibCache      *ebpf.Map `ebpf:"fib_cache"`
+	Fragments     *ebpf.Map `ebpf:"fragments"`
+	HalfOpen      *ebpf.Map `ebpf:"half_open"`
+	Replicas      *ebpf.Map `ebpf:"replicas"`
+	RetiredCounts *ebpf.Map `ebpf:"retired_counts"`
+	RevNatIndex   *ebpf.Map `ebpf:"rev_nat_index"`
+	RevNats       *ebpf.Map `ebpf:"rev_nats"`
+	SampleBuffers *ebpf.Map `ebpf:"sample_buffers"`
+	SampleFilters *ebpf.Map `ebpf:"sample_filters"`
+	Samples       *ebpf.Map `ebpf:"samples"`
+	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
+	Services      *ebpf.Map `ebpf:"services"`
+	Settings      *ebpf.Map `ebpf:"settings"`
+	Slots         *ebpf.Map `ebpf:"slots"`
+	TokenBuckets  *ebpf.Map `ebpf:"token_buckets"`
 }
 
 func (m *LbMaps) Close() error {
 	return _LbClose(
 		m.ByReason,
 		m.ByReplica,
-		m.ByService,
-		m.Embryos,
-		m.Flows,
+		m.Established,
+		m.FibCache,
 		m.Fragments,
-		m.Gates,
-		m.Heard,
-		m.OriginIndex,
-		m.Origins,
+		m.HalfOpen,
 		m.Replicas,
-		m.Sampled,
+		m.RetiredCounts,
+		m.RevNatIndex,
+		m.RevNats,
+		m.SampleBuffers,
+		m.SampleFilters,
 		m.Samples,
 		m.ServiceIndex,
 		m.Services,
 		m.Settings,
 		m.Slots,
-		m.Watched,
+		m.TokenBuckets,
 	)
 }
 
@@ -425,20 +425,20 @@ func (m *LbMaps) Close() error {
 //
 // It can be passed to LoadLbObjects or ebpf.CollectionSpec.LoadAndAssign.
 type LbVariables struct {
-	Hash               *ebpf.Variable `ebpf:"_hash"`
-	HopState           *ebpf.Variable `ebpf:"_hop_state"`
-	Mode               *ebpf.Variable `ebpf:"_mode"`
-	Reason             *ebpf.Variable `ebpf:"_reason"`
-	ReplicaState       *ebpf.Variable `ebpf:"_replica_state"`
-	ServiceFlag        *ebpf.Variable `ebpf:"_service_flag"`
-	EmbryoLinesLast    *ebpf.Variable `ebpf:"embryo_lines_last"`
-	FlowLinesLast      *ebpf.Variable `ebpf:"flow_lines_last"`
-	GateRate           *ebpf.Variable `ebpf:"gate_rate"`
-	HeardTicks         *ebpf.Variable `ebpf:"heard_ticks"`
-	OriginBucketsLast  *ebpf.Variable `ebpf:"origin_buckets_last"`
-	Secret             *ebpf.Variable `ebpf:"secret"`
-	ServiceBucketsLast *ebpf.Variable `ebpf:"service_buckets_last"`
-	ToeplitzRows       *ebpf.Variable `ebpf:"toeplitz_rows"`
+	Hash                 *ebpf.Variable `ebpf:"_hash"`
+	HopState             *ebpf.Variable `ebpf:"_hop_state"`
+	Mode                 *ebpf.Variable `ebpf:"_mode"`
+	Reason               *ebpf.Variable `ebpf:"_reason"`
+	ReplicaState         *ebpf.Variable `ebpf:"_replica_state"`
+	ServiceFlag          *ebpf.Variable `ebpf:"_service_flag"`
+	EstablishedLinesLast *ebpf.Variable `ebpf:"established_lines_last"`
+	FibCacheTicks        *ebpf.Variable `ebpf:"fib_cache_ticks"`
+	HalfOpenLinesLast    *ebpf.Variable `ebpf:"half_open_lines_last"`
+	RevNatBucketsLast    *ebpf.Variable `ebpf:"rev_nat_buckets_last"`
+	Secret               *ebpf.Variable `ebpf:"secret"`
+	ServiceBucketsLast   *ebpf.Variable `ebpf:"service_buckets_last"`
+	ToeplitzRows         *ebpf.Variable `ebpf:"toeplitz_rows"`
+	TokenRate            *ebpf.Variable `ebpf:"token_rate"`
 }
 
 // LbPrograms contains all programs after they have been loaded into the kernel.

@@ -5,8 +5,7 @@ import (
 	"net/netip"
 )
 
-// Address returns the 16 bytes by which the kernel tables know an address: IPv4
-// as ::ffff:a.b.c.d.
+// Address returns an address as the tables hold it: 16 bytes, IPv4 as ::ffff:a.b.c.d.
 func Address(a netip.Addr) [16]byte { return a.As16() }
 
 // Port returns a port in network order.
@@ -20,7 +19,7 @@ func AddrPort(address [16]byte, port [2]byte) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(address).Unmap(), binary.BigEndian.Uint16(port[:]))
 }
 
-// Endpoint returns how the tables know an address, a port and a protocol (the number of an IP header).
+// Endpoint returns an address, a port and a protocol (its number in an IP header) as the tables hold them.
 func Endpoint(a netip.AddrPort, protocol uint8) LbEndpoint {
 	e := LbEndpoint{Address: Address(a.Addr()), Port: Port(a.Port()), Protocol: protocol, IpVersion: 6}
 	if a.Addr().Is4() {
@@ -58,49 +57,51 @@ func words(a netip.Addr) []uint16 {
 	return w
 }
 
-// fold brings a sum of 16-bit words to 16 bits in ones' complement arithmetic.
+// fold reduces a sum of 16-bit words to 16 bits in ones' complement arithmetic.
 func fold(sum uint32) uint16 {
 	sum = sum&0xffff + sum>>16
 	return uint16(sum + sum>>16)
 }
 
-// What bpf/src/lb.h defines of the words of slots and records.
+// What bpf/src defines of the words of slots and records, and of sizes.
 const (
-	// Ways is the number of records of a line.
-	Ways = 8
-	// HeardLines is for how many clients a CPU knows ways.
-	HeardLines = 4096
-	// ReplicaNone is a replica's id that is never given out.
-	ReplicaNone = 1<<replicaBits - 1
-	replicaBits = 20
-	marked      = 1 << 31
-	ageMask     = 0xf
+	// RecordEntries is the number of records in a cache line.
+	RecordEntries = 8
+	// FIBCacheEntries is the number of routes to clients that a CPU keeps.
+	FIBCacheEntries = 4096
+	// ReplicaNone is the id that no replica has.
+	ReplicaNone  = 1<<replicaBits - 1
+	replicaBits  = 20
+	inTransition = 1 << 31
+	ageMask      = 0xf
 )
 
 // Slot is a slot as one word, as packets read it.
 type Slot uint64
 
-// QuietSlot is a slot whose flows all go to its owner.
-func QuietSlot(owner uint32) Slot { return Slot(owner) | Slot(owner)<<32 }
+// SettledSlot returns a slot whose flows all go to its owner.
+func SettledSlot(owner uint32) Slot { return Slot(owner) | Slot(owner)<<32 }
 
-// MarkedSlot is a slot of which flows without a record go to base.
-func MarkedSlot(current, base uint32) Slot { return Slot(current) | Slot(base|marked)<<32 }
+// TransitionSlot returns a slot whose flows from before the change go to the previous owner.
+func TransitionSlot(owner, previous uint32) Slot {
+	return Slot(owner) | Slot(previous|inTransition)<<32
+}
 
-// Current is the replica of flows that start.
-func (s Slot) Current() uint32 { return uint32(s) & ReplicaNone }
+// Owner is the replica of flows that start.
+func (s Slot) Owner() uint32 { return uint32(s) & ReplicaNone }
 
-// Base is the replica of flows without a record.
-func (s Slot) Base() uint32 { return uint32(s>>32) & ReplicaNone }
+// Previous is the replica of flows that have no record.
+func (s Slot) Previous() uint32 { return uint32(s>>32) & ReplicaNone }
 
-// Marked tells whether the two are apart, or were.
-func (s Slot) Marked() bool { return s>>63 != 0 }
+// InTransition tells whether flows from before a change may go to the previous owner.
+func (s Slot) InTransition() bool { return s>>63 != 0 }
 
-// Age is, in steps of the idle time, how long ago a flow without a record was seen.
+// Age is how long ago a flow went to the previous owner, in steps of the idle time.
 func (s Slot) Age() uint32 { return uint32(s>>(32+replicaBits)) & ageMask }
 
-// WithBase returns the slot with another base, of age 0.
-func (s Slot) WithBase(base uint32) Slot {
-	return s&^(Slot(ageMask<<replicaBits|ReplicaNone)<<32) | Slot(base)<<32
+// WithPrevious returns the slot with another previous owner, of age 0.
+func (s Slot) WithPrevious(previous uint32) Slot {
+	return s&^(Slot(ageMask<<replicaBits|ReplicaNone)<<32) | Slot(previous)<<32
 }
 
 // WithAge returns the slot with another age, 0 to 15.
@@ -108,16 +109,16 @@ func (s Slot) WithAge(age uint32) Slot {
 	return s&^(Slot(ageMask)<<(32+replicaBits)) | Slot(age)<<(32+replicaBits)
 }
 
-// Record is which replica a flow is with, as packets read it; 0 is none.
+// Record says which replica a flow is with, as packets read it; 0 is no record.
 type Record uint64
 
-// Hash is the hash of the flow, as its service has it.
+// Hash is the hash of the flow by its service's function.
 func (r Record) Hash() uint32 { return uint32(r >> 32) }
 
-// Replica is the id of the replica.
+// Replica is the replica's id.
 func (r Record) Replica() uint32 { return uint32(r) & ReplicaNone }
 
-// Age is, in steps of the idle time, how long ago the flow was seen.
+// Age is how long ago the flow was seen, in steps of the idle time.
 func (r Record) Age() uint32 { return uint32(r>>replicaBits) & ageMask }
 
 // WithAge returns the record with another age, 0 to 15.
@@ -125,13 +126,13 @@ func (r Record) WithAge(age uint32) Record {
 	return r&^(ageMask<<replicaBits) | Record(age)<<replicaBits
 }
 
-// HasTag tells whether the record is that of a flow, by the hash and the key that FlowKey returns.
+// HasTag tells whether the record is that of a flow with this hash and this key (FlowKey).
 func (r Record) HasTag(hash uint32, key uint64) bool {
 	return r != 0 && r>>(replicaBits+4) == Record(hash)<<8|Record(key>>56)
 }
 
-// FlowKey returns the key of a flow, whose low bits choose the line of its record and whose 8
-// highest are in it: key_of of bpf/src/flows.h.
+// FlowKey returns the key of a flow: its low bits choose the line of the record, its 8 highest are in the
+// record. key_of of bpf/src/records.h computes the same.
 func FlowKey(secret [4]uint64, source, destination netip.AddrPort, protocol uint8) uint64 {
 	from, to := source.Addr().AsSlice(), destination.Addr().AsSlice()
 	ports := append(binary.BigEndian.AppendUint16(nil, source.Port()), byte(destination.Port()>>8), byte(destination.Port()))
@@ -139,26 +140,26 @@ func FlowKey(secret [4]uint64, source, destination netip.AddrPort, protocol uint
 	h := secret[0]
 	if len(from) == 4 {
 		rest |= 4 << 40
-		h = stir(h, uint64(binary.LittleEndian.Uint32(from))|uint64(binary.LittleEndian.Uint32(to))<<32)
-		h = stir(h+secret[1], secret[2])
+		h = mix(h, uint64(binary.LittleEndian.Uint32(from))|uint64(binary.LittleEndian.Uint32(to))<<32)
+		h = mix(h+secret[1], secret[2])
 	} else {
 		rest |= 6 << 40
-		h = stir(h, binary.LittleEndian.Uint64(from))
-		h = stir(h+secret[1], binary.LittleEndian.Uint64(from[8:]))
-		h = stir(h+secret[2], binary.LittleEndian.Uint64(to))
-		h = stir(h+secret[3], binary.LittleEndian.Uint64(to[8:]))
+		h = mix(h, binary.LittleEndian.Uint64(from))
+		h = mix(h+secret[1], binary.LittleEndian.Uint64(from[8:]))
+		h = mix(h+secret[2], binary.LittleEndian.Uint64(to))
+		h = mix(h+secret[3], binary.LittleEndian.Uint64(to[8:]))
 	}
-	h = stir(h+secret[3], rest)
-	return stir(h, secret[1])
+	h = mix(h+secret[3], rest)
+	return mix(h, secret[1])
 }
 
-func stir(h, word uint64) uint64 {
+func mix(h, word uint64) uint64 {
 	h = (h ^ word) * 0x9e3779b97f4a7c15
 	return h ^ h>>32
 }
 
-// FragmentKey returns how the tables know the packet of a fragment by its identification, of which
-// IPv4 has 16 bits, and by its protocol, which is 0 in IPv6.
+// FragmentKey returns the key of a fragment's packet in the tables. The identification has 16 bits in IPv4;
+// the protocol is 0 in IPv6.
 func FragmentKey(source, destination netip.Addr, id uint32, protocol uint8) LbFragmentKey {
 	var wire [4]byte
 	version := uint8(6)

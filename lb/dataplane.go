@@ -147,7 +147,7 @@ const (
 	Established Record = "established"
 )
 
-// Explanation is the way of one packet. Fields past the one that decided are zero.
+// Explanation is what happens to one packet and why. Fields past the one that decided are zero.
 type Explanation struct {
 	Reason Reason
 	// Flow is the flow that decides: the packet's, or the one that an ICMP error quotes, as
@@ -182,7 +182,7 @@ type Tunnel struct {
 	Source, Destination netip.Addr
 }
 
-// NextHop is the layer-2 way to a replica. The zero value is unresolved.
+// NextHop is the layer-2 next hop towards a replica or client. The zero value is unresolved.
 type NextHop struct {
 	Interface   string
 	Index       int

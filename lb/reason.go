@@ -19,7 +19,7 @@ const (
 	ErrorReturned Reason = "error_returned"
 	// EchoAnswered: an ICMP echo request to the address of a VIP, answered (tx).
 	EchoAnswered Reason = "echo_answered"
-	// TooBigAnswered: ours, but longer than the MTU of the way out: its sender is told (tx).
+	// TooBigAnswered: ours, but longer than the MTU of its route: its sender is told (tx).
 	TooBigAnswered Reason = "too_big_answered"
 	// NotIP: EtherType neither IPv4 nor IPv6 nor VLAN (pass).
 	NotIP Reason = "not_ip"
@@ -52,9 +52,9 @@ const (
 	Hairpin Reason = "hairpin"
 	// NoReplica: a service without a replica that serves (drop).
 	NoReplica Reason = "no_replica"
-	// NoRoute: ours, but there is no way to the next hop (drop).
+	// NoRoute: ours, but there is no route (drop).
 	NoRoute Reason = "no_route"
-	// TooBig: ours, but longer than the MTU of the way out, and its sender is not told: IPv4 that
+	// TooBig: ours, but longer than the MTU of its route, and its sender is not told: IPv4 that
 	// may be fragmented, or an ICMP error itself, or too many such packets (drop).
 	TooBig Reason = "too_big"
 	// TableFault: the tables contradict each other; always a bug (drop).

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "rewrite.h"
-#include "gate.h"
+#include "token_bucket.h"
 
 /* How much of a packet that is too big its sender gets back: a header with all options and 8
  * bytes (RFC 792), and room for extension headers. */
@@ -154,7 +154,7 @@ __noinline int answer_too_big(struct xdp_md *ctx, __u32 tag_bytes, __u32 is_v6, 
 
 	if (tag_bytes != 0 && tag_bytes != 4 && tag_bytes != 8)
 		return 0;
-	if (!admits(GATE_TOO_BIG) || data + sizeof(link) > end)
+	if (!take_token(BUCKET_TOO_BIG) || data + sizeof(link) > end)
 		return 0;
 	__builtin_memcpy(link, data, sizeof(link));
 	surplus -= ETH_HLEN + tag_bytes + size - grown;

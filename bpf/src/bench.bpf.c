@@ -1,6 +1,6 @@
 /* For timing a program that rewrites its packet. A test run does not restore the
- * packet between repetitions, so `fresh` writes the next one of an array of
- * frames each time and then tail-calls the subject; `swap` is the least subject.
+ * packet between repetitions, so `next_frame` writes the next one of an array
+ * of frames each time and then tail-calls the subject; `swap` is the least subject.
  * Never shipped: bindings are made for the benchmarks alone.
  */
 #include <linux/bpf.h>
@@ -42,7 +42,7 @@ const volatile __u32 last_frame;
 __u64 packets;
 
 SEC("xdp")
-int fresh(struct xdp_md *ctx)
+int next_frame(struct xdp_md *ctx)
 {
 	__u32 index = packets++ & last_frame;
 	struct frame *f = bpf_map_lookup_elem(&frames, &index);

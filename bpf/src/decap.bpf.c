@@ -110,7 +110,7 @@ static __always_inline enum decap_reason find_outer(struct xdp_md *ctx, struct t
 	struct ethhdr *eth = (void *)(long)ctx->data;
 	struct l3_type type;
 
-	if (NEXT(eth, end))
+	if (PAST_END(eth, end))
 		return DECAP_MALFORMED_ETHERNET;
 	type.wire = eth->h_proto;
 	t->outer = eth + 1;
@@ -120,7 +120,7 @@ static __always_inline enum decap_reason find_outer(struct xdp_md *ctx, struct t
 
 		if (likely(!is_tag(type)))
 			break;
-		if (NEXT(tag, end))
+		if (PAST_END(tag, end))
 			return DECAP_MALFORMED_ETHERNET;
 		type.wire = tag->next;
 		t->outer = tag + 1;
@@ -154,7 +154,7 @@ static __always_inline enum decap_reason open_v4(struct tunnel *t, void *end)
 	struct iphdr *ip = t->outer;
 	__u32 bytes;
 
-	if (NEXT(ip, end) || ip->version != 4 || ip->ihl < 5)
+	if (PAST_END(ip, end) || ip->version != 4 || ip->ihl < 5)
 		return DECAP_MALFORMED_OUTER;
 	if (!l4_is((struct l4_type){ ip->protocol }, L4_IPV4))
 		return DECAP_NOT_TUNNEL;
@@ -196,7 +196,7 @@ static __always_inline enum decap_reason look_behind(const struct ipv6hdr *ip, v
 	default:
 		return DECAP_NOT_TUNNEL;
 	}
-	if (NEXT(next, end) || !is_ip(*next))
+	if (PAST_END(next, end) || !is_ip(*next))
 		return DECAP_NOT_TUNNEL;
 	if (!is_in(&locals, &ip->daddr, true))
 		return DECAP_NOT_LOCAL;
@@ -213,7 +213,7 @@ static __always_inline enum decap_reason open_v6(struct tunnel *t, void *end)
 	struct ipv6hdr *ip = t->outer;
 	struct l4_type next;
 
-	if (NEXT(ip, end) || ip->version != 6)
+	if (PAST_END(ip, end) || ip->version != 6)
 		return DECAP_MALFORMED_OUTER;
 	next.wire = ip->nexthdr;
 	if (!is_ip(next))
@@ -248,7 +248,7 @@ static __always_inline enum decap_reason check_v4(const struct tunnel *t, void *
 	struct iphdr *ip = t->inner;
 	__u32 bytes;
 
-	if (t->bytes < sizeof(*ip) || NEXT(ip, end) || ip->version != 4 || ip->ihl < 5)
+	if (t->bytes < sizeof(*ip) || PAST_END(ip, end) || ip->version != 4 || ip->ihl < 5)
 		return DECAP_MALFORMED_INNER;
 	bytes = bpf_ntohs(ip->tot_len);
 	if (bytes < ip->ihl * 4 || bytes > t->bytes)
@@ -260,7 +260,7 @@ static __always_inline enum decap_reason check_v6(const struct tunnel *t, void *
 {
 	struct ipv6hdr *ip = t->inner;
 
-	if (t->bytes < sizeof(*ip) || NEXT(ip, end) || ip->version != 6)
+	if (t->bytes < sizeof(*ip) || PAST_END(ip, end) || ip->version != 6)
 		return DECAP_MALFORMED_INNER;
 	if (sizeof(*ip) + bpf_ntohs(ip->payload_len) > t->bytes)
 		return DECAP_MALFORMED_INNER;

@@ -42,7 +42,7 @@ static __always_inline enum lb_reason walk_fragment(struct walk *w)
 
 	if (w->fragment)
 		return LB_IPV6_EXTENSION;
-	if (w->limit - w->at < sizeof(*f) || NEXT(f, w->end))
+	if (w->limit - w->at < sizeof(*f) || PAST_END(f, w->end))
 		return LB_MALFORMED_IP;
 	if (f->bits & bpf_htons(0xfff8))
 		w->part = LATER;
@@ -98,7 +98,7 @@ static __always_inline enum lb_reason dissect_v6(union dissection *d, void *l3, 
 	enum lb_reason why = LB_OK;
 	bool done = false;
 
-	if (NEXT(ip, end) || ip->version != 6)
+	if (PAST_END(ip, end) || ip->version != 6)
 		return LB_MALFORMED_IP;
 	w.next = ip->nexthdr;
 	w.limit = sizeof(*ip) + bpf_ntohs(ip->payload_len);
@@ -120,7 +120,7 @@ static __always_inline enum lb_reason dissect_v4(union dissection *d, void *l3, 
 	struct iphdr *ip = l3;
 	__u32 bytes;
 
-	if (NEXT(ip, end) || ip->version != 4 || ip->ihl < 5)
+	if (PAST_END(ip, end) || ip->version != 4 || ip->ihl < 5)
 		return LB_MALFORMED_IP;
 	bytes = bpf_ntohs(ip->tot_len);
 	d->l4 = ip->ihl * 4;
@@ -142,11 +142,11 @@ static __always_inline enum lb_reason dissect_link(struct xdp_md *ctx, union dis
 	struct tag *tag = (void *)(eth + 1);
 	struct l3_type type;
 
-	if (NEXT(eth, end))
+	if (PAST_END(eth, end))
 		return LB_MALFORMED_ETHERNET;
 	type.wire = eth->h_proto;
 	for (int i = 0; i < 2 && is_tag(type); i++, tag++) {
-		if (NEXT(tag, end))
+		if (PAST_END(tag, end))
 			return LB_MALFORMED_ETHERNET;
 		type.wire = tag->next;
 		d->tag_bytes += sizeof(*tag);

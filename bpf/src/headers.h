@@ -11,7 +11,7 @@
 #include <bpf/bpf_endian.h>
 
 #include "lb.h"
-#include "words.h"
+#include "memory.h"
 
 struct l3_type {
 	__be16 wire;
@@ -76,7 +76,7 @@ struct icmp {
 #define MORE_OR_OFFSET bpf_htons(0x3fff)
 #define OFFSET bpf_htons(0x1fff)
 
-#define NEXT(header, end) ((void *)((header) + 1) > (end))
+#define PAST_END(header, end) ((void *)((header) + 1) > (end))
 
 /* The interface that a packet came on. Written so that the compiler cannot compute the
  * field's address apart: the verifier takes no pointers into the context. */

@@ -7,7 +7,7 @@
  * Look-ups of a forwarded packet, all of them into arrays and compiled to loads:
  * bucket, service, slot, replica; and one per-CPU counter. No call is made but bpf_redirect.
  * One more, into the records of flows, where a change of the replicas made it necessary.
- * An answer of a replica: buckets of service and origin, origin, way, counter; the kernel's FIB
+ * An answer of a replica: buckets of service and rev_nat, rev_nat, entry, counter; the kernel's FIB
  * is asked some times a second for each client.
  */
 #include "lb.h"
@@ -19,33 +19,33 @@
 #include "rewrite.h"
 #include "quote.h"
 #include "answer.h"
-#include "back.h"
+#include "fib_cache.h"
 #include "leave.h"
 #include "monitor.h"
 
-/* What was found out about a packet on its way through the pipeline. */
-struct way {
+/* What has been decided about a packet so far. */
+struct decision {
 	struct service *service; /* set: towards a replica */
-	struct origin *origin;	 /* set: back to a client */
+	struct rev_nat *rev_nat; /* set: back to a client */
 	struct choice to;
 	struct quote quote; /* of an ICMP error */
 	bool error;
 	__u32 hash;
-	__u32 ifindex; /* the way out */
-	__u32 mtu;     /* of it, as far as it is left for the packet */
+	__u32 ifindex; /* by which it leaves */
+	__u32 mtu;     /* left for the packet there, without an outer header */
 };
 
-static __always_inline enum lb_reason find(const struct packet *p, struct way *w)
+static __always_inline enum lb_reason find(const struct packet *p, struct decision *d)
 {
-	w->service = find_service(&p->flow);
-	if (likely(w->service))
+	d->service = find_service(&p->flow);
+	if (likely(d->service))
 		return LB_OK;
-	w->origin = find_origin(&p->flow);
-	return w->origin ? LB_OK : LB_NOT_OURS;
+	d->rev_nat = find_rev_nat(&p->flow);
+	return d->rev_nat ? LB_OK : LB_NOT_OURS;
 }
 
 /* ICMP: an echo that is answered, or an error about a flow, which becomes the packet's. */
-static __always_inline enum lb_reason read_icmp(struct xdp_md *ctx, struct packet *p, struct way *w)
+static __always_inline enum lb_reason read_icmp(struct xdp_md *ctx, struct packet *p, struct decision *d)
 {
 	void *end = (void *)(long)ctx->data_end;
 
@@ -54,22 +54,22 @@ static __always_inline enum lb_reason read_icmp(struct xdp_md *ctx, struct packe
 		    !is_vip(p->flow.destination, p->flow.is_v6))
 			return LB_NOT_TCP_UDP;
 		answer_echo(p);
-		w->ifindex = ingress(ctx);
+		d->ifindex = ingress(ctx);
 		return LB_ECHO_ANSWERED;
 	}
-	if (!is_error(p) || !read_quote(p, &w->quote, end))
+	if (!is_error(p) || !read_quote(p, &d->quote, end))
 		return LB_NOT_TCP_UDP;
-	w->error = true;
+	d->error = true;
 	return LB_OK;
 }
 
 /* The flow of a packet that does not show it itself. */
-static __always_inline enum lb_reason identify(struct xdp_md *ctx, struct packet *p, struct way *w)
+static __always_inline enum lb_reason identify(struct xdp_md *ctx, struct packet *p, struct decision *d)
 {
 	if (p->part == LATER)
 		return recall_fragment(p);
 	if (unlikely(p->icmp))
-		return read_icmp(ctx, p, w);
+		return read_icmp(ctx, p, d);
 	return LB_OK;
 }
 
@@ -81,28 +81,28 @@ static __always_inline bool is_sender(const struct packet *p, const struct repli
 	return load64(r->address + 8) == mapped_low(load32(p->flow.source)) && !load64(r->address);
 }
 
-static __always_inline enum lb_reason pick_replica(const struct packet *p, struct way *w)
+static __always_inline enum lb_reason pick_replica(const struct packet *p, struct decision *d)
 {
-	bool records = !w->error && p->part != LATER;
-	enum lb_reason why = pick(w->service, &p->flow, p->fresh, records, &w->to, &w->hash);
+	bool records = !d->error && p->part != LATER;
+	enum lb_reason why = pick(d->service, &p->flow, p->is_syn, records, &d->to, &d->hash);
 
-	if (why == LB_OK && !w->error && is_sender(p, w->to.replica))
+	if (why == LB_OK && !d->error && is_sender(p, d->to.replica))
 		return LB_HAIRPIN;
 	return why;
 }
 
 /* Rewrites an ICMP error about a packet between client and VIP into one
  * about the same packet between client and replica. */
-static __always_inline void error_to_replica(struct packet *p, struct way *w)
+static __always_inline void error_to_replica(struct packet *p, struct decision *d)
 {
-	struct replica *r = w->to.replica;
-	__u16 ports = port_delta(w->service->vip.port, r->port);
+	struct replica *r = d->to.replica;
+	__u16 ports = port_delta(d->service->vip.port, r->port);
 	__u16 address = fold(r->l4_delta + (__u16)~ports);
-	struct icmp *icmp = (void *)w->quote.ports;
+	struct icmp *icmp = (void *)d->quote.ports;
 	__u32 delta;
 
 	icmp = p->l4;
-	delta = requote(p, &w->quote, w->quote.source, w->quote.ports, r->address, r->port, address, ports);
+	delta = requote(p, &d->quote, d->quote.source, d->quote.ports, r->address, r->port, address, ports);
 	if (p->flow.is_v6) {
 		copy16(&p->v6->daddr, r->address);
 		delta += address; /* the pseudo header */
@@ -114,33 +114,33 @@ static __always_inline void error_to_replica(struct packet *p, struct way *w)
 }
 
 /* The reverse, of an error that came from the replica's side. The sender is the replica or
- * a router on the way, which keeps its address. */
-static __always_inline void error_to_client(struct packet *p, struct way *w, bool from_replica)
+ * a router on the entry, which keeps its address. */
+static __always_inline void error_to_client(struct packet *p, struct decision *d, bool from_replica)
 {
-	struct origin *o = w->origin;
-	__u16 ports = port_delta(o->replica.port, o->port);
-	__u16 address = fold(o->l4_delta + (__u16)~ports);
+	struct rev_nat *n = d->rev_nat;
+	__u16 ports = port_delta(n->replica.port, n->port);
+	__u16 address = fold(n->l4_delta + (__u16)~ports);
 	struct icmp *icmp = p->l4;
 	__u32 delta;
 
-	delta = requote(p, &w->quote, w->quote.destination, w->quote.ports + 2, o->address, o->port,
+	delta = requote(p, &d->quote, d->quote.destination, d->quote.ports + 2, n->address, n->port,
 			address, ports);
 	if (from_replica && p->flow.is_v6) {
-		copy16(&p->v6->saddr, o->address);
+		copy16(&p->v6->saddr, n->address);
 		delta += address;
 	} else if (from_replica) {
-		p->v4->saddr = mapped_v4(o->address);
-		p->v4->check = adjust(p->v4->check, o->l3_delta);
+		p->v4->saddr = mapped_v4(n->address);
+		p->v4->check = adjust(p->v4->check, n->l3_delta);
 	}
 	icmp->check = adjust(icmp->check, delta);
 }
 
-static __always_inline enum lb_reason forward(struct xdp_md *ctx, struct packet *p, struct way *w)
+static __always_inline enum lb_reason forward(struct xdp_md *ctx, struct packet *p, struct decision *d)
 {
-	struct replica *r = w->to.replica;
-	struct hop *hop = &r->hops[r->which & 1];
-	__u8 mode = w->service->mode;
-	enum lb_reason sent = w->error ? LB_ERROR_FORWARDED : LB_FORWARDED, why;
+	struct replica *r = d->to.replica;
+	struct hop *hop = &r->hops[r->active_hop & 1];
+	__u8 mode = d->service->mode;
+	enum lb_reason sent = d->error ? LB_ERROR_FORWARDED : LB_FORWARDED, why;
 	__u32 mtu = hop->mtu;
 	bool same;
 
@@ -148,14 +148,14 @@ static __always_inline enum lb_reason forward(struct xdp_md *ctx, struct packet 
 		return LB_NO_ROUTE;
 	if (unlikely(mode == LB_MODE_IPIP))
 		mtu -= r->ip_version == 6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
-	w->mtu = mtu;
+	d->mtu = mtu;
 	if (p->ip_bytes > mtu)
 		return LB_TOO_BIG;
-	w->ifindex = hop->ifindex;
+	d->ifindex = hop->ifindex;
 	same = hop->ifindex == ingress(ctx);
 	if (likely(mode == LB_MODE_NAT)) {
-		if (unlikely(w->error))
-			error_to_replica(p, w);
+		if (unlikely(d->error))
+			error_to_replica(p, d);
 		else
 			set_destination(p, r);
 		if (unlikely(hop->state == HOP_UNRESOLVED))
@@ -165,7 +165,7 @@ static __always_inline enum lb_reason forward(struct xdp_md *ctx, struct packet 
 		return LB_NEIGHBOUR_PENDING;
 	} else if (mode == LB_MODE_IPIP) {
 		decrement_ttl(p);
-		why = encapsulate(ctx, p, r, same, w->hash);
+		why = encapsulate(ctx, p, r, same, d->hash);
 		return why == LB_OK ? sent : why;
 	}
 	why = set_link(ctx, p, hop->destination, same);
@@ -173,87 +173,87 @@ static __always_inline enum lb_reason forward(struct xdp_md *ctx, struct packet 
 }
 
 /* Did the replica itself send the error that quotes a packet to it? */
-static __always_inline bool from_replica(const struct packet *p, const struct origin *o)
+static __always_inline bool from_replica(const struct packet *p, const struct rev_nat *n)
 {
 	if (p->flow.is_v6)
-		return load64(&p->v6->saddr) == load64(o->replica.address) &&
-		       load64((void *)&p->v6->saddr + 8) == load64(o->replica.address + 8);
-	return p->v4->saddr == mapped_v4(o->replica.address);
+		return load64(&p->v6->saddr) == load64(n->replica.address) &&
+		       load64((void *)&p->v6->saddr + 8) == load64(n->replica.address + 8);
+	return p->v4->saddr == mapped_v4(n->replica.address);
 }
 
-static __always_inline enum lb_reason give_back(struct xdp_md *ctx, struct packet *p,
-						struct way *w)
+static __always_inline enum lb_reason return_to_client(struct xdp_md *ctx, struct packet *p,
+						struct decision *d)
 {
 	enum lb_reason why = LB_OK;
-	struct back back;
+	struct client_route route;
 	bool own = true;
 
-	copy16(back.source, w->origin->address);
-	if (unlikely(w->error)) {
-		own = from_replica(p, w->origin);
+	copy16(route.source, d->rev_nat->address);
+	if (unlikely(d->error)) {
+		own = from_replica(p, d->rev_nat);
 		if (!own)
-			map_address(back.source, p->flow.is_v6 ? (void *)&p->v6->saddr : (void *)&p->v4->saddr,
+			map_address(route.source, p->flow.is_v6 ? (void *)&p->v6->saddr : (void *)&p->v4->saddr,
 				    p->flow.is_v6);
 	}
-	switch (way_back(ctx, p, &back)) {
+	switch (route_to_client(ctx, p, &route)) {
 	case BPF_FIB_LKUP_RET_SUCCESS:
 		break;
 	case BPF_FIB_LKUP_RET_NO_NEIGH:
 		why = LB_NEIGHBOUR_MISSING;
 		break;
 	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
-		w->mtu = back.mtu;
+		d->mtu = route.mtu;
 		return LB_TOO_BIG;
 	default:
 		return LB_NO_ROUTE;
 	}
-	if (unlikely(w->error))
-		error_to_client(p, w, own);
+	if (unlikely(d->error))
+		error_to_client(p, d, own);
 	else
-		set_source(p, w->origin);
+		set_source(p, d->rev_nat);
 	if (why != LB_OK)
 		return why;
 	decrement_ttl(p);
-	w->ifindex = back.ifindex;
-	why = set_link(ctx, p, back.macs, back.ifindex == ingress(ctx));
+	d->ifindex = route.ifindex;
+	why = set_link(ctx, p, route.macs, route.ifindex == ingress(ctx));
 	if (why != LB_OK)
 		return why;
-	return w->error ? LB_ERROR_RETURNED : LB_RETURNED;
+	return d->error ? LB_ERROR_RETURNED : LB_RETURNED;
 }
 
 /* Tells the sender of a packet that is too big, if it is one to be told. */
-static __always_inline enum lb_reason refuse(struct xdp_md *ctx, const struct packet *p, struct way *w)
+static __always_inline enum lb_reason refuse(struct xdp_md *ctx, const struct packet *p, struct decision *d)
 {
 	bool is_v6 = p->flow.is_v6;
 
-	if (w->error || p->part == LATER || !is_host(p->flow.source, is_v6))
+	if (d->error || p->part == LATER || !is_host(p->flow.source, is_v6))
 		return LB_TOO_BIG;
 	if (!is_v6 && !(p->v4->frag_off & DONT_FRAGMENT))
 		return LB_TOO_BIG;
 	if (p->ip_bytes < (is_v6 ? QUOTE_V6 : QUOTE_V4))
 		return LB_TOO_BIG;
-	if (!answer_too_big(ctx, p->tag_bytes, is_v6, w->mtu))
+	if (!answer_too_big(ctx, p->tag_bytes, is_v6, d->mtu))
 		return LB_TOO_BIG;
-	w->ifindex = ingress(ctx);
+	d->ifindex = ingress(ctx);
 	return LB_TOO_BIG_ANSWERED;
 }
 
-static __always_inline enum lb_reason send(struct xdp_md *ctx, struct packet *p, struct way *w)
+static __always_inline enum lb_reason send(struct xdp_md *ctx, struct packet *p, struct decision *d)
 {
 	enum lb_reason why;
 
 	if (unlikely(p->part == FIRST))
 		remember_fragment(p);
-	if (ttl(p) <= 1 && !(w->service && w->service->mode == LB_MODE_DSR))
+	if (ttl(p) <= 1 && !(d->service && d->service->mode == LB_MODE_DSR))
 		return LB_TTL_EXPIRED;
-	if (!w->service) {
-		why = give_back(ctx, p, w);
+	if (!d->service) {
+		why = return_to_client(ctx, p, d);
 	} else {
-		why = pick_replica(p, w);
+		why = pick_replica(p, d);
 		if (likely(why == LB_OK))
-			why = forward(ctx, p, w);
+			why = forward(ctx, p, d);
 	}
-	return unlikely(why == LB_TOO_BIG) ? refuse(ctx, p, w) : why;
+	return unlikely(why == LB_TOO_BIG) ? refuse(ctx, p, d) : why;
 }
 
 static __always_inline void add(void *counters, __u32 index, __u64 bytes)
@@ -266,10 +266,10 @@ static __always_inline void add(void *counters, __u32 index, __u64 bytes)
 	}
 }
 
-static __always_inline void count(enum lb_reason why, const struct way *w, __u64 bytes)
+static __always_inline void count(enum lb_reason why, const struct decision *d, __u64 bytes)
 {
 	if (likely(why == LB_FORWARDED))
-		add(&by_replica, w->to.id, bytes);
+		add(&by_replica, d->to.id, bytes);
 	else
 		add(&by_reason, why, bytes);
 }
@@ -279,7 +279,7 @@ static __always_inline int leave(struct xdp_md *ctx, __u32 ifindex)
 	return ifindex == ingress(ctx) ? XDP_TX : bpf_redirect(ifindex, 0);
 }
 
-static __always_inline int verdict(struct xdp_md *ctx, enum lb_reason why, const struct way *w)
+static __always_inline int verdict(struct xdp_md *ctx, enum lb_reason why, const struct decision *d)
 {
 	switch (why) {
 	case LB_FORWARDED:
@@ -288,7 +288,7 @@ static __always_inline int verdict(struct xdp_md *ctx, enum lb_reason why, const
 	case LB_ERROR_RETURNED:
 	case LB_ECHO_ANSWERED:
 	case LB_TOO_BIG_ANSWERED:
-		return leave(ctx, w->ifindex);
+		return leave(ctx, d->ifindex);
 	case LB_NOT_OURS:
 	case LB_NOT_IP:
 	case LB_VLAN_TAGGED:
@@ -319,22 +319,22 @@ static __always_inline int balance(struct xdp_md *ctx, bool monitored)
 {
 	__u64 bytes = ctx->data_end - ctx->data;
 	struct packet p = {};
-	struct way w = {};
+	struct decision d = {};
 	enum lb_reason why;
 
 	if (monitored)
 		monitor_frame(ctx);
 	why = parse(ctx, &p);
 	if (why == LB_OK)
-		why = identify(ctx, &p, &w);
+		why = identify(ctx, &p, &d);
 	if (why == LB_OK)
-		why = find(&p, &w);
+		why = find(&p, &d);
 	if (why == LB_OK)
-		why = send(ctx, &p, &w);
-	count(why, &w, bytes);
+		why = send(ctx, &p, &d);
+	count(why, &d, bytes);
 	if (monitored)
-		monitor_reason(ctx, why, w.service, w.to.replica, w.origin);
-	return verdict(ctx, why, &w);
+		monitor_reason(ctx, why, d.service, d.to.replica, d.rev_nat);
+	return verdict(ctx, why, &d);
 }
 
 SEC("xdp")

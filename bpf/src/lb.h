@@ -1,4 +1,4 @@
-/* The words that the kernel program and Go share: Go reads them from BTF. */
+/* What the kernel program and Go share: reasons, flags and the rows of tables. Go reads them from BTF. */
 #pragma once
 
 #include <linux/bpf.h>
@@ -15,7 +15,7 @@ enum lb_reason {
 	LB_ERROR_FORWARDED,    /* an ICMP error about a flow, to its replica */
 	LB_ERROR_RETURNED,     /* an ICMP error about a replica's flow, to its client */
 	LB_ECHO_ANSWERED,      /* ICMP echo to the address of a VIP */
-	LB_TOO_BIG_ANSWERED,   /* longer than the MTU of the way out: the sender is told */
+	LB_TOO_BIG_ANSWERED,   /* longer than the MTU of its route: the sender is told */
 	LB_NOT_OURS,	       /* no service has this destination, no replica this source */
 	LB_NOT_IP,	       /* EtherType neither IPv4 nor IPv6 nor VLAN */
 	LB_VLAN_TAGGED,	       /* more than two tags, 802.1Q or 802.1ad */
@@ -30,8 +30,8 @@ enum lb_reason {
 	LB_FRAGMENT_ORPHAN,    /* to a VIP, and its first fragment has not been seen */
 	LB_HAIRPIN,	       /* the replica chosen is the sender */
 	LB_NO_REPLICA,	       /* a service without a replica that serves */
-	LB_NO_ROUTE,	       /* ours, but there is no way to the next hop */
-	LB_TOO_BIG,	       /* longer than the MTU of the way out, and the sender is not told */
+	LB_NO_ROUTE,	       /* ours, but there is no route */
+	LB_TOO_BIG,	       /* longer than the MTU of its route, and the sender is not told */
 	LB_TABLE_FAULT,	       /* the tables contradict each other: a bug */
 	LB_REASONS,	       /* how many there are */
 	LB_OK = -1,	       /* not decided yet; never counted */
@@ -41,7 +41,7 @@ enum lb_hash { LB_HASH_JHASH, LB_HASH_TOEPLITZ };
 enum lb_mode { LB_MODE_NAT, LB_MODE_DSR, LB_MODE_IPIP };
 
 /* Address, port and protocol of one end: of a VIP in `services`, of a replica
- * in `origins`. IPv4 is ::ffff:a.b.c.d. Ports are bytes in network order. With port
+ * in `rev_nats`. IPv4 is ::ffff:a.b.c.d. Ports are bytes in network order. With port
  * and protocol 0 it stands for the address: of any VIP that has it. */
 struct endpoint {
 	__u8 address[16];
@@ -50,8 +50,8 @@ struct endpoint {
 	__u8 ip_version; /* 4 or 6: an IPv6 packet may carry a mapped address */
 };
 
-/* Where to look for an endpoint: row numbers plus one, from the front, 0 ends.
- * A hash map of the kernel would do, but its look-up is a call and ours is not. */
+/* One bucket of a hash index: numbers of rows, plus one, that hold the endpoints of this hash; 0 ends the
+ * list. A hash map of the kernel would do, but its look-up is a call and this one is inlined. */
 #define BUCKET_ROWS 16
 
 struct bucket {
@@ -59,20 +59,20 @@ struct bucket {
 };
 
 enum service_flag {
-	SERVICE_CHANGES = 1, /* flows that start in marked slots are recorded */
-	SERVICE_ALWAYS = 2,  /* every flow is recorded */
-	SERVICE_MOVED = 4,   /* all slots are marked, and their base is in another table */
+	SERVICE_TRACK_CHANGES = 1, /* flows that start in slots in transition are recorded */
+	SERVICE_TRACK_ALWAYS = 2,  /* every flow is recorded */
+	SERVICE_REHASHED = 4,	   /* all slots are in transition, the previous owners are in another table */
 };
 
-/* A service. Its table is slots[offset, offset + size). All of it is written before the
- * index points at the row, and not changed while it does. The first cache line is
- * what packets read.
+/* A service. Its table is slots[offset, offset + size). The row is complete before the index points at
+ * it, and does not change while the index does. Packets read its first cache line.
  *
- * If it is MOVED, the base of a flow is in slots[base_offset, base_offset + base_size), a
- * table that was for another size or hash. Records go by the hash of that table.
+ * The slots of a service that is REHASHED have another size or hash than before. The previous owner of a
+ * flow is then in slots[previous_offset, previous_offset + previous_size), the previous table, and
+ * records contain the hash of that table.
  *
- * slots[list, list + replicas) are no slots but its replicas in the order of the
- * configuration, {id, weight}. */
+ * slots[list, list + replicas) are not slots: they hold the service's replicas in the order of the
+ * configuration, as {id, weight and state}. */
 struct service {
 	struct endpoint vip;
 	__u32 id; /* of its counters: stays when the row changes */
@@ -80,12 +80,12 @@ struct service {
 	__u32 size;	  /* slots; 0: no active replica */
 	__u32 reciprocal; /* 2^32 / size, rounded down, 2^32 - 1 for 1 */
 	__u32 seed;	  /* of jhash */
-	__u32 base_offset;
-	__u32 base_size;
-	__u32 base_reciprocal;
-	__u32 base_seed;
+	__u32 previous_offset;
+	__u32 previous_size;
+	__u32 previous_reciprocal;
+	__u32 previous_seed;
 	__u8 hash; /* enum lb_hash */
-	__u8 base_hash;
+	__u8 previous_hash;
 	__u8 mode;  /* enum lb_mode */
 	__u8 flags; /* enum service_flag */
 	__u32 zero;
@@ -98,33 +98,34 @@ struct service {
 	__u8 zero2[47];
 };
 
-/* Two owners of a part of the hash space. Quiet while the two words are equal. A marked slot
- * has SLOT_MARKED in base and, in the bits of SLOT_AGE, in eighths of the idle time how
- * long ago a flow without a record took base. */
+/* A slot is a part of the hash space. It is settled while both words are equal: all its flows go to the
+ * owner. After a change of owner it is in transition, which SLOT_IN_TRANSITION in `previous` says: flows from
+ * before the change go to the previous owner. The bits of AGE say how long ago the last one did, in
+ * eighths of the idle time. */
 #define REPLICA_BITS 20
 #define REPLICA_ID ((1U << REPLICA_BITS) - 1)
 #define REPLICA_NONE REPLICA_ID /* is never given out */
 #define AGE_SHIFT REPLICA_BITS
 #define AGE (0xfU << AGE_SHIFT)
-#define SLOT_MARKED (1U << 31)
+#define SLOT_IN_TRANSITION (1U << 31)
 
 struct slot {
-	__u32 current; /* replica id */
-	__u32 base;    /* replica id of the flows from before the slot was marked, age, mark */
+	__u32 owner;	/* replica id, of flows that start */
+	__u32 previous; /* replica id, of flows from before the change; age; in transition */
 };
 
-/* Records of flows, a cache line of them. One is a word, so that it is changed by
- * compare and exchange: from above, the 32 bits of the service's hash, 8 bits of the flow's
- * key, 4 of age, 20 of the replica's id. 0 is none. */
-#define WAYS 8
+/* A cache line of records of flows. A record is one word, so that compare and exchange can change it:
+ * from the highest bits on, 32 bits of the service's hash, 8 of the flow's key, 4 of age, 20 of the
+ * replica's id. 0 is no record. */
+#define RECORD_ENTRIES 8
 
 struct records {
-	__u64 way[WAYS];
+	__u64 entry[RECORD_ENTRIES];
 };
 
 enum hop_state { HOP_NONE, HOP_UNRESOLVED, HOP_RESOLVED };
 
-/* The way to a replica on layer 2. */
+/* A next hop on layer 2. */
 struct hop {
 	__u8 destination[6];
 	__u8 source[6];
@@ -136,16 +137,16 @@ struct hop {
 
 enum replica_state { REPLICA_GONE, REPLICA_ACTIVE, REPLICA_DRAINING, REPLICA_DOWN };
 
-/* One server behind a service: two cache lines, of which the second one is for tunnels. The
- * deltas are what the rewrite from the VIP adds to a checksum's complement (RFC 1624, equation 3): of the
- * address in the IPv4 header, of address and port in TCP and UDP. Of the two
- * hops the one that `which` names counts; the other one is free to be written. */
+/* One server behind a service. The second of its two cache lines is for tunnels. The deltas are what the
+ * rewrite from the VIP adds to a checksum's complement (RFC 1624, equation 3): l3 for the address, in the
+ * IPv4 header; l4 for address and port, in TCP and UDP. Packets use the hop that `active_hop` says; the other
+ * one may be written meanwhile. */
 struct replica {
 	__u8 address[16];
 	__u8 port[2];
 	__u16 l3_delta;
 	__u16 l4_delta;
-	__u8 which;
+	__u8 active_hop;
 	__u8 state; /* enum replica_state */
 	struct hop hops[2];
 	__u8 tunnel_source[2][16]; /* our address towards it, of each hop */
@@ -154,9 +155,9 @@ struct replica {
 	__u8 ip_version; /* of its address: 4 or 6 */
 };
 
-/* The way back from a replica, in the row of its id: the VIP that its answers come
- * from, and the deltas of that rewrite. */
-struct origin {
+/* Reverse NAT of a replica, in the row of its id: the VIP from which its answers seem to come, and
+ * the deltas of that rewrite. */
+struct rev_nat {
 	struct endpoint replica;
 	__u16 l3_delta;
 	__u16 l4_delta;
@@ -165,9 +166,9 @@ struct origin {
 	__u8 zero[22];
 };
 
-/* A way to a client that the kernel told: a CPU's own, one cache line. Up to `epoch` it is what the
- * answer depends on. */
-struct heard {
+/* A route to a client that the kernel's FIB has answered. Up to `epoch` it is what the answer
+ * depends on, from `ifindex` on the answer. One cache line, of one CPU alone. */
+struct fib_entry {
 	__u8 client[16]; /* IPv4 mapped, as in `source` */
 	__u8 source[16];
 	__u8 protocol;
@@ -175,7 +176,7 @@ struct heard {
 	__u16 mtu;
 	__u32 ingress;
 	__u32 epoch;
-	__u32 tick; /* of the kernel's clock, when it was asked */
+	__u32 tick; /* of the kernel's clock, when the FIB was asked */
 	__u32 ifindex;
 	__u8 macs[12]; /* destination, source */
 };
@@ -201,14 +202,14 @@ struct fragment {
 /* What must outlive the program, one row. */
 struct setting {
 	__u32 schema; /* version of the layout of all tables */
-	__u32 epoch;  /* Go counts it up when the network changed: ways from before are not taken */
+	__u32 epoch;  /* Go counts it up when the network changed: older entries of fib_cache are void */
 	__u64 secret[4]; /* of the keys of flows: whoever does not know it cannot make two collide */
 };
 
-/* A limit on how often something is done. */
-struct gate {
-	__u64 at; /* ns, when it was filled last */
-	__u64 left;
+/* Limits how often something is done: each time takes a token. */
+struct token_bucket {
+	__u64 filled_at; /* ns since the machine started */
+	__u64 tokens;
 };
 
 struct count {
@@ -218,10 +219,10 @@ struct count {
 
 #define SAMPLE_BYTES 256
 
-/* A packet that somebody watches. */
+/* A packet and what became of it, for a monitor. */
 struct sample {
 	__u64 time; /* ns since the machine started */
-	__u64 seen; /* by this CPU, that were wanted */
+	__u64 seen; /* packets that the filter let through, on this CPU */
 	__u32 reason;
 	__u32 ifindex;
 	__u32 queue;
@@ -235,8 +236,8 @@ struct sample {
 	__u8 frame[SAMPLE_BYTES]; /* as it came */
 };
 
-/* What is watched. */
-struct watching {
+/* Which packets are sampled. */
+struct sample_filter {
 	__u64 reasons;	     /* a bit each */
 	__u64 lost;	     /* samples that there was no room for */
 	struct endpoint vip; /* protocol 0: any, and none */
@@ -251,5 +252,5 @@ _Static_assert(__builtin_offsetof(struct service, list) == 64, "packets read one
 _Static_assert(sizeof(struct records) == 64, "records share a cache line");
 _Static_assert(sizeof(struct replica) == 128, "a replica is two cache lines");
 _Static_assert(__builtin_offsetof(struct replica, tunnel_source) == 64, "nat and dsr read one of them");
-_Static_assert(sizeof(struct origin) == 64, "the way back is one cache line");
-_Static_assert(sizeof(struct heard) == 64, "CPUs share no line");
+_Static_assert(sizeof(struct rev_nat) == 64, "a reverse NAT entry is one cache line");
+_Static_assert(sizeof(struct fib_entry) == 64, "CPUs share no line");

@@ -13,7 +13,7 @@ static __always_inline enum lb_reason set_link(struct xdp_md *ctx, struct packet
 		if (bpf_xdp_adjust_head(ctx, p->tag_bytes))
 			return LB_TABLE_FAULT;
 		eth = (void *)(long)ctx->data;
-		if (NEXT(eth, (void *)(long)ctx->data_end))
+		if (PAST_END(eth, (void *)(long)ctx->data_end))
 			return LB_TABLE_FAULT;
 	}
 	copy12(eth, addresses);
@@ -32,7 +32,7 @@ static __always_inline void outer_v4(struct iphdr *ip, const struct replica *r, 
 	ip->frag_off = DONT_FRAGMENT;
 	ip->ttl = 64;
 	ip->protocol = IPPROTO_IPIP;
-	ip->saddr = mapped_v4(r->tunnel_source[r->which & 1]);
+	ip->saddr = mapped_v4(r->tunnel_source[r->active_hop & 1]);
 	ip->daddr = mapped_v4(r->address);
 	sum = (ip->saddr & 0xffff) + (ip->saddr >> 16) + (ip->daddr & 0xffff) + (ip->daddr >> 16);
 	sum += 0x45 | tos << 8; /* words as they lie in memory */
@@ -47,7 +47,7 @@ static __always_inline void outer_v6(struct ipv6hdr *ip, const struct replica *r
 	ip->payload_len = bpf_htons(bytes);
 	ip->nexthdr = next;
 	ip->hop_limit = 64;
-	copy16(&ip->saddr, r->tunnel_source[r->which & 1]);
+	copy16(&ip->saddr, r->tunnel_source[r->active_hop & 1]);
 	copy16(&ip->daddr, r->address);
 }
 
@@ -72,7 +72,7 @@ static __always_inline enum lb_reason encapsulate(struct xdp_md *ctx, const stru
 	end = (void *)(long)ctx->data_end;
 	if (at + ETH_HLEN + 8 + sizeof(struct iphdr) > end)
 		return LB_TABLE_FAULT;
-	copy12(at, r->hops[r->which & 1].destination);
+	copy12(at, r->hops[r->active_hop & 1].destination);
 	at += 12;
 	if (tags >= 4) {
 		store32(at, tag0);

@@ -4,7 +4,7 @@
 
 #include "lb.h"
 
-/* By hash of the endpoint: rows of `services`, rows of `origins`. */
+/* By hash of the endpoint: rows of `services`, rows of `rev_nats`. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
@@ -21,9 +21,9 @@ struct {
 	__uint(max_entries, 8192);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} origin_index SEC(".maps");
+} rev_nat_index SEC(".maps");
 
-/* Twice as many rows as services: a change is written beside what it replaces. */
+/* More rows than services: a change is written beside the row that it replaces. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
@@ -55,42 +55,42 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
-	__type(value, struct origin);
+	__type(value, struct rev_nat);
 	__uint(max_entries, 16384);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} origins SEC(".maps");
+} rev_nats SEC(".maps");
 
-/* Records of flows: of those that more packets followed, and of those that have only
- * started. Which cache line a record is in, its flow's key says. */
+/* Records of flows: established ones, and half-open ones of which only the first packet has come. The
+ * flow's key says which cache line a record is in. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, struct records);
-	__uint(max_entries, (1 << 20) / WAYS);
+	__uint(max_entries, (1 << 20) / RECORD_ENTRIES);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} flows SEC(".maps");
+} established SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, struct records);
-	__uint(max_entries, (1 << 18) / WAYS);
+	__uint(max_entries, (1 << 18) / RECORD_ENTRIES);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} embryos SEC(".maps");
+} half_open SEC(".maps");
 
-/* HEARD_LINES of each CPU. Not pinned: what a program has heard ends with it. */
+/* FIB_CACHE_ENTRIES of each CPU. Not pinned: a new program asks the kernel anew. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
-	__type(value, struct heard);
+	__type(value, struct fib_entry);
 	__uint(max_entries, 1024);
 	__uint(map_flags, BPF_F_MMAPABLE); /* rows on cache lines */
-} heard SEC(".maps");
+} fib_cache SEC(".maps");
 
-/* Rare enough for a map of the kernel. */
+/* Fragments are rare enough for a hash map of the kernel. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__type(key, struct fragment_key);
@@ -108,16 +108,16 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } settings SEC(".maps");
 
-/* By what they limit, see gate.h. */
+/* By what they limit: see token_bucket.h. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
-	__type(value, struct gate);
+	__type(value, struct token_bucket);
 	__uint(max_entries, 5);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} gates SEC(".maps");
+} token_buckets SEC(".maps");
 
-/* For monitor.h; `samples` has a size of its own while somebody watches. */
+/* For monitor.h. `samples` is larger in the monitoring program than this. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 12);
@@ -128,18 +128,19 @@ struct {
 	__type(key, __u32);
 	__type(value, struct sample);
 	__uint(max_entries, 1);
-} sampled SEC(".maps");
+} sample_buffers SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
-	__type(value, struct watching);
+	__type(value, struct sample_filter);
 	__uint(max_entries, 1);
 	__uint(map_flags, BPF_F_MMAPABLE);
-} watched SEC(".maps");
+} sample_filters SEC(".maps");
 
-/* By enum lb_reason and by replica id. A packet is counted once: what is forwarded, with its replica. Go
- * sums up, and keeps what replicas got that are gone: in the row of `forwarded`, and by service id. */
+/* Counters: by enum lb_reason, and by replica id. A packet is counted once: a forwarded one by its replica,
+ * any other by its reason. When a replica is removed, Go adds its count to `retired_counts`, by service id,
+ * and to the row of LB_FORWARDED. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
@@ -155,7 +156,7 @@ struct {
 	__uint(max_entries, 1024);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} by_service SEC(".maps");
+} retired_counts SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

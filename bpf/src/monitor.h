@@ -3,13 +3,13 @@
 #pragma once
 
 #include "maps.h"
-#include "words.h"
+#include "memory.h"
 
 /* The frame as it came, before anything is written to it. */
 static __always_inline void monitor_frame(struct xdp_md *ctx)
 {
 	__u32 zero = 0, bytes = ctx->data_end - ctx->data;
-	struct sample *s = bpf_map_lookup_elem(&sampled, &zero);
+	struct sample *s = bpf_map_lookup_elem(&sample_buffers, &zero);
 
 	if (!s)
 		return;
@@ -21,7 +21,7 @@ static __always_inline void monitor_frame(struct xdp_md *ctx)
 
 /* The two ends that the packet is for or from; protocol 0 is none. */
 static __always_inline void monitor_ends(struct sample *s, const struct service *service,
-					 const struct replica *replica, const struct origin *origin)
+					 const struct replica *replica, const struct rev_nat *rev_nat)
 {
 	__builtin_memset(&s->vip, 0, sizeof(s->vip));
 	__builtin_memset(&s->replica, 0, sizeof(s->replica));
@@ -33,41 +33,41 @@ static __always_inline void monitor_ends(struct sample *s, const struct service 
 		copy2(s->replica.port, replica->port);
 		s->replica.protocol = service->vip.protocol;
 		s->replica.ip_version = replica->ip_version;
-	} else if (origin) {
-		s->replica = origin->replica;
-		s->vip = origin->replica;
-		copy16(s->vip.address, origin->address);
-		copy2(s->vip.port, origin->port);
+	} else if (rev_nat) {
+		s->replica = rev_nat->replica;
+		s->vip = rev_nat->replica;
+		copy16(s->vip.address, rev_nat->address);
+		copy2(s->vip.port, rev_nat->port);
 	}
 }
 
-static __always_inline bool is_wanted(const struct watching *w, const struct sample *s)
+static __always_inline bool is_wanted(const struct sample_filter *f, const struct sample *s)
 {
-	if (!(w->reasons >> s->reason & 1))
+	if (!(f->reasons >> s->reason & 1))
 		return false;
-	if (!w->vip.protocol)
+	if (!f->vip.protocol)
 		return true;
-	return load64(w->vip.address) == load64(s->vip.address) &&
-	       load64(w->vip.address + 8) == load64(s->vip.address + 8) &&
-	       load32(w->vip.port) == load32(s->vip.port);
+	return load64(f->vip.address) == load64(s->vip.address) &&
+	       load64(f->vip.address + 8) == load64(s->vip.address + 8) &&
+	       load32(f->vip.port) == load32(s->vip.port);
 }
 
 /* Sends the sample on, if it is one in so many that are wanted. */
 static __always_inline void monitor_reason(struct xdp_md *ctx, enum lb_reason why,
 					   const struct service *service, const struct replica *replica,
-					   const struct origin *origin)
+					   const struct rev_nat *rev_nat)
 {
 	__u32 zero = 0;
-	struct sample *s = bpf_map_lookup_elem(&sampled, &zero);
-	struct watching *w = bpf_map_lookup_elem(&watched, &zero);
+	struct sample *s = bpf_map_lookup_elem(&sample_buffers, &zero);
+	struct sample_filter *f = bpf_map_lookup_elem(&sample_filters, &zero);
 
-	if (!s || !w)
+	if (!s || !f)
 		return;
 	s->reason = why;
-	monitor_ends(s, service, replica, origin);
-	if (!is_wanted(w, s))
+	monitor_ends(s, service, replica, rev_nat);
+	if (!is_wanted(f, s))
 		return;
-	s->every = w->every ? w->every : 1;
+	s->every = f->every ? f->every : 1;
 	if (s->seen++ % s->every)
 		return;
 	s->time = bpf_ktime_get_ns();
@@ -75,5 +75,5 @@ static __always_inline void monitor_reason(struct xdp_md *ctx, enum lb_reason wh
 	s->queue = ctx->rx_queue_index;
 	s->cpu = bpf_get_smp_processor_id();
 	if (bpf_ringbuf_output(&samples, s, sizeof(*s), 0))
-		__sync_fetch_and_add(&w->lost, 1);
+		__sync_fetch_and_add(&f->lost, 1);
 }

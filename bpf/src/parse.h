@@ -31,7 +31,7 @@ struct packet {
 	__u8 tag_bytes; /* of VLAN tags: 0, 4, 8 */
 	bool plain;	/* neither options nor extension headers */
 	bool icmp;
-	bool fresh; /* the first of a TCP connection */
+	bool is_syn; /* of TCP: SYN without ACK */
 };
 
 static __always_inline enum lb_reason parse_l4(struct packet *p, void *end)
@@ -40,19 +40,19 @@ static __always_inline enum lb_reason parse_l4(struct packet *p, void *end)
 	struct udphdr *udp = p->l4;
 
 	if (likely(l4_is(p->flow.l4, L4_TCP))) {
-		if (p->l4_bytes < sizeof(*tcp) || NEXT(tcp, end))
+		if (p->l4_bytes < sizeof(*tcp) || PAST_END(tcp, end))
 			return LB_MALFORMED_L4;
 		if (tcp->doff < 5 || tcp->doff * 4 > p->l4_bytes)
 			return LB_MALFORMED_L4;
 		p->check = &tcp->check;
-		p->fresh = tcp->syn && !tcp->ack;
+		p->is_syn = tcp->syn && !tcp->ack;
 		p->flow.ports = load32(tcp);
 		return LB_OK;
 	}
 	if (l4_is(p->flow.l4, L4_UDP)) {
 		__u32 bytes;
 
-		if (p->l4_bytes < sizeof(*udp) || NEXT(udp, end))
+		if (p->l4_bytes < sizeof(*udp) || PAST_END(udp, end))
 			return LB_MALFORMED_L4;
 		bytes = bpf_ntohs(udp->len); /* of all fragments together */
 		if (bytes < sizeof(*udp) || (bytes > p->l4_bytes && p->part == WHOLE))
@@ -62,7 +62,7 @@ static __always_inline enum lb_reason parse_l4(struct packet *p, void *end)
 		return LB_OK;
 	}
 	if (l4_is(p->flow.l4, p->flow.is_v6 ? L4_ICMPV6 : L4_ICMP) && p->part == WHOLE) {
-		if (p->l4_bytes < sizeof(struct icmp) || NEXT((struct icmp *)p->l4, end))
+		if (p->l4_bytes < sizeof(struct icmp) || PAST_END((struct icmp *)p->l4, end))
 			return LB_MALFORMED_L4;
 		p->icmp = true;
 		return LB_OK;
@@ -128,7 +128,7 @@ static __always_inline enum lb_reason parse_dissected(struct xdp_md *ctx, struct
 		p->flow.destination = &p->v6->daddr;
 		p->ip_bytes = sizeof(*p->v6) + bpf_ntohs(p->v6->payload_len);
 		if (part != WHOLE) {
-			if (NEXT(f, end))
+			if (PAST_END(f, end))
 				return LB_MALFORMED_IP;
 			p->fragment_id = f->id;
 		}
@@ -149,20 +149,20 @@ static __always_inline enum lb_reason parse(struct xdp_md *ctx, struct packet *p
 	struct l3_type type;
 
 	p->eth = (void *)(long)ctx->data;
-	if (NEXT(p->eth, end))
+	if (PAST_END(p->eth, end))
 		return LB_MALFORMED_ETHERNET;
 	type.wire = p->eth->h_proto;
 	if (likely(l3_is(type, L3_IPV4))) {
 		struct iphdr *ip = (void *)(p->eth + 1);
 
-		if (NEXT(ip, end))
+		if (PAST_END(ip, end))
 			return LB_MALFORMED_IP;
 		if (likely(*(__u8 *)ip == 0x45 && !(ip->frag_off & MORE_OR_OFFSET)))
 			return parse_plain_v4(p, ip, end);
 	} else if (likely(l3_is(type, L3_IPV6))) {
 		struct ipv6hdr *ip = (void *)(p->eth + 1);
 
-		if (NEXT(ip, end))
+		if (PAST_END(ip, end))
 			return LB_MALFORMED_IP;
 		if (likely(ip->version == 6 && (ip->nexthdr == IPPROTO_TCP || ip->nexthdr == IPPROTO_UDP)))
 			return parse_plain_v6(p, ip, end);

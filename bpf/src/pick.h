@@ -1,16 +1,16 @@
-/* Which replica a flow goes to. Package lb/oracle says the rule, and why it holds. */
+/* Which replica a flow goes to. The package comment of lb/oracle has the rule and why it holds. */
 #pragma once
 
 #include "maps.h"
-#include "flows.h"
+#include "records.h"
 #include "hash.h"
 
-/* What the slots say: owners as replica ids, REPLICA_NONE for none. */
-struct owners {
-	__u32 current;
-	__u32 base;
-	bool marked;
-	__u32 *base_word; /* where base is; set if marked */
+/* What the tables say about the flow's slot: replica ids, REPLICA_NONE for none. */
+struct slot_owners {
+	__u32 owner;
+	__u32 previous;
+	bool in_transition;
+	__u32 *previous_word; /* where `previous` stands; NULL if there is no such slot */
 };
 
 static __always_inline bool serves(const struct replica *r)
@@ -23,31 +23,31 @@ static __always_inline struct replica *replica_at(__u32 id)
 	return bpf_map_lookup_elem(&replicas, &id);
 }
 
-/* Says that flows without a record still use a base. */
-static __always_inline void base_used(__u32 *word)
+/* Resets the age of a previous owner: a flow without a record still goes there. */
+static __always_inline void reset_previous_age(__u32 *word)
 {
-	__u32 base = *(volatile __u32 *)word;
+	__u32 previous = *(volatile __u32 *)word;
 
-	if (base & AGE)
-		__sync_val_compare_and_swap(word, base, base & ~AGE);
+	if (previous & AGE)
+		__sync_val_compare_and_swap(word, previous, previous & ~AGE);
 }
 
-/* The base of a service's flows that is in another table. */
-static __always_inline void moved_base(const struct service *s, __u32 hash, struct owners *o)
+/* Reads the previous owner from the previous table of a service. */
+static __always_inline void read_previous_table(const struct service *s, __u32 hash, struct slot_owners *o)
 {
-	__u32 index = s->base_offset + remainder(hash, s->base_size, s->base_reciprocal);
+	__u32 index = s->previous_offset + remainder(hash, s->previous_size, s->previous_reciprocal);
 	struct slot *slot;
 
-	o->marked = true;
-	o->base = REPLICA_NONE;
-	o->base_word = NULL;
-	if (!s->base_size)
+	o->in_transition = true;
+	o->previous = REPLICA_NONE;
+	o->previous_word = NULL;
+	if (!s->previous_size)
 		return;
 	slot = bpf_map_lookup_elem(&slots, &index);
 	if (!slot)
 		return;
-	o->base_word = &slot->base;
-	o->base = *(volatile __u32 *)&slot->base & REPLICA_ID;
+	o->previous_word = &slot->previous;
+	o->previous = *(volatile __u32 *)&slot->previous & REPLICA_ID;
 }
 
 struct choice {
@@ -62,49 +62,50 @@ static __always_inline bool choose(struct choice *c, __u32 id)
 	return serves(c->replica);
 }
 
-/* A flow that is recorded, or should be. Records is false for packets that only ask. */
-static __always_inline enum lb_reason pick_watched(const struct service *s, const struct tuple *f,
-						   __u32 hash, bool fresh, bool records,
-						   struct owners *o, struct choice *c)
+/* Picks for a flow that has a record or may need one. With `records` false nothing is written: the packet
+ * is only about the flow. */
+static __always_inline enum lb_reason pick_by_record(const struct service *s, const struct tuple *f,
+						     __u32 hash, bool is_syn, bool records,
+						     struct slot_owners *o, struct choice *c)
 {
 	__u64 key = key_of(f), tag = tag_of(key, hash), record;
 
-	record = recall(FLOWS, key, tag);
+	record = find_record(ESTABLISHED, key, tag);
 	if (record && choose(c, replica_of(record))) {
 		if (records)
-			refresh(FLOWS, key, record);
+			reset_age(ESTABLISHED, key, record);
 		return LB_OK;
 	}
-	record = recall(EMBRYOS, key, tag);
+	record = find_record(HALF_OPEN, key, tag);
 	if (record && choose(c, replica_of(record))) {
-		if (records && !fresh)
+		if (records && !is_syn)
 			promote(key, record, s->id);
 		else if (records)
-			refresh(EMBRYOS, key, record);
+			reset_age(HALF_OPEN, key, record);
 		return LB_OK;
 	}
-	if (l4_is(f->l4, L4_TCP) && !fresh) {
-		if (o->marked && o->base_word && choose(c, o->base)) {
+	if (l4_is(f->l4, L4_TCP) && !is_syn) {
+		if (o->in_transition && o->previous_word && choose(c, o->previous)) {
 			if (records)
-				base_used(o->base_word);
+				reset_previous_age(o->previous_word);
 			return LB_OK;
 		}
 		records = false;
 	}
-	c->id = o->current;
-	c->replica = replica_at(o->current);
+	c->id = o->owner;
+	c->replica = replica_at(o->owner);
 	if (!c->replica)
 		return LB_NO_REPLICA;
 	if (records)
-		remember(key, tag, c->id, s->id);
+		record_start(key, tag, c->id, s->id);
 	return LB_OK;
 }
 
 static __always_inline enum lb_reason pick(const struct service *s, const struct tuple *f,
-					   bool fresh, bool records, struct choice *c, __u32 *hash_out)
+					   bool is_syn, bool records, struct choice *c, __u32 *hash_out)
 {
-	__u32 h = hash(f, s->hash, s->seed), index, base_hash = h;
-	struct owners o = { .current = REPLICA_NONE, .base = REPLICA_NONE };
+	__u32 h = hash(f, s->hash, s->seed), index, record_hash = h;
+	struct slot_owners o = { .owner = REPLICA_NONE, .previous = REPLICA_NONE };
 	struct slot *slot;
 	__u64 word;
 
@@ -115,22 +116,22 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 		if (!slot)
 			return LB_TABLE_FAULT;
 		word = *(volatile __u64 *)slot;
-		o.current = word;
-		o.base = word >> 32;
-		if (likely(o.current == o.base && !(s->flags & (SERVICE_ALWAYS | SERVICE_MOVED)))) {
-			c->id = o.current;
-			c->replica = replica_at(o.current);
+		o.owner = word;
+		o.previous = word >> 32;
+		if (likely(o.owner == o.previous && !(s->flags & (SERVICE_TRACK_ALWAYS | SERVICE_REHASHED)))) {
+			c->id = o.owner;
+			c->replica = replica_at(o.owner);
 			return c->replica ? LB_OK : LB_TABLE_FAULT;
 		}
-		o.marked = o.base & SLOT_MARKED;
-		o.base &= REPLICA_ID;
-		o.base_word = &slot->base;
+		o.in_transition = o.previous & SLOT_IN_TRANSITION;
+		o.previous &= REPLICA_ID;
+		o.previous_word = &slot->previous;
 	}
-	if (!s->size && !(s->flags & (SERVICE_ALWAYS | SERVICE_MOVED)))
+	if (!s->size && !(s->flags & (SERVICE_TRACK_ALWAYS | SERVICE_REHASHED)))
 		return LB_NO_REPLICA;
-	if (s->base_hash != s->hash || s->base_seed != s->seed)
-		base_hash = hash(f, s->base_hash, s->base_seed);
-	if (s->flags & SERVICE_MOVED)
-		moved_base(s, base_hash, &o);
-	return pick_watched(s, f, base_hash, fresh, records, &o, c);
+	if (s->previous_hash != s->hash || s->previous_seed != s->seed)
+		record_hash = hash(f, s->previous_hash, s->previous_seed);
+	if (s->flags & SERVICE_REHASHED)
+		read_previous_table(s, record_hash, &o);
+	return pick_by_record(s, f, record_hash, is_syn, records, &o, c);
 }

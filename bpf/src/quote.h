@@ -43,7 +43,7 @@ static __always_inline bool quote_v4(struct packet *p, struct quote *q, void *en
 	struct iphdr *ip = p->l4 + sizeof(struct icmp);
 	__u32 bytes = p->l4_bytes - sizeof(struct icmp), header;
 
-	if (bytes < sizeof(*ip) || NEXT(ip, end) || ip->version != 4 || ip->ihl < 5)
+	if (bytes < sizeof(*ip) || PAST_END(ip, end) || ip->version != 4 || ip->ihl < 5)
 		return false;
 	header = ip->ihl * 4;
 	if (ip->frag_off & OFFSET || bytes < header || ip->saddr != p->v4->daddr)
@@ -59,7 +59,7 @@ static __always_inline bool quote_v6(struct packet *p, struct quote *q, void *en
 	struct ipv6hdr *ip = p->l4 + sizeof(struct icmp);
 	__u32 bytes = p->l4_bytes - sizeof(struct icmp);
 
-	if (bytes < sizeof(*ip) || NEXT(ip, end) || ip->version != 6)
+	if (bytes < sizeof(*ip) || PAST_END(ip, end) || ip->version != 6)
 		return false;
 	if (load64(&ip->saddr) != load64(&p->v6->daddr) ||
 	    load64((void *)&ip->saddr + 8) != load64((void *)&p->v6->daddr + 8))

@@ -63,16 +63,16 @@ static __always_inline void set_destination(struct packet *p, const struct repli
 	adjust_l4(p, r->l4_delta);
 }
 
-static __always_inline void set_source(struct packet *p, const struct origin *o)
+static __always_inline void set_source(struct packet *p, const struct rev_nat *n)
 {
 	if (p->flow.is_v6) {
-		copy16(&p->v6->saddr, o->address);
+		copy16(&p->v6->saddr, n->address);
 	} else {
-		p->v4->saddr = mapped_v4(o->address);
-		p->v4->check = adjust(p->v4->check, o->l3_delta);
+		p->v4->saddr = mapped_v4(n->address);
+		p->v4->check = adjust(p->v4->check, n->l3_delta);
 	}
 	if (unlikely(p->part == LATER))
 		return;
-	copy2(p->l4, o->port);
-	adjust_l4(p, o->l4_delta);
+	copy2(p->l4, n->port);
+	adjust_l4(p, n->l4_delta);
 }

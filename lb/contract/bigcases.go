@@ -6,7 +6,7 @@ import (
 	"lbctl/lb"
 )
 
-// bigCases are packets that are longer than the MTU of their way.
+// bigCases are packets that are longer than the MTU of their route.
 func bigCases(s scene) []packetCase {
 	tell := told(1280 - s.overhead())
 	cases := []packetCase{

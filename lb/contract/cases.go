@@ -24,7 +24,7 @@ func ipLength(n int) func(scene, *Packet) {
 	return func(s scene, p *Packet) { payload(n-s.headers())(s, p) }
 }
 
-// filling makes the IP packet so long that n bytes of the MTU are left on the way to the replica.
+// filling makes the IP packet so long that n bytes of the MTU are left on the route to the replica.
 func filling(mtu, left int) func(scene, *Packet) {
 	return func(s scene, p *Packet) { ipLength(mtu-s.overhead()-left)(s, p) }
 }

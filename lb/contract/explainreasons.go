@@ -26,7 +26,7 @@ func (b bench) explainsAll(what string, frame []byte, want lb.Explanation) {
 	equal(b.t, what, got, want)
 }
 
-// hopTo is the way to a host of a link.
+// hopTo is the next hop towards a host of a link.
 func hopTo(link string, host byte) lb.NextHop {
 	p := sentBy(Packet{}, link, host)
 	return lb.NextHop{Interface: link, Source: p.Source, Destination: p.Destination}

@@ -70,7 +70,7 @@ func orderCases(s scene) []packetCase {
 	}
 }
 
-// mostIn is what a fragment can carry at most on a way of that MTU, a multiple of 8.
+// mostIn is what a fragment can carry at most on a route of that MTU, a multiple of 8.
 func (s scene) mostIn(mtu int) int {
 	header := s.ipHeader()
 	if !s.v4 {

@@ -66,7 +66,7 @@ func (d *Datapath) adoptService(e *entry) error {
 		}
 	}
 	for at := row.Offset; at < row.Offset+row.Size; at++ {
-		if d.tables.readSlot(at).Marked() {
+		if d.tables.readSlot(at).InTransition() {
 			e.marks++
 		}
 	}
@@ -75,11 +75,11 @@ func (d *Datapath) adoptService(e *entry) error {
 }
 
 func (d *Datapath) adoptReplica(e *entry, listed bpf.LbSlot) error {
-	id := listed.Current
+	id := listed.Owner
 	if err := d.ids.replicas.take(id, 1); err != nil {
 		return fmt.Errorf("replica id: %w", err)
 	}
-	r := lb.Replica{Address: d.tables.addressOf(id), Weight: uint16(listed.Base), State: lb.ReplicaState(listed.Base >> 16)}
+	r := lb.Replica{Address: d.tables.addressOf(id), Weight: uint16(listed.Previous), State: lb.ReplicaState(listed.Previous >> 16)}
 	e.ids[r.Address] = id
 	e.service.Replicas = append(e.service.Replicas, r)
 	if e.answered(r.Address) {
@@ -99,7 +99,7 @@ func (d *Datapath) finish() error {
 		}
 	}
 	d.sweepReplicas()
-	d.sweepOrigins()
+	d.sweepRevNats()
 	d.sweepAddresses()
 	if err := d.await(); err != nil {
 		return err
@@ -122,18 +122,18 @@ func (d *Datapath) sweepReplicas() {
 	}
 }
 
-// sweepOrigins removes ways back from replicas that no service has.
-func (d *Datapath) sweepOrigins() {
+// sweepRevNats removes the reverse NAT entries of replicas that no service has.
+func (d *Datapath) sweepRevNats() {
 	var stray []uint32
-	for id := range d.tables.originAt().rows() {
-		o := d.tables.origins.rows[id]
+	for id := range d.tables.revNatAt().rows() {
+		o := d.tables.revNats.rows[id]
 		v, ok := d.owners[o.Replica]
 		if !ok || d.services[v].ids[o.Replica.AddrPort()] != id {
 			stray = append(stray, id)
 		}
 	}
 	for _, id := range stray {
-		d.tables.originAt().remove(d.tables.origins.rows[id].Replica, id)
+		d.tables.revNatAt().remove(d.tables.revNats.rows[id].Replica, id)
 	}
 }
 

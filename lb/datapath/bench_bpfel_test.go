@@ -25,12 +25,12 @@ type benchFrame struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	benchMapFrames    = "frames"
-	benchMapSubject   = "subject"
-	benchProgFresh    = "fresh"
-	benchProgSwap     = "swap"
-	benchVarLastFrame = "last_frame"
-	benchVarPackets   = "packets"
+	benchMapFrames     = "frames"
+	benchMapSubject    = "subject"
+	benchProgNextFrame = "next_frame"
+	benchProgSwap      = "swap"
+	benchVarLastFrame  = "last_frame"
+	benchVarPackets    = "packets"
 )
 
 // loadBench returns the embedded CollectionSpec for bench.
@@ -75,8 +75,8 @@ type benchSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type benchProgramSpecs struct {
-	Fresh *ebpf.ProgramSpec `ebpf:"fresh"`
-	Swap  *ebpf.ProgramSpec `ebpf:"swap"`
+	NextFrame *ebpf.ProgramSpec `ebpf:"next_frame"`
+	Swap      *ebpf.ProgramSpec `ebpf:"swap"`
 }
 
 // benchMapSpecs contains maps before they are loaded into the kernel.
@@ -138,13 +138,13 @@ type benchVariables struct {
 //
 // It can be passed to loadBenchObjects or ebpf.CollectionSpec.LoadAndAssign.
 type benchPrograms struct {
-	Fresh *ebpf.Program `ebpf:"fresh"`
-	Swap  *ebpf.Program `ebpf:"swap"`
+	NextFrame *ebpf.Program `ebpf:"next_frame"`
+	Swap      *ebpf.Program `ebpf:"swap"`
 }
 
 func (p *benchPrograms) Close() error {
 	return _BenchClose(
-		p.Fresh,
+		p.NextFrame,
 		p.Swap,
 	)
 }

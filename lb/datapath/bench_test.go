@@ -18,7 +18,7 @@ import (
 
 // BenchmarkDatapath reports, for each scenario, the cost of a packet in the datapath
 // above that of a program that only swaps the MACs, both behind the program that
-// writes a fresh packet, in the same run: the median of the differences in pairs, and the
+// writes the next packet, in the same run: the median of the differences in pairs, and the
 // difference of the two minima, which is what the machine does when others leave it alone.
 func BenchmarkDatapath(b *testing.B) {
 	for _, s := range scenarios() {
@@ -105,7 +105,7 @@ func (l laboratory) write(b *testing.B, s scenario, change func(*contract.Packet
 	}
 }
 
-// time returns the nanoseconds that a packet takes through fresh and the subject.
+// time returns the nanoseconds that a packet takes through next_frame and the subject.
 func (l laboratory) time(b *testing.B, subject *ebpf.Program, ingress, packets int) float64 {
 	if err := l.Subject.Put(uint32(0), uint32(subject.FD())); err != nil {
 		b.Fatal(err)
@@ -113,7 +113,7 @@ func (l laboratory) time(b *testing.B, subject *ebpf.Program, ingress, packets i
 	frame := make([]byte, frameBytes)
 	context := xdpMD{DataEnd: uint32(len(frame)), Ingress: uint32(ingress)}
 	run := testRun{
-		program: uint32(l.Fresh.FD()), repeat: uint32(packets),
+		program: uint32(l.NextFrame.FD()), repeat: uint32(packets),
 		size: uint32(len(frame)), data: uint64(uintptr(unsafe.Pointer(&frame[0]))),
 		contextSize: uint32(unsafe.Sizeof(context)), context: uint64(uintptr(unsafe.Pointer(&context))),
 	}
@@ -150,7 +150,7 @@ func counted(b *testing.B, d *Datapath) map[lb.Reason]lb.Count {
 	return c.Reasons
 }
 
-// check makes sure that the packets went the way that was to be timed.
+// check makes sure that the packets took the path that was to be timed.
 func (s scenario) check(b *testing.B, before, after map[lb.Reason]lb.Count) {
 	want := cmp.Or(s.want, lb.Forwarded)
 	for reason, n := range after {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// changes are what has changed of the network since ways were resolved. The zero value is nothing.
+// changes are what has changed in the network since next hops were resolved. The zero value is nothing.
 type changes struct {
 	// all: any route may have changed.
 	all bool
@@ -17,7 +17,7 @@ type changes struct {
 	neighbours map[neighbour]bool
 }
 
-// someRoutes are so many that asking for all ways anew costs no more.
+// someRoutes is the number of routes from which on resolving every next hop costs no more.
 const someRoutes = 16
 
 // everything is what may have changed while nobody listened.
@@ -51,7 +51,7 @@ func (c *changes) route(u netlink.RouteUpdate) {
 	c.routes = append(c.routes, netip.PrefixFrom(a.Unmap(), bits))
 }
 
-// port is what ways depend on of a link. When it changes routes come and go without news.
+// port is what next hops depend on of a link. When it changes, routes come and go without a message.
 type port struct {
 	flags, state uint32
 	mtu, master  int

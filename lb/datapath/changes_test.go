@@ -67,7 +67,7 @@ func TestMuchRouteNews(t *testing.T) {
 	}
 }
 
-// News of a link is news if something is new that ways depend on.
+// A message about a link matters only if something changed on which next hops depend.
 func TestLinkNews(t *testing.T) {
 	was := netlink.LinkAttrs{Index: 7, MTU: 1500, HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 1}, RawFlags: unix.IFF_UP}
 	for name, change := range map[string]func(a *netlink.LinkAttrs, u *netlink.LinkUpdate){
@@ -97,7 +97,7 @@ func TestLinkNews(t *testing.T) {
 	}
 }
 
-// News that does not end does not keep ways from being resolved.
+// Next hops are resolved while messages keep coming.
 func TestNewsWithoutEnd(t *testing.T) {
 	inNamespace(t)
 	d := open(t, Options{still: true})
@@ -109,24 +109,24 @@ func TestNewsWithoutEnd(t *testing.T) {
 	d.watch = &watch{done: make(chan struct{})}
 	n := &news{routes: make(chan netlink.RouteUpdate)}
 	d.watch.over.Go(func() { d.follow(n) })
-	before := wayTo(t, d, "10.1.0.2:80")
-	for deadline := time.Now().Add(10 * time.Second); wayTo(t, d, "10.1.0.2:80") == before; time.Sleep(settle / 10) {
+	before := hopTo(t, d, "10.1.0.2:80")
+	for deadline := time.Now().Add(10 * time.Second); hopTo(t, d, "10.1.0.2:80") == before; time.Sleep(settle / 10) {
 		if time.Now().After(deadline) {
-			t.Fatalf("the way is still %+v", before)
+			t.Fatalf("the next hop is still %+v", before)
 		}
 		n.routes <- routeNews("10.1.0.0/24", unix.RTM_NEWROUTE, unix.RTN_UNICAST)
 	}
 }
 
-// wayTo returns the way to a replica of 192.0.2.1:80.
-func wayTo(t *testing.T, d *Datapath, replica string) way {
+// hopTo returns the next hop of a replica of 192.0.2.1:80.
+func hopTo(t *testing.T, d *Datapath, replica string) nextHop {
 	t.Helper()
 	unlock, err := d.lock()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unlock()
-	return wayIn(&d.tables.replicas.rows[d.services[web("192.0.2.1:80").VIP].ids[netip.MustParseAddrPort(replica)]])
+	return hopInUse(&d.tables.replicas.rows[d.services[web("192.0.2.1:80").VIP].ids[netip.MustParseAddrPort(replica)]])
 }
 
 // News of several neighbours at once is acted on for each.
@@ -150,8 +150,8 @@ func TestNewsOfNeighbours(t *testing.T) {
 		t.Error("the end of the news is not told")
 	}
 	for _, r := range replicas {
-		if w := wayTo(t, d, r); w.hop.State != uint8(bpf.LbHopStateHOP_RESOLVED) {
-			t.Errorf("the way to %s: %+v", r, w)
+		if next := hopTo(t, d, r); next.hop.State != uint8(bpf.LbHopStateHOP_RESOLVED) {
+			t.Errorf("the next hop of %s: %+v", r, next)
 		}
 	}
 }
@@ -167,9 +167,9 @@ func TestLinkSizeFollows(t *testing.T) {
 	if err := netlink.LinkSetMTU(l, 1400); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); wayTo(t, d, "10.1.0.2:80").hop.Mtu != 1400; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); hopTo(t, d, "10.1.0.2:80").hop.Mtu != 1400; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("the way is still %+v", wayTo(t, d, "10.1.0.2:80"))
+			t.Fatalf("the next hop is still %+v", hopTo(t, d, "10.1.0.2:80"))
 		}
 	}
 }

@@ -70,7 +70,7 @@ func (d *Datapath) countDeparted(s *sums) error {
 }
 
 func (d *Datapath) countService(s *sums, v lb.VIP, e *entry) error {
-	past := d.tables.left.rows[e.row.Id]
+	past := d.tables.retiredCounts.rows[e.row.Id]
 	all := plus(s.left[e.row.Id], lb.Count{Packets: past.Packets, Bytes: past.Bytes})
 	byReplica := make(map[netip.AddrPort]lb.Count, len(e.ids))
 	for a, id := range e.ids {
@@ -96,7 +96,7 @@ func (d *Datapath) foldDeparted() error {
 		if n == (lb.Count{}) {
 			continue
 		}
-		past := &d.tables.left.rows[d.tables.replicas.rows[id].Service]
+		past := &d.tables.retiredCounts.rows[d.tables.replicas.rows[id].Service]
 		past.Packets, past.Bytes = past.Packets+n.Packets, past.Bytes+n.Bytes
 		if err := d.addForwarded(n); err != nil {
 			return err

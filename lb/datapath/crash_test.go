@@ -158,13 +158,13 @@ func consistent(t *testing.T, d *Datapath) {
 		for _, r := range e.ranges() {
 			for at := r.from; at < r.to; at++ {
 				s := d.tables.readSlot(at)
-				if base := s.Base(); base != bpf.ReplicaNone && d.ownerOf(base) != e {
+				if base := s.Previous(); base != bpf.ReplicaNone && d.ownerOf(base) != e {
 					t.Errorf("%v: slot %d has the base %d, which is none of the service's replicas", v, at, base)
 				}
 			}
 		}
 		for slot := range e.row.Size {
-			if current := d.tables.readSlot(e.row.Offset + slot).Current(); d.ownerOf(current) != e {
+			if current := d.tables.readSlot(e.row.Offset + slot).Owner(); d.ownerOf(current) != e {
 				t.Errorf("%v: slot %d belongs to %d, which is none of the service's replicas", v, slot, current)
 			}
 		}
@@ -189,8 +189,8 @@ func unused(t *testing.T, d *Datapath) {
 			t.Errorf("%s: some are not free (-want +got):\n%s", what, diff)
 		}
 	}
-	for id := range d.tables.originAt().rows() {
-		t.Errorf("a way back is left in row %d", id)
+	for id := range d.tables.revNatAt().rows() {
+		t.Errorf("a reverse NAT entry is left in row %d", id)
 	}
 	for at := range d.tables.serviceAt().rows() {
 		t.Errorf("a service or address is left in row %d", at)

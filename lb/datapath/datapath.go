@@ -40,9 +40,9 @@ type Options struct {
 	ToeplitzKey rss.Key
 	// Logger takes what happens later (next hops). Default: discarded.
 	Logger *slog.Logger
-	// GateRate limits, by CPU and second, how often a flow is recorded as established
+	// TokenRate limits, by CPU and second, how often a flow is recorded as established
 	// where records are nearly full, and how often a packet that is too big is answered. Default 2000.
-	GateRate uint32
+	TokenRate uint32
 
 	// still leaves the passing of time to the caller of sweep, does not follow the network, and opens all gates: for
 	// tests, which look at the tables without a lock.
@@ -71,8 +71,8 @@ func (o Options) withDefaults() Options {
 	if o.Limits.Flows == 0 {
 		o.Limits.Flows = lb.DefaultLimits.Flows
 	}
-	if o.GateRate == 0 {
-		o.GateRate = 2000
+	if o.TokenRate == 0 {
+		o.TokenRate = 2000
 	}
 	if o.now == nil {
 		o.now = time.Now
@@ -166,7 +166,7 @@ func (d *Datapath) open(ctx context.Context) error {
 
 func (d *Datapath) openHops() (err error) {
 	d.hops, err = newHops()
-	d.network = func() network { return d.hops.look() }
+	d.network = func() network { return d.hops.gather() }
 	return err
 }
 

@@ -75,7 +75,7 @@ func programID(t *testing.T, d *Datapath) uint32 {
 	return uint32(id)
 }
 
-// The ways back are taken over too: answers are given back, and the replicas are taken.
+// Reverse NAT entries are taken over too: answers are returned, and the replicas are in use.
 func TestAdoptWaysBack(t *testing.T) {
 	inNamespace(t)
 	l := veth(t, "up", "10.1.0.1/24")

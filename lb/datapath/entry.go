@@ -53,16 +53,16 @@ func (e *entry) answered(a netip.AddrPort) bool {
 
 // tracked tells whether flows are remembered; those of a nil entry are not.
 func (e *entry) tracked() bool {
-	return e != nil && e.row.Flags&uint8(bpf.LbServiceFlagSERVICE_CHANGES|bpf.LbServiceFlagSERVICE_ALWAYS) != 0
+	return e != nil && e.row.Flags&uint8(bpf.LbServiceFlagSERVICE_TRACK_CHANGES|bpf.LbServiceFlagSERVICE_TRACK_ALWAYS) != 0
 }
 
 // moved tells whether the base is in another table.
-func (e *entry) moved() bool { return e.row.Flags&uint8(bpf.LbServiceFlagSERVICE_MOVED) != 0 }
+func (e *entry) moved() bool { return e.row.Flags&uint8(bpf.LbServiceFlagSERVICE_REHASHED) != 0 }
 
 // apart tells whether records go by another hash than the table.
 func (e *entry) apart() bool {
 	r := e.row
-	return r.BaseHash != r.Hash || r.BaseSeed != r.Seed && lb.Hash(r.Hash) == lb.JHash
+	return r.PreviousHash != r.Hash || r.PreviousSeed != r.Seed && lb.Hash(r.Hash) == lb.JHash
 }
 
 // ranges returns the ranges of slots that are the service's: its table and, if it has moved,
@@ -77,5 +77,5 @@ func (e *entry) ranges() []extent {
 
 // bases returns the slots in which the bases are.
 func (e *entry) bases() extent {
-	return extent{e.row.BaseOffset, e.row.BaseOffset + e.row.BaseSize}
+	return extent{e.row.PreviousOffset, e.row.PreviousOffset + e.row.PreviousSize}
 }

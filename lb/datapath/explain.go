@@ -20,7 +20,7 @@ func (d *Datapath) Explain(p lb.Probe) (lb.Explanation, error) {
 		return lb.Explanation{}, err
 	}
 	defer unlock()
-	x := oracle.Decide(view{d, d.hops.look()}, p.Ingress, slices.Clone(frame)).Explanation
+	x := oracle.Decide(view{d, d.hops.gather()}, p.Ingress, slices.Clone(frame)).Explanation
 	if x.Service != nil {
 		s := x.Service.Clone()
 		x.Service = &s

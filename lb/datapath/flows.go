@@ -50,8 +50,8 @@ func (d *Datapath) countBases(e *entry, byID []lb.ReplicaFlows) {
 		return
 	}
 	for at := e.bases().from; at < e.bases().to; at++ {
-		if s := d.tables.readSlot(at); (e.moved() || s.Marked()) && !isUnused(s) {
-			byID[s.Base()].Older++
+		if s := d.tables.readSlot(at); (e.moved() || s.InTransition()) && !isUnused(s) {
+			byID[s.Previous()].Older++
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hops asks the kernel for the way to an address: route, link, neighbour. Its
+// hops asks the kernel for the next hop towards an address: route, link, neighbour. Its
 // sockets belong to one network namespace, whichever thread uses them.
 type hops struct {
 	namespace netns.NsHandle

@@ -12,7 +12,7 @@ import (
 	"lbctl/lb"
 )
 
-// index says in which row of a table an endpoint stands: service_index, origin_index.
+// index says in which row of a table an endpoint stands: service_index, rev_nat_index.
 // Packets read it while it is written: every change is one aligned store, and a row is
 // complete before the store that makes it visible.
 type index []bpf.LbBucket

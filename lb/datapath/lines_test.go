@@ -41,21 +41,21 @@ func (b bench) record(port uint16) lb.Record {
 // Of the flows that have started the older one of two gives way to a new one.
 func TestOlderOneGivesWay(t *testing.T) {
 	b := newBench(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"))
-	ports := b.inLine(len(b.d.tables.embryos.rows), bpf.Ways+2, 1)
-	for _, port := range ports[:bpf.Ways] {
+	ports := b.inLine(len(b.d.tables.halfOpen.rows), bpf.RecordEntries+2, 1)
+	for _, port := range ports[:bpf.RecordEntries] {
 		b.send(port, true)
 	}
 	b.wait(time.Second)
-	for _, port := range ports[bpf.Ways:] {
+	for _, port := range ports[bpf.RecordEntries:] {
 		b.send(port, true)
 	}
-	for _, port := range ports[bpf.Ways:] {
+	for _, port := range ports[bpf.RecordEntries:] {
 		if got := b.record(port); got != lb.Embryonic {
 			t.Errorf("one of the two newest flows, port %d, has %q for a record", port, got)
 		}
 	}
-	if f := b.flows(); embryonic(f) != bpf.Ways {
-		t.Errorf("%d records in a line of %d", embryonic(f), bpf.Ways)
+	if f := b.flows(); embryonic(f) != bpf.RecordEntries {
+		t.Errorf("%d records in a line of %d", embryonic(f), bpf.RecordEntries)
 	}
 }
 
@@ -84,16 +84,16 @@ func TestFloodOfAnotherService(t *testing.T) {
 			t.Errorf("port %d has %q for a record", port, got)
 		}
 	}
-	if n, all := embryonic(flooded.flows()), bpf.Ways*len(b.d.tables.embryos.rows)-2; n < uint64(all)/2 {
+	if n, all := embryonic(flooded.flows()), bpf.RecordEntries*len(b.d.tables.halfOpen.rows)-2; n < uint64(all)/2 {
 		t.Errorf("%d records of the flood where there is room for %d", n, all)
 	}
 }
 
 // Established flows are not pushed out, and the last ways of a line are given at a limited rate.
 func TestLastWaysAreGated(t *testing.T) {
-	b := newBenchWith(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"), Options{GateRate: 1})
+	b := newBenchWith(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"), Options{TokenRate: 1})
 	began := time.Now()
-	ports := b.inLine(len(b.d.tables.flows.rows), 2*bpf.Ways, 1)
+	ports := b.inLine(len(b.d.tables.established.rows), 2*bpf.RecordEntries, 1)
 	for _, port := range ports {
 		b.send(port, true)
 		b.send(port, false)
@@ -103,11 +103,11 @@ func TestLastWaysAreGated(t *testing.T) {
 		got := b.record(port)
 		if got == lb.Established {
 			established++
-		} else if i < bpf.Ways-3 {
+		} else if i < bpf.RecordEntries-3 {
 			t.Errorf("flow %d of a line has %q for a record", i, got)
 		}
 	}
-	if most := bpf.Ways - 3 + 1 + int(time.Since(began).Seconds()); established > most {
+	if most := bpf.RecordEntries - 3 + 1 + int(time.Since(began).Seconds()); established > most {
 		t.Errorf("%d flows are recorded as established, at most %d may be by now", established, most)
 	}
 }

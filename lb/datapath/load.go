@@ -62,22 +62,22 @@ func (d *Datapath) spec() (*ebpf.CollectionSpec, error) {
 func (d *Datapath) configure(spec *ebpf.CollectionSpec) error {
 	l := d.options.Limits
 	// Beside the services their addresses are found.
-	serviceBuckets, originBuckets := bucketsFor(2*l.Services), bucketsFor(l.Replicas)
-	flowLines, embryoLines := l.Flows/bpf.Ways, l.Flows/4/bpf.Ways
-	gateRate := d.options.GateRate
+	serviceBuckets, revNatBuckets := bucketsFor(2*l.Services), bucketsFor(l.Replicas)
+	establishedLines, halfOpenLines := l.Flows/bpf.RecordEntries, l.Flows/4/bpf.RecordEntries
+	tokenRate := d.options.TokenRate
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {
 		return fmt.Errorf("count CPUs: %w", err)
 	}
 	if d.options.still {
-		gateRate = 0
+		tokenRate = 0
 	}
 	for name, size := range map[string]uint32{
-		bpf.LbMapServiceIndex: serviceBuckets, bpf.LbMapServices: rowsFor(l), bpf.LbMapByService: l.Services,
-		bpf.LbMapFlows: flowLines, bpf.LbMapEmbryos: embryoLines,
-		bpf.LbMapOriginIndex: originBuckets, bpf.LbMapOrigins: l.Replicas,
+		bpf.LbMapServiceIndex: serviceBuckets, bpf.LbMapServices: rowsFor(l), bpf.LbMapRetiredCounts: l.Services,
+		bpf.LbMapEstablished: establishedLines, bpf.LbMapHalfOpen: halfOpenLines,
+		bpf.LbMapRevNatIndex: revNatBuckets, bpf.LbMapRevNats: l.Replicas,
 		bpf.LbMapReplicas: l.Replicas, bpf.LbMapByReplica: l.Replicas,
-		bpf.LbMapHeard: uint32(cpus) * bpf.HeardLines,
+		bpf.LbMapFibCache: uint32(cpus) * bpf.FIBCacheEntries,
 		// Behind the slots stand the lists of replicas, old ones and new.
 		bpf.LbMapSlots: l.Slots + 2*l.Replicas,
 		// The ordinary program has no samples; this is the smallest there can be.
@@ -86,13 +86,13 @@ func (d *Datapath) configure(spec *ebpf.CollectionSpec) error {
 		spec.Maps[name].MaxEntries = size
 	}
 	for name, value := range map[string]any{
-		bpf.LbVarServiceBucketsLast: serviceBuckets - 1,
-		bpf.LbVarOriginBucketsLast:  originBuckets - 1,
-		bpf.LbVarToeplitzRows:       toeplitzRows(d.options.ToeplitzKey),
-		bpf.LbVarFlowLinesLast:      flowLines - 1,
-		bpf.LbVarEmbryoLinesLast:    embryoLines - 1,
-		bpf.LbVarSecret:             d.secret,
-		bpf.LbVarGateRate:           gateRate,
+		bpf.LbVarServiceBucketsLast:   serviceBuckets - 1,
+		bpf.LbVarRevNatBucketsLast:    revNatBuckets - 1,
+		bpf.LbVarToeplitzRows:         toeplitzRows(d.options.ToeplitzKey),
+		bpf.LbVarEstablishedLinesLast: establishedLines - 1,
+		bpf.LbVarHalfOpenLinesLast:    halfOpenLines - 1,
+		bpf.LbVarSecret:               d.secret,
+		bpf.LbVarTokenRate:            tokenRate,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return fmt.Errorf("set %s: %w", name, err)

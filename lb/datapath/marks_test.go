@@ -21,15 +21,15 @@ func TestSucceed(t *testing.T) {
 		owner uint32
 		want  bpf.Slot
 	}{
-		"same owner":                  {bpf.QuietSlot(x), x, bpf.QuietSlot(x)},
-		"another owner":               {bpf.QuietSlot(x), y, bpf.MarkedSlot(y, x)},
-		"of a replica that is gone":   {bpf.QuietSlot(gone), y, bpf.QuietSlot(y)},
-		"marked, another owner":       {bpf.MarkedSlot(y, x), z, bpf.MarkedSlot(z, x)},
-		"marked, the base again":      {bpf.MarkedSlot(y, x), x, bpf.MarkedSlot(x, x)},
-		"marked, nothing new, aged":   {bpf.MarkedSlot(y, x).WithAge(5), y, bpf.MarkedSlot(y, x)},
-		"marked, base gone":           {bpf.MarkedSlot(y, gone), z, bpf.MarkedSlot(z, bpf.ReplicaNone)},
-		"marked, base gone for long":  {bpf.MarkedSlot(y, bpf.ReplicaNone), z, bpf.MarkedSlot(z, bpf.ReplicaNone)},
-		"marked, owner gone, base is": {bpf.MarkedSlot(gone, x), z, bpf.MarkedSlot(z, x)},
+		"same owner":                  {bpf.SettledSlot(x), x, bpf.SettledSlot(x)},
+		"another owner":               {bpf.SettledSlot(x), y, bpf.TransitionSlot(y, x)},
+		"of a replica that is gone":   {bpf.SettledSlot(gone), y, bpf.SettledSlot(y)},
+		"marked, another owner":       {bpf.TransitionSlot(y, x), z, bpf.TransitionSlot(z, x)},
+		"marked, the base again":      {bpf.TransitionSlot(y, x), x, bpf.TransitionSlot(x, x)},
+		"marked, nothing new, aged":   {bpf.TransitionSlot(y, x).WithAge(5), y, bpf.TransitionSlot(y, x)},
+		"marked, base gone":           {bpf.TransitionSlot(y, gone), z, bpf.TransitionSlot(z, bpf.ReplicaNone)},
+		"marked, base gone for long":  {bpf.TransitionSlot(y, bpf.ReplicaNone), z, bpf.TransitionSlot(z, bpf.ReplicaNone)},
+		"marked, owner gone, base is": {bpf.TransitionSlot(gone, x), z, bpf.TransitionSlot(z, x)},
 	} {
 		if got := succeed(c.was, c.owner, set); got != c.want {
 			t.Errorf("%s: %x becomes %x, want %x", name, c.was, got, c.want)
@@ -169,7 +169,7 @@ func TestBaseUsedMeanwhile(t *testing.T) {
 	e := b.d.services[s.VIP]
 	slot := func() (at uint32, is bpf.Slot) {
 		for at = e.row.Offset; at < e.row.Offset+e.row.Size; at++ {
-			if is = b.d.tables.readSlot(at); is.Marked() {
+			if is = b.d.tables.readSlot(at); is.InTransition() {
 				return at, is
 			}
 		}
@@ -180,12 +180,12 @@ func TestBaseUsedMeanwhile(t *testing.T) {
 	old := is.WithAge(over)
 	*b.d.tables.slot(at) = uint64(old)
 	*b.d.tables.slot(at) = uint64(old.WithAge(0)) // by a packet, after the sweep has looked
-	if b.d.tables.swapSlot(at, old, bpf.QuietSlot(old.Current())) {
+	if b.d.tables.swapSlot(at, old, bpf.SettledSlot(old.Owner())) {
 		t.Error("the slot was made quiet under a packet")
 	}
 	*b.d.tables.slot(at) = uint64(old)
 	b.wait(time.Second)
-	if now := b.d.tables.readSlot(at); now != bpf.QuietSlot(old.Current()) {
+	if now := b.d.tables.readSlot(at); now != bpf.SettledSlot(old.Owner()) {
 		t.Errorf("slot %x of which the base is over became %x", old, now)
 	}
 }

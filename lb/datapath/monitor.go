@@ -21,7 +21,7 @@ const sampleRing = 1 << 20
 // the program until the next one.
 type monitor struct {
 	objects  monitorObjects
-	filter   table[bpf.LbWatching]
+	filter   table[bpf.LbSampleFilter]
 	reader   *ringbuf.Reader
 	audience fanout.Audience
 	decoder  decoder
@@ -30,9 +30,9 @@ type monitor struct {
 
 // monitorObjects are those that only the monitoring program has.
 type monitorObjects struct {
-	Lb      *ebpf.Program `ebpf:"lb_monitored"`
-	Samples *ebpf.Map     `ebpf:"samples"`
-	Watched *ebpf.Map     `ebpf:"watched"`
+	Lb            *ebpf.Program `ebpf:"lb_monitored"`
+	Samples       *ebpf.Map     `ebpf:"samples"`
+	SampleFilters *ebpf.Map     `ebpf:"sample_filters"`
 }
 
 // Monitor implements lb.Dataplane.

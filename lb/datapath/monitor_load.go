@@ -36,7 +36,7 @@ func (d *Datapath) loadMonitor() (m *monitor, err error) {
 	if err := spec.LoadAndAssign(&m.objects, &replaced); err != nil {
 		return m, fmt.Errorf("load the monitoring program: %w", xdp.Denied(err))
 	}
-	if m.filter, err = mapTable[bpf.LbWatching](m.objects.Watched); err != nil {
+	if m.filter, err = mapTable[bpf.LbSampleFilter](m.objects.SampleFilters); err != nil {
 		return m, err
 	}
 	if m.reader, err = ringbuf.NewReader(m.objects.Samples); err != nil {
@@ -65,5 +65,5 @@ func (m *monitor) release() error {
 	}
 	m.over.Wait()
 	o := m.objects
-	return errors.Join(append(errs, m.filter.unmap(), o.Lb.Close(), o.Samples.Close(), o.Watched.Close())...)
+	return errors.Join(append(errs, m.filter.unmap(), o.Lb.Close(), o.Samples.Close(), o.SampleFilters.Close())...)
 }

@@ -88,7 +88,7 @@ func (d *Datapath) newDecoder() decoder {
 	return decoder{
 		reasons: d.reasons, names: map[int]string{}, start: d.options.now().Add(-time.Duration(since.Nano())).Round(0),
 		name: func(index int) string {
-			if device := d.hops.look().link(index); device != nil {
+			if device := d.hops.gather().link(index); device != nil {
 				return device.Name
 			}
 			return ""

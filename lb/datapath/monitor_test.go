@@ -24,7 +24,7 @@ func TestOrdinaryProgramHasNoSamples(t *testing.T) {
 	}
 	for program, want := range map[string]bool{bpf.LbProgLb: false, bpf.LbProgLbMonitored: true} {
 		maps := spec.Programs[program].Instructions.ReferenceOffsets()
-		for _, name := range []string{bpf.LbMapSampled, bpf.LbMapSamples, bpf.LbMapWatched} {
+		for _, name := range []string{bpf.LbMapSampleBuffers, bpf.LbMapSamples, bpf.LbMapSampleFilters} {
 			if _, has := maps[name]; has != want {
 				t.Errorf("%s refers to %s: %v, want %v", program, name, has, want)
 			}

@@ -78,6 +78,6 @@ func (d *Datapath) serviceID(old *entry, take func(*extents, uint32, string, uin
 	if err != nil {
 		return 0, err
 	}
-	d.tables.left.rows[id] = bpf.LbCount{}
+	d.tables.retiredCounts.rows[id] = bpf.LbCount{}
 	return id, nil
 }

@@ -29,7 +29,7 @@ type stage struct {
 
 // stages returns the tables of records in the order in which packets look into them.
 func (t *tables) stages() []stage {
-	return []stage{{t.flows.rows, lb.Established}, {t.embryos.rows, lb.Embryonic}}
+	return []stage{{t.established.rows, lb.Established}, {t.halfOpen.rows, lb.Embryonic}}
 }
 
 // records calls visit with every record. It looks at those of flows that have only started
@@ -39,9 +39,9 @@ func (t *tables) records(visit func(recordAt, bpf.Record)) {
 	for _, table := range slices.Backward(t.stages()) {
 		for i := range table.lines {
 			line := &table.lines[i]
-			for w := range line.Way {
-				if r := bpf.Record(atomic.LoadUint64(&line.Way[w])); r != 0 {
-					visit(recordAt{&line.Way[w], table.stage}, r)
+			for w := range line.Entry {
+				if r := bpf.Record(atomic.LoadUint64(&line.Entry[w])); r != 0 {
+					visit(recordAt{&line.Entry[w], table.stage}, r)
 				}
 			}
 		}
@@ -52,8 +52,8 @@ func (t *tables) records(visit func(recordAt, bpf.Record)) {
 func (t *tables) recall(key uint64, hash uint32) (bpf.Record, lb.Record) {
 	for _, table := range t.stages() {
 		line := &table.lines[uint32(key)&uint32(len(table.lines)-1)]
-		for w := range line.Way {
-			if r := bpf.Record(atomic.LoadUint64(&line.Way[w])); r.HasTag(hash, key) {
+		for w := range line.Entry {
+			if r := bpf.Record(atomic.LoadUint64(&line.Entry[w])); r.HasTag(hash, key) {
 				return r, table.stage
 			}
 		}

@@ -1,33 +1,33 @@
 package datapath
 
-// refresh resolves anew the ways to the replicas that changes of the network concern, and
-// writes those that changed: into the hop that is not in use, then one store makes it the one in
-// use. Only when no packet can be reading the other one any more does it return, so that the next
-// change may write there.
+// refresh resolves the next hops of the replicas that a change of the network may concern. A next hop
+// that differs is written into the replica's hop that is not active; then one store makes it the active
+// one. refresh returns when no packet can be reading the other hop any more, so that the next change may
+// write there.
 func (d *Datapath) refresh(c changes) error {
 	unlock, err := d.lock()
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	changed, network := false, d.hops.look()
+	changed, network := false, d.hops.gather()
 	for _, e := range d.services {
 		for a, id := range e.ids {
 			row := &d.tables.replicas.rows[id]
 			switch via := d.via[id]; {
 			case c.mayRoute(a.Addr()):
-			case c.neighbours[via] && !network.agrees(wayIn(row).hop, via):
+			case c.neighbours[via] && !network.agrees(hopInUse(row).hop, via):
 			default:
 				continue
 			}
-			w, via := network.resolve(a.Addr())
+			next, via := network.resolve(a.Addr())
 			d.via[id] = via
-			if wayIn(row) == w {
+			if hopInUse(row) == next {
 				continue
 			}
-			turn(row, w)
+			flipHop(row, next)
 			changed = true
-			d.options.Logger.Debug("next hop changed", "replica", a, "interface", w.hop.Ifindex, "state", w.hop.State)
+			d.options.Logger.Debug("next hop changed", "replica", a, "interface", next.hop.Ifindex, "state", next.hop.State)
 		}
 	}
 	if !changed {

@@ -37,13 +37,13 @@ func (d *Datapath) retire(e, keep *entry) {
 	})
 }
 
-// retireReplicas takes back the ways back and the replicas of e that keep has not, and returns
+// retireReplicas removes the reverse NAT entries and the replicas of e that keep has not, and returns
 // the ids of these replicas.
 func (d *Datapath) retireReplicas(e, keep *entry) (ids []uint32) {
 	for a, id := range e.ids {
 		if e.answered(a) && !keep.answered(a) {
 			k := replicaKey(e.service.VIP, a)
-			d.tables.originAt().remove(k, id)
+			d.tables.revNatAt().remove(k, id)
 			delete(d.owners, k)
 		}
 		if _, ok := keep.replicaID(a); ok {

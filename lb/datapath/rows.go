@@ -25,9 +25,9 @@ func serviceRow(s lb.Service) bpf.LbService {
 func trackingFlags(t lb.Tracking) uint8 {
 	switch t {
 	case lb.TrackChanges:
-		return uint8(bpf.LbServiceFlagSERVICE_CHANGES)
+		return uint8(bpf.LbServiceFlagSERVICE_TRACK_CHANGES)
 	case lb.TrackAlways:
-		return uint8(bpf.LbServiceFlagSERVICE_ALWAYS)
+		return uint8(bpf.LbServiceFlagSERVICE_TRACK_ALWAYS)
 	}
 	return 0
 }
@@ -35,9 +35,9 @@ func trackingFlags(t lb.Tracking) uint8 {
 // trackingOf is the reverse of trackingFlags.
 func trackingOf(flags uint8) lb.Tracking {
 	switch {
-	case flags&uint8(bpf.LbServiceFlagSERVICE_ALWAYS) != 0:
+	case flags&uint8(bpf.LbServiceFlagSERVICE_TRACK_ALWAYS) != 0:
 		return lb.TrackAlways
-	case flags&uint8(bpf.LbServiceFlagSERVICE_CHANGES) != 0:
+	case flags&uint8(bpf.LbServiceFlagSERVICE_TRACK_CHANGES) != 0:
 		return lb.TrackChanges
 	}
 	return lb.Stateless
@@ -53,9 +53,9 @@ func serviceOf(row bpf.LbService) lb.Service {
 
 // withOwnBase returns the row of a service whose own table has its bases.
 func withOwnBase(row bpf.LbService) bpf.LbService {
-	row.Flags &^= uint8(bpf.LbServiceFlagSERVICE_MOVED)
-	row.BaseOffset, row.BaseSize, row.BaseReciprocal = row.Offset, row.Size, row.Reciprocal
-	row.BaseHash, row.BaseSeed = row.Hash, row.Seed
+	row.Flags &^= uint8(bpf.LbServiceFlagSERVICE_REHASHED)
+	row.PreviousOffset, row.PreviousSize, row.PreviousReciprocal = row.Offset, row.Size, row.Reciprocal
+	row.PreviousHash, row.PreviousSeed = row.Hash, row.Seed
 	return row
 }
 
@@ -68,7 +68,7 @@ func reciprocal(size uint32) uint32 {
 }
 
 // replicaRow returns the row of a new replica of the service with an id.
-func replicaRow(v lb.VIP, service uint32, r lb.Replica, w way) bpf.LbReplica {
+func replicaRow(v lb.VIP, service uint32, r lb.Replica, next nextHop) bpf.LbReplica {
 	a := r.Address.Addr()
 	row := bpf.LbReplica{
 		Address: bpf.Address(a), Port: bpf.Port(r.Address.Port()), IpVersion: bpf.Endpoint(r.Address, 0).IpVersion,
@@ -77,7 +77,7 @@ func replicaRow(v lb.VIP, service uint32, r lb.Replica, w way) bpf.LbReplica {
 	if a.Is4() == v.Address.Addr().Is4() {
 		row.L3Delta, row.L4Delta = bpf.Deltas(v.Address, r.Address)
 	}
-	row.Hops[0], row.TunnelSource[0] = w.hop, w.source
+	row.Hops[0], row.TunnelSource[0] = next.hop, next.source
 	return row
 }
 
@@ -100,22 +100,22 @@ func setState(row *bpf.LbReplica, s bpf.LbReplicaState) {
 }
 
 // turn makes another way the one in use: it is written where the one not in use stands.
-func turn(row *bpf.LbReplica, w way) {
+func flipHop(row *bpf.LbReplica, next nextHop) {
 	changed := *row
-	changed.Which = (row.Which & 1) ^ 1
-	row.Hops[changed.Which], row.TunnelSource[changed.Which] = w.hop, w.source
+	changed.ActiveHop = (row.ActiveHop & 1) ^ 1
+	row.Hops[changed.ActiveHop], row.TunnelSource[changed.ActiveHop] = next.hop, next.source
 	storeWord(row, changed)
 }
 
-// storeWord switches to the `which` and the state of a changed row by one aligned store of the
-// word that holds them; the deltas beside them never change.
+// storeWord switches to the active hop and the state of a changed row by one aligned store of the
+// word that holds them; the deltas in the same word never change.
 func storeWord(row *bpf.LbReplica, changed bpf.LbReplica) {
 	atomic.StoreUint32((*uint32)(unsafe.Pointer(&row.L4Delta)), *(*uint32)(unsafe.Pointer(&changed.L4Delta)))
 }
 
-// wayIn returns the way of a replica that is in use.
-func wayIn(row *bpf.LbReplica) way {
-	return way{hop: row.Hops[row.Which&1], source: row.TunnelSource[row.Which&1]}
+// hopInUse returns the active next hop of a replica.
+func hopInUse(row *bpf.LbReplica) nextHop {
+	return nextHop{hop: row.Hops[row.ActiveHop&1], source: row.TunnelSource[row.ActiveHop&1]}
 }
 
 // addressOf returns the address and port of a replica, the zero value of REPLICA_NONE.

@@ -56,7 +56,7 @@ func answer(p *contract.Packet) {
 }
 
 // answerApart is an answer to a client who has one flow: more of them than there are lines for what
-// the kernel told of their ways.
+// the kernel told of their next hops.
 func answerApart(p *contract.Packet) {
 	a := p.Flow.Source.Addr().As4()
 	a[3] = byte(p.Flow.Source.Port())

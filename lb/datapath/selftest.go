@@ -117,9 +117,9 @@ func (oneHop) Route(a netip.Addr) (oracle.Route, bool) {
 	return r, true
 }
 
-func (w oneHop) resolve(a netip.Addr) (way, neighbour) {
-	r, _ := w.Route(a)
-	return way{source: bpf.Address(r.Preferred), hop: bpf.LbHop{
+func (o oneHop) resolve(a netip.Addr) (nextHop, neighbour) {
+	r, _ := o.Route(a)
+	return nextHop{source: bpf.Address(r.Preferred), hop: bpf.LbHop{
 		State: uint8(bpf.LbHopStateHOP_RESOLVED), Ifindex: loopbackIndex, Mtu: uint16(r.MTU),
 		Source: r.Source, Destination: r.Neighbour,
 	}}, neighbour{}

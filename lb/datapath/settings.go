@@ -18,7 +18,7 @@ import (
 
 // schema is the version of the layout of all pinned tables. A program with another
 // one cannot go on with them. Tables from before there were versions have none: 0.
-const schema = 3
+const schema = 4
 
 // settings reads the secret of the keys of flows from what is pinned, or makes one and
 // pins it: before any other table, so that tables without it are of an older version. Errors:

@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,19 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+// pinSchema changes the schema number of pinned tables.
+func pinSchema(t *testing.T, dir string, to uint32) {
+	t.Helper()
+	m, err := ebpf.LoadPinnedMap(filepath.Join(dir, bpf.LbMapSettings), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if err := m.Put(uint32(0), bpf.LbSetting{Schema: to}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Tables of another schema, or from before there were schemas, are refused, and nothing of them
 // is touched.
 func TestOtherSchema(t *testing.T) {
@@ -20,21 +34,13 @@ func TestOtherSchema(t *testing.T) {
 		spoil func(t *testing.T, dir string)
 		want  string
 	}{
-		"a later one": {func(t *testing.T, dir string) {
-			m, err := ebpf.LoadPinnedMap(filepath.Join(dir, bpf.LbMapSettings), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer m.Close()
-			if err := m.Put(uint32(0), bpf.LbSetting{Schema: schema + 1}); err != nil {
-				t.Fatal(err)
-			}
-		}, "schema 4 and this version needs 3"},
+		"a later one":    {func(t *testing.T, dir string) { pinSchema(t, dir, schema+1) }, fmt.Sprintf("schema %d and this version needs %d", schema+1, schema)},
+		"an earlier one": {func(t *testing.T, dir string) { pinSchema(t, dir, schema-1) }, fmt.Sprintf("schema %d and this version needs %d", schema-1, schema)},
 		"none": {func(t *testing.T, dir string) {
 			if err := os.Remove(filepath.Join(dir, bpf.LbMapSettings)); err != nil {
 				t.Fatal(err)
 			}
-		}, "schema 0 and this version needs 3"},
+		}, fmt.Sprintf("schema 0 and this version needs %d", schema)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNamespace(t)

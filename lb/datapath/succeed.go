@@ -21,11 +21,11 @@ func (e *entry) inherit(old *entry) {
 	switch {
 	case e.service.VIP.Protocol == packet.UDP:
 		if e.recorded {
-			e.row.BaseHash, e.row.BaseSeed = old.row.BaseHash, old.row.BaseSeed
+			e.row.PreviousHash, e.row.PreviousSeed = old.row.PreviousHash, old.row.PreviousSeed
 		}
 	case e.marking(old) || !e.shares(old):
 	case old.moved():
-		e.move(old.row.BaseOffset, old.row.BaseSize, old.row)
+		e.move(old.row.PreviousOffset, old.row.PreviousSize, old.row)
 	default:
 		e.move(old.row.Offset, old.row.Size, old.row)
 	}
@@ -34,9 +34,9 @@ func (e *entry) inherit(old *entry) {
 // move makes the slots of another table the base, and its hash that of records.
 func (e *entry) move(offset, size uint32, from bpf.LbService) {
 	r := &e.row
-	r.Flags |= uint8(bpf.LbServiceFlagSERVICE_MOVED)
-	r.BaseOffset, r.BaseSize, r.BaseReciprocal = offset, size, reciprocal(size)
-	r.BaseHash, r.BaseSeed = from.BaseHash, from.BaseSeed
+	r.Flags |= uint8(bpf.LbServiceFlagSERVICE_REHASHED)
+	r.PreviousOffset, r.PreviousSize, r.PreviousReciprocal = offset, size, reciprocal(size)
+	r.PreviousHash, r.PreviousSeed = from.PreviousHash, from.PreviousSeed
 }
 
 // shares tells whether the service has one of old's replicas: there are no flows of others.
@@ -67,11 +67,11 @@ func (d *Datapath) writeSlots(e, old *entry) {
 	ids := d.writeList(e)
 	marking, listed := e.marking(old), d.list(ids)
 	for i, replica := range scheduler.Build(e.service) {
-		slot := bpf.QuietSlot(ids[replica])
+		slot := bpf.SettledSlot(ids[replica])
 		if marking {
 			slot = succeed(d.tables.readSlot(old.row.Offset+uint32(i)), ids[replica], listed)
 		}
-		if slot.Marked() {
+		if slot.InTransition() {
 			e.marks++
 		}
 		*d.tables.slot(e.row.Offset + uint32(i)) = uint64(slot)
@@ -82,16 +82,16 @@ func (d *Datapath) writeSlots(e, old *entry) {
 // succeed returns the slot that follows on was and belongs to an owner: of a replica that is
 // not listed any more there are no flows.
 func succeed(was bpf.Slot, owner uint32, listed listed) bpf.Slot {
-	base := was.Base()
+	base := was.Previous()
 	switch {
-	case was.Marked() && listed.has(base):
-		return bpf.MarkedSlot(owner, base)
-	case was.Marked():
-		return bpf.MarkedSlot(owner, bpf.ReplicaNone)
+	case was.InTransition() && listed.has(base):
+		return bpf.TransitionSlot(owner, base)
+	case was.InTransition():
+		return bpf.TransitionSlot(owner, bpf.ReplicaNone)
 	case base == owner || !listed.has(base):
-		return bpf.QuietSlot(owner)
+		return bpf.SettledSlot(owner)
 	}
-	return bpf.MarkedSlot(owner, base)
+	return bpf.TransitionSlot(owner, base)
 }
 
 // writeList writes the service's replicas in the order of the configuration and returns their
@@ -102,7 +102,7 @@ func (d *Datapath) writeList(e *entry) []uint32 {
 	ids := make([]uint32, len(e.service.Replicas))
 	for i, r := range e.service.Replicas {
 		ids[i] = e.ids[r.Address]
-		list[i] = bpf.LbSlot{Current: ids[i], Base: uint32(r.Weight) | uint32(r.State)<<16}
+		list[i] = bpf.LbSlot{Owner: ids[i], Previous: uint32(r.Weight) | uint32(r.State)<<16}
 	}
 	return ids
 }
@@ -144,8 +144,8 @@ func (d *Datapath) cleanBase(at uint32, set listed, young bool) {
 		if young {
 			is = was.WithAge(0)
 		}
-		if !set.has(is.Base()) {
-			is = is.WithBase(bpf.ReplicaNone)
+		if !set.has(is.Previous()) {
+			is = is.WithPrevious(bpf.ReplicaNone)
 		}
 		if is == was || d.tables.swapSlot(at, was, is) {
 			return

@@ -84,7 +84,7 @@ func (d *Datapath) ageBases(e *entry) {
 		return
 	}
 	for at := e.bases().from; at < e.bases().to; at++ {
-		if s := d.tables.readSlot(at); e.moved() || s.Marked() {
+		if s := d.tables.readSlot(at); e.moved() || s.InTransition() {
 			// If a packet was faster it made the base young.
 			d.tables.swapSlot(at, s, s.WithAge(min(s.Age()+e.aging.steps, over)))
 		}
@@ -120,7 +120,7 @@ func (d *Datapath) see(e *entry, r bpf.Record) {
 	slot := uint32(0)
 	if e.row.Size > 0 {
 		slot = r.Hash() % e.row.Size
-		if d.tables.readSlot(e.row.Offset+slot).Current() == r.Replica() {
+		if d.tables.readSlot(e.row.Offset+slot).Owner() == r.Replica() {
 			return
 		}
 	}

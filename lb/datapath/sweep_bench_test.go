@@ -23,9 +23,9 @@ func crowded(b *testing.B) *Datapath {
 	e := d.services[full.VIP]
 	for _, table := range d.tables.stages() {
 		for i := range table.lines {
-			for way := range bpf.Ways / 2 {
-				hash := uint32(i*bpf.Ways+way) * 0x9e3779b9
-				table.lines[i].Way[way] = uint64(hash)<<32 | uint64(d.tables.readSlot(e.row.Offset+hash%e.row.Size).Current())
+			for way := range bpf.RecordEntries / 2 {
+				hash := uint32(i*bpf.RecordEntries+way) * 0x9e3779b9
+				table.lines[i].Entry[way] = uint64(hash)<<32 | uint64(d.tables.readSlot(e.row.Offset+hash%e.row.Size).Owner())
 			}
 		}
 	}

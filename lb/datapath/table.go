@@ -45,13 +45,13 @@ func (t *table[T]) unmap() error {
 
 // tables are the arrays that packets are forwarded by.
 type tables struct {
-	serviceIndex, originIndex table[bpf.LbBucket]
+	serviceIndex, revNatIndex table[bpf.LbBucket]
 	services                  table[bpf.LbService]
 	slots                     table[bpf.LbSlot]
 	replicas                  table[bpf.LbReplica]
-	origins                   table[bpf.LbOrigin]
-	flows, embryos            table[bpf.LbRecords]
-	left                      table[bpf.LbCount] // by service id: what replicas got that left it
+	revNats                   table[bpf.LbRevNat]
+	established, halfOpen     table[bpf.LbRecords]
+	retiredCounts             table[bpf.LbCount] // by service id: what replicas got that were removed
 	settings                  table[bpf.LbSetting]
 }
 
@@ -60,25 +60,25 @@ func (d *Datapath) mapTables() error {
 	t, m := &d.tables, &d.objects.LbMaps
 	var errs [10]error
 	t.serviceIndex, errs[0] = mapTable[bpf.LbBucket](m.ServiceIndex)
-	t.originIndex, errs[1] = mapTable[bpf.LbBucket](m.OriginIndex)
+	t.revNatIndex, errs[1] = mapTable[bpf.LbBucket](m.RevNatIndex)
 	t.services, errs[2] = mapTable[bpf.LbService](m.Services)
 	t.slots, errs[3] = mapTable[bpf.LbSlot](m.Slots)
 	t.replicas, errs[4] = mapTable[bpf.LbReplica](m.Replicas)
-	t.origins, errs[5] = mapTable[bpf.LbOrigin](m.Origins)
-	t.flows, errs[6] = mapTable[bpf.LbRecords](m.Flows)
-	t.embryos, errs[7] = mapTable[bpf.LbRecords](m.Embryos)
-	t.left, errs[8] = mapTable[bpf.LbCount](m.ByService)
+	t.revNats, errs[5] = mapTable[bpf.LbRevNat](m.RevNats)
+	t.established, errs[6] = mapTable[bpf.LbRecords](m.Established)
+	t.halfOpen, errs[7] = mapTable[bpf.LbRecords](m.HalfOpen)
+	t.retiredCounts, errs[8] = mapTable[bpf.LbCount](m.RetiredCounts)
 	t.settings, errs[9] = mapTable[bpf.LbSetting](m.Settings)
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
-	t.forgetWays() // empty lines are from epoch 0
+	t.invalidateFIBCache() // empty lines are from epoch 0
 	return nil
 }
 
 func (t *tables) unmap() error {
-	return errors.Join(t.serviceIndex.unmap(), t.originIndex.unmap(), t.services.unmap(),
-		t.slots.unmap(), t.replicas.unmap(), t.origins.unmap(), t.flows.unmap(), t.embryos.unmap(), t.left.unmap(), t.settings.unmap())
+	return errors.Join(t.serviceIndex.unmap(), t.revNatIndex.unmap(), t.services.unmap(),
+		t.slots.unmap(), t.replicas.unmap(), t.revNats.unmap(), t.established.unmap(), t.halfOpen.unmap(), t.retiredCounts.unmap(), t.settings.unmap())
 }
 
 // slot returns the word of a slot, which packets change, too.
@@ -94,7 +94,7 @@ func (t *tables) swapSlot(at uint32, was, is bpf.Slot) bool {
 }
 
 func (t *tables) serviceAt() index { return index(t.serviceIndex.rows) }
-func (t *tables) originAt() index  { return index(t.originIndex.rows) }
+func (t *tables) revNatAt() index  { return index(t.revNatIndex.rows) }
 
-// forgetWays ends the life of the ways to clients that packets have heard of from the kernel.
-func (t *tables) forgetWays() { atomic.AddUint32(&t.settings.rows[0].Epoch, 1) }
+// invalidateFIBCache makes all entries of the FIB cache void.
+func (t *tables) invalidateFIBCache() { atomic.AddUint32(&t.settings.rows[0].Epoch, 1) }

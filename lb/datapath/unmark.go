@@ -32,10 +32,10 @@ func (d *Datapath) unmark(e *entry) {
 		at := e.row.Offset + uint32(slot)
 		s := d.tables.readSlot(at)
 		switch {
-		case !s.Marked():
-		case held || !isUnused(s) && s.Base() != s.Current():
+		case !s.InTransition():
+		case held || !isUnused(s) && s.Previous() != s.Owner():
 			e.marks++
-		case !d.tables.swapSlot(at, s, bpf.QuietSlot(s.Current())): // a packet used the base
+		case !d.tables.swapSlot(at, s, bpf.SettledSlot(s.Owner())): // a packet used the base
 			e.marks++
 		}
 	}
@@ -43,7 +43,7 @@ func (d *Datapath) unmark(e *entry) {
 
 // isUnused tells whether no flow is left that goes by the slot's base.
 func isUnused(s bpf.Slot) bool {
-	return s.Base() == bpf.ReplicaNone || s.Age() >= over
+	return s.Previous() == bpf.ReplicaNone || s.Age() >= over
 }
 
 // unused tells whether no flow is left that goes by the table from before a service moved.

@@ -13,7 +13,7 @@ import (
 // view is the live tables as the reference datapath reads them, for one packet.
 type view struct {
 	*Datapath
-	network look
+	network netstate
 }
 
 var _ oracle.View = view{}
@@ -34,14 +34,14 @@ func (v view) IsVIP(a netip.Addr) bool {
 	return ok
 }
 
-func (v view) Origin(replica netip.AddrPort, p packet.Protocol) (lb.VIP, bool) {
+func (v view) ReverseNAT(replica netip.AddrPort, p packet.Protocol) (lb.VIP, bool) {
 	vip, ok := v.owners[bpf.Endpoint(replica, uint8(p))]
 	return vip, ok
 }
 
 func (v view) Slot(vip lb.VIP, i uint32) oracle.Slot {
 	s := v.tables.readSlot(v.services[vip].row.Offset + i)
-	return oracle.Slot{Current: v.tables.addressOf(s.Current()), Base: v.tables.addressOf(s.Base()), Marked: s.Marked()}
+	return oracle.Slot{Current: v.tables.addressOf(s.Owner()), Base: v.tables.addressOf(s.Previous()), Marked: s.InTransition()}
 }
 
 func (v view) Moved(vip lb.VIP) (oracle.Function, bool) {
@@ -49,16 +49,16 @@ func (v view) Moved(vip lb.VIP) (oracle.Function, bool) {
 	if !e.moved() {
 		return oracle.Function{}, false
 	}
-	return oracle.Function{Hash: lb.Hash(e.row.BaseHash), Seed: e.row.BaseSeed, Size: e.row.BaseSize}, true
+	return oracle.Function{Hash: lb.Hash(e.row.PreviousHash), Seed: e.row.PreviousSeed, Size: e.row.PreviousSize}, true
 }
 
 func (v view) Older(vip lb.VIP, i uint32) netip.AddrPort {
-	return v.tables.addressOf(v.tables.readSlot(v.services[vip].row.BaseOffset + i).Base())
+	return v.tables.addressOf(v.tables.readSlot(v.services[vip].row.PreviousOffset + i).Previous())
 }
 
 func (v view) Record(vip lb.VIP, f packet.Flow) (oracle.Record, bool) {
 	e := v.services[vip]
-	hash := oracle.Hash(lb.Service{Hash: lb.Hash(e.row.BaseHash), Seed: e.row.BaseSeed}, v.options.ToeplitzKey, f)
+	hash := oracle.Hash(lb.Service{Hash: lb.Hash(e.row.PreviousHash), Seed: e.row.PreviousSeed}, v.options.ToeplitzKey, f)
 	r, stage := v.tables.recall(bpf.FlowKey(v.secret, f.Source, f.Destination, uint8(f.Protocol)), hash)
 	if r == 0 || v.ownerOf(r.Replica()) != e {
 		return oracle.Record{}, false
@@ -84,21 +84,21 @@ func (v view) Fragment(k oracle.FragmentKey) (oracle.FragmentPorts, bool) {
 	return oracle.FragmentPorts{Protocol: packet.Protocol(f.Protocol), Source: source, Destination: destination}, true
 }
 
-func (v view) Hop(vip lb.VIP, replica netip.AddrPort) (oracle.Route, bool) {
-	return v.route(wayIn(&v.tables.replicas.rows[v.services[vip].ids[replica]]))
+func (v view) RouteToReplica(vip lb.VIP, replica netip.AddrPort) (oracle.Route, bool) {
+	return v.route(hopInUse(&v.tables.replicas.rows[v.services[vip].ids[replica]]))
 }
 
-func (v view) Way(_, destination netip.Addr) (oracle.Route, bool) {
-	w, _ := v.network.resolve(destination)
-	return v.route(w)
+func (v view) RouteToClient(_, destination netip.Addr) (oracle.Route, bool) {
+	next, _ := v.network.resolve(destination)
+	return v.route(next)
 }
 
-func (v view) route(w way) (oracle.Route, bool) {
-	h := w.hop
+func (v view) route(next nextHop) (oracle.Route, bool) {
+	h := next.hop
 	if h.State == uint8(bpf.LbHopStateHOP_NONE) {
 		return oracle.Route{}, false
 	}
-	r := oracle.Route{Index: int(h.Ifindex), MTU: int(h.Mtu), Source: h.Source, Preferred: netip.AddrFrom16(w.source).Unmap()}
+	r := oracle.Route{Index: int(h.Ifindex), MTU: int(h.Mtu), Source: h.Source, Preferred: netip.AddrFrom16(next.source).Unmap()}
 	if device := v.network.link(r.Index); device != nil {
 		r.Interface = device.Name
 	}

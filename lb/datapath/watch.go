@@ -117,7 +117,7 @@ func (d *Datapath) listen(n *news) {
 			}
 			n, _ = d.subscribe()
 		}
-		d.tables.forgetWays()
+		d.tables.invalidateFIBCache()
 		d.refreshed(everything())
 	}
 	n.end()
@@ -136,19 +136,19 @@ func (d *Datapath) follow(n *news) bool {
 			if !open {
 				return true
 			}
-			d.tables.forgetWays()
+			d.tables.invalidateFIBCache()
 			d.refreshed(n.more(u))
 		case u, open := <-n.routes:
 			if !open {
 				return true
 			}
-			d.tables.forgetWays()
+			d.tables.invalidateFIBCache()
 			since.route(u)
 		case u, open := <-n.links:
 			if !open {
 				return true
 			}
-			d.tables.forgetWays()
+			d.tables.invalidateFIBCache()
 			since.link(u, n.ports)
 		case <-settled:
 			d.refreshed(since)

@@ -8,34 +8,34 @@ import (
 	"lbctl/lb"
 )
 
-// writeReplicas writes the replicas that are new, and the ways back that are.
+// writeReplicas writes the rows and reverse NAT entries of the replicas that are new.
 func (d *Datapath) writeReplicas(e, old *entry) error {
 	network := d.network()
 	for _, r := range e.service.Replicas {
 		id := e.ids[r.Address]
 		if _, ok := old.replicaID(r.Address); !ok {
-			w, via := network.resolve(r.Address.Addr())
-			d.tables.replicas.rows[id], d.via[id] = replicaRow(e.service.VIP, e.row.Id, r, w), via
+			next, via := network.resolve(r.Address.Addr())
+			d.tables.replicas.rows[id], d.via[id] = replicaRow(e.service.VIP, e.row.Id, r, next), via
 		}
 		if !e.answered(r.Address) || old.answered(r.Address) {
 			continue
 		}
-		if err := d.writeOrigin(id, e.service.VIP, r.Address); err != nil {
+		if err := d.writeRevNat(id, e.service.VIP, r.Address); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *Datapath) writeOrigin(id uint32, v lb.VIP, a netip.AddrPort) error {
+func (d *Datapath) writeRevNat(id uint32, v lb.VIP, a netip.AddrPort) error {
 	l3, l4 := bpf.Deltas(a, v.Address)
 	k := replicaKey(v, a)
-	d.tables.origins.rows[id] = bpf.LbOrigin{
+	d.tables.revNats.rows[id] = bpf.LbRevNat{
 		Replica: k, L3Delta: l3, L4Delta: l4,
 		Address: bpf.Address(v.Address.Addr()), Port: bpf.Port(v.Address.Port()),
 	}
-	if err := d.tables.originAt().add(k, id); err != nil {
-		return fmt.Errorf("write the way back from %v: %w", a, err)
+	if err := d.tables.revNatAt().add(k, id); err != nil {
+		return fmt.Errorf("write the reverse NAT entry of %v: %w", a, err)
 	}
 	d.owners[k] = v
 	return nil

@@ -101,7 +101,7 @@ func newLab(b *testing.B, frame []byte) *lab {
 		b.Fatal(err)
 	}
 	l := &lab{frame: frame, swap: all.Programs["swap"], subject: all.Maps["subject"]}
-	l.restore = restoring(b, len(frame), all.Programs["fresh"])
+	l.restore = restoring(b, len(frame), all.Programs["next_frame"])
 	return l
 }
 

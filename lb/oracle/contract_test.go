@@ -13,7 +13,7 @@ import (
 
 func TestContract(t *testing.T) { contract.Run(t, contract.Memory) }
 
-// TestDefaults: the zero Config has the limits and key that its doc comment says, and no way out.
+// TestDefaults: the zero Config has the limits and key that its doc comment says, and no routes.
 func TestDefaults(t *testing.T) {
 	m := oracle.New(oracle.Config{})
 	s := service()

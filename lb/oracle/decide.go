@@ -23,7 +23,7 @@ func Decide(view View, ingress int, frame []byte) Outcome {
 	return d.outcome(reason)
 }
 
-// decision is what was found out about a frame on its way through the pipeline.
+// decision is what has been decided about a frame so far.
 type decision struct {
 	parsed
 	view    View
@@ -33,7 +33,7 @@ type decision struct {
 	// quote is set in an ICMP error. The flow is then the quoted one, turned round: what the
 	// quoted packet's receiver sends.
 	quote *quote
-	// vip is that of the service, which is nil on the way back from a replica.
+	// vip is that of the service, which is nil for an answer of a replica.
 	vip     lb.VIP
 	service *lb.Service
 
@@ -61,7 +61,7 @@ func (d *decision) find() lb.Reason {
 	d.why.Flow = d.flow
 	if s, found := d.view.Service(lb.VIP{Address: d.flow.Destination, Protocol: d.flow.Protocol}); found {
 		d.service, d.vip, d.why.Service = s, s.VIP, s
-	} else if vip, found := d.view.Origin(d.flow.Source, d.flow.Protocol); found {
+	} else if vip, found := d.view.ReverseNAT(d.flow.Source, d.flow.Protocol); found {
 		d.vip = vip
 	} else {
 		return lb.NotOurs

@@ -50,7 +50,7 @@ func TestBrought(t *testing.T) {
 	})
 }
 
-// onward gives a frame the MAC addresses of the way out.
+// onward gives a frame the MAC addresses of its next hop.
 func onward(frame []byte) []byte {
 	copy(frame, []byte{2, 3, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0})
 	return frame

@@ -20,7 +20,7 @@ func (d *decision) toReplica() lb.Reason {
 	if d.quote == nil && d.source == replica.Addr() {
 		return lb.Hairpin
 	}
-	route, found := d.view.Hop(d.vip, replica)
+	route, found := d.view.RouteToReplica(d.vip, replica)
 	if !found {
 		return lb.NoRoute
 	}
@@ -77,7 +77,7 @@ func (d *decision) toClient() lb.Reason {
 	if d.quote != nil && d.source != d.flow.Source.Addr() {
 		source = d.source // of a router that the replica's client did not get through
 	}
-	route, found := d.view.Way(source, d.destination)
+	route, found := d.view.RouteToClient(source, d.destination)
 	if !found {
 		return lb.NoRoute
 	}

@@ -23,7 +23,7 @@ func (t *tables) Service(v lb.VIP) (*lb.Service, bool) {
 
 func (t *tables) IsVIP(a netip.Addr) bool { return t.addresses[a] }
 
-func (t *tables) Origin(replica netip.AddrPort, p packet.Protocol) (lb.VIP, bool) {
+func (t *tables) ReverseNAT(replica netip.AddrPort, p packet.Protocol) (lb.VIP, bool) {
 	v, found := t.owners[lb.VIP{Address: replica, Protocol: p}]
 	return v, found
 }
@@ -61,8 +61,10 @@ func (t *tables) Fragment(k FragmentKey) (FragmentPorts, bool) {
 	return p, found
 }
 
-func (t *tables) Hop(_ lb.VIP, replica netip.AddrPort) (Route, bool) {
+func (t *tables) RouteToReplica(_ lb.VIP, replica netip.AddrPort) (Route, bool) {
 	return t.routes.Route(replica.Addr())
 }
 
-func (t *tables) Way(_, destination netip.Addr) (Route, bool) { return t.routes.Route(destination) }
+func (t *tables) RouteToClient(_, destination netip.Addr) (Route, bool) {
+	return t.routes.Route(destination)
+}

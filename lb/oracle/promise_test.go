@@ -199,7 +199,7 @@ func (s *shadow) fallAsleep() {
 	}
 }
 
-// everywhere has one way to all addresses.
+// everywhere has one route to all addresses.
 type everywhere struct{}
 
 func (everywhere) Route(netip.Addr) (oracle.Route, bool) {

@@ -9,11 +9,11 @@ import (
 // Routes says how packets leave. It must be safe for concurrent use, and must not change while
 // a frame is processed.
 type Routes interface {
-	// Route returns the way to an address, false when there is none.
+	// Route returns the route to an address, false when there is none.
 	Route(destination netip.Addr) (Route, bool)
 }
 
-// Route is the way to an address.
+// Route is the route to an address.
 type Route struct {
 	// Interface is the name of the interface to leave by, Index its number.
 	Interface string

@@ -17,8 +17,8 @@ type View interface {
 	Service(v lb.VIP) (*lb.Service, bool)
 	// IsVIP tells whether a service has the address, on any port and protocol.
 	IsVIP(a netip.Addr) bool
-	// Origin returns the VIP of the service in mode nat that has a replica, in whatever state.
-	Origin(replica netip.AddrPort, p packet.Protocol) (lb.VIP, bool)
+	// ReverseNAT returns the VIP of the service in mode nat that has a replica, in whatever state.
+	ReverseNAT(replica netip.AddrPort, p packet.Protocol) (lb.VIP, bool)
 
 	// Slot returns one slot of a service with an active replica; i is below TableSize.
 	Slot(v lb.VIP, i uint32) Slot
@@ -37,10 +37,10 @@ type View interface {
 	// Fragment returns what the first fragment of a packet said.
 	Fragment(k FragmentKey) (FragmentPorts, bool)
 
-	// Hop returns the way to a replica of a service, false if there is none.
-	Hop(v lb.VIP, replica netip.AddrPort) (Route, bool)
-	// Way returns the way for a packet that is not to a replica, false if there is none.
-	Way(source, destination netip.Addr) (Route, bool)
+	// RouteToReplica returns the route to a replica of a service, false if there is none.
+	RouteToReplica(v lb.VIP, replica netip.AddrPort) (Route, bool)
+	// RouteToClient returns the route of a packet that is not to a replica, false if there is none.
+	RouteToClient(source, destination netip.Addr) (Route, bool)
 }
 
 // Slot is two owners of a part of the hash space. Without a mark Base is Current.

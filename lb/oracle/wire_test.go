@@ -144,7 +144,7 @@ func drawNetwork(t *rapid.T, mtu int) network {
 		rapid.SampledFrom([]packet.Protocol{packet.TCP, packet.UDP}).Draw(t, "protocol"), mtu)
 }
 
-// one is the way to everybody.
+// one is the route to everybody.
 type one struct{ mtu int }
 
 func (o one) Route(a netip.Addr) (oracle.Route, bool) {
@@ -156,7 +156,7 @@ func (o one) Route(a netip.Addr) (oracle.Route, bool) {
 	return r, true
 }
 
-// unresolved is a way on which no neighbour is known.
+// unresolved is a route whose neighbour is not known.
 type unresolved struct{ one }
 
 func (u unresolved) Route(a netip.Addr) (oracle.Route, bool) {

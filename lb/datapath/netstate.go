@@ -18,73 +18,72 @@ type neighbour struct {
 	address netip.Addr
 }
 
-// way is the way to an address as the tables hold it: the hop, and our address towards it.
-type way struct {
+// nextHop is how packets reach an address, as the tables hold it: the hop, and our address towards it.
+type nextHop struct {
 	hop    bpf.LbHop
 	source [16]byte
 }
 
-// network finds ways.
+// network resolves next hops.
 type network interface {
-	resolve(netip.Addr) (way, neighbour)
+	resolve(netip.Addr) (nextHop, neighbour)
 }
 
-// look is the network as one operation sees it: what it has asked for once it does
-// not ask for again.
-type look struct {
+// netstate is the state of the network as one operation sees it: links and neighbours are asked for
+// once and kept.
+type netstate struct {
 	*hops
 	links      map[int]*netlink.LinkAttrs
 	neighbours map[int]map[netip.Addr]netlink.Neigh // by interface
 }
 
-func (h *hops) look() look {
-	return look{hops: h, links: map[int]*netlink.LinkAttrs{}, neighbours: map[int]map[netip.Addr]netlink.Neigh{}}
+func (h *hops) gather() netstate {
+	return netstate{hops: h, links: map[int]*netlink.LinkAttrs{}, neighbours: map[int]map[netip.Addr]netlink.Neigh{}}
 }
 
-// resolve returns the way to an address and the neighbour
-// it goes by. Without a route the state is HOP_NONE; where the neighbour's MAC is not known it is
+// resolve returns the next hop towards an address and the neighbour that it is. Without a route the state is HOP_NONE; where the neighbour's MAC is not known it is
 // HOP_UNRESOLVED, and the kernel has been asked to find it and keep it fresh.
-func (l look) resolve(a netip.Addr) (way, neighbour) {
-	routes, err := l.netlink.RouteGet(a.AsSlice())
+func (s netstate) resolve(a netip.Addr) (nextHop, neighbour) {
+	routes, err := s.netlink.RouteGet(a.AsSlice())
 	if err != nil || len(routes) == 0 || routes[0].Type != unix.RTN_UNICAST {
-		return way{}, neighbour{}
+		return nextHop{}, neighbour{}
 	}
 	route := routes[0]
-	device := l.link(route.LinkIndex)
+	device := s.link(route.LinkIndex)
 	if device == nil {
-		return way{}, neighbour{}
+		return nextHop{}, neighbour{}
 	}
 	n := neighbour{index: route.LinkIndex, address: a}
 	if gateway, ok := netip.AddrFromSlice(route.Gw); ok {
 		n.address = gateway.Unmap()
 	}
-	w := way{hop: l.fill(device, route.MTU, n)}
+	next := nextHop{hop: s.fill(device, route.MTU, n)}
 	if source, ok := netip.AddrFromSlice(route.Src); ok {
-		w.source = bpf.Address(source.Unmap())
+		next.source = bpf.Address(source.Unmap())
 	}
-	return w, n
+	return next, n
 }
 
 // link returns an interface, nil if there is none.
-func (l look) link(index int) *netlink.LinkAttrs {
-	if device, ok := l.links[index]; ok {
+func (s netstate) link(index int) *netlink.LinkAttrs {
+	if device, ok := s.links[index]; ok {
 		return device
 	}
 	var attributes *netlink.LinkAttrs
-	if device, err := l.netlink.LinkByIndex(index); err == nil {
+	if device, err := s.netlink.LinkByIndex(index); err == nil {
 		attributes = device.Attrs()
 	}
-	l.links[index] = attributes
+	s.links[index] = attributes
 	return attributes
 }
 
-func (l look) fill(device *netlink.LinkAttrs, routeMTU int, n neighbour) bpf.LbHop {
+func (s netstate) fill(device *netlink.LinkAttrs, routeMTU int, n neighbour) bpf.LbHop {
 	hop := bpf.LbHop{State: uint8(bpf.LbHopStateHOP_UNRESOLVED), Ifindex: uint32(device.Index), Mtu: mtu(device.MTU, routeMTU)}
 	if len(device.HardwareAddr) != len(hop.Source) {
-		return bpf.LbHop{} // not Ethernet: no way for frames
+		return bpf.LbHop{} // not Ethernet: frames cannot leave by it
 	}
 	copy(hop.Source[:], device.HardwareAddr)
-	if mac := l.mac(n); len(mac) == len(hop.Destination) {
+	if mac := s.mac(n); len(mac) == len(hop.Destination) {
 		copy(hop.Destination[:], mac)
 		hop.State = uint8(bpf.LbHopStateHOP_RESOLVED)
 	}
@@ -104,12 +103,12 @@ const usable = netlink.NUD_PERMANENT | netlink.NUD_NOARP | netlink.NUD_REACHABLE
 
 // mac returns the neighbour's address, nil if it is not known. A neighbour that the kernel
 // does not keep by itself it is asked to.
-func (l look) mac(n neighbour) net.HardwareAddr {
-	all := l.known(n.index)
+func (s netstate) mac(n neighbour) net.HardwareAddr {
+	all := s.known(n.index)
 	known, ok := all[n.address]
 	if !ok || known.State&netlink.NUD_PERMANENT == 0 && known.FlagsExt&netlink.NTF_EXT_MANAGED == 0 {
-		l.manage(n)
-		known.FlagsExt |= netlink.NTF_EXT_MANAGED // asked once a look
+		s.manage(n)
+		known.FlagsExt |= netlink.NTF_EXT_MANAGED // asked once
 		all[n.address] = known
 	}
 	if known.State&usable == 0 {
@@ -119,8 +118,8 @@ func (l look) mac(n neighbour) net.HardwareAddr {
 }
 
 // agrees tells whether a hop is as its neighbour is.
-func (l look) agrees(hop bpf.LbHop, n neighbour) bool {
-	mac := l.mac(n)
+func (s netstate) agrees(hop bpf.LbHop, n neighbour) bool {
+	mac := s.mac(n)
 	if len(mac) != len(hop.Destination) {
 		return hop.State == uint8(bpf.LbHopStateHOP_UNRESOLVED)
 	}
@@ -128,18 +127,18 @@ func (l look) agrees(hop bpf.LbHop, n neighbour) bool {
 }
 
 // known returns the neighbours on a link, of both families.
-func (l look) known(index int) map[netip.Addr]netlink.Neigh {
-	if all, ok := l.neighbours[index]; ok {
+func (s netstate) known(index int) map[netip.Addr]netlink.Neigh {
+	if all, ok := s.neighbours[index]; ok {
 		return all
 	}
 	all := map[netip.Addr]netlink.Neigh{}
-	listed, _ := l.netlink.NeighList(index, unix.AF_UNSPEC) // an error is a link that has gone
+	listed, _ := s.netlink.NeighList(index, unix.AF_UNSPEC) // an error is a link that has gone
 	for _, n := range listed {
 		if a, ok := netip.AddrFromSlice(n.IP); ok {
 			all[a.Unmap()] = n
 		}
 	}
-	l.neighbours[index] = all
+	s.neighbours[index] = all
 	return all
 }
 

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// homeward is a network where replicas answer, over one link, to clients behind a gateway.
-type homeward struct {
+// returnPath is a network in which replicas answer, over one link, clients behind a gateway.
+type returnPath struct {
 	*testing.T
 	d    *Datapath
 	link netlink.Link
@@ -24,11 +24,12 @@ type homeward struct {
 	other int
 }
 
-// Clients are behind gateways: a line of what was heard cannot tell them apart by where they are.
-func newHomeward(t *testing.T, o Options) homeward {
+// newReturnPath puts all clients behind one gateway of their IP version, so that a change of its MAC
+// address tells whether a packet was sent by an entry of the FIB cache.
+func newReturnPath(t *testing.T, o Options) returnPath {
 	inNamespace(t)
-	h := homeward{T: t, cpus: cpus(t), link: veth(t, "up", "10.1.0.254/24", "2001:db8:2::fe/64"), other: veth(t, "other").Attrs().Index}
-	h.on(0) // each CPU hears by itself
+	h := returnPath{T: t, cpus: cpus(t), link: veth(t, "up", "10.1.0.254/24", "2001:db8:2::fe/64"), other: veth(t, "other").Attrs().Index}
+	h.on(0) // each CPU has a FIB cache of its own
 	h.gatewayIs(1)
 	for _, clients := range []string{"198.18.0.0/15", "2001:db8:1::/48"} {
 		to := netip.MustParsePrefix(clients)
@@ -61,7 +62,7 @@ func newHomeward(t *testing.T, o Options) homeward {
 }
 
 // gatewayIs gives the gateways a MAC address that ends in last.
-func (h homeward) gatewayIs(last byte) {
+func (h returnPath) gatewayIs(last byte) {
 	h.Helper()
 	for _, gateway := range []string{"10.1.0.1", "2001:db8:2::1"} {
 		a := netip.MustParseAddr(gateway)
@@ -75,7 +76,7 @@ func (h homeward) gatewayIs(last byte) {
 	}
 }
 
-// question is an answer of a replica, of which the way is asked.
+// question is an answer of a replica, for which a route is needed.
 type question struct {
 	replica, client string
 	protocol        packet.Protocol
@@ -84,7 +85,7 @@ type question struct {
 }
 
 // goesTo returns how the MAC address ends that the answer goes to, 0 if it does not leave.
-func (h homeward) goesTo(q question) byte {
+func (h returnPath) goesTo(q question) byte {
 	h.Helper()
 	p := contract.Packet{TTL: 64, Flags: 0x10, Payload: make([]byte, q.payload), Flow: packet.Flow{
 		Source:      netip.AddrPortFrom(netip.MustParseAddr(q.replica), 80),
@@ -104,8 +105,8 @@ func (h homeward) goesTo(q question) byte {
 	return v.Frame[5]
 }
 
-// unreachable takes the first client's way away.
-func (h homeward) unreachable() {
+// unreachable removes the route to the first client.
+func (h returnPath) unreachable() {
 	h.Helper()
 	to := &net.IPNet{IP: net.IPv4(198, 18, 0, 1).To4(), Mask: net.CIDRMask(32, 32)}
 	if err := netlink.RouteAdd(&netlink.Route{Dst: to, Type: unix.RTN_UNREACHABLE}); err != nil {
@@ -114,7 +115,7 @@ func (h homeward) unreachable() {
 }
 
 // shrink makes the link's MTU one byte too small.
-func (h homeward) shrink() {
+func (h returnPath) shrink() {
 	h.Helper()
 	if err := netlink.LinkSetMTU(h.link, 1499); err != nil {
 		h.Fatal("set MTU:", err)
@@ -137,7 +138,7 @@ func cpus(t *testing.T) (numbers []int) {
 }
 
 // on keeps the test's thread on one of the CPUs that it might use.
-func (h homeward) on(i int) {
+func (h returnPath) on(i int) {
 	h.Helper()
 	if i >= len(h.cpus) {
 		h.Skip("needs more CPUs")

@@ -15,42 +15,42 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// forever is a life of ways that ends with the program.
+// forever keeps entries of the FIB cache valid until the network changes.
 func forever(s *ebpf.CollectionSpec) {
-	if err := s.Variables[bpf.LbVarHeardTicks].Set(uint32(math.MaxInt32)); err != nil {
+	if err := s.Variables[bpf.LbVarFibCacheTicks].Set(uint32(math.MaxInt32)); err != nil {
 		panic(err)
 	}
 }
 
-// lineOf is the line for a client's way.
-func lineOf(client string) uint32 {
-	return bucketHash(bpf.Endpoint(netip.AddrPortFrom(netip.MustParseAddr(client), 0), 0)) % bpf.HeardLines
+// entryOf is the index of a client's entry in the FIB cache of a CPU.
+func entryOf(client string) uint32 {
+	return bucketHash(bpf.Endpoint(netip.AddrPortFrom(netip.MustParseAddr(client), 0), 0)) % bpf.FIBCacheEntries
 }
 
-// sharing returns a client, of those that the pattern makes of a number, with the same line.
-func sharing(t *testing.T, pattern string, line uint32) string {
+// sharing returns a client, of those that the pattern makes of a number, with the same entry.
+func sharing(t *testing.T, pattern string, entry uint32) string {
 	t.Helper()
 	for i := 2; i < 1<<16; i++ {
 		client := fmt.Sprintf(pattern, i>>8, i&0xff)
-		if lineOf(client) == line {
+		if entryOf(client) == entry {
 			return client
 		}
 	}
-	t.Fatal("no client shares the line")
+	t.Fatal("no client shares the entry")
 	return ""
 }
 
-// A way that was heard is taken for the same question, and for no other one, which leaves it alone.
-func TestHeardWays(t *testing.T) {
+// An entry answers the same question only, and another question does not replace it while it is valid.
+func TestFIBCacheKey(t *testing.T) {
 	v4 := question{replica: "10.1.0.2", client: "198.18.0.1", protocol: packet.TCP}
 	v6 := question{replica: "2001:db8:2::2", client: "2001:db8:1::1", protocol: packet.TCP}
 	for name, c := range map[string]struct {
 		q      question
 		change func(q *question)
 	}{
-		"another client":           {v4, func(q *question) { q.client = sharing(t, "198.19.%d.%d", lineOf(q.client)) }},
-		"another IPv6 client":      {v6, func(q *question) { q.client = sharing(t, "2001:db8:1::%x:%x", lineOf(q.client)) }},
-		"another network":          {v6, func(q *question) { q.client = sharing(t, "2001:db8:1:%x%02x::1", lineOf(q.client)) }},
+		"another client":           {v4, func(q *question) { q.client = sharing(t, "198.19.%d.%d", entryOf(q.client)) }},
+		"another IPv6 client":      {v6, func(q *question) { q.client = sharing(t, "2001:db8:1::%x:%x", entryOf(q.client)) }},
+		"another network":          {v6, func(q *question) { q.client = sharing(t, "2001:db8:1:%x%02x::1", entryOf(q.client)) }},
 		"another VIP":              {v4, func(q *question) { q.replica = "10.1.0.3" }},
 		"another IPv6 VIP":         {v6, func(q *question) { q.replica = "2001:db8:2::3" }},
 		"a VIP of another network": {v6, func(q *question) { q.replica = "2001:db8:2::4" }},
@@ -58,7 +58,7 @@ func TestHeardWays(t *testing.T) {
 		"another interface":        {v4, func(q *question) { q.elsewhere = true }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHomeward(t, Options{still: true, edit: forever})
+			h := newReturnPath(t, Options{still: true, edit: forever})
 			first, other := c.q, c.q
 			c.change(&other)
 			if at := h.goesTo(first); at != 1 {
@@ -66,22 +66,22 @@ func TestHeardWays(t *testing.T) {
 			}
 			h.gatewayIs(2)
 			if at := h.goesTo(other); at != 2 {
-				t.Errorf("another one goes to %d, want 2: that way was not heard of", at)
+				t.Errorf("another one goes to %d, want 2: it is not in the cache", at)
 			}
 			if at := h.goesTo(first); at != 1 {
-				t.Errorf("the first one goes to %d, want 1: that way is known", at)
+				t.Errorf("the first one goes to %d, want 1: it is in the cache", at)
 			}
-			h.d.tables.forgetWays()
+			h.d.tables.invalidateFIBCache()
 			if at := h.goesTo(first); at != 2 {
-				t.Errorf("the first one goes to %d, want 2: its way was forgotten", at)
+				t.Errorf("the first one goes to %d, want 2: the cache was invalidated", at)
 			}
 		})
 	}
 }
 
-// A way that was heard of with a small packet is none for a long one.
-func TestHeardWayIsNarrow(t *testing.T) {
-	h := newHomeward(t, Options{still: true, edit: forever})
+// An entry made by a short packet does not serve one that is longer than the MTU.
+func TestFIBCacheMTU(t *testing.T) {
+	h := newReturnPath(t, Options{still: true, edit: forever})
 	q := question{replica: "10.1.0.2", client: "198.18.0.1", protocol: packet.TCP}
 	for bytes, want := range map[int]byte{0: 1, 1460: 1, 1461: 0} {
 		q.payload = 0
@@ -92,9 +92,9 @@ func TestHeardWayIsNarrow(t *testing.T) {
 	}
 }
 
-// CPUs do not wait for each other, so each hears by itself.
-func TestHeardByOneCPU(t *testing.T) {
-	h := newHomeward(t, Options{still: true, edit: forever})
+// Each CPU has entries of its own.
+func TestFIBCachePerCPU(t *testing.T) {
+	h := newReturnPath(t, Options{still: true, edit: forever})
 	q := question{replica: "10.1.0.2", client: "198.18.0.1", protocol: packet.TCP}
 	h.goesTo(q)
 	h.gatewayIs(2)
@@ -108,9 +108,9 @@ func TestHeardByOneCPU(t *testing.T) {
 	}
 }
 
-// That a neighbour is missing is not remembered, nor what it was before.
-func TestHeardOnlyWays(t *testing.T) {
-	h := newHomeward(t, Options{still: true, edit: forever})
+// A missing neighbour is not kept in the cache.
+func TestFIBCacheWithoutNeighbour(t *testing.T) {
+	h := newReturnPath(t, Options{still: true, edit: forever})
 	q := question{replica: "10.1.0.2", client: "10.1.0.9", protocol: packet.TCP}
 	if at := h.goesTo(q); at != 0 {
 		t.Fatalf("without a neighbour: goes to %d", at)
@@ -121,21 +121,21 @@ func TestHeardOnlyWays(t *testing.T) {
 	}
 }
 
-// A way's life ends by itself, and with news of the network.
-func TestHeardWaysEnd(t *testing.T) {
-	moved := func(h homeward) { h.gatewayIs(2) }
+// An entry expires after some ticks, and whenever the network changes.
+func TestFIBCacheExpires(t *testing.T) {
+	moved := func(h returnPath) { h.gatewayIs(2) }
 	for name, c := range map[string]struct {
 		options Options
-		change  func(h homeward)
+		change  func(h returnPath)
 		want    byte
 	}{
-		"by itself":     {Options{still: true}, moved, 2},
+		"ticks":         {Options{still: true}, moved, 2},
 		"a neighbour":   {Options{edit: forever}, moved, 2},
-		"a route":       {Options{edit: forever}, homeward.unreachable, 0},
-		"a link's size": {Options{edit: forever}, homeward.shrink, 0},
+		"a route":       {Options{edit: forever}, returnPath.unreachable, 0},
+		"a link's size": {Options{edit: forever}, returnPath.shrink, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHomeward(t, c.options)
+			h := newReturnPath(t, c.options)
 			q := question{replica: "10.1.0.2", client: "198.18.0.1", protocol: packet.TCP, payload: 1460}
 			if at := h.goesTo(q); at != 1 {
 				t.Fatalf("the first answer goes to %d, want 1", at)
@@ -150,8 +150,8 @@ func TestHeardWaysEnd(t *testing.T) {
 	}
 }
 
-// Any news ends the life of ways.
-func TestNewsForgetWays(t *testing.T) {
+// Every message about neighbours, routes or links invalidates the cache.
+func TestNewsInvalidateFIBCache(t *testing.T) {
 	inNamespace(t)
 	d := open(t, Options{still: true})
 	d.watch = &watch{done: make(chan struct{})}

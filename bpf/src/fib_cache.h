@@ -1,0 +1,119 @@
+/* The route to a client. The kernel's FIB decides it, and its look-up takes more time than all
+ * the rest of the program. So each CPU keeps the answers for some ticks of the clock. */
+#pragma once
+
+#include "find.h"
+
+#ifndef AF_INET
+#define AF_INET 2
+#define AF_INET6 10
+#endif
+
+/* Entries of each CPU. */
+#define FIB_CACHE_ENTRIES 4096U
+
+/* How long an entry is valid, in ticks of the kernel's clock: 16 to 160 ms, by CONFIG_HZ. Go ends the
+ * life of all entries when the network changes, by the epoch in `settings`. */
+const volatile __u32 fib_cache_ticks = 16;
+
+/* How a packet reaches its client, and the sender on which that depends. */
+struct client_route {
+	__u8 source[16]; /* who sends: the VIP, or the router that sent an ICMP error */
+	__u8 macs[12];	 /* destination, source */
+	__u32 ifindex;
+	__u32 mtu;
+};
+
+static __always_inline __u32 epoch(void)
+{
+	__u32 first = 0;
+	struct setting *s = bpf_map_lookup_elem(&settings, &first);
+
+	return s ? s->epoch : 0;
+}
+
+static __always_inline bool is_valid(const struct fib_entry *e, __u32 now)
+{
+	return (__u32)bpf_jiffies64() - e->tick < fib_cache_ticks && e->epoch == now;
+}
+
+/* Does the entry answer for this packet, which came on interface `from`? */
+static __always_inline bool is_for(const struct fib_entry *e, const struct packet *p,
+				   struct endpoint_key client, const struct client_route *r, __u32 from)
+{
+	__u64 differs = load64(e->client) ^ client.high;
+
+	differs |= load64(e->client + 8) ^ client.low;
+	differs |= load64(e->source) ^ load64(r->source);
+	differs |= load64(e->source + 8) ^ load64(r->source + 8);
+	differs |= e->ingress ^ from;
+	differs |= e->protocol ^ p->flow.l4.wire;
+	return !differs && p->ip_bytes <= e->mtu;
+}
+
+static __always_inline void remember_route(struct fib_entry *e, const struct packet *p,
+					   struct endpoint_key client, const struct client_route *r,
+					   __u32 from, __u32 now)
+{
+	store64(e->client, client.high);
+	store64(e->client + 8, client.low);
+	copy16(e->source, r->source);
+	e->protocol = p->flow.l4.wire;
+	e->mtu = r->mtu;
+	e->ingress = from;
+	e->epoch = now;
+	e->tick = bpf_jiffies64();
+	e->ifindex = r->ifindex;
+	copy12(e->macs, r->macs);
+}
+
+/* Asks the kernel's FIB. Returns what bpf_fib_lookup does. */
+static __always_inline long look_up_fib(struct xdp_md *ctx, const struct packet *p,
+					struct client_route *r)
+{
+	struct bpf_fib_lookup fib = {};
+	long answer;
+
+	fib.ifindex = ingress(ctx);
+	fib.tot_len = p->ip_bytes;
+	fib.l4_protocol = p->flow.l4.wire;
+	if (p->flow.is_v6) {
+		fib.family = AF_INET6;
+		copy16(fib.ipv6_src, r->source);
+		copy16(fib.ipv6_dst, &p->v6->daddr);
+	} else {
+		fib.family = AF_INET;
+		fib.ipv4_src = mapped_v4(r->source);
+		fib.ipv4_dst = p->v4->daddr;
+	}
+	answer = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+	r->ifindex = fib.ifindex;
+	r->mtu = fib.mtu_result;
+	__builtin_memcpy(r->macs, fib.dmac, ETH_ALEN);
+	__builtin_memcpy(r->macs + ETH_ALEN, fib.smac, ETH_ALEN);
+	return answer;
+}
+
+/* Finds the route to the client: in the cache, else in the FIB. Only a route with a neighbour is
+ * kept, and it replaces only an entry that is not valid any more. */
+static __always_inline long route_to_client(struct xdp_md *ctx, const struct packet *p,
+					    struct client_route *r)
+{
+	const void *to = p->flow.is_v6 ? (void *)&p->v6->daddr : (void *)&p->v4->daddr;
+	struct endpoint_key client = endpoint_key(to, p->flow.is_v6, 0, (struct l4_type){ 0 });
+	__u32 at = bpf_get_smp_processor_id() * FIB_CACHE_ENTRIES + bucket_hash(client) % FIB_CACHE_ENTRIES;
+	struct fib_entry *e = bpf_map_lookup_elem(&fib_cache, &at);
+	__u32 now = epoch(), from = ingress(ctx);
+	bool valid = e && is_valid(e, now);
+	long answer;
+
+	if (valid && likely(is_for(e, p, client, r, from))) {
+		r->ifindex = e->ifindex;
+		copy12(r->macs, e->macs);
+		return BPF_FIB_LKUP_RET_SUCCESS;
+	}
+	answer = look_up_fib(ctx, p, r);
+	if (answer == BPF_FIB_LKUP_RET_SUCCESS && e && !valid)
+		remember_route(e, p, client, r, from, now);
+	return answer;
+}

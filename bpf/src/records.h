@@ -1,0 +1,181 @@
+/* Records of flows: which replica a flow is with.
+ *
+ * The flow's key chooses a cache line, a record is one word in it: looking for it takes one load, writing
+ * it one compare and exchange. The word does not hold the whole flow, but 32 bits of the service's
+ * hash and 8 of the key; other bits of the key have chosen the line. Two flows of one line are mistaken
+ * for each other with a probability of 2^-40. Without the secret nobody can choose two such flows.
+ *
+ * Functions that are not inlined take no pointers, so that the verifier checks each of them once.
+ */
+#pragma once
+
+#include "maps.h"
+#include "token_bucket.h"
+#include "parse.h"
+
+/* Set by Go: the secret in `settings`; the numbers of lines, which are powers of two, minus one. */
+const volatile __u64 secret[4];
+const volatile __u32 established_lines_last, half_open_lines_last;
+
+enum table { ESTABLISHED, HALF_OPEN };
+
+#define RECORD_TAG (~0ULL << (AGE_SHIFT + 4))
+#define RECORD_AGE ((__u64)AGE)
+
+/* The last entries of a line of `established`: they are given out at a limited rate. */
+#define ENTRIES_RESERVED 3
+
+static __always_inline __u64 mix(__u64 h, __u64 word)
+{
+	h = (h ^ word) * 0x9e3779b97f4a7c15ULL;
+	return h ^ h >> 32;
+}
+
+/* The key of a flow; FlowKey of bpf/wire.go computes the same. Its low bits choose the line, its 8
+ * highest are in the record. Before each word of the flow a word of the secret is added, so that
+ * only who knows the secret can tell which flows collide. */
+static __always_inline __u64 key_of(const struct tuple *f)
+{
+	__u64 rest = f->ports | (__u64)f->l4.wire << 32 | (f->is_v6 ? 6ULL << 40 : 4ULL << 40);
+	__u64 h = secret[0];
+
+	if (f->is_v6) {
+		h = mix(h, load64(f->source));
+		h = mix(h + secret[1], load64(f->source + 8));
+		h = mix(h + secret[2], load64(f->destination));
+		h = mix(h + secret[3], load64(f->destination + 8));
+	} else {
+		h = mix(h, load32(f->source) | (__u64)load32(f->destination) << 32);
+		h = mix(h + secret[1], secret[2]);
+	}
+	h = mix(h + secret[3], rest);
+	return mix(h, secret[1]);
+}
+
+static __always_inline __u64 tag_of(__u64 key, __u32 hash)
+{
+	return (__u64)hash << 32 | key >> 56 << 24;
+}
+
+static __always_inline __u32 replica_of(__u64 record)
+{
+	return record & REPLICA_ID;
+}
+
+static __always_inline struct records *line(enum table t, __u64 key)
+{
+	__u32 at = (__u32)key & (t == ESTABLISHED ? established_lines_last : half_open_lines_last);
+
+	return t == ESTABLISHED ? bpf_map_lookup_elem(&established, &at) :
+				  bpf_map_lookup_elem(&half_open, &at);
+}
+
+static __always_inline __u64 read_record(const __u64 *entry)
+{
+	return *(const volatile __u64 *)entry;
+}
+
+static __always_inline bool swap_record(__u64 *entry, __u64 old, __u64 new)
+{
+	return __sync_val_compare_and_swap(entry, old, new) == old;
+}
+
+static __always_inline bool has_tag(__u64 record, __u64 tag)
+{
+	return (record & RECORD_TAG) == tag && record;
+}
+
+/* Returns the record with a tag; 0 if there is none. */
+__noinline __u64 find_record(enum table t, __u64 key, __u64 tag)
+{
+	struct records *r = line(t, key);
+
+	for (int i = 0; r && i < RECORD_ENTRIES; i++) {
+		__u64 record = read_record(&r->entry[i]);
+
+		if (has_tag(record, tag))
+			return record;
+	}
+	return 0;
+}
+
+/* Replaces a record by another one, or by 0 for none. */
+__noinline int replace_record(enum table t, __u64 key, __u64 old, __u64 new)
+{
+	struct records *r = line(t, key);
+
+	for (int i = 0; r && i < RECORD_ENTRIES; i++)
+		if (read_record(&r->entry[i]) == old)
+			return swap_record(&r->entry[i], old, new);
+	return 0;
+}
+
+/* Writes a record into a free entry, preferably one of its group. The last free entries of `established`
+ * take a token of the group. */
+__noinline int add_record(enum table t, __u64 key, __u64 record, __u32 group)
+{
+	struct records *r = line(t, key);
+	int free = 0;
+
+	if (!r)
+		return 0;
+	for (int i = 0; i < RECORD_ENTRIES; i++)
+		free += !read_record(&r->entry[i]);
+	if (t == ESTABLISHED && free && free <= ENTRIES_RESERVED && !take_token(group & 3))
+		return 0;
+	for (int i = 0; free && i < RECORD_ENTRIES; i++) {
+		__u64 *entry = &r->entry[(group * 2 + i) % RECORD_ENTRIES];
+
+		if (!read_record(entry) && swap_record(entry, 0, record))
+			return 1;
+	}
+	return 0;
+}
+
+/* Evicts the older of the two half-open flows in the entries of a group, for the sake of a new one. A
+ * flood to one service can evict flows only of the services of its group, one in four. */
+__noinline int evict(__u64 key, __u64 record, __u32 group)
+{
+	struct records *r = line(HALF_OPEN, key);
+	__u32 first = (group & 3) * 2;
+	__u64 a, b;
+
+	if (!r)
+		return 0;
+	a = read_record(&r->entry[first]);
+	b = read_record(&r->entry[first + 1]);
+	if ((a & RECORD_AGE) == (b & RECORD_AGE) ? key >> 32 & 1 : (a & RECORD_AGE) < (b & RECORD_AGE))
+		return swap_record(&r->entry[first + 1], b, record);
+	return swap_record(&r->entry[first], a, record);
+}
+
+/* Resets the age of a record whose flow was seen. Mostly it is 0 and nothing is stored. */
+static __always_inline void reset_age(enum table t, __u64 key, __u64 record)
+{
+	if (record & RECORD_AGE)
+		replace_record(t, key, record, record & ~RECORD_AGE);
+}
+
+/* Records a flow that starts, as half-open and instead of any earlier record of it. */
+__noinline int record_start(__u64 key, __u64 tag, __u32 replica, __u32 group)
+{
+	__u64 old = find_record(ESTABLISHED, key, tag);
+
+	if (old)
+		replace_record(ESTABLISHED, key, old, 0);
+	old = find_record(HALF_OPEN, key, tag);
+	if (old)
+		return replace_record(HALF_OPEN, key, old, tag | replica);
+	return add_record(HALF_OPEN, key, tag | replica, group) || evict(key, tag | replica, group);
+}
+
+/* Moves the record of a flow that goes on to `established`, where no flow that starts can evict it. */
+__noinline int promote(__u64 key, __u64 record, __u32 group)
+{
+	__u64 old = find_record(ESTABLISHED, key, record & RECORD_TAG), new = record & ~RECORD_AGE;
+
+	if (old ? replace_record(ESTABLISHED, key, old, new) : add_record(ESTABLISHED, key, new, group))
+		return replace_record(HALF_OPEN, key, record, 0);
+	reset_age(HALF_OPEN, key, record);
+	return 0;
+}
