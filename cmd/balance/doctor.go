@@ -67,7 +67,7 @@ Exit codes: 0 no problem, 1 a problem (warnings do not count), 3 no such interfa
 
 // examine looks, judges and prints.
 func examine(a *cli.App, f cli.Format, q netstate.Question) error {
-	facts, err := netstate.Look(q)
+	facts, err := netstate.Gather(q)
 	if err != nil {
 		return adviseDoctor(err)
 	}

@@ -62,7 +62,7 @@ func TestDriver(t *testing.T) {
 
 func TestTransmit(t *testing.T) {
 	const elsewhere = " @ in the namespace of the peer of eth1, which is interface 7 there"
-	// quiet leaves the other checks of eth1 out: it is on the way to the replica, and attached.
+	// quiet leaves the other checks of eth1 out: it leads to the replica, and is attached.
 	quiet := func() Facts { f := healthy(); f.Interfaces[1].Named, f.Interfaces[1].Ours = false, true; return f }
 	one := func(change func(*Interface)) func(*Facts) { return func(f *Facts) { change(&f.Interfaces[1]) } }
 	try(t, quiet, []aCase{
@@ -114,7 +114,7 @@ func TestSendBack(t *testing.T) {
 		f.Interfaces[0].Peer.XDP = mine(Native)
 		return f
 	}
-	alone := func(f *Facts) { f.Interfaces, f.Replicas[0].Way.Interface = f.Interfaces[:1], "eth0" }
+	alone := func(f *Facts) { f.Interfaces, f.Replicas[0].Route.Interface = f.Interfaces[:1], "eth0" }
 	peer := func(change func(*Interface)) func(*Facts) { return func(f *Facts) { change(f.Interfaces[0].Peer) } }
 	try(t, fit, []aCase{
 		{"GRO is not enough", peer(func(p *Interface) { p.XDP = XDP{} }), []string{

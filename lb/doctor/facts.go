@@ -1,7 +1,9 @@
 package doctor
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 
 	"lbctl/lb"
 )
@@ -15,7 +17,7 @@ type Facts struct {
 	// Daemon says whether a running daemon told of services.
 	Daemon Daemon
 	Host   Host
-	// Interfaces are those asked about, then those on the ways to replicas.
+	// Interfaces are those asked about, then those that lead to replicas.
 	Interfaces []Interface
 	VIPs       []VIP
 	Replicas   []Replica
@@ -85,10 +87,10 @@ type Default struct {
 	AdvMSS int
 }
 
-// servicesKnown tells whether anything is known of what is balanced.
+// servicesKnown reports whether anything is known of what is balanced.
 func (f Facts) servicesKnown() bool { return len(f.VIPs)+len(f.Replicas) > 0 }
 
-// has tells whether a service of that mode and address family is known: of an IPv4 or an IPv6 VIP, or, where VIPs
+// has reports whether a service of that mode and address family is known: of an IPv4 or an IPv6 VIP, or, where VIPs
 // are not known, replica.
 func (f Facts) has(mode lb.Mode, v6 bool) bool {
 	for _, v := range f.VIPs {
@@ -112,4 +114,88 @@ func (f Facts) on(name string) (Interface, bool) {
 		}
 	}
 	return Interface{}, false
+}
+
+// Replica is a server behind the balancer and the route to it.
+type Replica struct {
+	Address netip.Addr
+	Mode    lb.Mode
+	Route   Route
+}
+
+// Route is how this namespace reaches an address. The zero value: not at all.
+type Route struct {
+	Kind RouteKind
+	// Interface is the one that packets leave by.
+	Interface string
+	// Gateway is the router; invalid if the address is on the link itself.
+	Gateway netip.Addr
+	// Source is the address that this namespace would send from.
+	Source netip.Addr
+	// MTU is the route's or, if that has none, the interface's; in bytes.
+	MTU int
+	// Neighbour is the state of the next hop: "reachable", "failed", ...; empty if nobody asked for it.
+	Neighbour string
+}
+
+// RouteKind says what the routing table does with packets to an address.
+type RouteKind uint8
+
+const (
+	// Nowhere: there is no route, or one that refuses.
+	Nowhere RouteKind = iota
+	// Routed: they leave by an interface.
+	Routed
+	// Local: it is an address of this namespace.
+	Local
+)
+
+// next is the address whose MAC frames to the replica carry.
+func (r Replica) next() netip.Addr {
+	if r.Route.Gateway.IsValid() {
+		return r.Route.Gateway
+	}
+	return r.Address
+}
+
+// overhead is how much longer packets become by encapsulation, in bytes (RFC 2003, RFC 2473).
+func (r Replica) overhead() int {
+	switch {
+	case r.Mode != lb.IPIP:
+		return 0
+	case r.Address.Is4():
+		return 20
+	}
+	return 40
+}
+
+// Sysctls are kernel parameters by their path below /proc/sys. One that is not there could not be read.
+type Sysctls map[string]int
+
+// Conf names a parameter of an interface, or of "all".
+func Conf(family, name, leaf string) string { return "net/" + family + "/conf/" + name + "/" + leaf }
+
+// either returns the larger of the values of "all" and of an interface, which is what counts
+// for most (IN_DEV_MAXCONF of include/linux/inetdevice.h).
+func (s Sysctls) either(name, leaf string) (value int, known bool) {
+	all, ok1 := s[Conf("ipv4", "all", leaf)]
+	own, ok2 := s[Conf("ipv4", name, leaf)]
+	return max(all, own), ok1 && ok2
+}
+
+// set is the command that sets parameters.
+func set(value int, keys ...string) string {
+	text := "sysctl -w"
+	for _, k := range keys {
+		text += fmt.Sprintf(" %s=%d", dotted(k), value)
+	}
+	return text
+}
+
+// dotted is a parameter's name as people write it. A dot in an interface's name forbids that.
+func dotted(key string) string {
+	if strings.Contains(key, ".") {
+		return key
+	}
+	return strings.ReplaceAll(key, "/", ".")
 }

@@ -18,60 +18,40 @@ func nativeMTU(i Interface, page int) int {
 	return limit
 }
 
-func mtuCheck() check[Interface] {
-	return check[Interface]{
-		"mtu", "a larger frame does not fit into the page that a native program is given: attaching is refused, and mode auto becomes generic",
-		func(f Facts, i Interface) verdict {
-			limit := nativeMTU(i, f.Host.Page)
-			if i.XDP.Mode == Native || i.stacked() || i.frame() <= limit || i.Features != nil && !i.can(Basic) {
-				return ok("%d", i.frame())
-			}
-			cure := fmt.Sprintf("ip link set dev %s mtu %d", i.Name, limit)
-			if i.Kind == "veth" {
-				name, where := i.peer()
-				also := fmt.Sprintf("ip link set dev %s mtu %d", name, limit)
-				if where == "" {
-					cure += " && " + also
-				} else {
-					cure += "   # and " + where + ": " + also
-				}
-			}
-			return bad(Warning, cure, "%d, native XDP has room for %d", i.frame(), limit)
-		},
+func judgeMtu(f Facts, i Interface) verdict {
+	limit := nativeMTU(i, f.Host.Page)
+	if i.XDP.Mode == Native || i.stacked() || i.frame() <= limit || i.Features != nil && !i.can(Basic) {
+		return ok("%d", i.frame())
 	}
+	cure := fmt.Sprintf("ip link set dev %s mtu %d", i.Name, limit)
+	if i.Kind == "veth" {
+		name, where := i.peer()
+		also := fmt.Sprintf("ip link set dev %s mtu %d", name, limit)
+		if where == "" {
+			cure += " && " + also
+		} else {
+			cure += "   # and " + where + ": " + also
+		}
+	}
+	return bad(Warning, cure, "%d, native XDP has room for %d", i.frame(), limit)
 }
 
-func lroCheck() check[Interface] {
-	return check[Interface]{
-		"lro", "the NIC merges segments into frames that can be neither checked nor sent on",
-		func(_ Facts, i Interface) verdict { return i.switchOff(Problem, "lro off", "rx-lro") },
+func judgeLro(_ Facts, i Interface) verdict { return i.switchOff(Problem, "lro off", "rx-lro") }
+
+func judgeHardwareGRO(_ Facts, i Interface) verdict {
+	v := i.switchOff(Warning, "rx-gro-hw off", "rx-gro-hw")
+	if i.merged() {
+		v.cure = unmerged
 	}
+	return v
 }
 
-func hardwareGROCheck() check[Interface] {
-	return check[Interface]{
-		"gro-hw", "frames merged by the NIC are larger than the way on; some drivers refuse native XDP while it is on",
-		func(_ Facts, i Interface) verdict {
-			v := i.switchOff(Warning, "rx-gro-hw off", "rx-gro-hw")
-			if i.merged() {
-				v.cure = unmerged
-			}
-			return v
-		},
+func judgeVlanOffload(_ Facts, i Interface) verdict {
+	flag := "rxvlan off"
+	if i.Offloads["rx-vlan-stag-hw-parse"].On {
+		flag += " rx-vlan-stag-hw-parse off"
 	}
-}
-
-func vlanOffloadCheck() check[Interface] {
-	return check[Interface]{
-		"vlan-offload", "a tag that the NIC takes off is invisible to the program, which then takes the frame for an untagged one",
-		func(_ Facts, i Interface) verdict {
-			flag := "rxvlan off"
-			if i.Offloads["rx-vlan-stag-hw-parse"].On {
-				flag += " rx-vlan-stag-hw-parse off"
-			}
-			return i.switchOff(Warning, flag, "rx-vlan-hw-parse", "rx-vlan-stag-hw-parse")
-		},
-	}
+	return i.switchOff(Warning, flag, "rx-vlan-hw-parse", "rx-vlan-stag-hw-parse")
 }
 
 // postponed are the offloads by which a sender leaves a packet unfinished.
@@ -79,20 +59,15 @@ func postponed() []string {
 	return []string{"tx-checksum-ip-generic", "tx-checksum-ipv4", "tx-checksum-ipv6", "tx-tcp-segmentation", "tx-tcp6-segmentation"}
 }
 
-func sendersCheck() check[Interface] {
-	return check[Interface]{
-		"sender-checksums", "a packet from the other end of a veth has a checksum that hardware is to complete; XDP loses that mark, and the receiver drops the packet",
-		func(_ Facts, i Interface) verdict {
-			if i.Kind != "veth" {
-				return verdict{}
-			}
-			if i.Peer != nil {
-				return i.Peer.finishes()
-			}
-			name, where := i.peer()
-			return bad(Unknown, "ethtool -K "+name+" tx off", "its peer is in another namespace").at("%s", where)
-		},
+func judgeSenders(_ Facts, i Interface) verdict {
+	if i.Kind != "veth" {
+		return verdict{}
 	}
+	if i.Peer != nil {
+		return i.Peer.finishes()
+	}
+	name, where := i.peer()
+	return bad(Unknown, "ethtool -K "+name+" tx off", "its peer is in another namespace").at("%s", where)
 }
 
 // finishes judges a sender. Without checksums there is no segmentation either: the kernel switches it off.
@@ -102,15 +77,10 @@ func (i Interface) finishes() verdict {
 	return v
 }
 
-// answersCheck is sendersCheck at the replica's end, where answers go back through XDP in mode nat.
-func answersCheck() check[Interface] {
-	return check[Interface]{
-		"sender-checksums", "answers leave with a checksum that hardware is to complete; XDP loses that mark, and the client drops them",
-		func(f Facts, i Interface) verdict {
-			if i.Kind != "veth" || f.Mode != lb.NAT {
-				return verdict{}
-			}
-			return i.finishes()
-		},
+// judgeAnswers is sendersCheck at the replica's end, where answers go back through XDP in mode nat.
+func judgeAnswers(f Facts, i Interface) verdict {
+	if i.Kind != "veth" || f.Mode != lb.NAT {
+		return verdict{}
 	}
+	return i.finishes()
 }

@@ -4,7 +4,7 @@ import "testing"
 
 func TestMTU(t *testing.T) {
 	mtu := func(n int) func(*Facts) { return func(f *Facts) { f.Interfaces[0].MTU = n } }
-	wide := func() Facts { f := healthy(); f.Replicas[0].Way.MTU = 9000; return f }
+	wide := func() Facts { f := healthy(); f.Replicas[0].Route.MTU = 9000; return f }
 	try(t, wide, []aCase{
 		{"the largest", mtu(3498), []string{"ok eth0 mtu: 3498", "ok 10.1.0.1 path-mtu: 3498 of 9000 bytes"}},
 		{"one more", mtu(3499), []string{

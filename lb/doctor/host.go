@@ -8,81 +8,56 @@ import (
 // oldest is the first kernel that the balancer's program loads on.
 var oldest = [2]int{5, 15}
 
-func kernelCheck() check[Host] {
-	return check[Host]{
-		"kernel", "the program needs what Linux 5.15 has: links for XDP, atomic operations, bounded loops",
-		func(_ Facts, h Host) verdict {
-			var at [2]int
-			if _, err := fmt.Sscanf(h.Release, "%d.%d", &at[0], &at[1]); err != nil {
-				return bad(Unknown, "uname -r", "Linux %q", h.Release)
-			}
-			if at[0] < oldest[0] || at[0] == oldest[0] && at[1] < oldest[1] {
-				return bad(Problem, "# boot Linux 5.15 or later", "Linux %s", h.Release)
-			}
-			return ok("Linux %s", h.Release)
-		},
+func judgeKernel(_ Facts, h Host) verdict {
+	var at [2]int
+	if _, err := fmt.Sscanf(h.Release, "%d.%d", &at[0], &at[1]); err != nil {
+		return bad(Unknown, "uname -r", "Linux %q", h.Release)
 	}
+	if at[0] < oldest[0] || at[0] == oldest[0] && at[1] < oldest[1] {
+		return bad(Problem, "# boot Linux 5.15 or later", "Linux %s", h.Release)
+	}
+	return ok("Linux %s", h.Release)
 }
 
-func bpffsCheck() check[Host] {
-	return check[Host]{
-		"bpffs", "the program and its tables are pinned there, so that they outlive the daemon; in a mount namespace of its own they end with that",
-		func(_ Facts, h Host) verdict {
-			switch {
-			case h.OwnMounts:
-				return bad(Warning, "nsenter --net=/run/netns/NAME lbctl serve", "the mount namespace is not the machine's, as in ip netns exec")
-			case !h.BPFFS:
-				return bad(Warning, "mount -t bpf bpffs /sys/fs/bpf", "no BPF file system at /sys/fs/bpf")
-			}
-			return ok("mounted at /sys/fs/bpf")
-		},
+func judgeBpffs(_ Facts, h Host) verdict {
+	switch {
+	case h.OwnMounts:
+		return bad(Warning, "nsenter --net=/run/netns/NAME lbctl serve", "the mount namespace is not the machine's, as in ip netns exec")
+	case !h.BPFFS:
+		return bad(Warning, "mount -t bpf bpffs /sys/fs/bpf", "no BPF file system at /sys/fs/bpf")
 	}
+	return ok("mounted at /sys/fs/bpf")
 }
 
 // jitKey is in the machine's first network namespace only.
 const jitKey = "net/core/bpf_jit_enable"
 
-func jitCheck() check[Host] {
-	return check[Host]{
-		"jit", "without it programs are interpreted, several times slower",
-		func(f Facts, _ Host) verdict {
-			switch on, known := f.Sysctl[jitKey]; {
-			case !known:
-				return bad(Unknown, "nsenter --net=/proc/1/ns/net sysctl "+dotted(jitKey), "not visible in this network namespace")
-			case on == 0:
-				return bad(Warning, set(1, jitKey), "off")
-			}
-			return ok("on")
-		},
+func judgeJit(f Facts, _ Host) verdict {
+	switch on, known := f.Sysctl[jitKey]; {
+	case !known:
+		return bad(Unknown, "nsenter --net=/proc/1/ns/net sysctl "+dotted(jitKey), "not visible in this network namespace")
+	case on == 0:
+		return bad(Warning, set(1, jitKey), "off")
 	}
+	return ok("on")
 }
 
-func capabilitiesCheck() check[Host] {
-	return check[Host]{
-		"capabilities", "attaching and loading need CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON, and are denied without",
-		func(f Facts, h Host) verdict {
-			if len(h.Missing) > 0 && f.Daemon == NoDaemon {
-				return bad(Warning, "sudo lbctl serve", "this user lacks %s", strings.Join(h.Missing, " and "))
-			}
-			return ok("those that are needed")
-		},
+func judgeCapabilities(f Facts, h Host) verdict {
+	if len(h.Missing) > 0 && f.Daemon == NoDaemon {
+		return bad(Warning, "sudo lbctl serve", "this user lacks %s", strings.Join(h.Missing, " and "))
 	}
+	return ok("those that are needed")
 }
 
-func servicesCheck() check[Host] {
-	return check[Host]{
-		"services", "routes, neighbours, forwarding and the way back are judged for the services",
-		func(f Facts, _ Host) verdict {
-			const cure = "lbctl doctor IFACE --vip ADDRESS --replica ADDRESS --mode MODE"
-			switch {
-			case f.servicesKnown():
-				return ok("VIPs: %d, replicas: %d", len(f.VIPs), len(f.Replicas))
-			case f.Daemon == DaemonDenied:
-				return bad(Unknown, "sudo lbctl doctor IFACE", "the daemon's socket is denied to this user")
-			case f.Daemon == DaemonAnswers:
-				return bad(Unknown, cure, "the daemon has no services")
-			}
-			return bad(Unknown, cure, "no daemon answers, and neither --vip nor --replica is given")
-		},
+func judgeServices(f Facts, _ Host) verdict {
+	const cure = "lbctl doctor IFACE --vip ADDRESS --replica ADDRESS --mode MODE"
+	switch {
+	case f.servicesKnown():
+		return ok("VIPs: %d, replicas: %d", len(f.VIPs), len(f.Replicas))
+	case f.Daemon == DaemonDenied:
+		return bad(Unknown, "sudo lbctl doctor IFACE", "the daemon's socket is denied to this user")
+	case f.Daemon == DaemonAnswers:
+		return bad(Unknown, cure, "the daemon has no services")
 	}
+	return bad(Unknown, cure, "no daemon answers, and neither --vip nor --replica is given")
 }

@@ -13,7 +13,7 @@ type Interface struct {
 	Kind   string
 	Driver string
 	Index  int
-	// Named is whether it was asked about, rather than found on the way to a replica.
+	// Named is whether it was asked about, rather than found because it leads to a replica.
 	Named bool
 	// Ours is whether the balancer is attached, as far as that can be told.
 	Ours bool
@@ -79,10 +79,10 @@ const (
 	Transmit Features = 1 << 2
 )
 
-// can tells whether the driver says that it has a feature.
+// can reports whether the driver says that it has a feature.
 func (i Interface) can(f Features) bool { return i.Features != nil && *i.Features&f != 0 }
 
-// native tells whether the balancer runs, or would run, in the driver.
+// native reports whether the balancer runs, or would run, in the driver.
 func (i Interface) native(page int) bool {
 	if i.XDP.Mode != Detached {
 		return i.XDP.Mode == Native
@@ -90,12 +90,12 @@ func (i Interface) native(page int) bool {
 	return i.suits(page)
 }
 
-// suits tells whether the driver would take a native program now. Of one that does not tell what it can do it is assumed.
+// suits reports whether the driver would take a native program now. Of one that does not tell what it can do it is assumed.
 func (i Interface) suits(page int) bool {
 	return !i.stacked() && !i.merged() && (i.Features == nil || i.can(Basic)) && i.frame() <= nativeMTU(i, page)
 }
 
-// merged tells whether the host of a virtual machine merges frames and cannot be told to stop, without which
+// merged reports whether the host of a virtual machine merges frames and cannot be told to stop, without which
 // virtio_net refuses native programs (virtnet_xdp_set).
 func (i Interface) merged() bool { return i.Driver == "virtio_net" && i.Offloads.fixed("rx-gro-hw") }
 
@@ -133,7 +133,7 @@ func (o Offloads) on(names ...string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !o[n].On })
 }
 
-// fixed tells whether one of the names is on for good.
+// fixed reports whether one of the names is on for good.
 func (o Offloads) fixed(names ...string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return o[n].On && o[n].Fixed })
 }

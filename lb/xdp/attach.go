@@ -85,19 +85,24 @@ func requireFree(device netlink.Link) error {
 	if a.Xdp == nil || !a.Xdp.Attached {
 		return nil
 	}
-	return fmt.Errorf("%w: %s already has the XDP program %s", lb.ErrConflict, a.Name, programName(a.Xdp.ProgId))
+	id := a.Xdp.ProgId
+	if name := ProgramName(id); name != "" {
+		return fmt.Errorf("%w: %s already has the XDP program %q (id %d)", lb.ErrConflict, a.Name, name, id)
+	}
+	return fmt.Errorf("%w: %s already has the XDP program with id %d", lb.ErrConflict, a.Name, id)
 }
 
-func programName(id uint32) string {
-	unnamed := fmt.Sprintf("with id %d", id)
+// ProgramName returns the name of a program, "" if it has none or the caller may not see it: to look a
+// program up by id needs CAP_SYS_ADMIN.
+func ProgramName(id uint32) string {
 	p, err := ebpf.NewProgramFromID(ebpf.ProgramID(id))
 	if err != nil {
-		return unnamed
+		return ""
 	}
 	defer p.Close()
 	info, err := p.Info()
 	if err != nil {
-		return unnamed
+		return ""
 	}
-	return fmt.Sprintf("%q (id %d)", info.Name, id)
+	return info.Name
 }

@@ -37,9 +37,15 @@ func mountBPFFS() (ephemeral bool, err error) {
 	if err := unix.Mount("bpffs", Root, "bpf", 0, "mode=0700"); err != nil {
 		return false, fmt.Errorf("mount the BPF file system: %w", err)
 	}
+	return PrivateMounts(), nil
+}
+
+// PrivateMounts reports whether the mount namespace is another than that of process 1. It is false where the
+// caller may not see the latter.
+func PrivateMounts() bool {
 	own, err := os.Readlink("/proc/self/ns/mnt")
 	first, err1 := os.Readlink("/proc/1/ns/mnt")
-	return err == nil && err1 == nil && own != first, nil
+	return err == nil && err1 == nil && own != first
 }
 
 var errNotBPFFS = fmt.Errorf("%w: not on a BPF file system (mount -t bpf bpffs %s)", lb.ErrUnsupported, Root)

@@ -2,25 +2,26 @@ package netstate
 
 import (
 	"os"
+	"path/filepath"
 	"runtime"
-
-	"golang.org/x/sys/unix"
+	"strconv"
+	"strings"
 
 	"lbctl/lb/doctor"
+	"lbctl/lb/xdp"
+
+	"golang.org/x/sys/unix"
 )
 
-// host looks at the machine and at the caller.
+// host describes the machine and the caller.
 func host() doctor.Host {
 	h := doctor.Host{Page: os.Getpagesize(), CPUs: runtime.NumCPU(), Missing: missing()}
 	var u unix.Utsname
 	if err := unix.Uname(&u); err == nil {
 		h.Release = unix.ByteSliceToString(u.Release[:])
 	}
-	var s unix.Statfs_t
-	h.BPFFS = unix.Statfs("/sys/fs/bpf", &s) == nil && s.Type == unix.BPF_FS_MAGIC
-	own, err := os.Readlink("/proc/self/ns/mnt")
-	first, err1 := os.Readlink("/proc/1/ns/mnt") // denied to others than root
-	h.OwnMounts = err == nil && err1 == nil && own != first
+	h.BPFFS = xdp.RequireBPFFS(xdp.Root) == nil
+	h.OwnMounts = xdp.PrivateMounts()
 	return h
 }
 
@@ -44,4 +45,46 @@ func missing() []string {
 		}
 	}
 	return lacking
+}
+
+// parameters are the leaves that are read of every interface, by family.
+func parameters() map[string][]string {
+	return map[string][]string{
+		"ipv4": {"forwarding", "rp_filter", "accept_local", "arp_ignore", "arp_announce"},
+		"ipv6": {"forwarding", "disable_ipv6", "accept_ra"},
+	}
+}
+
+// sysctls reads the kernel parameters that the checks judge. One that is not there, or is no number, is left out.
+func sysctls(f doctor.Facts) doctor.Sysctls {
+	names := []string{"all"}
+	for _, i := range f.Interfaces {
+		names = append(names, i.Name)
+	}
+	for _, t := range f.Tunnels {
+		names = append(names, t.Name)
+	}
+	keys := []string{"net/core/bpf_jit_enable", "net/ipv4/ip_forward"}
+	for family, leaves := range parameters() {
+		for _, leaf := range leaves {
+			for _, name := range names {
+				keys = append(keys, doctor.Conf(family, name, leaf))
+			}
+		}
+	}
+	return readAll(keys)
+}
+
+func readAll(keys []string) doctor.Sysctls {
+	all := doctor.Sysctls{}
+	for _, key := range keys {
+		text, err := os.ReadFile(filepath.Join("/proc/sys", key))
+		if err != nil {
+			continue
+		}
+		if n, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+			all[key] = n
+		}
+	}
+	return all
 }

@@ -10,14 +10,15 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
-
 	"lbctl/lb"
 	"lbctl/lb/doctor"
+	"lbctl/lb/xdp"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
-// Question says what to look at.
+// Question says what to gather facts about.
 type Question struct {
 	// Interfaces are names, at least one.
 	Interfaces []string
@@ -39,11 +40,11 @@ type Target struct {
 	Mode    lb.Mode
 }
 
-// Look returns the facts. Errors: lb.ErrNotFound when an interface does not exist, lb.ErrDenied
+// Gather returns the facts. Errors: lb.ErrNotFound when an interface does not exist, lb.ErrDenied
 // when the kernel does not let the caller ask.
-func Look(q Question) (doctor.Facts, error) {
+func Gather(q Question) (doctor.Facts, error) {
 	f := doctor.Facts{OnReplica: q.OnReplica, Mode: q.Mode, Daemon: q.Daemon, Host: host()}
-	v, err := newView(q)
+	v, err := newSnapshot(q)
 	if err != nil {
 		return f, err
 	}
@@ -61,9 +62,9 @@ func Look(q Question) (doctor.Facts, error) {
 		f.VIPs = append(f.VIPs, v.vip(t, f.Interfaces))
 	}
 	for _, t := range distinct(q.Replicas) {
-		r := doctor.Replica{Address: t.Address, Mode: t.Mode, Way: v.way(t.Address)}
+		r := doctor.Replica{Address: t.Address, Mode: t.Mode, Route: v.route(t.Address)}
 		f.Replicas = append(f.Replicas, r)
-		f.Interfaces = v.onTheWay(f.Interfaces, r.Way.Interface)
+		f.Interfaces = v.transit(f.Interfaces, r.Route.Interface)
 	}
 	f.Tunnels, f.Default4, f.Default6 = v.tunnels(), v.defaultRoute(unix.AF_INET), v.defaultRoute(unix.AF_INET6)
 	f.Sysctl = sysctls(f)
@@ -81,26 +82,26 @@ func distinct[T comparable](all []T) []T {
 	return once
 }
 
-// view is the namespace as one look sees it.
-type view struct {
+// snapshot is the namespace as one call of Gather sees it.
+type snapshot struct {
 	question  Question
 	links     []netlink.Link
 	addresses []netlink.Addr
 }
 
-func newView(q Question) (*view, error) {
+func newSnapshot(q Question) (*snapshot, error) {
 	links, err := whole(netlink.LinkList())
 	if err != nil {
-		return nil, fmt.Errorf("list interfaces: %w", denied(err))
+		return nil, fmt.Errorf("list interfaces: %w", xdp.Denied(err))
 	}
 	addresses, err := whole(netlink.AddrList(nil, unix.AF_UNSPEC))
 	if err != nil {
-		return nil, fmt.Errorf("list addresses: %w", denied(err))
+		return nil, fmt.Errorf("list addresses: %w", xdp.Denied(err))
 	}
-	return &view{q, links, addresses}, nil
+	return &snapshot{q, links, addresses}, nil
 }
 
-// whole makes a list during which something changed a list all the same: the next look sees the change.
+// whole makes a list during which something changed a list all the same: the next call sees the change.
 func whole[T any](list []T, err error) ([]T, error) {
 	if errors.Is(err, netlink.ErrDumpInterrupted) {
 		return list, nil
@@ -108,15 +109,8 @@ func whole[T any](list []T, err error) ([]T, error) {
 	return list, err
 }
 
-func denied(err error) error {
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		return fmt.Errorf("%w: %w", lb.ErrDenied, err)
-	}
-	return err
-}
-
 // link returns an interface by its number in this namespace, nil if there is none.
-func (v *view) link(index int) netlink.Link {
+func (v *snapshot) link(index int) netlink.Link {
 	at := slices.IndexFunc(v.links, func(l netlink.Link) bool { return l.Attrs().Index == index })
 	if at < 0 {
 		return nil
@@ -125,9 +119,122 @@ func (v *view) link(index int) netlink.Link {
 }
 
 // name returns an interface's name, empty if there is none.
-func (v *view) name(index int) string {
+func (v *snapshot) name(index int) string {
 	if l := v.link(index); l != nil {
 		return l.Attrs().Name
 	}
 	return ""
+}
+
+// prefix returns an address with its network.
+func prefix(a netlink.Addr) netip.Prefix {
+	address, _ := netip.AddrFromSlice(a.IP)
+	ones, _ := a.Mask.Size()
+	return netip.PrefixFrom(address.Unmap(), ones)
+}
+
+// vip finds where a VIP is: on an interface here, or in the network of one of those asked about.
+func (v *snapshot) vip(t Target, named []doctor.Interface) doctor.VIP {
+	found := doctor.VIP{Address: t.Address, Mode: t.Mode}
+	for _, a := range v.addresses {
+		at := prefix(a)
+		if at.Addr() == t.Address {
+			found.Held = append(found.Held, doctor.Held{Interface: v.name(a.LinkIndex), Prefix: at})
+		}
+		for _, i := range named {
+			if i.Index == a.LinkIndex && at.Contains(t.Address) {
+				found.OnLink = i.Name
+			}
+		}
+	}
+	// A route of type local makes addresses this machine's that no interface has.
+	if routes, err := netlink.RouteGet(t.Address.AsSlice()); len(found.Held) == 0 && err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL {
+		found.Held = []doctor.Held{{Interface: v.name(routes[0].LinkIndex), Prefix: netip.PrefixFrom(t.Address, t.Address.BitLen())}}
+	}
+	return found
+}
+
+// tunnels returns the kernel's tunnels that unpack IP in IP.
+func (v *snapshot) tunnels() []doctor.Tunnel {
+	var all []doctor.Tunnel
+	for _, l := range v.links {
+		if kind := l.Type(); kind == "ipip" || kind == "ip6tnl" {
+			all = append(all, doctor.Tunnel{Name: l.Attrs().Name, Kind: kind, Up: l.Attrs().RawFlags&unix.IFF_UP != 0})
+		}
+	}
+	return all
+}
+
+// route asks the kernel how it reaches an address.
+func (v *snapshot) route(to netip.Addr) doctor.Route {
+	routes, err := netlink.RouteGet(to.AsSlice())
+	if err != nil || len(routes) == 0 {
+		return doctor.Route{}
+	}
+	r := routes[0]
+	l := v.link(r.LinkIndex)
+	switch {
+	case r.Type == unix.RTN_LOCAL:
+		return doctor.Route{Kind: doctor.Local}
+	case r.Type != unix.RTN_UNICAST || l == nil:
+		return doctor.Route{}
+	}
+	w := doctor.Route{Kind: doctor.Routed, Interface: l.Attrs().Name, MTU: l.Attrs().MTU, Gateway: address(r.Gw), Source: address(r.Src)}
+	if r.MTU > 0 {
+		w.MTU = min(w.MTU, r.MTU)
+	}
+	next := to
+	if w.Gateway.IsValid() {
+		next = w.Gateway
+	}
+	w.Neighbour = neighbour(r.LinkIndex, next)
+	return w
+}
+
+// address is the zero value for no bytes.
+func address(b []byte) netip.Addr {
+	a, _ := netip.AddrFromSlice(b)
+	return a.Unmap()
+}
+
+// states are the names of a neighbour's states (NUD_* of include/uapi/linux/neighbour.h).
+func states() map[int]string {
+	return map[int]string{
+		netlink.NUD_NONE: "none", netlink.NUD_INCOMPLETE: "incomplete", netlink.NUD_REACHABLE: "reachable", netlink.NUD_STALE: "stale",
+		netlink.NUD_DELAY: "delay", netlink.NUD_PROBE: "probe", netlink.NUD_FAILED: "failed", netlink.NUD_NOARP: "noarp", netlink.NUD_PERMANENT: "permanent",
+	}
+}
+
+// neighbour returns the state of an address on a link, empty if the kernel has no entry.
+func neighbour(index int, a netip.Addr) string {
+	family := unix.AF_INET
+	if a.Is6() {
+		family = unix.AF_INET6
+	}
+	all, _ := netlink.NeighList(index, family) // an error is a link that has gone
+	for _, n := range all {
+		if address(n.IP) == a {
+			return states()[n.State]
+		}
+	}
+	return ""
+}
+
+// defaultRoute returns the default route of a family with the best metric.
+func (v *snapshot) defaultRoute(family int) doctor.Default {
+	routes, _ := whole(netlink.RouteList(nil, family))
+	var best *netlink.Route
+	for i, r := range routes {
+		ones := -1
+		if r.Dst != nil {
+			ones, _ = r.Dst.Mask.Size()
+		}
+		if ones <= 0 && r.LinkIndex > 0 && (best == nil || r.Priority < best.Priority) {
+			best = &routes[i]
+		}
+	}
+	if best == nil {
+		return doctor.Default{}
+	}
+	return doctor.Default{Interface: v.name(best.LinkIndex), Gateway: address(best.Gw), AdvMSS: best.AdvMSS}
 }

@@ -93,7 +93,7 @@ func question() Question {
 // open returns the findings that are not ok.
 func (w world) open(q Question) []doctor.Finding {
 	w.Helper()
-	f, err := Look(q)
+	f, err := Gather(q)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func (w world) cure(x doctor.Finding) {
 // attach attaches a program that passes everything, and holds it by a link until the test is over.
 func (w world) attach(name, device string, mode link.XDPAttachFlags) {
 	w.Helper()
-	q, err := newView(Question{})
+	q, err := newSnapshot(Question{})
 	if err != nil {
 		w.Fatal(err)
 	}

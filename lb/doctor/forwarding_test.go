@@ -11,7 +11,7 @@ import (
 func all6(f *Facts) {
 	f.VIPs[0].Address = netip.MustParseAddr("2001:db8::1")
 	f.Replicas[0].Address = netip.MustParseAddr("2001:db8:1::1")
-	f.Replicas[0].Way.Source = netip.MustParseAddr("2001:db8:1::fe")
+	f.Replicas[0].Route.Source = netip.MustParseAddr("2001:db8:1::fe")
 }
 
 // in sets the mode of everything.
@@ -40,11 +40,11 @@ func TestForwarding(t *testing.T) {
 		{"not readable", func(f *Facts) { delete(f.Sysctl, own4) }, []string{
 			"unknown eth1 forwarding-ipv4: net.ipv4.conf.eth1.forwarding cannot be read | sysctl net.ipv4.conf.eth1.forwarding",
 		}},
-		{"IPv6 off and not needed", sysctl(own6, 0), []string{"ok eth1 forwarding-ipv6: off; no service needs it, unless replicas in mode dsr or ipip answer by way of this machine"}},
+		{"IPv6 off and not needed", sysctl(own6, 0), []string{"ok eth1 forwarding-ipv6: off; no service needs it, unless replicas in mode dsr or ipip answer through this machine"}},
 		{"no IPv6 and none needed", func(f *Facts) { delete(f.Sysctl, own6) }, nil},
 		{"a name with a dot", func(f *Facts) {
 			f.Interfaces[1].Name = "eth1.5"
-			f.Replicas[0].Way.Interface = "eth1.5"
+			f.Replicas[0].Route.Interface = "eth1.5"
 			f.Sysctl[Conf("ipv4", "eth1.5", "forwarding")] = 0
 			f.Interfaces = f.Interfaces[1:]
 		}, []string{
@@ -54,10 +54,10 @@ func TestForwarding(t *testing.T) {
 			"ok eth1.5 driver: i40e has native XDP", "ok eth1.5 attached: nothing yet", "ok eth1.5 transmit: the driver takes redirected frames",
 			"ok eth1.5 mtu: 1500", "ok eth1.5 lro: off", "ok eth1.5 gro-hw: off", "ok eth1.5 vlan-offload: off",
 			"ok eth1.5 queues: 4, for 4 CPUs; RSS: lbctl rss show eth1.5",
-			"ok 10.1.0.1 route: by eth1.5, on the link", "ok 10.1.0.1 way-out: eth1.5",
+			"ok 10.1.0.1 route: by eth1.5, on the link", "ok 10.1.0.1 egress: eth1.5",
 		}},
 	})
-	try(t, healthyDSR, []aCase{{"dsr needs none", sysctl(own4, 0), []string{"ok eth1 forwarding-ipv4: off; no service needs it, unless replicas in mode dsr or ipip answer by way of this machine"}}})
+	try(t, healthyDSR, []aCase{{"dsr needs none", sysctl(own4, 0), []string{"ok eth1 forwarding-ipv4: off; no service needs it, unless replicas in mode dsr or ipip answer through this machine"}}})
 	try(t, nothingKnown, []aCase{{"perhaps needed", sysctl(own4, 0), []string{
 		"warning eth1 forwarding-ipv4: net.ipv4.conf.eth1.forwarding is 0; services in mode nat need it | sysctl -w net.ipv4.conf.eth1.forwarding=1",
 	}}})
@@ -73,7 +73,7 @@ func TestForwarding(t *testing.T) {
 		{"no IPv6 at all", sysctl("net/ipv6/conf/eth1/disable_ipv6", 1), []string{
 			"problem eth1 forwarding-ipv6: IPv6 is off on the interface | sysctl -w net.ipv6.conf.eth1.disable_ipv6=0",
 		}},
-		{"IPv4 off and not needed", sysctl(own4, 0), []string{"ok eth1 forwarding-ipv4: off; no service needs it, unless replicas in mode dsr or ipip answer by way of this machine"}},
+		{"IPv4 off and not needed", sysctl(own4, 0), []string{"ok eth1 forwarding-ipv4: off; no service needs it, unless replicas in mode dsr or ipip answer through this machine"}},
 	})
 }
 

@@ -17,7 +17,7 @@ import (
 // one looks at an interface of the balancer.
 func (w world) one(name string) doctor.Interface {
 	w.Helper()
-	f, err := Look(Question{Interfaces: []string{name}})
+	f, err := Gather(Question{Interfaces: []string{name}})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func (w world) one(name string) doctor.Interface {
 }
 
 func TestNoSuchInterface(t *testing.T) {
-	_, err := Look(Question{Interfaces: []string{"lo", "none0"}})
+	_, err := Gather(Question{Interfaces: []string{"lo", "none0"}})
 	if !errors.Is(err, lb.ErrNotFound) || err.Error() != "not found: interface none0" {
 		t.Errorf("got %v", err)
 	}
@@ -69,7 +69,7 @@ func TestAttached(t *testing.T) {
 	}
 	// A daemon knows better than the name.
 	for _, attached := range [][]string{nil, {"cl"}} {
-		f, err := Look(Question{Interfaces: []string{"cl"}, Daemon: doctor.DaemonAnswers, Attached: attached})
+		f, err := Gather(Question{Interfaces: []string{"cl"}, Daemon: doctor.DaemonAnswers, Attached: attached})
 		if err != nil || f.Interfaces[0].Ours != (attached != nil) {
 			t.Errorf("the daemon attached %v: %v, %v", attached, f.Interfaces[0].Ours, err)
 		}
@@ -107,26 +107,26 @@ func TestIPv6Way(t *testing.T) {
 	w.here("timeout 10 sh -c 'until ip -6 route show table local 2001:db8:1::fe | grep -q local; do :; done'")
 	w.here("ip route add 2001:db8:2::/64 via 2001:db8:1::1 mtu 1400 && ip route add default via 2001:db8:1::1 advmss 1300")
 	replica := func(a string) Target { return Target{netip.MustParseAddr(a), lb.NAT} }
-	f, err := Look(Question{Interfaces: []string{"cl"}, Replicas: []Target{replica("2001:db8:1::1"), replica("2001:db8:2::2"), replica("2001:db8:1::fe"), replica("2001:db8:1::1")}})
+	f, err := Gather(Question{Interfaces: []string{"cl"}, Replicas: []Target{replica("2001:db8:1::1"), replica("2001:db8:2::2"), replica("2001:db8:1::fe"), replica("2001:db8:1::1")}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	router, here := netip.MustParseAddr("2001:db8:1::1"), netip.MustParseAddr("2001:db8:1::fe")
-	var ways []doctor.Way
+	var routes []doctor.Route
 	for _, r := range f.Replicas {
-		ways = append(ways, r.Way)
+		routes = append(routes, r.Route)
 	}
-	if diff := cmp.Diff([]doctor.Way{
+	if diff := cmp.Diff([]doctor.Route{
 		{Kind: doctor.Routed, Interface: "rp", Source: here, MTU: 1500, Neighbour: "permanent"},
 		{Kind: doctor.Routed, Interface: "rp", Gateway: router, Source: here, MTU: 1400, Neighbour: "permanent"},
 		{Kind: doctor.Local},
-	}, ways, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
-		t.Errorf("ways (-want +got):\n%s", diff)
+	}, routes, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		t.Errorf("routes (-want +got):\n%s", diff)
 	}
 	if want := (doctor.Default{Interface: "rp", Gateway: router, AdvMSS: 1300}); f.Default6 != want {
 		t.Errorf("default route %+v, want %+v", f.Default6, want)
 	}
 	if len(f.Interfaces) != 2 || f.Interfaces[1].Name != "rp" || f.Interfaces[1].Named {
-		t.Errorf("interfaces %+v: want rp as one on the way", f.Interfaces)
+		t.Errorf("interfaces %+v: want rp as one that leads to replicas", f.Interfaces)
 	}
 }

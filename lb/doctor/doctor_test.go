@@ -20,7 +20,7 @@ func healthy() Facts {
 		VIPs:       []VIP{{Address: netip.MustParseAddr("192.0.2.1"), Mode: lb.NAT}},
 		Replicas: []Replica{{
 			Address: netip.MustParseAddr("10.1.0.1"), Mode: lb.NAT,
-			Way: Way{Kind: Routed, Interface: "eth1", Source: netip.MustParseAddr("10.1.0.254"), MTU: 1500, Neighbour: "reachable"},
+			Route: Route{Kind: Routed, Interface: "eth1", Source: netip.MustParseAddr("10.1.0.254"), MTU: 1500, Neighbour: "reachable"},
 		}},
 		Sysctl: Sysctls{
 			"net/core/bpf_jit_enable": 1, "net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": 1,
@@ -103,7 +103,7 @@ func TestHealthy(t *testing.T) {
 			open = append(open, l)
 		}
 	}
-	want := []string{"unknown 10.1.0.1 way-back: not visible from here: the replica's route to clients must lead here, via 10.1.0.254" +
+	want := []string{"unknown 10.1.0.1 return-path: not visible from here: the replica's route to clients must lead here, via 10.1.0.254" +
 		" | ip route replace default via 10.1.0.254 @ on the replica 10.1.0.1"}
 	if diff := cmp.Diff(want, open); diff != "" {
 		t.Errorf("not ok (-want +got):\n%s", diff)

@@ -4,9 +4,9 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"lbctl/lb"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestVIP(t *testing.T) {
@@ -37,40 +37,40 @@ func TestVIP(t *testing.T) {
 }
 
 func TestReplicaAddress(t *testing.T) {
-	way := func(change func(*Way)) func(*Facts) { return func(f *Facts) { change(&f.Replicas[0].Way) } }
-	const wrong = "10.1.0.1 way-back: not visible from here: the replica's route to clients must lead here | ip route get CLIENT @ on the replica 10.1.0.1"
+	route := func(change func(*Route)) func(*Facts) { return func(f *Facts) { change(&f.Replicas[0].Route) } }
+	const wrong = "10.1.0.1 return-path: not visible from here: the replica's route to clients must lead here | ip route get CLIENT @ on the replica 10.1.0.1"
 	try(t, healthy, []aCase{
-		{"no route", way(func(w *Way) { *w = Way{} }), []string{"problem 10.1.0.1 route: none | ip route add 10.1.0.1/32 via GATEWAY dev IFACE"}},
-		{"local", way(func(w *Way) { *w = Way{Kind: Local} }), []string{
+		{"no route", route(func(r *Route) { *r = Route{} }), []string{"problem 10.1.0.1 route: none | ip route add 10.1.0.1/32 via GATEWAY dev IFACE"}},
+		{"local", route(func(r *Route) { *r = Route{Kind: Local} }), []string{
 			"problem 10.1.0.1 address: it is an address of this machine | # run the replica on another machine, or in another network namespace",
 		}},
 		{"the VIP", func(f *Facts) { f.VIPs[0].Address = f.Replicas[0].Address }, []string{
 			"problem 10.1.0.1 address: it is a VIP: packets to it come back here | lbctl get services",
 			"ok 10.1.0.1 vip: not an address here: routers must send it here",
 		}},
-		{"behind a router", way(func(w *Way) { w.Gateway = netip.MustParseAddr("10.1.0.9") }), []string{
+		{"behind a router", route(func(r *Route) { r.Gateway = netip.MustParseAddr("10.1.0.9") }), []string{
 			"unknown " + wrong, "ok 10.1.0.1 route: by eth1, via 10.1.0.9", "ok 10.1.0.1 neighbour: 10.1.0.9 is reachable",
 		}},
-		{"does not answer", way(func(w *Way) { w.Neighbour = "failed" }), []string{
+		{"does not answer", route(func(r *Route) { r.Neighbour = "failed" }), []string{
 			"problem 10.1.0.1 neighbour: 10.1.0.1 does not answer on eth1 | ping -c 1 -w 3 -I eth1 10.1.0.1",
 		}},
-		{"nobody asked", way(func(w *Way) { w.Neighbour = "" }), []string{
+		{"nobody asked", route(func(r *Route) { r.Neighbour = "" }), []string{
 			"unknown 10.1.0.1 neighbour: nobody has asked for 10.1.0.1 on eth1 yet; a running daemon does | ping -c 1 -w 3 -I eth1 10.1.0.1",
 		}},
-		{"being asked", way(func(w *Way) { w.Neighbour = "incomplete" }), []string{
+		{"being asked", route(func(r *Route) { r.Neighbour = "incomplete" }), []string{
 			"unknown 10.1.0.1 neighbour: nobody has asked for 10.1.0.1 on eth1 yet; a running daemon does | ping -c 1 -w 3 -I eth1 10.1.0.1",
 		}},
-		{"not looked at", way(func(w *Way) { w.Interface = "eth7" }), []string{
-			"unknown 10.1.0.1 way-out: eth7 cannot be looked at | ip link show dev eth7", "ok 10.1.0.1 route: by eth7, on the link",
+		{"not looked at", route(func(r *Route) { r.Interface = "eth7" }), []string{
+			"unknown 10.1.0.1 egress: eth7 cannot be looked at | ip link show dev eth7", "ok 10.1.0.1 route: by eth7, on the link",
 		}},
 		{"not attached", func(f *Facts) { f.Interfaces[1].Named = false }, []string{
-			"problem 10.1.0.1 way-out: answers come in by eth1, which is not attached | lbctl attach eth1",
+			"problem 10.1.0.1 egress: answers come in by eth1, which is not attached | lbctl attach eth1",
 		}},
 		{"attached, not named", func(f *Facts) { f.Interfaces[1].Named, f.Interfaces[1].Ours = false, true }, nil},
 	})
 	try(t, healthyDSR, []aCase{
 		{"not attached in dsr", func(f *Facts) { f.Interfaces[1].Named = false }, nil},
-		{"behind a router in dsr", way(func(w *Way) { w.Gateway = netip.MustParseAddr("10.1.0.9") }), []string{
+		{"behind a router in dsr", route(func(r *Route) { r.Gateway = netip.MustParseAddr("10.1.0.9") }), []string{
 			"problem 10.1.0.1 on-link: behind the router 10.1.0.9 | # set mode: ipip for the service",
 			"ok 10.1.0.1 route: by eth1, via 10.1.0.9", "ok 10.1.0.1 neighbour: 10.1.0.9 is reachable",
 		}},
@@ -79,8 +79,8 @@ func TestReplicaAddress(t *testing.T) {
 }
 
 func TestPathMTU(t *testing.T) {
-	tunnelled := func() Facts { f := healthy(); in(lb.IPIP)(&f); f.Replicas[0].Way.MTU = 1520; return f }
-	mtu := func(n int) func(*Facts) { return func(f *Facts) { f.Replicas[0].Way.MTU = n } }
+	tunnelled := func() Facts { f := healthy(); in(lb.IPIP)(&f); f.Replicas[0].Route.MTU = 1520; return f }
+	mtu := func(n int) func(*Facts) { return func(f *Facts) { f.Replicas[0].Route.MTU = n } }
 	try(t, healthy, []aCase{
 		{"narrow", func(f *Facts) { mtu(1400)(f); f.Interfaces[1].MTU = 1400 }, []string{
 			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1400 fit | ip link set dev eth1 mtu 1500   # after all others on that link, 10.1.0.1 first: ip link set dev IFACE mtu 1500", "ok eth1 mtu: 1400",
@@ -98,16 +98,16 @@ func TestPathMTU(t *testing.T) {
 		}},
 		{"IPv6 outside", func(f *Facts) { f.Replicas[0].Address = netip.MustParseAddr("2001:db8:1::1") }, []string{
 			"warning 2001:db8:1::1 path-mtu: packets of 1500 bytes come, 1480 fit | ip link set dev eth1 mtu 1540   # after all others on that link, 2001:db8:1::1 first: ip link set dev IFACE mtu 1540",
-			"ok 2001:db8:1::1 address: another machine's", "ok 2001:db8:1::1 route: by eth1, on the link", "ok 2001:db8:1::1 way-out: eth1",
+			"ok 2001:db8:1::1 address: another machine's", "ok 2001:db8:1::1 route: by eth1, on the link", "ok 2001:db8:1::1 egress: eth1",
 			"ok 2001:db8:1::1 neighbour: 2001:db8:1::1 is reachable",
 		}},
 		{"IPv6 outside for another one", func(f *Facts) {
 			mtu(1500)(f)
-			f.Replicas = append(f.Replicas, Replica{Address: netip.MustParseAddr("2001:db8:1::1"), Mode: lb.IPIP, Way: Way{Kind: Routed, Interface: "eth1", MTU: 1540, Neighbour: "reachable"}})
+			f.Replicas = append(f.Replicas, Replica{Address: netip.MustParseAddr("2001:db8:1::1"), Mode: lb.IPIP, Route: Route{Kind: Routed, Interface: "eth1", MTU: 1540, Neighbour: "reachable"}})
 		}, []string{
 			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1480 fit | ip link set dev eth1 mtu 1540   # after all others on that link, 10.1.0.1 first: ip link set dev IFACE mtu 1540",
 			"ok host services: VIPs: 1, replicas: 2", "ok 2001:db8:1::1 address: another machine's", "ok 2001:db8:1::1 route: by eth1, on the link",
-			"ok 2001:db8:1::1 way-out: eth1", "ok 2001:db8:1::1 neighbour: 2001:db8:1::1 is reachable", "ok 2001:db8:1::1 path-mtu: 1540 of 1540 bytes",
+			"ok 2001:db8:1::1 egress: eth1", "ok 2001:db8:1::1 neighbour: 2001:db8:1::1 is reachable", "ok 2001:db8:1::1 path-mtu: 1540 of 1540 bytes",
 		}},
 		{"a veth whose peer is here", func(f *Facts) { mtu(1500)(f); veth(&f.Interfaces[1]); f.Interfaces[1].Peer.XDP = mine(Native) }, []string{
 			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1480 fit | ip link set dev eth1-peer mtu 1520 && ip link set dev eth1 mtu 1520",
@@ -126,9 +126,9 @@ func TestPathMTUOfTwoLinks(t *testing.T) {
 	in(lb.IPIP)(&f)
 	f.Interfaces = append(f.Interfaces, nic("eth2"))
 	f.Replicas = append(f.Replicas, f.Replicas[0])
-	f.Replicas[1].Address, f.Replicas[1].Way.Interface = netip.MustParseAddr("10.2.0.1"), "eth2"
+	f.Replicas[1].Address, f.Replicas[1].Route.Interface = netip.MustParseAddr("10.2.0.1"), "eth2"
 	for n := range 2 {
-		f.Interfaces[n+1].MTU, f.Replicas[n].Way.MTU = 1520, 1520
+		f.Interfaces[n+1].MTU, f.Replicas[n].Route.MTU = 1520, 1520
 	}
 	var found []string
 	for _, x := range Examine(f) {
