@@ -63,7 +63,7 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 		return adviseServe(err, "stop the other daemon, or use another --state-dir")
 	}
 	defer state.Close()
-	intent, err := readIntent(a, state, d.file)
+	intent, err := readIntent(ctx, a, state, d.file)
 	if err != nil {
 		return err
 	}
@@ -88,8 +88,8 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 }
 
 // readIntent returns what to serve: the file on top of what is stored.
-func readIntent(a *cli.App, state *store.Store, name string) (intent.Intent, error) {
-	stored, err := state.Load()
+func readIntent(ctx context.Context, a *cli.App, state store.Store, name string) (intent.Intent, error) {
+	stored, err := state.Latest(ctx)
 	if err != nil {
 		return intent.Intent{}, cli.Advise(err, "restore the file from a backup, or remove it and start with -f")
 	}

@@ -25,8 +25,8 @@ func TestApplyForwardsStoresAndAnswers(t *testing.T) {
 	if diff := cmp.Diff(want, w.forwarded()); diff != "" {
 		t.Errorf("forwarded (-want +got):\n%s", diff)
 	}
-	stored, err := w.store.Load()
-	if err != nil || stored.Revision != 2 || len(stored.Intent.Services) != 2 {
+	stored, err := w.store.Latest(t.Context())
+	if err != nil || stored.Number != 2 || len(stored.Intent.Services) != 2 {
 		t.Errorf("stored %+v, %v", stored, err)
 	}
 	if again := w.apply(webAndDNS); again.Revision != 2 || len(again.Steps) != 0 {
@@ -152,8 +152,8 @@ func (w *world) wantUnchanged(t *testing.T, forwarded map[string]int) {
 	if attached, err := w.dp.Interfaces(); err != nil || len(attached) != 0 {
 		t.Errorf("attached: %v, %v", attached, err)
 	}
-	if stored, err := w.store.Load(); err != nil || stored.Revision != 2 {
-		t.Errorf("stored revision %d, %v", stored.Revision, err)
+	if stored, err := w.store.Latest(t.Context()); err != nil || stored.Number != 2 {
+		t.Errorf("stored revision %d, %v", stored.Number, err)
 	}
 	if _, revision, err := w.client.Config(t.Context()); err != nil || revision != 2 {
 		t.Errorf("answered revision %d, %v", revision, err)

@@ -22,7 +22,7 @@ func (s *Server) configRoutes(a huma.API) {
 	register(a, "get-config", http.MethodGet, "/v1/config", "The whole intent",
 		func(context.Context, *struct{}) (*answer[api.Config], error) {
 			now := s.keeper.now.Load()
-			return answerAt(now.Revision, wire.Config(now.Intent)), nil
+			return answerAt(now.Number, wire.Config(now.Intent)), nil
 		})
 	register(a, "put-config", http.MethodPut, "/v1/config", "Replace the whole intent",
 		func(ctx context.Context, in *putConfigInput) (*answer[api.Change], error) {
@@ -30,7 +30,7 @@ func (s *Server) configRoutes(a huma.API) {
 		})
 	register(a, "plan-config", http.MethodPost, "/v1/plan", "What replacing the whole intent would do",
 		func(_ context.Context, in *configInput) (*answer[api.Change], error) {
-			revision := s.keeper.now.Load().Revision
+			revision := s.keeper.now.Load().Number
 			p, err := s.keeper.plan(replace(in.Body))
 			return answerAt(revision, p.wire(revision)), err
 		})
@@ -46,5 +46,5 @@ func (s *Server) change(ctx context.Context, in Conditional, e edit) (*answer[ap
 	if err != nil {
 		return nil, err
 	}
-	return answerAt(now.Revision, done.wire(now.Revision)), nil
+	return answerAt(now.Number, done.wire(now.Number)), nil
 }

@@ -17,7 +17,7 @@ func (s *Server) flowRoutes(a huma.API) {
 		func(context.Context, *struct{}) (*answer[api.Flows], error) {
 			now := s.keeper.now.Load()
 			flows, err := s.keeper.dp.Flows()
-			return answerAt(now.Revision, wireFlows(now.Intent, flows)), err
+			return answerAt(now.Number, wireFlows(now.Intent, flows)), err
 		})
 }
 

@@ -12,12 +12,12 @@ import (
 func (s *Server) healthRoutes(a huma.API) {
 	register(a, "healthz", http.MethodGet, "/healthz", "The daemon answers",
 		func(context.Context, *struct{}) (*answer[api.Health], error) {
-			revision := s.keeper.now.Load().Revision
+			revision := s.keeper.now.Load().Number
 			return answerAt(revision, api.Health{Status: "ok", Revision: revision}), nil
 		})
 	register(a, "readyz", http.MethodGet, "/readyz", "The datapath forwards as intended",
 		func(context.Context, *struct{}) (*answer[api.Health], error) {
-			revision := s.keeper.now.Load().Revision
+			revision := s.keeper.now.Load().Number
 			if err := s.keeper.ready(); err != nil {
 				return nil, err
 			}

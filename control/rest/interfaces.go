@@ -33,7 +33,7 @@ func (s *Server) interfaceRoutes(a huma.API) {
 		func(context.Context, *struct{}) (*answer[api.Interfaces], error) {
 			now := s.keeper.now.Load()
 			attached, err := s.keeper.dp.Interfaces()
-			return answerAt(now.Revision, wireInterfaces(now.Intent, attached)), err
+			return answerAt(now.Number, wireInterfaces(now.Intent, attached)), err
 		})
 	register(a, "put-interface", http.MethodPut, "/v1/interfaces/{name}", "Attach an interface",
 		func(ctx context.Context, in *putInterfaceInput) (*answer[api.Change], error) {

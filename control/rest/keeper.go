@@ -21,14 +21,14 @@ import (
 // back. What was answered is stored.
 type keeper struct {
 	dp    lb.Dataplane
-	store *store.Store
+	store store.Store
 	log   *slog.Logger
 	clock Clock
 
 	// mu is held by the one change that is under way.
 	mu sync.Mutex
 	// now is the stored record; readers see the old one or the new one.
-	now atomic.Pointer[store.Record]
+	now atomic.Pointer[store.Revision]
 	// astray is true from a rollback that failed until a change that succeeds:
 	// the datapath may not be as intended.
 	astray atomic.Bool
@@ -44,16 +44,16 @@ var errStale = errors.New("the intent has changed")
 
 // change edits the intent, if match allows, and returns the new record and what was done.
 // With an error nothing is changed.
-func (k *keeper) change(ctx context.Context, match matcher, e edit) (store.Record, planned, error) {
+func (k *keeper) change(ctx context.Context, match matcher, e edit) (store.Revision, planned, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	old := k.now.Load()
-	if !match.allows(old.Revision) {
-		return store.Record{}, planned{}, fmt.Errorf("%w: it is at revision %d", errStale, old.Revision)
+	if !match.allows(old.Number) {
+		return store.Revision{}, planned{}, fmt.Errorf("%w: it is at revision %d", errStale, old.Number)
 	}
 	next, err := k.next(old.Intent, e)
 	if err != nil {
-		return store.Record{}, planned{}, err
+		return store.Revision{}, planned{}, err
 	}
 	// A client that hangs up does not leave the change half done.
 	steps, err := k.install(context.WithoutCancel(ctx), next)
@@ -91,10 +91,10 @@ func (k *keeper) install(ctx context.Context, next intent.Intent) (steps []recon
 	if err := reconcile.Execute(ctx, k.dp, steps); err != nil {
 		return nil, err
 	}
-	record := store.Record{Revision: old.Revision, Intent: next}
-	if old.Revision == 0 || !next.Equal(old.Intent) {
-		record.Revision++
-		if err := k.store.Save(record); err != nil {
+	record := store.Revision{Entry: old.Entry, Intent: next}
+	if old.Number == 0 || !next.Equal(old.Intent) {
+		record.Entry = store.Entry{Actor: "api", Time: k.clock.Now().UTC()}
+		if record.Number, err = k.store.Append(ctx, old.Number, record); err != nil {
 			return nil, err
 		}
 	}
@@ -105,7 +105,7 @@ func (k *keeper) install(ctx context.Context, next intent.Intent) (steps []recon
 	case k.changed <- struct{}{}:
 	default:
 	}
-	k.log.Info("installed", "revision", record.Revision, "steps", len(steps))
+	k.log.Info("installed", "revision", record.Number, "steps", len(steps))
 	return steps, nil
 }
 

@@ -66,7 +66,7 @@ func TestCrashBetweenDatapathAndStore(t *testing.T) {
 func TestStartRefusedChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.apply(web)
-	stored, err := w.store.Load()
+	stored, err := w.store.Latest(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

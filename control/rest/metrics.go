@@ -64,7 +64,7 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(to chan<- prometheus.Metric) {
 	intent := c.keeper.now.Load()
-	to <- gauge(c.revision, float64(intent.Revision))
+	to <- gauge(c.revision, float64(intent.Number))
 	to <- gauge(c.asIntend, oneIf(c.keeper.ready() == nil))
 	for _, s := range intent.Intent.Services {
 		for _, r := range s.Replicas {

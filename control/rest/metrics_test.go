@@ -29,7 +29,7 @@ func TestMetricsAreDescribed(t *testing.T) {
 	if err := registry.Register(newCollector(k)); err != nil { // there is no intent yet
 		t.Fatal(err)
 	}
-	k.now.Store(&store.Record{Revision: 1, Intent: intent.Intent{Services: []intent.Service{
+	k.now.Store(&store.Revision{Entry: store.Entry{Number: 1}, Intent: intent.Intent{Services: []intent.Service{
 		{Name: "web", Service: s, Deadlines: map[netip.AddrPort]time.Time{replica: time.Unix(1, 0)}},
 	}}})
 	families, err := registry.Gather()

@@ -64,11 +64,11 @@ func (s *Server) monitor(in *monitorInput) (lb.Monitor, error) {
 
 // names are those of the services of an intent by VIP, made anew when it changes: of samples there are many.
 type names struct {
-	of  *store.Record
+	of  *store.Revision
 	all map[lb.VIP]string
 }
 
-func (n *names) name(now *store.Record, vip lb.VIP) string {
+func (n *names) name(now *store.Revision, vip lb.VIP) string {
 	if n.of != now {
 		n.of, n.all = now, now.Intent.Names()
 	}

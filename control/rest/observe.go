@@ -23,7 +23,7 @@ func (s *Server) observeRoutes(a huma.API) {
 		func(context.Context, *struct{}) (*answer[api.Counters], error) {
 			now := s.keeper.now.Load()
 			counters, err := s.keeper.dp.Counters()
-			return answerAt(now.Revision, wireCounters(now.Intent, counters)), err
+			return answerAt(now.Number, wireCounters(now.Intent, counters)), err
 		})
 	register(a, "explain", http.MethodPost, "/v1/explain", "The way of a packet that is not sent; changes nothing",
 		func(_ context.Context, in *explainInput) (*answer[api.Explanation], error) {
@@ -57,7 +57,7 @@ type explainer struct {
 
 func (s *Server) explainer(brief bool) (*explainer, error) {
 	now := s.keeper.now.Load()
-	x := &explainer{dp: s.keeper.dp, intent: now.Intent, revision: now.Revision, brief: brief, indexes: map[string]int{"": 0}}
+	x := &explainer{dp: s.keeper.dp, intent: now.Intent, revision: now.Number, brief: brief, indexes: map[string]int{"": 0}}
 	attached, err := x.dp.Interfaces()
 	for _, i := range attached {
 		x.indexes[i.Name] = i.Index

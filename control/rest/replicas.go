@@ -34,7 +34,7 @@ func (s *Server) replicaRoutes(a huma.API) {
 	register(a, "list-replicas", http.MethodGet, "/v1/services/{name}/replicas", "The replicas of a service and what is remembered of their flows",
 		func(_ context.Context, in *ServicePath) (*answer[api.Replicas], error) {
 			now, service, flows, err := s.flowsOf(in.Name)
-			return answerAt(now.Revision, api.Replicas{Replicas: wireStatus(service, flows)}), err
+			return answerAt(now.Number, api.Replicas{Replicas: wireStatus(service, flows)}), err
 		})
 	register(a, "put-replica", http.MethodPut, "/v1/services/{name}/replicas/{address}", "Add a replica, at the end, or change its weight, state and deadline",
 		func(ctx context.Context, in *putReplicaInput) (*answer[api.Change], error) {

@@ -21,7 +21,7 @@ type Options struct {
 	// Dataplane forwards. The server does not close it.
 	Dataplane lb.Dataplane
 	// Store keeps the intent. The server does not close it.
-	Store *store.Store
+	Store store.Store
 	// Logger takes what happens; nil discards it.
 	Logger *slog.Logger
 	// Clock tells the time, the machine's when nil.
@@ -52,7 +52,7 @@ func Start(ctx context.Context, o Options, intent intent.Intent) (*Server, error
 		o.Clock = wallClock{}
 	}
 	k := &keeper{dp: o.Dataplane, store: o.Store, log: o.Logger, clock: o.Clock, changed: make(chan struct{}, 1)}
-	stored, err := o.Store.Load()
+	stored, err := o.Store.Latest(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -33,12 +33,12 @@ func (s *Server) serviceRoutes(a huma.API) {
 	register(a, "list-services", http.MethodGet, "/v1/services", "All services",
 		func(context.Context, *struct{}) (*answer[api.Services], error) {
 			now := s.keeper.now.Load()
-			return answerAt(now.Revision, api.Services{Services: wire.Config(now.Intent).Services}), nil
+			return answerAt(now.Number, api.Services{Services: wire.Config(now.Intent).Services}), nil
 		})
 	register(a, "get-service", http.MethodGet, "/v1/services/{name}", "One service",
 		func(_ context.Context, in *ServicePath) (*answer[api.ServiceStatus], error) {
 			now, service, flows, err := s.flowsOf(in.Name)
-			return answerAt(now.Revision, api.ServiceStatus{Service: wire.Service(service), MarkedSlots: flows.Marked}), err
+			return answerAt(now.Number, api.ServiceStatus{Service: wire.Service(service), MarkedSlots: flows.Marked}), err
 		})
 	register(a, "put-service", http.MethodPut, "/v1/services/{name}", "Add or replace one service",
 		func(ctx context.Context, in *putServiceInput) (*answer[api.Change], error) {
@@ -51,7 +51,7 @@ func (s *Server) serviceRoutes(a huma.API) {
 }
 
 // flowsOf returns a service and what is remembered of its flows.
-func (s *Server) flowsOf(name string) (*store.Record, intent.Service, lb.Flows, error) {
+func (s *Server) flowsOf(name string) (*store.Revision, intent.Service, lb.Flows, error) {
 	now := s.keeper.now.Load()
 	service, err := now.Intent.Service(name)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 type world struct {
 	t      *testing.T
 	dp     *faulty
-	store  *store.Store
+	store  store.Store
 	socket string
 	client *client.Client
 	clock  *fakeClock
@@ -90,7 +90,7 @@ func startAt(t *testing.T, dir string, memory *oracle.Memory, clock *fakeClock) 
 	if w.store, err = store.Open(dir); err != nil {
 		t.Fatal(err)
 	}
-	stored, err := w.store.Load()
+	stored, err := w.store.Latest(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,12 +3,15 @@ package store_test
 import (
 	"errors"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"go.etcd.io/bbolt"
 
+	"lbctl/control/store"
+	"lbctl/control/store/storetest"
 	"lbctl/lb"
 )
 
@@ -22,15 +25,53 @@ const before = `{"format":1,"revision":7,"config":{` +
 	`{"name":"dns","vip":"192.0.2.1:53","protocol":"udp","mode":"nat","scheduler":"maglev","hash":"jhash","table_size":65537,` +
 	`"replicas":[{"address":"10.0.0.1:53","weight":3}]}]}}`
 
-// TestLoadOfAnOlderRecord: what it does not say has its default.
-func TestLoadOfAnOlderRecord(t *testing.T) {
-	dir := t.TempDir()
-	put(t, filepath.Join(dir, "state.db"), before)
-	r, err := open(t, dir).Load()
-	if err != nil {
-		t.Fatal(err)
+// inThree is the same in format 3: services have entries of their own.
+func inThree() (head string, services map[string]string) {
+	list := regexp.MustCompile(`"services":\[(\{"name":"web".*\]\}),(\{"name":"dns".*\})\]\}\}`)
+	all := list.FindStringSubmatch(before)
+	head = list.ReplaceAllString(strings.Replace(before, `"format":1`, `"services":["web","dns"],"format":3`, 1), `"services":[]}}`)
+	return head, map[string]string{"web": all[1], "dns": all[2], "gone": "{}"}
+}
+
+// TestOlderFormats: what a record does not say has its default, and the next revision makes the file
+// one of the present format, in which the old one can be read still.
+func TestOlderFormats(t *testing.T) {
+	three, services := inThree()
+	for name, c := range map[string]struct {
+		head     string
+		services map[string]string
+	}{
+		"1": {before, nil},
+		"2": {strings.Replace(before, `"format":1`, `"format":2`, 1), nil},
+		"3": {three, services},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			put(t, filepath.Join(dir, "state.db"), c.head, c.services)
+			s := open(t, dir)
+			r, err := s.Latest(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkBefore(t, r)
+			if _, err := s.Append(t.Context(), 7, store.Revision{Intent: storetest.Intent(2), Entry: store.Entry{Actor: "test"}}); err != nil {
+				t.Fatal(err)
+			}
+			s.Close()
+			s = open(t, dir)
+			if was, err := s.Revision(t.Context(), 7); err != nil || !was.Intent.Equal(r.Intent) {
+				t.Errorf("revision 7 in the present format: %+v, %v", was, err)
+			}
+			if all, err := s.History(t.Context(), 0); err != nil || len(all) != 2 || all[0].Actor != "test" || all[1].Number != 7 {
+				t.Errorf("history %+v, %v", all, err)
+			}
+		})
 	}
-	if r.Revision != 7 || len(r.Intent.Services) != 2 || r.Intent.Datapath.Limits != lb.DefaultLimits {
+}
+
+func checkBefore(t *testing.T, r store.Revision) {
+	t.Helper()
+	if r.Number != 7 || len(r.Intent.Services) != 2 || r.Intent.Datapath.Limits != lb.DefaultLimits {
 		t.Fatalf("loaded %+v", r)
 	}
 	web, dns := r.Intent.Services[0], r.Intent.Services[1]
@@ -42,29 +83,39 @@ func TestLoadOfAnOlderRecord(t *testing.T) {
 	}
 }
 
-func TestLoadOfAnUnknownFormat(t *testing.T) {
-	for _, format := range []string{"0", "4"} {
+func TestUnknownFormat(t *testing.T) {
+	for _, format := range []string{"0", "5"} {
 		dir := t.TempDir()
-		put(t, filepath.Join(dir, "state.db"), strings.Replace(before, `"format":1`, `"format":`+format, 1))
-		if _, err := open(t, dir).Load(); !errors.Is(err, lb.ErrInvalid) {
+		put(t, filepath.Join(dir, "state.db"), strings.Replace(before, `"format":1`, `"format":`+format, 1), nil)
+		if _, err := open(t, dir).Latest(t.Context()); !errors.Is(err, lb.ErrInvalid) {
 			t.Errorf("format %s: %v, want lb.ErrInvalid", format, err)
 		}
 	}
 }
 
-// put writes a record without the package.
-func put(t *testing.T, path, record string) {
+// put writes a record and its services without the package.
+func put(t *testing.T, path, record string, services map[string]string) {
 	t.Helper()
 	db, err := bbolt.Open(path, 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		b, err := tx.CreateBucket([]byte("intent"))
-		if err != nil {
-			return err
+		for bucket, all := range map[string]map[string]string{"intent": {"current": record}, "services": services} {
+			if all == nil {
+				continue
+			}
+			b, err := tx.CreateBucket([]byte(bucket))
+			if err != nil {
+				return err
+			}
+			for key, text := range all {
+				if err := b.Put([]byte(key), []byte(text)); err != nil {
+					return err
+				}
+			}
 		}
-		return b.Put([]byte("current"), []byte(record))
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,194 +1,52 @@
-// Package store keeps the intent on disk, with a revision, in one bbolt file: every service by
-// itself, so that a change writes what it changes, and all of it in one transaction. Who
-// has it open holds the file's lock: there is one daemon to a state directory.
+// Package store keeps the revisions of the intent: who changed it, when and why, and what it was then.
+// Revisions are only ever appended. The engine knows the interface; Open returns the store in a bbolt
+// file, and storetest has one in memory and the contract that every store is tested with.
 package store
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"sync"
+	"context"
 	"time"
 
-	"go.etcd.io/bbolt"
-	bolterr "go.etcd.io/bbolt/errors"
-
-	"lbctl/control/api"
 	"lbctl/control/intent"
-	"lbctl/control/wire"
-	"lbctl/lb"
 )
 
-// lockTimeout is how long Open waits for the file's lock: long enough for a
-// predecessor that is just closing.
-const lockTimeout = 300 * time.Millisecond
+// Kept is how many revisions a store keeps at the least, the latest included. Older ones may be gone.
+const Kept = 100
 
-// Names in the file.
-const (
-	fileName = "state.db"
-	bucket   = "intent"
-	key      = "current"
-	services = "services"
-)
-
-// Store is an open state directory. It is safe for concurrent use. The zero
-// value is not usable: see Open.
-type Store struct {
-	db *bbolt.DB
-	mu sync.Mutex
-	// written are the services that are on disk, by name; nil if that is not known.
-	written map[string]intent.Service
+// Entry is a line of the history: a revision without its content.
+type Entry struct {
+	// Number counts from 1.
+	Number uint64
+	// Actor is who made the change, Reason what for, Time when: UTC. They are empty in a revision
+	// that was stored before stores kept them.
+	Actor, Reason string
+	Time          time.Time
 }
 
-// Record is an intent and its revision. Revision 0 is the state before the
-// first Save.
-type Record struct {
-	Revision uint64
-	Intent   intent.Intent
+// Revision is an intent as it was stored. Number 0 is the state before the first Append.
+type Revision struct {
+	Entry
+	Intent intent.Intent
 }
 
-// entry is a Record as it is written: JSON, with the number of its format.
-type entry struct {
-	Format   int        `json:"format"`
-	Revision uint64     `json:"revision"`
-	Config   api.Config `json:"config"`
-	// Services are the names of the services in order, which have entries of their own. Before format 3 they
-	// were in Config.
-	Services []string `json:"services,omitempty"`
+// Store keeps revisions. It is safe for concurrent use.
+//
+// A store that other processes append to as well will need a method to watch for their revisions; a
+// bbolt file has one writer, who holds its lock.
+type Store interface {
+	// Append stores a revision after the latest one, whose number the caller gives, and returns the
+	// new number, after+1; that of r is not used. When it returns nil, the revision outlives a crash of the
+	// machine. Otherwise, and when the process dies meanwhile, Latest finds the one before or the new one,
+	// whole. Errors: lb.ErrConflict when after is not the latest.
+	Append(ctx context.Context, after uint64, r Revision) (uint64, error)
+	// Latest returns the last revision; number 0 with intent.Default if there is none. The error
+	// wraps lb.ErrInvalid when what is stored is not an intent.
+	Latest(ctx context.Context) (Revision, error)
+	// Revision returns a revision by its number. Errors: lb.ErrNotFound when there is none, or it is
+	// not kept any more; lb.ErrInvalid as Latest.
+	Revision(ctx context.Context, number uint64) (Revision, error)
+	// History lists the revisions that are kept, the latest first, at most limit of them; 0 stands for all.
+	History(ctx context.Context, limit int) ([]Entry, error)
+	// Close lets the store go to another process.
+	Close() error
 }
-
-// The formats: the one that is written, and the oldest that is read. In format 1 services
-// remembered no flows and replicas had no state; a program that knows only that one would take
-// a replica that drains for an active one.
-const (
-	format       = 3
-	oldestFormat = 1
-)
-
-// Open opens the state in dir, which it makes if need be, 0700. Errors wrap
-// lb.ErrConflict when another process has it open, lb.ErrDenied without permission,
-// lb.ErrInvalid when the file is not a state.
-func Open(dir string) (*Store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make state directory: %w", denied(err))
-	}
-	path := filepath.Join(dir, fileName)
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout})
-	switch {
-	case errors.Is(err, bolterr.ErrTimeout):
-		return nil, fmt.Errorf("open %s: %w: %s has it open", path, lb.ErrConflict, holder(path))
-	case errors.Is(err, bolterr.ErrInvalid), errors.Is(err, bolterr.ErrChecksum), errors.Is(err, bolterr.ErrVersionMismatch):
-		return nil, fmt.Errorf("open %s: %w state file: %w", path, lb.ErrInvalid, err)
-	case err != nil:
-		return nil, fmt.Errorf("open %s: %w", path, denied(err))
-	}
-	return &Store{db: db}, nil
-}
-
-// denied makes an error of missing permission wrap lb.ErrDenied.
-func denied(err error) error {
-	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w: %w", lb.ErrDenied, err)
-	}
-	return err
-}
-
-// Path returns the name of the file.
-func (s *Store) Path() string { return s.db.Path() }
-
-// Load returns the last record saved; the zero Revision with intent.Default if
-// there is none. The error wraps lb.ErrInvalid when what is there is not an intent.
-func (s *Store) Load() (Record, error) {
-	r := Record{Intent: intent.Default()}
-	err := s.db.View(func(tx *bbolt.Tx) (err error) {
-		b := tx.Bucket([]byte(bucket))
-		if b == nil {
-			return nil
-		}
-		if text := b.Get([]byte(key)); text != nil {
-			r, err = decode(text, tx.Bucket([]byte(services)))
-		}
-		return err
-	})
-	if err != nil {
-		return Record{}, fmt.Errorf("read %s: %w", s.Path(), err)
-	}
-	return r, nil
-}
-
-// decode reads a record, and its services from a bucket, which is nil if there is none.
-func decode(text []byte, from *bbolt.Bucket) (Record, error) {
-	var e entry
-	if err := json.Unmarshal(text, &e); err != nil {
-		return Record{}, fmt.Errorf("%w state: %w", lb.ErrInvalid, err)
-	}
-	if e.Format < oldestFormat || e.Format > format {
-		return Record{}, fmt.Errorf("%w state: format %d, this program knows %d to %d", lb.ErrInvalid, e.Format, oldestFormat, format)
-	}
-	for _, name := range e.Services {
-		var text []byte
-		if from != nil {
-			text = from.Get([]byte(name))
-		}
-		var service api.Service
-		if err := json.Unmarshal(text, &service); err != nil {
-			return Record{}, fmt.Errorf("%w state: service %s: %w", lb.ErrInvalid, name, err)
-		}
-		e.Config.Services = append(e.Config.Services, service)
-	}
-	intent, err := wire.Resolve(e.Config, intent.Default())
-	return Record{Revision: e.Revision, Intent: intent}, err
-}
-
-// Save writes a record. When it returns nil, the record is on disk and outlives a
-// crash of the machine; with an error, or when the process dies before that, Load finds the old
-// record or the new one, whole.
-func (s *Store) Save(r Record) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	bare := r.Intent
-	bare.Services = nil
-	e := entry{Format: format, Revision: r.Revision, Config: wire.Config(bare)}
-	for _, service := range r.Intent.Services {
-		e.Services = append(e.Services, service.Name)
-	}
-	written, err := s.write(e, r.Intent.Services)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", s.Path(), err)
-	}
-	s.written = written
-	return nil
-}
-
-// write writes a record and those of its services that are not on disk, and returns what is there then.
-func (s *Store) write(e entry, all []intent.Service) (map[string]intent.Service, error) {
-	text, err := json.Marshal(e)
-	if err != nil {
-		return nil, err
-	}
-	now := make(map[string]intent.Service, len(all))
-	err = s.db.Update(func(tx *bbolt.Tx) error {
-		b, err := tx.CreateBucketIfNotExists([]byte(bucket))
-		if err != nil {
-			return err
-		}
-		if err := b.Put([]byte(key), text); err != nil {
-			return err
-		}
-		into, err := s.known(tx)
-		if err != nil {
-			return err
-		}
-		for _, service := range all {
-			now[service.Name] = service
-		}
-		return s.writeServices(into, now)
-	})
-	return now, err
-}
-
-// Close lets the lock go.
-func (s *Store) Close() error { return s.db.Close() }

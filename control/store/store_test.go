@@ -11,36 +11,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
 
-	"lbctl/control/config"
-	"lbctl/control/intent"
 	"lbctl/control/store"
-	"lbctl/control/wire"
+	"lbctl/control/store/storetest"
 	"lbctl/lb"
 )
 
-// withServices returns an intent whose content tells its revision: n services.
-func withServices(t *testing.T, n int) intent.Intent {
-	t.Helper()
-	var text strings.Builder
-	text.WriteString("services:\n")
-	for i := range n {
-		fmt.Fprintf(&text, "  - {name: s%d, vip: \"192.0.2.1:%d\", replicas: [{address: \"10.0.0.1:%d\"}]}\n", i, i+1, i+1)
-	}
-	f, err := config.Parse("test", []byte(text.String()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := wire.Resolve(f.Config, intent.Default())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return in
-}
-
-func open(t *testing.T, dir string) *store.Store {
+func open(t testing.TB, dir string) *store.Bolt {
 	t.Helper()
 	s, err := store.Open(dir)
 	if err != nil {
@@ -50,97 +28,70 @@ func open(t *testing.T, dir string) *store.Store {
 	return s
 }
 
-func TestLoadOfNothing(t *testing.T) {
-	r, err := open(t, filepath.Join(t.TempDir(), "new")).Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.Revision != 0 || !r.Intent.Equal(intent.Default()) {
-		t.Errorf("got %+v, want revision 0 and the default", r)
-	}
+func TestBoltKeepsTheContract(t *testing.T) {
+	storetest.Contract(t, func(t testing.TB) (store.Store, func() store.Store) {
+		dir, err := os.MkdirTemp(t.TempDir(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := open(t, dir)
+		return s, func() store.Store {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = open(t, dir)
+			return s
+		}
+	})
 }
 
-func TestSaveOutlivesClose(t *testing.T) {
+func TestMemoryKeepsTheContract(t *testing.T) {
+	storetest.Contract(t, func(testing.TB) (store.Store, func() store.Store) {
+		m := &storetest.Memory{}
+		return m, func() store.Store { return m }
+	})
+}
+
+// TestAChangeWritesWhatItChanges: one service among many, however many there are, and no more than
+// store.Kept revisions.
+func TestAChangeWritesWhatItChanges(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
-	want := store.Record{Revision: 7, Intent: withServices(t, 3)}
-	if err := s.Save(want); err != nil {
-		t.Fatal(err)
+	i := storetest.Intent(1000)
+	for n := range uint64(store.Kept + 50) {
+		i.Services = slices.Clone(i.Services)
+		i.Services[n].Seed = 7
+		if _, err := s.Append(t.Context(), n, store.Revision{Intent: i}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	got, err := open(t, dir).Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.Revision != 7 || !got.Intent.Equal(want.Intent) {
-		t.Errorf("loaded %s", cmp.Diff(wire.Config(want.Intent), wire.Config(got.Intent)))
-	}
-}
-
-// TestSavesFollowEachOther: whatever was saved before, and by which process, what is loaded is what was saved last.
-func TestSavesFollowEachOther(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir)
-	four := withServices(t, 4)
-	turned := four
-	turned.Services = slices.Clone(four.Services)
-	slices.Reverse(turned.Services)
-	edited := turned
-	edited.Services = slices.Clone(turned.Services[1:])
-	edited.Services[0].Service = edited.Services[0].Clone()
-	edited.Services[0].Replicas[0].Weight, edited.Services[0].Name = 1, "renamed"
-	slower := edited
-	slower.Services = slices.Clone(edited.Services)
-	slower.Services[1].Idle *= 2
-	var last intent.Intent
-	for i, in := range []intent.Intent{withServices(t, 2), four, turned, edited, slower, intent.Default(), four, intent.Default(), edited} {
-		if i%3 == 2 {
-			if err := s.Close(); err != nil {
-				t.Fatal(err)
-			}
-			if got := entries(t, dir); got != len(last.Services) {
-				t.Errorf("before save %d: %d services on disk, want %d", i, got, len(last.Services))
-			}
-			s = open(t, dir)
-		}
-		last = in
-		want := store.Record{Revision: uint64(i + 1), Intent: in}
-		if err := s.Save(want); err != nil {
-			t.Fatal(err)
-		}
-		got, err := s.Load()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got.Revision != want.Revision || !got.Intent.Equal(in) {
-			t.Errorf("save %d: loaded revision %d, %s", i, got.Revision, cmp.Diff(wire.Config(in), wire.Config(got.Intent)))
-		}
-	}
-}
-
-// entries counts the services in the file of a closed store.
-func entries(t *testing.T, dir string) (n int) {
-	t.Helper()
 	db, err := bbolt.Open(filepath.Join(dir, "state.db"), 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if err := db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte("services")).ForEach(func(_, _ []byte) error { n++; return nil })
-	}); err != nil {
-		t.Fatal(err)
-	}
-	return n
+	_ = db.View(func(tx *bbolt.Tx) error {
+		b := tx.Bucket([]byte("revisions"))
+		if n := b.Stats().KeyN; n != store.Kept {
+			t.Errorf("%d revisions, want %d", n, store.Kept)
+		}
+		return b.ForEach(func(key, text []byte) error {
+			if len(text) > 1000 {
+				t.Errorf("revision %x takes %d bytes for a change of one service", key, len(text))
+			}
+			return nil
+		})
+	})
 }
 
-// TestLoadOfARecordThatLacksAService: half a state is none.
-func TestLoadOfARecordThatLacksAService(t *testing.T) {
+// TestAStateThatLacksAService: half a state is none.
+func TestAStateThatLacksAService(t *testing.T) {
 	dir := t.TempDir()
-	put(t, filepath.Join(dir, "state.db"), strings.Replace(before, `{"format":1`, `{"services":["web"],"format":3`, 1))
-	if _, err := open(t, dir).Load(); !errors.Is(err, lb.ErrInvalid) || !strings.Contains(err.Error(), "web") {
+	put(t, filepath.Join(dir, "state.db"), strings.Replace(before, `{"format":1`, `{"services":["web"],"format":3`, 1), nil)
+	if _, err := open(t, dir).Latest(t.Context()); !errors.Is(err, lb.ErrInvalid) || !strings.Contains(err.Error(), "web") {
 		t.Errorf("%v, want lb.ErrInvalid about web", err)
 	}
 }
@@ -178,15 +129,15 @@ func TestKillBetweenSaves(t *testing.T) {
 	for round := range 5 {
 		dir := t.TempDir()
 		acknowledged := killAfter(t, dir, 10+7*round)
-		r, err := open(t, dir).Load()
+		r, err := open(t, dir).Latest(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Revision < acknowledged || r.Revision > acknowledged+1000 {
-			t.Errorf("loaded revision %d, acknowledged %d", r.Revision, acknowledged)
+		if r.Number < acknowledged || r.Number > acknowledged+1000 {
+			t.Errorf("loaded revision %d, acknowledged %d", r.Number, acknowledged)
 		}
-		if len(r.Intent.Services) != int(r.Revision)%10 {
-			t.Errorf("revision %d has %d services", r.Revision, len(r.Intent.Services))
+		if len(r.Intent.Services) != int(r.Number)%10 {
+			t.Errorf("revision %d has %d services", r.Number, len(r.Intent.Services))
 		}
 	}
 }
@@ -195,7 +146,7 @@ func TestKillBetweenSaves(t *testing.T) {
 func saveForever(t *testing.T, dir string) {
 	s := open(t, dir)
 	for n := uint64(1); ; n++ {
-		if err := s.Save(store.Record{Revision: n, Intent: withServices(t, int(n)%10)}); err != nil {
+		if _, err := s.Append(t.Context(), n-1, store.Revision{Intent: storetest.Intent(int(n) % 10)}); err != nil {
 			t.Fatal(err)
 		}
 		fmt.Printf("saved %d\n", n)

@@ -107,7 +107,7 @@ var controlLayers = map[string][]string{
 	"config":          {"api", "intent", "wire"},
 	"reconcile":       {"intent"},
 	"store":           {"api", "intent", "wire"},
-	"store/storetest": {"intent", "store"},
+	"store/storetest": {"intent", "wire", "store"},
 	"engine":          {"intent", "reconcile", "store"},
 	"framediff":       {"api"},
 	"rest":            {"api", "intent", "wire", "reconcile", "store", "engine", "framediff"},
