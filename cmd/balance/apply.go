@@ -125,7 +125,7 @@ func printSteps(w io.Writer, change api.Change) {
 		fmt.Fprintf(w, "nothing to do%s (revision %d)\n", inDatapath(change), change.Revision)
 	}
 	for n, s := range change.Steps {
-		cli.Row(w, n+1, s.Verb, s.Target, s.Why, stepDetail(s))
+		cli.Row(w, n+1, s.Verb, stepTarget(s), s.Why, stepDetail(s))
 		printEffect(w, s.Effect)
 	}
 	for _, c := range change.Intent {
@@ -139,6 +139,14 @@ func inDatapath(change api.Change) string {
 		return ""
 	}
 	return " in the datapath"
+}
+
+// stepTarget names what a step acts on.
+func stepTarget(s api.Step) string {
+	if s.Interface != "" {
+		return s.Interface
+	}
+	return s.Protocol + " " + s.VIP
 }
 
 func stepDetail(s api.Step) string {

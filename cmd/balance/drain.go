@@ -128,7 +128,7 @@ func safetyText(r api.ReplicaStatus) string {
 	if r.SafeToRemove {
 		return "safe to remove"
 	}
-	return "not yet safe to remove: " + leftText(r.Flows)
+	return "not yet safe to remove: " + leftText(r.FlowCounts)
 }
 
 // leftText says what is left of the flows of a replica.

@@ -25,7 +25,7 @@ func (d *drain) wait(ctx context.Context) (api.ReplicaStatus, error) {
 	said, away := "", 0
 	for {
 		r, err := d.look(ctx)
-		now := leftText(r.Flows)
+		now := leftText(r.FlowCounts)
 		switch {
 		case errors.Is(err, client.ErrUnreachable) && away < restartPolls:
 			away++
@@ -67,7 +67,7 @@ func (d *drain) interrupted(r api.ReplicaStatus) error {
 		return nil
 	case lb.Down.String():
 		return &cli.Failure{Code: cli.ExitFailed,
-			What: fmt.Sprintf("%s of %s is down: the deadline came with %s", d.address, d.service, leftText(r.Flows)),
+			What: fmt.Sprintf("%s of %s is down: the deadline came with %s", d.address, d.service, leftText(r.FlowCounts)),
 			Do:   fmt.Sprintf("remove it (lbctl replica remove %s %s), or let it drain on: lbctl drain %s %s", d.service, d.address, d.service, d.address)}
 	}
 	err := fmt.Errorf("drain %s of %s: %w: somebody has made it %s", d.address, d.service, lb.ErrConflict, r.State)

@@ -66,9 +66,9 @@ func getInterfaces(a *cli.App) *cobra.Command {
 	return getter(a, "interfaces", "Print the attached interfaces", "  lbctl get interfaces",
 		func(ctx context.Context, d *client.Client) (api.Interfaces, error) { return d.Interfaces(ctx) },
 		func(w io.Writer, v api.Interfaces) {
-			cli.Row(w, "NAME", "INDEX", "MODE", "ASKED")
+			cli.Row(w, "NAME", "INDEX", "MODE", "REQUESTED")
 			for _, i := range v.Interfaces {
-				cli.Row(w, i.Name, i.Index, i.Mode, i.Asked)
+				cli.Row(w, i.Name, i.IfIndex, i.Mode, i.RequestedMode)
 			}
 		})
 }
@@ -90,13 +90,14 @@ func getCounters(a *cli.App) *cobra.Command {
 
 // replicaLine is a replica with what was sent to it.
 type replicaLine struct {
-	Service string `json:"service"`
-	VIP     string `json:"vip"`
-	Address string `json:"address"`
-	State   string `json:"state"`
-	Weight  int64  `json:"weight"`
-	Packets uint64 `json:"packets"`
-	Bytes   uint64 `json:"bytes"`
+	Service  string `json:"service_name"`
+	VIP      string `json:"vip"`
+	Protocol string `json:"protocol"`
+	Address  string `json:"address"`
+	State    string `json:"state"`
+	Weight   int64  `json:"weight"`
+	Packets  uint64 `json:"packets"`
+	Bytes    uint64 `json:"bytes"`
 }
 
 type replicaLines struct {
@@ -122,17 +123,16 @@ func askReplicas(ctx context.Context, d *client.Client) (replicaLines, error) {
 	if err != nil {
 		return replicaLines{}, err
 	}
-	type key struct{ vip, replica string }
+	type key struct{ protocol, vip, replica string }
 	counts := map[key]api.ReplicaCount{}
 	for _, n := range counters.Replicas {
-		counts[key{n.VIP, n.Replica}] = n
+		counts[key{n.Protocol, n.VIP, n.Replica}] = n
 	}
 	lines := replicaLines{Replicas: []replicaLine{}}
 	for _, s := range services.Services {
-		vip := s.Protocol + " " + s.VIP
 		for _, r := range s.Replicas {
-			n := counts[key{vip, r.Address}]
-			lines.Replicas = append(lines.Replicas, replicaLine{s.Name, vip, r.Address, r.State, *r.Weight, n.Packets, n.Bytes})
+			n := counts[key{s.Protocol, s.VIP, r.Address}]
+			lines.Replicas = append(lines.Replicas, replicaLine{s.Name, s.VIP, s.Protocol, r.Address, r.State, *r.Weight, n.Packets, n.Bytes})
 		}
 	}
 	return lines, nil

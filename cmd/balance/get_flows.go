@@ -48,7 +48,7 @@ gets flows from before the change, and whether it can be removed without breakin
 
 // only returns the service of a name alone.
 func only(services []api.ServiceFlows, name string) ([]api.ServiceFlows, error) {
-	n := slices.IndexFunc(services, func(s api.ServiceFlows) bool { return s.Service == name })
+	n := slices.IndexFunc(services, func(s api.ServiceFlows) bool { return s.Name == name })
 	if n < 0 {
 		return nil, cli.Advise(fmt.Errorf("service %q: %w", name, lb.ErrNotFound), "list what there is: lbctl get services")
 	}
@@ -58,13 +58,13 @@ func only(services []api.ServiceFlows, name string) ([]api.ServiceFlows, error) 
 func printFlows(w io.Writer, flows api.Flows) {
 	cli.Row(w, "SERVICE", "TRACKING", "SLOTS", "MARKED")
 	for _, s := range flows.Services {
-		cli.Row(w, s.Service, s.Tracking, s.Slots, s.MarkedSlots)
+		cli.Row(w, s.Name, s.Tracking, s.Slots, s.MarkedSlots)
 	}
 	fmt.Fprintln(w)
 	cli.Row(w, "SERVICE", "REPLICA", "STATE", "ESTABLISHED", "EMBRYONIC", "OLDER SLOTS", "SAFE TO REMOVE", "DRAIN UNTIL")
 	for _, s := range flows.Services {
 		for _, r := range s.Replicas {
-			cli.Row(w, s.Service, r.Address, r.State, r.Flows.Established, r.Flows.Embryonic, r.Flows.OlderSlots, safeText(r.SafeToRemove), r.DrainUntil)
+			cli.Row(w, s.Name, r.Address, r.State, r.FlowCounts.Established, r.FlowCounts.Embryonic, r.FlowCounts.OlderSlots, safeText(r.SafeToRemove), r.DrainUntil)
 		}
 	}
 }

@@ -60,11 +60,11 @@ func (b buffered) close() error {
 // sampleLines prints a line for each sample.
 type sampleLines struct{ buffered }
 
-const sampleLine = "%-27s  %-10s  %-5s  %-44s  %-18s  %-10s  %-20s  %6v\n"
+const sampleLine = "%-27s  %-10s  %-6s  %-44s  %-18s  %-10s  %-20s  %6v\n"
 
 func newSampleLines(out io.Writer) sampleLines {
 	l := sampleLines{buffered{out: bufio.NewWriter(out)}}
-	fmt.Fprintf(l.out, sampleLine, "TIME", "INTERFACE", "Q/CPU", "FLOW", "REASON", "SERVICE", "REPLICA", "LENGTH")
+	fmt.Fprintf(l.out, sampleLine, "TIME", "INTERFACE", "Q/CORE", "FLOW", "REASON", "SERVICE", "REPLICA", "LENGTH")
 	return l
 }
 
@@ -74,8 +74,8 @@ func (l sampleLines) add(s api.Sample) error {
 		flow = cli.FlowText(*s.Flow)
 	}
 	_, err := fmt.Fprintf(l.out, sampleLine, sampleTime(s).Format("2006-01-02T15:04:05.000000Z07:00"),
-		cmp.Or(s.Interface, fmt.Sprintf("#%d", s.Index)), fmt.Sprintf("%d/%d", s.Queue, s.CPU), flow, s.Reason,
-		cmp.Or(s.Service, s.VIP, "-"), cmp.Or(s.Replica, "-"), s.Length)
+		cmp.Or(s.Interface, fmt.Sprintf("#%d", s.IfIndex)), fmt.Sprintf("%d/%d", s.Queue, s.Core), flow, s.Reason,
+		cmp.Or(s.ServiceName, s.VIP, "-"), cmp.Or(s.Replica, "-"), s.Length)
 	return err
 }
 
@@ -114,7 +114,7 @@ func newSampleCapture(out io.Writer, file io.Closer) (sampleSink, error) {
 
 func (c sampleCapture) add(s api.Sample) error {
 	said := []string{s.Reason}
-	for _, more := range []string{cmp.Or(s.Service, s.VIP), s.Replica} {
+	for _, more := range []string{cmp.Or(s.ServiceName, s.VIP), s.Replica} {
 		if more != "" {
 			said = append(said, more)
 		}

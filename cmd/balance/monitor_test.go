@@ -77,7 +77,7 @@ func (m *watcher) end() int {
 func TestMonitorPrintsLines(t *testing.T) {
 	w := routedWorld(t)
 	m, header := watch(w, "--count", "4")
-	if want := "TIME INTERFACE Q/CPU FLOW REASON SERVICE REPLICA LENGTH"; header != want {
+	if want := "TIME INTERFACE Q/CORE FLOW REASON SERVICE REPLICA LENGTH"; header != want {
 		t.Errorf("header %q, want %q", header, want)
 	}
 	for _, c := range []struct {
@@ -159,7 +159,7 @@ func TestMonitorJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := api.Sample{
-			Time: s.Time, Interface: "eth0", Index: 2, Reason: "forwarded", Service: "web", VIP: "tcp 192.0.2.1:80",
+			Time: s.Time, Interface: "eth0", IfIndex: 2, Reason: "forwarded", ServiceName: "web", VIP: "192.0.2.1:80", Protocol: "tcp",
 			Replica: "10.0.0.1:8080", Length: 54, Frame: frameTo("192.0.2.1:80"), Lost: s.Lost,
 			Flow: &api.Flow{Source: "198.51.100.7:40000", Destination: "192.0.2.1:80", Protocol: "tcp"},
 		}

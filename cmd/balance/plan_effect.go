@@ -16,7 +16,7 @@ func printEffect(w io.Writer, e *api.Effect) {
 	for _, c := range e.Changes {
 		below(w, "%s: %s > %s", c.Field, cli.SideText(c.Before), cli.SideText(c.After))
 	}
-	below(w, "%s %% of new flows go to another replica (%d of %d)", cli.Percent(e.Share), e.Moved, e.Parts)
+	below(w, "%s %% of new flows go to another replica (%d of %d)", cli.Percent(e.Share), e.MovedParts, e.Parts)
 	if e.FlowsEnded > 0 || e.AtLeast {
 		below(w, "%s", endedText(*e))
 	}

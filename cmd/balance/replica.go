@@ -118,7 +118,7 @@ func replicaRemove(a *cli.App) *cobra.Command {
 }
 
 func notSafe(service string, r api.ReplicaStatus) error {
-	left := leftText(r.Flows)
+	left := leftText(r.FlowCounts)
 	if r.State == lb.Active.String() {
 		left = "it is active"
 	}

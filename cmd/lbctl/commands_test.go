@@ -45,8 +45,9 @@ dns      [2001:db8:1::1]:53  active  3       0        0
 		{"get replicas -o json", `{
   "replicas": [
     {
-      "service": "web",
-      "vip": "tcp 192.0.2.1:80",
+      "service_name": "web",
+      "vip": "192.0.2.1:80",
+      "protocol": "tcp",
       "address": "10.0.0.1:8080",
       "state": "active",
       "weight": 1,
@@ -54,8 +55,9 @@ dns      [2001:db8:1::1]:53  active  3       0        0
       "bytes": 0
     },
     {
-      "service": "web",
-      "vip": "tcp 192.0.2.1:80",
+      "service_name": "web",
+      "vip": "192.0.2.1:80",
+      "protocol": "tcp",
       "address": "10.0.0.2:8080",
       "state": "active",
       "weight": 1,
@@ -63,8 +65,9 @@ dns      [2001:db8:1::1]:53  active  3       0        0
       "bytes": 0
     },
     {
-      "service": "dns",
-      "vip": "udp [2001:db8::1]:53",
+      "service_name": "dns",
+      "vip": "[2001:db8::1]:53",
+      "protocol": "udp",
       "address": "[2001:db8:1::1]:53",
       "state": "active",
       "weight": 3,
@@ -75,15 +78,15 @@ dns      [2001:db8:1::1]:53  active  3       0        0
 }
 `},
 		{"attach eth1 --mode generic", "attached eth1 in mode generic\n"},
-		{"get interfaces", `NAME  INDEX  MODE     ASKED
+		{"get interfaces", `NAME  INDEX  MODE     REQUESTED
 eth0  2      native   auto
 eth1  3      generic  generic
 `},
 		{"attach eth1 --mode native -o json", `{
   "name": "eth1",
-  "index": 3,
+  "ifindex": 3,
   "mode": "native",
-  "asked": "native"
+  "requested_mode": "native"
 }
 `},
 		{"detach eth0", "detached eth0\n"},

@@ -20,7 +20,7 @@ type Replicas struct {
 // ReplicaStatus is a replica and what is remembered of its flows.
 type ReplicaStatus struct {
 	Replica
-	Flows        ReplicaFlows `json:"flows"`
+	FlowCounts   ReplicaFlows `json:"flow_counts"`
 	SafeToRemove bool         `json:"safe_to_remove" doc:"The replica is draining or down and, as far as is known, no flow would be broken if it were removed."`
 }
 
@@ -38,8 +38,9 @@ type Flows struct {
 
 // ServiceFlows is what is remembered of the flows of one service.
 type ServiceFlows struct {
-	Service     string          `json:"service"`
-	VIP         string          `json:"vip" example:"tcp 192.0.2.1:80"`
+	Name        string          `json:"name"`
+	VIP         string          `json:"vip" example:"192.0.2.1:80"`
+	Protocol    string          `json:"protocol"`
 	Tracking    string          `json:"tracking"`
 	Slots       uint32          `json:"slots" doc:"Slots of the table; 0 without an active replica."`
 	MarkedSlots uint32          `json:"marked_slots" doc:"Slots in which flows may be elsewhere than the table says, since a change of the replicas."`
@@ -66,11 +67,11 @@ type Interfaces struct {
 
 // Attached is an interface that packets come from.
 type Attached struct {
-	Name  string `json:"name"`
-	Index int    `json:"index" doc:"The kernel's number of the interface."`
-	Mode  string `json:"mode" enum:"native,generic" doc:"How it is attached."`
-	// Asked is the mode of the intent; empty when the intent does not name the interface.
-	Asked string `json:"asked,omitempty" doc:"How it was asked to be attached."`
+	Name    string `json:"name"`
+	IfIndex int    `json:"ifindex" doc:"The kernel's number of the interface."`
+	Mode    string `json:"mode" enum:"native,generic" doc:"How it is attached."`
+	// RequestedMode is the mode of the intent; empty when the intent does not name the interface.
+	RequestedMode string `json:"requested_mode,omitempty" doc:"The mode that was asked for: native, generic or auto."`
 }
 
 // Change is the answer to every mutation: what was done.
@@ -83,20 +84,23 @@ type Change struct {
 
 // Step is one atomic change of the datapath.
 type Step struct {
-	Verb    string   `json:"verb" enum:"set,remove,attach,detach"`
-	Target  string   `json:"target" doc:"A VIP or an interface." example:"tcp 192.0.2.1:80"`
-	Why     string   `json:"why" example:"new"`
-	Mode    string   `json:"mode,omitempty" doc:"The mode of an attach."`
-	Service *Service `json:"service,omitempty" doc:"What a set sets."`
-	Effect  *Effect  `json:"effect,omitempty" doc:"Of a plan: what becomes of the flows of a service that is there already."`
+	Verb string `json:"verb" enum:"set,remove,attach,detach"`
+	Why  string `json:"why" example:"new"`
+	// VIP and Protocol are of set and remove, Interface is of attach and detach.
+	VIP       string   `json:"vip,omitempty" example:"192.0.2.1:80"`
+	Protocol  string   `json:"protocol,omitempty"`
+	Interface string   `json:"interface,omitempty" example:"eth0"`
+	Mode      string   `json:"mode,omitempty" doc:"The mode of an attach."`
+	Service   *Service `json:"service,omitempty" doc:"What a set sets."`
+	Effect    *Effect  `json:"effect,omitempty" doc:"Of a plan: what becomes of the flows of a service that is there already."`
 }
 
 // Effect says what a planned step does to a service that is there already.
 type Effect struct {
-	Changes []FieldChange `json:"changes" nullable:"false" doc:"What is different afterwards."`
-	Moved   uint64        `json:"moved" doc:"Of so many equal parts of the hash values as parts says, those whose owner is another one afterwards. Without a change of the table's size and hash, parts are slots."`
-	Parts   uint64        `json:"parts"`
-	Share   float64       `json:"share" doc:"moved / parts."`
+	Changes    []FieldChange `json:"changes" nullable:"false" doc:"What is different afterwards."`
+	MovedParts uint64        `json:"moved_parts" doc:"Of so many equal parts of the hash values as parts says, those whose owner is another one afterwards. Without a change of the table's size and hash, parts are slots."`
+	Parts      uint64        `json:"parts"`
+	Share      float64       `json:"share" doc:"moved_parts / parts."`
 	// FlowsEnded are those of replicas that are removed or set down.
 	FlowsEnded uint64 `json:"flows_ended" doc:"Recorded flows of replicas that are removed or set down."`
 	AtLeast    bool   `json:"at_least" doc:"More may end than those recorded: such a replica is active, or has flows from before a change."`

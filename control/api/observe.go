@@ -19,19 +19,21 @@ type ReasonCount struct {
 // ServiceCount counts the packets forwarded for one service. Name is empty when the
 // intent does not know the VIP.
 type ServiceCount struct {
-	Service string `json:"service"`
-	VIP     string `json:"vip" example:"tcp 192.0.2.1:80"`
-	Packets uint64 `json:"packets"`
-	Bytes   uint64 `json:"bytes"`
+	Name     string `json:"name"`
+	VIP      string `json:"vip" example:"192.0.2.1:80"`
+	Protocol string `json:"protocol"`
+	Packets  uint64 `json:"packets"`
+	Bytes    uint64 `json:"bytes"`
 }
 
 // ReplicaCount counts the packets forwarded to one replica of one service.
 type ReplicaCount struct {
-	Service string `json:"service"`
-	VIP     string `json:"vip" example:"tcp 192.0.2.1:80"`
-	Replica string `json:"replica" example:"10.1.0.1:8080"`
-	Packets uint64 `json:"packets"`
-	Bytes   uint64 `json:"bytes"`
+	ServiceName string `json:"service_name"`
+	VIP         string `json:"vip" example:"192.0.2.1:80"`
+	Protocol    string `json:"protocol"`
+	Replica     string `json:"replica" example:"10.1.0.1:8080"`
+	Packets     uint64 `json:"packets"`
+	Bytes       uint64 `json:"bytes"`
 }
 
 // Probe is the body of POST /v1/explain: a packet that is not sent, by its flow or as a frame.
@@ -99,24 +101,25 @@ type Tunnel struct {
 // NextHop is the layer-2 way to a replica.
 type NextHop struct {
 	Interface      string `json:"interface"`
-	Index          int    `json:"index"`
+	IfIndex        int    `json:"ifindex"`
 	SourceMAC      string `json:"source_mac"`
 	DestinationMAC string `json:"destination_mac"`
 }
 
 // Sample is one event of GET /v1/monitor: a packet that came in, and what became of it.
 type Sample struct {
-	Time      string `json:"time" format:"date-time"`
-	Interface string `json:"interface,omitempty" doc:"Where it came in; left out if there is no such interface any more."`
-	Index     int    `json:"index" doc:"The index of that interface."`
-	Queue     int    `json:"queue" doc:"The receive queue."`
-	CPU       int    `json:"cpu" doc:"The core."`
-	Flow      *Flow  `json:"flow,omitempty" doc:"That of the packet itself, as it came: of an ICMP error not the one that it is about. Without ports where it has none, as fragments."`
-	Reason    string `json:"reason" example:"forwarded"`
-	Service   string `json:"service,omitempty" doc:"The service that it is to, or an answer from, as far as it has a name."`
-	VIP       string `json:"vip,omitempty" example:"tcp 192.0.2.1:80"`
-	Replica   string `json:"replica,omitempty" doc:"The replica that it is to or from, also where it does not get there."`
-	Length    int    `json:"length" doc:"Of the frame in bytes, Ethernet header included."`
-	Frame     []byte `json:"frame" nullable:"false" doc:"The beginning of the frame as it came, at most 256 bytes, in base64."`
-	Lost      uint64 `json:"lost,omitempty" doc:"How many samples have been lost since the event before: they came faster than they were read."`
+	Time        string `json:"time" format:"date-time"`
+	Interface   string `json:"interface,omitempty" doc:"Where it came in; left out if there is no such interface any more."`
+	IfIndex     int    `json:"ifindex" doc:"The index of that interface."`
+	Queue       int    `json:"queue" doc:"The receive queue."`
+	Core        int    `json:"core" doc:"The core."`
+	Flow        *Flow  `json:"flow,omitempty" doc:"That of the packet itself, as it came: of an ICMP error not the one that it is about. Without ports where it has none, as fragments."`
+	Reason      string `json:"reason" example:"forwarded"`
+	ServiceName string `json:"service_name,omitempty" doc:"The service that it is to, or an answer from, as far as it has a name."`
+	VIP         string `json:"vip,omitempty" example:"192.0.2.1:80"`
+	Protocol    string `json:"protocol,omitempty" doc:"The service's."`
+	Replica     string `json:"replica,omitempty" doc:"The replica that it is to or from, also where it does not get there."`
+	Length      int    `json:"length" doc:"Of the frame in bytes, Ethernet header included."`
+	Frame       []byte `json:"frame" nullable:"false" doc:"The beginning of the frame as it came, at most 256 bytes, in base64."`
+	Lost        uint64 `json:"lost,omitempty" doc:"How many samples have been lost since the event before: they came faster than they were read."`
 }

@@ -27,7 +27,7 @@ func wireCounters(i intent.Intent, c lb.Counters) api.Counters {
 	for _, vip := range slices.SortedFunc(maps.Keys(c.Services), lb.VIP.Compare) {
 		n := c.Services[vip]
 		wire.Services = append(wire.Services, api.ServiceCount{
-			Service: names[vip], VIP: vip.String(), Packets: n.Packets, Bytes: n.Bytes,
+			Name: names[vip], VIP: vip.Address.String(), Protocol: vip.Protocol.String(), Packets: n.Packets, Bytes: n.Bytes,
 		})
 	}
 	for _, vip := range slices.SortedFunc(maps.Keys(c.Replicas), lb.VIP.Compare) {
@@ -41,7 +41,7 @@ func wireReplicas(name string, vip lb.VIP, counts map[netip.AddrPort]lb.Count) [
 	for _, r := range slices.SortedFunc(maps.Keys(counts), netip.AddrPort.Compare) {
 		n := counts[r]
 		wire = append(wire, api.ReplicaCount{
-			Service: name, VIP: vip.String(), Replica: r.String(), Packets: n.Packets, Bytes: n.Bytes,
+			ServiceName: name, VIP: vip.Address.String(), Protocol: vip.Protocol.String(), Replica: r.String(), Packets: n.Packets, Bytes: n.Bytes,
 		})
 	}
 	return wire

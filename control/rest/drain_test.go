@@ -198,7 +198,7 @@ func TestSafeToRemove(t *testing.T) {
 		t.Errorf("an active one: %+v", r)
 	}
 	w.drain(time.Time{})
-	if r := w.first(); r.SafeToRemove || r.Flows.OlderSlots == 0 {
+	if r := w.first(); r.SafeToRemove || r.FlowCounts.OlderSlots == 0 {
 		t.Errorf("flows from before are not known to be gone: %+v", r)
 	}
 	service, err := w.client.Service(t.Context(), "web")
@@ -206,12 +206,12 @@ func TestSafeToRemove(t *testing.T) {
 		t.Errorf("marked slots of %+v, %v", service, err)
 	}
 	w.dp.Advance(2 * lb.DefaultIdle(6))
-	if r := w.first(); !r.SafeToRemove || r.Flows != (api.ReplicaFlows{}) {
+	if r := w.first(); !r.SafeToRemove || r.FlowCounts != (api.ReplicaFlows{}) {
 		t.Errorf("after the idle time: %+v", r)
 	}
 	all, err := w.client.Flows(t.Context())
 	want := api.Flows{Services: []api.ServiceFlows{{
-		Service: "web", VIP: "tcp 192.0.2.1:80", Tracking: "changes", Slots: 1,
+		Name: "web", VIP: "192.0.2.1:80", Protocol: "tcp", Tracking: "changes", Slots: 1,
 		Replicas: []api.ReplicaStatus{
 			{Replica: api.Replica{Address: "10.0.0.1:80", Weight: one(), State: "draining"}, SafeToRemove: true},
 			{Replica: api.Replica{Address: "10.0.0.2:80", Weight: one(), State: "active"}},
@@ -250,7 +250,7 @@ func TestPlanSaysWhatMoves(t *testing.T) {
 			{Field: "tracking", Before: "changes", After: "always"}, {Field: "idle", Before: "10m0s", After: "1m30s"},
 			{Field: "replicas[10.0.0.3:80]", After: "active"}, {Field: "replicas[10.0.0.2:80]", Before: "active"},
 		},
-		Moved: 1, Parts: 2, Share: 0.5, AtLeast: true,
+		MovedParts: 1, Parts: 2, Share: 0.5, AtLeast: true,
 	}
 	if diff := cmp.Diff(want, *plan.Steps[0].Effect); diff != "" {
 		t.Errorf("effect (-want +got):\n%s", diff)

@@ -35,7 +35,7 @@ func wireExplanation(i intent.Intent, p lb.Probe, e lb.Explanation, brief bool) 
 		w.Outer = &api.Tunnel{Source: o.Source.String(), Destination: o.Destination.String()}
 	}
 	if h := e.NextHop; h != (lb.NextHop{}) {
-		w.NextHop = &api.NextHop{Interface: h.Interface, Index: h.Index,
+		w.NextHop = &api.NextHop{Interface: h.Interface, IfIndex: h.Index,
 			SourceMAC: mac(h.Source), DestinationMAC: mac(h.Destination)}
 	}
 	if !brief {

@@ -114,15 +114,15 @@ func TestExplainOfAMarkedSlot(t *testing.T) {
 	}
 	_, page := w.request("GET", "/metrics", "")
 	for _, want := range []string{
-		`lbctl_replica_flows{replica="` + fresh.Replica + `",service="web",state="established",vip="tcp 192.0.2.1:80"} 1`,
-		`lbctl_replica_state{replica="` + replica + `",service="web",state="draining",vip="tcp 192.0.2.1:80"} 1`,
-		`lbctl_replica_state{replica="` + replica + `",service="web",state="active",vip="tcp 192.0.2.1:80"} 0`,
+		`lbctl_replica_flows{protocol="tcp",replica="` + fresh.Replica + `",service="web",state="established",vip="192.0.2.1:80"} 1`,
+		`lbctl_replica_state{protocol="tcp",replica="` + replica + `",service="web",state="draining",vip="192.0.2.1:80"} 1`,
+		`lbctl_replica_state{protocol="tcp",replica="` + replica + `",service="web",state="active",vip="192.0.2.1:80"} 0`,
 	} {
 		if !strings.Contains(page, want+"\n") {
 			t.Errorf("metrics lack %s", want)
 		}
 	}
-	if !strings.Contains(page, "lbctl_service_marked_slots{") || strings.Contains(page, `lbctl_service_marked_slots{service="web",vip="tcp 192.0.2.1:80"} 0`) {
+	if !strings.Contains(page, "lbctl_service_marked_slots{") || strings.Contains(page, `lbctl_service_marked_slots{protocol="tcp",service="web",vip="192.0.2.1:80"} 0`) {
 		t.Error("metrics lack the marked slots")
 	}
 }

@@ -26,7 +26,8 @@ func wireFlows(i intent.Intent, flows map[lb.VIP]lb.Flows) api.Flows {
 	out := api.Flows{Services: make([]api.ServiceFlows, 0, len(i.Services))}
 	for _, s := range i.Services {
 		out.Services = append(out.Services, api.ServiceFlows{
-			Service: s.Name, VIP: s.VIP.String(), Tracking: s.Tracking.String(), Slots: s.Slots(),
+			Name: s.Name, VIP: s.VIP.Address.String(), Protocol: s.VIP.Protocol.String(),
+			Tracking: s.Tracking.String(), Slots: s.Slots(),
 			MarkedSlots: flows[s.VIP].Marked, Replicas: wireStatus(s, flows[s.VIP]),
 		})
 	}
@@ -39,8 +40,8 @@ func wireStatus(s intent.Service, flows lb.Flows) []api.ReplicaStatus {
 	for n, r := range wire.Service(s).Replicas {
 		f, known := flows.Replicas[s.Replicas[n].Address]
 		out = append(out, api.ReplicaStatus{
-			Replica: r,
-			Flows:   api.ReplicaFlows{Established: f.Established, Embryonic: f.Embryonic, OlderSlots: f.Older},
+			Replica:    r,
+			FlowCounts: api.ReplicaFlows{Established: f.Established, Embryonic: f.Embryonic, OlderSlots: f.Older},
 			// An active one has flows of which nothing is remembered.
 			SafeToRemove: known && f.None() && s.Replicas[n].State != lb.Active,
 		})

@@ -48,9 +48,9 @@ func (s *Server) interfaceRoutes(a huma.API) {
 func wireInterfaces(i intent.Intent, attached []lb.Interface) api.Interfaces {
 	wire := api.Interfaces{Interfaces: make([]api.Attached, 0, len(attached))}
 	for _, a := range attached {
-		w := api.Attached{Name: a.Name, Index: a.Index, Mode: a.Mode.String()}
+		w := api.Attached{Name: a.Name, IfIndex: a.Index, Mode: a.Mode.String()}
 		if wanted, is := i.Interface(a.Name); is {
-			w.Asked = wanted.Mode.String()
+			w.RequestedMode = wanted.Mode.String()
 		}
 		wire.Interfaces = append(wire.Interfaces, w)
 	}

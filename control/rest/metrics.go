@@ -34,8 +34,8 @@ func newCollector(k *keeper) *collector {
 		all = append(all, d)
 		return d
 	}
-	service := []string{"service", "vip"}
-	replica := []string{"service", "vip", "replica"}
+	service := []string{"service", "vip", "protocol"}
+	replica := []string{"service", "vip", "protocol", "replica"}
 	c := &collector{
 		keeper:         k,
 		packets:        describe("packets_total", "Packets seen, by the reason of their verdict.", "reason"),
@@ -68,7 +68,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	to <- gauge(c.asIntend, oneIf(c.keeper.ready() == nil))
 	for _, s := range intent.Intent.Services {
 		for _, r := range s.Replicas {
-			to <- gauge(c.replicaWeight, float64(r.Weight), s.Name, s.VIP.String(), r.Address.String())
+			to <- gauge(c.replicaWeight, float64(r.Weight), s.Name, s.VIP.Address.String(), s.VIP.Protocol.String(), r.Address.String())
 		}
 	}
 	c.collectInterfaces(to)
@@ -84,12 +84,12 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		to <- counter(c.bytes, n.Bytes, n.Reason)
 	}
 	for _, n := range wire.Services {
-		to <- counter(c.servicePackets, n.Packets, n.Service, n.VIP)
-		to <- counter(c.serviceBytes, n.Bytes, n.Service, n.VIP)
+		to <- counter(c.servicePackets, n.Packets, n.Name, n.VIP, n.Protocol)
+		to <- counter(c.serviceBytes, n.Bytes, n.Name, n.VIP, n.Protocol)
 	}
 	for _, n := range wire.Replicas {
-		to <- counter(c.replicaPackets, n.Packets, n.Service, n.VIP, n.Replica)
-		to <- counter(c.replicaBytes, n.Bytes, n.Service, n.VIP, n.Replica)
+		to <- counter(c.replicaPackets, n.Packets, n.ServiceName, n.VIP, n.Protocol, n.Replica)
+		to <- counter(c.replicaBytes, n.Bytes, n.ServiceName, n.VIP, n.Protocol, n.Replica)
 	}
 }
 

@@ -14,17 +14,17 @@ type flowDescs struct{ marked, replicaFlows, olderSlots, state, safe, deadline *
 func describeFlows(describe func(name, help string, labels ...string) *prometheus.Desc) flowDescs {
 	return flowDescs{
 		marked: describe("service_marked_slots", "Slots in which flows may be elsewhere than the table says, since a change of the replicas.",
-			"service", "vip"),
+			"service", "vip", "protocol"),
 		replicaFlows: describe("replica_flows", "Recorded flows, by replica: established, or embryonic, which have only started.",
-			"service", "vip", "replica", "state"),
+			"service", "vip", "protocol", "replica", "state"),
 		olderSlots: describe("replica_older_slots", "Marked slots in which the replica still gets flows from before the change.",
-			"service", "vip", "replica"),
+			"service", "vip", "protocol", "replica"),
 		state: describe("replica_state", "1 for the state that the replica is in: active, draining or down.",
-			"service", "vip", "replica", "state"),
+			"service", "vip", "protocol", "replica", "state"),
 		safe: describe("replica_safe_to_remove", "1 when the replica is draining or down and, as far as is known, has no flow left.",
-			"service", "vip", "replica"),
+			"service", "vip", "protocol", "replica"),
 		deadline: describe("replica_drain_deadline_seconds", "When a draining replica is set down, in seconds since 1970; of those that have a deadline.",
-			"service", "vip", "replica"),
+			"service", "vip", "protocol", "replica"),
 	}
 }
 
@@ -35,22 +35,22 @@ func (d flowDescs) collect(to chan<- prometheus.Metric, dp lb.Dataplane, i inten
 		return
 	}
 	for n, s := range wireFlows(i, flows).Services {
-		to <- gauge(d.marked, float64(s.MarkedSlots), s.Service, s.VIP)
+		to <- gauge(d.marked, float64(s.MarkedSlots), s.Name, s.VIP, s.Protocol)
 		for _, r := range s.Replicas {
 			d.collectReplica(to, s, r)
 		}
 		for replica, deadline := range i.Services[n].Deadlines {
-			to <- gauge(d.deadline, float64(deadline.Unix()), s.Service, s.VIP, replica.String())
+			to <- gauge(d.deadline, float64(deadline.Unix()), s.Name, s.VIP, s.Protocol, replica.String())
 		}
 	}
 }
 
 func (d flowDescs) collectReplica(to chan<- prometheus.Metric, s api.ServiceFlows, r api.ReplicaStatus) {
-	to <- gauge(d.replicaFlows, float64(r.Flows.Established), s.Service, s.VIP, r.Address, "established")
-	to <- gauge(d.replicaFlows, float64(r.Flows.Embryonic), s.Service, s.VIP, r.Address, "embryonic")
-	to <- gauge(d.safe, oneIf(r.SafeToRemove), s.Service, s.VIP, r.Address)
-	to <- gauge(d.olderSlots, float64(r.Flows.OlderSlots), s.Service, s.VIP, r.Address)
+	to <- gauge(d.replicaFlows, float64(r.FlowCounts.Established), s.Name, s.VIP, s.Protocol, r.Address, "established")
+	to <- gauge(d.replicaFlows, float64(r.FlowCounts.Embryonic), s.Name, s.VIP, s.Protocol, r.Address, "embryonic")
+	to <- gauge(d.safe, oneIf(r.SafeToRemove), s.Name, s.VIP, s.Protocol, r.Address)
+	to <- gauge(d.olderSlots, float64(r.FlowCounts.OlderSlots), s.Name, s.VIP, s.Protocol, r.Address)
 	for _, state := range []lb.ReplicaState{lb.Active, lb.Draining, lb.Down} {
-		to <- gauge(d.state, oneIf(r.State == state.String()), s.Service, s.VIP, r.Address, state.String())
+		to <- gauge(d.state, oneIf(r.State == state.String()), s.Name, s.VIP, s.Protocol, r.Address, state.String())
 	}
 }

@@ -78,11 +78,11 @@ func (n *names) name(now *store.Revision, vip lb.VIP) string {
 // wireSample describes a sample.
 func wireSample(name string, s lb.Sample) api.Sample {
 	w := api.Sample{
-		Time: s.Time.UTC().Format(time.RFC3339Nano), Interface: s.Interface, Index: s.Index, Queue: int(s.Queue), CPU: s.CPU,
+		Time: s.Time.UTC().Format(time.RFC3339Nano), Interface: s.Interface, IfIndex: s.Index, Queue: int(s.Queue), Core: s.CPU,
 		Flow: flowOf(s.Frame), Reason: string(s.Reason), Replica: text(s.Replica), Length: s.Length, Frame: s.Frame,
 	}
 	if s.Service != (lb.VIP{}) {
-		w.Service, w.VIP = name, s.Service.String()
+		w.ServiceName, w.VIP, w.Protocol = name, s.Service.Address.String(), s.Service.Protocol.String()
 	}
 	return w
 }

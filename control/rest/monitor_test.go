@@ -55,7 +55,7 @@ func TestMonitorTellsAll(t *testing.T) {
 		t.Errorf("replica %s", got.Replica)
 	}
 	want := api.Sample{
-		Interface: "eth0", Index: 2, Reason: "forwarded", Service: "web", VIP: "tcp 192.0.2.1:80", Length: len(frame), Frame: frame[:256],
+		Interface: "eth0", IfIndex: 2, Reason: "forwarded", ServiceName: "web", VIP: "192.0.2.1:80", Protocol: "tcp", Length: len(frame), Frame: frame[:256],
 		Flow: &api.Flow{Source: "198.51.100.7:40000", Destination: "192.0.2.1:80", Protocol: "tcp"},
 		Time: got.Time, Replica: got.Replica,
 	}
@@ -63,7 +63,7 @@ func TestMonitorTellsAll(t *testing.T) {
 		t.Errorf("sample (-want +got):\n%s", diff)
 	}
 	got = w.next(s)
-	want = api.Sample{Interface: "eth1", Index: 3, Reason: "malformed_ethernet", Length: 3, Frame: []byte{1, 2, 3}, Time: got.Time}
+	want = api.Sample{Interface: "eth1", IfIndex: 3, Reason: "malformed_ethernet", Length: 3, Frame: []byte{1, 2, 3}, Time: got.Time}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("sample (-want +got):\n%s", diff)
 	}

@@ -40,17 +40,17 @@ func TestMetrics(t *testing.T) {
 	for _, want := range []string{
 		`lbctl_packets_total{reason="forwarded"} 0`,
 		`lbctl_packets_total{reason="not_ours"} 0`,
-		`lbctl_service_packets_total{service="web",vip="tcp 192.0.2.1:80"} 0`,
-		`lbctl_replica_weight{replica="10.0.0.1:53",service="dns",vip="udp 192.0.2.1:53"} 3`,
+		`lbctl_service_packets_total{protocol="tcp",service="web",vip="192.0.2.1:80"} 0`,
+		`lbctl_replica_weight{protocol="udp",replica="10.0.0.1:53",service="dns",vip="192.0.2.1:53"} 3`,
 		`lbctl_interface_attached{interface="eth0",mode="native"} 1`,
 		`lbctl_intent_revision 3`,
-		`lbctl_replica_state{replica="10.0.0.1:80",service="web",state="draining",vip="tcp 192.0.2.1:80"} 1`,
-		`lbctl_replica_state{replica="10.0.0.1:80",service="web",state="active",vip="tcp 192.0.2.1:80"} 0`,
-		`lbctl_replica_drain_deadline_seconds{replica="10.0.0.1:80",service="web",vip="tcp 192.0.2.1:80"} 1.8960948e+09`,
-		`lbctl_replica_safe_to_remove{replica="10.0.0.1:80",service="web",vip="tcp 192.0.2.1:80"} 0`,
-		`lbctl_replica_older_slots{replica="10.0.0.1:80",service="web",vip="tcp 192.0.2.1:80"} 1`,
-		`lbctl_replica_flows{replica="10.0.0.1:80",service="web",state="established",vip="tcp 192.0.2.1:80"} 0`,
-		`lbctl_service_marked_slots{service="web",vip="tcp 192.0.2.1:80"} 1`,
+		`lbctl_replica_state{protocol="tcp",replica="10.0.0.1:80",service="web",state="draining",vip="192.0.2.1:80"} 1`,
+		`lbctl_replica_state{protocol="tcp",replica="10.0.0.1:80",service="web",state="active",vip="192.0.2.1:80"} 0`,
+		`lbctl_replica_drain_deadline_seconds{protocol="tcp",replica="10.0.0.1:80",service="web",vip="192.0.2.1:80"} 1.8960948e+09`,
+		`lbctl_replica_safe_to_remove{protocol="tcp",replica="10.0.0.1:80",service="web",vip="192.0.2.1:80"} 0`,
+		`lbctl_replica_older_slots{protocol="tcp",replica="10.0.0.1:80",service="web",vip="192.0.2.1:80"} 1`,
+		`lbctl_replica_flows{protocol="tcp",replica="10.0.0.1:80",service="web",state="established",vip="192.0.2.1:80"} 0`,
+		`lbctl_service_marked_slots{protocol="tcp",service="web",vip="192.0.2.1:80"} 1`,
 		`lbctl_ready 1`,
 	} {
 		if !strings.Contains(page, want+"\n") {
@@ -100,9 +100,9 @@ func TestOpenAPI(t *testing.T) {
 	// What scripts rely on: the names of the fields, by schema.
 	for schema, names := range map[string][]string{
 		"Service": {"mode", "tracking", "idle"}, "Replica": {"state", "drain_until"}, "ReplicaSpec": {"weight", "state", "drain_until"},
-		"ReplicaStatus": {"flows", "safe_to_remove", "drain_until"}, "ReplicaFlows": {"established", "embryonic", "older_slots"},
-		"ServiceFlows": {"marked_slots", "tracking", "slots", "replicas"}, "Change": {"revision", "steps", "intent"},
-		"Effect": {"changes", "moved", "parts", "share", "flows_ended", "at_least"}, "Problem": {"detail", "hint", "errors"},
+		"ReplicaStatus": {"flow_counts", "safe_to_remove", "drain_until"}, "ReplicaFlows": {"established", "embryonic", "older_slots"},
+		"ServiceFlows": {"vip", "protocol", "marked_slots", "tracking", "slots", "replicas"}, "Change": {"revision", "steps", "intent"},
+		"Effect": {"changes", "moved_parts", "parts", "share", "flows_ended", "at_least"}, "Problem": {"detail", "hint", "errors"},
 	} {
 		for _, n := range names {
 			if spec.Components.Schemas[schema].Properties[n] == nil {

@@ -51,7 +51,13 @@ func (p planned) wire(revision uint64) api.Change {
 
 // wireStep describes a step with the names of services.
 func wireStep(names map[lb.VIP]string, s reconcile.Step) api.Step {
-	step := api.Step{Verb: string(s.Verb), Target: s.Target(), Why: string(s.Why)}
+	step := api.Step{Verb: string(s.Verb), Why: string(s.Why)}
+	switch s.Verb {
+	case reconcile.Set, reconcile.Remove:
+		step.VIP, step.Protocol = s.Service.VIP.Address.String(), s.Service.VIP.Protocol.String()
+	case reconcile.Attach, reconcile.Detach:
+		step.Interface = s.Interface.Name
+	}
 	switch s.Verb {
 	case reconcile.Set:
 		service := wire.NamedService(names[s.Service.VIP], s.Service)
@@ -64,8 +70,8 @@ func wireStep(names map[lb.VIP]string, s reconcile.Step) api.Step {
 
 func wireEffect(e reconcile.Effect) *api.Effect {
 	wire := &api.Effect{
-		Changes: make([]api.FieldChange, 0, len(e.Differences)),
-		Moved:   e.Moved, Parts: e.Parts, Share: float64(e.Moved) / float64(e.Parts),
+		Changes:    make([]api.FieldChange, 0, len(e.Differences)),
+		MovedParts: e.Moved, Parts: e.Parts, Share: float64(e.Moved) / float64(e.Parts),
 		FlowsEnded: e.Ended, AtLeast: e.AtLeast,
 	}
 	for _, d := range e.Differences {

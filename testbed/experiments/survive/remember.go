@@ -12,14 +12,14 @@ func (r *run) remember(ctx context.Context, after string) error {
 		return fmt.Errorf("ask what is remembered of flows: %w", err)
 	}
 	for _, s := range all.Services {
-		if s.Service == r.sink.name || s.Service == r.untracked.name {
+		if s.Name == r.sink.name || s.Name == r.untracked.name {
 			continue
 		}
 		var established, embryonic uint64
 		for _, replica := range s.Replicas {
-			established, embryonic = established+replica.Flows.Established, embryonic+replica.Flows.Embryonic
+			established, embryonic = established+replica.FlowCounts.Established, embryonic+replica.FlowCounts.Embryonic
 		}
-		r.rows.flows = append(r.rows.flows, []any{after, s.Service, s.Tracking, s.Slots, s.MarkedSlots, established, embryonic})
+		r.rows.flows = append(r.rows.flows, []any{after, s.Name, s.Tracking, s.Slots, s.MarkedSlots, established, embryonic})
 	}
 	return r.weigh(after)
 }
