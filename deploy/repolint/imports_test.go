@@ -160,6 +160,22 @@ func TestFences(t *testing.T) {
 	}
 }
 
+// leaves import nothing else of the module: whoever needs them can have them.
+var leaves = []string{"lbctl/testbed/report"}
+
+func TestLeaves(t *testing.T) {
+	for _, p := range packages(t) {
+		if !slices.Contains(leaves, p.ImportPath) {
+			continue
+		}
+		for _, i := range p.Imports {
+			if strings.HasPrefix(i, "lbctl/") {
+				t.Errorf("%s imports %s: it is a leaf", p.ImportPath, i)
+			}
+		}
+	}
+}
+
 // An oracle shares no code with what it checks.
 func TestOracleStandsApart(t *testing.T) {
 	cmd := exec.Command("go", "list", "-deps", "lbctl/lb/oracle")

@@ -38,24 +38,9 @@ func page(r Result, figures []Figure) ([]byte, error) {
 		return nil, fmt.Errorf("parse template of report: %w", err)
 	}
 	var b bytes.Buffer
-	err = t.Execute(&b, map[string]any{
-		"Result": r, "Figures": figures, "CSS": template.CSS(css), "Failed": r.failed(),
-	})
+	err = t.Execute(&b, map[string]any{"Result": r, "Figures": figures, "CSS": template.CSS(css)})
 	if err != nil {
 		return nil, fmt.Errorf("render report: %w", err)
 	}
 	return b.Bytes(), nil
-}
-
-// failed counts checks and controls that did not pass.
-func (r Result) failed() int {
-	n := 0
-	for _, list := range [][]Check{r.Checks, r.Controls} {
-		for _, c := range list {
-			if !c.Pass {
-				n++
-			}
-		}
-	}
-	return n
 }

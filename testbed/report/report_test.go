@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -31,7 +32,7 @@ func TestContract(t *testing.T) {
 	if err := json.Unmarshal(read, &doc); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"checks", "controls", "environment", "experiment", "figures", "parameters", "pass", "problem", "seed", "tables"}
+	want := []string{"checks", "controls", "environment", "experiment", "figures", "parameters", "pass", "problem", "seed", "tables", "verdict"}
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(doc))); diff != "" {
 		t.Errorf("keys of report.json (-want +got):\n%s", diff)
 	}
@@ -96,7 +97,8 @@ func TestPageIsSelfContained(t *testing.T) {
 		t.Errorf("the page is not self-contained: %q", found)
 	}
 	text := string(html)
-	for _, want := range []string{"flow-replica-affinity", "Is it &lt;one&gt;?", "123,456", "18446744073709551615", "softnic", "<svg", "prefers-color-scheme"} {
+	for _, want := range []string{"flow-replica-affinity", "Is it &lt;one&gt;?", "123,456", "18446744073709551615", "softnic", "<svg", "prefers-color-scheme",
+		"0.961 to 0.984", "sign test, 20 samples and 2 noisy ones left out, false alarm 1 in 10,000; 4 replicas, 2 CPUs."} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q", want)
 		}
@@ -154,6 +156,106 @@ func TestDrawRefuses(t *testing.T) {
 	}
 	if _, err := Hops("h", "", "", Hop{}, Lane{}); err == nil {
 		t.Error("a lane without stations was drawn")
+	}
+	if _, err := Lines("l", "", "", Chart{Series: []Series{{Points: []Point{{Y: math.NaN()}}}}}); err == nil {
+		t.Error("a chart without a point was drawn")
+	}
+	if _, err := Histogram("h", "", "", Axis{}); err == nil {
+		t.Error("a histogram of nothing was drawn")
+	}
+	if _, err := Histogram("h", "", "", Axis{}, Distribution{Edges: []float64{1}, Counts: []float64{1}}); err == nil {
+		t.Error("a histogram of one edge was drawn")
+	}
+}
+
+// TestAxes: bounds hold all values; on a logarithmic axis what is not above 0 has no place.
+func TestAxes(t *testing.T) {
+	for _, tt := range []struct {
+		axis      Axis
+		values    []float64
+		zero      bool
+		low, high float64
+	}{
+		{Axis{}, []float64{3, 8}, false, 3, 8},
+		{Axis{}, []float64{3, 8}, true, 0, 8.4},
+		{Axis{}, []float64{-3, 8}, true, -3, 8},
+		{Axis{}, []float64{5}, false, 4.5, 5.5},
+		{Axis{Min: 1, Max: 2}, []float64{0, 9}, true, 1, 2},
+		{Axis{Log: true}, []float64{-1, 0, 64, 1500}, true, 50, 2000},
+		{Axis{Log: true}, []float64{1000}, false, 500, 2000},
+		{Axis{Log: true, Max: 5}, []float64{0.3, 2}, false, 0.2, 2},
+	} {
+		got := tt.axis.over(tt.values, tt.zero)
+		if math.Abs(got.Min-tt.low) > 1e-9 || math.Abs(got.Max-tt.high) > 1e-9 {
+			t.Errorf("%+v over %v is %v to %v, want %v to %v", tt.axis, tt.values, got.Min, got.Max, tt.low, tt.high)
+		}
+	}
+	var labels []string
+	for _, tick := range (decades{}).Ticks(50, 2000) {
+		if tick.Label != "" {
+			labels = append(labels, tick.Label)
+		}
+	}
+	if got := strings.Join(labels, " "); got != "50 100 200 500 1,000 2,000" {
+		t.Errorf("ticks %s", got)
+	}
+}
+
+func TestBin(t *testing.T) {
+	d := Bin("x", []float64{0, 1, 1, 9, 10}, 5, false)
+	if diff := cmp.Diff([]float64{3, 0, 0, 0, 2}, d.Counts); diff != "" {
+		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+	if d := Bin("log", []float64{1, 10, 100}, 2, true); d.Counts[0] != 1 || d.Counts[1] != 2 || math.Abs(d.Edges[1]-10) > 1e-9 {
+		t.Errorf("%+v", d)
+	}
+	if d := Bin("equal", []float64{4, 4}, 3, false); d.Counts[0] != 2 {
+		t.Errorf("%+v", d)
+	}
+}
+
+// TestVerdicts: what failed weighs more than what is undetermined, and that more than what passed.
+func TestVerdicts(t *testing.T) {
+	good, bad, open := Check{Pass: true}, Check{}, Check{Verdict: Undetermined}
+	for _, tt := range []struct {
+		want  Verdict
+		lists [][]Check
+	}{
+		{Pass, nil}, {Pass, [][]Check{{good}, nil, {good}}}, {Fail, [][]Check{{good, bad}}}, {Fail, [][]Check{{open}, {good, bad}}},
+		{Undetermined, [][]Check{{good, open}}}, {Fail, [][]Check{{bad}, {open}}},
+	} {
+		if got := Sum(tt.lists...); got != tt.want || Passed(tt.lists...) != (tt.want == Pass) {
+			t.Errorf("%v is %s, want %s", tt.lists, got, tt.want)
+		}
+	}
+	r := Result{Checks: []Check{good, open}, Controls: []Check{bad}}
+	if r.Outcome() != Fail || r.Count(Undetermined) != 1 || r.Count(Fail) != 1 {
+		t.Errorf("%s", r.Outcome())
+	}
+}
+
+// TestUndetermined: the page and the summary say so, and why.
+func TestUndetermined(t *testing.T) {
+	r := sample()
+	r.Pass, r.Checks[2].Pass, r.Checks[2].Verdict = false, false, Undetermined
+	r.Checks[2].Estimate.Why = "the machine was not quiet"
+	html, err := page(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	if err := Summary(&text, r, "out", false); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"<b>Undetermined.</b> 1 of 3 checks", `aria-label="undetermined">?<`, "Undetermined: the machine was not quiet."} {
+		if !strings.Contains(string(html), want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	for _, want := range []string{"? of-direct", "0.973 (0.961 to 0.984)", "undetermined: the machine was not quiet", "\nundetermined  out"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("the summary lacks %q:\n%s", want, &text)
+		}
 	}
 }
 

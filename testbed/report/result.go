@@ -1,23 +1,27 @@
-// Package report is the result of an experiment and its three forms: report.json,
-// one self-contained report.html with plots, and a summary for the terminal.
 package report
 
-import "slices"
+import (
+	"fmt"
+	"math"
+	"slices"
+)
 
 // Result is what an experiment found: report.json, whose shape scripts rely on.
 type Result struct {
 	Experiment string `json:"experiment"`
 	// Problem is the problem of the problem set: "5a, 10".
 	Problem string `json:"problem"`
-	// Pass is true when every check passed and every control flipped its check.
+	// Pass is true when every check passed and every control flipped its check. Verdict, which Write fills in,
+	// tells fail and undetermined apart.
 	Pass        bool           `json:"pass"`
+	Verdict     Verdict        `json:"verdict"`
 	Seed        uint64         `json:"seed"`
 	Environment Environment    `json:"environment"`
 	Parameters  map[string]any `json:"parameters"`
 	Checks      []Check        `json:"checks"`
-	// A result without controls is no experiment but an answer in numbers: its page has no verdict.
 	// Controls are arms in which something was broken on purpose: a control passes when
-	// the check it names failed there as it must.
+	// the check it names failed there as it must. A result without controls is no experiment but an answer in
+	// numbers: its page has no verdict.
 	Controls []Check  `json:"controls"`
 	Tables   []Table  `json:"tables"`
 	Figures  []string `json:"figures"`
@@ -88,6 +92,56 @@ func Sum(lists ...[]Check) Verdict {
 		}
 	}
 	return Pass
+}
+
+// Outcome is the verdict of all checks and controls together.
+func (r Result) Outcome() Verdict {
+	switch {
+	case r.Pass:
+		return Pass
+	case Sum(r.Checks, r.Controls) == Undetermined:
+		return Undetermined
+	}
+	return Fail
+}
+
+// Count returns how many checks and controls have a verdict.
+func (r Result) Count(v Verdict) (n int) {
+	for _, c := range slices.Concat(r.Checks, r.Controls) {
+		if c.Outcome() == v {
+			n++
+		}
+	}
+	return n
+}
+
+// Interval writes the interval for a reader, "" if there is none: "0.961 to 0.984".
+func (e *Estimate) Interval() string {
+	if e == nil || e.Low == nil && e.High == nil {
+		return ""
+	}
+	switch {
+	case e.High == nil:
+		return "from " + number(*e.Low)
+	case e.Low == nil:
+		return "up to " + number(*e.High)
+	}
+	return number(*e.Low) + " to " + number(*e.High)
+}
+
+// Statement says for a reader by which test, from how much and at which size a quantity was judged.
+func (e *Estimate) Statement() string {
+	s := fmt.Sprintf("%s, %s samples", e.Test, Cell(e.Samples))
+	if e.Excluded > 0 {
+		s += fmt.Sprintf(" and %s noisy ones left out", Cell(e.Excluded))
+	}
+	if e.FalseAlarm > 0 {
+		s += fmt.Sprintf(", false alarm 1 in %s", number(math.Round(1/e.FalseAlarm)))
+	}
+	if e.Size != "" {
+		s += "; " + e.Size
+	}
+	return s + "."
 }
 
 // Table is a named table of the report.

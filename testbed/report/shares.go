@@ -5,7 +5,6 @@ import (
 	"image/color"
 
 	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
@@ -53,26 +52,8 @@ func (p Panel) draw(c draw.Canvas) {
 	pl.X.Tick.LineStyle.Color = color.Transparent // no tick, but its room
 	pl.Y.Tick.Marker = grouped{}
 	pl.X.Padding = 0
-	grid := plotter.NewGrid()
-	grid.Vertical.Width = 0
-	grid.Horizontal.Color = ink(0.12)
-	grid.Horizontal.Width = 0.5
-	pl.Add(grid, bars(p.Shares))
+	pl.Add(rules(), bars(p.Shares))
 	pl.Draw(c)
-}
-
-// grouped is gonum's choice of ticks with thousands separated.
-type grouped struct{}
-
-// Ticks implements plot.Ticker.
-func (grouped) Ticks(low, high float64) []plot.Tick {
-	ticks := plot.DefaultTicks{}.Ticks(low, high)
-	for i := range ticks {
-		if ticks[i].Label != "" {
-			ticks[i].Label = number(ticks[i].Value)
-		}
-	}
-	return ticks
 }
 
 // bars is the shares of a panel, a plot.Plotter.

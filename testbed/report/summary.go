@@ -24,33 +24,36 @@ func Terminal(w io.Writer) bool {
 }
 
 // Summary writes a result for a terminal: a line for each check and control, the
-// detail of those that failed, the verdict, and the report's file in dir.
-func Summary(w io.Writer, r Result, dir string, colour bool) error {
-	p := palette(colour)
+// detail of those that did not pass, the verdict, and the report's file in dir.
+func Summary(w io.Writer, r Result, dir string, coloured bool) error {
+	p := palette(coloured)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s%s%s, problem %s, seed %d\n", p.bold, r.Experiment, p.off, r.Problem, r.Seed)
 	widths := columns(r)
 	block(&b, "checks", r.Checks, widths, p)
 	block(&b, "controls", r.Controls, widths, p)
 	b.WriteString("\n")
-	if r.Pass {
-		fmt.Fprintf(&b, "%spass%s", p.pass, p.off)
-	} else {
-		fmt.Fprintf(&b, "%sFAIL%s", p.fail, p.off)
+	colour, word := p.fail, "FAIL"
+	switch r.Outcome() {
+	case Pass:
+		colour, word = p.pass, "pass"
+	case Undetermined:
+		colour, word = p.open, "undetermined"
 	}
+	b.WriteString(colour + word + p.off)
 	fmt.Fprintf(&b, "  %s\n", filepath.Join(dir, htmlFile))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
 // colours are escape sequences, or nothing.
-type colours struct{ pass, fail, dim, bold, off string }
+type colours struct{ pass, fail, open, dim, bold, off string }
 
 func palette(on bool) colours {
 	if !on {
 		return colours{}
 	}
-	return colours{pass: "\x1b[32m", fail: "\x1b[31;1m", dim: "\x1b[2m", bold: "\x1b[1m", off: "\x1b[0m"}
+	return colours{pass: "\x1b[32m", fail: "\x1b[31;1m", open: "\x1b[33m", dim: "\x1b[2m", bold: "\x1b[1m", off: "\x1b[0m"}
 }
 
 // columns returns the widths of name, measured and expected, over all lines.
@@ -67,22 +70,35 @@ func columns(r Result) (widths [3]int) {
 }
 
 func (c Check) cells() [3]string {
-	return [3]string{c.Name, Cell(c.Measured), Cell(c.Expected)}
+	measured := Cell(c.Measured)
+	if interval := c.Estimate.Interval(); interval != "" {
+		measured += " (" + interval + ")"
+	}
+	return [3]string{c.Name, measured, Cell(c.Expected)}
 }
 
 func block(b *strings.Builder, title string, checks []Check, widths [3]int, p colours) {
 	fmt.Fprintf(b, "\n%s    %-*s  %*s  %*s%s\n", p.dim, widths[0], title,
 		widths[1], "measured", widths[2], "expected", p.off)
 	for _, c := range checks {
-		mark := p.pass + "✓" + p.off
-		if !c.Pass {
-			mark = p.fail + "✗" + p.off
-		}
 		cells := c.cells()
-		fmt.Fprintf(b, "  %s %-*s  %*s  %s%*s%s\n", mark, widths[0], cells[0],
+		fmt.Fprintf(b, "  %s %-*s  %*s  %s%*s%s\n", p.mark(c), widths[0], cells[0],
 			widths[1], cells[1], p.dim, widths[2], cells[2], p.off)
 		if !c.Pass {
 			fmt.Fprintf(b, "      %s\n", c.Detail)
 		}
+		if c.Estimate != nil && c.Estimate.Why != "" {
+			fmt.Fprintf(b, "      undetermined: %s\n", c.Estimate.Why)
+		}
 	}
+}
+
+func (p colours) mark(c Check) string {
+	switch c.Outcome() {
+	case Pass:
+		return p.pass + "✓" + p.off
+	case Fail:
+		return p.fail + "✗" + p.off
+	}
+	return p.open + "?" + p.off
 }

@@ -146,23 +146,24 @@ func shareList(counts []int, weights []float64) ([]report.Share, error) {
 func (t tally) growth(m Model) (report.Figure, error) {
 	n, most := float64(len(t.Replicas)), 6*len(t.Replicas)
 	weights := m.replicaShares()
-	cloud := report.Cloud{
-		X: "connections that have asked for the object, r", Y: "replicas that have served it",
-		XMax: float64(most) * 1.02, YMax: n * 1.08,
-		PointsLegend: "measured, mean over the objects", CurveLegend: "by chance, N(1 - (1 - 1/N)^r)",
-		Curve: func(r float64) float64 {
-			sum := 0.0
-			for _, w := range weights {
-				sum += 1 - math.Pow(1-w, r)
-			}
-			return sum
-		},
-	}
+	measured := report.Series{Name: "measured, mean over the objects", Style: report.Dots}
 	for r, mean := range t.firstReplicas(most) {
-		cloud.Points = append(cloud.Points, [2]float64{float64(r + 1), mean})
+		measured.Points = append(measured.Points, report.Point{X: float64(r + 1), Y: mean})
 	}
-	return report.Scatter("growth", "How an object spreads",
-		fmt.Sprintf("Replicas that have served an object after r connections have asked for it, averaged over %d objects, against what chance makes of %d replicas. Already the second connection comes to another replica %d times in %d.", t.Objects, len(t.Replicas), len(t.Replicas)-1, len(t.Replicas)), cloud)
+	expected := report.Curve("by chance, N(1 - (1 - 1/N)^r)", 0, float64(most), func(r float64) float64 {
+		sum := 0.0
+		for _, w := range weights {
+			sum += 1 - math.Pow(1-w, r)
+		}
+		return sum
+	})
+	return report.Lines("growth", "How an object spreads",
+		fmt.Sprintf("Replicas that have served an object after r connections have asked for it, averaged over %d objects, against what chance makes of %d replicas. Already the second connection comes to another replica %d times in %d.", t.Objects, len(t.Replicas), len(t.Replicas)-1, len(t.Replicas)),
+		report.Chart{
+			X:      report.Axis{Label: "connections that have asked for the object, r", Max: float64(most) * 1.02},
+			Y:      report.Axis{Label: "replicas that have served it", Max: n * 1.08},
+			Series: []report.Series{measured, expected},
+		})
 }
 
 // firstReplicas returns, for r from 1 on, how many different replicas served an object over

@@ -1,10 +1,13 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/google/renameio/v2"
 )
 
 // Names of the files of a report.
@@ -39,7 +42,7 @@ func Write(dir string, r Result, figures []Figure) error {
 }
 
 // filled returns r with empty lists in the place of nil ones, so that scripts
-// always find an array, and with the verdict of each check.
+// always find an array, and with all verdicts.
 func (r Result) filled() Result {
 	r.Checks = append([]Check{}, r.Checks...)
 	r.Controls = append([]Check{}, r.Controls...)
@@ -48,6 +51,7 @@ func (r Result) filled() Result {
 			list[i].Verdict = c.Outcome()
 		}
 	}
+	r.Verdict = r.Outcome()
 	r.Tables = append([]Table{}, r.Tables...)
 	for i, t := range r.Tables {
 		r.Tables[i].Rows = append([][]any{}, t.Rows...)
@@ -57,23 +61,48 @@ func (r Result) filled() Result {
 
 // writeFile replaces a file in one step: a reader sees the old content or the new.
 func writeFile(path string, content []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("write report: %w", err)
-	}
-	defer os.Remove(tmp.Name()) // fails, as it should, once renamed
-	_, err = tmp.Write(content)
-	if err == nil {
-		err = tmp.Chmod(0o644)
-	}
-	if e := tmp.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
+	if err := renameio.WriteFile(path, content, 0o644); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
 	return nil
+}
+
+// Load reads the report in dir: report.json and the figures it names. Numbers of
+// checks, tables and parameters come back as json.Number.
+// It fails when report.json is missing, is not one, or names a file outside dir.
+func Load(dir string) (Result, []Figure, error) {
+	doc, err := os.ReadFile(filepath.Join(dir, jsonFile))
+	if err != nil {
+		return Result{}, nil, fmt.Errorf("load report: %w", err)
+	}
+	var r Result
+	decode := json.NewDecoder(bytes.NewReader(doc))
+	decode.UseNumber()
+	if err := decode.Decode(&r); err != nil {
+		return Result{}, nil, fmt.Errorf("decode %s: %w", filepath.Join(dir, jsonFile), err)
+	}
+	if r.Experiment == "" {
+		return Result{}, nil, fmt.Errorf("decode %s: no experiment named: not a report", filepath.Join(dir, jsonFile))
+	}
+	figures, err := loadFigures(dir, r.Figures)
+	return r, figures, err
+}
+
+func loadFigures(dir string, files []string) ([]Figure, error) {
+	var figures []Figure
+	for _, file := range files {
+		if filepath.Base(file) != file {
+			return nil, fmt.Errorf("load figure %q: not a file of the report's folder", file)
+		}
+		svg, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			return nil, fmt.Errorf("load figure: %w", err)
+		}
+		figure, err := parseFigure(file, svg)
+		if err != nil {
+			return nil, err
+		}
+		figures = append(figures, figure)
+	}
+	return figures, nil
 }
