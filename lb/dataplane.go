@@ -89,25 +89,24 @@ type Counters struct {
 
 // Flows is what a datapath remembers of the flows of one service.
 type Flows struct {
-	// Marked is the number of slots in which flows may be elsewhere than the table says: those
-	// from before a change with an earlier owner, later ones where the table said then. All of
-	// them after a change of the number of slots.
-	Marked uint32
+	// InTransition is the number of slots whose owner changed and whose flows from before may still be with
+	// the previous owner; all slots after a change of their number or of the hash.
+	InTransition uint32
 	// Replicas holds every replica of the service.
 	Replicas map[netip.AddrPort]ReplicaFlows
 }
 
 // ReplicaFlows is what is remembered of the flows of one replica.
 type ReplicaFlows struct {
-	// Established and Embryonic are recorded flows; an embryonic one has only started.
-	Established, Embryonic uint64
-	// Older is the number of marked slots in which the replica still gets flows from before the
-	// change, as far as any was seen within the idle time.
-	Older uint32
+	// Established and HalfOpen count recorded flows; of a half-open one only the first packet has come.
+	Established, HalfOpen uint64
+	// OldFlowSlots is the number of slots in transition whose flows from before the change go to the replica.
+	// Slots in which no such flow was seen for the idle time do not count.
+	OldFlowSlots uint32
 }
 
 // None tells whether, as far as is known, no flow would be broken if the replica were
-// removed. Flows of unmarked slots are not known.
+// removed. Flows of settled slots are not known.
 func (f ReplicaFlows) None() bool { return f == ReplicaFlows{} }
 
 // Probe describes a packet to Explain: a frame, or a flow from which a frame is made.
@@ -125,25 +124,26 @@ type Probe struct {
 type Choice string
 
 const (
-	// ByOwner: it owns the slot, and always has as far as flows remember.
+	// ByOwner: the slot is settled and the replica owns it.
 	ByOwner Choice = "owner"
-	// ByRecord: the flow is recorded to be there.
+	// ByRecord: the flow's record names the replica.
 	ByRecord Choice = "recorded"
-	// ByBase: the slot is marked, and the flow, of which there is no record, is from before the mark.
-	ByBase Choice = "base"
-	// ByCurrent: the slot is marked or every flow is recorded, and the flow starts, or where it was does not serve any more.
-	ByCurrent Choice = "current"
+	// ByPreviousOwner: the slot is in transition and the flow has no record, so it is from before the change.
+	ByPreviousOwner Choice = "previous_owner"
+	// ByAssignment: the replica owns the slot, and the flow starts or its replica does not serve any more. The
+	// slot is in transition, or every flow is recorded.
+	ByAssignment Choice = "assigned"
 )
 
-// Record says which record of a flow there is.
+// Record is the stage of a flow's record.
 type Record string
 
 const (
 	// NoRecord: none.
 	NoRecord Record = ""
-	// Embryonic: the flow has started.
-	Embryonic Record = "embryonic"
-	// Established: packets followed.
+	// HalfOpen: only the first packet of the flow has come.
+	HalfOpen Record = "half_open"
+	// Established: more packets have come.
 	Established Record = "established"
 )
 
@@ -158,9 +158,9 @@ type Explanation struct {
 	// Hash is the 32-bit value; Slot = Hash mod TableSize.
 	Hash uint32
 	Slot uint32
-	// Current and Base are the two owners of the slot, Marked whether they matter apart.
-	Current, Base netip.AddrPort
-	Marked        bool
+	// Owner and PreviousOwner are those of the slot. The previous one matters only if the slot is InTransition.
+	Owner, PreviousOwner netip.AddrPort
+	InTransition         bool
 	// Record and Recorded are the flow's record and the replica that it names, which may not serve any more.
 	Record   Record
 	Recorded netip.AddrPort

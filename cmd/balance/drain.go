@@ -133,7 +133,7 @@ func safetyText(r api.ReplicaStatus) string {
 
 // leftText says what is left of the flows of a replica.
 func leftText(f api.ReplicaFlows) string {
-	return fmt.Sprintf("%s left, and %s that may have older flows", cli.Many(int(f.Established+f.Embryonic), "recorded flow"), cli.Many(int(f.OlderSlots), "slot"))
+	return fmt.Sprintf("%s left, and %s that may have old flows", cli.Many(int(f.Established+f.HalfOpen), "recorded flow"), cli.Many(int(f.OldFlowSlots), "slot"))
 }
 
 // status returns the replica as it is now, and warns when nobody takes new flows.

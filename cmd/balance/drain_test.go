@@ -32,18 +32,18 @@ web      10.0.0.3:8080       active  1       0        0
 dns      [2001:db8:1::1]:53  active  7       0        0
 `},
 		{"drain web 10.0.0.1:8080 --for 10m", `10.0.0.1:8080 of web is draining, and down at 2100-01-01T00:10:01Z
-not yet safe to remove: 0 recorded flows left, and 1 slot that may have older flows
+not yet safe to remove: 0 recorded flows left, and 1 slot that may have old flows
 `},
-		{"get flows web", `SERVICE  TRACKING  SLOTS  MARKED
+		{"get flows web", `SERVICE  TRACKING  SLOTS  IN TRANSITION
 web      changes   2      2
 
-SERVICE  REPLICA        STATE     ESTABLISHED  EMBRYONIC  OLDER SLOTS  SAFE TO REMOVE  DRAIN UNTIL
-web      10.0.0.1:8080  draining  0            0          1            no              2100-01-01T00:10:01Z
-web      10.0.0.2:8080  active    0            0          1            no              -
-web      10.0.0.3:8080  active    0            0          0            no              -
+SERVICE  REPLICA        STATE     ESTABLISHED  HALF-OPEN  OLD-FLOW SLOTS  SAFE TO REMOVE  DRAIN UNTIL
+web      10.0.0.1:8080  draining  0            0          1               no              2100-01-01T00:10:01Z
+web      10.0.0.2:8080  active    0            0          1               no              -
+web      10.0.0.3:8080  active    0            0          0               no              -
 `},
 		{"drain web 10.0.0.1:8080", `10.0.0.1:8080 of web is draining
-not yet safe to remove: 0 recorded flows left, and 1 slot that may have older flows
+not yet safe to remove: 0 recorded flows left, and 1 slot that may have old flows
 `},
 		{"drain web 10.0.0.1:8080 --until 2100-01-01T02:00:00+01:00 -o json", `{
   "address": "10.0.0.1:8080",
@@ -103,7 +103,7 @@ func TestDrainWait(t *testing.T) {
 	w.OK("replica", "set", "web", "10.0.0.1:8080", "--state", "draining")
 	w.OK("replica", "add", "web", "10.0.0.2:8080")
 	w.OK("replica", "set", "web", "10.0.0.1:8080", "--state", "active")
-	for port := range uint16(20) { // recorded, as all slots are marked; some are the replica's
+	for port := range uint16(20) { // recorded, as all slots are in transition; some are the replica's
 		startFlow(w, 40000+port)
 	}
 	second, ended := waiting(w, "drain", "web", "10.0.0.1:8080", "--wait")

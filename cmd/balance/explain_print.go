@@ -49,9 +49,9 @@ func actionText(action string) string {
 func (e explanation) printChoice(w io.Writer) {
 	if e.Slot != nil {
 		cli.Row(w, "hash", e.Hash)
-		slot := fmt.Sprintf("%d (owner %s)", *e.Slot, cli.SideText(e.Current))
-		if e.Marked {
-			slot = fmt.Sprintf("%d, marked (owner %s, of flows from before the change %s)", *e.Slot, cli.SideText(e.Current), cli.SideText(e.Base))
+		slot := fmt.Sprintf("%d (owner %s)", *e.Slot, cli.SideText(e.Owner))
+		if e.InTransition {
+			slot = fmt.Sprintf("%d, in transition (owner %s, previous owner %s)", *e.Slot, cli.SideText(e.Owner), cli.SideText(e.PreviousOwner))
 		}
 		cli.Row(w, "slot", slot)
 	}
@@ -67,13 +67,13 @@ func (e explanation) printChoice(w io.Writer) {
 func choiceText(choice string) string {
 	switch choice {
 	case "owner":
-		return "it owns the slot"
+		return "owner of the slot"
 	case "recorded":
 		return "the flow is recorded there"
-	case "base":
-		return "the flow is from before the change"
-	case "current":
-		return "it owns the slot now, and the flow has no other"
+	case "previous_owner":
+		return "previous owner of the slot, and the flow is from before the change"
+	case "assigned":
+		return "owner of the slot, and the flow starts or its replica does not serve"
 	}
 	return choice
 }

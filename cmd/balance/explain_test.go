@@ -47,7 +47,7 @@ action     sent on
 service    web (nat, modulo, jhash, 2 replicas)
 hash       0x4c776042
 slot       0 (owner 10.0.0.1:8080)
-replica    10.0.0.1:8080 (it owns the slot)
+replica    10.0.0.1:8080 (owner of the slot)
 rewritten  tcp 198.51.100.7:40000 > 10.0.0.1:8080
 fields     eth.dst      00:00:00:00:00:00 > 02:00:00:00:00:09
            eth.src      00:00:00:00:00:00 > 02:00:00:00:00:03
@@ -64,7 +64,7 @@ action     sent on
 service    tunnel (ipip, modulo, jhash, 1 replica)
 hash       0x1edf1a2d
 slot       0 (owner 10.0.0.5:80)
-replica    10.0.0.5:80 (it owns the slot)
+replica    10.0.0.5:80 (owner of the slot)
 rewritten  tcp 198.51.100.7:40000 > 192.0.2.3:80
 tunnel     10.0.0.254 > 10.0.0.5
 fields     eth.dst        00:00:00:00:00:00 > 02:00:00:00:00:09
@@ -89,8 +89,8 @@ reason     forwarded
 action     sent on
 service    web (nat, modulo, jhash, 2 replicas)
 hash       0x4c776042
-slot       0, marked (owner 10.0.0.2:8080, of flows from before the change 10.0.0.1:8080)
-replica    10.0.0.1:8080 (the flow is from before the change)
+slot       0, in transition (owner 10.0.0.2:8080, previous owner 10.0.0.1:8080)
+replica    10.0.0.1:8080 (previous owner of the slot, and the flow is from before the change)
 rewritten  tcp 198.51.100.7:40000 > 10.0.0.1:8080
 fields     eth.dst      00:00:00:00:00:00 > 02:00:00:00:00:09
            eth.src      00:00:00:00:00:00 > 02:00:00:00:00:03

@@ -17,9 +17,10 @@ func getFlows(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "flows [SERVICE]",
 		Short: "Print what is remembered of flows, by service and replica",
-		Long: `Print what is remembered of flows: how many slots are marked since a change of the replicas, and for
-every replica the recorded flows (embryonic ones have only started), the marked slots in which it still
-gets flows from before the change, and whether it can be removed without breaking any.`,
+		Long: `Print what is remembered of flows: for every service how many slots are in transition, that is, their
+owner changed and flows from before may still be with the previous one; for every replica its recorded
+flows (half-open: only the first packet has come), the slots in transition whose old flows go to it, and
+whether it can be removed without breaking any flow.`,
 		Example: "  lbctl get flows\n  lbctl get flows web -o json",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -56,15 +57,15 @@ func only(services []api.ServiceFlows, name string) ([]api.ServiceFlows, error) 
 }
 
 func printFlows(w io.Writer, flows api.Flows) {
-	cli.Row(w, "SERVICE", "TRACKING", "SLOTS", "MARKED")
+	cli.Row(w, "SERVICE", "TRACKING", "SLOTS", "IN TRANSITION")
 	for _, s := range flows.Services {
-		cli.Row(w, s.Name, s.Tracking, s.Slots, s.MarkedSlots)
+		cli.Row(w, s.Name, s.Tracking, s.Slots, s.SlotsInTransition)
 	}
 	fmt.Fprintln(w)
-	cli.Row(w, "SERVICE", "REPLICA", "STATE", "ESTABLISHED", "EMBRYONIC", "OLDER SLOTS", "SAFE TO REMOVE", "DRAIN UNTIL")
+	cli.Row(w, "SERVICE", "REPLICA", "STATE", "ESTABLISHED", "HALF-OPEN", "OLD-FLOW SLOTS", "SAFE TO REMOVE", "DRAIN UNTIL")
 	for _, s := range flows.Services {
 		for _, r := range s.Replicas {
-			cli.Row(w, s.Name, r.Address, r.State, r.FlowCounts.Established, r.FlowCounts.Embryonic, r.FlowCounts.OlderSlots, safeText(r.SafeToRemove), r.DrainUntil)
+			cli.Row(w, s.Name, r.Address, r.State, r.FlowCounts.Established, r.FlowCounts.HalfOpen, r.FlowCounts.OldFlowSlots, safeText(r.SafeToRemove), r.DrainUntil)
 		}
 	}
 }

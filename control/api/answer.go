@@ -9,7 +9,7 @@ type Services struct {
 // GET /v1/services/{name}, and can be put back: what is only read is passed over then.
 type ServiceStatus struct {
 	Service
-	MarkedSlots uint32 `json:"marked_slots" readOnly:"true" required:"false" doc:"Slots in which flows may be elsewhere than the table says, since a change of the replicas."`
+	SlotsInTransition uint32 `json:"slots_in_transition" readOnly:"true" required:"false" doc:"Slots whose owner changed and whose flows from before may still be with the previous owner."`
 }
 
 // Replicas is the answer to GET /v1/services/{name}/replicas.
@@ -26,9 +26,9 @@ type ReplicaStatus struct {
 
 // ReplicaFlows is what is remembered of the flows of one replica.
 type ReplicaFlows struct {
-	Established uint64 `json:"established" doc:"Recorded flows."`
-	Embryonic   uint64 `json:"embryonic" doc:"Recorded flows that have only started."`
-	OlderSlots  uint32 `json:"older_slots" doc:"Marked slots in which the replica still gets flows from before the change."`
+	Established  uint64 `json:"established" doc:"Recorded flows of which more packets have come."`
+	HalfOpen     uint64 `json:"half_open" doc:"Recorded flows of which only the first packet has come."`
+	OldFlowSlots uint32 `json:"old_flow_slots" doc:"Slots in transition whose old flows go to this replica."`
 }
 
 // Flows is the answer to GET /v1/flows: what is remembered of flows.
@@ -38,13 +38,13 @@ type Flows struct {
 
 // ServiceFlows is what is remembered of the flows of one service.
 type ServiceFlows struct {
-	Name        string          `json:"name"`
-	VIP         string          `json:"vip" example:"192.0.2.1:80"`
-	Protocol    string          `json:"protocol"`
-	Tracking    string          `json:"tracking"`
-	Slots       uint32          `json:"slots" doc:"Slots of the table; 0 without an active replica."`
-	MarkedSlots uint32          `json:"marked_slots" doc:"Slots in which flows may be elsewhere than the table says, since a change of the replicas."`
-	Replicas    []ReplicaStatus `json:"replicas" nullable:"false"`
+	Name              string          `json:"name"`
+	VIP               string          `json:"vip" example:"192.0.2.1:80"`
+	Protocol          string          `json:"protocol"`
+	Tracking          string          `json:"tracking"`
+	Slots             uint32          `json:"slots" doc:"Slots of the table; 0 without an active replica."`
+	SlotsInTransition uint32          `json:"slots_in_transition" doc:"Slots whose owner changed and whose flows from before may still be with the previous owner."`
+	Replicas          []ReplicaStatus `json:"replicas" nullable:"false"`
 }
 
 // ReplicaSpec is the body of PUT /v1/services/{name}/replicas/{address}: all of a replica but its

@@ -60,21 +60,20 @@ type Explanations struct {
 // Explanation is the way of one packet through the live tables. What is past the step
 // that decided is left out.
 type Explanation struct {
-	Flow    *Flow    `json:"flow,omitempty" doc:"The flow that decides: that of the packet, or the one that an ICMP error quotes, as its sender sent it."`
-	Error   string   `json:"error,omitempty" doc:"In a batch: why there is no answer for this packet."`
-	Reason  string   `json:"reason" example:"forwarded"`
-	Action  string   `json:"action,omitempty" enum:"pass,drop,tx,redirect,send" doc:"What becomes of the packet: up to the kernel, dropped, out by the interface it came in on or by another one; send where the interface that it comes in on is not told."`
-	Service *Service `json:"service,omitempty"`
-	Hash    string   `json:"hash,omitempty" doc:"The 32-bit hash of the flow." example:"0x51ccc178"`
-	Slot    *uint32  `json:"slot,omitempty" doc:"hash mod table_size."`
-	// Current and Base are the two owners of the slot.
-	Current  string `json:"current,omitempty" doc:"The slot's owner."`
-	Base     string `json:"base,omitempty" doc:"The owner of the slot's older flows."`
-	Marked   bool   `json:"marked,omitempty" doc:"Flows of the slot may be elsewhere than at its owner, since a change of the replicas."`
-	Record   string `json:"record,omitempty" enum:"embryonic,established" doc:"Which record of the flow there is."`
-	Recorded string `json:"recorded,omitempty" doc:"The replica that the record names; it may not serve any more."`
-	Replica  string `json:"replica,omitempty" doc:"The replica chosen."`
-	Choice   string `json:"choice,omitempty" enum:"owner,recorded,base,current" doc:"Why: it owns the slot, the flow is recorded there, the flow is from before the change, or it starts after it."`
+	Flow          *Flow    `json:"flow,omitempty" doc:"The flow that decides: that of the packet, or the one that an ICMP error quotes, as its sender sent it."`
+	Error         string   `json:"error,omitempty" doc:"In a batch: why there is no answer for this packet."`
+	Reason        string   `json:"reason" example:"forwarded"`
+	Action        string   `json:"action,omitempty" enum:"pass,drop,tx,redirect,send" doc:"What becomes of the packet: up to the kernel, dropped, out by the interface it came in on or by another one; send where the interface that it comes in on is not told."`
+	Service       *Service `json:"service,omitempty"`
+	Hash          string   `json:"hash,omitempty" doc:"The 32-bit hash of the flow." example:"0x51ccc178"`
+	Slot          *uint32  `json:"slot,omitempty" doc:"hash mod table_size."`
+	Owner         string   `json:"owner,omitempty" doc:"The slot's owner: flows that start go there."`
+	PreviousOwner string   `json:"previous_owner,omitempty" doc:"The owner before the change: flows from before go there."`
+	InTransition  bool     `json:"in_transition,omitempty" doc:"The slot's owner changed and flows from before may still be with the previous one."`
+	Record        string   `json:"record,omitempty" enum:"half_open,established" doc:"The stage of the flow's record: only its first packet has come, or more."`
+	Recorded      string   `json:"recorded,omitempty" doc:"The replica that the record names; it may not serve any more."`
+	Replica       string   `json:"replica,omitempty" doc:"The replica chosen."`
+	Choice        string   `json:"choice,omitempty" enum:"owner,recorded,previous_owner,assigned" doc:"Why: it owns the settled slot; the flow is recorded there; it is the previous owner and the flow is from before the change; it owns the slot and the flow starts, or its replica does not serve any more."`
 
 	Rewritten *Flow    `json:"rewritten,omitempty" doc:"The flow as the replica sees it, or as the client does."`
 	Outer     *Tunnel  `json:"outer,omitempty" doc:"The packet around it in the mode ipip."`

@@ -62,8 +62,8 @@ func (e *Effect) end(old, next lb.Service, flows lb.Flows) {
 			continue
 		}
 		f := flows.Replicas[r.Address]
-		e.Ended += f.Established + f.Embryonic
-		everyFlow := old.Tracking == lb.TrackAlways || r.State == lb.Draining && f.Older == 0
+		e.Ended += f.Established + f.HalfOpen
+		everyFlow := old.Tracking == lb.TrackAlways || r.State == lb.Draining && f.OldFlowSlots == 0
 		e.AtLeast = e.AtLeast || !everyFlow
 	}
 }

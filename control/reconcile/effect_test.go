@@ -94,7 +94,7 @@ func TestEffects(t *testing.T) {
 	flows := map[lb.VIP]lb.Flows{old.VIP: {Replicas: map[netip.AddrPort]lb.ReplicaFlows{
 		old.Replicas[0].Address: {Established: 5},
 		old.Replicas[1].Address: {Established: 100},
-		old.Replicas[2].Address: {Established: 7, Embryonic: 1},
+		old.Replicas[2].Address: {Established: 7, HalfOpen: 1},
 	}}}
 	steps := []reconcile.Step{
 		{Verb: reconcile.Set, Service: service(2, 4)},
@@ -136,7 +136,7 @@ func TestEndedFlows(t *testing.T) {
 		{"down removed", lb.TrackChanges, lb.Down, 0, func(s *lb.Service) { s.Replicas = s.Replicas[1:] }, 0, false},
 	} {
 		old := altered(service(1, 1, 2), func(s *lb.Service) { s.Tracking, s.Replicas[0].State = c.tracking, c.state })
-		flows := lb.Flows{Replicas: map[netip.AddrPort]lb.ReplicaFlows{old.Replicas[0].Address: {Established: 7, Older: c.older}}}
+		flows := lb.Flows{Replicas: map[netip.AddrPort]lb.ReplicaFlows{old.Replicas[0].Address: {Established: 7, OldFlowSlots: c.older}}}
 		step := reconcile.Step{Verb: reconcile.Set, Service: altered(old, c.next)}
 		e := reconcile.Effects(forward(old), []reconcile.Step{step}, map[lb.VIP]lb.Flows{old.VIP: flows})[0]
 		if e.Ended != c.ended || e.AtLeast != c.atLeast {

@@ -198,12 +198,12 @@ func TestSafeToRemove(t *testing.T) {
 		t.Errorf("an active one: %+v", r)
 	}
 	w.drain(time.Time{})
-	if r := w.first(); r.SafeToRemove || r.FlowCounts.OlderSlots == 0 {
+	if r := w.first(); r.SafeToRemove || r.FlowCounts.OldFlowSlots == 0 {
 		t.Errorf("flows from before are not known to be gone: %+v", r)
 	}
 	service, err := w.client.Service(t.Context(), "web")
-	if err != nil || service.MarkedSlots == 0 {
-		t.Errorf("marked slots of %+v, %v", service, err)
+	if err != nil || service.SlotsInTransition == 0 {
+		t.Errorf("slots in transition of %+v, %v", service, err)
 	}
 	w.dp.Advance(2 * lb.DefaultIdle(6))
 	if r := w.first(); !r.SafeToRemove || r.FlowCounts != (api.ReplicaFlows{}) {

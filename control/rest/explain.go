@@ -24,10 +24,10 @@ func wireExplanation(i intent.Intent, p lb.Probe, e lb.Explanation, brief bool) 
 	if e.Service != nil {
 		w.Service = wireFound(i.NameOf(e.Service.VIP), *e.Service, brief)
 	}
-	if e.Current.IsValid() || e.Base.IsValid() {
+	if e.Owner.IsValid() || e.PreviousOwner.IsValid() {
 		w.Hash, w.Slot = fmt.Sprintf("0x%08x", e.Hash), &e.Slot
 	}
-	w.Current, w.Base, w.Marked = text(e.Current), text(e.Base), e.Marked
+	w.Owner, w.PreviousOwner, w.InTransition = text(e.Owner), text(e.PreviousOwner), e.InTransition
 	w.Record, w.Recorded = string(e.Record), text(e.Recorded)
 	w.Replica, w.Choice = text(e.Replica), string(e.Choice)
 	w.Rewritten = wireFlow(e.Rewritten)

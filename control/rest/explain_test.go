@@ -64,7 +64,7 @@ func TestExplainShowsTheRewrite(t *testing.T) {
 	if _, changed := fields["ip.src"]; changed || len(e.Before) != 108 || len(e.After) != 108 {
 		t.Errorf("explanation %+v", e)
 	}
-	if e.Choice != "owner" || e.Marked || e.Record != "" || e.NextHop == nil || e.Flow == nil || e.Flow.Source != "198.51.100.7:40000" {
+	if e.Choice != "owner" || e.InTransition || e.Record != "" || e.NextHop == nil || e.Flow == nil || e.Flow.Source != "198.51.100.7:40000" {
 		t.Errorf("explanation %+v", e)
 	}
 }
@@ -87,25 +87,25 @@ func TestExplainActions(t *testing.T) {
 	}
 }
 
-// TestExplainOfAMarkedSlot: records and marks are told, and why a replica was chosen.
-func TestExplainOfAMarkedSlot(t *testing.T) {
+// TestExplainOfASlotInTransition: the answer has the record, both owners, and why a replica was chosen.
+func TestExplainOfASlotInTransition(t *testing.T) {
 	w := routedWorld(t)
 	replica := w.explain(toWeb()).Replica
 	if _, err := w.client.PutReplica(t.Context(), "web", api.Replica{Address: replica, State: "draining"}); err != nil {
 		t.Fatal(err)
 	}
-	if e := w.explain(toWeb()); e.Replica != replica || e.Choice != "base" {
+	if e := w.explain(toWeb()); e.Replica != replica || e.Choice != "previous_owner" {
 		t.Errorf("a flow from before: %+v", e)
 	}
 	fresh := w.explain(toWeb("syn"))
-	if fresh.Replica == replica || fresh.Choice != "current" {
+	if fresh.Replica == replica || fresh.Choice != "assigned" {
 		t.Errorf("one that starts: %+v", fresh)
 	}
 	if e := w.explain(toWeb("syn", "ack")); e.Replica != replica {
 		t.Errorf("syn and ack does not start a flow: %+v", e)
 	}
 	w.dp.Process(2, frameToWeb(packet.SYN))
-	if e := w.explain(toWeb()); e.Replica != fresh.Replica || e.Choice != "recorded" || e.Record != "embryonic" || e.Recorded != fresh.Replica {
+	if e := w.explain(toWeb()); e.Replica != fresh.Replica || e.Choice != "recorded" || e.Record != "half_open" || e.Recorded != fresh.Replica {
 		t.Errorf("after it started: %+v", e)
 	}
 	w.dp.Process(2, frameToWeb(packet.ACK))
@@ -122,8 +122,8 @@ func TestExplainOfAMarkedSlot(t *testing.T) {
 			t.Errorf("metrics lack %s", want)
 		}
 	}
-	if !strings.Contains(page, "lbctl_service_marked_slots{") || strings.Contains(page, `lbctl_service_marked_slots{protocol="tcp",service="web",vip="192.0.2.1:80"} 0`) {
-		t.Error("metrics lack the marked slots")
+	if !strings.Contains(page, "lbctl_service_slots_in_transition{") || strings.Contains(page, `lbctl_service_slots_in_transition{protocol="tcp",service="web",vip="192.0.2.1:80"} 0`) {
+		t.Error("metrics lack the slots in transition")
 	}
 }
 

@@ -28,7 +28,7 @@ func wireFlows(i intent.Intent, flows map[lb.VIP]lb.Flows) api.Flows {
 		out.Services = append(out.Services, api.ServiceFlows{
 			Name: s.Name, VIP: s.VIP.Address.String(), Protocol: s.VIP.Protocol.String(),
 			Tracking: s.Tracking.String(), Slots: s.Slots(),
-			MarkedSlots: flows[s.VIP].Marked, Replicas: wireStatus(s, flows[s.VIP]),
+			SlotsInTransition: flows[s.VIP].InTransition, Replicas: wireStatus(s, flows[s.VIP]),
 		})
 	}
 	return out
@@ -41,7 +41,7 @@ func wireStatus(s intent.Service, flows lb.Flows) []api.ReplicaStatus {
 		f, known := flows.Replicas[s.Replicas[n].Address]
 		out = append(out, api.ReplicaStatus{
 			Replica:    r,
-			FlowCounts: api.ReplicaFlows{Established: f.Established, Embryonic: f.Embryonic, OlderSlots: f.Older},
+			FlowCounts: api.ReplicaFlows{Established: f.Established, HalfOpen: f.HalfOpen, OldFlowSlots: f.OldFlowSlots},
 			// An active one has flows of which nothing is remembered.
 			SafeToRemove: known && f.None() && s.Replicas[n].State != lb.Active,
 		})

@@ -9,15 +9,15 @@ import (
 )
 
 // flowDescs describe what is remembered of flows.
-type flowDescs struct{ marked, replicaFlows, olderSlots, state, safe, deadline *prometheus.Desc }
+type flowDescs struct{ inTransition, replicaFlows, oldFlowSlots, state, safe, deadline *prometheus.Desc }
 
 func describeFlows(describe func(name, help string, labels ...string) *prometheus.Desc) flowDescs {
 	return flowDescs{
-		marked: describe("service_marked_slots", "Slots in which flows may be elsewhere than the table says, since a change of the replicas.",
+		inTransition: describe("service_slots_in_transition", "Slots whose owner changed and whose flows from before may still be with the previous owner.",
 			"service", "vip", "protocol"),
-		replicaFlows: describe("replica_flows", "Recorded flows, by replica: established, or embryonic, which have only started.",
+		replicaFlows: describe("replica_flows", "Recorded flows, by replica: established, or half_open: only the first packet has come.",
 			"service", "vip", "protocol", "replica", "state"),
-		olderSlots: describe("replica_older_slots", "Marked slots in which the replica still gets flows from before the change.",
+		oldFlowSlots: describe("replica_old_flow_slots", "Slots in transition whose old flows go to the replica.",
 			"service", "vip", "protocol", "replica"),
 		state: describe("replica_state", "1 for the state that the replica is in: active, draining or down.",
 			"service", "vip", "protocol", "replica", "state"),
@@ -31,11 +31,11 @@ func describeFlows(describe func(name, help string, labels ...string) *prometheu
 func (d flowDescs) collect(to chan<- prometheus.Metric, dp lb.Dataplane, i intent.Intent) {
 	flows, err := dp.Flows()
 	if err != nil {
-		to <- prometheus.NewInvalidMetric(d.marked, err)
+		to <- prometheus.NewInvalidMetric(d.inTransition, err)
 		return
 	}
 	for n, s := range wireFlows(i, flows).Services {
-		to <- gauge(d.marked, float64(s.MarkedSlots), s.Name, s.VIP, s.Protocol)
+		to <- gauge(d.inTransition, float64(s.SlotsInTransition), s.Name, s.VIP, s.Protocol)
 		for _, r := range s.Replicas {
 			d.collectReplica(to, s, r)
 		}
@@ -47,9 +47,9 @@ func (d flowDescs) collect(to chan<- prometheus.Metric, dp lb.Dataplane, i inten
 
 func (d flowDescs) collectReplica(to chan<- prometheus.Metric, s api.ServiceFlows, r api.ReplicaStatus) {
 	to <- gauge(d.replicaFlows, float64(r.FlowCounts.Established), s.Name, s.VIP, s.Protocol, r.Address, "established")
-	to <- gauge(d.replicaFlows, float64(r.FlowCounts.Embryonic), s.Name, s.VIP, s.Protocol, r.Address, "embryonic")
+	to <- gauge(d.replicaFlows, float64(r.FlowCounts.HalfOpen), s.Name, s.VIP, s.Protocol, r.Address, "half_open")
 	to <- gauge(d.safe, oneIf(r.SafeToRemove), s.Name, s.VIP, s.Protocol, r.Address)
-	to <- gauge(d.olderSlots, float64(r.FlowCounts.OlderSlots), s.Name, s.VIP, s.Protocol, r.Address)
+	to <- gauge(d.oldFlowSlots, float64(r.FlowCounts.OldFlowSlots), s.Name, s.VIP, s.Protocol, r.Address)
 	for _, state := range []lb.ReplicaState{lb.Active, lb.Draining, lb.Down} {
 		to <- gauge(d.state, oneIf(r.State == state.String()), s.Name, s.VIP, s.Protocol, r.Address, state.String())
 	}

@@ -16,7 +16,7 @@ func TestExplainChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.Service == nil || e.Service.Name != "web" || e.Slot == nil || !strings.HasPrefix(e.Hash, "0x") || e.Current == "" {
+	if e.Service == nil || e.Service.Name != "web" || e.Slot == nil || !strings.HasPrefix(e.Hash, "0x") || e.Owner == "" {
 		t.Errorf("explanation %+v", e)
 	}
 	other, err := w.client.Explain(t.Context(), api.Probe{Source: "198.51.100.7:40000", Destination: "192.0.2.9:80"})
@@ -48,9 +48,9 @@ func TestMetrics(t *testing.T) {
 		`lbctl_replica_state{protocol="tcp",replica="10.0.0.1:80",service="web",state="active",vip="192.0.2.1:80"} 0`,
 		`lbctl_replica_drain_deadline_seconds{protocol="tcp",replica="10.0.0.1:80",service="web",vip="192.0.2.1:80"} 1.8960948e+09`,
 		`lbctl_replica_safe_to_remove{protocol="tcp",replica="10.0.0.1:80",service="web",vip="192.0.2.1:80"} 0`,
-		`lbctl_replica_older_slots{protocol="tcp",replica="10.0.0.1:80",service="web",vip="192.0.2.1:80"} 1`,
+		`lbctl_replica_old_flow_slots{protocol="tcp",replica="10.0.0.1:80",service="web",vip="192.0.2.1:80"} 1`,
 		`lbctl_replica_flows{protocol="tcp",replica="10.0.0.1:80",service="web",state="established",vip="192.0.2.1:80"} 0`,
-		`lbctl_service_marked_slots{protocol="tcp",service="web",vip="192.0.2.1:80"} 1`,
+		`lbctl_service_slots_in_transition{protocol="tcp",service="web",vip="192.0.2.1:80"} 1`,
 		`lbctl_ready 1`,
 	} {
 		if !strings.Contains(page, want+"\n") {
@@ -100,8 +100,8 @@ func TestOpenAPI(t *testing.T) {
 	// What scripts rely on: the names of the fields, by schema.
 	for schema, names := range map[string][]string{
 		"Service": {"mode", "tracking", "idle"}, "Replica": {"state", "drain_until"}, "ReplicaSpec": {"weight", "state", "drain_until"},
-		"ReplicaStatus": {"flow_counts", "safe_to_remove", "drain_until"}, "ReplicaFlows": {"established", "embryonic", "older_slots"},
-		"ServiceFlows": {"vip", "protocol", "marked_slots", "tracking", "slots", "replicas"}, "Change": {"revision", "steps", "intent"},
+		"ReplicaStatus": {"flow_counts", "safe_to_remove", "drain_until"}, "ReplicaFlows": {"established", "half_open", "old_flow_slots"},
+		"ServiceFlows": {"vip", "protocol", "slots_in_transition", "tracking", "slots", "replicas"}, "Change": {"revision", "steps", "intent"},
 		"Effect": {"changes", "moved_parts", "parts", "share", "flows_ended", "at_least"}, "Problem": {"detail", "hint", "errors"},
 	} {
 		for _, n := range names {

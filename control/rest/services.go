@@ -38,7 +38,7 @@ func (s *Server) serviceRoutes(a huma.API) {
 	register(a, "get-service", http.MethodGet, "/v1/services/{name}", "One service",
 		func(_ context.Context, in *ServicePath) (*answer[api.ServiceStatus], error) {
 			now, service, flows, err := s.flowsOf(in.Name)
-			return answerAt(now.Number, api.ServiceStatus{Service: wire.Service(service), MarkedSlots: flows.Marked}), err
+			return answerAt(now.Number, api.ServiceStatus{Service: wire.Service(service), SlotsInTransition: flows.InTransition}), err
 		})
 	register(a, "put-service", http.MethodPut, "/v1/services/{name}", "Add or replace one service",
 		func(ctx context.Context, in *putServiceInput) (*answer[api.Change], error) {

@@ -115,5 +115,5 @@ func testAlwaysSilence(b bench, s lb.Service) {
 	b.advance(idle)
 	b.remembers(s, "after twice the idle time", 0, nil)
 	b.goes(early, flagSYN, owner(s, early), "a flow that begins anew")
-	b.remembers(s, "with one anew", 0, map[netip.AddrPort]lb.ReplicaFlows{owner(s, early): {Embryonic: 1}})
+	b.remembers(s, "with one anew", 0, map[netip.AddrPort]lb.ReplicaFlows{owner(s, early): {HalfOpen: 1}})
 }

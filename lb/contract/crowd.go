@@ -42,7 +42,7 @@ func (c *crowd) begin(n int) {
 			c.goes(f, flagACK, want, "its next packet")
 			continue
 		}
-		c.embryonic[f] = c.explain(lb.Probe{Frame: packetOf(f, flagSYN).Frame()}).Record == lb.Embryonic
+		c.embryonic[f] = c.explain(lb.Probe{Frame: packetOf(f, flagSYN).Frame()}).Record == lb.HalfOpen
 	}
 	c.port += uint16(n)
 }

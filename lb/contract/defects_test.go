@@ -132,7 +132,7 @@ func (f forgetful) Flows() (map[lb.VIP]lb.Flows, error) {
 	all, err := f.Dataplane.Flows()
 	for _, of := range all {
 		for a, n := range of.Replicas {
-			of.Replicas[a] = lb.ReplicaFlows{Established: n.Established, Embryonic: n.Embryonic}
+			of.Replicas[a] = lb.ReplicaFlows{Established: n.Established, HalfOpen: n.HalfOpen}
 		}
 	}
 	return all, err

@@ -12,7 +12,7 @@ func (b bench) explainsFlow(what string, s lb.Service, f packet.Flow, flags uint
 	b.t.Helper()
 	p := packetOf(f, flags)
 	e := hashed(explanation(lb.Forwarded, f, p.Frame()), s)
-	e.Replica, e.Choice = e.Current, lb.ByOwner
+	e.Replica, e.Choice = e.Owner, lb.ByOwner
 	change(&e)
 	if e.Reason == lb.Forwarded {
 		p.Flow.Destination = e.Replica
@@ -55,16 +55,16 @@ func (b bench) explainsMarked(was, s lb.Service, flow packet.Flow) {
 	b.t.Helper()
 	marked := func(replica netip.AddrPort, by lb.Choice, record lb.Record, recorded netip.AddrPort) func(e *lb.Explanation) {
 		return func(e *lb.Explanation) {
-			e.Base, e.Marked = owner(was, flow), true
+			e.PreviousOwner, e.InTransition = owner(was, flow), true
 			e.Replica, e.Choice, e.Record, e.Recorded = replica, by, record, recorded
 		}
 	}
 	base, current := owner(was, flow), owner(s, flow)
-	b.explainsFlow("from before", s, flow, flagACK, marked(base, lb.ByBase, lb.NoRecord, netip.AddrPort{}))
-	b.explainsFlow("new", s, flow, flagSYN, marked(current, lb.ByCurrent, lb.NoRecord, netip.AddrPort{}))
+	b.explainsFlow("from before", s, flow, flagACK, marked(base, lb.ByPreviousOwner, lb.NoRecord, netip.AddrPort{}))
+	b.explainsFlow("new", s, flow, flagSYN, marked(current, lb.ByAssignment, lb.NoRecord, netip.AddrPort{}))
 	b.goes(flow, flagSYN, current, "a new flow")
 	for _, flags := range []uint8{flagSYN, flagACK} {
-		b.explainsFlow("begun", s, flow, flags, marked(current, lb.ByRecord, lb.Embryonic, current))
+		b.explainsFlow("begun", s, flow, flags, marked(current, lb.ByRecord, lb.HalfOpen, current))
 	}
 	b.goes(flow, flagACK, current, "its next packet")
 	for _, flags := range []uint8{flagSYN, flagACK} {
@@ -85,15 +85,15 @@ func (b bench) explainsEnd(was, s lb.Service, flow packet.Flow) {
 	off = sized(off, off.TableSize)
 	b.set(off)
 	remembered := func(e *lb.Explanation) {
-		e.Base, e.Marked, e.Record, e.Recorded = owner(was, flow), true, lb.Established, home
+		e.PreviousOwner, e.InTransition, e.Record, e.Recorded = owner(was, flow), true, lb.Established, home
 	}
 	b.explainsFlow("its replica down", off, flow, flagACK, func(e *lb.Explanation) {
 		remembered(e)
-		e.Replica, e.Choice = e.Base, lb.ByBase
+		e.Replica, e.Choice = e.PreviousOwner, lb.ByPreviousOwner
 	})
 	b.explainsFlow("its replica down, begins anew", off, flow, flagSYN, func(e *lb.Explanation) {
 		remembered(e)
-		e.Choice = lb.ByCurrent
+		e.Choice = lb.ByAssignment
 	})
 	none := with(off, lb.Down, 0, 1, 2, 3)
 	b.set(none)

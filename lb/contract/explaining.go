@@ -74,7 +74,7 @@ func (b bench) explained(s lb.Service, f packet.Flow) {
 	equal(b.t, "service explained", *e.Service, s)
 	hash := oracle.Hash(s, rss.MicrosoftKey(), f)
 	equal(b.t, "hash and slot", fmt.Sprintf("%#x %d", e.Hash, e.Slot), fmt.Sprintf("%#x %d", hash, hash%s.TableSize))
-	equal(b.t, "owners", []netip.AddrPort{e.Current, e.Base}, []netip.AddrPort{e.Replica, e.Replica})
+	equal(b.t, "owners", []netip.AddrPort{e.Owner, e.PreviousOwner}, []netip.AddrPort{e.Replica, e.Replica})
 
 	p := Packet{Flow: f, TTL: 64, Flags: 0x02}
 	before := b.counters()

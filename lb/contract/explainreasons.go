@@ -37,8 +37,8 @@ func hashed(e lb.Explanation, s lb.Service) lb.Explanation {
 	e.Service = &s
 	e.Hash = oracle.Hash(s, rss.MicrosoftKey(), e.Flow)
 	if s.Slots() > 0 {
-		e.Slot, e.Current = slotOf(s, e.Flow), owner(s, e.Flow)
-		e.Base = e.Current
+		e.Slot, e.Owner = slotOf(s, e.Flow), owner(s, e.Flow)
+		e.PreviousOwner = e.Owner
 	}
 	return e
 }

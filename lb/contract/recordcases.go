@@ -39,7 +39,7 @@ func marks(was, is lb.Service) (marked uint32, older map[netip.AddrPort]lb.Repli
 			continue
 		}
 		n := older[base]
-		n.Older++
+		n.OldFlowSlots++
 		older[base] = n
 		marked++
 	}
@@ -72,7 +72,7 @@ func isMarked(was, is lb.Service, f packet.Flow) bool {
 func count(all map[netip.AddrPort]lb.ReplicaFlows, a netip.AddrPort, established, embryonic int) {
 	n := all[a]
 	n.Established += uint64(established)
-	n.Embryonic += uint64(embryonic)
+	n.HalfOpen += uint64(embryonic)
 	all[a] = n
 }
 
@@ -118,7 +118,7 @@ func changed(b bench, was lb.Service) (s lb.Service, recorded []packet.Flow, mar
 func testStarted(b bench, was lb.Service) {
 	s, recorded, marked, want := changed(b, was)
 	for _, f := range recorded {
-		if b.explain(lb.Probe{Flow: f}).Record == lb.Embryonic {
+		if b.explain(lb.Probe{Flow: f}).Record == lb.HalfOpen {
 			b.goes(f, flagSYN|flagACK, owner(s, f), "a SYN with ACK starts nothing")
 			count(want, owner(s, f), 1, -1)
 		}
@@ -163,8 +163,8 @@ func testSilence(b bench, was lb.Service) {
 	f := b.flows(s.VIP)
 	var n uint64
 	for _, r := range f.Replicas {
-		n += r.Established + r.Embryonic
-		if r.Older > 0 {
+		n += r.Established + r.HalfOpen
+		if r.OldFlowSlots > 0 {
 			b.t.Errorf("older flows are remembered for more than the idle time: %+v", f)
 		}
 	}
@@ -195,7 +195,7 @@ func testAwake(b bench, was lb.Service) {
 		b.goes(awake, flagACK, home, "a flow that is awake")
 	}
 	f := b.flows(s.VIP)
-	if f.Marked == 0 || f.Replicas[home] != (lb.ReplicaFlows{Established: 1}) {
+	if f.InTransition == 0 || f.Replicas[home] != (lb.ReplicaFlows{Established: 1}) {
 		b.t.Errorf("flows while one is awake: %+v, want one of %v and its mark", f, home)
 	}
 	b.advance(idle + step)

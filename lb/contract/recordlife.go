@@ -33,7 +33,7 @@ func testReplicaGone(b bench, was lb.Service) {
 	b.set(without(s, 3))
 	delete(want, gone)
 	for a, n := range b.flows(s.VIP).Replicas {
-		equal(b.t, "records of those that stay", n.Established+n.Embryonic, want[a].Established+want[a].Embryonic)
+		equal(b.t, "records of those that stay", n.Established+n.HalfOpen, want[a].Established+want[a].HalfOpen)
 	}
 	b.unrecorded(of, "its replica is gone")
 	b.set(s)
@@ -146,9 +146,9 @@ func testDrainingAlone(b bench, was lb.Service) {
 		}
 	}
 	f := b.flows(none.VIP)
-	equal(b.t, "slots without an active replica", f.Marked, 0)
+	equal(b.t, "slots without an active replica", f.InTransition, 0)
 	for a, n := range f.Replicas {
-		equal(b.t, "records without an active replica", n.Established+n.Embryonic, want[a].Established+want[a].Embryonic)
+		equal(b.t, "records without an active replica", n.Established+n.HalfOpen, want[a].Established+want[a].HalfOpen)
 	}
 	b.set(was)
 	for _, f := range recorded {

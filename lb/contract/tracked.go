@@ -162,7 +162,7 @@ func (b bench) goes(f packet.Flow, flags uint8, want netip.AddrPort, why string)
 // not named have none.
 func (b bench) remembers(s lb.Service, when string, marked uint32, want map[netip.AddrPort]lb.ReplicaFlows) {
 	b.t.Helper()
-	f := lb.Flows{Marked: marked, Replicas: map[netip.AddrPort]lb.ReplicaFlows{}}
+	f := lb.Flows{InTransition: marked, Replicas: map[netip.AddrPort]lb.ReplicaFlows{}}
 	for _, r := range s.Replicas {
 		f.Replicas[r.Address] = want[r.Address]
 	}

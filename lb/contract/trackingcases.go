@@ -132,7 +132,7 @@ func testIdleChanges(b bench, was lb.Service) {
 	longer.Idle = 2 * idle
 	b.set(longer)
 	b.advance(2*idle - 1)
-	equal(b.t, "record within the longer idle time", b.explain(lb.Probe{Flow: f}).Record, lb.Embryonic)
+	equal(b.t, "record within the longer idle time", b.explain(lb.Probe{Flow: f}).Record, lb.HalfOpen)
 	b.goes(f, flagACK, owner(s, f), "a flow within the longer idle time")
 	b.set(s)
 	b.advance(idle - 1)

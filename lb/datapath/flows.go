@@ -18,8 +18,8 @@ func (d *Datapath) Flows() (map[lb.VIP]lb.Flows, error) {
 	d.tables.records(func(p recordAt, r bpf.Record) {
 		switch {
 		case !d.ownerOf(r.Replica()).tracked():
-		case p.stage == lb.Embryonic:
-			byID[r.Replica()].Embryonic++
+		case p.stage == lb.HalfOpen:
+			byID[r.Replica()].HalfOpen++
 		default:
 			byID[r.Replica()].Established++
 		}
@@ -27,7 +27,7 @@ func (d *Datapath) Flows() (map[lb.VIP]lb.Flows, error) {
 	all := make(map[lb.VIP]lb.Flows, len(d.services))
 	for v, e := range d.services {
 		d.countBases(e, byID)
-		f := lb.Flows{Marked: e.marked(), Replicas: make(map[netip.AddrPort]lb.ReplicaFlows, len(e.ids))}
+		f := lb.Flows{InTransition: e.marked(), Replicas: make(map[netip.AddrPort]lb.ReplicaFlows, len(e.ids))}
 		for a, id := range e.ids {
 			f.Replicas[a] = byID[id]
 		}
@@ -51,7 +51,7 @@ func (d *Datapath) countBases(e *entry, byID []lb.ReplicaFlows) {
 	}
 	for at := e.bases().from; at < e.bases().to; at++ {
 		if s := d.tables.readSlot(at); (e.moved() || s.InTransition()) && !isUnused(s) {
-			byID[s.Previous()].Older++
+			byID[s.Previous()].OldFlowSlots++
 		}
 	}
 }

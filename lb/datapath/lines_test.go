@@ -50,7 +50,7 @@ func TestOlderOneGivesWay(t *testing.T) {
 		b.send(port, true)
 	}
 	for _, port := range ports[bpf.RecordEntries:] {
-		if got := b.record(port); got != lb.Embryonic {
+		if got := b.record(port); got != lb.HalfOpen {
 			t.Errorf("one of the two newest flows, port %d, has %q for a record", port, got)
 		}
 	}
@@ -61,7 +61,7 @@ func TestOlderOneGivesWay(t *testing.T) {
 
 func embryonic(f lb.Flows) (n uint64) {
 	for _, r := range f.Replicas {
-		n += r.Embryonic
+		n += r.HalfOpen
 	}
 	return n
 }
@@ -80,7 +80,7 @@ func TestFloodOfAnotherService(t *testing.T) {
 		flooded.send(port, true)
 	}
 	for _, port := range []uint16{1, 2} {
-		if got := b.record(port); got != lb.Embryonic {
+		if got := b.record(port); got != lb.HalfOpen {
 			t.Errorf("port %d has %q for a record", port, got)
 		}
 	}

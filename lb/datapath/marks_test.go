@@ -137,7 +137,7 @@ func TestFlowsStay(t *testing.T) {
 				b.wait(time.Second)
 				stay("a second later")
 			}
-			if f := b.flows(); f.Marked == 0 {
+			if f := b.flows(); f.InTransition == 0 {
 				t.Errorf("flows %+v, want slots marked", f)
 			}
 			for range 10 {
@@ -148,7 +148,7 @@ func TestFlowsStay(t *testing.T) {
 				b.wait(time.Second)
 			}
 			e := b.d.services[b.service.VIP]
-			if f := b.flows(); f.Marked > 0 || e.recorded || e.moved() {
+			if f := b.flows(); f.InTransition > 0 || e.recorded || e.moved() {
 				t.Errorf("silent for longer than the idle time: %+v, records %v, moved %v", f, e.recorded, e.moved())
 			}
 			if err := b.d.RemoveService(t.Context(), b.service.VIP); err != nil {
@@ -248,7 +248,7 @@ func TestSweeper(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if all[s.VIP].Marked == 0 {
+		if all[s.VIP].InTransition == 0 {
 			return
 		}
 	}

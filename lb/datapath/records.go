@@ -29,7 +29,7 @@ type stage struct {
 
 // stages returns the tables of records in the order in which packets look into them.
 func (t *tables) stages() []stage {
-	return []stage{{t.established.rows, lb.Established}, {t.halfOpen.rows, lb.Embryonic}}
+	return []stage{{t.established.rows, lb.Established}, {t.halfOpen.rows, lb.HalfOpen}}
 }
 
 // records calls visit with every record. It looks at those of flows that have only started

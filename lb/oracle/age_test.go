@@ -59,7 +59,7 @@ func (s *story) slots(i int) (n uint32) {
 func (s *story) of(i int) packet.Flow {
 	for f, port := flow, uint16(1); ; port++ {
 		f.Source = netip.AddrPortFrom(f.Source.Addr(), port)
-		if s.explain(f, true).Current == replicaAddress(i) {
+		if s.explain(f, true).Owner == replicaAddress(i) {
 			return f
 		}
 	}
@@ -103,7 +103,7 @@ func (s *story) remembered(marked uint32, replicas ...lb.ReplicaFlows) {
 		s.t.Fatal(err)
 	}
 	f := all[s.service.VIP]
-	if f.Marked != marked || len(f.Replicas) != len(replicas) {
+	if f.InTransition != marked || len(f.Replicas) != len(replicas) {
 		s.t.Fatalf("%+v, want %d marked and %+v", f, marked, replicas)
 	}
 	for i, want := range replicas {
@@ -122,21 +122,21 @@ func TestDrain(t *testing.T) {
 	s.remembered(0, lb.ReplicaFlows{}, lb.ReplicaFlows{})
 
 	s.state(0, lb.Draining)
-	s.remembered(slots, lb.ReplicaFlows{Older: slots}, lb.ReplicaFlows{})
-	s.goes(old, false, 0, lb.ByBase)
+	s.remembered(slots, lb.ReplicaFlows{OldFlowSlots: slots}, lb.ReplicaFlows{})
+	s.goes(old, false, 0, lb.ByPreviousOwner)
 	s.goes(theirs, false, 1, lb.ByOwner)
 	young := s.beside(old)
-	s.goes(young, true, 1, lb.ByCurrent)
-	s.remembered(slots, lb.ReplicaFlows{Older: slots}, lb.ReplicaFlows{Embryonic: 1})
+	s.goes(young, true, 1, lb.ByAssignment)
+	s.remembered(slots, lb.ReplicaFlows{OldFlowSlots: slots}, lb.ReplicaFlows{HalfOpen: 1})
 	s.goes(young, true, 1, lb.ByRecord) // sent again
 	s.goes(young, false, 1, lb.ByRecord)
-	s.remembered(slots, lb.ReplicaFlows{Older: slots}, lb.ReplicaFlows{Established: 1})
+	s.remembered(slots, lb.ReplicaFlows{OldFlowSlots: slots}, lb.ReplicaFlows{Established: 1})
 
 	s.state(0, lb.Active)
 	s.goes(young, false, 1, lb.ByRecord)
-	s.goes(old, false, 0, lb.ByBase)
+	s.goes(old, false, 0, lb.ByPreviousOwner)
 	s.Advance(8 * step) // only the slot of the young flow is needed any more
-	s.remembered(1, lb.ReplicaFlows{Older: 1}, lb.ReplicaFlows{Established: 1})
+	s.remembered(1, lb.ReplicaFlows{OldFlowSlots: 1}, lb.ReplicaFlows{Established: 1})
 	s.goes(young, false, 1, lb.ByRecord)
 	s.Advance(8 * step)
 	s.remembered(1, lb.ReplicaFlows{}, lb.ReplicaFlows{Established: 1})
@@ -150,12 +150,12 @@ func TestNineSteps(t *testing.T) {
 	for _, d := range []time.Duration{step, step / 4, 3 * step} {
 		s := newStory(t, lb.TrackAlways)
 		f := s.of(0)
-		s.goes(f, true, 0, lb.ByCurrent)
+		s.goes(f, true, 0, lb.ByAssignment)
 		slots := s.slots(0)
 		s.state(0, lb.Draining)
 		for passed := d; passed < 9*step; passed += d {
 			s.Advance(d)
-			s.remembered(slots, lb.ReplicaFlows{Embryonic: 1, Older: slots}, lb.ReplicaFlows{})
+			s.remembered(slots, lb.ReplicaFlows{HalfOpen: 1, OldFlowSlots: slots}, lb.ReplicaFlows{})
 		}
 		s.Advance(d)
 		s.remembered(0, lb.ReplicaFlows{}, lb.ReplicaFlows{})
@@ -166,14 +166,14 @@ func TestNineSteps(t *testing.T) {
 func TestNewcomer(t *testing.T) {
 	s := newStory(t, lb.TrackAlways)
 	f, both := s.of(0), s.service.Replicas
-	s.goes(f, true, 0, lb.ByCurrent)
+	s.goes(f, true, 0, lb.ByAssignment)
 	s.service.Replicas = both[1:]
 	s.set()
-	s.goes(f, false, 1, lb.ByCurrent)
+	s.goes(f, false, 1, lb.ByAssignment)
 	s.service.Replicas = both
 	s.set()
-	s.remembered(s.slots(0), lb.ReplicaFlows{}, lb.ReplicaFlows{Older: s.slots(0)})
-	if e := s.explain(f, false); e.Record != lb.NoRecord || e.Base != replicaAddress(1) {
+	s.remembered(s.slots(0), lb.ReplicaFlows{}, lb.ReplicaFlows{OldFlowSlots: s.slots(0)})
+	if e := s.explain(f, false); e.Record != lb.NoRecord || e.PreviousOwner != replicaAddress(1) {
 		t.Errorf("%+v", e)
 	}
 }
@@ -186,18 +186,18 @@ func TestMoved(t *testing.T) {
 	zero, one := s.slots(0), s.slots(1)
 	s.service.TableSize = 11
 	s.set()
-	s.remembered(11, lb.ReplicaFlows{Older: zero}, lb.ReplicaFlows{Older: one})
-	s.goes(f, false, 0, lb.ByBase)
+	s.remembered(11, lb.ReplicaFlows{OldFlowSlots: zero}, lb.ReplicaFlows{OldFlowSlots: one})
+	s.goes(f, false, 0, lb.ByPreviousOwner)
 	s.state(0, lb.Draining)
 	s.state(1, lb.Down)
-	s.remembered(0, lb.ReplicaFlows{Older: zero}, lb.ReplicaFlows{Older: one})
-	s.goes(f, false, 0, lb.ByBase)
-	if e := s.explain(f, true); e.Reason != lb.NoReplica || !e.Marked || e.Current.IsValid() {
+	s.remembered(0, lb.ReplicaFlows{OldFlowSlots: zero}, lb.ReplicaFlows{OldFlowSlots: one})
+	s.goes(f, false, 0, lb.ByPreviousOwner)
+	if e := s.explain(f, true); e.Reason != lb.NoReplica || !e.InTransition || e.Owner.IsValid() {
 		t.Errorf("%+v", e)
 	}
 	s.Advance(9 * step)
 	s.remembered(0, lb.ReplicaFlows{}, lb.ReplicaFlows{})
-	if e := s.explain(f, false); e.Reason != lb.NoReplica || e.Marked {
+	if e := s.explain(f, false); e.Reason != lb.NoReplica || e.InTransition {
 		t.Errorf("%+v", e)
 	}
 }
@@ -207,17 +207,17 @@ func TestMoved(t *testing.T) {
 func TestDownRecord(t *testing.T) {
 	s := newStory(t, lb.TrackAlways)
 	f := s.of(0)
-	s.goes(f, true, 0, lb.ByCurrent)
+	s.goes(f, true, 0, lb.ByAssignment)
 	s.goes(f, false, 0, lb.ByRecord)
 	s.state(0, lb.Down)
-	s.goes(f, false, 1, lb.ByCurrent)
+	s.goes(f, false, 1, lb.ByAssignment)
 	if e := s.explain(f, false); e.Record != lb.Established || e.Recorded != replicaAddress(0) {
 		t.Errorf("%+v", e)
 	}
 	s.state(0, lb.Active)
 	s.goes(f, false, 0, lb.ByRecord)
 	s.state(0, lb.Down)
-	s.goes(f, true, 1, lb.ByCurrent)
+	s.goes(f, true, 1, lb.ByAssignment)
 	s.state(0, lb.Active)
 	s.goes(f, false, 1, lb.ByRecord)
 }

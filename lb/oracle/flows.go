@@ -31,7 +31,7 @@ func (s *service) flows() lb.Flows {
 		if r.Stage == lb.Established {
 			n.Established++
 		} else {
-			n.Embryonic++
+			n.HalfOpen++
 		}
 		sums[r.Replica] = n
 	}
@@ -39,7 +39,7 @@ func (s *service) flows() lb.Flows {
 	for _, b := range bases {
 		if !b.isOver() {
 			n := sums[b.owner]
-			n.Older++
+			n.OldFlowSlots++
 			sums[b.owner] = n
 		}
 	}
@@ -47,7 +47,7 @@ func (s *service) flows() lb.Flows {
 	if s.moved != nil {
 		marked = s.Slots()
 	}
-	return lb.Flows{Marked: marked, Replicas: sums}
+	return lb.Flows{InTransition: marked, Replicas: sums}
 }
 
 // bases returns the bases of the marked slots, or those of the older table.

@@ -143,7 +143,7 @@ func TestLaterFragmentsLeaveNoTrace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f := flows[n.vip].Replicas[n.replica]; f != (lb.ReplicaFlows{Embryonic: 1}) {
+	if f := flows[n.vip].Replicas[n.replica]; f != (lb.ReplicaFlows{HalfOpen: 1}) {
 		t.Errorf("%+v", f)
 	}
 }

@@ -9,8 +9,8 @@ import (
 // pick chooses the replica of a flow to a VIP. The package comment has the rule and its proof.
 func (d *decision) pick() lb.Reason {
 	baseSlot := d.readSlot()
-	if d.service.Tracking != lb.TrackAlways && !d.why.Marked {
-		return d.choose(d.why.Current, lb.ByOwner)
+	if d.service.Tracking != lb.TrackAlways && !d.why.InTransition {
+		return d.choose(d.why.Owner, lb.ByOwner)
 	}
 	record, found := d.view.Record(d.vip, d.flow)
 	d.why.Record, d.why.Recorded = record.Stage, record.Replica
@@ -19,14 +19,14 @@ func (d *decision) pick() lb.Reason {
 		d.followed(record)
 		return d.choose(record.Replica, lb.ByRecord)
 	case d.isTCP() && !d.fresh:
-		if d.why.Marked && d.serves(d.why.Base) {
+		if d.why.InTransition && d.serves(d.why.PreviousOwner) {
 			d.trace(Effects{Trace: BaseUsed, Slot: baseSlot})
-			return d.choose(d.why.Base, lb.ByBase)
+			return d.choose(d.why.PreviousOwner, lb.ByPreviousOwner)
 		}
-	case d.why.Current.IsValid():
-		d.trace(Effects{Trace: Started, Replica: d.why.Current})
+	case d.why.Owner.IsValid():
+		d.trace(Effects{Trace: Started, Replica: d.why.Owner})
 	}
-	return d.choose(d.why.Current, lb.ByCurrent)
+	return d.choose(d.why.Owner, lb.ByAssignment)
 }
 
 // readSlot finds the two owners of the flow's slot. It returns the slot of the base, which is
@@ -37,16 +37,16 @@ func (d *decision) readSlot() (baseSlot uint32) {
 	if table.Size > 0 {
 		d.why.Slot = d.why.Hash % table.Size
 		slot := d.view.Slot(d.vip, d.why.Slot)
-		d.why.Current, d.why.Base, d.why.Marked = slot.Current, slot.Base, slot.Marked
+		d.why.Owner, d.why.PreviousOwner, d.why.InTransition = slot.Current, slot.Base, slot.Marked
 	}
 	older, moved := d.view.Moved(d.vip)
 	if !moved {
 		return d.why.Slot
 	}
-	d.why.Marked, d.why.Base = true, netip.AddrPort{}
+	d.why.InTransition, d.why.PreviousOwner = true, netip.AddrPort{}
 	if older.Size > 0 {
 		baseSlot = older.of(key, d.flow) % older.Size
-		d.why.Base = d.view.Older(d.vip, baseSlot)
+		d.why.PreviousOwner = d.view.Older(d.vip, baseSlot)
 	}
 	return baseSlot
 }
@@ -68,7 +68,7 @@ func (d *decision) serves(replica netip.AddrPort) bool {
 
 // followed says that another packet of a recorded flow has come.
 func (d *decision) followed(r Record) {
-	if r.Stage == lb.Embryonic && !d.fresh {
+	if r.Stage == lb.HalfOpen && !d.fresh {
 		d.trace(Effects{Trace: Promoted})
 		return
 	}

@@ -32,7 +32,7 @@ func (t *tables) apply(e Effects) {
 	stage := s.records[e.Flow].Stage
 	switch e.Trace {
 	case Started:
-		s.records[e.Flow] = record{Record: Record{Stage: lb.Embryonic, Replica: e.Replica}}
+		s.records[e.Flow] = record{Record: Record{Stage: lb.HalfOpen, Replica: e.Replica}}
 	case Promoted:
 		stage = lb.Established
 		fallthrough

@@ -159,7 +159,7 @@ func (s *shadow) packet(f packet.Flow, syn bool) {
 		s.flows[f] = known
 	}
 	known.seen = moment{s.now, s.idle()}
-	if why.Choice == lb.ByRecord || why.Choice == lb.ByCurrent && (syn || !isTCP) {
+	if why.Choice == lb.ByRecord || why.Choice == lb.ByAssignment && (syn || !isTCP) {
 		known.recorded = known.seen
 	}
 }
@@ -194,7 +194,7 @@ func (s *shadow) fallAsleep() {
 			s.t.Errorf("%v after silence: %+v", r, n)
 		}
 	}
-	if f.Marked != 0 || len(f.Replicas) != len(s.service.Replicas) {
+	if f.InTransition != 0 || len(f.Replicas) != len(s.service.Replicas) {
 		s.t.Errorf("after silence: %+v", f)
 	}
 }

@@ -93,7 +93,7 @@ func TestFresh(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := flows[n.vip].Replicas[n.replica].Embryonic; got != want {
+		if got := flows[n.vip].Replicas[n.replica].HalfOpen; got != want {
 			t.Errorf("flags %#x: %d records, want %d", flags, got, want)
 		}
 	}

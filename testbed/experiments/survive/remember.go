@@ -15,11 +15,11 @@ func (r *run) remember(ctx context.Context, after string) error {
 		if s.Name == r.sink.name || s.Name == r.untracked.name {
 			continue
 		}
-		var established, embryonic uint64
+		var established, halfOpen uint64
 		for _, replica := range s.Replicas {
-			established, embryonic = established+replica.FlowCounts.Established, embryonic+replica.FlowCounts.Embryonic
+			established, halfOpen = established+replica.FlowCounts.Established, halfOpen+replica.FlowCounts.HalfOpen
 		}
-		r.rows.flows = append(r.rows.flows, []any{after, s.Name, s.Tracking, s.Slots, s.MarkedSlots, established, embryonic})
+		r.rows.flows = append(r.rows.flows, []any{after, s.Name, s.Tracking, s.Slots, s.SlotsInTransition, established, halfOpen})
 	}
 	return r.weigh(after)
 }

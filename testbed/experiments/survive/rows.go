@@ -26,7 +26,7 @@ func (w rows) tables(kinds report.Table) []report.Table {
 		{Name: "applies cut short", Rows: w.cuts, Columns: []string{
 			"kill", "ms after the start", "answered as done", "table of sink", "table of other", "intended after the next start"}},
 		{Name: "what is remembered", Rows: w.flows, Columns: []string{
-			"after", "service", "tracking", "slots", "of these marked", "established flows", "embryonic flows"}},
+			"after", "service", "tracking", "slots", "of these in transition", "established flows", "half-open flows"}},
 		{Name: "memory in MiB", Rows: w.memory, Columns: []string{
 			"after", "connections", "daemon", "daemon at most", "tables in the kernel", "clients", "replicas"}},
 	}
