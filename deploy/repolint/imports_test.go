@@ -15,11 +15,13 @@ type pkg struct {
 	ImportPath, Doc string
 	GoFiles         []string
 	Imports         []string
+	// TestImports are those of its tests in the package, XTestImports of those beside it.
+	TestImports, XTestImports []string
 }
 
 func packages(t *testing.T) (all []pkg) {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Doc,GoFiles,Imports", "lbctl/...")
+	cmd := exec.Command("go", "list", "-json=ImportPath,Doc,GoFiles,Imports,TestImports,XTestImports", "lbctl/...")
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("list packages: %v", err)
@@ -133,28 +135,52 @@ func TestControlLayers(t *testing.T) {
 	}
 }
 
-// fences keep a package to those who need it.
+// fences keep a package to those who need it. The first that names an import decides.
 var fences = []struct {
 	imported string
 	by       []string
 	why      string
 }{
-	{"lbctl/testbed", []string{"testbed", "cmd/lab", "cmd/cli", "cmd/nic", "cmd/balance"}, "the testbed drives the product from outside"},
+	{"lbctl/testbed/report", []string{"testbed", "cmd"}, "every answer in numbers may be a page"},
+	{"lbctl/testbed", []string{"testbed", "cmd/lab", "cmd/cli", "cmd/nic"}, "the testbed drives the product from outside"},
 	{"lbctl/lb/datapath", []string{"lb/datapath", "cmd/balance", "lb/doctor", "lb/decap"}, "control knows the Dataplane, never a map"},
 	{"github.com/cilium/ebpf", []string{"bpf", "lb/datapath", "lb/decap", "lb/xdp", "lb/testns", "lb/doctor", "rss/observe", "testbed/rig", "testbed/vm", "testbed/bench", "testbed/experiments/live", "testbed/experiments/peers"}, "the kernel's BPF has six doors; bench needs one to send live frames and count them"},
 	{"github.com/vishvananda/netlink", []string{"lb/datapath", "lb/decap", "lb/xdp", "lb/testns", "lb/doctor", "rss/ethtool", "testbed"}, "so has its network"},
-	{"github.com/google/gopacket", []string{"testbed", "rss/replay"}, "for capture files and as a second opinion, never on a hot path"},
+	{gopacket, []string{"testbed/capture"}, "it is no longer maintained: captures of the testbed alone are written and decoded by it, never on a hot path"},
 	{"lbctl/lb/testns", nil, "it makes namespaces and links for tests"},
 	{"C", nil, "no cgo: one static binary"},
+}
+
+const gopacket = "github.com/google/gopacket"
+
+// inTree tells whether an import is a package or below it.
+func inTree(imported, path string) bool {
+	return imported == path || strings.HasPrefix(imported, path+"/")
 }
 
 func TestFences(t *testing.T) {
 	for _, p := range packages(t) {
 		for _, i := range p.Imports {
 			for _, f := range fences {
-				if (i == f.imported || strings.HasPrefix(i, f.imported+"/")) && !within(p.ImportPath, f.by...) {
+				if !inTree(i, f.imported) {
+					continue
+				}
+				if !within(p.ImportPath, f.by...) {
 					t.Errorf("%s imports %s, which is for %v only: %s", p.ImportPath, i, f.by, f.why)
 				}
+				break
+			}
+		}
+	}
+}
+
+// TestSecondOpinion: gopacket, which shares no code with our readers and decoders, checks these in tests, and no
+// others.
+func TestSecondOpinion(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, i := range slices.Concat(p.TestImports, p.XTestImports) {
+			if inTree(i, gopacket) && !within(p.ImportPath, "testbed", "rss/replay") {
+				t.Errorf("a test of %s imports %s: tests of testbed and rss/replay may", p.ImportPath, i)
 			}
 		}
 	}
