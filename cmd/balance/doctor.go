@@ -17,7 +17,7 @@ import (
 type diagnosis struct {
 	// Role is "balancer" or "replica".
 	Role       string   `json:"role"`
-	Interfaces []string `json:"interfaces"`
+	Interfaces []string `json:"interface_names"`
 	// Findings are sorted: problems, warnings, what is unknown, what is well.
 	Findings []doctor.Finding        `json:"findings"`
 	Counts   map[doctor.Severity]int `json:"counts"`

@@ -152,7 +152,7 @@ ok       10.1.0.1  up        up
 `,
 		cli.FormatJSON: `{
   "role": "balancer",
-  "interfaces": [
+  "interface_names": [
     "eth0"
   ],
   "findings": [

@@ -17,10 +17,10 @@ type ingressAnswer struct {
 	// Hash and Index are left out where the queue does not follow from them.
 	Hash  string `json:"hash,omitempty"`
 	Index *int   `json:"index,omitempty"`
-	// Queue and Core are null where they are not known, which the other two explain.
-	Queue        *rss.Queue `json:"queue"`
+	// Queue and Core are left out where they are not known, which the other two explain.
+	Queue        *rss.Queue `json:"queue,omitempty"`
 	QueueUnknown string     `json:"queue_unknown,omitempty"`
-	Core         *int       `json:"core"`
+	Core         *int       `json:"core,omitempty"`
 	CoreUnknown  string     `json:"core_unknown,omitempty"`
 	Interrupt    int        `json:"interrupt,omitempty"`
 	InterruptOf  string     `json:"interrupt_name,omitempty"`

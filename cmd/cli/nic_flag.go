@@ -38,8 +38,8 @@ type RSSAnswer struct {
 	Index       int       `json:"index"`
 	Queue       rss.Queue `json:"queue"`
 	Key         string    `json:"key"`
-	Queues      int       `json:"queues"`
-	Table       int       `json:"table"`
+	Queues      int       `json:"queue_count"`
+	Table       int       `json:"table_entries"`
 	Function    string    `json:"function"`
 	Transform   string    `json:"transform"`
 	Profile     string    `json:"profile,omitempty"`

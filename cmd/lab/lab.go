@@ -70,8 +70,12 @@ func labCommand(a *cli.App) *cobra.Command {
 type labEntry struct {
 	Name       string                 `json:"name"`
 	Problem    string                 `json:"problem"`
-	Summary    string                 `json:"summary"`
-	Parameters []experiment.Parameter `json:"parameters"`
+	Summary    string                 `json:"description"`
+	Parameters []experiment.Parameter `json:"parameter_list"`
+}
+
+type labEntries struct {
+	Experiments []labEntry `json:"experiments"`
 }
 
 func labListCommand(a *cli.App) *cobra.Command {
@@ -81,12 +85,12 @@ func labListCommand(a *cli.App) *cobra.Command {
 	}
 	f := cli.OutputFlag(c)
 	c.RunE = func(*cobra.Command, []string) error {
-		list := []labEntry{}
+		list := labEntries{[]labEntry{}}
 		for _, e := range lab.All() {
-			list = append(list, labEntry{e.Name, e.Problem, e.Summary, e.Trial().Parameters().List()})
+			list.Experiments = append(list.Experiments, labEntry{e.Name, e.Problem, e.Summary, e.Trial().Parameters().List()})
 		}
 		return a.Print(*f, list, func(w io.Writer) {
-			for _, e := range list {
+			for _, e := range list.Experiments {
 				fmt.Fprintf(w, "%s (problem %s): %s\n", e.Name, e.Problem, e.Summary)
 				for _, p := range e.Parameters {
 					cli.Row(w, "  "+p.Name, p.Default, p.Help)

@@ -18,7 +18,7 @@ type identifyAnswer struct {
 	Model        *modelFound  `json:"model,omitempty"`
 	Also         []string     `json:"also,omitempty"`
 	Conflicts    [][2]pointed `json:"conflicts,omitempty"`
-	Table        *turnTable   `json:"table,omitempty"`
+	Table        *turnTable   `json:"in_turn,omitempty"`
 	Notes        []string     `json:"notes,omitempty"`
 
 	verdict identify.Verdict
@@ -26,8 +26,8 @@ type identifyAnswer struct {
 
 // turnTable is a table filled in turn, of one of these sizes.
 type turnTable struct {
-	Queues int   `json:"queues"`
-	Sizes  []int `json:"sizes"`
+	Queues int   `json:"queue_count"`
+	Sizes  []int `json:"table_sizes"`
 }
 
 func (t *turnTable) String() string {
@@ -50,10 +50,10 @@ type modelFound struct {
 	InitialKnown string        `json:"initial_known"`
 	Header       string        `json:"header"`
 	Order        string        `json:"order"`
-	Bytes        string        `json:"bytes"`
+	Bytes        string        `json:"byte_order"`
 	Output       string        `json:"output"`
 	Classes      []classFields `json:"classes"`
-	TableSize    int           `json:"table_size,omitempty"`
+	TableSize    int           `json:"table_entries,omitempty"`
 	Evidence     int           `json:"evidence_bits"`
 	Wrong        []pointed     `json:"wrong,omitempty"`
 
@@ -70,7 +70,7 @@ type classFields struct {
 // pointed is an observation that is pointed at.
 type pointed struct {
 	Line int    `json:"line,omitempty"`
-	Flow string `json:"flow"`
+	Flow string `json:"text"`
 }
 
 func (p pointed) String() string {

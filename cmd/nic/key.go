@@ -29,8 +29,8 @@ type keyAnswer struct {
 	TableSizes  []int             `json:"table_sizes"`
 	Ranks       []rankAnswer      `json:"ranks"`
 	Symmetry    []symmetryAnswer  `json:"symmetry"`
-	Table       int               `json:"table"`
-	Queues      int               `json:"queues"`
+	Table       int               `json:"table_entries"`
+	Queues      int               `json:"queue_count"`
 	Traffic     []trafficAnswer   `json:"traffic"`
 	SourcePorts sourcePortsAnswer `json:"source_ports"`
 }
@@ -55,10 +55,10 @@ type trafficAnswer struct {
 	Flows     int     `json:"flows"`
 	Hashes    int     `json:"hashes"`
 	Entries   int     `json:"entries"`
-	Queues    int     `json:"queues"`
+	Queues    int     `json:"queue_count"`
 	AllAfter  int     `json:"all_after"`
-	Imbalance float64 `json:"imbalance"`
-	ByChance  float64 `json:"imbalance_by_chance"`
+	Imbalance float64 `json:"max_mean"`
+	ByChance  float64 `json:"max_mean_bound"`
 }
 
 type sourcePortsAnswer struct {

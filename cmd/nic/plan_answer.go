@@ -13,11 +13,11 @@ import (
 // tablePlan is the answer of lbctl rss plan; scripts rely on its names.
 type tablePlan struct {
 	Measure replay.Measure `json:"measure"`
-	Queues  int            `json:"queues"`
+	Queues  int            `json:"queue_count"`
 	// Budget is the number of flows that may move; left out when all may.
 	Budget *uint64   `json:"budget,omitempty"`
-	Now    planState `json:"now"`
-	After  planState `json:"after"`
+	Now    planState `json:"load_now"`
+	After  planState `json:"load_after"`
 	// Table is the one planned.
 	Table rss.Table `json:"table"`
 	// Moved is what comes to another queue: entries, flows and their share of all, and of the load.

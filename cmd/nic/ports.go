@@ -26,7 +26,7 @@ type portsAnswer struct {
 	Protocol    string `json:"protocol"`
 	// Ports are those that lead to a wanted queue, and whose answers come in on one; as first and last.
 	Ports [][2]uint16 `json:"ports"`
-	Count int         `json:"count"`
+	Count int         `json:"port_count"`
 	// Queues is how many ports of the range lead to each queue; ReplyQueues whence their answers come in, where
 	// that was asked.
 	Queues      []queuePorts `json:"queues"`
@@ -37,7 +37,7 @@ type portsAnswer struct {
 
 type queuePorts struct {
 	Queue  rss.Queue `json:"queue"`
-	Ports  int       `json:"ports"`
+	Ports  int       `json:"port_count"`
 	Wanted bool      `json:"wanted"`
 }
 

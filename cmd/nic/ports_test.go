@@ -17,10 +17,11 @@ func TestRSSPorts(t *testing.T) {
 		"--queue", "1,2", "--reply-queue", "5", "--reply", "queues=8,key=symmetric", "-o", "json")
 	var got struct {
 		Ports  [][2]uint16
-		Count  int
+		Count  int `json:"port_count"`
 		Queues []struct {
-			Queue, Ports int
-			Wanted       bool
+			Queue  int
+			Ports  int `json:"port_count"`
+			Wanted bool
 		}
 	}
 	if err := json.Unmarshal([]byte(text), &got); err != nil {

@@ -19,9 +19,9 @@ type profileAnswer struct {
 	KeyLength   int               `json:"key_length"`
 	KeySource   string            `json:"key_source"`
 	KeyReversed bool              `json:"key_reversed"`
-	Tables      []string          `json:"tables"`
+	Tables      []string          `json:"table_defaults"`
 	Layout      string            `json:"layout"`
-	Fields      map[string]string `json:"fields"`
+	Fields      map[string]string `json:"fields_by_type"`
 	Functions   []string          `json:"functions"`
 	Transforms  []string          `json:"transforms"`
 	Quirks      []string          `json:"quirks"`
@@ -29,6 +29,10 @@ type profileAnswer struct {
 	Origin      []string          `json:"origin"`
 	Verified    bool              `json:"verified"`
 	Doubt       string            `json:"doubt,omitempty"`
+}
+
+type profileAnswers struct {
+	Profiles []profileAnswer `json:"profiles"`
 }
 
 func profilesCommand(a *cli.App) *cobra.Command {
@@ -59,15 +63,15 @@ not read in a source says so. A name is what --profile of the other commands tak
 			return missing.OrNearest(args[0], profileNames(), "")
 		}
 		answer := answerOfProfile(p)
-		return a.Print(*f, answer, func(w io.Writer) { printProfile(w, p, answer) })
+		return a.Print(*f, profileAnswers{[]profileAnswer{answer}}, func(w io.Writer) { printProfile(w, p, answer) })
 	}
 	return c
 }
 
 func listProfiles(a *cli.App, f cli.Format) error {
-	var answers []profileAnswer
+	answers := profileAnswers{[]profileAnswer{}}
 	for _, p := range nic.Profiles() {
-		answers = append(answers, answerOfProfile(p))
+		answers.Profiles = append(answers.Profiles, answerOfProfile(p))
 	}
 	return a.Print(f, answers, func(w io.Writer) {
 		cli.Row(w, "NAME", "KEY", "TABLE", "TCP", "UDP", "FUNCTION", "VERIFIED", "DRIVER")

@@ -12,10 +12,11 @@ import (
 func TestRSSProfiles(t *testing.T) {
 	w := newWorld(t)
 	list := w.OK("rss", "profiles")
-	var answers []profileAnswer
-	if err := json.Unmarshal([]byte(w.OK("rss", "profiles", "-o", "json")), &answers); err != nil {
+	var all profileAnswers
+	if err := json.Unmarshal([]byte(w.OK("rss", "profiles", "-o", "json")), &all); err != nil {
 		t.Fatal(err)
 	}
+	answers := all.Profiles
 	if len(answers) != len(nic.Profiles()) || strings.Count(list, "\n") != len(answers)+1 {
 		t.Errorf("%d profiles in JSON, want %d; the list:\n%s", len(answers), len(nic.Profiles()), list)
 	}

@@ -36,7 +36,7 @@ and loopback. The file is streamed; memory grows with the number of flows alone.
 --compare takes the same words as the flags, joined by commas (queues=8,table=512,key=symmetric,
 udp4=sd,profile=ice,fill=weight 1 3), on top of the flags; it may be repeated.`,
 		Example: `  lbctl rss replay capture.pcap --queues 8
-  lbctl rss replay capture.pcapng.gz --profile ixgbe --window 1s --report /tmp/replay
+  lbctl rss replay capture.pcapng.gz --profile ixgbe --window 1s --out /tmp/replay
   lbctl rss replay capture.pcap --compare key=symmetric --compare queues=8,table=512
   lbctl rss replay capture.pcap --change-at 10s --change-to "equal 2" -o json`,
 		Args: cli.Takes("FILE"),
@@ -47,7 +47,7 @@ udp4=sd,profile=ice,fill=weight 1 3), on top of the flags; it may be repeated.`,
 	c.Flags().StringVar(&f.changeTo, "change-to", "", "the table from then on, in the words of --fill")
 	c.Flags().DurationVar(&f.window, "window", 0, "width of windows over time")
 	c.Flags().IntVar(&f.top, "top", 10, "how many of the largest flows to name")
-	c.Flags().StringVar(&f.report, "report", "", "a folder for report.html, report.json and figures")
+	c.Flags().StringVar(&f.report, "out", "", "a folder for report.html, report.json and figures")
 	f.format = cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error { return rssReplay(a, c, f, args[0]) }
 	return c
@@ -64,7 +64,7 @@ func rssReplay(a *cli.App, c *cobra.Command, f *replayFlag, name string) error {
 	}
 	if f.report != "" {
 		if err := writeReplayReport(f.report, name, f, found); err != nil {
-			return cli.Advise(err, "name another folder with --report")
+			return cli.Advise(err, "name another folder with --out")
 		}
 	}
 	return a.Print(*f.format, found, replayPrinter{found, o}.print)

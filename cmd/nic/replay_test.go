@@ -135,7 +135,7 @@ func TestRSSReplayWords(t *testing.T) {
 
 func TestRSSReplayReport(t *testing.T) {
 	w := newWorld(t)
-	w.OK("rss", "replay", w.Write("c.pcap", captureOf(20)), "--window", "1ms", "--report", w.Path("report"))
+	w.OK("rss", "replay", w.Write("c.pcap", captureOf(20)), "--window", "1ms", "--out", w.Path("report"))
 	page, err := os.ReadFile(w.Path("report/report.html"))
 	if err != nil {
 		t.Fatal(err)

@@ -14,15 +14,15 @@ import (
 type nicSettings struct {
 	Interface string            `json:"interface"`
 	Driver    string            `json:"driver"`
-	Queues    int               `json:"queues"`
-	RSS       bool              `json:"rss"`
+	Queues    int               `json:"queue_count"`
+	RSS       bool              `json:"has_rss"`
 	Channels  *ethtool.Channels `json:"channels,omitempty"`
 	// The rest is empty without RSS; then Instead says what the interface does.
 	Table     []rss.Queue       `json:"table,omitempty"`
 	Key       string            `json:"key,omitempty"`
 	Functions []string          `json:"functions,omitempty"`
 	Transform string            `json:"transform,omitempty"`
-	Fields    map[string]string `json:"fields,omitempty"`
+	Fields    map[string]string `json:"fields_by_type,omitempty"`
 	Source    string            `json:"source,omitempty"`
 	Instead   string            `json:"instead,omitempty"`
 }
@@ -35,7 +35,7 @@ func showCommand(a *cli.App, nics cli.Interfaces) *cobra.Command {
 channels, indirection table, RSS key, hash function, input transformation and the fields that
 are hashed. Of an interface without RSS it says what that does instead. No privilege is needed.`,
 		Example: `  lbctl rss show eth0
-  lbctl rss show eth0 -o json | jq .fields`,
+  lbctl rss show eth0 -o json | jq .fields_by_type`,
 		Args: cli.Takes("IFACE"),
 	}
 	f := cli.OutputFlag(c)

@@ -32,14 +32,14 @@ were all: interrupts, polls and context switches come on top, by mode:
 Costs are assumptions; measure and set your own where their ratio matters. Latency is from arrival
 to the end of the application's work, within 0.8 %.
 
-With --capture the packets of a capture arrive, as fast as they came or, with --load or --rate,
+With --pcap the packets of a capture arrive, as fast as they came or, with --load or --rate,
 faster or slower with all gaps in proportion.
 
 --sweep NAME=FROM..TO:STEPS repeats it for values of a numeric flag, one row each.`,
 		Example: `  lbctl rss simulate --load 0.5 --queues 4
-  lbctl rss simulate --mode interrupt,napi,threaded,busypoll --sweep load=0.1..1.5:15 --report /tmp/simulate
+  lbctl rss simulate --mode interrupt,napi,threaded,busypoll --sweep load=0.1..1.5:15 --out /tmp/simulate
   lbctl rss simulate --sweep usecs=0..100:11 --frames 0 --load 0.2
-  lbctl rss simulate --capture traffic.pcap --load 0.7 --queues 8
+  lbctl rss simulate --pcap traffic.pcap --load 0.7 --queues 8
   lbctl rss simulate --traffic elephants --queues 8 --load 0.6 -o json`,
 		Args: cli.Takes(),
 	}
@@ -78,7 +78,7 @@ func rssSimulate(a *cli.App, c *cobra.Command, f *simulateFlag) error {
 	}
 	if f.report != "" {
 		if err := writeSimulateReport(f.report, parameters, answer); err != nil {
-			return cli.Advise(err, "name another folder with --report")
+			return cli.Advise(err, "name another folder with --out")
 		}
 	}
 	return a.Print(f.format(), answer, answer.print)

@@ -37,7 +37,7 @@ type simulateRun struct {
 	// PacketsPerInterrupt counts packets taken out of rings.
 	PacketsPerInterrupt float64         `json:"packets_per_interrupt"`
 	Switches            float64         `json:"context_switches_per_second"`
-	Time                simulateTime    `json:"time"`
+	Time                simulateTime    `json:"core_time"`
 	Cores               []simulateCore  `json:"cores"`
 	Queues              []simulateQueue `json:"queues"`
 }
@@ -66,7 +66,7 @@ func (t simulateTime) packetWork() float64 { return t.Softirq + t.Ksoftirqd + t.
 
 type simulateCore struct {
 	Core       int          `json:"core"`
-	Time       simulateTime `json:"time"`
+	Time       simulateTime `json:"core_time"`
 	Throughput float64      `json:"throughput"`
 	Interrupts float64      `json:"interrupts_per_second"`
 	Polls      float64      `json:"polls_per_second"`

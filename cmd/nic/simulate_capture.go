@@ -80,7 +80,7 @@ func (t captured) faster(factor float64) captured {
 	return t
 }
 
-// captureSetup is setup with the packets of --capture: as fast as they came, or, with --load or --rate,
+// captureSetup is setup with the packets of --pcap: as fast as they came, or, with --load or --rate,
 // with their gaps all shrunk or stretched by one factor.
 func (f *simulateFlag) captureSetup(a *cli.App, c *cobra.Command, config sim.Config, n *nic.NIC) (simulateSetup, error) {
 	traffic, err := readCaptured(a, f.capture, n)
@@ -88,7 +88,7 @@ func (f *simulateFlag) captureSetup(a *cli.App, c *cobra.Command, config sim.Con
 		return simulateSetup{}, err
 	}
 	if len(traffic.arrivals) < 2 || traffic.span() <= 0 {
-		return simulateSetup{}, cli.Usage(c, "--capture: %s has no two packets at different times", f.capture)
+		return simulateSetup{}, cli.Usage(c, "--pcap: %s has no two packets at different times", f.capture)
 	}
 	capacity := config.Capacity(traffic.meanLength())
 	rate := float64(len(traffic.arrivals)-1) / traffic.span().Seconds()

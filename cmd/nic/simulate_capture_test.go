@@ -16,7 +16,7 @@ func TestRSSSimulateCapture(t *testing.T) {
 	file := w.Write("c.pcap", captureOf(20))
 	text := func(line string) simulateRun {
 		var s simulateAnswer
-		decode(t, w.OK(append(strings.Fields("rss simulate -o json --capture "+file), strings.Fields(line)...)...), &s)
+		decode(t, w.OK(append(strings.Fields("rss simulate -o json --pcap "+file), strings.Fields(line)...)...), &s)
 		return s.Runs[0]
 	}
 	asItCame := text("")
@@ -45,17 +45,17 @@ func TestRSSSimulateCaptureBad(t *testing.T) {
 	w := newWorld(t)
 	whole := captureOf(3)
 	cut := w.Write("cut.pcap", whole[:len(whole)-5])
-	code, _, stderr := w.Run("rss", "simulate", "--capture", cut)
+	code, _, stderr := w.Run("rss", "simulate", "--pcap", cut)
 	if code != cli.ExitDone || !strings.Contains(stderr, "what came before is used") {
 		t.Errorf("a cut capture: exit %d, stderr %q", code, stderr)
 	}
 	for name, content := range map[string]string{"none": "no capture at all", "one": captureOf(1)} {
-		code, stdout, stderr := w.Run("rss", "simulate", "--capture", w.Write(name, content))
+		code, stdout, stderr := w.Run("rss", "simulate", "--pcap", w.Write(name, content))
 		if code != cli.ExitUsage || stdout != "" || strings.Count(stderr, "\n") != 2 {
 			t.Errorf("%s: exit %d, stdout %q, stderr %q", name, code, stdout, stderr)
 		}
 	}
-	if code, _, _ := w.Run("rss", "simulate", "--capture", "/none"); code != cli.ExitNotFound {
+	if code, _, _ := w.Run("rss", "simulate", "--pcap", "/none"); code != cli.ExitNotFound {
 		t.Errorf("a file that does not exist: exit %d, want %d", code, cli.ExitNotFound)
 	}
 }

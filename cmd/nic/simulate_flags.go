@@ -39,7 +39,7 @@ func (f *simulateFlag) add(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringSliceVar(&f.mode, "mode", []string{string(sim.ModeNAPI)}, "how packets come to the application: interrupt, napi, threaded, busypoll; or several, joined by commas")
 	flags.StringVar(&f.sweep, "sweep", "", "repeat for values of a flag, as load=0.1..1.5:15; one of "+strings.Join(sweepable(), ", "))
-	flags.StringVar(&f.report, "report", "", "a folder for report.html, report.json and figures")
+	flags.StringVar(&f.report, "out", "", "a folder for report.html, report.json and figures")
 	flags.Uint64Var(&f.seed, "seed", 1, "what decides everything that is chosen at random")
 	f.addTraffic(flags)
 	f.addMachine(flags)
@@ -51,7 +51,7 @@ func (f *simulateFlag) addTraffic(flags *pflag.FlagSet) {
 	flags.Float64Var(&f.load, "load", 0.5, "packets offered, as a part of what the cores could do at best")
 	flags.Float64Var(&f.rate, "rate", 0, "packets offered per second, in place of --load")
 	flags.StringVar(&f.traffic, "traffic", "poisson", "poisson, uniform (even gaps), zipf, elephants, bursts or flood (SYNs from random sources)")
-	flags.StringVar(&f.capture, "capture", "", "a capture file whose packets arrive, in place of --traffic, --length and --flows")
+	flags.StringVar(&f.capture, "pcap", "", "a capture whose packets arrive, in place of --traffic, --length and --flows")
 	flags.StringVar(&f.length, "length", "64", "length of frames in bytes, or imix")
 	flags.IntVar(&f.source.Flows, "flows", 1000, "number of flows")
 	flags.Float64Var(&f.source.Skew, "skew", 1, "zipf: the exponent")
@@ -94,7 +94,7 @@ func flagValues(c *cobra.Command) map[string]any {
 	values := map[string]any{}
 	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
 		switch f.Name {
-		case "output", "report", "help":
+		case "output", "out", "help":
 		default:
 			values[f.Name] = fmt.Sprint(f.Value)
 		}

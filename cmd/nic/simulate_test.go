@@ -142,7 +142,7 @@ func TestRSSSimulateReport(t *testing.T) {
 	w := newWorld(t)
 	for _, line := range []string{"", "--mode interrupt,napi --sweep load=0.2..1.2:3", "--mode busypoll,napi"} {
 		dir := filepath.Join(t.TempDir(), "report")
-		w.OK(strings.Fields("rss simulate --duration 5ms --report " + dir + " " + line)...)
+		w.OK(strings.Fields("rss simulate --duration 5ms --out " + dir + " " + line)...)
 		text, err := os.ReadFile(filepath.Join(dir, "report.json"))
 		if err != nil {
 			t.Fatal(err)
@@ -233,8 +233,8 @@ func TestRSSSimulateBadInput(t *testing.T) {
 			}
 		})
 	}
-	code, _, stderr := w.Run(strings.Fields("rss simulate --duration 1ms --report " + w.Path("file") + "/x")...)
-	if code != cli.ExitFailed || !strings.Contains(stderr, "name another folder with --report") {
+	code, _, stderr := w.Run(strings.Fields("rss simulate --duration 1ms --out " + w.Path("file") + "/x")...)
+	if code != cli.ExitFailed || !strings.Contains(stderr, "name another folder with --out") {
 		t.Errorf("a report below a file: exit %d, %s", code, stderr)
 	}
 }

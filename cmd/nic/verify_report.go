@@ -18,7 +18,7 @@ type verifyAnswer struct {
 	Interface string `json:"interface"`
 	Driver    string `json:"driver"`
 	// Receivers is the number of receive queues in use; what came on each is in Queues.
-	Receivers int          `json:"receive_queues"`
+	Receivers int          `json:"queue_count"`
 	Mode      observe.Mode `json:"mode"`
 	Seconds   float64      `json:"seconds"`
 	Model     modelAnswer  `json:"model"`
@@ -32,8 +32,8 @@ type verifyAnswer struct {
 // modelAnswer is the model that was compared with; Given are the flags that named some of it.
 type modelAnswer struct {
 	Key       string   `json:"key"`
-	Table     int      `json:"table"`
-	Queues    int      `json:"queues"`
+	Table     int      `json:"table_entries"`
+	Queues    int      `json:"queue_count"`
 	Function  string   `json:"function"`
 	Transform string   `json:"transform"`
 	Given     []string `json:"given"`

@@ -56,11 +56,11 @@ func ParseBudget(s string, o replay.Observed) (uint64, error) {
 // Plan is a planned indirection table and what it would change. Scripts rely on its JSON names.
 type Plan struct {
 	Measure replay.Measure `json:"measure"`
-	Queues  int            `json:"queues"`
+	Queues  int            `json:"queue_count"`
 	// Budget is the number of flows that may move; absent when all may.
 	Budget *uint64   `json:"budget,omitempty"`
-	Now    State     `json:"now"`
-	After  State     `json:"after"`
+	Now    State     `json:"load_now"`
+	After  State     `json:"load_after"`
 	Table  rss.Table `json:"table"`
 	Moved  Moved     `json:"moved"`
 	// Commands set the table.

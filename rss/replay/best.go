@@ -17,13 +17,13 @@ type Best struct {
 	// Now is the imbalance found.
 	Now float64 `json:"now"`
 	// Buckets may be moved: what another table of this size reaches, under this key.
-	Buckets float64 `json:"buckets"`
+	Buckets float64 `json:"by_buckets"`
 	// Hashes may be moved: what a larger table or another key can reach. Flows with the same hash
 	// stay together.
-	Hashes float64 `json:"hashes"`
+	Hashes float64 `json:"by_hashes"`
 	// Flows may be moved: what hashing more fields can reach. Nothing that keeps a flow on one queue is
 	// better.
-	Flows float64 `json:"flows"`
+	Flows float64 `json:"by_flows"`
 	// LargestFlow is its share of all load, 0 to 1: times the number of queues it is a floor.
 	LargestFlow float64 `json:"largest_flow"`
 }

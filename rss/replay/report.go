@@ -11,17 +11,17 @@ type Report struct {
 	// has no fields to hash.
 	Unhashed Load `json:"unhashed"`
 	// Measure is that of Best, Verdict and Top.
-	Measure   Measure     `json:"measure"`
-	Queues    []Queue     `json:"queues"`
-	Buckets   []Bucket    `json:"buckets"`
-	Imbalance Imbalances  `json:"imbalance"`
-	Floor     float64     `json:"floor"`
-	Best      *Best       `json:"best,omitempty"`
-	Verdict   Verdict     `json:"verdict"`
-	Top       []Flow      `json:"top"`
-	Affinity  []Violation `json:"affinity"`
-	Windows   *Windows    `json:"windows,omitempty"`
-	Compare   []Compared  `json:"compare,omitempty"`
+	Measure   Measure    `json:"measure"`
+	Queues    []Queue    `json:"queues"`
+	Buckets   []Bucket   `json:"buckets"`
+	Imbalance Imbalances `json:"imbalance"`
+	Floor     float64    `json:"floor"`
+	Best      *Best      `json:"best,omitempty"`
+	Verdict
+	Top      []Flow      `json:"top"`
+	Affinity []Violation `json:"affinity"`
+	Windows  *Windows    `json:"windows,omitempty"`
+	Compare  []Compared  `json:"compare,omitempty"`
 }
 
 // File is what is to be said of the capture itself.
@@ -117,7 +117,7 @@ type Window struct {
 	Packets uint64  `json:"packets"`
 	Bytes   uint64  `json:"bytes"`
 	// Queues are the loads of queues, in the measure; MaxMean is their imbalance, 0 where nothing came.
-	Queues  []uint64 `json:"queues"`
+	Queues  []uint64 `json:"loads"`
 	MaxMean float64  `json:"max_mean"`
 }
 

@@ -5,9 +5,9 @@ import "fmt"
 // Verdict says whether another key or table could help.
 type Verdict struct {
 	// Kind is one of even, elephant, unhashed, table, key, fields, one-queue.
-	Kind string `json:"kind"`
+	Kind string `json:"verdict"`
 	// Text says so in sentences.
-	Text string `json:"text"`
+	Text string `json:"verdict_text"`
 }
 
 // What is worth a change: the hottest queue cools by this much of itself.

@@ -49,9 +49,9 @@ type Report struct {
 	Words   []string `json:"words"`
 	Packets uint64   `json:"packets"`
 	// Queue and Hash are over all packets, Hash over those of which the NIC told one.
-	Queue Agreement `json:"queue"`
-	Hash  Agreement `json:"hash"`
-	Flows Flows     `json:"flows"`
+	Queue Agreement `json:"queue_agreement"`
+	Hash  Agreement `json:"hash_agreement"`
+	Flows Flows     `json:"flow_agreement"`
 	// Classes are those that were seen, in the order of Classes.
 	Classes []ClassReport `json:"classes"`
 	Queues  []QueueReport `json:"queues"`
@@ -59,7 +59,7 @@ type Report struct {
 
 // Flows is what is said of flows: each counts once, however many packets it has.
 type Flows struct {
-	Seen int `json:"seen"`
+	Seen int `json:"flows"`
 	// Agreed are those of Hashed, the ones that the model hashes, that came first on the model's queue.
 	Hashed int `json:"hashed"`
 	Agreed int `json:"agreed"`
@@ -72,8 +72,8 @@ type Flows struct {
 // ClassReport is what was seen of a class.
 type ClassReport struct {
 	Class Class     `json:"class"`
-	Queue Agreement `json:"queue"`
-	Hash  Agreement `json:"hash"`
+	Queue Agreement `json:"queue_agreement"`
+	Hash  Agreement `json:"hash_agreement"`
 	// Explained names the fields under which all packets would be on the model's queue, where that
 	// is the case and the class disagrees; else it is empty.
 	Explained string    `json:"explained_by_fields,omitempty"`
@@ -84,7 +84,7 @@ type ClassReport struct {
 type Example struct {
 	key flowKey
 	// Flow is empty for what is not IP.
-	Flow    string `json:"flow,omitempty"`
+	Flow    string `json:"flow_text,omitempty"`
 	Packets uint64 `json:"packets"`
 	// Hash is what the NIC told, WantHash what the model computes over WantFields.
 	Queue      rss.Queue `json:"queue"`
@@ -102,7 +102,7 @@ type QueueReport struct {
 	Packets uint64    `json:"packets"`
 	// Expected is how many the model sends there.
 	Expected uint64 `json:"expected"`
-	CPUs     []int  `json:"cpus"`
+	CPUs     []int  `json:"seen_on_cores"`
 }
 
 // Report says what all that was added comes to. More may be added after it.

@@ -35,6 +35,8 @@ type World struct {
 	Kernel cli.Kernel
 	// NICs are those of this machine, unless a test has others.
 	NICs cli.Interfaces
+	// Stdin is what a command reads on standard input.
+	Stdin string
 	// Clock is that of the commands.
 	Clock cli.Clock
 	// Stop ends the daemon and returns its exit code.
@@ -103,7 +105,7 @@ func (w *World) Environment(ctx context.Context, args ...string) cli.Environment
 		k = w.Kernel
 	}
 	return cli.Environment{
-		Context: ctx, Args: args, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard,
+		Context: ctx, Args: args, Stdin: strings.NewReader(w.Stdin), Stdout: io.Discard, Stderr: io.Discard,
 		Kernel: k, NICs: w.NICs, Clock: w.Clock,
 		Getenv: func(name string) string {
 			if name == "LBCTL_SOCKET" {
