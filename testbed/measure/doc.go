@@ -3,7 +3,7 @@
 //
 // The way of an observation, from top to bottom:
 //
-//	counter, clock    read before and after the work of one arm (Take, ThreadTime, hdrhistogram)
+//	counter, clock    read before and after the work of one arm: CPU time (Take, ThreadTime), times (Latencies)
 //	M                 what one arm did in one round, a struct of the experiment
 //	Run               all arms in every round, in an order drawn from the seed       rounds.go
 //	Noise             what else the machine did in that round; noisy rounds go out   noise.go

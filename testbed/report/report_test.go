@@ -98,7 +98,7 @@ func TestPageIsSelfContained(t *testing.T) {
 	}
 	text := string(html)
 	for _, want := range []string{"flow-replica-affinity", "Is it &lt;one&gt;?", "123,456", "18446744073709551615", "softnic", "<svg", "prefers-color-scheme",
-		"0.961 to 0.984", "sign test, 20 samples and 2 noisy ones left out, false alarm 1 in 10,000; 4 replicas, 2 CPUs."} {
+		"0.961 to 0.984", "By sign test of 20 samples, 2 noisy ones left out, false alarm 1 in 10,000; 4 replicas, 2 CPUs."} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q", want)
 		}

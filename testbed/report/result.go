@@ -131,9 +131,9 @@ func (e *Estimate) Interval() string {
 
 // Statement says for a reader by which test, from how much and at which size a quantity was judged.
 func (e *Estimate) Statement() string {
-	s := fmt.Sprintf("%s, %s samples", e.Test, Cell(e.Samples))
+	s := fmt.Sprintf("By %s of %s samples", e.Test, Cell(e.Samples))
 	if e.Excluded > 0 {
-		s += fmt.Sprintf(" and %s noisy ones left out", Cell(e.Excluded))
+		s += fmt.Sprintf(", %s noisy ones left out", Cell(e.Excluded))
 	}
 	if e.FalseAlarm > 0 {
 		s += fmt.Sprintf(", false alarm 1 in %s", number(math.Round(1/e.FalseAlarm)))
