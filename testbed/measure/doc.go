@@ -1,7 +1,7 @@
 // Package measure turns readings of counters and clocks into statements about quantities that have noise:
 // rates, latencies, CPU time.
 //
-// The way of an observation, from top to bottom:
+// From the reading of a counter down to the page of a report:
 //
 //	counter, clock    read before and after the work of one arm: CPU time (Take, ThreadTime), times (Latencies)
 //	M                 what one arm did in one round, a struct of the experiment

@@ -65,10 +65,15 @@ func unquiet(rounds []Noise) string {
 	if float64(n) >= MinQuiet*float64(len(rounds)) {
 		return ""
 	}
+	return fmt.Sprintf("the machine was not quiet in %d of %d rounds: %s; the limits are %.0f %% and %.0f %%",
+		len(rounds)-n, len(rounds), Describe(rounds), 100*MaxOthers, 100*MaxStolen)
+}
+
+// Describe says what the machine did beside the experiment, for report.Environment.
+func Describe(rounds []Noise) string {
 	others := Collect(rounds, func(n Noise) float64 { return n.Others })
 	stolen := Collect(rounds, func(n Noise) float64 { return n.Stolen })
-	return fmt.Sprintf("the machine was not quiet in %d of %d rounds: in the median round other processes took %.1f %% of it and the host stole %.1f %%; the limits are %.0f %% and %.0f %%",
-		len(rounds)-n, len(rounds), 100*Median(others), 100*Median(stolen), 100*MaxOthers, 100*MaxStolen)
+	return fmt.Sprintf("in the median round other processes took %.1f %% of it and the host stole %.1f %%", 100*Median(others), 100*Median(stolen))
 }
 
 // window is the least time between two snapshots: a snapshot takes some milliseconds, and /proc/stat counts

@@ -2,7 +2,7 @@
 // report.html with plots, and a summary for the terminal. It knows no experiment and nothing of the testbed: whoever
 // has an answer in numbers may write one.
 //
-// The way to a page, from top to bottom:
+// From what was measured down to the page:
 //
 //	Check     what was measured, what was expected, and pass, fail or undetermined. Counts are compared as
 //	          they are; a quantity with noise brings its interval and test (Estimate), which measure.Claim fills in
@@ -13,7 +13,7 @@
 //	            Shares     bars with the band that chance leaves                        shares.go
 //	            HeatMap    counts by row and column                                     heatmap.go
 //	            Hops       boxes and arrows: the stations of one connection             hops.go
-//	Write     the folder: one file for each figure, report.json, report.html           folder.go, page.go
+//	Write     the folder: one file for each figure, report.json, report.html           folder.go, page.html.tmpl
 //	Summary   the terminal                                                            summary.go
 //
 // Figures are drawn in currentColor and in colours that hold on white and on near-black, and tell series apart

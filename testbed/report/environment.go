@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unknown stands where the machine does not say.
+// unknown is reported for what cannot be found out.
 const unknown = "unknown"
 
 // Gather returns where this process runs, as of now. Rig and XDP are left for
@@ -54,8 +54,8 @@ func processor() string {
 	return unknown
 }
 
-// build returns the version and the commit that the linker stamped; "go run" does not
-// stamp, there the commit is asked of git, where the source lies.
+// build returns the version and the commit that the linker stamped into the binary. "go run" does not stamp it:
+// then git is asked in the folder of the source.
 func build() (version, commit string) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

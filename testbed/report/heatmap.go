@@ -19,8 +19,8 @@ type Matrix struct {
 	Counts [][]float64
 }
 
-// HeatMap draws a matrix: opacity is the count, nothing is paper. Up to 12
-// columns have the number in the cell, more have a scale beside the map.
+// HeatMap draws a matrix: the opacity of a cell shows its count. Up to 12 columns have the number in the
+// cell; the scale beside the map serves the rest.
 func HeatMap(name, title, caption string, m Matrix) (Figure, error) {
 	if err := m.validate(); err != nil {
 		return Figure{}, fmt.Errorf("draw figure %s: %w", name, err)
@@ -85,7 +85,7 @@ func (m Matrix) scale(c draw.Canvas) {
 // cells is the map itself, a plot.Plotter.
 type cells struct{ Matrix }
 
-// Plot draws one box a cell, with a hair of paper between.
+// Plot draws one box a cell, with a thin gap between them.
 func (m cells) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
 	most, numbered := m.max(), len(m.Columns) <= 12

@@ -6,10 +6,9 @@ import (
 	"html"
 )
 
-// Hop is one station on the way of a connection.
+// Hop is one station of a connection.
 type Hop struct {
-	// Via says how one comes here from the station before: "mod 128". It is written
-	// above the arrow, up to 9 characters.
+	// Via is written above the arrow from the station before, up to 9 characters: "mod 128".
 	Via string
 	// Label is what the station is, Value its value here, Note a line below it.
 	Label, Value, Note string

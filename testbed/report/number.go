@@ -3,11 +3,12 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 )
 
 // Cell writes a value of a check or a table as a reader would: whole numbers with
-// commas, other numbers with four digits, the rest as it is.
+// commas, other numbers with four digits or, from 1,000 on, without decimals, the rest as it is.
 func Cell(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -44,12 +45,19 @@ func (t Table) Numeric(column int) bool {
 	return len(t.Rows) > 0 && column < len(t.Rows[0]) && numeric(t.Rows[0][column])
 }
 
-// number writes a count as a reader would: 12,345, or 0.25.
+// number writes a number as a reader would: 12,345 or 0.25; from 1,000 on without decimals.
 func number(n float64) string {
-	if n == float64(int64(n)) {
+	if n = roundLarge(n); n == float64(int64(n)) {
 		return thousands(strconv.FormatInt(int64(n), 10))
 	}
 	return strconv.FormatFloat(n, 'g', 4, 64)
+}
+
+func roundLarge(n float64) float64 {
+	if math.Abs(n) >= 1000 && math.Abs(n) < 1e15 {
+		return math.Round(n)
+	}
+	return n
 }
 
 // thousands puts a comma before every third digit from the right of a whole number.

@@ -164,4 +164,6 @@ type Environment struct {
 	// Rig is how frames came to queues: "softnic". XDP is "native" or "generic".
 	Rig string `json:"rig"`
 	XDP string `json:"xdp"`
+	// Noise is what the machine did beside the experiment, "" if that does not matter: see measure.Describe.
+	Noise string `json:"noise,omitempty"`
 }
