@@ -9,6 +9,7 @@ import (
 	"lbctl/control/api"
 	"lbctl/control/client"
 	"lbctl/rss/nic"
+	"lbctl/rss/setup"
 )
 
 // explanation is the daemon's answer and, where a NIC was named or described, the queue before it.
@@ -22,7 +23,7 @@ type explanation struct {
 type explainFlag struct {
 	flow    *cli.FlowFlag
 	flags   []string
-	nic     *cli.NICFlag
+	nic     *setup.Setup
 	ingress string
 	file    string
 	nics    cli.Interfaces
@@ -58,7 +59,7 @@ table of the reasons ends the output. With -o json every packet is a line of JSO
 	c.Flags().StringSliceVar(&f.flags, "flags", nil, "TCP flags of the packet: syn, ack, fin, rst, psh, urg (default ack)")
 	c.Flags().StringVar(&f.ingress, "interface", "", "the attached interface that it comes in on")
 	c.Flags().StringVar(&f.file, "pcap", "", "explain every packet of a capture; - is stdin")
-	f.nic = cli.NICFlags(c, 0)
+	f.nic = cli.BriefNICFlags(c)
 	output := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := f.validate(c); err != nil {
@@ -104,10 +105,11 @@ func explainOne(a *cli.App, c *cobra.Command, d *client.Client, f *explainFlag, 
 	}
 	e := explanation{}
 	if f.nic.Queues > 0 {
-		answer, err := f.nic.Hash(c, f.flow)
+		n, err := f.nic.NIC()
 		if err != nil {
-			return err
+			return cli.SetupFailure(c, err)
 		}
+		answer := cli.NewRSSAnswer(n, f.nic).Of(n, flow)
 		e.RSS = &answer
 	}
 	e.Explanation, err = d.Explain(c.Context(), api.Probe{

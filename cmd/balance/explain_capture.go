@@ -106,9 +106,9 @@ func (f *explainFlag) queues(c *cobra.Command) (func([]byte) *int, error) {
 	if f.nic.Queues == 0 {
 		return nil, nil
 	}
-	n, err := f.nic.NIC(c)
+	n, err := f.nic.NIC()
 	if err != nil {
-		return nil, err
+		return nil, cli.SetupFailure(c, err)
 	}
 	return func(frame []byte) *int { q := n.Classify(frame).Queue; return number(&q) }, nil
 }

@@ -13,7 +13,7 @@ import (
 	"lbctl/rss/replay/pcap"
 )
 
-// OpenCapture opens a file, and tells its size where that is known.
+// OpenCapture opens a file, or stdin for "-". The size is 0 where it is not known.
 func (a *App) OpenCapture(name string) (io.ReadCloser, int64, error) {
 	if name == "-" {
 		return io.NopCloser(a.Stdin), 0, nil
@@ -33,8 +33,8 @@ func (a *App) OpenCapture(name string) (io.ReadCloser, int64, error) {
 	return f, info.Size(), nil
 }
 
-// CaptureBar shows how much of the file was read and when the rest will be.
-func (a *App) CaptureBar(size int64) *progressbar.ProgressBar {
+// captureBar shows how much of the file was read and how long the rest will take.
+func (a *App) captureBar(size int64) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(size,
 		progressbar.OptionSetWriter(a.Stderr), progressbar.OptionSetWidth(32), progressbar.OptionShowBytes(true),
 		progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
@@ -51,10 +51,10 @@ func CaptureError(name string, err error) error {
 	}{
 		{pcap.ErrEmpty, "name a file that tcpdump -w or dumpcap wrote"},
 		{pcap.ErrFormat, "name a pcap or pcapng file, gzipped or not"},
-		{pcap.ErrLength, "the file is damaged: cut it before that place, or capture again"},
-		{pcap.ErrCut, "not even its head is there: capture again"},
+		{pcap.ErrLength, "the file is damaged: truncate it before that record, or capture again"},
+		{pcap.ErrCut, "the file's header is incomplete: capture again"},
 		{pcap.ErrLink, "capture on an Ethernet interface, on any, or on lo"},
-		{replay.ErrNoPackets, "capture some traffic; link types that are read: " + pcap.ReadableTypes()},
+		{replay.ErrNoPackets, "capture some traffic; supported link types: " + pcap.ReadableTypes()},
 	}
 	for _, h := range hints {
 		if errors.Is(err, h.is) {
@@ -67,13 +67,13 @@ func CaptureError(name string, err error) error {
 // WarnCapture says what of a capture was not used.
 func (a *App) WarnCapture(name string, f replay.File) {
 	if f.Cut != "" {
-		fmt.Fprintf(a.Stderr, "lbctl: %s: %s; what came before is used\n", name, f.Cut)
+		fmt.Fprintf(a.Stderr, "lbctl: %s: %s; the packets before it are used\n", name, f.Cut)
 	}
 	for _, s := range f.Skipped {
-		fmt.Fprintf(a.Stderr, "lbctl: %s: %s passed over: link type %s is not read (those read are %s)\n",
+		fmt.Fprintf(a.Stderr, "lbctl: %s: %s skipped: link type %s is not supported (supported are %s)\n",
 			name, Many(int(s.Records), "record"), s.Link, pcap.ReadableTypes())
 	}
 	if f.AbsurdTimes > 0 {
-		fmt.Fprintf(a.Stderr, "lbctl: %s: %s more than a year from the first packet: not believed\n", name, Many(int(f.AbsurdTimes), "time stamp"))
+		fmt.Fprintf(a.Stderr, "lbctl: %s: %s more than a year from the first packet: ignored\n", name, Many(int(f.AbsurdTimes), "time stamp"))
 	}
 }

@@ -1,19 +1,25 @@
 package cli
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"net"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"lbctl/rss/ethtool"
+	"lbctl/rss/observe"
 )
 
-// Interfaces is how commands reach the NICs of this machine; tests have others.
+// Interfaces reads and changes the settings of NICs: this machine's, or in tests those of a NIC in memory.
 type Interfaces struct {
 	Read  func(name string) (ethtool.Settings, error)
 	Apply func(ethtool.Settings, ethtool.Change) error
 }
 
+// RealInterfaces returns the NICs of this machine.
 func RealInterfaces() Interfaces { return Interfaces{ethtool.Read, ethtool.Apply} }
 
 // AdviseInterface says what to do about an error of an interface's settings.
@@ -29,24 +35,72 @@ func AdviseInterface(err error) error {
 	return Advise(err, "run it as root, or with CAP_NET_ADMIN (setting) and CAP_BPF (observing)")
 }
 
-// FieldFlag is --fields: FLOWTYPE=LETTERS, any number of times.
-type FieldFlag struct{ Texts []string }
+// ObserveFlags are the flags of commands that observe what comes in on an interface.
+type ObserveFlags struct {
+	Mode     string
+	Duration time.Duration
+}
 
-func FieldFlags(c *cobra.Command, help string) *FieldFlag {
-	f := &FieldFlag{}
-	c.Flags().StringArrayVar(&f.Texts, "fields", nil, help)
+// NewObserveFlags adds them to a command. help says how --for can end early or not at all.
+func NewObserveFlags(c *cobra.Command, help string) *ObserveFlags {
+	f := &ObserveFlags{}
+	c.Flags().StringVar(&f.Mode, "mode", string(observe.Auto), "where to observe: auto, native, generic or socket")
+	c.Flags().DurationVar(&f.Duration, "for", 10*time.Second, "how long to observe; "+help)
 	return f
 }
 
-// Parse reads what the flag was given.
-func (f *FieldFlag) Parse(c *cobra.Command) ([]ethtool.FieldsOf, error) {
-	var all []ethtool.FieldsOf
-	for _, text := range f.Texts {
-		one, err := ethtool.ParseFieldsOf(text)
-		if err != nil {
-			return nil, Usage(c, "--fields: %v", err)
-		}
-		all = append(all, one)
+// Validate checks the flags.
+func (f *ObserveFlags) Validate(c *cobra.Command) error {
+	switch observe.Mode(f.Mode) {
+	case observe.Auto, observe.Native, observe.Generic, observe.Socket:
+	default:
+		return Usage(c, "--mode: %q is not known: want auto, native, generic or socket", f.Mode)
 	}
-	return all, nil
+	if f.Duration < 0 {
+		return Usage(c, "--for: %v is negative", f.Duration)
+	}
+	return nil
+}
+
+// observeEvery is the time between two updates of the progress of an observation.
+const observeEvery = 200 * time.Millisecond
+
+// Observe observes an interface until the duration is over, 0 for no end, or ctx is done, and passes the observer to read,
+// which returns what it saw. The end of ctx is no error.
+func (a *App) Observe(ctx context.Context, name string, mode observe.Mode, duration time.Duration, read func(*observe.Observer) error) error {
+	device, err := net.InterfaceByName(name)
+	if err != nil {
+		return AdviseInterface(fmt.Errorf("find %s: %w", name, ethtool.ErrNoInterface))
+	}
+	o, err := observe.Open(device.Index, observe.Options{Mode: mode})
+	if err != nil {
+		return AdviseObserver(fmt.Errorf("observe %s: %w", name, err))
+	}
+	defer o.Close()
+	if duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, duration)
+		defer cancel()
+	}
+	shown := a.Watching("observe "+name, duration, 0)
+	defer shown.End()
+	tick := time.NewTicker(observeEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return read(o)
+		case <-tick.C:
+			totals, err := o.Totals()
+			if err != nil {
+				return fmt.Errorf("observe %s: %w", name, err)
+			}
+			shown.At(totals)
+		}
+	}
+}
+
+// AdviseObserver says what to do about an observer that could not be attached.
+func AdviseObserver(err error) error {
+	return Advise(err, "run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW; another --mode may be possible")
 }

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -9,26 +11,63 @@ import (
 	"lbctl/rss"
 	"lbctl/rss/nic"
 	"lbctl/rss/packet"
+	"lbctl/rss/setup"
 )
 
-// NICFlag are the flags that describe a NIC.
-type NICFlag struct {
-	key           string
-	Queues, table int
+// NICFlags adds the flags that describe a NIC.
+func NICFlags(c *cobra.Command) *setup.Setup {
+	return longNICFlags(c, setup.DefaultQueues, " (default ms, or the profile's)", fmt.Sprintf(" (default %d, or the profile's)", nic.DefaultTableSize))
 }
 
-// DefaultQueues is the number of queues where none is named.
-const DefaultQueues = 4
-
-func NICFlags(c *cobra.Command, queues int) *NICFlag {
-	f := &NICFlag{}
-	c.Flags().StringVar(&f.key, "key", "ms", "RSS key: hexadecimal digits, or one of "+strings.Join(rss.KeyNames(), ", "))
-	c.Flags().IntVar(&f.Queues, "queues", queues, "receive queues of the NIC")
-	c.Flags().IntVar(&f.table, "table", nic.DefaultTableSize, "entries of the indirection table")
-	return f
+// NICOverrideFlags adds the flags that replace what was read from a NIC.
+func NICOverrideFlags(c *cobra.Command) *setup.Setup {
+	return longNICFlags(c, 0, " (default: the NIC's own)", " (default: as many as the NIC has)")
 }
 
-// RSSAnswer is where a flow lands and why; scripts rely on its names.
+// BriefNICFlags adds the flags that describe a NIC by its key and its table alone.
+func BriefNICFlags(c *cobra.Command) *setup.Setup {
+	return briefNICFlags(c, 0, " (default ms)", fmt.Sprintf(" (default %d)", nic.DefaultTableSize))
+}
+
+func briefNICFlags(c *cobra.Command, queues int, key, table string) *setup.Setup {
+	s := &setup.Setup{}
+	f := c.Flags()
+	f.StringVar(&s.Key, "key", "", "RSS key: hexadecimal digits, or one of "+strings.Join(rss.KeyNames(), ", ")+key)
+	f.IntVar(&s.Queues, "queues", queues, "receive queues of the NIC")
+	f.Func("table", "`entries` of the indirection table"+table, func(text string) error {
+		n, err := strconv.Atoi(text)
+		s.Table = &n
+		return err
+	})
+	return s
+}
+
+func longNICFlags(c *cobra.Command, queues int, key, table string) *setup.Setup {
+	s := briefNICFlags(c, queues, key, table)
+	f := c.Flags()
+	f.StringVar(&s.Profile, "profile", "", "the NIC and its driver, as lbctl rss profiles names them")
+	f.StringVar(&s.Fill, "fill", "", `how the table is filled, as by ethtool -X: "equal 4", "weight 2 1 1"; or @FILE from lbctl rss plan -o json`)
+	f.StringVar(&s.Function, "function", "", "hash function: "+strings.Join(rss.FunctionNames(), ", "))
+	f.StringVar(&s.Transform, "transform", "", "input transform: "+strings.Join(rss.TransformNames(), ", "))
+	f.StringVar(&s.Inner, "inner", "", "tunnels whose inner packet is hashed: ipip, gre, vxlan, geneve, gtpu (joined by +), or all")
+	f.StringSliceVar(&s.Fields, "fields", nil, "hash fields: sd for all packets that have them, or udp4=sd for one flow type; may be repeated")
+	return s
+}
+
+// SetupFailure is the error of a NIC that flags describe wrongly. It names the flag.
+func SetupFailure(c *cobra.Command, err error) error {
+	var wrong *setup.OptionError
+	if !errors.As(err, &wrong) {
+		return Usage(c, "%v", err)
+	}
+	failure := Usage(c, "--%v", wrong)
+	if wrong.Known != nil {
+		failure.OrNearest(wrong.Given, wrong.Known, "--"+wrong.Option+" ")
+	}
+	return failure
+}
+
+// RSSAnswer is the hash, table entry and queue of a flow. Scripts rely on its JSON names.
 type RSSAnswer struct {
 	Source      string    `json:"source"`
 	Destination string    `json:"destination"`
@@ -46,34 +85,17 @@ type RSSAnswer struct {
 	Note        string    `json:"note,omitempty"`
 }
 
-// Hash computes where a flow lands.
-func (f *NICFlag) Hash(c *cobra.Command, flow *FlowFlag) (RSSAnswer, error) {
-	parsed, err := flow.Parse(c, nil)
-	if err != nil {
-		return RSSAnswer{}, err
-	}
-	n, err := f.NIC(c)
-	if err != nil {
-		return RSSAnswer{}, err
-	}
-	answer := answerOf(n, parsed)
-	answer.Queues = f.Queues
-	return answer, nil
-}
-
-// answerOf says where a NIC sends a flow; the number of queues is the caller's to add.
-func answerOf(n *nic.NIC, flow packet.Flow) RSSAnswer { return BlankAnswer(n).Landed(n, flow) }
-
-// BlankAnswer is what all answers of a NIC have in common.
-func BlankAnswer(n *nic.NIC) RSSAnswer {
+// NewRSSAnswer returns what the answers for all flows through a NIC have in common.
+func NewRSSAnswer(n *nic.NIC, s *setup.Setup) RSSAnswer {
 	config := n.Config()
 	return RSSAnswer{
-		Key: config.Key.String(), Table: len(config.Table), Function: config.Function.String(), Transform: config.Transform.String(),
+		Key: config.Key.String(), Table: len(config.Table), Queues: s.Queues, Profile: s.Profile, Note: s.KeyNote(),
+		Function: config.Function.String(), Transform: config.Transform.String(),
 	}
 }
 
-// Landed is the blank answer filled in for a flow.
-func (answer RSSAnswer) Landed(n *nic.NIC, flow packet.Flow) RSSAnswer {
+// Of returns the answer for one flow.
+func (answer RSSAnswer) Of(n *nic.NIC, flow packet.Flow) RSSAnswer {
 	r := n.ClassifyFlow(flow)
 	answer.Fields, answer.Hash, answer.Index, answer.Queue = r.Fields.String(), fmt.Sprintf("0x%08x", r.Hash), r.Index, r.Queue
 	answer.Source, answer.Destination, answer.Protocol = flow.Source.String(), flow.Destination.String(), flow.Protocol.String()
@@ -86,20 +108,5 @@ func (answer RSSAnswer) Landed(n *nic.NIC, flow packet.Flow) RSSAnswer {
 	return answer
 }
 
-// NIC sets up the NIC that the flags describe.
-func (f *NICFlag) NIC(c *cobra.Command) (*nic.NIC, error) {
-	setup, err := nic.Default(f.Queues)
-	if err != nil {
-		return nil, Usage(c, "--queues: %v", err)
-	}
-	if setup.Table, err = rss.EqualTable(f.table, f.Queues); err != nil {
-		return nil, Usage(c, "--table: %v", err)
-	}
-	if setup.Key, err = rss.ParseKey(f.key); err != nil {
-		return nil, Usage(c, "--key: %v", err)
-	}
-	return nic.New(setup)
-}
-
-// AnyOther is the protocol, a reserved one, that stands for all without ports.
+// AnyOther is a reserved protocol number. It stands for every protocol without ports.
 const AnyOther packet.Protocol = 255

@@ -1,11 +1,10 @@
 // Package setup turns a description of a NIC in words, as command-line flags or assignments such as
 // "queues=8,udp4=sd" give it, into the configuration of the model in package nic. Words that are not
-// given take the value of a profile, or of nic.Default without one.
+// given take the value of a profile, of nic.Default without one, or of the NIC that is described (Over).
 package setup
 
 import (
 	"fmt"
-	"slices"
 
 	"lbctl/rss"
 	"lbctl/rss/nic"
@@ -14,13 +13,13 @@ import (
 // DefaultQueues is the number of receive queues that commands assume.
 const DefaultQueues = 4
 
-// Setup describes a NIC. An empty word is one that was not given. Queues is required.
+// Setup describes a NIC. An empty word is one that was not given.
 type Setup struct {
 	// Profile names the NIC and driver that the other words change.
 	Profile string
 	// Key is hexadecimal digits or a name, in the byte order of the profile's driver.
 	Key string
-	// Queues is the number of receive queues, 1 to rss.MaxQueues.
+	// Queues is the number of receive queues, 1 to rss.MaxQueues; only Over takes 0.
 	Queues int
 	// Table is the number of entries of the indirection table, nil for the default.
 	Table *int
@@ -32,11 +31,11 @@ type Setup struct {
 	Fields []string
 }
 
-// OptionError says which word of a Setup is wrong. Config and NIC return no other error.
+// OptionError says which word of a Setup is wrong. Config, NIC and Over return no other error.
 type OptionError struct {
 	// Option is the word's name, which is also the name of the flag.
 	Option string
-	// Given is what was given and Known what could have been, where that is a list of names.
+	// Given is a name that is not one of Known; both are empty where the word is no name of a list.
 	Given string
 	Known []string
 	Err   error
@@ -54,14 +53,6 @@ func option(name string, err error) error {
 		return nil
 	}
 	return &OptionError{Option: name, Err: err}
-}
-
-// choice wraps the error of a word that is one of a list of names.
-func choice(name, given string, known []string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &OptionError{Option: name, Given: given, Known: known, Err: err}
 }
 
 // ProfileNames returns the names of all profiles.
@@ -89,35 +80,19 @@ func (s Setup) Config() (nic.Config, error) {
 	if err != nil {
 		return nic.Config{}, err
 	}
-	for _, apply := range []func(*nic.Config) error{s.applyKey, s.applyFunction, s.applyFields, s.applyFill} {
-		if err := apply(&config); err != nil {
-			return nic.Config{}, err
-		}
-	}
-	if err := config.Validate(); err != nil { // fields that contradict each other or the transform
-		if len(s.Fields) == 0 {
-			return nic.Config{}, option("transform", err)
-		}
-		return nic.Config{}, option("fields", err)
-	}
-	return config, nil
+	return s.apply(config, s.Queues)
 }
 
 // defaults returns the configuration that the other words change.
 func (s Setup) defaults() (nic.Config, error) {
-	if s.Queues < 1 || s.Queues > rss.MaxQueues {
-		return nic.Config{}, option("queues", fmt.Errorf("%d: want 1 to %d", s.Queues, rss.MaxQueues))
-	}
-	size := 0 // the default
-	if s.Table != nil {
-		if size = *s.Table; size < 1 || size > rss.MaxTableSize {
-			return nic.Config{}, option("table", fmt.Errorf("%d: want 1 to %d", size, rss.MaxTableSize))
-		}
+	size, err := s.checkSizes(1)
+	if err != nil {
+		return nic.Config{}, err
 	}
 	if s.Profile != "" {
-		p, ok := nic.NamedProfile(s.Profile)
-		if !ok {
-			return nic.Config{}, choice("profile", s.Profile, ProfileNames(), fmt.Errorf("%q is not known", s.Profile))
+		p, err := s.profile()
+		if err != nil {
+			return nic.Config{}, err
 		}
 		config, err := p.ConfigSize(s.Queues, size)
 		return config, option("profile", err)
@@ -129,13 +104,56 @@ func (s Setup) defaults() (nic.Config, error) {
 	return config, option("table", err)
 }
 
-func (s Setup) applyKey(config *nic.Config) error {
-	if s.Key == "" {
-		return nil
+// checkSizes checks the number of queues, which must be at least fewest, and returns the table's size, 0 for the default.
+func (s Setup) checkSizes(fewest int) (size int, err error) {
+	if s.Queues < fewest || s.Queues > rss.MaxQueues {
+		return 0, option("queues", fmt.Errorf("%d: want 1 to %d", s.Queues, rss.MaxQueues))
 	}
-	key, err := rss.ParseKey(s.Key)
-	config.Key = s.HardwareKey(key)
-	return option("key", err)
+	if s.Table == nil {
+		return 0, nil
+	}
+	if *s.Table < 1 || *s.Table > rss.MaxTableSize {
+		return 0, option("table", fmt.Errorf("%d: want 1 to %d", *s.Table, rss.MaxTableSize))
+	}
+	return *s.Table, nil
+}
+
+func (s Setup) profile() (nic.Profile, error) {
+	p, ok := nic.NamedProfile(s.Profile)
+	if !ok {
+		return p, &OptionError{Option: "profile", Given: s.Profile, Known: ProfileNames(), Err: fmt.Errorf("%q is not known", s.Profile)}
+	}
+	return p, nil
+}
+
+// Over returns the configuration of a real NIC with the given words in place of what was read from it. Queues may be 0
+// to keep their number. Queues and Table replace the table by an equal one; Profile adds the quirks and the byte order of the
+// key, which the driver does not tell.
+func (s Setup) Over(base nic.Config) (nic.Config, error) {
+	size, err := s.checkSizes(0)
+	if err != nil {
+		return nic.Config{}, err
+	}
+	queues := base.Table.Queues()
+	if s.Queues != 0 {
+		queues = s.Queues
+	}
+	if s.Queues != 0 || size != 0 {
+		if size == 0 {
+			size = len(base.Table)
+		}
+		if base.Table, err = rss.EqualTable(size, queues); err != nil {
+			return nic.Config{}, option("table", err)
+		}
+	}
+	if s.Profile != "" {
+		p, err := s.profile()
+		if err != nil {
+			return nic.Config{}, err
+		}
+		base.Quirks, base.Key = p.Quirks, p.HardwareKey(base.Key)
+	}
+	return s.apply(base, queues)
 }
 
 // HardwareKey converts a key between the byte order that the profile's driver shows and the one that its hardware
@@ -151,29 +169,4 @@ func (s Setup) KeyNote() string {
 		return "the key of this NIC is not known, ms is used in its place: " + p.KeySource
 	}
 	return ""
-}
-
-func (s Setup) applyFunction(config *nic.Config) (err error) {
-	if s.Function != "" {
-		if config.Function, err = rss.ParseFunction(s.Function); err != nil {
-			return choice("function", s.Function, rss.FunctionNames(), err)
-		}
-	}
-	if s.Transform != "" {
-		if config.Transform, err = rss.ParseTransform(s.Transform); err != nil {
-			return choice("transform", s.Transform, rss.TransformNames(), err)
-		}
-	}
-	config.Inner, err = parseTunnels(s.Inner)
-	return option("inner", err)
-}
-
-// With returns the setup after assignments such as "queues=8,udp4=sd". The error quotes the assignment that is wrong;
-// values other than numbers are checked by Config.
-func (s Setup) With(assignments string) (Setup, error) {
-	s.Fields = slices.Clone(s.Fields)
-	if err := s.assign(assignments); err != nil {
-		return Setup{}, err
-	}
-	return s, nil
 }

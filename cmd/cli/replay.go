@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/rss/replay"
+	"lbctl/rss/replay/pcap"
+	"lbctl/rss/setup"
+	"lbctl/testbed/report"
+)
+
+// ReplayFlags are the flags of commands that replay a capture through a NIC.
+type ReplayFlags struct {
+	*setup.Setup
+	By   replay.Measure
+	Seed uint64
+}
+
+// NewReplayFlags adds them to a command.
+func NewReplayFlags(c *cobra.Command) *ReplayFlags {
+	f := &ReplayFlags{Setup: NICFlags(c)}
+	c.Flags().StringVar((*string)(&f.By), "by", string(replay.Packets), "the load of a queue is counted in packets or bytes")
+	c.Flags().Uint64Var(&f.Seed, "seed", 1, "seed of the by-chance band of the load")
+	return f
+}
+
+// Options returns the replay that the flags describe. others are the values of another flag: setups to compare with.
+func (f *ReplayFlags) Options(c *cobra.Command, flag string, others []string) (replay.Options, error) {
+	if f.By != replay.Packets && f.By != replay.Bytes {
+		return replay.Options{}, Usage(c, "--by: %q is not known", f.By).OrNearest(string(f.By), []string{"packets", "bytes"}, "--by ")
+	}
+	first, err := f.NIC()
+	if err != nil {
+		return replay.Options{}, SetupFailure(c, err)
+	}
+	o := replay.Options{NIC: first, Queues: f.Queues, Measure: f.By, Seed: f.Seed}
+	for _, words := range others {
+		s, err := f.With(words)
+		if err != nil {
+			return replay.Options{}, Usage(c, "%s: %v", flag, err)
+		}
+		n, err := s.NIC()
+		if err != nil {
+			return replay.Options{}, Usage(c, "%s: %s: %v", flag, words, err)
+		}
+		o.Others = append(o.Others, replay.Other{Name: words, NIC: n, Queues: s.Queues})
+	}
+	return o, nil
+}
+
+// Replay replays a capture by its name, "-" for stdin, with a progress bar on a terminal. It warns on stderr of
+// records that were not used.
+func (a *App) Replay(c *cobra.Command, name string, o replay.Options) (*replay.Report, error) {
+	in, size, err := a.OpenCapture(name)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	var from io.Reader = in
+	if size > 0 && report.Terminal(a.Stderr) {
+		bar := a.captureBar(size)
+		defer bar.Clear()
+		from = io.TeeReader(in, bar)
+	}
+	capture, err := pcap.Open(from)
+	if err != nil {
+		return nil, CaptureError(name, err)
+	}
+	found, err := replay.Run(c.Context(), capture, o)
+	if err != nil {
+		return nil, CaptureError(name, err)
+	}
+	a.WarnCapture(name, found.File)
+	return found, nil
+}

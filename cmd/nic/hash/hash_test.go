@@ -1,0 +1,144 @@
+package hash
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lbctl/cmd/cli"
+	"lbctl/cmd/nic/nictest"
+)
+
+func TestMain(m *testing.M) { nictest.Main(m) }
+
+const verified = "rss hash --src 66.9.149.187:2794 --dst 161.142.100.80:1766 "
+
+func TestRSSHashFlags(t *testing.T) {
+	w := nictest.New(t, Command, PortsCommand)
+	for _, c := range []struct{ line, want string }{
+		{verified + "--protocol sctp", "fields  sd\nhash    0x323e8fc2\nindex   66 of 128\nqueue   2 of 4\n"},
+		{verified + "--fields sd", "fields  sd\nhash    0x323e8fc2\nindex   66 of 128\nqueue   2 of 4\n"},
+		{verified + "--fields tcp4=sd --fields udp4=sdfn", "fields  sd\nhash    0x323e8fc2\nindex   66 of 128\nqueue   2 of 4\n"},
+		{verified + "--fields none", "fields  none\nhash    0x00000000\nindex   0 of 128\nqueue   0 of 4\n"},
+		{verified + "--function xor", // 420995bb ^ a18e6450 ^ 0aea06e6
+			"function  xor\nfields    sdfn\nhash      0xe96df70d\nindex     13 of 128\nqueue     1 of 4\n"},
+		{"rss hash --src 66.9.149.187 --dst 161.142.100.80", "fields  sd\nhash    0x323e8fc2\nindex   66 of 128\nqueue   2 of 4\n"},
+		{"rss hash --src 66.9.149.187 --dst 161.142.100.80 --protocol icmp --table 100", "fields  sd\nhash    0x323e8fc2\nindex   34 of 100\nqueue   2 of 4\n"},
+		{verified + "--profile dpdk-virtio --queues 16",
+			"profile  dpdk-virtio\nfields   sdfn\nhash     0x51ccc178\nindex    120 of 128\nqueue    8 of 16\n"},
+	} {
+		if diff := cmp.Diff(c.want, w.OK(strings.Fields(c.line)...)); diff != "" {
+			t.Errorf("lbctl %s (-want +got):\n%s", c.line, diff)
+		}
+	}
+}
+
+// Both directions of a flow land on one queue under a symmetric transform, and not without.
+func TestRSSHashTransform(t *testing.T) {
+	w := nictest.New(t, Command, PortsCommand)
+	for transform, same := range map[string]bool{"none": false, "symmetric-xor": true, "symmetric-or-xor": true} {
+		there := w.OK("rss", "hash", "--src", "10.0.0.1:1", "--dst", "10.0.0.2:2", "--transform", transform)
+		back := w.OK("rss", "hash", "--src", "10.0.0.2:2", "--dst", "10.0.0.1:1", "--transform", transform)
+		if (there == back) != same {
+			t.Errorf("%s: there\n%s back\n%s", transform, there, back)
+		}
+	}
+}
+
+// A key that is given with a profile is as the driver shows it: ENA hashes with its bytes reversed.
+func TestRSSHashProfileKey(t *testing.T) {
+	w := nictest.New(t, Command, PortsCommand)
+	plain := w.OK(strings.Fields(verified + "--profile dpdk-ena --key ms -o json")...)
+	ena := w.OK(strings.Fields(verified + "--profile ena --key ms -o json")...)
+	var a, b struct{ Hash, Key, Note string }
+	if json.Unmarshal([]byte(plain), &a) != nil || json.Unmarshal([]byte(ena), &b) != nil {
+		t.Fatal(plain, ena)
+	}
+	if a.Hash != "0x51ccc178" || !strings.HasPrefix(a.Key, "6d:5a:") || b.Hash == a.Hash || !strings.HasPrefix(b.Key, "fa:01:ac:") || a.Note+b.Note != "" {
+		t.Errorf("dpdk-ena %+v, ena %+v", a, b)
+	}
+	if unknown := w.OK(strings.Fields(verified + "--profile ena")...); !strings.Contains(unknown, "note     the key of this NIC is not known, ms is used in its place: ") {
+		t.Errorf("no word of the key that is not known:\n%s", unknown)
+	}
+}
+
+const manyFlows = `# two of Microsoft's vectors, and one packet without ports
+66.9.149.187:2794 161.142.100.80:1766 udp
+
+[3ffe:2501:200:1fff::7]:2794 [3ffe:2501:200:3::1]:1766
+66.9.149.187 161.142.100.80
+`
+
+func TestRSSHashMany(t *testing.T) {
+	w := nictest.New(t, Command, PortsCommand)
+	want := `SOURCE                        DESTINATION                 PROTOCOL  FIELDS  HASH        INDEX  QUEUE
+66.9.149.187:2794             161.142.100.80:1766         udp       sdfn    0x51ccc178  120    0
+[3ffe:2501:200:1fff::7]:2794  [3ffe:2501:200:3::1]:1766   tcp       sdfn    0x40207d3d  61     5
+66.9.149.187                  161.142.100.80              ip        sd      0x323e8fc2  66     2
+`
+	code, stdout, stderr := nictest.Fed(w, manyFlows, "rss", "hash", "-", "--queues", "8")
+	if got := strings.Join(strings.Fields(stdout), " "); got != strings.Join(strings.Fields(want), " ") || code != cli.ExitDone {
+		t.Errorf("exit %d, %s\n%s\nwant\n%s", code, stderr, stdout, want)
+	}
+	_, stdout, _ = nictest.Fed(w, manyFlows, "rss", "hash", "-", "-o", "json")
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	if len(lines) != 3 {
+		t.Fatalf("%d lines of JSON, want 3:\n%s", len(lines), stdout)
+	}
+	var third struct{ Source, Protocol, Fields, Hash string }
+	if err := json.Unmarshal([]byte(lines[2]), &third); err != nil || third.Source != "66.9.149.187" || third.Hash != "0x323e8fc2" || third.Protocol != "ip" {
+		t.Errorf("third line: %+v, %v", third, err)
+	}
+	if code, stdout, stderr := nictest.Fed(w, "", "rss", "hash", "-"); code != cli.ExitDone || stdout+stderr != "" {
+		t.Errorf("no flows: exit %d, %q, %q", code, stdout, stderr)
+	}
+}
+
+func TestRSSHashBadFlows(t *testing.T) {
+	w := nictest.New(t, Command, PortsCommand)
+	for _, c := range []struct{ in, want string }{
+		{"10.0.0.1:1\n", "line 1: 1 words: want SRC DST [PROTOCOL]"},
+		{"10.0.0.1:1 10.0.0.2:2 tcp x\n", "line 1: 4 words: want SRC DST [PROTOCOL]"},
+		{"\n#\n10.0.0.1:1 10.0.0.2:x\n", `line 3: destination "10.0.0.2:x" is not an address, with a port or without: 192.0.2.1:80, "[2001:db8::1]:80"`},
+		{"10.0.0.1:1 10.0.0.2:65536\n", `line 1: destination "10.0.0.2:65536" is not an address, with a port or without: 192.0.2.1:80, "[2001:db8::1]:80"`},
+		{"fe80::1%eth0 fe80::2\n", `line 1: source "fe80::1%eth0" is not an address, with a port or without: 192.0.2.1:80, "[2001:db8::1]:80"`},
+		{"10.0.0.1:1 [::1]:2\n", "line 1: 10.0.0.1:1 to [::1]:2: want both of one address family"},
+		{"10.0.0.1:1 10.0.0.2\n", "line 1: 10.0.0.1:1 to 10.0.0.2: want a port on both or on none"},
+		{"10.0.0.1:1 10.0.0.2:2 icmp\n", "line 1: 10.0.0.1:1 to 10.0.0.2:2: icmp: want ports with tcp, udp and sctp only"},
+		{"10.0.0.1 10.0.0.2 tcp\n", "line 1: 10.0.0.1 to 10.0.0.2: tcp: want ports with tcp, udp and sctp only"},
+		{"10.0.0.1:1 10.0.0.2:2 dccp\n", `line 1: protocol "dccp": want tcp, udp, sctp, icmp, icmpv6, esp, ah, gre, or a number from 0 to 255`},
+	} {
+		code, stdout, stderr := nictest.Fed(w, c.in, "rss", "hash", "-")
+		if want := "lbctl: " + c.want + "\n  see lbctl rss hash --help\n"; stderr != want || code != cli.ExitUsage || stdout != "" {
+			t.Errorf("%q: exit %d, stdout %q, stderr\n%s want\n%s", c.in, code, stdout, stderr, want)
+		}
+	}
+	long := strings.Repeat("x", 1<<17)
+	if code, _, stderr := nictest.Fed(w, "10.0.0.1:1 10.0.0.2:2\n"+long, "rss", "hash", "-"); code != cli.ExitFailed || !strings.Contains(stderr, "line 2: bufio.Scanner: token too long") {
+		t.Errorf("a line of 128 KiB: exit %d, %s", code, stderr)
+	}
+}
+
+func TestRSSHashRefuses(t *testing.T) {
+	w := nictest.New(t, Command, PortsCommand)
+	for _, c := range []struct{ line, what, hint string }{
+		{"rss hash", "missing --src ADDRESS:PORT", "see lbctl rss hash --help"},
+		{"rss hash - --src 10.0.0.1:1", "--src, --dst and --protocol with flows from standard input", "see lbctl rss hash --help"},
+		{"rss hash flows", `unexpected argument "flows"`, "see lbctl rss hash --help"},
+		{verified + "--profile ixgb", `--profile: "ixgb" is not known`, "did you mean --profile ixgbe?"},
+		{verified + "--profile ixgbe --queues 0", "--queues: 0: want 1 to 65536", "see lbctl rss hash --help"},
+		{verified + "--table 0", "--table: 0: want 1 to 65536", "see lbctl rss hash --help"},
+		{verified + "--function top", `--function: hash function "top": want one of ["toeplitz" "xor" "crc32"]`, "see lbctl rss hash --help"},
+		{verified + "--transform xor", `--transform: input transform "xor": want one of ["none" "symmetric-xor" "symmetric-or-xor"]`, "see lbctl rss hash --help"},
+		{verified + "--fields sx", `--fields: hash fields "sx": want letters of "mvtsdfnelr", or none`, "see lbctl rss hash --help"},
+		{verified + "--fields vsd", "--fields: hash fields vsd of tcp4: in which order a NIC hashes v is not specified; want sdfn", "see lbctl rss hash --help"},
+		{verified + "--transform symmetric-xor --fields sdf", "--fields: hash fields sdf of tcp4 under symmetric-xor: want both addresses or none, both ports or none, and no other", "see lbctl rss hash --help"},
+	} {
+		code, stdout, stderr := w.Run(strings.Fields(c.line)...)
+		if want := "lbctl: " + c.what + "\n  " + c.hint + "\n"; stderr != want || code != cli.ExitUsage || stdout != "" {
+			t.Errorf("lbctl %s: exit %d, stdout %q, stderr\n%s want\n%s", c.line, code, stdout, stderr, want)
+		}
+	}
+}

@@ -1,0 +1,126 @@
+// Package plan has the command lbctl rss plan: a better indirection table for an observed load.
+package plan
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/rss/advice"
+	"lbctl/rss/replay"
+)
+
+// flags are those of lbctl rss plan.
+type flags struct {
+	*cli.ReplayFlags
+	buckets, budget, iface string
+	whatIf                 []string
+	output                 *cli.Format
+}
+
+// Command is lbctl rss plan.
+func Command(a *cli.App) *cobra.Command {
+	f := &flags{}
+	c := &cobra.Command{
+		Use:   "plan [FILE]",
+		Short: "Plan the indirection table that relieves the busiest queue and moves few flows",
+		Long: `Plan an indirection table from the load that was observed on each entry of the present one. The plan
+minimises the load of the busiest queue, within a budget of flows that may move to another queue. Nothing is
+set: the commands that set the table are printed.
+
+The load comes from a capture FILE, which is replayed, or from --buckets: the JSON of lbctl rss replay -o json,
+of which "buckets" is needed. --by says whether packets or bytes count.
+
+ethtool -X can deal entries out in turn or in consecutive runs only. Any other table needs netlink (Linux
+6.17 or later); the best table that ethtool can set is printed as well.
+
+--what-if plans for another setup, in the words of lbctl rss replay --compare. It needs a capture.`,
+		Example: `  lbctl rss plan capture.pcap --queues 8
+  lbctl rss plan capture.pcap --queues 8 --budget 5% --interface eth0
+  lbctl rss replay capture.pcap -o json | lbctl rss plan --buckets - -o json
+  lbctl rss plan capture.pcap --what-if queues=16 --what-if table=512 --what-if udp4=sdfn,udp6=sdfn`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 && !c.Flags().Changed("buckets") {
+				return cli.Usage(c, "missing FILE or --buckets")
+			}
+			if len(args) == 1 && c.Flags().Changed("buckets") {
+				return cli.Usage(c, "FILE and --buckets: want one of them")
+			}
+			if len(args) > 1 {
+				return cli.Usage(c, "unexpected argument %q", args[1])
+			}
+			return nil
+		},
+	}
+	f.ReplayFlags = cli.NewReplayFlags(c)
+	c.Flags().StringVar(&f.buckets, "buckets", "", "file with the observed load of the entries as JSON; - is stdin")
+	c.Flags().StringVar(&f.budget, "budget", "100%", "how many flows may move: a number, or a percentage of all")
+	c.Flags().StringVar(&f.iface, "interface", "eth0", "the interface that the commands name")
+	c.Flags().StringArrayVar(&f.whatIf, "what-if", nil, "also plan for another setup, as name=value,...; may be repeated")
+	f.output = cli.OutputFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error { return run(a, c, f, strings.Join(args, "")) }
+	return c
+}
+
+func run(a *cli.App, c *cobra.Command, f *flags, name string) error {
+	observed, others, err := f.observed(a, c, name)
+	if err != nil {
+		return err
+	}
+	budget, err := advice.ParseBudget(f.budget, observed)
+	if err != nil {
+		return cli.Usage(c, "--budget: %v", err)
+	}
+	request := advice.Request{Interface: f.iface, Measure: f.By, Budget: budget}
+	plan, err := advice.New(observed, request)
+	if errors.Is(err, advice.ErrNoLoad) {
+		return &cli.Failure{Code: cli.ExitUsage, What: err.Error(), Do: "observe some traffic", Cause: err}
+	} else if err != nil {
+		return &cli.Failure{Code: cli.ExitUsage, What: err.Error(), Do: "see --queues", Cause: err}
+	}
+	for i := range others {
+		to, err := f.With(others[i].Name)
+		if err != nil {
+			return cli.Usage(c, "--what-if: %v", err)
+		}
+		other, err := advice.NewWhatIf(&others[i], *f.Setup, to, request)
+		if err != nil {
+			return err
+		}
+		plan.WhatIf = append(plan.WhatIf, other)
+	}
+	return a.Print(*f.output, plan, printer{plan}.print)
+}
+
+// observed returns the load to plan for, from --buckets or from a replay, and the replays of --what-if.
+func (f *flags) observed(a *cli.App, c *cobra.Command, name string) (replay.Observed, []replay.Compared, error) {
+	o, err := f.Options(c, "--what-if", f.whatIf)
+	if err != nil {
+		return replay.Observed{}, nil, err
+	}
+	if f.buckets == "" {
+		found, err := a.Replay(c, name, o)
+		if err != nil {
+			return replay.Observed{}, nil, err
+		}
+		return found.Observed(), found.Compare, nil
+	}
+	if len(f.whatIf) > 0 {
+		return replay.Observed{}, nil, cli.Usage(c, "--what-if: --buckets has no flows: name a capture")
+	}
+	in, _, err := a.OpenCapture(f.buckets)
+	if err != nil {
+		return replay.Observed{}, nil, err
+	}
+	defer in.Close()
+	observed, err := replay.ReadObserved(in)
+	if err != nil {
+		return observed, nil, &cli.Failure{Code: cli.ExitUsage, What: f.buckets + ": " + err.Error(), Do: "give what lbctl rss replay -o json prints", Cause: err}
+	}
+	if c.Flags().Changed("queues") {
+		observed.Queues = f.Queues
+	}
+	return observed, nil, nil
+}

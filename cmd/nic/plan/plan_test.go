@@ -1,0 +1,136 @@
+package plan
+
+import (
+	"encoding/json"
+	"lbctl/cmd/nic/nictest"
+	"lbctl/cmd/nic/replay"
+	"lbctl/rss/advice"
+	"slices"
+	"strings"
+	"testing"
+
+	"lbctl/cmd/cli/clitest"
+	rssreplay "lbctl/rss/replay"
+)
+
+func TestMain(m *testing.M) { nictest.Main(m) }
+
+// planOf is what lbctl rss plan prints.
+func planOf(t *testing.T, w *clitest.World, args ...string) (p advice.Plan) {
+	t.Helper()
+	text := w.OK(append([]string{"rss", "plan", "-o", "json"}, args...)...)
+	if err := json.Unmarshal([]byte(text), &p); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// What a plan predicts is what a replay under its table finds, and what it says to move is what moves.
+func TestRSSPlanComesTrue(t *testing.T) {
+	w := nictest.New(t, Command, replay.Command)
+	file := w.Write("c.pcap", nictest.Capture(60))
+	for _, budget := range []string{"100%", "10%", "3", "0"} {
+		p := planOf(t, w, file, "--budget", budget)
+		b, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r rssreplay.Report
+		text := w.OK("rss", "replay", file, "-o", "json", "--compare", "fill=@"+w.Write("plan.json", string(b)))
+		if err := json.Unmarshal([]byte(text), &r); err != nil {
+			t.Fatal(err)
+		}
+		then := r.Compare[0]
+		if then.Imbalance.Packets.MaxMean != p.After.MaxMean || r.Imbalance.Packets.MaxMean != p.Now.MaxMean {
+			t.Errorf("budget %s: predicted %v from %v, came %v from %v", budget, p.After.MaxMean, p.Now.MaxMean, then.Imbalance.Packets.MaxMean, r.Imbalance.Packets.MaxMean)
+		}
+		if then.Moved.Flows != p.Moved.Flows {
+			t.Errorf("budget %s: predicted %d flows to move, %d did", budget, p.Moved.Flows, then.Moved.Flows)
+		}
+		if most := map[string]uint64{"100%": 60, "10%": 6, "3": 3, "0": 0}[budget]; p.Moved.Flows > most {
+			t.Errorf("budget %s: %d flows move", budget, p.Moved.Flows)
+		}
+		if (budget == "0") != (p.After.MaxMean == p.Now.MaxMean) {
+			t.Errorf("budget %s: from %v to %v", budget, p.Now.MaxMean, p.After.MaxMean)
+		}
+	}
+}
+
+// A plan of buckets is the plan of the capture that they came from.
+func TestRSSPlanOfBuckets(t *testing.T) {
+	w := nictest.New(t, Command, replay.Command)
+	file := w.Write("c.pcap", nictest.Capture(60))
+	buckets := w.Write("buckets.json", w.OK("rss", "replay", file, "--queues", "6", "-o", "json"))
+	a, b := planOf(t, w, file, "--queues", "6", "--budget", "9"), planOf(t, w, "--buckets", buckets, "--budget", "9")
+	if !slices.Equal(a.Table, b.Table) || a.After.MaxMean != b.After.MaxMean || a.Moved != b.Moved {
+		t.Errorf("of the capture %+v, of its buckets %+v", a.After, b.After)
+	}
+	if p := planOf(t, w, "--buckets", buckets, "--queues", "8"); p.Queues != 8 || p.After.MaxMean >= 1.5 {
+		t.Errorf("over 8 queues: %+v", p.After)
+	}
+}
+
+func TestRSSPlanWhatIf(t *testing.T) {
+	w := nictest.New(t, Command, replay.Command)
+	p := planOf(t, w, w.Write("c.pcap", nictest.Capture(60)), "--interface", "eth7",
+		"--what-if", "queues=8,table=256", "--what-if", "key=symmetric,udp4=sd,udp6=none", "--what-if", "transform=symmetric-xor,function=xor")
+	want := [][]string{
+		{"ethtool -L eth7 combined 8", "# a table of 256 entries: a NIC that has one of this size, or a driver option"},
+		{"ethtool -X eth7 hkey " + strings.Repeat("6d:5a:", 19) + "6d:5a", "ethtool -N eth7 rx-flow-hash udp4 sd", `ethtool -N eth7 rx-flow-hash udp6 ""`},
+		{"ethtool -X eth7 hfunc xor", "ethtool -X eth7 xfrm symmetric-xor"},
+	}
+	for i, o := range p.WhatIf {
+		if !slices.Equal(o.Commands, want[i]) {
+			t.Errorf("%s: %q, want %q", o.Name, o.Commands, want[i])
+		}
+		if o.Planned > o.MaxMean || o.Moved.Flows == 0 || len(o.Table) == 0 || len(o.TableCommands) == 0 {
+			t.Errorf("%s: %+v", o.Name, o)
+		}
+	}
+	if len(p.WhatIf) != 3 || len(p.WhatIf[0].Table) != 256 {
+		t.Errorf("%d answers", len(p.WhatIf))
+	}
+}
+
+func TestRSSPlanTable(t *testing.T) {
+	w := nictest.New(t, Command, replay.Command)
+	text := w.OK("rss", "plan", w.Write("c.pcap", nictest.Capture(60)), "--budget", "10%", "--what-if", "queues=8")
+	for _, want := range []string{"FLOWS MOVED (6 may)", "planned        ", "by ethtool -X  ", "ENTRIES  FLOWS MOVED  MAX/MEAN", "QUEUE  PACKETS NOW  PLANNED",
+		"ynl --family ethtool", "# or, without netlink:\nethtool -X eth0 weight", "What if queues=8: max/mean", "ethtool -L eth0 combined 8"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+}
+
+func TestRSSPlanBadInput(t *testing.T) {
+	w := nictest.New(t, Command, replay.Command)
+	w.Write("c.pcap", nictest.Capture(3))
+	w.Write("none.json", `{"buckets":[]}`)
+	w.Write("zero.json", `{"buckets":[{"index":0}]}`)
+	w.Write("torn.json", `{"buckets":[{"index":0}`)
+	help := "see lbctl rss plan --help"
+	for _, c := range []struct {
+		line       string
+		code       int
+		what, hint string
+	}{
+		{"", 2, "missing FILE or --buckets", help},
+		{"DIR/c.pcap --buckets DIR/none.json", 2, "FILE and --buckets: want one of them", help},
+		{"DIR/c.pcap --budget 101%", 2, `--budget: "101%": want 0% to 100%`, help},
+		{"DIR/c.pcap --budget some", 2, `--budget: "some": want a number of flows, or a percentage`, help},
+		{"DIR/c.pcap --what-if queues=0", 2, "--what-if: queues=0: queues: 0: want 1 to 65536", help},
+		{"--buckets DIR/zero.json --what-if queues=2", 2, "--what-if: --buckets has no flows: name a capture", help},
+		{"--buckets DIR/zero.json", 2, "plan indirection table: nothing came to any entry", "observe some traffic"},
+		{"--buckets DIR/none.json", 2, `DIR/none.json: read buckets: no "buckets": want [{"index":0,"queue":0,"packets":1,"bytes":60,"flows":1}, ...]`, "give what lbctl rss replay -o json prints"},
+		{"--buckets DIR/torn.json", 2, "DIR/torn.json: read buckets: unexpected EOF", "give what lbctl rss replay -o json prints"},
+		{"--buckets DIR/gone.json", 3, "open DIR/gone.json: no such file or directory", "check the name"},
+		{"--buckets DIR/zero.json --queues 70000", 2, "--queues: 70000: want 1 to 65536", help},
+	} {
+		args := append([]string{"rss", "plan"}, strings.Fields(strings.ReplaceAll(c.line, "DIR", w.Dir))...)
+		code, stdout, stderr := w.Run(args...)
+		if want := "lbctl: " + c.what + "\n  " + c.hint + "\n"; stderr != want || code != c.code || stdout != "" {
+			t.Errorf("%s: exit %d, stderr\n%s want %d,\n%s", c.line, code, stderr, c.code, want)
+		}
+	}
+}

@@ -1,0 +1,174 @@
+// Package set has the command lbctl rss set, which changes the RSS settings of an interface.
+package set
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/rss"
+	"lbctl/rss/ethtool"
+)
+
+// flags are those of lbctl rss set.
+type flags struct {
+	equal, start int
+	weight       []int
+	reset        bool
+	key          string
+	fields       []string
+	dryRun       bool
+	flows        string
+	observe      time.Duration
+}
+
+// Command is lbctl rss set.
+func Command(a *cli.App) *cobra.Command {
+	f := &flags{}
+	c := &cobra.Command{
+		Use:   "set IFACE",
+		Short: "Set an interface's indirection table, key or hash fields",
+		Long: `Set how an interface spreads received packets, as ethtool -X and ethtool -N rx-flow-hash do. The change is
+checked against what the NIC has before it is made, and read back afterwards.
+
+With --dry-run nothing is changed: the equivalent ethtool commands are printed. With flows it also says how
+many of them move to another queue. Flows come from a short observation (--observe 5s) or from
+a file (--flows FILE, one "tcp 192.0.2.1:1234 198.51.100.1:80" a line; - is stdin).`,
+		Example: `  lbctl rss set eth0 --equal 8 --dry-run --observe 5s
+  lbctl rss set eth0 --weight 3,1,1,1
+  lbctl rss set eth0 --key symmetric --fields udp4=sdfn --fields udp6=sdfn
+  lbctl rss set eth0 --default`,
+		Args: cli.Takes("IFACE"),
+	}
+	c.Flags().IntVar(&f.equal, "equal", 0, "spread evenly over this many queues")
+	c.Flags().IntSliceVar(&f.weight, "weight", nil, "spread by weights, one for each queue: 3,1,1,1")
+	c.Flags().IntVar(&f.start, "start", 0, "the first queue of --equal or --weight")
+	c.Flags().BoolVar(&f.reset, "default", false, "the driver's default table")
+	c.Flags().StringVar(&f.key, "key", "", "RSS key: hexadecimal digits, or a name: ms, symmetric")
+	c.Flags().StringArrayVar(&f.fields, "fields", nil, "hash fields of a flow type, as in udp4=sdfn; may be repeated")
+	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "change nothing, show what would change")
+	c.Flags().StringVar(&f.flows, "flows", "", "file of flows, to count those that move")
+	c.Flags().DurationVar(&f.observe, "observe", 0, "observe the interface this long, to count the flows that move")
+	output := cli.OutputFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		change, err := f.change(c)
+		if err != nil {
+			return err
+		}
+		said, err := apply(a, c, f, args[0], change)
+		if err != nil {
+			return err
+		}
+		return a.Print(*output, said, said.show)
+	}
+	return c
+}
+
+// change reads the flags, without regard to the NIC.
+func (f *flags) change(c *cobra.Command) (change ethtool.Change, err error) {
+	if change.Table, err = f.plan(c); err != nil {
+		return change, err
+	}
+	if f.key != "" {
+		if change.Key, err = rss.ParseKey(f.key); err != nil {
+			return change, cli.Usage(c, "--key: %v", err)
+		}
+	}
+	for _, text := range f.fields {
+		one, err := ethtool.ParseFieldsOf(text)
+		if err != nil {
+			return change, cli.Usage(c, "--fields: %v", err)
+		}
+		change.Fields = append(change.Fields, one)
+	}
+	if change.IsZero() {
+		return change, cli.Usage(c, "nothing to set: want --equal, --weight, --default, --key or --fields")
+	}
+	if f.observe < 0 {
+		return change, cli.Usage(c, "--observe: %v is negative", f.observe)
+	}
+	if f.observe > 0 && f.flows != "" {
+		return change, cli.Usage(c, "--observe and --flows: want one of the two")
+	}
+	return change, nil
+}
+
+// plan reads the flags that fill the table; nil leaves it as it is.
+func (f *flags) plan(c *cobra.Command) (*rss.TablePlan, error) {
+	equal, weight := c.Flags().Changed("equal"), c.Flags().Changed("weight")
+	switch {
+	case equal && weight, equal && f.reset, weight && f.reset:
+		return nil, cli.Usage(c, "--equal, --weight and --default: want one of them")
+	case c.Flags().Changed("start") && !equal && !weight:
+		return nil, cli.Usage(c, "--start: want --equal or --weight with it")
+	case equal && f.equal < 1:
+		return nil, cli.Usage(c, "--equal: %d queues: want at least 1", f.equal)
+	case weight && len(f.weight) == 0:
+		return nil, cli.Usage(c, "--weight: want one weight for each queue: 3,1,1,1")
+	case !equal && !weight && !f.reset:
+		return nil, nil
+	}
+	return &rss.TablePlan{Start: f.start, Equal: f.equal, Weights: f.weight}, nil
+}
+
+// setRSS checks a change, says what it does, and makes it unless this is a dry run.
+func apply(a *cli.App, c *cobra.Command, f *flags, name string, change ethtool.Change) (*answer, error) {
+	before, err := a.NICs.Read(name)
+	if err != nil {
+		return nil, cli.AdviseInterface(err)
+	}
+	if !before.HasRSS() {
+		return nil, cli.AdviseInterface(fmt.Errorf("set rss of %s: %w: %s", name, ethtool.ErrNoRSS, before.Instead()))
+	}
+	after, err := before.After(change)
+	if err != nil {
+		return nil, cli.Usage(c, "set rss of %s: %v", name, err)
+	}
+	said := describe(name, before, after, change)
+	said.DryRun = f.dryRun
+	flows, err := f.liveFlows(a, c, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := said.count(flows, before, after); err != nil {
+		return nil, err
+	}
+	if f.dryRun {
+		return said, nil
+	}
+	if err := a.NICs.Apply(before, change); err != nil {
+		return nil, cli.AdviseInterface(err)
+	}
+	return said, confirm(a, after, change)
+}
+
+// confirm reads the settings back, because a driver may accept a setting and not keep it.
+func confirm(a *cli.App, want ethtool.Settings, change ethtool.Change) error {
+	got, err := a.NICs.Read(want.Interface)
+	if err != nil {
+		return cli.AdviseInterface(err)
+	}
+	if what := differs(want, got, change); what != "" {
+		return &cli.Failure{Code: cli.ExitFailed, What: fmt.Sprintf("set rss of %s: the driver accepted the %s, but reports another", want.Interface, what), Do: "see lbctl rss show " + want.Interface}
+	}
+	return nil
+}
+
+// differs names the part of a change that the driver did not keep; empty if it kept all.
+func differs(want, got ethtool.Settings, change ethtool.Change) string {
+	switch {
+	case change.Key != nil && !slices.Equal(want.Key, got.Key):
+		return "key"
+	case change.Table != nil && (change.Table.Equal != 0 || change.Table.Weights != nil) && !slices.Equal(want.Table, got.Table):
+		return "table" // the driver chooses the default table
+	}
+	for _, f := range change.Fields {
+		if got.Fields[f.Type] != f.Fields {
+			return "hash fields of " + string(f.Type)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,70 @@
+// Package show has the commands that say what a NIC has: lbctl rss show of an interface, lbctl rss profiles of known drivers.
+package show
+
+import (
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/rss"
+	"lbctl/rss/ethtool"
+)
+
+// settings are the RSS settings of an interface. Scripts rely on its JSON names.
+type settings struct {
+	Interface string            `json:"interface"`
+	Driver    string            `json:"driver"`
+	Queues    int               `json:"queue_count"`
+	RSS       bool              `json:"has_rss"`
+	Channels  *ethtool.Channels `json:"channels,omitempty"`
+	// The rest is empty without RSS; Instead then says how the interface chooses a queue.
+	Table     []rss.Queue       `json:"table,omitempty"`
+	Key       string            `json:"key,omitempty"`
+	Functions []string          `json:"functions,omitempty"`
+	Transform string            `json:"transform,omitempty"`
+	Fields    map[string]string `json:"fields_by_type,omitempty"`
+	Source    string            `json:"source,omitempty"`
+	Instead   string            `json:"instead,omitempty"`
+}
+
+// Command is lbctl rss show.
+func Command(a *cli.App) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "show IFACE",
+		Short: "Show an interface's channels, indirection table, key, hash function and fields",
+		Long: `Show how an interface spreads received packets over its queues, as ethtool -x, -l and -n do: its
+channels, indirection table, RSS key, hash function, input transformation and hash fields. For an interface
+without RSS it says how the queue is chosen instead. No privilege is needed.`,
+		Example: `  lbctl rss show eth0
+  lbctl rss show eth0 -o json | jq .fields_by_type`,
+		Args: cli.Takes("IFACE"),
+	}
+	f := cli.OutputFlag(c)
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		s, err := a.NICs.Read(args[0])
+		if err != nil {
+			return cli.AdviseInterface(err)
+		}
+		return a.Print(*f, settingsOf(s), func(w io.Writer) { showSettings(w, s) })
+	}
+	return c
+}
+
+func settingsOf(s ethtool.Settings) settings {
+	n := settings{
+		Interface: s.Interface, Driver: s.Driver, Queues: s.Queues, RSS: s.HasRSS(), Channels: s.Channels, Instead: s.Instead(),
+	}
+	if !s.HasRSS() {
+		return n
+	}
+	n.Table, n.Key, n.Transform, n.Source = s.Table, s.Key.String(), s.Transform.String(), s.By
+	for _, f := range s.Functions {
+		n.Functions = append(n.Functions, f.String())
+	}
+	n.Fields = map[string]string{}
+	for t, f := range s.Fields {
+		n.Fields[string(t)] = f.String()
+	}
+	return n
+}
