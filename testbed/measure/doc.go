@@ -14,7 +14,7 @@
 // An experiment compares its arms within a round, never across rounds: what slows the machine in one round
 // slows all its arms, and the ratio of a pair stays.
 //
-//	rounds, err := measure.Run(ctx, measure.Plan{Seed: env.Seed, Rounds: 20, Warmup: 1},
+//	rounds, err := measure.Run(ctx, measure.Plan{Seed: env.Seed, Rounds: measure.RoundsFor(measure.FalseAlarm), Warmup: 1},
 //		measure.Arm[result]{Name: "direct", Run: direct},
 //		measure.Arm[result]{Name: "lbctl", Run: balanced},
 //		measure.Arm[result]{Name: "slowed", Run: slowed})
@@ -24,9 +24,13 @@
 //	control := claim.Control(rounds.Pairs("slowed", "direct", result.rate, measure.Ratio).Median(measure.FalseAlarm))
 //
 // Choose the estimate by what the claim is about. Median and Quantile have exact intervals, whatever the
-// distribution, and are what verdicts should rest on: 14 rounds are the fewest whose median can be judged at
-// FalseAlarm. Proportion is exact too: k of n connections. Bootstrap serves every other statistic (a mean, a
-// slope, the ratio of two p99); its rate holds approximately, and not for fewer than about 20 rounds.
+// distribution, and are what verdicts should rest on: RoundsFor tells how many rounds that takes. A slope or another
+// figure over several arms is one value of each round (Rounds.Combine), and so has a median too. Proportion is
+// exact: k of n connections. Bootstrap serves every other statistic, such as a mean or the quantile of pooled
+// Latencies; its rate holds approximately, and not for fewer than about 20 rounds.
+//
+// All of them take rounds for independent of each other: warm up first, and do not measure while something
+// still grows.
 //
 // A verdict needs two things: that the machine was quiet, and that the whole interval lies on one side of the
 // bound. Where either is missing the verdict is undetermined, never pass.

@@ -8,11 +8,16 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
+
+	"lbctl/testbed/report"
 )
 
 // FalseAlarm is the false-alarm rate of a run: an experiment with k checks judges each at FalseAlarm/k, so that
 // of 10,000 runs of something that meets its bounds at most one fails.
 const FalseAlarm = 1e-4
+
+// RoundsFor returns the fewest rounds of which the median can be judged at a false-alarm rate: 14 at FalseAlarm.
+func RoundsFor(falseAlarm float64) int { return int(math.Ceil(-math.Log2(falseAlarm))) }
 
 // Estimate is a quantity with the interval that its true value is in.
 type Estimate struct {
@@ -33,6 +38,11 @@ type Estimate struct {
 func (e Estimate) of(s Sample) Estimate {
 	e.Excluded, e.Unquiet = s.Excluded, s.Unquiet
 	return e
+}
+
+// Point returns it as a point of a chart at x. An end that the interval does not have is that of the axis.
+func (e Estimate) Point(x float64) report.Point {
+	return report.Point{X: x, Y: e.Value, Low: e.Low, High: e.High}
 }
 
 // Median returns the median. Its interval is that of the sign test: exact for independent rounds of any

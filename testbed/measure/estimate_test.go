@@ -97,7 +97,7 @@ func TestProportionCovers(t *testing.T) {
 	}
 }
 
-// TestTooFew: 13 rounds cannot be judged at 1 in 10,000, 14 can.
+// TestTooFew: 13 rounds cannot be judged at 1 in 10,000, 14 can, as RoundsFor says.
 func TestTooFew(t *testing.T) {
 	s := Sample{}
 	for i := range 13 {
@@ -107,6 +107,9 @@ func TestTooFew(t *testing.T) {
 		t.Errorf("of 13: %+v, %v", e, e.Judge(AtLeast(1)))
 	}
 	s.Values = append(s.Values, 3)
+	if n := RoundsFor(FalseAlarm); n != len(s.Values) {
+		t.Errorf("%d rounds for %v, want %d", n, FalseAlarm, len(s.Values))
+	}
 	if e := s.Median(FalseAlarm); e.Low != 2 || e.High != 3 || e.Judge(AtLeast(1)) != report.Pass {
 		t.Errorf("of 14: %+v, %v", e, e.Judge(AtLeast(1)))
 	}

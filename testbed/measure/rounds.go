@@ -40,7 +40,8 @@ type Arm[M any] struct {
 	Name string
 	// Run does the work of one turn and returns what was measured.
 	Run func(context.Context, Turn) (M, error)
-	// Most is the number of rounds that the arm takes part in, the first ones; 0: all. For a control.
+	// Most is the number of rounds that the arm takes part in, the first ones; 0: all. For a control, which
+	// needs RoundsFor its false-alarm rate.
 	Most int
 }
 
@@ -140,10 +141,23 @@ func (r *Rounds[M]) Sample(arm string, figure func(M) float64) Sample {
 
 // Pairs returns f, Ratio or Difference, of a figure of two arms in each round in which both took part.
 func (r *Rounds[M]) Pairs(a, b string, figure func(M) float64, f func(a, b float64) float64) Sample {
-	left, right := Collect(r.turns[a], figure), Collect(r.turns[b], figure)
-	values := make([]float64, min(len(left), len(right)))
-	for i := range values {
-		values[i] = f(left[i], right[i])
+	return r.Combine([]string{a, b}, func(m []M) float64 { return f(figure(m[0]), figure(m[1])) })
+}
+
+// Combine returns what figure makes of several arms in each round in which all of them took part: for instance
+// a slope over arms that differ in size. M is in the order of arms.
+func (r *Rounds[M]) Combine(arms []string, figure func([]M) float64) Sample {
+	var values []float64
+	for round := range len(r.noise) {
+		var of []M
+		for _, arm := range arms {
+			if turns := r.turns[arm]; round < len(turns) {
+				of = append(of, turns[round])
+			}
+		}
+		if len(of) == len(arms) {
+			values = append(values, figure(of))
+		}
 	}
 	return r.sample(values)
 }

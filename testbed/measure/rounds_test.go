@@ -59,6 +59,10 @@ func TestRun(t *testing.T) {
 		if diff := cmp.Diff(Sample{Values: []float64{-20, -20}}, r.Pairs("a", "c", itself, Difference)); diff != "" {
 			t.Errorf("pairs (-want +got):\n%s", diff)
 		}
+		sum := func(m []float64) float64 { return m[0] + m[1] + m[2] }
+		if diff := cmp.Diff(Sample{Values: []float64{60, 63}}, r.Combine([]string{"a", "b", "c"}, sum)); diff != "" {
+			t.Errorf("combined (-want +got):\n%s", diff)
+		}
 		if diff := cmp.Diff(Sample{Values: []float64{20, 21, 22}}, r.Sample("b", itself)); diff != "" {
 			t.Errorf("sample (-want +got):\n%s", diff)
 		}
