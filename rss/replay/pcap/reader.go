@@ -1,9 +1,23 @@
+// Package pcap reads capture files as a stream: pcap and pcapng, of either byte order,
+// in micro- or nanoseconds, gzipped or not. Its memory does not grow with the file. It writes
+// pcapng.
+//
+// Every record is an Ethernet frame, whatever the link layer of the capture: a packet without
+// an Ethernet header gets one with zero addresses, written in place in front of it.
+//
+// It is not gopacket's reader because that one allocates what a file's header asks for (up to 4 GiB), does not
+// say where a file is damaged, and knows neither gzip nor several link types. This one takes two
+// thirds of its time. Tests compare the two on the same files.
+//
+// Sources: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng, and the list of link types
+// on tcpdump.org.
 package pcap
 
 import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -118,4 +132,30 @@ func wrong(err error, offset int64, what string) error {
 		return fault(ErrFormat, offset, "%v", err)
 	}
 	return fmt.Errorf("read %s at byte %d: %w", what, offset, err)
+}
+
+// What can be wrong with a capture. Errors of this package wrap one of these and say
+// where: the offset in bytes from the start of the (unpacked) file.
+var (
+	// ErrEmpty: the file has no bytes.
+	ErrEmpty = errors.New("file is empty")
+	// ErrFormat: the file is no capture, or breaks the rules of its format.
+	ErrFormat = errors.New("not a capture")
+	// ErrLength: a length in the file is beyond what any capture has.
+	ErrLength = errors.New("absurd length")
+	// ErrCut: the file ends in the middle of a record or header. What came before is good.
+	ErrCut = errors.New("capture is cut short")
+	// ErrLink: the link layer is not one of those that are read.
+	ErrLink = errors.New("link type not read")
+)
+
+func fault(kind error, offset int64, what string, args ...any) error {
+	return fmt.Errorf("%w at byte %d: %s", kind, offset, fmt.Sprintf(what, args...))
+}
+
+// errResolution is the error of a clock that does not exist.
+type errResolution byte
+
+func (r errResolution) Error() string {
+	return fmt.Sprintf("time stamps of resolution %#02x: want a power of 10 up to 19 or of 2 up to 63", byte(r))
 }

@@ -2,6 +2,7 @@ package pcap
 
 import (
 	"bytes"
+	"encoding/binary"
 	"testing"
 	"time"
 
@@ -61,4 +62,85 @@ func must(tb testing.TB, err error) {
 	if err != nil {
 		tb.Fatal(err)
 	}
+}
+
+// These write files byte by byte, after the specifications: all that gopacket's writer cannot.
+
+// classicHead is the header of a pcap file.
+func classicHead(order binary.AppendByteOrder, magic, link uint32) []byte {
+	b := order.AppendUint32(nil, magic)
+	b = order.AppendUint16(b, 2)
+	b = order.AppendUint16(b, 4)
+	b = order.AppendUint64(b, 0)
+	b = order.AppendUint32(b, 65535)
+	return order.AppendUint32(b, link)
+}
+
+func classicRecord(order binary.AppendByteOrder, seconds, fraction, length uint32, data []byte) []byte {
+	b := order.AppendUint32(nil, seconds)
+	b = order.AppendUint32(b, fraction)
+	b = order.AppendUint32(b, uint32(len(data)))
+	b = order.AppendUint32(b, length)
+	return append(b, data...)
+}
+
+// block is a pcapng block; the body is padded.
+func block(order binary.AppendByteOrder, kind uint32, body []byte) []byte {
+	for len(body)%4 != 0 {
+		body = append(body, 0)
+	}
+	b := order.AppendUint32(nil, kind)
+	b = order.AppendUint32(b, uint32(len(body)+12))
+	b = append(b, body...)
+	return order.AppendUint32(b, uint32(len(body)+12))
+}
+
+func sectionBlock(order binary.AppendByteOrder) []byte {
+	b := order.AppendUint32(nil, 0x1a2b3c4d)
+	b = order.AppendUint16(b, 1)
+	b = order.AppendUint16(b, 0)
+	return block(order, 0x0a0d0d0a, order.AppendUint64(b, 1<<64-1))
+}
+
+func interfaceBlock(order binary.AppendByteOrder, link uint16, snap uint32, options ...[]byte) []byte {
+	b := order.AppendUint16(nil, link)
+	b = order.AppendUint16(b, 0)
+	b = order.AppendUint32(b, snap)
+	for _, o := range options {
+		b = append(b, o...)
+	}
+	return block(order, 1, b)
+}
+
+func option(order binary.AppendByteOrder, code uint16, value ...byte) []byte {
+	b := order.AppendUint16(nil, code)
+	b = order.AppendUint16(b, uint16(len(value)))
+	b = append(b, value...)
+	for len(b)%4 != 0 {
+		b = append(b, 0)
+	}
+	return b
+}
+
+func enhancedBlock(order binary.AppendByteOrder, number uint32, stamp uint64, length uint32, data []byte) []byte {
+	b := order.AppendUint32(nil, number)
+	b = order.AppendUint32(b, uint32(stamp>>32))
+	b = order.AppendUint32(b, uint32(stamp))
+	b = order.AppendUint32(b, uint32(len(data)))
+	b = order.AppendUint32(b, length)
+	return block(order, 6, append(b, data...))
+}
+
+func oldBlock(order binary.AppendByteOrder, number uint16, stamp uint64, length uint32, data []byte) []byte {
+	b := order.AppendUint16(nil, number)
+	b = order.AppendUint16(b, 7) // drops
+	b = order.AppendUint32(b, uint32(stamp>>32))
+	b = order.AppendUint32(b, uint32(stamp))
+	b = order.AppendUint32(b, uint32(len(data)))
+	b = order.AppendUint32(b, length)
+	return block(order, 2, append(b, data...))
+}
+
+func simpleBlock(order binary.AppendByteOrder, length uint32, data []byte) []byte {
+	return block(order, 3, append(order.AppendUint32(nil, length), data...))
 }
