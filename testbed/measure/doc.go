@@ -27,7 +27,7 @@
 // distribution, and are what verdicts should rest on: RoundsFor tells how many rounds that takes. A slope or another
 // figure over several arms is one value of each round (Rounds.Combine), and so has a median too. Proportion is
 // exact: k of n connections. Bootstrap serves every other statistic, such as a mean or the quantile of pooled
-// Latencies; its rate holds approximately, and not for fewer than about 20 rounds.
+// Latencies; it needs 20 rounds, and its rate holds approximately.
 //
 // All of them take rounds for independent of each other: warm up first, and do not measure while something
 // still grows.

@@ -92,7 +92,7 @@ func Proportion(k, n int, falseAlarm float64) Estimate {
 // The bounds of the number of resamples, and the least number of values that a bootstrap is made of.
 const (
 	minResamples, maxResamples = 2_000, 200_000
-	minBootstrap               = 8
+	minBootstrap               = 20
 )
 
 // Bootstrap returns a statistic of the values: see the function Bootstrap.
@@ -109,7 +109,11 @@ func (s Sample) Bootstrap(statistic func([]float64) float64, falseAlarm float64,
 
 // Bootstrap returns a statistic of n rounds, which statistic computes from those that are picked, some of them
 // more than once. The interval is the bias-corrected and accelerated one (Efron, Better Bootstrap Confidence
-// Intervals, 1987). Resamples of which the statistic is NaN are left out. The same seed gives the same interval.
+// Intervals, 1987), expanded as Student's t expands the normal one (Hesterberg, What Teachers Should Know About
+// the Bootstrap, 2015, 4.3). Resamples of which the statistic is NaN are left out. The same seed gives the
+// same interval. Below 20 rounds it has no ends. In simulations of the mean of 20 normal values it missed the true
+// one as often as asked for; of 20 exponential values, on the worse side, 1.4 times as often at 0.05 and 2.7 times
+// at 0.005.
 func Bootstrap(n int, statistic func(pick []int) float64, falseAlarm float64, seed uint64) Estimate {
 	resamples := int(min(max(20/falseAlarm, minResamples), maxResamples))
 	e := Estimate{
@@ -124,6 +128,8 @@ func Bootstrap(n int, statistic func(pick []int) float64, falseAlarm float64, se
 		return e
 	}
 	acceleration := jackknife(pick, statistic)
+	student := distuv.StudentsT{Sigma: 1, Nu: float64(n - 1)}.Quantile(falseAlarm)
+	tail := distuv.UnitNormal.CDF(math.Sqrt(float64(n)/float64(n-1)) * student)
 	random := rand.New(rand.NewPCG(seed, 0))
 	var all []float64
 	for range resamples {
@@ -135,8 +141,8 @@ func Bootstrap(n int, statistic func(pick []int) float64, falseAlarm float64, se
 		}
 	}
 	slices.Sort(all)
-	e.Low = bca(all, e.Value, acceleration, falseAlarm)
-	e.High = bca(all, e.Value, acceleration, 1-falseAlarm)
+	e.Low = bca(all, e.Value, acceleration, tail)
+	e.High = bca(all, e.Value, acceleration, 1-tail)
 	return e
 }
 
