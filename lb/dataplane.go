@@ -8,7 +8,7 @@ import (
 )
 
 // Dataplane is a load balancer's forwarding side: it holds services and
-// interfaces, and counts. The kernel's is lb/datapath.Datapath; lb/oracle.Memory is one in
+// interfaces, and counts. The kernel's is lb/datapath.Datapath; lb/oracle.Datapath is one in
 // memory. Both pass lb/contract.
 //
 // Every method is atomic and safe for concurrent use: it happens or, with an

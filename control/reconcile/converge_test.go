@@ -63,7 +63,7 @@ func address(n byte) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, n}), 80)
 }
 
-func memory(t *rapid.T, s reconcile.State) *oracle.Memory {
+func memory(t *rapid.T, s reconcile.State) *oracle.Datapath {
 	dp := oracle.New(oracle.Config{Limits: tight, Interfaces: map[string]int{"a": 1, "b": 2, "c": 3}})
 	if err := reconcile.Execute(context.Background(), dp, reconcile.Plan(reconcile.State{}, s, tight)); err != nil {
 		t.Fatalf("build the first state: %v", err)

@@ -84,7 +84,7 @@ func TestDrainDeadline(t *testing.T) {
 		t.Errorf("set %+v at the deadline", s)
 	}
 	w.stop() // ends when the change is whole
-	w = startAt(t, w.dir(), w.dp.Memory, w.clock)
+	w = startAt(t, w.dir(), w.dp.Datapath, w.clock)
 	w.wantFirst("down", "")
 	if _, revision, err := w.client.Config(t.Context()); err != nil || revision != 4 {
 		t.Errorf("revision %d, %v; want 4: apply, drain, down", revision, err)
@@ -175,7 +175,7 @@ func TestDeadlineIsTriedAgain(t *testing.T) {
 		t.Errorf("set %+v", s)
 	}
 	w.stop()
-	if stored, err := startAt(t, w.dir(), w.dp.Memory, w.clock).client.Replicas(t.Context(), "web"); err != nil || stored.Replicas[0].State != "down" {
+	if stored, err := startAt(t, w.dir(), w.dp.Datapath, w.clock).client.Replicas(t.Context(), "web"); err != nil || stored.Replicas[0].State != "down" {
 		t.Errorf("stored %+v, %v", stored, err)
 	}
 }

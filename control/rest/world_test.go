@@ -32,7 +32,7 @@ type world struct {
 
 // faulty is a datapath that can be told to refuse or panic.
 type faulty struct {
-	*oracle.Memory
+	*oracle.Datapath
 	// refuse is asked before every SetService.
 	refuse atomic.Pointer[func(lb.Service) error]
 	// watchers is how many monitors there are; watching gets a value whenever that changes.
@@ -42,7 +42,7 @@ type faulty struct {
 
 // Monitor counts who watches.
 func (f *faulty) Monitor(filter lb.Filter) (lb.Monitor, error) {
-	m, err := f.Memory.Monitor(filter)
+	m, err := f.Datapath.Monitor(filter)
 	if err != nil {
 		return nil, err
 	}
@@ -68,24 +68,24 @@ func (f *faulty) SetService(ctx context.Context, s lb.Service) error {
 			return err
 		}
 	}
-	return f.Memory.SetService(ctx, s)
+	return f.Datapath.SetService(ctx, s)
 }
 
 func (f *faulty) refuseWith(refuse func(lb.Service) error) { f.refuse.Store(&refuse) }
 
-func newMemory() *oracle.Memory {
+func newMemory() *oracle.Datapath {
 	return oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2, "eth1": 3}})
 }
 
 // start starts a daemon in a directory, over a datapath, with the stored intent.
-func start(t *testing.T, dir string, memory *oracle.Memory) *world {
+func start(t *testing.T, dir string, memory *oracle.Datapath) *world {
 	t.Helper()
 	return startAt(t, dir, memory, newClock())
 }
 
-func startAt(t *testing.T, dir string, memory *oracle.Memory, clock *fakeClock) *world {
+func startAt(t *testing.T, dir string, memory *oracle.Datapath, clock *fakeClock) *world {
 	t.Helper()
-	w := &world{t: t, dp: &faulty{Memory: memory, watching: make(chan struct{}, 100)}, socket: filepath.Join(dir, "s"), clock: clock}
+	w := &world{t: t, dp: &faulty{Datapath: memory, watching: make(chan struct{}, 100)}, socket: filepath.Join(dir, "s"), clock: clock}
 	var err error
 	if w.store, err = store.Open(dir); err != nil {
 		t.Fatal(err)

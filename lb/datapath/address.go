@@ -45,7 +45,7 @@ func (d *Datapath) removeAddress(a netip.Addr) {
 	}
 	d.tables.serviceAt().remove(addressKey(a), row.at)
 	delete(d.addresses, a)
-	d.rest(func() { d.ids.rows.release(row.at, 1) })
+	d.deferFree(func() { d.ids.rows.release(row.at, 1) })
 }
 
 // address returns the row of an address, one without number and services if there is none.

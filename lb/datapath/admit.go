@@ -7,18 +7,18 @@ import (
 	"lbctl/lb"
 )
 
-// census counts the services and replicas at each address, to refuse at once what
-// would loop: a replica at the address of a VIP.
-type census struct {
+// addressUse counts the services and replicas at each address, to refuse what would loop without
+// searching: a replica at the address of a VIP.
+type addressUse struct {
 	vips, replicas map[netip.Addr]int
 }
 
-func newCensus() census {
-	return census{vips: map[netip.Addr]int{}, replicas: map[netip.Addr]int{}}
+func newAddressUse() addressUse {
+	return addressUse{vips: map[netip.Addr]int{}, replicas: map[netip.Addr]int{}}
 }
 
 // count adds (by 1) or takes away (by -1) a service.
-func (c census) count(s lb.Service, by int) {
+func (c addressUse) count(s lb.Service, by int) {
 	c.vips[s.VIP.Address.Addr()] += by
 	for _, r := range s.Replicas {
 		c.replicas[r.Address.Addr()] += by
@@ -29,17 +29,17 @@ func (c census) count(s lb.Service, by int) {
 // That a table is full is found when it is.
 func (d *Datapath) admit(s lb.Service, old *entry) error {
 	if old != nil {
-		d.census.count(old.service, -1)
-		defer d.census.count(old.service, +1)
+		d.addressUse.count(old.service, -1)
+		defer d.addressUse.count(old.service, +1)
 	}
-	if d.census.replicas[s.VIP.Address.Addr()] > 0 {
+	if d.addressUse.replicas[s.VIP.Address.Addr()] > 0 {
 		return fmt.Errorf("%w: %v has the address of a replica of another service", lb.ErrConflict, s.VIP)
 	}
 	for _, r := range s.Replicas {
-		if d.census.vips[r.Address.Addr()] > 0 {
+		if d.addressUse.vips[r.Address.Addr()] > 0 {
 			return fmt.Errorf("%w: replica %v of %v has the address of another service", lb.ErrConflict, r.Address, s.VIP)
 		}
-		if v, ok := d.owners[replicaKey(s.VIP, r.Address)]; ok && v != s.VIP && s.Mode == lb.NAT {
+		if v, ok := d.revNat[replicaKey(s.VIP, r.Address)]; ok && v != s.VIP && s.Mode == lb.NAT {
 			return fmt.Errorf("%w: nat replica %v %v belongs to %v", lb.ErrConflict, s.VIP.Protocol, r.Address, v)
 		}
 	}

@@ -41,7 +41,7 @@ func (d *Datapath) adoptRow(at uint32) error {
 		return err
 	}
 	d.services[e.service.VIP] = e
-	d.census.count(e.service, +1)
+	d.addressUse.count(e.service, +1)
 	d.claim(e)
 	d.address(e.service.VIP.Address.Addr()).services++
 	return nil
@@ -67,10 +67,10 @@ func (d *Datapath) adoptService(e *entry) error {
 	}
 	for at := row.Offset; at < row.Offset+row.Size; at++ {
 		if d.tables.readSlot(at).InTransition() {
-			e.marks++
+			e.inTransition++
 		}
 	}
-	e.recorded = e.tracked() && (e.marks > 0 || e.moved() || e.service.Tracking == lb.TrackAlways)
+	e.recorded = e.tracked() && (e.inTransition > 0 || e.rehashed() || e.service.Tracking == lb.TrackAlways)
 	return nil
 }
 
@@ -83,7 +83,7 @@ func (d *Datapath) adoptReplica(e *entry, listed bpf.LbSlot) error {
 	e.ids[r.Address] = id
 	e.service.Replicas = append(e.service.Replicas, r)
 	if e.answered(r.Address) {
-		d.owners[replicaKey(e.service.VIP, r.Address)] = e.service.VIP
+		d.revNat[replicaKey(e.service.VIP, r.Address)] = e.service.VIP
 	}
 	return nil
 }
@@ -95,27 +95,27 @@ func (d *Datapath) finish() error {
 	for _, e := range d.services {
 		d.writeStates(e)
 		if e.tracked() {
-			d.cleanBases(e, false)
+			d.cleanPrevious(e, false)
 		}
 	}
 	d.sweepReplicas()
 	d.sweepRevNats()
 	d.sweepAddresses()
-	if err := d.await(); err != nil {
+	if err := d.awaitReaders(); err != nil {
 		return err
 	}
-	d.purge()
-	return d.foldDeparted()
+	d.removeStaleRecords()
+	return d.foldRemoved()
 }
 
 // sweepReplicas says of replicas that no service has that they are gone.
 func (d *Datapath) sweepReplicas() {
 	for id := range d.tables.replicas.rows {
 		row := &d.tables.replicas.rows[id]
-		if d.ownerOf(uint32(id)) != nil || row.IpVersion == 0 {
+		if d.serviceOfReplica(uint32(id)) != nil || row.IpVersion == 0 {
 			continue
 		}
-		d.departed = append(d.departed, uint32(id))
+		d.removedReplicas = append(d.removedReplicas, uint32(id))
 		if row.State != uint8(bpf.LbReplicaStateREPLICA_GONE) {
 			setState(row, bpf.LbReplicaStateREPLICA_GONE)
 		}
@@ -127,7 +127,7 @@ func (d *Datapath) sweepRevNats() {
 	var stray []uint32
 	for id := range d.tables.revNatAt().rows() {
 		o := d.tables.revNats.rows[id]
-		v, ok := d.owners[o.Replica]
+		v, ok := d.revNat[o.Replica]
 		if !ok || d.services[v].ids[o.Replica.AddrPort()] != id {
 			stray = append(stray, id)
 		}
@@ -145,6 +145,6 @@ func (d *Datapath) sweepAddresses() {
 		}
 		d.tables.serviceAt().remove(addressKey(a), row.at)
 		delete(d.addresses, a)
-		d.rest(func() { d.ids.rows.release(row.at, 1) })
+		d.deferFree(func() { d.ids.rows.release(row.at, 1) })
 	}
 }

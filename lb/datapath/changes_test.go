@@ -100,17 +100,17 @@ func TestLinkNews(t *testing.T) {
 // Next hops are resolved while messages keep coming.
 func TestNewsWithoutEnd(t *testing.T) {
 	inNamespace(t)
-	d := open(t, Options{still: true})
+	d := open(t, Options{manualClock: true})
 	if err := d.SetService(t.Context(), web("192.0.2.1:80", "10.1.0.2:80")); err != nil {
 		t.Fatal(err)
 	}
 	l := veth(t, "up", "10.1.0.1/24")
 	neighbourAt(t, l, "10.1.0.2")
-	d.watch = &watch{done: make(chan struct{})}
+	d.watch = &watch{stopped: make(chan struct{})}
 	n := &news{routes: make(chan netlink.RouteUpdate)}
-	d.watch.over.Go(func() { d.follow(n) })
+	d.watch.done.Go(func() { d.follow(n) })
 	before := hopTo(t, d, "10.1.0.2:80")
-	for deadline := time.Now().Add(10 * time.Second); hopTo(t, d, "10.1.0.2:80") == before; time.Sleep(settle / 10) {
+	for deadline := time.Now().Add(10 * time.Second); hopTo(t, d, "10.1.0.2:80") == before; time.Sleep(debounce / 10) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the next hop is still %+v", before)
 		}
@@ -132,7 +132,7 @@ func hopTo(t *testing.T, d *Datapath, replica string) nextHop {
 // News of several neighbours at once is acted on for each.
 func TestNewsOfNeighbours(t *testing.T) {
 	inNamespace(t)
-	d := open(t, Options{still: true})
+	d := open(t, Options{manualClock: true})
 	l := veth(t, "up", "10.1.0.1/24")
 	replicas := []string{"10.1.0.2:80", "10.1.0.3:80", "10.1.0.4:80"}
 	if err := d.SetService(t.Context(), web("192.0.2.1:80", replicas...)); err != nil {
@@ -145,7 +145,7 @@ func TestNewsOfNeighbours(t *testing.T) {
 		n.neighbours <- netlink.NeighUpdate{Neigh: netlink.Neigh{LinkIndex: l.Attrs().Index, IP: a.AsSlice()}}
 	}
 	close(n.neighbours)
-	d.watch = &watch{done: make(chan struct{})}
+	d.watch = &watch{stopped: make(chan struct{})}
 	if !d.follow(n) {
 		t.Error("the end of the news is not told")
 	}

@@ -92,7 +92,7 @@ func hold(t testing.TB, device, program string) {
 func harness(t *testing.T) contract.Harness {
 	indexes := placed(t)
 	hold(t, "taken", "squatter")
-	o := Options{Dir: pinDir(t), Limits: contract.Limits(), still: true}
+	o := Options{Dir: pinDir(t), Limits: contract.Limits(), manualClock: true}
 	d := open(t, o)
 	opened := d
 	program, err := d.Program().Clone()

@@ -27,14 +27,14 @@ func (d *Datapath) Counters() (lb.Counters, error) {
 			Services: make(map[lb.VIP]lb.Count, len(d.services)),
 			Replicas: make(map[lb.VIP]map[netip.AddrPort]lb.Count, len(d.services)),
 		},
-		left: map[uint32]lb.Count{},
+		retired: map[uint32]lb.Count{},
 	}
 	for i, name := range d.reasons {
 		if s.Reasons[lb.Reason(name)], err = read(d.objects.ByReason, uint32(i)); err != nil {
 			return lb.Counters{}, err
 		}
 	}
-	if err := d.countDeparted(&s); err != nil {
+	if err := d.countRemoved(&s); err != nil {
 		return lb.Counters{}, err
 	}
 	for v, e := range d.services {
@@ -48,22 +48,22 @@ func (d *Datapath) Counters() (lb.Counters, error) {
 // sums are counters that are being added up.
 type sums struct {
 	lb.Counters
-	// left is what replicas got that have left their service, by its id.
-	left map[uint32]lb.Count
+	// retired is what removed replicas have got, by the id of their service.
+	retired map[uint32]lb.Count
 }
 
 func (s *sums) forwarded(n lb.Count) {
 	s.Reasons[lb.Forwarded] = plus(s.Reasons[lb.Forwarded], n)
 }
 
-func (d *Datapath) countDeparted(s *sums) error {
-	for _, id := range d.departed {
+func (d *Datapath) countRemoved(s *sums) error {
+	for _, id := range d.removedReplicas {
 		n, err := read(d.objects.ByReplica, id)
 		if err != nil {
 			return err
 		}
 		service := d.tables.replicas.rows[id].Service
-		s.left[service] = plus(s.left[service], n)
+		s.retired[service] = plus(s.retired[service], n)
 		s.forwarded(n)
 	}
 	return nil
@@ -71,7 +71,7 @@ func (d *Datapath) countDeparted(s *sums) error {
 
 func (d *Datapath) countService(s *sums, v lb.VIP, e *entry) error {
 	past := d.tables.retiredCounts.rows[e.row.Id]
-	all := plus(s.left[e.row.Id], lb.Count{Packets: past.Packets, Bytes: past.Bytes})
+	all := plus(s.retired[e.row.Id], lb.Count{Packets: past.Packets, Bytes: past.Bytes})
 	byReplica := make(map[netip.AddrPort]lb.Count, len(e.ids))
 	for a, id := range e.ids {
 		n, err := read(d.objects.ByReplica, id)
@@ -85,10 +85,10 @@ func (d *Datapath) countService(s *sums, v lb.VIP, e *entry) error {
 	return nil
 }
 
-// foldDeparted adds what replicas got that have left to what their services and the reason keep, and clears their
-// counters. No packet may still go to them. Who is killed in between counts one of them twice.
-func (d *Datapath) foldDeparted() error {
-	for _, id := range d.departed {
+// foldRemoved adds the counts of removed replicas to the retired counts of their services and to the reason, and
+// clears them. No packet may still go to them. A process killed in between counts one replica twice.
+func (d *Datapath) foldRemoved() error {
+	for _, id := range d.removedReplicas {
 		n, err := read(d.objects.ByReplica, id)
 		if err != nil {
 			return err
@@ -105,7 +105,7 @@ func (d *Datapath) foldDeparted() error {
 			return err
 		}
 	}
-	d.departed = nil
+	d.removedReplicas = nil
 	return nil
 }
 

@@ -44,8 +44,8 @@ func TestCutShort(t *testing.T) {
 	direct.Mode = lb.DSR
 	for name, c := range map[string][2]lb.Service{
 		"stateless to dsr": {old, direct},
-		"moved":            {tracked(old), tracked(changed)},
-		"marked":           {tracked(maglev(old)), tracked(maglev(changed))},
+		"rehashed":         {tracked(old), tracked(changed)},
+		"in transition":    {tracked(maglev(old)), tracked(maglev(changed))},
 	} {
 		t.Run(name, func(t *testing.T) { testCutShort(t, c[0], c[1]) })
 	}
@@ -66,7 +66,7 @@ func testCutShort(t *testing.T, old, changed lb.Service) {
 			d.point(e, was)
 			d.writeStates(e)
 		}, []lb.Service{changed}},
-		"before the bases are cleaned": {func(t *testing.T, d *Datapath) {
+		"before previous owners are cleaned": {func(t *testing.T, d *Datapath) {
 			e, was := begin(t, d, changed)
 			d.point(e, was)
 			d.writeStates(e)
@@ -88,20 +88,20 @@ func testCutShort(t *testing.T, old, changed lb.Service) {
 			e := d.services[old.VIP]
 			d.tables.serviceAt().remove(e.row.Vip, e.at)
 		}, nil},
-		"after the base of a table that moved is given up": {func(t *testing.T, d *Datapath) {
+		"after a previous table is given up": {func(t *testing.T, d *Datapath) {
 			if err := d.SetService(t.Context(), changed); err != nil {
 				t.Fatal(err)
 			}
 			e := d.services[old.VIP]
 			at, _ := d.ids.rows.alloc(1)
-			d.tables.services.rows[at] = withOwnBase(e.row)
+			d.tables.services.rows[at] = withoutPreviousTable(e.row)
 			d.tables.serviceAt().replace(e.row.Vip, e.at, at)
 		}, []lb.Service{changed}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNamespace(t)
 			veth(t, "up", "10.1.0.1/24")
-			o := Options{Dir: pinDir(t), Limits: lb.Limits{Services: 2, Replicas: 7, Slots: 22, Flows: 1 << 10}, still: true}
+			o := Options{Dir: pinDir(t), Limits: lb.Limits{Services: 2, Replicas: 7, Slots: 22, Flows: 1 << 10}, manualClock: true}
 			first := open(t, o)
 			if err := first.SetService(t.Context(), old); err != nil {
 				t.Fatal(err)
@@ -145,7 +145,7 @@ func converges(t *testing.T, o Options, want []lb.Service, old, changed lb.Servi
 func consistent(t *testing.T, d *Datapath) {
 	t.Helper()
 	for id, row := range d.tables.replicas.rows {
-		if d.ownerOf(uint32(id)) == nil && row.State != uint8(bpf.LbReplicaStateREPLICA_GONE) {
+		if d.serviceOfReplica(uint32(id)) == nil && row.State != uint8(bpf.LbReplicaStateREPLICA_GONE) {
 			t.Errorf("replica %d is of no service and has state %d", id, row.State)
 		}
 	}
@@ -158,13 +158,13 @@ func consistent(t *testing.T, d *Datapath) {
 		for _, r := range e.ranges() {
 			for at := r.from; at < r.to; at++ {
 				s := d.tables.readSlot(at)
-				if base := s.Previous(); base != bpf.ReplicaNone && d.ownerOf(base) != e {
-					t.Errorf("%v: slot %d has the base %d, which is none of the service's replicas", v, at, base)
+				if p := s.Previous(); p != bpf.ReplicaNone && d.serviceOfReplica(p) != e {
+					t.Errorf("%v: slot %d has the previous owner %d, which is none of the service's replicas", v, at, p)
 				}
 			}
 		}
 		for slot := range e.row.Size {
-			if current := d.tables.readSlot(e.row.Offset + slot).Owner(); d.ownerOf(current) != e {
+			if current := d.tables.readSlot(e.row.Offset + slot).Owner(); d.serviceOfReplica(current) != e {
 				t.Errorf("%v: slot %d belongs to %d, which is none of the service's replicas", v, slot, current)
 			}
 		}
@@ -174,7 +174,7 @@ func consistent(t *testing.T, d *Datapath) {
 // unused checks that no number is taken of a datapath without services.
 func unused(t *testing.T, d *Datapath) {
 	t.Helper()
-	if err := d.settle(); err != nil {
+	if err := d.reclaim(); err != nil {
 		t.Fatal(err)
 	}
 	l := d.options.Limits

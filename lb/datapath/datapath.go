@@ -40,13 +40,13 @@ type Options struct {
 	ToeplitzKey rss.Key
 	// Logger takes what happens later (next hops). Default: discarded.
 	Logger *slog.Logger
-	// TokenRate limits, by CPU and second, how often a flow is recorded as established
-	// where records are nearly full, and how often a packet that is too big is answered. Default 2000.
+	// TokenRate limits, on each CPU and per second, how often a flow is recorded as established where a line of
+	// records is nearly full, and how often a packet that is too big is answered. Default 2000.
 	TokenRate uint32
 
-	// still leaves the passing of time to the caller of sweep, does not follow the network, and opens all gates: for
-	// tests, which look at the tables without a lock.
-	still bool
+	// manualClock leaves the passing of time to the caller of sweep, does not follow the network, and sets no limit
+	// to TokenRate: for tests, which read the tables without a lock.
+	manualClock bool
 	// edit changes the program before it is loaded: for tests of what becomes of broken ones.
 	edit func(*ebpf.CollectionSpec)
 	// now is the clock. Default time.Now.
@@ -94,22 +94,22 @@ type Datapath struct {
 	reasons []string
 	secret  [4]uint64 // of the keys of flows
 
-	closed    atomic.Bool
-	mu        sync.Mutex
-	tables    tables
-	services  map[lb.VIP]*entry
-	owners    map[bpf.LbEndpoint]lb.VIP // of the replicas' endpoints in nat mode
-	census    census
-	via       map[uint32]neighbour // of each replica, by id
-	byID      []*entry             // the service of each replica, by id; nil: none
-	addresses map[netip.Addr]*addressRow
-	sweeper   *sweeper
-	hook      *xdp.Hook
-	resting   []func() // frees numbers that are retired
-	departed  []uint32 // replicas by id that have left, and whose counters are theirs still
-	fresh     bool     // packets may see what there was before the last change
-	stale     bool     // there may be records that are of no service
-	ids       struct{ services, rows, replicas, lists, slots extents }
+	closed          atomic.Bool
+	mu              sync.Mutex
+	tables          tables
+	services        map[lb.VIP]*entry
+	revNat          map[bpf.LbEndpoint]lb.VIP // the VIP of each nat replica, by its endpoint
+	addressUse      addressUse
+	via             map[uint32]neighbour // of each replica, by id
+	byReplica       []*entry             // the service of each replica, by id; nil: none
+	addresses       map[netip.Addr]*addressRow
+	sweeper         *sweeper
+	hook            *xdp.Hook
+	deferred        []func() // what to free when no packet reads it any more
+	removedReplicas []uint32 // ids of removed replicas whose counters have not been added to retiredCounts
+	readersPending  bool     // packets may read what the last change replaced
+	staleRecords    bool     // there may be records of replicas that no service has
+	ids             struct{ services, rows, replicas, lists, slots extents }
 
 	hops    *hops
 	network func() network // as it is now
@@ -138,12 +138,12 @@ func Open(ctx context.Context, o Options) (*Datapath, error) {
 // newDatapath returns one without tables.
 func newDatapath(o Options) *Datapath {
 	d := &Datapath{
-		options:   o,
-		services:  map[lb.VIP]*entry{},
-		owners:    map[bpf.LbEndpoint]lb.VIP{},
-		census:    newCensus(),
-		via:       map[uint32]neighbour{},
-		addresses: map[netip.Addr]*addressRow{},
+		options:    o,
+		services:   map[lb.VIP]*entry{},
+		revNat:     map[bpf.LbEndpoint]lb.VIP{},
+		addressUse: newAddressUse(),
+		via:        map[uint32]neighbour{},
+		addresses:  map[netip.Addr]*addressRow{},
 	}
 	d.ids.services, d.ids.rows = newExtents(o.Limits.Services), newExtents(rowsFor(o.Limits))
 	d.ids.replicas, d.ids.lists = newExtents(o.Limits.Replicas), newExtents(2*o.Limits.Replicas)

@@ -16,13 +16,13 @@ type entry struct {
 	at      uint32                    // where the row is
 	ids     map[netip.AddrPort]uint32 // replica ids
 
-	// lag is the time since its flows took their last step of age.
+	// lag is the time since the ages of its flows went up.
 	lag time.Duration
-	// marks is the number of its slots that are marked.
-	marks uint32
+	// inTransition is the number of its slots that are in transition.
+	inTransition uint32
 	// recorded tells whether there may be records of its flows.
 	recorded bool
-	// aging is set while a sweep lets its flows grow older.
+	// aging is set while a sweep makes its flows older.
 	aging *aging
 }
 
@@ -56,26 +56,26 @@ func (e *entry) tracked() bool {
 	return e != nil && e.row.Flags&uint8(bpf.LbServiceFlagSERVICE_TRACK_CHANGES|bpf.LbServiceFlagSERVICE_TRACK_ALWAYS) != 0
 }
 
-// moved tells whether the base is in another table.
-func (e *entry) moved() bool { return e.row.Flags&uint8(bpf.LbServiceFlagSERVICE_REHASHED) != 0 }
+// rehashed tells whether the previous owners are in another table.
+func (e *entry) rehashed() bool { return e.row.Flags&uint8(bpf.LbServiceFlagSERVICE_REHASHED) != 0 }
 
-// apart tells whether records go by another hash than the table.
-func (e *entry) apart() bool {
+// recordsByOtherHash tells whether records hold another hash than that of the table.
+func (e *entry) recordsByOtherHash() bool {
 	r := e.row
 	return r.PreviousHash != r.Hash || r.PreviousSeed != r.Seed && lb.Hash(r.Hash) == lb.JHash
 }
 
-// ranges returns the ranges of slots that are the service's: its table and, if it has moved,
-// the one before.
+// ranges returns the ranges of slots that are the service's: its table and, if it is
+// rehashed, the previous one.
 func (e *entry) ranges() []extent {
 	all := []extent{{e.row.Offset, e.row.Offset + e.row.Size}}
-	if e.moved() {
-		all = append(all, e.bases())
+	if e.rehashed() {
+		all = append(all, e.previousSlots())
 	}
 	return all
 }
 
-// bases returns the slots in which the bases are.
-func (e *entry) bases() extent {
+// previousSlots returns the slots in which the previous owners are.
+func (e *entry) previousSlots() extent {
 	return extent{e.row.PreviousOffset, e.row.PreviousOffset + e.row.PreviousSize}
 }

@@ -58,7 +58,7 @@ func TestFIBCacheKey(t *testing.T) {
 		"another interface":        {v4, func(q *question) { q.elsewhere = true }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newReturnPath(t, Options{still: true, edit: forever})
+			h := newReturnPath(t, Options{manualClock: true, edit: forever})
 			first, other := c.q, c.q
 			c.change(&other)
 			if at := h.goesTo(first); at != 1 {
@@ -81,7 +81,7 @@ func TestFIBCacheKey(t *testing.T) {
 
 // An entry made by a short packet does not serve one that is longer than the MTU.
 func TestFIBCacheMTU(t *testing.T) {
-	h := newReturnPath(t, Options{still: true, edit: forever})
+	h := newReturnPath(t, Options{manualClock: true, edit: forever})
 	q := question{replica: "10.1.0.2", client: "198.18.0.1", protocol: packet.TCP}
 	for bytes, want := range map[int]byte{0: 1, 1460: 1, 1461: 0} {
 		q.payload = 0
@@ -94,7 +94,7 @@ func TestFIBCacheMTU(t *testing.T) {
 
 // Each CPU has entries of its own.
 func TestFIBCachePerCPU(t *testing.T) {
-	h := newReturnPath(t, Options{still: true, edit: forever})
+	h := newReturnPath(t, Options{manualClock: true, edit: forever})
 	q := question{replica: "10.1.0.2", client: "198.18.0.1", protocol: packet.TCP}
 	h.goesTo(q)
 	h.gatewayIs(2)
@@ -110,7 +110,7 @@ func TestFIBCachePerCPU(t *testing.T) {
 
 // A missing neighbour is not kept in the cache.
 func TestFIBCacheWithoutNeighbour(t *testing.T) {
-	h := newReturnPath(t, Options{still: true, edit: forever})
+	h := newReturnPath(t, Options{manualClock: true, edit: forever})
 	q := question{replica: "10.1.0.2", client: "10.1.0.9", protocol: packet.TCP}
 	if at := h.goesTo(q); at != 0 {
 		t.Fatalf("without a neighbour: goes to %d", at)
@@ -129,7 +129,7 @@ func TestFIBCacheExpires(t *testing.T) {
 		change  func(h returnPath)
 		want    byte
 	}{
-		"ticks":         {Options{still: true}, moved, 2},
+		"ticks":         {Options{manualClock: true}, moved, 2},
 		"a neighbour":   {Options{edit: forever}, moved, 2},
 		"a route":       {Options{edit: forever}, returnPath.unreachable, 0},
 		"a link's size": {Options{edit: forever}, returnPath.shrink, 0},
@@ -153,12 +153,12 @@ func TestFIBCacheExpires(t *testing.T) {
 // Every message about neighbours, routes or links invalidates the cache.
 func TestNewsInvalidateFIBCache(t *testing.T) {
 	inNamespace(t)
-	d := open(t, Options{still: true})
-	d.watch = &watch{done: make(chan struct{})}
+	d := open(t, Options{manualClock: true})
+	d.watch = &watch{stopped: make(chan struct{})}
 	n := &news{
 		neighbours: make(chan netlink.NeighUpdate), routes: make(chan netlink.RouteUpdate), links: make(chan netlink.LinkUpdate),
 	}
-	d.watch.over.Go(func() { d.follow(n) })
+	d.watch.done.Go(func() { d.follow(n) })
 	epoch := func() uint32 { return atomic.LoadUint32(&d.tables.settings.rows[0].Epoch) }
 	for name, tell := range map[string]func(){
 		"neighbour": func() { n.neighbours <- netlink.NeighUpdate{} },

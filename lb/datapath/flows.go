@@ -7,17 +7,17 @@ import (
 	"lbctl/lb"
 )
 
-// Flows implements lb.Dataplane: one look at all records and at the bases of what is marked.
+// Flows implements lb.Dataplane: it reads all records, and the previous owners of slots in transition.
 func (d *Datapath) Flows() (map[lb.VIP]lb.Flows, error) {
 	unlock, err := d.lock()
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	byID := make([]lb.ReplicaFlows, len(d.byID))
+	byID := make([]lb.ReplicaFlows, len(d.byReplica))
 	d.tables.records(func(p recordAt, r bpf.Record) {
 		switch {
-		case !d.ownerOf(r.Replica()).tracked():
+		case !d.serviceOfReplica(r.Replica()).tracked():
 		case p.stage == lb.HalfOpen:
 			byID[r.Replica()].HalfOpen++
 		default:
@@ -26,8 +26,8 @@ func (d *Datapath) Flows() (map[lb.VIP]lb.Flows, error) {
 	})
 	all := make(map[lb.VIP]lb.Flows, len(d.services))
 	for v, e := range d.services {
-		d.countBases(e, byID)
-		f := lb.Flows{InTransition: e.marked(), Replicas: make(map[netip.AddrPort]lb.ReplicaFlows, len(e.ids))}
+		d.countOldFlows(e, byID)
+		f := lb.Flows{InTransition: e.slotsInTransition(), Replicas: make(map[netip.AddrPort]lb.ReplicaFlows, len(e.ids))}
 		for a, id := range e.ids {
 			f.Replicas[a] = byID[id]
 		}
@@ -36,21 +36,21 @@ func (d *Datapath) Flows() (map[lb.VIP]lb.Flows, error) {
 	return all, nil
 }
 
-// marked is the number of slots in which flows may be elsewhere than the table says.
-func (e *entry) marked() uint32 {
-	if e.moved() {
+// slotsInTransition is the number of slots whose flows may be elsewhere than with the owner.
+func (e *entry) slotsInTransition() uint32 {
+	if e.rehashed() {
 		return e.row.Size
 	}
-	return e.marks
+	return e.inTransition
 }
 
-// countBases counts the bases that flows may still go by.
-func (d *Datapath) countBases(e *entry, byID []lb.ReplicaFlows) {
-	if !e.moved() && e.marks == 0 {
+// countOldFlows counts, for each replica, the slots in which flows from before still go to it.
+func (d *Datapath) countOldFlows(e *entry, byID []lb.ReplicaFlows) {
+	if !e.rehashed() && e.inTransition == 0 {
 		return
 	}
-	for at := e.bases().from; at < e.bases().to; at++ {
-		if s := d.tables.readSlot(at); (e.moved() || s.InTransition()) && !isUnused(s) {
+	for at := e.previousSlots().from; at < e.previousSlots().to; at++ {
+		if s := d.tables.readSlot(at); (e.rehashed() || s.InTransition()) && !previousUnused(s) {
 			byID[s.Previous()].OldFlowSlots++
 		}
 	}

@@ -43,8 +43,8 @@ func goldenPackets() []golden {
 			}
 		}
 	}
-	add("quiet")
-	add("slots marked, a table moved", less, odd)
+	add("settled")
+	add("slots in transition, a service rehashed", less, odd)
 	add("once more")
 	return all
 }

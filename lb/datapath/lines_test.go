@@ -16,10 +16,10 @@ func always(vip string, replicas ...string) lb.Service {
 }
 
 // inLine returns ports from one on of which the flows have their records in one line of a table of so many.
-func (b bench) inLine(lines, n int, from uint16) (ports []uint16) {
+func (x fixture) inLine(lines, n int, from uint16) (ports []uint16) {
 	key := func(port uint16) uint32 {
-		f := b.flow(port)
-		return uint32(bpf.FlowKey(b.d.secret, f.Source, f.Destination, uint8(f.Protocol))) % uint32(lines)
+		f := x.flow(port)
+		return uint32(bpf.FlowKey(x.d.secret, f.Source, f.Destination, uint8(f.Protocol))) % uint32(lines)
 	}
 	for port := from; len(ports) < n; port++ {
 		if key(port) == key(from) {
@@ -29,37 +29,37 @@ func (b bench) inLine(lines, n int, from uint16) (ports []uint16) {
 	return ports
 }
 
-func (b bench) record(port uint16) lb.Record {
-	b.Helper()
-	e, err := b.d.Explain(lb.Probe{Flow: b.flow(port)})
+func (x fixture) record(port uint16) lb.Record {
+	x.Helper()
+	e, err := x.d.Explain(lb.Probe{Flow: x.flow(port)})
 	if err != nil {
-		b.Fatal(err)
+		x.Fatal(err)
 	}
 	return e.Record
 }
 
-// Of the flows that have started the older one of two gives way to a new one.
-func TestOlderOneGivesWay(t *testing.T) {
-	b := newBench(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"))
-	ports := b.inLine(len(b.d.tables.halfOpen.rows), bpf.RecordEntries+2, 1)
+// A half-open flow evicts the older one of two.
+func TestOlderHalfOpenIsEvicted(t *testing.T) {
+	x := newFixture(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"))
+	ports := x.inLine(len(x.d.tables.halfOpen.rows), bpf.RecordEntries+2, 1)
 	for _, port := range ports[:bpf.RecordEntries] {
-		b.send(port, true)
+		x.send(port, true)
 	}
-	b.wait(time.Second)
+	x.wait(time.Second)
 	for _, port := range ports[bpf.RecordEntries:] {
-		b.send(port, true)
+		x.send(port, true)
 	}
 	for _, port := range ports[bpf.RecordEntries:] {
-		if got := b.record(port); got != lb.HalfOpen {
+		if got := x.record(port); got != lb.HalfOpen {
 			t.Errorf("one of the two newest flows, port %d, has %q for a record", port, got)
 		}
 	}
-	if f := b.flows(); embryonic(f) != bpf.RecordEntries {
-		t.Errorf("%d records in a line of %d", embryonic(f), bpf.RecordEntries)
+	if f := x.flows(); halfOpenOf(f) != bpf.RecordEntries {
+		t.Errorf("%d records in a line of %d", halfOpenOf(f), bpf.RecordEntries)
 	}
 }
 
-func embryonic(f lb.Flows) (n uint64) {
+func halfOpenOf(f lb.Flows) (n uint64) {
 	for _, r := range f.Replicas {
 		n += r.HalfOpen
 	}
@@ -68,39 +68,39 @@ func embryonic(f lb.Flows) (n uint64) {
 
 // Flows that start are not forgotten for a flood of another service.
 func TestFloodOfAnotherService(t *testing.T) {
-	b := newBench(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"))
+	x := newFixture(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"))
 	calm := always("192.0.2.2:80", "10.1.0.2:81", "10.1.0.3:81")
-	b.set(calm)
-	flooded := b
-	b.service = calm
+	x.set(calm)
+	flooded := x
+	x.service = calm
 	for _, port := range []uint16{1, 2} {
-		b.send(port, true)
+		x.send(port, true)
 	}
 	for port := uint16(1); port < 5000; port++ {
 		flooded.send(port, true)
 	}
 	for _, port := range []uint16{1, 2} {
-		if got := b.record(port); got != lb.HalfOpen {
+		if got := x.record(port); got != lb.HalfOpen {
 			t.Errorf("port %d has %q for a record", port, got)
 		}
 	}
-	if n, all := embryonic(flooded.flows()), bpf.RecordEntries*len(b.d.tables.halfOpen.rows)-2; n < uint64(all)/2 {
+	if n, all := halfOpenOf(flooded.flows()), bpf.RecordEntries*len(x.d.tables.halfOpen.rows)-2; n < uint64(all)/2 {
 		t.Errorf("%d records of the flood where there is room for %d", n, all)
 	}
 }
 
-// Established flows are not pushed out, and the last ways of a line are given at a limited rate.
+// Established flows are not evicted, and the last entries of a line are given out at a limited rate.
 func TestLastWaysAreGated(t *testing.T) {
-	b := newBenchWith(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"), Options{TokenRate: 1})
+	x := newFixtureWith(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"), Options{TokenRate: 1})
 	began := time.Now()
-	ports := b.inLine(len(b.d.tables.established.rows), 2*bpf.RecordEntries, 1)
+	ports := x.inLine(len(x.d.tables.established.rows), 2*bpf.RecordEntries, 1)
 	for _, port := range ports {
-		b.send(port, true)
-		b.send(port, false)
+		x.send(port, true)
+		x.send(port, false)
 	}
 	established := 0
 	for i, port := range ports {
-		got := b.record(port)
+		got := x.record(port)
 		if got == lb.Established {
 			established++
 		} else if i < bpf.RecordEntries-3 {

@@ -69,7 +69,7 @@ func (d *Datapath) configure(spec *ebpf.CollectionSpec) error {
 	if err != nil {
 		return fmt.Errorf("count CPUs: %w", err)
 	}
-	if d.options.still {
+	if d.options.manualClock {
 		tokenRate = 0
 	}
 	for name, size := range map[string]uint32{

@@ -20,12 +20,12 @@ const sampleRing = 1 << 20
 // reads its samples. It has the same tables. What is not pinned of it ends with the process; links hold
 // the program until the next one.
 type monitor struct {
-	objects  monitorObjects
-	filter   table[bpf.LbSampleFilter]
-	reader   *ringbuf.Reader
-	audience fanout.Audience
-	decoder  decoder
-	over     sync.WaitGroup
+	objects   monitorObjects
+	filter    table[bpf.LbSampleFilter]
+	reader    *ringbuf.Reader
+	publisher fanout.Publisher
+	decoder   decoder
+	done      sync.WaitGroup
 }
 
 // monitorObjects are those that only the monitoring program has.
@@ -51,19 +51,19 @@ func (d *Datapath) Monitor(f lb.Filter) (lb.Monitor, error) {
 	if err := d.beginMonitor(); err != nil {
 		return nil, fmt.Errorf("monitor: %w", err)
 	}
-	w := d.monitor.audience.Join(f, d.leave)
+	w := d.monitor.publisher.Subscribe(f, d.unsubscribe)
 	d.tune()
 	return w, nil
 }
 
 // leave ends the stream of a watcher; the last one's end brings the ordinary program back.
-func (d *Datapath) leave(w *fanout.Watcher) error {
+func (d *Datapath) unsubscribe(s *fanout.Subscription) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.monitor == nil {
 		return nil
 	}
-	if d.monitor.audience.Leave(w); d.monitor.audience.Empty() {
+	if d.monitor.publisher.Unsubscribe(s); d.monitor.publisher.Empty() {
 		return d.endMonitor()
 	}
 	d.tune()
@@ -84,7 +84,7 @@ func (d *Datapath) beginMonitor() error {
 		return errors.Join(err, m.release())
 	}
 	d.monitor = m
-	m.over.Go(func() { m.read(d.options.Logger) })
+	m.done.Go(func() { m.read(d.options.Logger) })
 	d.options.Logger.Info("the monitoring program stands under all links")
 	return nil
 }
@@ -98,7 +98,7 @@ func (d *Datapath) endMonitor() error {
 	}
 	d.monitor = nil
 	err := d.hook.Restore(d.objects.Lb)
-	m.audience.End()
+	m.publisher.UnsubscribeAll()
 	d.options.Logger.Info("the ordinary program stands under all links again")
 	return errors.Join(err, m.release())
 }

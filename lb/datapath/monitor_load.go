@@ -63,7 +63,7 @@ func (m *monitor) release() error {
 	if m.reader != nil {
 		errs = append(errs, m.reader.Close())
 	}
-	m.over.Wait()
+	m.done.Wait()
 	o := m.objects
 	return errors.Join(append(errs, m.filter.unmap(), o.Lb.Close(), o.Samples.Close(), o.SampleFilters.Close())...)
 }

@@ -22,7 +22,7 @@ import (
 // moment packets may be missed or come in vain.
 func (d *Datapath) tune() {
 	m := d.monitor
-	f, row := m.audience.Filter(), &m.filter.rows[0]
+	f, row := m.publisher.Filter(), &m.filter.rows[0]
 	row.Every, row.Vip = f.Every, bpf.LbEndpoint{}
 	if f.Service != (lb.VIP{}) {
 		row.Vip = vipKey(f.Service)
@@ -45,7 +45,7 @@ func (d *Datapath) reasonBits(reasons []lb.Reason) (bits uint64) {
 	return bits
 }
 
-// read hands samples to the audience until the reader is closed.
+// read hands samples to the publisher until the reader is closed.
 func (m *monitor) read(log *slog.Logger) {
 	var record ringbuf.Record
 	var told uint64
@@ -61,13 +61,13 @@ func (m *monitor) read(log *slog.Logger) {
 		}
 		if err != nil {
 			log.Error("read samples of packets", "error", err)
-			m.audience.End()
+			m.publisher.UnsubscribeAll()
 			return
 		}
-		m.audience.Offer(s, every)
+		m.publisher.Publish(s, every)
 		// Samples are lost while the ring is full: there is always one to be read after it.
 		lost := atomic.LoadUint64(&m.filter.rows[0].Lost)
-		m.audience.Lose(lost - told)
+		m.publisher.Drop(lost - told)
 		told = lost
 	}
 }

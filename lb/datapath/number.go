@@ -16,7 +16,7 @@ func newEntry(s lb.Service) *entry {
 func (d *Datapath) take(from *extents, n uint32, what string, v lb.VIP, limit uint32) (uint32, error) {
 	at, ok := from.alloc(n)
 	if !ok {
-		if err := d.settle(); err != nil {
+		if err := d.reclaim(); err != nil {
 			return 0, err
 		}
 		at, ok = from.alloc(n)

@@ -61,12 +61,12 @@ func (t *tables) recall(key uint64, hash uint32) (bpf.Record, lb.Record) {
 	return 0, lb.NoRecord
 }
 
-// purge removes all records that name no replica of a service that remembers flows. No packet may
+// removeStaleRecords removes all records that name no replica of a service that remembers flows. No packet may
 // still see a service that has been changed.
-func (d *Datapath) purge() {
+func (d *Datapath) removeStaleRecords() {
 	d.tables.records(func(p recordAt, r bpf.Record) {
 		for r != 0 {
-			if e := d.ownerOf(r.Replica()); e != nil && e.tracked() {
+			if e := d.serviceOfReplica(r.Replica()); e != nil && e.tracked() {
 				e.recorded = true
 				return
 			}
@@ -76,5 +76,5 @@ func (d *Datapath) purge() {
 			r = p.read()
 		}
 	})
-	d.stale = false
+	d.staleRecords = false
 }

@@ -22,7 +22,7 @@ func TestLikeReference(t *testing.T) {
 	seed, rounds := setting(t, "LBCTL_SEED", 1), int(setting(t, "LBCTL_ROUNDS", 100))
 	indexes := placed(t)
 	limits := lb.Limits{Services: 8, Replicas: 256, Slots: 1 << 14, Flows: 1 << 16}
-	d := open(t, Options{Dir: pinDir(t), Limits: limits, still: true})
+	d := open(t, Options{Dir: pinDir(t), Limits: limits, manualClock: true})
 	routes := preferring{contract.Routes()}
 	m := oracle.New(oracle.Config{Limits: limits, Interfaces: contract.Indexes(), Routes: routes})
 	p := pair{t: t, random: rand.New(rand.NewPCG(seed, 0)), kernel: d, reference: m, ingress: indexes[contract.East]}
@@ -54,7 +54,7 @@ type pair struct {
 	t         *testing.T
 	random    *rand.Rand
 	kernel    *Datapath
-	reference *oracle.Memory
+	reference *oracle.Datapath
 	ingress   int
 	log       []string
 }

@@ -33,5 +33,5 @@ func (d *Datapath) refresh(c changes) error {
 	if !changed {
 		return nil
 	}
-	return d.await()
+	return d.awaitReaders()
 }

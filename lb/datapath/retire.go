@@ -6,21 +6,21 @@ import (
 	"lbctl/bpf"
 )
 
-// retire gives up what e has and keep (nil: none) has not. Nothing points at e any
-// more, or yet; but packets that looked before may still be reading it, so its numbers rest
-// until settle.
+// retire gives up what e has and keep (nil: none) has not. The index does not point at e any more, or not
+// yet. But packets that have read the index before may still be reading e, so its numbers are freed only
+// by reclaim.
 func (d *Datapath) retire(e, keep *entry) {
-	d.fresh = true
+	d.readersPending = true
 	ids := d.retireReplicas(e, keep)
 	if e.recorded && (len(ids) > 0 || !keep.tracked()) {
-		d.stale = true
+		d.staleRecords = true
 	}
 	ranges := e.ranges()
 	if keep != nil {
 		kept := keep.ranges()
 		ranges = slices.DeleteFunc(ranges, func(r extent) bool { return slices.Contains(kept, r) })
 	}
-	d.rest(func() {
+	d.deferFree(func() {
 		for _, id := range ids {
 			d.ids.replicas.release(id, 1)
 		}
@@ -44,53 +44,53 @@ func (d *Datapath) retireReplicas(e, keep *entry) (ids []uint32) {
 		if e.answered(a) && !keep.answered(a) {
 			k := replicaKey(e.service.VIP, a)
 			d.tables.revNatAt().remove(k, id)
-			delete(d.owners, k)
+			delete(d.revNat, k)
 		}
 		if _, ok := keep.replicaID(a); ok {
 			continue
 		}
 		setState(&d.tables.replicas.rows[id], bpf.LbReplicaStateREPLICA_GONE)
-		if d.ownerOf(id) == e {
-			d.byID[id] = nil
+		if d.serviceOfReplica(id) == e {
+			d.byReplica[id] = nil
 		}
 		delete(d.via, id)
-		d.departed = append(d.departed, id)
+		d.removedReplicas = append(d.removedReplicas, id)
 		ids = append(ids, id)
 	}
 	return ids
 }
 
-// rest has numbers freed when no packet can be using them any more.
-func (d *Datapath) rest(release func()) { d.resting = append(d.resting, release) }
+// deferFree has release called by reclaim, when no packet can be using the numbers any more.
+func (d *Datapath) deferFree(release func()) { d.deferred = append(d.deferred, release) }
 
-// settle waits until no packet reads what is retired, removes the records that are of no service, and
-// frees the numbers. One grace period and one look at all records serve any number of changes, and
-// none is needed until numbers run out.
-func (d *Datapath) settle() error {
-	if len(d.resting) == 0 && !d.stale {
+// reclaim waits until no packet reads what is retired, removes the records that are of no service, and
+// frees the numbers. One grace period and one pass over all records serve any number of changes, and
+// neither is needed before numbers run out.
+func (d *Datapath) reclaim() error {
+	if len(d.deferred) == 0 && !d.staleRecords {
 		return nil
 	}
-	if err := d.await(); err != nil {
+	if err := d.awaitReaders(); err != nil {
 		return err
 	}
-	if d.stale {
-		d.purge()
+	if d.staleRecords {
+		d.removeStaleRecords()
 	}
-	if err := d.foldDeparted(); err != nil {
+	if err := d.foldRemoved(); err != nil {
 		return err
 	}
-	for _, release := range d.resting {
+	for _, release := range d.deferred {
 		release()
 	}
-	d.resting = nil
+	d.deferred = nil
 	return nil
 }
 
-// await returns when no packet sees what there was before the changes that have been made.
-func (d *Datapath) await() error {
+// awaitReaders returns when no packet reads any more what the changes so far have replaced.
+func (d *Datapath) awaitReaders() error {
 	if err := grace(); err != nil {
 		return err
 	}
-	d.fresh = false
+	d.readersPending = false
 	return nil
 }

@@ -11,14 +11,14 @@ import (
 	"lbctl/lb"
 )
 
-// serviceRow returns the row of a quiet service, without its numbers.
+// serviceRow returns the row of a settled service, without its numbers.
 func serviceRow(s lb.Service) bpf.LbService {
 	row := bpf.LbService{
 		Vip: vipKey(s.VIP), Size: s.Slots(), Reciprocal: reciprocal(s.Slots()), TableSize: s.TableSize, Replicas: uint32(len(s.Replicas)),
 		Seed: s.Seed, Scheduler: uint8(s.Scheduler), Mode: uint8(s.Mode), Hash: uint8(s.Hash),
 		Flags: trackingFlags(s.Tracking), Idle: uint32(s.Idle / time.Second),
 	}
-	return withOwnBase(row)
+	return withoutPreviousTable(row)
 }
 
 // trackingFlags returns which flows of a service are recorded.
@@ -51,8 +51,8 @@ func serviceOf(row bpf.LbService) lb.Service {
 	}
 }
 
-// withOwnBase returns the row of a service whose own table has its bases.
-func withOwnBase(row bpf.LbService) bpf.LbService {
+// withoutPreviousTable returns the row of a service whose previous owners are in its own table.
+func withoutPreviousTable(row bpf.LbService) bpf.LbService {
 	row.Flags &^= uint8(bpf.LbServiceFlagSERVICE_REHASHED)
 	row.PreviousOffset, row.PreviousSize, row.PreviousReciprocal = row.Offset, row.Size, row.Reciprocal
 	row.PreviousHash, row.PreviousSeed = row.Hash, row.Seed

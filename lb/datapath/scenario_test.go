@@ -24,10 +24,10 @@ type scenario struct {
 	packet  func(p *contract.Packet)
 	// bytes changes the frame.
 	bytes func(frame []byte)
-	// begin are packets of every flow that come before, after the slots were marked.
+	// begin are packets of every flow that come before, after the slots were put into transition.
 	begin []func(p *contract.Packet)
-	// marked tells that all slots have another owner than before.
-	marked bool
+	// inTransition tells that all slots have another owner than before.
+	inTransition bool
 	// twoArms tells that clients and replicas are behind different interfaces: redirected, not sent back.
 	twoArms bool
 	want    lb.Reason // "": forwarded
@@ -98,14 +98,14 @@ func scenarios() []scenario {
 		{name: "udp-v4-diverse", service: udp(lb.TrackAlways), flows: many},
 		{name: "udp-v4-untracked", service: udp(lb.Stateless)},
 		{name: "tcp-v4-always", service: tracking(lb.TrackAlways), begin: begun},
-		{name: "tcp-v4-marked", marked: true, begin: begun},
-		{name: "tcp-v4-marked-diverse", marked: true, begin: begun, flows: many},
-		{name: "tcp-v4-marked-million", marked: true, begin: begun, flows: million},
-		{name: "tcp-v4-marked-miss", marked: true},
-		{name: "tcp-v4-marked-miss-diverse", marked: true, flows: many},
-		{name: "tcp-v4-marked-syn", marked: true, packet: flags(syn)},
-		{name: "tcp-v4-marked-syn-flood", marked: true, flows: million, packet: flags(syn)},
-		{name: "tcp-v6-marked", v6: true, marked: true, begin: begun},
+		{name: "tcp-v4-transition", inTransition: true, begin: begun},
+		{name: "tcp-v4-transition-diverse", inTransition: true, begin: begun, flows: many},
+		{name: "tcp-v4-transition-million", inTransition: true, begin: begun, flows: million},
+		{name: "tcp-v4-transition-miss", inTransition: true},
+		{name: "tcp-v4-transition-miss-diverse", inTransition: true, flows: many},
+		{name: "tcp-v4-transition-syn", inTransition: true, packet: flags(syn)},
+		{name: "tcp-v4-transition-syn-flood", inTransition: true, flows: million, packet: flags(syn)},
+		{name: "tcp-v6-transition", v6: true, inTransition: true, begin: begun},
 		{name: "pass-no-vip", packet: func(p *contract.Packet) {
 			p.Flow.Destination = netip.AddrPortFrom(p.Flow.Destination.Addr(), 81)
 		}, want: lb.NotOurs},
@@ -121,7 +121,7 @@ func (s scenario) addresses() (vip, replica, client string) {
 	return "192.0.2.1:80", "10.1.0.%d:80", "198.18.0.1"
 }
 
-// configured returns the service and, if its slots are to be marked, what it was before.
+// configured returns the service and, if its slots are to be in transition, what it was before.
 func (s scenario) configured() (is, was lb.Service) {
 	vip, replica, _ := s.addresses()
 	is = lb.Service{VIP: lb.VIP{Address: netip.MustParseAddrPort(vip), Protocol: packet.TCP}, Tracking: lb.TrackChanges}
@@ -129,7 +129,7 @@ func (s scenario) configured() (is, was lb.Service) {
 		s.service(&is)
 	}
 	replicas := 4
-	if s.marked {
+	if s.inTransition {
 		replicas = 8
 	}
 	for i := range replicas {
@@ -161,7 +161,7 @@ func (s scenario) configure(b *testing.B, d *Datapath) (ingress int) {
 		}
 	}
 	services := []lb.Service{is}
-	if s.marked {
+	if s.inTransition {
 		services = []lb.Service{was, is}
 	}
 	for _, service := range services {

@@ -56,10 +56,10 @@ func (d *Datapath) SetService(ctx context.Context, s lb.Service) error {
 
 // forget removes records from when a service remembered flows, if it did and begins to again.
 func (d *Datapath) forget(s lb.Service, old *entry) error {
-	if !d.stale || old == nil || old.tracked() || s.Tracking == lb.Stateless {
+	if !d.staleRecords || old == nil || old.tracked() || s.Tracking == lb.Stateless {
 		return nil
 	}
-	return d.settle()
+	return d.reclaim()
 }
 
 // prepare gives a service its numbers and writes everything that the index will
@@ -85,16 +85,16 @@ func (d *Datapath) install(e, old *entry) error {
 		return err
 	}
 	d.services[e.service.VIP] = e
-	d.census.count(e.service, +1)
+	d.addressUse.count(e.service, +1)
 	d.claim(e)
 	if old == nil {
 		return nil
 	}
-	d.census.count(old.service, -1)
+	d.addressUse.count(old.service, -1)
 	d.writeStates(e)
 	d.retire(old, e)
-	if e.moved() {
-		d.cleanBases(e, true)
+	if e.rehashed() {
+		d.cleanPrevious(e, true)
 	}
 	return nil
 }
@@ -129,7 +129,7 @@ func (d *Datapath) RemoveService(ctx context.Context, v lb.VIP) error {
 	d.tables.serviceAt().remove(old.row.Vip, old.at)
 	d.removeAddress(v.Address.Addr())
 	delete(d.services, v)
-	d.census.count(old.service, -1)
+	d.addressUse.count(old.service, -1)
 	d.retire(old, nil)
 	return nil
 }

@@ -7,9 +7,9 @@ import (
 	"lbctl/lb"
 )
 
-// over is the age of what has not been seen for an idle time at least, in steps: the first of them
-// may have come right after it was seen.
-const over = lb.IdleSteps + 1
+// expired is the age, in steps, from which on something has not been seen for a whole idle time: the first
+// step may have come right after it was seen.
+const expired = lb.IdleSteps + 1
 
 // aging is what a sweep finds out about a service whose flows grow older.
 type aging struct {
@@ -17,14 +17,14 @@ type aging struct {
 	steps uint32
 	// records is the number of records that are left.
 	records int
-	// apart tells whether one of them names another replica than the owner of its hash, as far
-	// as that can be known; of a service that has not moved, in which slots.
-	apart bool
-	slots []bool
+	// elsewhere tells whether one of them names another replica than the owner of its hash, as far
+	// as that can be known; slots says in which slots, unless the service is rehashed.
+	elsewhere bool
+	slots     []bool
 }
 
-// sweep lets time pass: records and bases of which nothing was seen grow older, the oldest records
-// are forgotten, and marks that are of no use any more are taken away.
+// sweep lets time pass: records and previous owners become older, expired records are removed, and
+// slots in transition are settled that need not be in it any more.
 func (d *Datapath) sweep(elapsed time.Duration) error {
 	unlock, err := d.lock()
 	if err != nil {
@@ -40,17 +40,17 @@ func (d *Datapath) sweep(elapsed time.Duration) error {
 			e.aging = nil
 		}
 	}()
-	if d.fresh { // a packet that sees the table from before a change may record a flow by it
-		if err := d.await(); err != nil {
+	if d.readersPending { // a packet that sees the table from before a change may record a flow by it
+		if err := d.awaitReaders(); err != nil {
 			return err
 		}
 	}
 	for _, e := range due {
-		d.ageBases(e)
+		d.agePrevious(e)
 	}
 	d.tables.records(d.ageRecord)
 	for _, e := range due {
-		if err := d.retireMarks(e); err != nil {
+		if err := d.endTransitions(e); err != nil {
 			return err
 		}
 	}
@@ -68,8 +68,8 @@ func (d *Datapath) due(elapsed time.Duration) (all []*entry) {
 		steps := e.lag / step
 		e.lag -= steps * step
 		if steps > 0 && e.recorded {
-			e.aging = &aging{steps: uint32(min(steps, over))}
-			if e.marks > 0 {
+			e.aging = &aging{steps: uint32(min(steps, expired))}
+			if e.inTransition > 0 {
 				e.aging.slots = make([]bool, e.row.Size)
 			}
 			all = append(all, e)
@@ -78,15 +78,15 @@ func (d *Datapath) due(elapsed time.Duration) (all []*entry) {
 	return all
 }
 
-// ageBases makes the bases of a service older, up to over.
-func (d *Datapath) ageBases(e *entry) {
-	if !e.moved() && e.marks == 0 {
+// agePrevious makes the previous owners of a service older, up to expired.
+func (d *Datapath) agePrevious(e *entry) {
+	if !e.rehashed() && e.inTransition == 0 {
 		return
 	}
-	for at := e.bases().from; at < e.bases().to; at++ {
-		if s := d.tables.readSlot(at); e.moved() || s.InTransition() {
-			// If a packet was faster it made the base young.
-			d.tables.swapSlot(at, s, s.WithAge(min(s.Age()+e.aging.steps, over)))
+	for at := e.previousSlots().from; at < e.previousSlots().to; at++ {
+		if s := d.tables.readSlot(at); e.rehashed() || s.InTransition() {
+			// If the swap fails, a packet has just reset the age.
+			d.tables.swapSlot(at, s, s.WithAge(min(s.Age()+e.aging.steps, expired)))
 		}
 	}
 }
@@ -94,11 +94,11 @@ func (d *Datapath) ageBases(e *entry) {
 // ageRecord makes a record older, or removes it.
 func (d *Datapath) ageRecord(p recordAt, r bpf.Record) {
 	for ; r != 0; r = p.read() { // a packet may be faster
-		e := d.ownerOf(r.Replica())
+		e := d.serviceOfReplica(r.Replica())
 		switch {
 		case e != nil && e.aging == nil:
 			return
-		case e == nil || r.Age()+e.aging.steps >= over:
+		case e == nil || r.Age()+e.aging.steps >= expired:
 			if p.swap(r, 0) {
 				return
 			}
@@ -113,8 +113,8 @@ func (d *Datapath) ageRecord(p recordAt, r bpf.Record) {
 func (d *Datapath) see(e *entry, r bpf.Record) {
 	a := e.aging
 	a.records++
-	if e.apart() {
-		a.apart = true
+	if e.recordsByOtherHash() {
+		a.elsewhere = true
 		return
 	}
 	slot := uint32(0)
@@ -124,7 +124,7 @@ func (d *Datapath) see(e *entry, r bpf.Record) {
 			return
 		}
 	}
-	a.apart = true
+	a.elsewhere = true
 	if len(a.slots) > 0 {
 		a.slots[slot] = true
 	}

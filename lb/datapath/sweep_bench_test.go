@@ -8,12 +8,12 @@ import (
 	"lbctl/lb"
 )
 
-// crowded returns a datapath with a marked Maglev table of 65,537 slots, and with tables of
+// crowded returns a datapath with a Maglev table in transition of 65,537 slots, and with tables of
 // records of the default size that are half full.
 func crowded(b *testing.B) *Datapath {
 	inNamespace(b)
 	veth(b, "up", "10.1.0.254/24")
-	d := open(b, Options{still: true})
+	d := open(b, Options{manualClock: true})
 	full, less := hundred(lb.TrackChanges)
 	for _, s := range []lb.Service{full, less} {
 		if err := d.SetService(b.Context(), s); err != nil {
@@ -23,9 +23,9 @@ func crowded(b *testing.B) *Datapath {
 	e := d.services[full.VIP]
 	for _, table := range d.tables.stages() {
 		for i := range table.lines {
-			for way := range bpf.RecordEntries / 2 {
-				hash := uint32(i*bpf.RecordEntries+way) * 0x9e3779b9
-				table.lines[i].Entry[way] = uint64(hash)<<32 | uint64(d.tables.readSlot(e.row.Offset+hash%e.row.Size).Owner())
+			for entry := range bpf.RecordEntries / 2 {
+				hash := uint32(i*bpf.RecordEntries+entry) * 0x9e3779b9
+				table.lines[i].Entry[entry] = uint64(hash)<<32 | uint64(d.tables.readSlot(e.row.Offset+hash%e.row.Size).Owner())
 			}
 		}
 	}
@@ -35,7 +35,7 @@ func crowded(b *testing.B) *Datapath {
 // BenchmarkSweep lets 655,360 flows and 65,537 slots take a step of age.
 func BenchmarkSweep(b *testing.B) {
 	d := crowded(b)
-	if err := d.await(); err != nil {
+	if err := d.awaitReaders(); err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {

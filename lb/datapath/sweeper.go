@@ -5,27 +5,27 @@ import (
 	"time"
 )
 
-// tick is how often time passes for what is remembered of flows.
+// tick is how often the records of flows are swept.
 const tick = time.Second
 
-// sweeper lets time pass.
+// sweeper calls sweep every tick.
 type sweeper struct {
-	done chan struct{}
-	over sync.WaitGroup
+	stopped chan struct{}
+	done    sync.WaitGroup
 }
 
 func (d *Datapath) startSweeper() error {
-	if d.options.still {
+	if d.options.manualClock {
 		return nil
 	}
-	d.sweeper = &sweeper{done: make(chan struct{})}
-	d.sweeper.over.Go(d.passTime)
+	d.sweeper = &sweeper{stopped: make(chan struct{})}
+	d.sweeper.done.Go(d.passTime)
 	return nil
 }
 
 func (s *sweeper) stop() {
-	close(s.done)
-	s.over.Wait()
+	close(s.stopped)
+	s.done.Wait()
 }
 
 func (d *Datapath) passTime() {
@@ -33,13 +33,13 @@ func (d *Datapath) passTime() {
 	defer ticker.Stop()
 	for last := d.options.now(); ; {
 		select {
-		case <-d.sweeper.done:
+		case <-d.sweeper.stopped:
 			return
 		case <-ticker.C:
 		}
 		now := d.options.now()
 		if err := d.sweep(now.Sub(last)); err != nil {
-			d.options.Logger.Error("let remembered flows grow older", "error", err)
+			d.options.Logger.Error("age the records of flows", "error", err)
 		}
 		last = now
 	}

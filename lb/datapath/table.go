@@ -51,7 +51,7 @@ type tables struct {
 	replicas                  table[bpf.LbReplica]
 	revNats                   table[bpf.LbRevNat]
 	established, halfOpen     table[bpf.LbRecords]
-	retiredCounts             table[bpf.LbCount] // by service id: what replicas got that were removed
+	retiredCounts             table[bpf.LbCount] // by service id: what removed replicas had got
 	settings                  table[bpf.LbSetting]
 }
 

@@ -18,7 +18,7 @@ type view struct {
 
 var _ oracle.View = view{}
 
-// Key implements model.View, as do the others here.
+// Key implements oracle.View, as do the others here.
 func (v view) Key() rss.Key { return v.options.ToeplitzKey }
 
 func (v view) Service(vip lb.VIP) (*lb.Service, bool) {
@@ -35,24 +35,24 @@ func (v view) IsVIP(a netip.Addr) bool {
 }
 
 func (v view) ReverseNAT(replica netip.AddrPort, p packet.Protocol) (lb.VIP, bool) {
-	vip, ok := v.owners[bpf.Endpoint(replica, uint8(p))]
+	vip, ok := v.revNat[bpf.Endpoint(replica, uint8(p))]
 	return vip, ok
 }
 
 func (v view) Slot(vip lb.VIP, i uint32) oracle.Slot {
 	s := v.tables.readSlot(v.services[vip].row.Offset + i)
-	return oracle.Slot{Current: v.tables.addressOf(s.Owner()), Base: v.tables.addressOf(s.Previous()), Marked: s.InTransition()}
+	return oracle.Slot{Owner: v.tables.addressOf(s.Owner()), Previous: v.tables.addressOf(s.Previous()), InTransition: s.InTransition()}
 }
 
-func (v view) Moved(vip lb.VIP) (oracle.Function, bool) {
+func (v view) PreviousTable(vip lb.VIP) (oracle.Function, bool) {
 	e := v.services[vip]
-	if !e.moved() {
+	if !e.rehashed() {
 		return oracle.Function{}, false
 	}
 	return oracle.Function{Hash: lb.Hash(e.row.PreviousHash), Seed: e.row.PreviousSeed, Size: e.row.PreviousSize}, true
 }
 
-func (v view) Older(vip lb.VIP, i uint32) netip.AddrPort {
+func (v view) PreviousOwner(vip lb.VIP, i uint32) netip.AddrPort {
 	return v.tables.addressOf(v.tables.readSlot(v.services[vip].row.PreviousOffset + i).Previous())
 }
 
@@ -60,7 +60,7 @@ func (v view) Record(vip lb.VIP, f packet.Flow) (oracle.Record, bool) {
 	e := v.services[vip]
 	hash := oracle.Hash(lb.Service{Hash: lb.Hash(e.row.PreviousHash), Seed: e.row.PreviousSeed}, v.options.ToeplitzKey, f)
 	r, stage := v.tables.recall(bpf.FlowKey(v.secret, f.Source, f.Destination, uint8(f.Protocol)), hash)
-	if r == 0 || v.ownerOf(r.Replica()) != e {
+	if r == 0 || v.serviceOfReplica(r.Replica()) != e {
 		return oracle.Record{}, false
 	}
 	return oracle.Record{Stage: stage, Replica: v.tables.addressOf(r.Replica())}, true

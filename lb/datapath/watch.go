@@ -9,17 +9,17 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// settle is how long changes of routes and links are gathered before ways are
-// resolved anew: they come in bursts.
-const settle = 50 * time.Millisecond
+// debounce is how long changes of routes and links are gathered before next hops are resolved again: they
+// come in bursts.
+const debounce = 50 * time.Millisecond
 
 // again is how long to wait before listening anew where that failed.
 const again = time.Second
 
 // watch keeps next hops up to date with the kernel's routes, links and neighbours.
 type watch struct {
-	done chan struct{}
-	over sync.WaitGroup
+	stopped chan struct{}
+	done    sync.WaitGroup
 }
 
 // news are subscriptions to what next hops depend on. A subscription that the
@@ -87,21 +87,21 @@ func (n *news) end() {
 // watchHops starts to listen, and then resolves everything once: nothing that
 // changes in between is missed.
 func (d *Datapath) watchHops() error {
-	if d.options.still {
+	if d.options.manualClock {
 		return nil
 	}
 	n, err := d.subscribe()
 	if err != nil {
 		return err
 	}
-	d.watch = &watch{done: make(chan struct{})}
-	d.watch.over.Go(func() { d.listen(n) })
+	d.watch = &watch{stopped: make(chan struct{})}
+	d.watch.done.Go(func() { d.listen(n) })
 	return d.refresh(everything())
 }
 
 func (w *watch) stop() {
-	close(w.done)
-	w.over.Wait()
+	close(w.stopped)
+	w.done.Wait()
 }
 
 // listen follows the news until the watch is over, and subscribes anew when the kernel lost some.
@@ -111,14 +111,14 @@ func (d *Datapath) listen(n *news) {
 		d.options.Logger.Warn("lost count of the changes of the network, looking at everything anew")
 		for n = nil; n == nil; {
 			select {
-			case <-d.watch.done:
+			case <-d.watch.stopped:
 				return
 			case <-time.After(again):
 			}
 			n, _ = d.subscribe()
 		}
 		d.tables.invalidateFIBCache()
-		d.refreshed(everything())
+		d.refreshOrLog(everything())
 	}
 	n.end()
 }
@@ -130,14 +130,14 @@ func (d *Datapath) follow(n *news) bool {
 	var settled <-chan time.Time
 	for {
 		select {
-		case <-d.watch.done:
+		case <-d.watch.stopped:
 			return false
 		case u, open := <-n.neighbours:
 			if !open {
 				return true
 			}
 			d.tables.invalidateFIBCache()
-			d.refreshed(n.more(u))
+			d.refreshOrLog(n.more(u))
 		case u, open := <-n.routes:
 			if !open {
 				return true
@@ -151,11 +151,11 @@ func (d *Datapath) follow(n *news) bool {
 			d.tables.invalidateFIBCache()
 			since.link(u, n.ports)
 		case <-settled:
-			d.refreshed(since)
+			d.refreshOrLog(since)
 			since, settled = changes{}, nil
 		}
 		if settled == nil && !since.empty() {
-			settled = time.After(settle)
+			settled = time.After(debounce)
 		}
 	}
 }
@@ -176,7 +176,7 @@ func (n *news) more(u netlink.NeighUpdate) (c changes) {
 	}
 }
 
-func (d *Datapath) refreshed(c changes) {
+func (d *Datapath) refreshOrLog(c changes) {
 	if err := d.refresh(c); err != nil {
 		d.options.Logger.Error("refresh next hops", "error", err)
 	}

@@ -37,7 +37,7 @@ func (d *Datapath) writeRevNat(id uint32, v lb.VIP, a netip.AddrPort) error {
 	if err := d.tables.revNatAt().add(k, id); err != nil {
 		return fmt.Errorf("write the reverse NAT entry of %v: %w", a, err)
 	}
-	d.owners[k] = v
+	d.revNat[k] = v
 	return nil
 }
 
@@ -54,17 +54,17 @@ func (d *Datapath) writeStates(e *entry) {
 // claim makes a service that of its replicas' ids.
 func (d *Datapath) claim(e *entry) {
 	for _, id := range e.ids {
-		for int(id) >= len(d.byID) {
-			d.byID = append(d.byID, nil)
+		for int(id) >= len(d.byReplica) {
+			d.byReplica = append(d.byReplica, nil)
 		}
-		d.byID[id] = e
+		d.byReplica[id] = e
 	}
 }
 
-// ownerOf returns the service of a replica by its id, nil if there is none.
-func (d *Datapath) ownerOf(id uint32) *entry {
-	if int(id) >= len(d.byID) {
+// serviceOfReplica returns the service of a replica by its id, nil if there is none.
+func (d *Datapath) serviceOfReplica(id uint32) *entry {
+	if int(id) >= len(d.byReplica) {
 		return nil
 	}
-	return d.byID[id]
+	return d.byReplica[id]
 }

@@ -1,84 +1,99 @@
-// Package fanout hands the samples of a datapath on to those who watch it, each by a filter of its own, and
+// Package fanout hands the samples of a datapath to its monitors, each by a filter of its own, and
 // never waits for any of them.
 package fanout
 
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"lbctl/lb"
 )
 
-// Audience is those who watch one datapath. The zero value is nobody. It is safe for concurrent
-// use.
-type Audience struct {
-	mu       sync.Mutex
-	watchers []*Watcher
+// Publisher has the subscriptions to the samples of one datapath. The zero value has none. It is safe
+// for concurrent use.
+type Publisher struct {
+	mu            sync.Mutex
+	subscriptions []*Subscription
 }
 
-// Join adds a watcher. Its Close calls leave, which is to call Leave.
-func (a *Audience) Join(f lb.Filter, leave func(*Watcher) error) *Watcher {
+// Subscription is the lb.Monitor of one subscriber.
+type Subscription struct {
+	filter  lb.Filter
+	close   func(*Subscription) error
+	samples chan lb.Sample
+	lost    atomic.Uint64
+	// wanted is how many samples Every has counted.
+	wanted uint64
+}
+
+var _ lb.Monitor = (*Subscription)(nil)
+
+// Subscribe adds a subscription. Its Close calls the function close, which must call Unsubscribe.
+func (p *Publisher) Subscribe(f lb.Filter, close func(*Subscription) error) *Subscription {
 	f.Reasons, f.Every = slices.Clone(f.Reasons), max(f.Every, 1)
-	w := &Watcher{filter: f, leave: leave, samples: make(chan lb.Sample, lb.SampleBuffer)}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.watchers = append(a.watchers, w)
-	return w
+	s := &Subscription{filter: f, close: close, samples: make(chan lb.Sample, lb.SampleBuffer)}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.subscriptions = append(p.subscriptions, s)
+	return s
 }
 
-// Leave ends the stream of a watcher, and tells whether it was one of the audience.
-func (a *Audience) Leave(w *Watcher) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	at := slices.Index(a.watchers, w)
+// Unsubscribe ends a subscription and closes its channel. It returns false if the subscription was not one
+// of the publisher's any more.
+func (p *Publisher) Unsubscribe(s *Subscription) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := slices.Index(p.subscriptions, s)
 	if at < 0 {
 		return false
 	}
-	a.watchers = slices.Delete(a.watchers, at, at+1)
-	close(w.samples)
+	p.subscriptions = slices.Delete(p.subscriptions, at, at+1)
+	close(s.samples)
 	return true
 }
 
-// End ends the streams of all.
-func (a *Audience) End() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, w := range a.watchers {
-		close(w.samples)
+// UnsubscribeAll ends all subscriptions.
+func (p *Publisher) UnsubscribeAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.subscriptions {
+		close(s.samples)
 	}
-	a.watchers = nil
+	p.subscriptions = nil
 }
 
-// Empty tells whether nobody watches.
-func (a *Audience) Empty() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.watchers) == 0
+// Empty tells whether there is no subscription.
+func (p *Publisher) Empty() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.subscriptions) == 0
 }
 
-// Filter returns one that lets everything through that somebody wants. Only where one watches alone
-// can its Every be more than 1: packets of one watcher may come in step with those of another.
-func (a *Audience) Filter() lb.Filter {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.watchers) == 1 {
-		return a.watchers[0].filter
+// Filter returns a filter that lets through whatever a subscriber wants. Its Every is more than 1 only
+// for a single subscriber: among the packets of two, those of one may come at a fixed interval, and
+// counting both together would select them all or none.
+func (p *Publisher) Filter() lb.Filter {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.subscriptions) == 1 {
+		return p.subscriptions[0].filter
 	}
 	f := lb.Filter{Every: 1}
-	for n, w := range a.watchers {
+	for n, s := range p.subscriptions {
 		if n == 0 {
-			f.Reasons, f.Service = slices.Clone(w.filter.Reasons), w.filter.Service
+			f.Reasons, f.Service = slices.Clone(s.filter.Reasons), s.filter.Service
 			continue
 		}
-		f.Reasons = either(f.Reasons, w.filter.Reasons)
-		if f.Service != w.filter.Service {
+		f.Reasons = either(f.Reasons, s.filter.Reasons)
+		if f.Service != s.filter.Service {
 			f.Service = lb.VIP{}
 		}
 	}
 	return f
 }
 
-// either returns the reasons that are in one of two filters.
+// either returns the reasons of two filters; none stands for all.
 func either(a, b []lb.Reason) []lb.Reason {
 	if len(a) == 0 || len(b) == 0 {
 		return nil
@@ -86,20 +101,47 @@ func either(a, b []lb.Reason) []lb.Reason {
 	return append(a, b...)
 }
 
-// Offer hands a sample to all who want it; of its like, one in so many is offered at all.
-func (a *Audience) Offer(s lb.Sample, every uint32) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, w := range a.watchers {
-		w.offer(s, every)
+// Publish hands a sample to all subscribers that want it. It is one in `every` of the packets that Filter
+// lets through.
+func (p *Publisher) Publish(sample lb.Sample, every uint32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.subscriptions {
+		s.send(sample, every)
 	}
 }
 
-// Lose tells all that samples have been lost before they could be offered.
-func (a *Audience) Lose(samples uint64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, w := range a.watchers {
-		w.lost.Add(samples)
+// Drop adds to the lost samples of all subscribers: these could not be published.
+func (p *Publisher) Drop(samples uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.subscriptions {
+		s.lost.Add(samples)
+	}
+}
+
+// Samples implements lb.Monitor.
+func (s *Subscription) Samples() <-chan lb.Sample { return s.samples }
+
+// Lost implements lb.Monitor.
+func (s *Subscription) Lost() uint64 { return s.lost.Load() }
+
+// Close implements lb.Monitor.
+func (s *Subscription) Close() error { return s.close(s) }
+
+// send hands over a sample if it is wanted and there is room. The publisher has already selected one in
+// `every`; the rest of the filter's Every is counted here.
+func (s *Subscription) send(sample lb.Sample, every uint32) {
+	if !s.filter.Wants(sample) {
+		return
+	}
+	rest := max(s.filter.Every/max(every, 1), 1)
+	if s.wanted++; (s.wanted-1)%uint64(rest) != 0 {
+		return
+	}
+	select {
+	case s.samples <- sample:
+	default:
+		s.lost.Add(1)
 	}
 }

@@ -7,18 +7,19 @@ import (
 	"lbctl/rss/packet"
 )
 
-// age counts steps of time in which something was not used. What is over has not been
-// for an idle time at least: the first step may have come right after the last use.
+// age counts the steps of time in which something was not used. The first step may come right after the
+// last use, so only what is expired has not been used for a whole idle time.
 type age uint8
 
-const over age = lb.IdleSteps + 1
+const expired age = lb.IdleSteps + 1
 
 // older returns the age one step later.
-func (a age) older() age { return min(a+1, over) }
+func (a age) older() age { return min(a+1, expired) }
 
-// Advance lets time pass: flows that are silent for the idle time of their service are
-// forgotten, and marks that no flow needs any more are taken off. Advance(d) twice is Advance(2*d).
-func (m *Memory) Advance(d time.Duration) {
+// Advance lets time pass: records of flows that were silent for the idle time of their service are
+// removed, and slots in transition are settled where no flow needs the previous owner any more. Advance(d)
+// twice is Advance(2*d).
+func (m *Datapath) Advance(d time.Duration) {
 	m.tables.mu.Lock()
 	defer m.tables.mu.Unlock()
 	for _, s := range m.tables.services {
@@ -34,10 +35,10 @@ func (s *service) advance(d time.Duration, t *tables) {
 	step := s.Idle / lb.IdleSteps
 	steps := s.elapsed / step
 	s.elapsed -= steps * step
-	for range min(steps, time.Duration(over)) { // then nothing is left to forget
+	for range min(steps, time.Duration(expired)) { // after so many everything has expired
 		s.ageRecords()
-		s.ageBases()
-		s.retire(t)
+		s.agePrevious()
+		s.settle(t)
 	}
 }
 
@@ -45,57 +46,57 @@ func (s *service) ageRecords() {
 	for f, r := range s.records {
 		r.age = r.age.older()
 		s.records[f] = r
-		if r.age == over {
+		if r.age == expired {
 			delete(s.records, f)
 		}
 	}
 }
 
-func (s *service) ageBases() {
+func (s *service) agePrevious() {
 	for i := range s.slots {
-		if s.slots[i].marked {
-			s.slots[i].base.age = s.slots[i].base.age.older()
+		if s.slots[i].inTransition {
+			s.slots[i].previous.age = s.slots[i].previous.age.older()
 		}
 	}
-	if s.moved == nil {
+	if s.previous == nil {
 		return
 	}
-	for i := range s.moved.slots {
-		s.moved.slots[i].age = s.moved.slots[i].age.older()
+	for i := range s.previous.slots {
+		s.previous.slots[i].age = s.previous.slots[i].age.older()
 	}
 }
 
-// retire takes the marks off where no flow that is known would go elsewhere than to the current
-// owner.
-func (s *service) retire(t *tables) {
+// settle ends the transition of slots, or of the whole service, where every flow that may still come goes
+// to the owner.
+func (s *service) settle(t *tables) {
 	table := functionOf(s.Service)
-	if s.moved != nil {
+	if s.previous != nil {
 		if s.isSettled(t, table) {
-			s.moved = nil
+			s.previous = nil
 		}
 		return
 	}
-	apart := s.slotsApart(t, table)
+	elsewhere := s.slotsElsewhere(t, table)
 	for i := range s.slots {
 		now := &s.slots[i]
-		if now.marked && !apart[uint32(i)] && (now.base.isOver() || now.base.owner == now.current) {
-			now.marked, now.base = false, older{}
+		if now.inTransition && !elsewhere[uint32(i)] && (now.previous.isExpired() || now.previous.owner == now.owner) {
+			now.inTransition, now.previous = false, previousOwner{}
 		}
 	}
 }
 
-// isOver tells whether nobody goes by the base any more.
-func (o older) isOver() bool { return !o.owner.IsValid() || o.age == over }
+// isExpired tells whether no flow goes to the previous owner any more.
+func (o previousOwner) isExpired() bool { return !o.owner.IsValid() || o.age == expired }
 
-// slotsApart returns the slots of which a flow is recorded elsewhere than with the current owner.
-func (s *service) slotsApart(t *tables, table Function) map[uint32]bool {
-	apart := map[uint32]bool{}
+// slotsElsewhere returns the slots of which a flow is recorded with another replica than the owner.
+func (s *service) slotsElsewhere(t *tables, table Function) map[uint32]bool {
+	elsewhere := map[uint32]bool{}
 	for f, r := range s.records {
-		if i, with := s.slotOf(t, table, f); !with || s.slots[i].current != r.Replica {
-			apart[i] = true
+		if i, with := s.slotOf(t, table, f); !with || s.slots[i].owner != r.Replica {
+			elsewhere[i] = true
 		}
 	}
-	return apart
+	return elsewhere
 }
 
 // slotOf returns the slot of a flow, false if there is no table.
@@ -106,16 +107,17 @@ func (s *service) slotOf(t *tables, table Function, f packet.Flow) (uint32, bool
 	return table.of(t.key, f) % table.Size, true
 }
 
-// isSettled tells whether all of a service that has moved goes by the new table. A record tells
-// nothing of the owner under another hash than that which it was made by, so that then none may be left.
+// isSettled tells whether a rehashed service does not need its previous table any more. Where the hash has
+// changed, no record may be left: the kernel's records hold only the hash of the previous table, which does
+// not say who owns the flow now.
 func (s *service) isSettled(t *tables, table Function) bool {
-	for _, o := range s.moved.slots {
-		if !o.isOver() {
+	for _, o := range s.previous.slots {
+		if !o.isExpired() {
 			return false
 		}
 	}
-	if !s.moved.sameHash(table) {
+	if !s.previous.sameHash(table) {
 		return len(s.records) == 0
 	}
-	return len(s.slotsApart(t, table)) == 0
+	return len(s.slotsElsewhere(t, table)) == 0
 }

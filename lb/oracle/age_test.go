@@ -14,14 +14,14 @@ import (
 // story is a TCP service of two replicas, of which flows of many ports are told.
 type story struct {
 	t *testing.T
-	*oracle.Memory
+	*oracle.Datapath
 	service lb.Service
 }
 
 const step = lb.MinIdle / lb.IdleSteps
 
 func newStory(t *testing.T, tracking lb.Tracking) *story {
-	s := &story{t: t, Memory: oracle.New(oracle.Config{Routes: everywhere{}}), service: lb.Service{
+	s := &story{t: t, Datapath: oracle.New(oracle.Config{Routes: everywhere{}}), service: lb.Service{
 		VIP: lb.VIP{Address: flow.Destination, Protocol: packet.TCP}, Scheduler: lb.Maglev, TableSize: 7,
 		Tracking: tracking, Idle: lb.MinIdle,
 		Replicas: []lb.Replica{{Address: replicaAddress(0), Weight: 1}, {Address: replicaAddress(1), Weight: 1}},

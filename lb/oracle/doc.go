@@ -1,7 +1,13 @@
 // Package oracle is the reference datapath: what becomes of a frame, written to be read, over raw bytes
-// and in Go. It is the oracle of the kernel datapath and shares no code with it. Decide decides about
-// one frame over a View of some tables and changes nothing; Memory has tables of its own, applies what
-// Decide says to them, and puts all of it behind lb.Dataplane.
+// and in Go. The kernel datapath is compared with it. Decide decides about one frame over a View of some
+// tables and changes nothing; Datapath has tables of its own, applies what Decide says to them, and puts all
+// of it behind lb.Dataplane.
+//
+// It shares no code with what it checks: it imports neither bpf nor lb/tables, lb/xdp or lb/datapath. What both
+// use is checked elsewhere: lb (what a valid service is), lb/scheduler (which replica owns which slot: by the
+// properties and vectors of its own tests), lb/fanout (which monitor gets a sample: by its own tests), rss
+// (Toeplitz: by Microsoft's vectors). The kernel's program uses none of these four: it reads a table that
+// the scheduler has filled, and computes its hashes in C.
 //
 // # The order of decisions
 //
@@ -81,104 +87,107 @@
 //
 // # Which replica
 //
-// The hash of a flow names a slot of its service's table, and a slot has a current owner. A service
-// that remembers flows (tracking changes, always) has besides
+// The hash of a flow names a slot of its service's table, and each slot has an owner, a replica. A service
+// that tracks flows (tracking changes, always) has besides
 //
-//   - marks: a marked slot has a base, the owner of flows from before; one that is not marked is quiet;
-//   - records: the replica of a flow, of one that has only started (embryonic) or of one that goes on
-//     (established).
+//   - slots in transition: such a slot has a previous owner, which has the flows from before a change. A slot
+//     that is not in transition is settled.
+//   - records: the replica of one flow. A record is half-open after the flow's first packet and established
+//     after the next one.
 //
-// Packets of a quiet slot go to the current owner and leave no record, unless tracking is always. Else,
-// "watched", the first that applies:
+// Packets of a settled slot go to the owner and leave no record, unless tracking is always. For any other
+// packet of a service that tracks flows, the first of these rules applies:
 //
-//  1. The flow is recorded with a replica that serves (active or draining): that one. The record
-//     becomes young, and established if the packet is not the first of a TCP connection (SYN without
-//     ACK).
-//  2. TCP, and not the first packet: base, if the slot is marked and base serves, whose age is then 0;
-//     else current.
-//  3. Else: current, and the flow is recorded with it.
+//  1. The flow is recorded with a replica that serves (active or draining): that replica. The age of the
+//     record becomes 0. The record becomes established unless the packet is a SYN without ACK.
+//  2. TCP, and not a SYN without ACK: the previous owner, if the slot is in transition and the previous owner
+//     serves; its age becomes 0. Otherwise the owner.
+//  3. Otherwise: the owner, and the flow is recorded with it.
 //
-// A change of the service makes slots marked. Replicas are the same if their address and port are.
+// A change of the service puts slots into transition. Two replicas are the same if their address and port are.
 //
-//   - The slots are the same parts of the hash space (same size, hash, seed): a quiet slot whose owner
-//     x is not the new one any more gets x as base, if x is still listed, in whatever state; else
-//     nobody can have flows in it, and it stays quiet. A marked slot stays marked, and keeps its base
-//     if that is still listed, else has none. The age of all bases becomes 0.
-//   - They are not: the service has moved. All of it is watched and counts as marked; the bases are in
-//     the table from before, with its size and hash, and stay there whatever changes next: a quiet
-//     slot's owner, a marked slot's base. If no replica of before is listed any more, all is quiet.
+//   - The slots of old and new service are the same parts of the hash space (same size, hash and seed). A
+//     settled slot whose owner changes goes into transition, with the old owner as its previous owner, if
+//     that is still listed, in whatever state. If it is not listed, no flow can be with it, and the slot
+//     stays settled. A slot in transition stays so and keeps its previous owner, or has none if that is
+//     not listed any more. The ages of all previous owners become 0.
+//   - They are not the same: the service is rehashed. All its slots are in transition. The previous owners
+//     are in the previous table, with its size and hash: the owner of a slot that was settled, the previous
+//     owner of one that was in transition. Further changes keep that table. If none of the replicas from
+//     before is listed any more, the service is settled instead.
 //
-// UDP has records and no marks: no packet of it says that it is from before.
+// UDP has records only, no slots in transition: its packets do not tell whether a flow is from before.
 //
-// Time goes in steps of an eighth of the idle time. In each, first, the age of every record and every
-// base goes up by one, and a record whose age becomes 9 is forgotten. Then a marked slot becomes quiet
-// when no flow of it is recorded with another replica than current, and its base is none, or current,
-// or of age 9. A service that has moved becomes quiet as a whole, when all bases are none or of age 9
-// and no flow is recorded with another replica than its current owner; or, if the hash has changed,
-// when none is recorded at all, since the kernel's records do not hold what another hash needs.
+// Time goes in steps of an eighth of the idle time. In each step, the age of every record and of every
+// previous owner first goes up by one, and a record whose age becomes 9 is removed. Then a slot in
+// transition is settled if no flow of it is recorded with another replica than the owner, and the previous
+// owner is none, or the owner, or of age 9. A rehashed service is settled as a whole: if all previous owners
+// are none or of age 9, and no flow is recorded with another replica than the owner of its slot; or, if the
+// hash has changed, if there is no record at all, since the kernel's records do not hold the new hash.
 //
 // # Why that holds
 //
-// The promise: a TCP flow stays with the replica of its first packet, while that is listed and serves,
-// the flow is not silent for longer than the idle time, and the service remembers flows. (If the idle
-// time changes, the lesser one counts.)
+// The promise: a TCP flow stays with the replica of its first packet, while that replica is listed and
+// serves, the flow is never silent for longer than the idle time, and the service tracks flows. (If the idle
+// time changes, the lesser value counts.)
 //
-// Silence. Something used at some time is of age 0 then, and of age 9 after the ninth step from there.
-// The first step may come at once, the other eight take the idle time. So neither a record nor a base
-// is lost or passed over while a flow that uses it keeps the promise's condition. An age of 8 would not
-// do: that may be after seven eighths.
+// Silence. Something that was used at some time has age 0 then, and age 9 after the ninth step from there.
+// The first step may come at once; the other eight take the idle time. So neither a record nor a previous
+// owner expires while a flow that uses it keeps the promise's condition. Age 8 would be too early: that may
+// be after seven eighths of the idle time.
 //
-// Of records, the following always holds: (Q) the flows of a quiet slot are recorded, if at all, with
-// the slot's current owner. It holds at first, there being none. A packet of a quiet slot, if it
-// records, records current (rule 3). A slot becomes quiet by a step only if Q holds then. A change
-// leaves a quiet slot quiet if the owner is the same; or if it is gone, and with it every record, by Q.
-// A moved service becomes quiet by a step only if Q holds, or by a change when all replicas, and so all
-// records, are gone. Records do not outlive a time without tracking.
+// Records. This always holds: (S) if a flow of a settled slot has a record, the record names the slot's owner.
+// It holds at first, as there are no records. A packet of a settled slot that records, records the owner (rule
+// 3). A step settles a slot only if S holds then. A change leaves a settled slot settled if the owner is the
+// same; or if the owner is gone, and with it, by S, every record. A rehashed service is settled by a step only
+// if S holds, or by a change if all replicas, and so all records, are gone. Records do not outlive a time
+// without tracking.
 //
 // Now let R be the replica of a flow's first packet. At every later moment one of these is true:
 //
-//	(a) the slot is quiet, and its current owner is R;
-//	(b) the slot is marked, and the flow is recorded with R;
-//	(c) the slot is marked, the flow is not recorded, and the base is R.
+//	(a) the slot is settled, and its owner is R;
+//	(b) the slot is in transition, and the flow is recorded with R;
+//	(c) the slot is in transition, the flow is not recorded, and the previous owner is R.
 //
-// In each the flow goes to R: by the current owner, also if tracking is always (there rule 1, by Q, or
-// rules 2 and 3); by rule 1; by rule 2. The flow's own packets change nothing about it but ages. It is
-// true to begin with:
+// In each case the flow goes to R. In (a) by the owner, also if tracking is always (there by rule 1 and S, or
+// by rules 2 and 3); in (b) by rule 1; in (c) by rule 2. The flow's own packets change nothing but ages. One of
+// the three is true to begin with:
 //
-//   - It started while its slot was quiet: current was R, which is (a).
-//   - It started while the slot was marked: by rule 1 or 3 it is recorded with R, which is (b).
+//   - The flow started while its slot was settled: the owner was R, which is (a).
+//   - It started while the slot was in transition: by rule 1 or 3 it is recorded with R, which is (b).
 //
-// And it stays true:
+// And one of them stays true:
 //
-//   - A change. From (a): the slot is quiet with R; or marked with R as base, which is listed. Then it
-//     is (c), or (b) if the flow is recorded: with R, by Q. From (b) or (c) the slot stays marked, with
-//     its base and the record: R is listed. A service that moves, or has moved, keeps the same bases in
-//     another place; if all its replicas are gone, R is, too.
-//   - A step that forgets the record. In (b) every packet of the flow makes it young. So the record is
-//     one that was not looked at in (a), and the flow has been silent since the slot was marked: the
-//     base is R, and (c) is true.
-//   - A step that takes a mark off. From (b), R is current: (a). From (c), if the base is current, that
-//     is R: (a). Else the base was of age 9: neither the flow used it for the idle time, nor was the
-//     slot marked since then. For a service that has moved the same holds with the current owner of the
-//     flow's hash.
+//   - A change. From (a): the slot stays settled with R; or it goes into transition with R as the previous
+//     owner, since R is listed. Then it is (c), or (b) if the flow is recorded: with R, by S. From (b) or (c)
+//     the slot stays in transition and keeps its previous owner and the record, since R is listed. A service that
+//     is rehashed keeps the same previous owners in another place; if all its replicas are gone, R is, too.
+//   - A step that removes the record. In (b) every packet of the flow resets the record's age. So the record
+//     is one that was not used in (a), and the flow has been silent since the transition began. The previous
+//     owner is R, which is (c).
+//   - A step that settles the slot. From (b), R is the owner: (a). From (c), if the previous owner is the
+//     owner, that is R: (a). Otherwise the previous owner was of age 9: neither has the flow used it for
+//     the idle time, nor has the transition begun since then. So the flow was silent for longer than the
+//     promise allows. For a rehashed service the same holds with the owner by the flow's new hash.
 //
-// Other flows cannot interfere: what is said of a flow is its own record, and a base used more often is
-// only kept longer.
+// Other flows cannot interfere: the record is the flow's own, and a previous owner that others use, too, only
+// lasts longer.
 //
-// With tracking always, a UDP flow keeps to its record in the same way: by rule 1 every packet makes it
-// young.
+// With tracking always, a UDP flow stays with the replica of its record in the same way: by rule 1 every packet
+// resets the record's age.
 //
 // What is not promised:
 //
-//   - A SYN without a record counts as the first of a new flow. Of a flow that started in a quiet slot,
-//     a SYN that is sent again after the very first change may go elsewhere, and so may whatever
-//     follows it. From then on it is recorded.
-//   - Flows that started while tracking was never, except those since the last change before it was
+//   - A SYN without a record counts as the first packet of a new flow. If a flow started in a settled slot and
+//     sends its SYN again right after the very first change, that SYN may go to another replica, and so may
+//     what follows it. From then on the flow is recorded.
+//   - Flows that started while tracking was never, except those since the last change before tracking was
 //     switched on.
-//   - The kernel's records have room for so many flows. One that starts when there is none is not
-//     recorded, or pushes another one out that has only started; one that goes on is never pushed out.
-//     It tells flows apart by some 50 bits, not by all of them.
-//   - A flow whose replica is down goes to others, and, if it sends no SYN, comes back when the replica
-//     does. Removing a service, or a replica, forgets its flows.
-//   - A service whose hash or seed has changed watches every flow until for an idle time there is none.
+//   - The kernel has room for a limited number of records. A flow that starts when there is none is not
+//     recorded, or evicts a half-open one; an established one is never evicted. The kernel tells flows apart by
+//     some 50 bits, not by all of them.
+//   - A flow whose replica is down goes to others, and, unless it sends a SYN, returns when the replica is up
+//     again. When a service or a replica is removed, its flows are forgotten.
+//   - A service whose hash or seed has changed looks up the record of every flow until there was none for an idle
+//     time.
 package oracle

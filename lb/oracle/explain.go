@@ -9,7 +9,7 @@ import (
 
 // Explain implements lb.Dataplane. Errors: lb.ErrInvalid when there is no frame and the flow is
 // none.
-func (m *Memory) Explain(p lb.Probe) (lb.Explanation, error) {
+func (m *Datapath) Explain(p lb.Probe) (lb.Explanation, error) {
 	done, err := m.begin("explain")
 	if err != nil {
 		return lb.Explanation{}, err

@@ -6,8 +6,8 @@ import (
 	"lbctl/lb"
 )
 
-// Flows implements lb.Dataplane. A base counts as older as long as its age is below over.
-func (m *Memory) Flows() (map[lb.VIP]lb.Flows, error) {
+// Flows implements lb.Dataplane.
+func (m *Datapath) Flows() (map[lb.VIP]lb.Flows, error) {
 	done, err := m.begin("list flows")
 	if err != nil {
 		return nil, err
@@ -35,30 +35,30 @@ func (s *service) flows() lb.Flows {
 		}
 		sums[r.Replica] = n
 	}
-	bases := s.bases()
-	for _, b := range bases {
-		if !b.isOver() {
-			n := sums[b.owner]
+	previous := s.previousOwners()
+	for _, p := range previous {
+		if !p.isExpired() {
+			n := sums[p.owner]
 			n.OldFlowSlots++
-			sums[b.owner] = n
+			sums[p.owner] = n
 		}
 	}
-	marked := uint32(len(bases))
-	if s.moved != nil {
-		marked = s.Slots()
+	inTransition := uint32(len(previous))
+	if s.previous != nil {
+		inTransition = s.Slots()
 	}
-	return lb.Flows{InTransition: marked, Replicas: sums}
+	return lb.Flows{InTransition: inTransition, Replicas: sums}
 }
 
-// bases returns the bases of the marked slots, or those of the older table.
-func (s *service) bases() (bases []older) {
-	if s.moved != nil {
-		return s.moved.slots
+// previousOwners returns those of the slots in transition, or of the previous table.
+func (s *service) previousOwners() (owners []previousOwner) {
+	if s.previous != nil {
+		return s.previous.slots
 	}
 	for _, i := range s.slots {
-		if i.marked {
-			bases = append(bases, i.base)
+		if i.inTransition {
+			owners = append(owners, i.previous)
 		}
 	}
-	return bases
+	return owners
 }

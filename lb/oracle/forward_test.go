@@ -75,7 +75,7 @@ func TestOuter(t *testing.T) {
 	} {
 		n := newNetwork(t, c.v4, c.replicaV4, lb.IPIP, packet.TCP, 1500)
 		frame := wire{ttl: 9, payload: []byte("1234")}.frame(n.flow())
-		why := explained(t, n.Memory, frame)
+		why := explained(t, n.Datapath, frame)
 		want := strings.ReplaceAll(c.want, " ", "")
 		if i := strings.Index(want, "xxxxx"); i >= 0 || !c.replicaV4 {
 			want = want[:7] + hex.EncodeToString([]byte{byte(why.Hash >> 16 & 0xf), byte(why.Hash >> 8), byte(why.Hash)})[1:] + want[12:]

@@ -10,7 +10,7 @@ import (
 )
 
 // Interfaces implements lb.Dataplane.
-func (m *Memory) Interfaces() ([]lb.Interface, error) {
+func (m *Datapath) Interfaces() ([]lb.Interface, error) {
 	done, err := m.begin("list interfaces")
 	if err != nil {
 		return nil, err
@@ -25,7 +25,7 @@ func (m *Memory) Interfaces() ([]lb.Interface, error) {
 
 // Attach implements lb.Dataplane: lb.Auto becomes lb.Native. The error of an unknown mode
 // wraps lb.ErrInvalid.
-func (m *Memory) Attach(ctx context.Context, name string, mode lb.AttachMode) (lb.Interface, error) {
+func (m *Datapath) Attach(ctx context.Context, name string, mode lb.AttachMode) (lb.Interface, error) {
 	done, err := m.beginChange(ctx, "attach")
 	if err != nil {
 		return lb.Interface{}, err
@@ -56,7 +56,7 @@ func (t *tables) attach(name string, mode lb.AttachMode) (lb.Interface, error) {
 }
 
 // Detach implements lb.Dataplane.
-func (m *Memory) Detach(ctx context.Context, name string) error {
+func (m *Datapath) Detach(ctx context.Context, name string) error {
 	done, err := m.beginChange(ctx, "detach")
 	if err != nil {
 		return err

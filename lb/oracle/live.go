@@ -30,21 +30,23 @@ func (t *tables) ReverseNAT(replica netip.AddrPort, p packet.Protocol) (lb.VIP, 
 
 func (t *tables) Slot(v lb.VIP, i uint32) Slot {
 	s := t.services[v].slots[i]
-	if !s.marked {
-		return Slot{Current: s.current, Base: s.current}
+	if !s.inTransition {
+		return Slot{Owner: s.owner, Previous: s.owner}
 	}
-	return Slot{Current: s.current, Base: s.base.owner, Marked: true}
+	return Slot{Owner: s.owner, Previous: s.previous.owner, InTransition: true}
 }
 
-func (t *tables) Moved(v lb.VIP) (Function, bool) {
+func (t *tables) PreviousTable(v lb.VIP) (Function, bool) {
 	s := t.services[v]
-	if s.moved == nil {
+	if s.previous == nil {
 		return Function{}, false
 	}
-	return s.moved.Function, true
+	return s.previous.Function, true
 }
 
-func (t *tables) Older(v lb.VIP, i uint32) netip.AddrPort { return t.services[v].moved.slots[i].owner }
+func (t *tables) PreviousOwner(v lb.VIP, i uint32) netip.AddrPort {
+	return t.services[v].previous.slots[i].owner
+}
 
 func (t *tables) Record(v lb.VIP, f packet.Flow) (Record, bool) {
 	r, found := t.services[v].records[f]

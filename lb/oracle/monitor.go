@@ -11,7 +11,7 @@ import (
 
 // Monitor implements lb.Dataplane: a monitor is handed what any handle processes, until this one is
 // closed. Queue and CPU of its samples are 0.
-func (m *Memory) Monitor(f lb.Filter) (lb.Monitor, error) {
+func (m *Datapath) Monitor(f lb.Filter) (lb.Monitor, error) {
 	done, err := m.begin("monitor")
 	if err != nil {
 		return nil, err
@@ -23,17 +23,17 @@ func (m *Memory) Monitor(f lb.Filter) (lb.Monitor, error) {
 	if _, found := m.tables.services[f.Service]; !found && f.Service != (lb.VIP{}) {
 		return nil, fmt.Errorf("monitor: service %v: %w", f.Service, lb.ErrNotFound)
 	}
-	return m.audience.Join(f, m.leave), nil
+	return m.publisher.Subscribe(f, m.unsubscribe), nil
 }
 
-func (m *Memory) leave(w *fanout.Watcher) error {
-	m.audience.Leave(w)
+func (m *Datapath) unsubscribe(s *fanout.Subscription) error {
+	m.publisher.Unsubscribe(s)
 	return nil
 }
 
 // show hands a packet to all who watch.
 func (t *tables) show(ingress int, frame []byte, o Outcome) {
-	if !slices.ContainsFunc(t.audiences, func(a *fanout.Audience) bool { return !a.Empty() }) {
+	if !slices.ContainsFunc(t.publishers, func(p *fanout.Publisher) bool { return !p.Empty() }) {
 		return
 	}
 	s := lb.Sample{
@@ -45,8 +45,8 @@ func (t *tables) show(ingress int, frame []byte, o Outcome) {
 			s.Interface = name
 		}
 	}
-	for _, a := range t.audiences {
-		a.Offer(s, 1)
+	for _, p := range t.publishers {
+		p.Publish(s, 1)
 	}
 }
 

@@ -30,7 +30,7 @@ type Effects struct {
 	Flow  packet.Flow
 	// Replica is that of a flow that Started.
 	Replica netip.AddrPort
-	// Slot is that of a base that was used, in the older table if the service has moved.
+	// Slot is that of a previous owner that was used, in the previous table if the service is rehashed.
 	Slot uint32
 }
 
@@ -46,12 +46,12 @@ type Trace uint8
 const (
 	// NoTrace: nothing.
 	NoTrace Trace = iota
-	// Started: the flow is recorded as embryonic with its replica, instead of any earlier record.
+	// Started: the flow is recorded as half-open with its replica, instead of any earlier record.
 	Started
 	// Promoted: its record is established and of age 0 from now on, if there is room.
 	Promoted
 	// Refreshed: the age of its record becomes 0.
 	Refreshed
-	// BaseUsed: the age of the slot's base becomes 0.
-	BaseUsed
+	// PreviousUsed: the age of the slot's previous owner becomes 0.
+	PreviousUsed
 )

@@ -57,8 +57,8 @@ type parsed struct {
 	l4 int
 	// flow has the ports, unless the packet does not show them itself.
 	flow packet.Flow
-	// fresh: the first of a TCP connection.
-	fresh bool
+	// isSYN: TCP with SYN and without ACK, the first packet of a connection.
+	isSYN bool
 }
 
 // parse reads a frame as far as the ports, or says why it cannot.

@@ -8,7 +8,7 @@ import (
 
 // pick chooses the replica of a flow to a VIP. The package comment has the rule and its proof.
 func (d *decision) pick() lb.Reason {
-	baseSlot := d.readSlot()
+	previousSlot := d.readSlot()
 	if d.service.Tracking != lb.TrackAlways && !d.why.InTransition {
 		return d.choose(d.why.Owner, lb.ByOwner)
 	}
@@ -18,9 +18,9 @@ func (d *decision) pick() lb.Reason {
 	case found && d.serves(record.Replica):
 		d.followed(record)
 		return d.choose(record.Replica, lb.ByRecord)
-	case d.isTCP() && !d.fresh:
+	case d.isTCP() && !d.isSYN:
 		if d.why.InTransition && d.serves(d.why.PreviousOwner) {
-			d.trace(Effects{Trace: BaseUsed, Slot: baseSlot})
+			d.trace(Effects{Trace: PreviousUsed, Slot: previousSlot})
 			return d.choose(d.why.PreviousOwner, lb.ByPreviousOwner)
 		}
 	case d.why.Owner.IsValid():
@@ -29,26 +29,26 @@ func (d *decision) pick() lb.Reason {
 	return d.choose(d.why.Owner, lb.ByAssignment)
 }
 
-// readSlot finds the two owners of the flow's slot. It returns the slot of the base, which is
-// another one if the service has moved.
-func (d *decision) readSlot() (baseSlot uint32) {
+// readSlot finds the owners of the flow's slot. It returns the slot of the previous owner, which is another
+// one if the service is rehashed.
+func (d *decision) readSlot() (previousSlot uint32) {
 	key, table := d.view.Key(), functionOf(*d.service)
 	d.why.Hash = table.of(key, d.flow)
 	if table.Size > 0 {
 		d.why.Slot = d.why.Hash % table.Size
 		slot := d.view.Slot(d.vip, d.why.Slot)
-		d.why.Owner, d.why.PreviousOwner, d.why.InTransition = slot.Current, slot.Base, slot.Marked
+		d.why.Owner, d.why.PreviousOwner, d.why.InTransition = slot.Owner, slot.Previous, slot.InTransition
 	}
-	older, moved := d.view.Moved(d.vip)
-	if !moved {
+	previous, rehashed := d.view.PreviousTable(d.vip)
+	if !rehashed {
 		return d.why.Slot
 	}
 	d.why.InTransition, d.why.PreviousOwner = true, netip.AddrPort{}
-	if older.Size > 0 {
-		baseSlot = older.of(key, d.flow) % older.Size
-		d.why.PreviousOwner = d.view.Older(d.vip, baseSlot)
+	if previous.Size > 0 {
+		previousSlot = previous.of(key, d.flow) % previous.Size
+		d.why.PreviousOwner = d.view.PreviousOwner(d.vip, previousSlot)
 	}
-	return baseSlot
+	return previousSlot
 }
 
 // choose ends the search, unless nobody was found.
@@ -68,7 +68,7 @@ func (d *decision) serves(replica netip.AddrPort) bool {
 
 // followed says that another packet of a recorded flow has come.
 func (d *decision) followed(r Record) {
-	if r.Stage == lb.HalfOpen && !d.fresh {
+	if r.Stage == lb.HalfOpen && !d.isSYN {
 		d.trace(Effects{Trace: Promoted})
 		return
 	}

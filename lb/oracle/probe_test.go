@@ -69,7 +69,7 @@ func sum(parts ...[]byte) uint16 {
 }
 
 // explained explains a frame.
-func explained(t *testing.T, m *oracle.Memory, frame []byte) lb.Explanation {
+func explained(t *testing.T, m *oracle.Datapath, frame []byte) lb.Explanation {
 	t.Helper()
 	e, err := m.Explain(lb.Probe{Ingress: ingress, Frame: frame})
 	if err != nil {

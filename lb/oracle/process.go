@@ -9,7 +9,7 @@ import (
 // Process decides about a frame that came in on the interface of that index, remembers what it says
 // of its flow, counts it and shows it to those who watch. The frame is not kept or changed. The
 // interface need not be attached: this is what the program would do if it were asked.
-func (m *Memory) Process(ingress int, frame []byte) Verdict {
+func (m *Datapath) Process(ingress int, frame []byte) Verdict {
 	t := m.tables
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -38,7 +38,7 @@ func (t *tables) apply(e Effects) {
 		fallthrough
 	case Refreshed:
 		s.records[e.Flow] = record{Record: Record{Stage: stage, Replica: s.records[e.Flow].Replica}}
-	case BaseUsed:
-		*s.baseOf(e.Slot) = 0
+	case PreviousUsed:
+		*s.previousAge(e.Slot) = 0
 	}
 }

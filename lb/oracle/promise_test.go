@@ -39,7 +39,7 @@ func TestPromise(t *testing.T) {
 // shadow is a datapath, and what ought to become of its flows.
 type shadow struct {
 	t       *rapid.T
-	memory  *oracle.Memory
+	memory  *oracle.Datapath
 	service lb.Service
 	now     time.Duration
 	flows   map[packet.Flow]*shadowFlow

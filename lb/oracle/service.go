@@ -15,31 +15,31 @@ type service struct {
 	states map[netip.AddrPort]lb.ReplicaState
 	// slots are none if no replica is active.
 	slots []slot
-	// moved is the table that flows from before go by, if there is one beside slots.
-	moved   *olderTable
-	records map[packet.Flow]record
+	// previous is the table by which flows from before go, if the service is rehashed.
+	previous *previousTable
+	records  map[packet.Flow]record
 	// elapsed is the time since the ages went up, less than a step.
 	elapsed time.Duration
 }
 
-// slot is a part of the hash space. Only a marked one has a base.
+// slot is a part of the hash space. Only one in transition has a previous owner.
 type slot struct {
-	current netip.AddrPort
-	marked  bool
-	base    older
+	owner        netip.AddrPort
+	inTransition bool
+	previous     previousOwner
 }
 
-// older is who has the flows from before a change that are not recorded; age counts steps of
+// previousOwner has the flows from before a change that are not recorded. Its age counts steps of
 // Idle/lb.IdleSteps since one of them was seen, or since the change.
-type older struct {
+type previousOwner struct {
 	owner netip.AddrPort
 	age   age
 }
 
-// olderTable is a table of another size or hash than the service's.
-type olderTable struct {
+// previousTable is a table of another size or hash than the service's, with the owners from before.
+type previousTable struct {
 	Function
-	slots []older
+	slots []previousOwner
 }
 
 // record is what is remembered of a flow.
@@ -59,7 +59,7 @@ func newService(s lb.Service) *service {
 		n.states[r.Address] = r.State
 	}
 	for _, owner := range scheduler.Build(s) {
-		n.slots = append(n.slots, slot{current: s.Replicas[owner].Address})
+		n.slots = append(n.slots, slot{owner: s.Replicas[owner].Address})
 	}
 	return n
 }
@@ -78,10 +78,10 @@ func (s *service) listed(replica netip.AddrPort) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// baseOf returns the age of a slot's base, of the older table if there is one.
-func (s *service) baseOf(slot uint32) *age {
-	if s.moved != nil {
-		return &s.moved.slots[slot].age
+// previousAge returns the age of a slot's previous owner, of the previous table if there is one.
+func (s *service) previousAge(slot uint32) *age {
+	if s.previous != nil {
+		return &s.previous.slots[slot].age
 	}
-	return &s.slots[slot].base.age
+	return &s.slots[slot].previous.age
 }

@@ -29,9 +29,9 @@ type tables struct {
 	fragments map[FragmentKey]FragmentPorts
 	attached  map[string]lb.Interface
 	counters  lb.Counters
-	// audiences are those of the handles that are not closed.
-	audiences []*fanout.Audience
-	now       func() time.Time
+	// publishers are those of the handles that are not closed.
+	publishers []*fanout.Publisher
+	now        func() time.Time
 }
 
 // set adds or replaces a service, which is valid beside the others. One that is there already
@@ -42,7 +42,7 @@ func (t *tables) set(s lb.Service) {
 		if old.SameAs(s) {
 			return
 		}
-		n.succeed(old)
+		n.inherit(old)
 	}
 	t.services[s.VIP] = n
 	t.reown()

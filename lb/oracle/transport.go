@@ -28,7 +28,7 @@ func (p parsed) parseL4() (parsed, lb.Reason) {
 		if len(segment) < tcpHeader || segment[12]>>4 < 5 || int(segment[12]>>4)*4 > len(segment) {
 			return p, lb.MalformedL4
 		}
-		p.fresh = segment[tcpFlags]&(tcpSYN|tcpACK) == tcpSYN
+		p.isSYN = segment[tcpFlags]&(tcpSYN|tcpACK) == tcpSYN
 	case packet.UDP:
 		if len(segment) < udpHeader {
 			return p, lb.MalformedL4

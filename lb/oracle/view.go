@@ -8,7 +8,7 @@ import (
 	"lbctl/rss/packet"
 )
 
-// View is the tables of a datapath as Decide reads them: those of a Memory, or live ones. Nothing
+// View is the tables of a datapath as Decide reads them: those of a Datapath, or live ones. Nothing
 // changes them while Decide runs, and Decide changes nothing.
 type View interface {
 	// Key is the RSS key of lb.ToeplitzHash.
@@ -22,12 +22,12 @@ type View interface {
 
 	// Slot returns one slot of a service with an active replica; i is below TableSize.
 	Slot(v lb.VIP, i uint32) Slot
-	// Moved returns the function of the older table of a service that has moved, false if it
-	// has not. Size is 0 if there was no table.
-	Moved(v lb.VIP) (Function, bool)
-	// Older returns the owner in the older table of a service that has moved, the zero value if
-	// there is none any more; i is below the Size of Moved.
-	Older(v lb.VIP, i uint32) netip.AddrPort
+	// PreviousTable returns the function of the previous table of a rehashed service, false if the service
+	// is not rehashed. Size is 0 if there was no table.
+	PreviousTable(v lb.VIP) (Function, bool)
+	// PreviousOwner returns an owner in the previous table of a rehashed service, the zero value if that is
+	// not listed any more; i is below the Size of PreviousTable.
+	PreviousOwner(v lb.VIP, i uint32) netip.AddrPort
 
 	// Record returns what is recorded of a flow to a service. A record of a replica that is not
 	// listed any more is none.
@@ -43,13 +43,13 @@ type View interface {
 	RouteToClient(source, destination netip.Addr) (Route, bool)
 }
 
-// Slot is two owners of a part of the hash space. Without a mark Base is Current.
+// Slot is the owners of a part of the hash space. They are the same if it is not in transition.
 type Slot struct {
-	Current netip.AddrPort
-	// Base has the flows from before the mark of which there is no record; the zero value if it
-	// is not listed any more.
-	Base   netip.AddrPort
-	Marked bool
+	Owner netip.AddrPort
+	// Previous has the flows from before the change that have no record; the zero value if it is not
+	// listed any more.
+	Previous     netip.AddrPort
+	InTransition bool
 }
 
 // Function is how a flow becomes a slot: its hash modulo Size.
@@ -77,7 +77,7 @@ func functionOf(s lb.Service) Function {
 
 // Record is what is remembered of one flow.
 type Record struct {
-	// Stage is lb.Embryonic or lb.Established.
+	// Stage is lb.HalfOpen or lb.Established.
 	Stage   lb.Record
 	Replica netip.AddrPort
 }

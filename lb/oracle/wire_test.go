@@ -95,7 +95,7 @@ func (w wire) carrying(protocol byte, source, destination netip.Addr, l4 []byte)
 
 // network is a datapath with one service of one replica.
 type network struct {
-	*oracle.Memory
+	*oracle.Datapath
 	vip     lb.VIP
 	mode    lb.Mode
 	client  netip.AddrPort
@@ -120,7 +120,7 @@ func endsOf(v4 bool) ends {
 func newNetwork(t failer, v4, replicaV4 bool, mode lb.Mode, protocol packet.Protocol, mtu int) network {
 	a := endsOf(v4)
 	n := network{
-		Memory: oracle.New(oracle.Config{Routes: one{mtu}}), mode: mode, client: netip.MustParseAddrPort(a.client),
+		Datapath: oracle.New(oracle.Config{Routes: one{mtu}}), mode: mode, client: netip.MustParseAddrPort(a.client),
 		vip:     lb.VIP{Address: netip.MustParseAddrPort(a.vip), Protocol: protocol},
 		replica: netip.MustParseAddrPort(a.replica),
 	}

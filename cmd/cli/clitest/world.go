@@ -29,7 +29,7 @@ type World struct {
 	// Dir is DIR in what is printed.
 	Dir string
 	// Memory is the datapath; Refuse is why it cannot be opened, nil where it can.
-	Memory *oracle.Memory
+	Memory *oracle.Datapath
 	Refuse error
 	// Kernel takes the place of memory where it is not nil.
 	Kernel cli.Kernel
@@ -50,7 +50,7 @@ type Commands func(*cli.App) []*cobra.Command
 
 // memoryKernel is a kernel in memory; closing a datapath leaves what it forwards.
 type memoryKernel struct {
-	memory *oracle.Memory
+	memory *oracle.Datapath
 	err    error
 }
 

@@ -7,10 +7,10 @@ import (
 	"lbctl/rss/packet"
 )
 
-// inherit writes into the row of a service that takes the place of old by which bases and
-// records the flows from before go on. Its numbers must be known.
+// inherit writes into the row of a service that replaces old how the flows from before go on: by which
+// previous owners and records. The row's numbers must be allocated.
 func (e *entry) inherit(old *entry) {
-	e.row = withOwnBase(e.row)
+	e.row = withoutPreviousTable(e.row)
 	if old == nil || !e.tracked() {
 		return
 	}
@@ -23,16 +23,16 @@ func (e *entry) inherit(old *entry) {
 		if e.recorded {
 			e.row.PreviousHash, e.row.PreviousSeed = old.row.PreviousHash, old.row.PreviousSeed
 		}
-	case e.marking(old) || !e.shares(old):
-	case old.moved():
-		e.move(old.row.PreviousOffset, old.row.PreviousSize, old.row)
+	case e.sameSlots(old) || !e.shares(old):
+	case old.rehashed():
+		e.keepPreviousTable(old.row.PreviousOffset, old.row.PreviousSize, old.row)
 	default:
-		e.move(old.row.Offset, old.row.Size, old.row)
+		e.keepPreviousTable(old.row.Offset, old.row.Size, old.row)
 	}
 }
 
-// move makes the slots of another table the base, and its hash that of records.
-func (e *entry) move(offset, size uint32, from bpf.LbService) {
+// keepPreviousTable makes another table the previous one, and its hash that of records.
+func (e *entry) keepPreviousTable(offset, size uint32, from bpf.LbService) {
 	r := &e.row
 	r.Flags |= uint8(bpf.LbServiceFlagSERVICE_REHASHED)
 	r.PreviousOffset, r.PreviousSize, r.PreviousReciprocal = offset, size, reciprocal(size)
@@ -49,10 +49,10 @@ func (e *entry) shares(old *entry) bool {
 	return false
 }
 
-// marking tells whether the slots of the service that differ from those of old (nil: none) are
-// marked: those of both are the same parts of the hash space.
-func (e *entry) marking(old *entry) bool {
-	return old != nil && e.tracked() && e.service.VIP.Protocol == packet.TCP && !old.moved() &&
+// sameSlots tells whether the slots of the service and of old (nil: none) are the same parts of the hash space.
+// Those that have another owner are then put into transition.
+func (e *entry) sameSlots(old *entry) bool {
+	return old != nil && e.tracked() && e.service.VIP.Protocol == packet.TCP && !old.rehashed() &&
 		e.row.Size == old.row.Size && sameHash(e.row, old.row)
 }
 
@@ -61,41 +61,40 @@ func sameHash(a, b bpf.LbService) bool {
 	return a.Hash == b.Hash && (a.Seed == b.Seed || lb.Hash(a.Hash) != lb.JHash)
 }
 
-// writeSlots fills the table and the list of replicas of a service that takes the place of
-// old, if that is not nil.
+// writeSlots fills the table and the list of replicas of a service that replaces old (nil: none).
 func (d *Datapath) writeSlots(e, old *entry) {
 	ids := d.writeList(e)
-	marking, listed := e.marking(old), d.list(ids)
+	sameSlots, listed := e.sameSlots(old), d.list(ids)
 	for i, replica := range scheduler.Build(e.service) {
 		slot := bpf.SettledSlot(ids[replica])
-		if marking {
-			slot = succeed(d.tables.readSlot(old.row.Offset+uint32(i)), ids[replica], listed)
+		if sameSlots {
+			slot = inheritSlot(d.tables.readSlot(old.row.Offset+uint32(i)), ids[replica], listed)
 		}
 		if slot.InTransition() {
-			e.marks++
+			e.inTransition++
 		}
 		*d.tables.slot(e.row.Offset + uint32(i)) = uint64(slot)
 	}
-	e.recorded = e.tracked() && (e.recorded || e.marks > 0 || e.moved() || e.service.Tracking == lb.TrackAlways)
+	e.recorded = e.tracked() && (e.recorded || e.inTransition > 0 || e.rehashed() || e.service.Tracking == lb.TrackAlways)
 }
 
-// succeed returns the slot that follows on was and belongs to an owner: of a replica that is
-// not listed any more there are no flows.
-func succeed(was bpf.Slot, owner uint32, listed listed) bpf.Slot {
-	base := was.Previous()
+// inheritSlot returns the slot that replaces was and belongs to an owner: a replica that is
+// not listed any more has no flows.
+func inheritSlot(was bpf.Slot, owner uint32, listed listed) bpf.Slot {
+	previous := was.Previous()
 	switch {
-	case was.InTransition() && listed.has(base):
-		return bpf.TransitionSlot(owner, base)
+	case was.InTransition() && listed.has(previous):
+		return bpf.TransitionSlot(owner, previous)
 	case was.InTransition():
 		return bpf.TransitionSlot(owner, bpf.ReplicaNone)
-	case base == owner || !listed.has(base):
+	case previous == owner || !listed.has(previous):
 		return bpf.SettledSlot(owner)
 	}
-	return bpf.TransitionSlot(owner, base)
+	return bpf.TransitionSlot(owner, previous)
 }
 
 // writeList writes the service's replicas in the order of the configuration and returns their
-// ids. A row has the id and, as its base, the weight in the low half and the state in the high
+// ids. A row has the id and, in place of the previous owner, the weight in the low half and the state in the high
 // one: with the row of the service all states are switched at once.
 func (d *Datapath) writeList(e *entry) []uint32 {
 	list := d.tables.slots.rows[e.row.List:]
@@ -112,7 +111,7 @@ type listed []bool
 
 // list returns the set of these ids.
 func (d *Datapath) list(ids []uint32) listed {
-	set := make(listed, len(d.byID))
+	set := make(listed, len(d.byReplica))
 	for _, id := range ids {
 		for int(id) >= len(set) {
 			set = append(set, false)
@@ -124,20 +123,20 @@ func (d *Datapath) list(ids []uint32) listed {
 
 func (l listed) has(id uint32) bool { return int(id) < len(l) && l[id] }
 
-// cleanBases takes replicas that are not listed any more out of the bases of a service and, if
-// young, starts their ages anew. Packets may be changing the ages.
-func (d *Datapath) cleanBases(e *entry, young bool) {
+// cleanPrevious takes replicas that are not listed any more out of the previous owners of a service and,
+// if young, resets their ages. Packets may be changing the ages at the same time.
+func (d *Datapath) cleanPrevious(e *entry, young bool) {
 	ids := make([]uint32, 0, len(e.ids))
 	for _, id := range e.ids {
 		ids = append(ids, id)
 	}
 	set := d.list(ids)
-	for at := e.bases().from; at < e.bases().to; at++ {
-		d.cleanBase(at, set, young)
+	for at := e.previousSlots().from; at < e.previousSlots().to; at++ {
+		d.cleanPreviousOwner(at, set, young)
 	}
 }
 
-func (d *Datapath) cleanBase(at uint32, set listed, young bool) {
+func (d *Datapath) cleanPreviousOwner(at uint32, set listed, young bool) {
 	for {
 		was := d.tables.readSlot(at)
 		is := was

@@ -15,20 +15,20 @@ import (
 	"lbctl/rss"
 )
 
-// Memory is the reference datapath behind lb.Dataplane, in memory. Frames are given to it by
+// Datapath is the reference datapath behind lb.Dataplane, in memory. Frames are given to it by
 // Process. It is a handle: Close closes it, not the datapath. Safe for concurrent use.
 //
 // Every method of a closed handle but Process, Reopen and Close returns an error
 // that wraps os.ErrClosed.
-type Memory struct {
-	tables   *tables
-	closed   atomic.Bool
-	audience fanout.Audience
+type Datapath struct {
+	tables    *tables
+	closed    atomic.Bool
+	publisher fanout.Publisher
 }
 
-var _ lb.Dataplane = (*Memory)(nil)
+var _ lb.Dataplane = (*Datapath)(nil)
 
-// Config is what a Memory is made of. The zero value is a datapath with the default
+// Config is what a Datapath is made of. The zero value is a datapath with the default
 // limits and key, without interfaces and without routes.
 type Config struct {
 	// Limits are lb.DefaultLimits when zero.
@@ -44,7 +44,7 @@ type Config struct {
 }
 
 // New makes an empty datapath and the first handle on it.
-func New(c Config) *Memory {
+func New(c Config) *Datapath {
 	t := &tables{
 		limits:   c.Limits,
 		key:      slices.Clone(c.Key),
@@ -71,11 +71,11 @@ func New(c Config) *Memory {
 }
 
 // open returns a new handle.
-func (t *tables) open() *Memory {
-	m := &Memory{tables: t}
+func (t *tables) open() *Datapath {
+	m := &Datapath{tables: t}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.audiences = append(t.audiences, &m.audience)
+	t.publishers = append(t.publishers, &m.publisher)
 	return m
 }
 
@@ -92,7 +92,7 @@ func emptyCounters() lb.Counters {
 }
 
 // Services implements lb.Dataplane.
-func (m *Memory) Services() ([]lb.Service, error) {
+func (m *Datapath) Services() ([]lb.Service, error) {
 	done, err := m.begin("list services")
 	if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func (t *tables) list() []lb.Service {
 }
 
 // SetService implements lb.Dataplane. Its errors are those of lb.Admit.
-func (m *Memory) SetService(ctx context.Context, s lb.Service) error {
+func (m *Datapath) SetService(ctx context.Context, s lb.Service) error {
 	done, err := m.beginChange(ctx, "set service")
 	if err != nil {
 		return err
@@ -126,7 +126,7 @@ func (m *Memory) SetService(ctx context.Context, s lb.Service) error {
 }
 
 // RemoveService implements lb.Dataplane.
-func (m *Memory) RemoveService(ctx context.Context, v lb.VIP) error {
+func (m *Datapath) RemoveService(ctx context.Context, v lb.VIP) error {
 	done, err := m.beginChange(ctx, "remove service")
 	if err != nil {
 		return err
@@ -141,7 +141,7 @@ func (m *Memory) RemoveService(ctx context.Context, v lb.VIP) error {
 
 // Counters implements lb.Dataplane. The counts of a service end with it, those of a
 // replica when it leaves its service.
-func (m *Memory) Counters() (lb.Counters, error) {
+func (m *Datapath) Counters() (lb.Counters, error) {
 	done, err := m.begin("read counters")
 	if err != nil {
 		return lb.Counters{}, err
@@ -151,21 +151,21 @@ func (m *Memory) Counters() (lb.Counters, error) {
 }
 
 // Close implements lb.Dataplane. It may be called twice.
-func (m *Memory) Close() error {
+func (m *Datapath) Close() error {
 	m.closed.Store(true)
 	t := m.tables
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.audiences = slices.DeleteFunc(t.audiences, func(a *fanout.Audience) bool { return a == &m.audience })
-	m.audience.End()
+	t.publishers = slices.DeleteFunc(t.publishers, func(p *fanout.Publisher) bool { return p == &m.publisher })
+	m.publisher.UnsubscribeAll()
 	return nil
 }
 
 // Reopen returns a new handle on the same datapath, as a daemon gets that starts again.
-func (m *Memory) Reopen() *Memory { return m.tables.open() }
+func (m *Datapath) Reopen() *Datapath { return m.tables.open() }
 
 // begin locks the tables, unless the handle is closed; done unlocks them.
-func (m *Memory) begin(what string) (done func(), err error) {
+func (m *Datapath) begin(what string) (done func(), err error) {
 	m.tables.mu.Lock()
 	if m.closed.Load() {
 		m.tables.mu.Unlock()
@@ -175,7 +175,7 @@ func (m *Memory) begin(what string) (done func(), err error) {
 }
 
 // beginChange is begin, unless the context has ended.
-func (m *Memory) beginChange(ctx context.Context, what string) (done func(), err error) {
+func (m *Datapath) beginChange(ctx context.Context, what string) (done func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
