@@ -11,7 +11,7 @@ import (
 // testAlways tests services that remember every flow.
 func testAlways(t *testing.T, open func(t *testing.T) Harness) {
 	for _, p := range protocols() {
-		for name, test := range map[string]func(bench, lb.Service){
+		for name, test := range map[string]func(fixture, lb.Service){
 			"recorded": testAlwaysRecorded, "changes": testAlwaysChanges, "down": testAlwaysDown, "silence": testAlwaysSilence,
 		} {
 			t.Run(name+" "+p.String(), func(t *testing.T) { eachTracked(t, open, p, lb.TrackAlways, test) })
@@ -20,7 +20,7 @@ func testAlways(t *testing.T, open func(t *testing.T) Harness) {
 }
 
 // begun begins n flows, of which half send a second packet. It returns what is remembered.
-func begun(b bench, s lb.Service, port uint16, n int) map[netip.AddrPort]lb.ReplicaFlows {
+func begun(b fixture, s lb.Service, port uint16, n int) map[netip.AddrPort]lb.ReplicaFlows {
 	want := map[netip.AddrPort]lb.ReplicaFlows{}
 	for i, f := range clients(s, port, n) {
 		to := owner(s, f)
@@ -34,7 +34,7 @@ func begun(b bench, s lb.Service, port uint16, n int) map[netip.AddrPort]lb.Repl
 	return want
 }
 
-func testAlwaysRecorded(b bench, s lb.Service) {
+func testAlwaysRecorded(b fixture, s lb.Service) {
 	b.remembers(s, "before any", 0, nil)
 	want := begun(b, s, 1000, 40)
 	b.remembers(s, "recorded", 0, want)
@@ -55,7 +55,7 @@ func testAlwaysRecorded(b bench, s lb.Service) {
 
 // testAlwaysChanges changes the service in several ways: recorded flows stay, and are counted as before. Of later ones
 // only a SYN is sent, or they are UDP's first packet.
-func testAlwaysChanges(b bench, was lb.Service) {
+func testAlwaysChanges(b fixture, was lb.Service) {
 	begun(b, was, 1000, 40)
 	want := map[netip.AddrPort]lb.ReplicaFlows{}
 	for _, f := range clients(was, 1000, 40) {
@@ -80,7 +80,7 @@ func testAlwaysChanges(b bench, was lb.Service) {
 
 // testAlwaysDown has a replica go down and come back. TCP's flows come back to it. UDP's go on where they are: nothing says
 // that they do not begin anew.
-func testAlwaysDown(b bench, s lb.Service) {
+func testAlwaysDown(b fixture, s lb.Service) {
 	begun(b, s, 1000, 40)
 	off := with(s, lb.Down, 0)
 	b.set(off)
@@ -103,7 +103,7 @@ func testAlwaysDown(b bench, s lb.Service) {
 }
 
 // testAlwaysSilence lets flows fall silent for the idle time, and for longer.
-func testAlwaysSilence(b bench, s lb.Service) {
+func testAlwaysSilence(b fixture, s lb.Service) {
 	want := begun(b, s, 1000, 40)
 	b.advance(idle / 2)
 	early := clients(s, 1000, 1)[0]

@@ -9,19 +9,19 @@ import (
 
 // testCapacity tests each of the limits at its border.
 func testCapacity(t *testing.T, open func(t *testing.T) Harness) {
-	t.Run("services", func(t *testing.T) { testServiceLimit(newBench(t, open)) })
-	t.Run("replicas", func(t *testing.T) { testReplicaLimit(newBench(t, open)) })
-	t.Run("slots", func(t *testing.T) { testSlotLimit(newBench(t, open)) })
-	t.Run("slots are used again", func(t *testing.T) { testSlotsReused(newBench(t, open)) })
+	t.Run("services", func(t *testing.T) { testServiceLimit(newFixture(t, open)) })
+	t.Run("replicas", func(t *testing.T) { testReplicaLimit(newFixture(t, open)) })
+	t.Run("slots", func(t *testing.T) { testSlotLimit(newFixture(t, open)) })
+	t.Run("slots are used again", func(t *testing.T) { testSlotsReused(newFixture(t, open)) })
 }
 
 // full tries to set a service, for which there is no room.
-func (b bench) full(s lb.Service) {
+func (b fixture) full(s lb.Service) {
 	b.t.Helper()
 	b.unchanged("no room", func() { b.refused(set("no room", s, lb.ErrFull)) })
 }
 
-func testServiceLimit(b bench) {
+func testServiceLimit(b fixture) {
 	n := byte(Limits().Services)
 	for i := range n {
 		b.set(ipv4.service(i+1, packet.TCP, ipv4.on(West, i+1, 80)))
@@ -42,7 +42,7 @@ func withReplicas(number byte, n int, first uint16) lb.Service {
 	return s.WithDefaults()
 }
 
-func testReplicaLimit(b bench) {
+func testReplicaLimit(b fixture) {
 	n := int(Limits().Replicas)
 	b.full(withReplicas(1, n+1, 1000))
 	b.set(withReplicas(1, n-1, 1000))
@@ -61,7 +61,7 @@ func slotted(number byte, size uint32) lb.Service {
 	return s
 }
 
-func testSlotLimit(b bench) {
+func testSlotLimit(b fixture) {
 	b.full(slotted(1, 8209)) // a prime; Limits has 8192
 	b.set(slotted(1, 5003))
 	b.full(slotted(2, 5003))
@@ -73,7 +73,7 @@ func testSlotLimit(b bench) {
 }
 
 // testSlotsReused replaces a table more often than all slots could hold it.
-func testSlotsReused(b bench) {
+func testSlotsReused(b fixture) {
 	b.set(slotted(1, 1009), slotted(2, 13))
 	for i := range uint32(50) {
 		s := slotted(1, []uint32{1009, 2003, 251}[i%3])

@@ -12,7 +12,7 @@ import (
 func testChanges(t *testing.T, open func(t *testing.T) Harness) {
 	for _, c := range changeCases() {
 		t.Run(c.name, func(t *testing.T) {
-			eachTracked(t, open, packet.TCP, lb.TrackChanges, func(b bench, s lb.Service) {
+			eachTracked(t, open, packet.TCP, lb.TrackChanges, func(b fixture, s lb.Service) {
 				if c.only != nil && !c.only(s) {
 					return
 				}
@@ -21,7 +21,7 @@ func testChanges(t *testing.T, open func(t *testing.T) Harness) {
 		})
 	}
 	t.Run("always", func(t *testing.T) {
-		eachTracked(t, open, packet.TCP, lb.TrackAlways, func(b bench, s lb.Service) {
+		eachTracked(t, open, packet.TCP, lb.TrackAlways, func(b fixture, s lb.Service) {
 			for _, c := range changeCases() {
 				if c.only == nil || c.only(s) {
 					testChange(b, s, c.steps)
@@ -115,7 +115,7 @@ func changeCases() []changeCase {
 }
 
 // testChange makes the changes one after the other, twice, and lets the flows fall silent in the end.
-func testChange(b bench, s lb.Service, steps []func(lb.Service) lb.Service) {
+func testChange(b fixture, s lb.Service, steps []func(lb.Service) lb.Service) {
 	c := newCrowd(b, s)
 	c.stay("before any change")
 	for range 2 {

@@ -12,13 +12,13 @@ import (
 // testClose tests that the end of a handle is not the end of the datapath, and that a
 // change asked for in vain leaves no trace.
 func testClose(t *testing.T, open func(t *testing.T) Harness) {
-	t.Run("close", func(t *testing.T) { testGoesOn(newBench(t, open)) })
-	t.Run("memory", func(t *testing.T) { testRemembersOn(newBench(t, open)) })
-	t.Run("cancelled", func(t *testing.T) { testCancelled(newBench(t, open)) })
+	t.Run("close", func(t *testing.T) { testGoesOn(newFixture(t, open)) })
+	t.Run("memory", func(t *testing.T) { testRemembersOn(newFixture(t, open)) })
+	t.Run("cancelled", func(t *testing.T) { testCancelled(newFixture(t, open)) })
 }
 
 // testGoesOn closes the handle: packets go on being forwarded. A new handle finds everything.
-func testGoesOn(b bench) {
+func testGoesOn(b fixture) {
 	settled := variety()
 	b.set(settled...)
 	b.attach(East, lb.Auto)
@@ -45,7 +45,7 @@ func testGoesOn(b bench) {
 }
 
 // testRemembersOn closes the handle between a change and the next: flows stay where they are.
-func testRemembersOn(b bench) {
+func testRemembersOn(b fixture) {
 	if b.Reopen == nil {
 		b.t.Skip("the harness cannot be opened again")
 	}
@@ -60,7 +60,7 @@ func testRemembersOn(b bench) {
 			b.t.Fatalf("close: %v", err)
 		}
 		b.Dataplane = b.Reopen(b.t)
-		c.bench = b
+		c.fixture = b
 		equal(b.t, "flows", b.flows(was.VIP), before)
 		c.stay("after the datapath was opened again")
 		c.change(with(was, lb.Draining, 2, 3))
@@ -71,19 +71,19 @@ func testRemembersOn(b bench) {
 }
 
 // testCancelled asks with a context that has ended: either it happens or nothing does.
-func testCancelled(b bench) {
+func testCancelled(b fixture) {
 	old := ipv4.service(1, packet.TCP, ipv4.on(West, 1, 80))
 	b.set(old)
 	ctx, cancel := context.WithCancel(b.t.Context())
 	cancel()
 	before := b.state()
-	fresh := ipv4.service(1, packet.TCP, ipv4.on(West, 2, 80))
-	if err := b.Dataplane.SetService(ctx, fresh); err != nil {
+	replacement := ipv4.service(1, packet.TCP, ipv4.on(West, 2, 80))
+	if err := b.Dataplane.SetService(ctx, replacement); err != nil {
 		equal(b.t, "state after "+err.Error(), b.state(), before)
 		b.reaches(old.VIP, old.Replicas[0])
 	} else {
-		equal(b.t, "services", b.services(), []lb.Service{fresh})
-		b.reaches(old.VIP, fresh.Replicas[0])
+		equal(b.t, "services", b.services(), []lb.Service{replacement})
+		b.reaches(old.VIP, replacement.Replicas[0])
 	}
 	if err := b.Dataplane.RemoveService(ctx, old.VIP); err == nil {
 		equal(b.t, "services", b.services(), nil)

@@ -9,13 +9,13 @@ import (
 
 // testCounters tests what the counters promise over many packets and changes of services.
 func testCounters(t *testing.T, open func(t *testing.T) Harness) {
-	t.Run("sum", func(t *testing.T) { testSum(newBench(t, open)) })
-	t.Run("anew", func(t *testing.T) { testCountersAnew(newBench(t, open)) })
-	t.Run("replacing", func(t *testing.T) { testCountersLast(newBench(t, open)) })
+	t.Run("sum", func(t *testing.T) { testSum(newFixture(t, open)) })
+	t.Run("anew", func(t *testing.T) { testCountersAnew(newFixture(t, open)) })
+	t.Run("replacing", func(t *testing.T) { testCountersLast(newFixture(t, open)) })
 }
 
 // testSum sends packets of several kinds; the sum over the reasons is their number.
-func testSum(b bench) {
+func testSum(b fixture) {
 	s := scenes()[1] // IPv4, UDP
 	b.set(s.services()...)
 	want := newTally()
@@ -48,7 +48,7 @@ func testSum(b bench) {
 
 // testCountersLast replaces a service: its counters, and those of the replica that stays,
 // go on from where they were. A replica that comes starts from 0.
-func testCountersLast(b bench) {
+func testCountersLast(b fixture) {
 	stays, comes := ipv4.on(West, 1, 8080), ipv4.on(West, 2, 8080)
 	s := ipv4.service(1, packet.TCP, stays)
 	b.set(s)
@@ -64,7 +64,7 @@ func testCountersLast(b bench) {
 
 // testCountersAnew lets replicas and services come and go, one at a time: whoever comes starts
 // from 0, whoever had its place in the tables before.
-func testCountersAnew(b bench) {
+func testCountersAnew(b fixture) {
 	for host := range byte(6) {
 		s := ipv4.service(1+host%2, packet.TCP, ipv4.on(West, 1+host, 8080))
 		if host >= 2 {

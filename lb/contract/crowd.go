@@ -10,20 +10,20 @@ import (
 
 // crowd are flows of TCP to one service, and where they must stay whatever changes.
 type crowd struct {
-	bench
+	fixture
 	service lb.Service
 	// home is the replica of every flow that has begun.
 	home map[packet.Flow]netip.AddrPort
-	// order is that in which the flows have begun; embryonic are those of which only a SYN was sent, and recorded: a
-	// SYN in a quiet slot may be sent anew elsewhere.
-	order     []packet.Flow
-	embryonic map[packet.Flow]bool
-	port      uint16
+	// order is that in which the flows have begun; halfOpen are those of which only a SYN was sent, and recorded: a
+	// SYN in a settled slot may be sent anew elsewhere.
+	order    []packet.Flow
+	halfOpen map[packet.Flow]bool
+	port     uint16
 }
 
 // newCrowd makes a crowd of a service that was set just now, and begins flows to it.
-func newCrowd(b bench, s lb.Service) *crowd {
-	c := &crowd{bench: b, service: s, home: map[packet.Flow]netip.AddrPort{}, embryonic: map[packet.Flow]bool{}, port: 20000}
+func newCrowd(b fixture, s lb.Service) *crowd {
+	c := &crowd{fixture: b, service: s, home: map[packet.Flow]netip.AddrPort{}, halfOpen: map[packet.Flow]bool{}, port: 20000}
 	c.begin(24)
 	return c
 }
@@ -42,7 +42,7 @@ func (c *crowd) begin(n int) {
 			c.goes(f, flagACK, want, "its next packet")
 			continue
 		}
-		c.embryonic[f] = c.explain(lb.Probe{Frame: packetOf(f, flagSYN).Frame()}).Record == lb.HalfOpen
+		c.halfOpen[f] = c.explain(lb.Probe{Frame: packetOf(f, flagSYN).Frame()}).Record == lb.HalfOpen
 	}
 	c.port += uint16(n)
 }
@@ -64,9 +64,9 @@ func (c *crowd) stay(when string) {
 	c.t.Helper()
 	for i, f := range c.order {
 		flags := uint8(flagACK)
-		if c.embryonic[f] {
+		if c.halfOpen[f] {
 			if flags = flagSYN; i%2 == 0 || c.stateOf(c.home[f]) == lb.Down { // else it would begin anew
-				flags, c.embryonic[f] = flagACK, false
+				flags, c.halfOpen[f] = flagACK, false
 			}
 		}
 		if state := c.stateOf(c.home[f]); state != lb.Down {

@@ -97,7 +97,7 @@ func defects() map[string]defect {
 		"seed forgotten":          func(h *Harness) { h.Dataplane = seedless{h.Dataplane} },
 		"tracking ignored":        func(h *Harness) { h.Dataplane = stateless{h.Dataplane} },
 		"time stands still":       func(h *Harness) { h.Advance = func(*testing.T, time.Duration) {} },
-		"older flows not told":    func(h *Harness) { h.Dataplane = forgetful{h.Dataplane} },
+		"old flows not told":      func(h *Harness) { h.Dataplane = forgetful{h.Dataplane} },
 		"explains without tables": func(h *Harness) { h.Dataplane = guessing{h.Dataplane} },
 	}
 }

@@ -16,14 +16,14 @@ import (
 // valid ones, mostly with one or two named changes. The same seed gives the same run.
 func Differential(t *testing.T, seed uint64, n int, open func(t *testing.T) Harness) {
 	t.Helper()
-	if err := newDuel(t, seed, open(t)).run(n); err != nil {
+	if err := newComparison(t, seed, open(t)).run(n); err != nil {
 		t.Fatalf("seed %d: %v", seed, err)
 	}
 	t.Logf("seed %d: %d packets", seed, n)
 }
 
-// duel is a run of Differential.
-type duel struct {
+// comparison is a run of Differential.
+type comparison struct {
 	t *testing.T
 	// Both get the same. The subject is compared with the reference.
 	subject, reference Harness
@@ -33,9 +33,9 @@ type duel struct {
 	monitors [2]lb.Monitor
 }
 
-func newDuel(t *testing.T, seed uint64, subject Harness) *duel {
-	return &duel{
-		t: t, subject: subject, reference: Memory(t),
+func newComparison(t *testing.T, seed uint64, subject Harness) *comparison {
+	return &comparison{
+		t: t, subject: subject, reference: Oracle(t),
 		random:  rand.New(rand.NewPCG(seed, 0)),
 		indexes: Indexes(),
 	}
@@ -44,7 +44,7 @@ func newDuel(t *testing.T, seed uint64, subject Harness) *duel {
 // batch is the number of packets between two changes of services and two readings of counters.
 const batch = 50
 
-func (d *duel) run(n int) error {
+func (d *comparison) run(n int) error {
 	for sent := 0; sent < n; sent += batch {
 		if err := d.reconfigure(); err != nil {
 			return fmt.Errorf("after %d packets: %w", sent, err)
@@ -60,7 +60,7 @@ func (d *duel) run(n int) error {
 }
 
 // remember lets some time pass, mostly, and compares what is remembered of flows.
-func (d *duel) remember() error {
+func (d *comparison) remember() error {
 	for range d.random.IntN(3) {
 		elapsed := time.Duration(d.random.Int64N(int64(2 * step)))
 		d.subject.Advance(d.t, elapsed)
@@ -81,7 +81,7 @@ func (d *duel) remember() error {
 }
 
 // packets sends a number of packets and compares the counters before and after.
-func (d *duel) packets(n int) error {
+func (d *comparison) packets(n int) error {
 	services, err := d.reference.Dataplane.Services()
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func (d *duel) packets(n int) error {
 }
 
 // bothCounters returns those of the subject, then those of the reference.
-func (d *duel) bothCounters() (both [2]lb.Counters, err error) {
+func (d *comparison) bothCounters() (both [2]lb.Counters, err error) {
 	if both[0], err = d.subject.Dataplane.Counters(); err != nil {
 		return both, err
 	}
@@ -121,7 +121,7 @@ func (d *duel) bothCounters() (both [2]lb.Counters, err error) {
 }
 
 // packet sends one frame to both, after the subject has explained it.
-func (d *duel) packet(f randomFrame) error {
+func (d *comparison) packet(f randomFrame) error {
 	explained, err := d.subject.Dataplane.Explain(lb.Probe{Frame: slices.Clone(f.bytes), Ingress: d.subject.ingress(f.ingress)})
 	if err != nil {
 		return fmt.Errorf("explain: %w", err)
@@ -147,7 +147,7 @@ func (d *duel) packet(f randomFrame) error {
 }
 
 // agree compares two verdicts.
-func (d *duel) agree(got, want oracle.Verdict) error {
+func (d *comparison) agree(got, want oracle.Verdict) error {
 	if got.Action != want.Action {
 		return fmt.Errorf("action %v, want %v (%v)", got.Action, want.Action, want.Reason)
 	}

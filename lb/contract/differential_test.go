@@ -7,22 +7,22 @@ import (
 	"lbctl/lb/oracle"
 )
 
-// TestDifferentialMemory compares the reference with itself: the driver must see no
+// TestDifferentialOracle compares the reference with itself: the driver must see no
 // difference where there is none.
-func TestDifferentialMemory(t *testing.T) { Differential(t, 1, 5000, Memory) }
+func TestDifferentialOracle(t *testing.T) { Differential(t, 1, 5000, Oracle) }
 
 // TestDifferentialReaches says that a run of that length meets every reason, and both ways to
 // send; a fault of the tables there cannot be.
 func TestDifferentialReaches(t *testing.T) {
 	actions := make(map[oracle.Action]int)
-	subject := Memory(t)
+	subject := Oracle(t)
 	send := subject.Send
 	subject.Send = func(link string, frame []byte) (oracle.Verdict, error) {
 		v, err := send(link, frame)
 		actions[v.Action]++
 		return v, err
 	}
-	if err := newDuel(t, 1, subject).run(5000); err != nil {
+	if err := newComparison(t, 1, subject).run(5000); err != nil {
 		t.Fatal(err)
 	}
 	counters, err := subject.Dataplane.Counters()
@@ -44,9 +44,9 @@ func TestDifferentialReaches(t *testing.T) {
 func TestDifferentialNotices(t *testing.T) {
 	for name, breaks := range defects() {
 		t.Run(name, func(t *testing.T) {
-			subject := Memory(t)
+			subject := Oracle(t)
 			breaks(&subject)
-			err := newDuel(t, 1, subject).run(5000)
+			err := newComparison(t, 1, subject).run(5000)
 			if err == nil {
 				t.Fatal("not noticed in 5000 packets")
 			}

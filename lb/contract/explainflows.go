@@ -8,7 +8,7 @@ import (
 )
 
 // explainsFlow explains the next packet of a flow by nat to a replica on West.
-func (b bench) explainsFlow(what string, s lb.Service, f packet.Flow, flags uint8, change func(e *lb.Explanation)) {
+func (b fixture) explainsFlow(what string, s lb.Service, f packet.Flow, flags uint8, change func(e *lb.Explanation)) {
 	b.t.Helper()
 	p := packetOf(f, flags)
 	e := hashed(explanation(lb.Forwarded, f, p.Frame()), s)
@@ -24,56 +24,56 @@ func (b bench) explainsFlow(what string, s lb.Service, f packet.Flow, flags uint
 }
 
 // testExplainFlows explains flows in every state that they can be in.
-func testExplainFlows(b bench) {
+func testExplainFlows(b fixture) {
 	for _, f := range families() {
 		for _, scheduler := range []lb.Scheduler{lb.Modulo, lb.Maglev} {
 			was := f.remembering(packet.TCP, scheduler, lb.TrackChanges)
 			s := with(was, lb.Draining, 1)
 			b.set(was)
-			flow := b.markedFlow(was, s)
-			b.explainsFlow("quiet", was, flow, flagSYN, func(*lb.Explanation) {})
+			flow := b.transitionFlow(was, s)
+			b.explainsFlow("settled", was, flow, flagSYN, func(*lb.Explanation) {})
 			b.set(s)
-			b.explainsMarked(was, s, flow)
+			b.explainsTransition(was, s, flow)
 			b.explainsEnd(was, s, flow)
 			b.remove(s.VIP)
 		}
 	}
 }
 
-// markedFlow returns a flow of replica 1, that a change marks.
-func (b bench) markedFlow(was, is lb.Service) packet.Flow {
+// transitionFlow returns a flow of replica 1 whose slot a change puts into transition.
+func (b fixture) transitionFlow(was, is lb.Service) packet.Flow {
 	for _, f := range clients(was, 1000, 1000) {
-		if owner(was, f) == was.Replicas[1].Address && isMarked(was, is, f) {
+		if owner(was, f) == was.Replicas[1].Address && isInTransition(was, is, f) {
 			return f
 		}
 	}
 	panic("contract: no flow for a replica")
 }
 
-// explainsMarked explains a flow of a marked slot, from before and from its start on.
-func (b bench) explainsMarked(was, s lb.Service, flow packet.Flow) {
+// explainsTransition explains a flow of a slot in transition: one from before, and one that starts.
+func (b fixture) explainsTransition(was, s lb.Service, flow packet.Flow) {
 	b.t.Helper()
-	marked := func(replica netip.AddrPort, by lb.Choice, record lb.Record, recorded netip.AddrPort) func(e *lb.Explanation) {
+	inTransition := func(replica netip.AddrPort, by lb.Choice, record lb.Record, recorded netip.AddrPort) func(e *lb.Explanation) {
 		return func(e *lb.Explanation) {
 			e.PreviousOwner, e.InTransition = owner(was, flow), true
 			e.Replica, e.Choice, e.Record, e.Recorded = replica, by, record, recorded
 		}
 	}
-	base, current := owner(was, flow), owner(s, flow)
-	b.explainsFlow("from before", s, flow, flagACK, marked(base, lb.ByPreviousOwner, lb.NoRecord, netip.AddrPort{}))
-	b.explainsFlow("new", s, flow, flagSYN, marked(current, lb.ByAssignment, lb.NoRecord, netip.AddrPort{}))
+	previous, current := owner(was, flow), owner(s, flow)
+	b.explainsFlow("from before", s, flow, flagACK, inTransition(previous, lb.ByPreviousOwner, lb.NoRecord, netip.AddrPort{}))
+	b.explainsFlow("new", s, flow, flagSYN, inTransition(current, lb.ByAssignment, lb.NoRecord, netip.AddrPort{}))
 	b.goes(flow, flagSYN, current, "a new flow")
 	for _, flags := range []uint8{flagSYN, flagACK} {
-		b.explainsFlow("begun", s, flow, flags, marked(current, lb.ByRecord, lb.HalfOpen, current))
+		b.explainsFlow("begun", s, flow, flags, inTransition(current, lb.ByRecord, lb.HalfOpen, current))
 	}
 	b.goes(flow, flagACK, current, "its next packet")
 	for _, flags := range []uint8{flagSYN, flagACK} {
-		b.explainsFlow("established", s, flow, flags, marked(current, lb.ByRecord, lb.Established, current))
+		b.explainsFlow("established", s, flow, flags, inTransition(current, lb.ByRecord, lb.Established, current))
 	}
 }
 
 // explainsEnd explains the flow when its replica is down, and when no replica is active.
-func (b bench) explainsEnd(was, s lb.Service, flow packet.Flow) {
+func (b fixture) explainsEnd(was, s lb.Service, flow packet.Flow) {
 	b.t.Helper()
 	home := owner(s, flow)
 	off := s.Clone()
@@ -104,7 +104,7 @@ func (b bench) explainsEnd(was, s lb.Service, flow packet.Flow) {
 }
 
 // testExplainModes explains packets in the modes that leave their addresses alone.
-func testExplainModes(b bench) {
+func testExplainModes(b fixture) {
 	for _, s := range allScenes() {
 		b.set(s.services()...)
 		p := s.plain()
@@ -127,7 +127,7 @@ func testExplainModes(b bench) {
 }
 
 // testExplainErrors explains ICMP errors both ways: the flow is that which the receiver of the quoted packet sends.
-func testExplainErrors(b bench) {
+func testExplainErrors(b fixture) {
 	for _, s := range scenes() {
 		b.set(s.services()...)
 		p, err := s.plain(), quote{}

@@ -13,16 +13,16 @@ import (
 
 // testExplain tests that Explain tells what Send then does, and changes nothing.
 func testExplain(t *testing.T, open func(t *testing.T) Harness) {
-	t.Run("ways", func(t *testing.T) { testWays(newBench(t, open)) })
-	t.Run("reasons", func(t *testing.T) { testExplainReasons(newBench(t, open)) })
-	t.Run("flows", func(t *testing.T) { testExplainFlows(newBench(t, open)) })
-	t.Run("modes", func(t *testing.T) { testExplainModes(newBench(t, open)) })
-	t.Run("errors", func(t *testing.T) { testExplainErrors(newBench(t, open)) })
-	t.Run("nonsense", func(t *testing.T) { testExplainNonsense(newBench(t, open)) })
+	t.Run("ways", func(t *testing.T) { testWays(newFixture(t, open)) })
+	t.Run("reasons", func(t *testing.T) { testExplainReasons(newFixture(t, open)) })
+	t.Run("flows", func(t *testing.T) { testExplainFlows(newFixture(t, open)) })
+	t.Run("modes", func(t *testing.T) { testExplainModes(newFixture(t, open)) })
+	t.Run("errors", func(t *testing.T) { testExplainErrors(newFixture(t, open)) })
+	t.Run("nonsense", func(t *testing.T) { testExplainNonsense(newFixture(t, open)) })
 }
 
 // testWays explains and sends flows to services of each hash and scheduler.
-func testWays(b bench) {
+func testWays(b fixture) {
 	for _, f := range families() {
 		for _, p := range protocols() {
 			for number, s := range flavours(f, p) {
@@ -64,7 +64,7 @@ func flavours(f family, p packet.Protocol) []lb.Service {
 }
 
 // explained explains a flow to a service, sends a packet of it and compares.
-func (b bench) explained(s lb.Service, f packet.Flow) {
+func (b fixture) explained(s lb.Service, f packet.Flow) {
 	b.t.Helper()
 	var e lb.Explanation
 	b.unchanged("explain", func() { e = b.explain(lb.Probe{Flow: f, SYN: true}) })

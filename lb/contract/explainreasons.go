@@ -16,7 +16,7 @@ func explanation(reason lb.Reason, f packet.Flow, before []byte) lb.Explanation 
 }
 
 // explainsAll explains a frame and compares every field but the indexes of interfaces. It changes nothing.
-func (b bench) explainsAll(what string, frame []byte, want lb.Explanation) {
+func (b fixture) explainsAll(what string, frame []byte, want lb.Explanation) {
 	b.t.Helper()
 	var got lb.Explanation
 	flows := must(b.t, "list flows", b.Dataplane.Flows)
@@ -44,7 +44,7 @@ func hashed(e lb.Explanation, s lb.Service) lb.Explanation {
 }
 
 // testExplainReasons explains packets that are not forwarded, and an answer.
-func testExplainReasons(b bench) {
+func testExplainReasons(b fixture) {
 	for _, s := range scenes() {
 		b.set(s.services()...)
 		for _, c := range []struct {
@@ -99,7 +99,7 @@ func (s scene) explained(reason lb.Reason, vip byte, p Packet) lb.Explanation {
 }
 
 // explainsAnswer explains a replica's answer.
-func (b bench) explainsAnswer(s scene) {
+func (b fixture) explainsAnswer(s scene) {
 	b.t.Helper()
 	p := s.plain()
 	answer(s, &p)
@@ -110,7 +110,7 @@ func (b bench) explainsAnswer(s scene) {
 }
 
 // testExplainNonsense explains what no packet is.
-func testExplainNonsense(b bench) {
+func testExplainNonsense(b fixture) {
 	none, half, mixed := packet.Flow{}, flowTo(ipv4.vip(1, packet.TCP)), flowTo(ipv4.vip(1, packet.TCP))
 	half.Destination = netip.AddrPort{}
 	mixed.Source = ipv6.on(East, 1, 1)

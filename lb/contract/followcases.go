@@ -14,11 +14,11 @@ func testFollowing(t *testing.T, open func(t *testing.T) Harness) {
 		t.Run("errors "+p.String(), func(t *testing.T) { eachTracked(t, open, p, lb.TrackAlways, testErrorsFollow) })
 		t.Run("fragments "+p.String(), func(t *testing.T) { eachTracked(t, open, p, lb.TrackAlways, testFragmentsFollow) })
 	}
-	t.Run("older", func(t *testing.T) { eachTracked(t, open, packet.TCP, lb.TrackChanges, testOlderFollow) })
+	t.Run("old flows", func(t *testing.T) { eachTracked(t, open, packet.TCP, lb.TrackChanges, testOldFlowsFollow) })
 }
 
 // errorGoes sends an ICMP error about a packet of the flow that came from the VIP.
-func (b bench) errorGoes(s lb.Service, f packet.Flow, to int, why string) {
+func (b fixture) errorGoes(s lb.Service, f packet.Flow, to int, why string) {
 	b.t.Helper()
 	p := packetOf(f, 0)
 	v := b.send(East, quote{}.build(p))
@@ -42,7 +42,7 @@ func indexOf(s lb.Service, f packet.Flow) int {
 }
 
 // testErrorsFollow: errors follow recorded flows after a change. They promote nothing, and keep nothing awake.
-func testErrorsFollow(b bench, was lb.Service) {
+func testErrorsFollow(b fixture, was lb.Service) {
 	fs, unknown := clients(was, 1000, 12), clients(was, 3000, 12)
 	for _, f := range fs {
 		b.goes(f, flagSYN, owner(was, f), "a new flow")
@@ -68,7 +68,7 @@ func testErrorsFollow(b bench, was lb.Service) {
 }
 
 // testFragmentsFollow: a later fragment follows the flow of its first one.
-func testFragmentsFollow(b bench, was lb.Service) {
+func testFragmentsFollow(b fixture, was lb.Service) {
 	for i, f := range clients(was, 1000, 12) {
 		p := packetOf(f, flagSYN)
 		p.Payload = make([]byte, 40)
@@ -89,7 +89,7 @@ func testFragmentsFollow(b bench, was lb.Service) {
 }
 
 // partGoes sends a fragment, which must go to the replica of that number.
-func (b bench) partGoes(part Packet, s lb.Service, to int, why string) {
+func (b fixture) partGoes(part Packet, s lb.Service, to int, why string) {
 	b.t.Helper()
 	v := b.send(East, part.Frame())
 	if v.Action != oracle.Redirect {
@@ -104,8 +104,8 @@ func (b bench) partGoes(part Packet, s lb.Service, to int, why string) {
 	}
 }
 
-// testOlderFollow: later fragments and errors of flows from before go by the base, and do not keep it in use.
-func testOlderFollow(b bench, was lb.Service) {
+// testOldFlowsFollow: later fragments and errors of flows from before go to the previous owner, and do not reset its age.
+func testOldFlowsFollow(b fixture, was lb.Service) {
 	fs := clients(was, 1000, 12)
 	packets := make([][]Packet, len(fs))
 	for i, f := range fs {

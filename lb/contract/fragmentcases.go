@@ -14,17 +14,17 @@ import (
 func testFragments(t *testing.T, open func(t *testing.T) Harness) {
 	for _, s := range allScenes() {
 		t.Run(s.name(), func(t *testing.T) {
-			b := newBench(t, open)
+			b := newFixture(t, open)
 			b.set(s.services()...)
 			for _, c := range slices.Concat(orderCases(s), keyCases(s), firstCases(s), onlyFor(isNAT, fragmentReturnCases()), onlyFor(isV6, fragmentHeaderCases())) {
 				if c.only == nil || c.only(s) {
-					t.Run(c.name, func(t *testing.T) { bench{b.Harness, t}.run(s, c) })
+					t.Run(c.name, func(t *testing.T) { fixture{b.Harness, t}.run(s, c) })
 				}
 			}
 		})
 	}
-	t.Run("another flow", func(t *testing.T) { testFragmentReused(newBench(t, open)) })
-	t.Run("service gone", func(t *testing.T) { testFragmentService(newBench(t, open)) })
+	t.Run("another flow", func(t *testing.T) { testFragmentReused(newFixture(t, open)) })
+	t.Run("service gone", func(t *testing.T) { testFragmentService(newFixture(t, open)) })
 }
 
 // part builds fragment i of a packet that is cut at these offsets.

@@ -7,7 +7,7 @@ import (
 )
 
 // sentOn sends a frame, which must leave by another link.
-func (b bench) sentOn(frame []byte) oracle.Verdict {
+func (b fixture) sentOn(frame []byte) oracle.Verdict {
 	b.t.Helper()
 	v := b.send(East, frame)
 	if v.Action != oracle.Redirect {
@@ -17,7 +17,7 @@ func (b bench) sentOn(frame []byte) oracle.Verdict {
 }
 
 // testFragmentReused sends fragments of two packets with one id: the last first fragment counts.
-func testFragmentReused(b bench) {
+func testFragmentReused(b fixture) {
 	for _, f := range families() {
 		one := f.service(1, packet.TCP, f.on(West, 1, 8080))
 		two := f.service(1, packet.TCP, f.on(Narrow, 2, 8080))
@@ -43,7 +43,7 @@ func testFragmentReused(b bench) {
 }
 
 // testFragmentService removes the service between two fragments.
-func testFragmentService(b bench) {
+func testFragmentService(b fixture) {
 	for _, f := range families() {
 		s, other := f.service(1, packet.UDP, f.on(West, 1, 8080)), f.service(1, packet.TCP)
 		b.set(s, other)
@@ -63,7 +63,7 @@ func testFragmentService(b bench) {
 }
 
 // becomes sends a frame, which must end in a reason.
-func (b bench) becomes(frame []byte, reason lb.Reason, why string) {
+func (b fixture) becomes(frame []byte, reason lb.Reason, why string) {
 	b.t.Helper()
 	before := b.counters()
 	b.send(East, frame)

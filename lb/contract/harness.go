@@ -1,7 +1,7 @@
 // Package contract tests what lb.Dataplane promises, of any implementation: Run is the
 // contract, with packet cases of the form "a valid packet, one named change, the verdict, the
 // bytes, the exact counters"; Differential compares an implementation with
-// the reference of package model over random configurations and packets.
+// the reference of package oracle over random configurations and packets.
 //
 // An implementation is brought in a Harness, which stands in the network that Links, Neighbours
 // and Routes describe.

@@ -12,12 +12,12 @@ import (
 
 // testInterfaces tests attaching and detaching.
 func testInterfaces(t *testing.T, open func(t *testing.T) Harness) {
-	t.Run("attach and detach", func(t *testing.T) { testAttach(newBench(t, open)) })
-	t.Run("modes", func(t *testing.T) { testModes(newBench(t, open)) })
-	t.Run("held", func(t *testing.T) { testHeld(newBench(t, open)) })
+	t.Run("attach and detach", func(t *testing.T) { testAttach(newFixture(t, open)) })
+	t.Run("modes", func(t *testing.T) { testModes(newFixture(t, open)) })
+	t.Run("held", func(t *testing.T) { testHeld(newFixture(t, open)) })
 }
 
-func (b bench) attach(name string, mode lb.AttachMode) lb.Interface {
+func (b fixture) attach(name string, mode lb.AttachMode) lb.Interface {
 	b.t.Helper()
 	i, err := b.Dataplane.Attach(b.t.Context(), name, mode)
 	if err != nil {
@@ -29,14 +29,14 @@ func (b bench) attach(name string, mode lb.AttachMode) lb.Interface {
 	return i
 }
 
-func (b bench) detach(name string) {
+func (b fixture) detach(name string) {
 	b.t.Helper()
 	if err := b.Dataplane.Detach(b.t.Context(), name); err != nil {
 		b.t.Fatalf("detach %s: %v", name, err)
 	}
 }
 
-func testAttach(b bench) {
+func testAttach(b fixture) {
 	west, east := b.attach(West, lb.Auto), b.attach(East, lb.Auto)
 	equal(b.t, "interfaces", b.interfaces(), []lb.Interface{east, west})
 	b.unchanged("attaching again", func() { equal(b.t, "attached again", b.attach(West, lb.Auto), west) })
@@ -50,7 +50,7 @@ func testAttach(b bench) {
 
 // testModes attaches in each mode: again in the same, which changes nothing, and in the
 // other, which is refused. A mode that the driver has not is refused too.
-func testModes(b bench) {
+func testModes(b fixture) {
 	for _, mode := range []lb.AttachMode{lb.Native, lb.Generic} {
 		got, err := b.Dataplane.Attach(b.t.Context(), East, mode)
 		if errors.Is(err, lb.ErrUnsupported) {
@@ -83,7 +83,7 @@ func attachAs(name string, mode lb.AttachMode, want error) refusal {
 }
 
 // testHeld attaches to an interface of another program, which must be named.
-func testHeld(b bench) {
+func testHeld(b fixture) {
 	if b.Held == "" {
 		b.t.Skip("the harness has no interface that another program holds")
 	}

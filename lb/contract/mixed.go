@@ -14,7 +14,7 @@ func testFamilies(t *testing.T, open func(t *testing.T) Harness) {
 	for _, p := range protocols() {
 		for name, embed := range embeddings() {
 			t.Run(name+" "+p.String(), func(t *testing.T) {
-				b := newBench(t, open)
+				b := newFixture(t, open)
 				s := ipv4.service(1, p, ipv4.on(West, 1, 8080))
 				b.set(s)
 				b.isNotOurs(packet.Flow{Source: ipv6.on(East, 1, 4000), Destination: embed(s.VIP.Address), Protocol: p})
@@ -23,7 +23,7 @@ func testFamilies(t *testing.T, open func(t *testing.T) Harness) {
 			})
 		}
 	}
-	t.Run("side by side", func(t *testing.T) { testSideBySide(newBench(t, open)) })
+	t.Run("side by side", func(t *testing.T) { testSideBySide(newFixture(t, open)) })
 }
 
 // embeddings are ways to write an IPv4 address into an IPv6 one.
@@ -45,7 +45,7 @@ func embeddings() map[string]func(netip.AddrPort) netip.AddrPort {
 }
 
 // testSideBySide has both families and both protocols at once.
-func testSideBySide(b bench) {
+func testSideBySide(b fixture) {
 	var all []lb.Service
 	for _, f := range families() {
 		for _, p := range protocols() {

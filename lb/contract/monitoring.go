@@ -16,19 +16,19 @@ import (
 func testMonitor(t *testing.T, open func(t *testing.T) Harness) {
 	for _, s := range allScenes() {
 		if s.protocol == packet.TCP { // UDP is found the same way
-			t.Run(s.name(), func(t *testing.T) { testSamples(newBench(t, open), s) })
+			t.Run(s.name(), func(t *testing.T) { testSamples(newFixture(t, open), s) })
 		}
 	}
-	t.Run("filters", func(t *testing.T) { testFilters(newBench(t, open)) })
-	t.Run("every", func(t *testing.T) { testEvery(newBench(t, open)) })
-	t.Run("lost", func(t *testing.T) { testLost(newBench(t, open)) })
-	t.Run("changes", func(t *testing.T) { testMonitorChanges(newBench(t, open)) })
-	t.Run("ends", func(t *testing.T) { testMonitorEnds(newBench(t, open)) })
-	t.Run("refusals", func(t *testing.T) { testMonitorRefusals(newBench(t, open)) })
+	t.Run("filters", func(t *testing.T) { testFilters(newFixture(t, open)) })
+	t.Run("every", func(t *testing.T) { testEvery(newFixture(t, open)) })
+	t.Run("lost", func(t *testing.T) { testLost(newFixture(t, open)) })
+	t.Run("changes", func(t *testing.T) { testMonitorChanges(newFixture(t, open)) })
+	t.Run("ends", func(t *testing.T) { testMonitorEnds(newFixture(t, open)) })
+	t.Run("refusals", func(t *testing.T) { testMonitorRefusals(newFixture(t, open)) })
 }
 
 // monitor watches until the test is over.
-func (b bench) monitor(f lb.Filter) lb.Monitor {
+func (b fixture) monitor(f lb.Filter) lb.Monitor {
 	b.t.Helper()
 	m := must(b.t, "monitor", func() (lb.Monitor, error) { return b.Dataplane.Monitor(f) })
 	b.t.Cleanup(func() {
@@ -43,7 +43,7 @@ func (b bench) monitor(f lb.Filter) lb.Monitor {
 const sampleTimeout = 10 * time.Second
 
 // next returns the next sample.
-func (b bench) next(m lb.Monitor) lb.Sample {
+func (b fixture) next(m lb.Monitor) lb.Sample {
 	b.t.Helper()
 	s, err := nextSample(m)
 	if err != nil {
@@ -67,7 +67,7 @@ func nextSample(m lb.Monitor) (lb.Sample, error) {
 }
 
 // testSamples sends the packet of every case, and compares all of its sample.
-func testSamples(b bench, s scene) {
+func testSamples(b fixture, s scene) {
 	b.set(s.services()...)
 	m := b.monitor(lb.Filter{})
 	for _, c := range packetCases(s) {
@@ -113,7 +113,7 @@ func (s scene) ends(e lb.Explanation) (lb.VIP, netip.AddrPort) {
 }
 
 // plausible checks what is another thing each time, and takes it out of a sample.
-func (b bench) plausible(s lb.Sample) lb.Sample {
+func (b fixture) plausible(s lb.Sample) lb.Sample {
 	b.t.Helper()
 	if age := time.Since(s.Time); age < -time.Second || age > sampleTimeout {
 		b.t.Errorf("a sample of %v, %v ago", s.Time, age)
@@ -126,7 +126,7 @@ func (b bench) plausible(s lb.Sample) lb.Sample {
 }
 
 // testMonitorChanges: a monitor outlives the service and the attachments that it watches.
-func testMonitorChanges(b bench) {
+func testMonitorChanges(b fixture) {
 	s := ipv4.service(1, packet.TCP, ipv4.on(West, 1, 80))
 	b.set(s)
 	m := b.monitor(lb.Filter{Service: s.VIP})
@@ -146,7 +146,7 @@ func testMonitorChanges(b bench) {
 }
 
 // testMonitorEnds: streams end when they are closed, and with the dataplane.
-func testMonitorEnds(b bench) {
+func testMonitorEnds(b fixture) {
 	first, second := b.monitor(lb.Filter{}), b.monitor(lb.Filter{})
 	frame := Packet{Flow: flowTo(ipv4.vip(1, packet.TCP)), TTL: 64}.Frame()
 	b.send(East, frame)
@@ -178,7 +178,7 @@ func ended(t *testing.T, m lb.Monitor) {
 	}
 }
 
-func testMonitorRefusals(b bench) {
+func testMonitorRefusals(b fixture) {
 	vip := ipv4.vip(1, packet.TCP)
 	for want, filter := range map[error]lb.Filter{
 		lb.ErrNotFound: {Service: vip},

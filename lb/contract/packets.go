@@ -30,11 +30,11 @@ type packetCase struct {
 func testPackets(t *testing.T, open func(t *testing.T) Harness) {
 	for _, s := range allScenes() {
 		t.Run(s.name(), func(t *testing.T) {
-			b := newBench(t, open)
+			b := newFixture(t, open)
 			b.set(s.services()...)
 			for _, c := range packetCases(s) {
 				if c.only == nil || c.only(s) {
-					t.Run(c.name, func(t *testing.T) { bench{b.Harness, t}.run(s, c) })
+					t.Run(c.name, func(t *testing.T) { fixture{b.Harness, t}.run(s, c) })
 				}
 			}
 		})
@@ -49,7 +49,7 @@ func packetCases(s scene) []packetCase {
 }
 
 // run sends the packet of a case and compares action, bytes, egress and every counter.
-func (b bench) run(s scene, c packetCase) {
+func (b fixture) run(s scene, c packetCase) {
 	b.t.Helper()
 	p := s.plain()
 	if c.packet != nil {
@@ -75,10 +75,12 @@ func (c packetCase) frame(s scene, p Packet) []byte {
 }
 
 // fits tells whether the harness can send a frame.
-func (b bench) fits(frame []byte) bool { return len(frame) >= b.MinFrame && len(frame) <= b.longest() }
+func (b fixture) fits(frame []byte) bool {
+	return len(frame) >= b.MinFrame && len(frame) <= b.longest()
+}
 
 // check explains and sends a frame and compares what becomes of it with the outcome and the frame wanted.
-func (b bench) check(s scene, ingress string, frame []byte, o outcome, want []byte) {
+func (b fixture) check(s scene, ingress string, frame []byte, o outcome, want []byte) {
 	b.t.Helper()
 	if !b.fits(frame) {
 		return
@@ -109,7 +111,7 @@ func (b bench) check(s scene, ingress string, frame []byte, o outcome, want []by
 }
 
 // explainedFrame explains a frame that comes in on a link: the frame before and after, and the reason.
-func (b bench) explainedFrame(ingress string, frame []byte, o outcome, want []byte) {
+func (b fixture) explainedFrame(ingress string, frame []byte, o outcome, want []byte) {
 	b.t.Helper()
 	index := b.ingress(ingress)
 	if index == 0 {

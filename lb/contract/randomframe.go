@@ -28,7 +28,7 @@ func (f randomFrame) String() string {
 
 // randomFrame returns a packet that has to do with one of the services, with no change,
 // mostly one, or two.
-func (d *duel) randomFrame(services []lb.Service) randomFrame {
+func (d *comparison) randomFrame(services []lb.Service) randomFrame {
 	r := d.random
 	p := Packet{
 		Flow: randomFlow(r, services), TTL: uint8(2 + r.IntN(254)),

@@ -13,7 +13,7 @@ import (
 
 // reconfigure makes some random changes, of both; many of them are refused. It compares the
 // errors, and then what is being forwarded.
-func (d *duel) reconfigure() error {
+func (d *comparison) reconfigure() error {
 	for range 1 + d.random.IntN(4) {
 		change := d.randomChange()
 		got := change.try(d.t.Context(), d.subject.Dataplane)
@@ -51,7 +51,7 @@ func kind(err error) string {
 
 // randomChange edits a service that is there three times out of five, else sets another one, or
 // removes one.
-func (d *duel) randomChange() refusal {
+func (d *comparison) randomChange() refusal {
 	s, choice := randomService(d.random), d.random.IntN(10)
 	services, err := d.reference.Dataplane.Services()
 	if err == nil && len(services) > 0 && choice < 6 {

@@ -11,10 +11,10 @@ import (
 
 // testRecords tests what is remembered of flows, by count.
 func testRecords(t *testing.T, open func(t *testing.T) Harness) {
-	for name, test := range map[string]func(bench, lb.Service){
-		"quiet":              testQuiet,
+	for name, test := range map[string]func(fixture, lb.Service){
+		"settled":            testSettled,
 		"started":            testStarted,
-		"older":              testOlder,
+		"old flows":          testOldFlows,
 		"silence":            testSilence,
 		"one stays awake":    testAwake,
 		"a replica gone":     testReplicaGone,
@@ -28,29 +28,29 @@ func testRecords(t *testing.T, open func(t *testing.T) Harness) {
 	}
 }
 
-// marks returns how many slots a first change marks, and how many of them, or of the table
-// from before, have each replica for their base.
-func marks(was, is lb.Service) (marked uint32, older map[netip.AddrPort]lb.ReplicaFlows) {
-	older = map[netip.AddrPort]lb.ReplicaFlows{}
-	before, after, moves := scheduler.Build(was), scheduler.Build(is), movesTable(was, is)
+// transitions returns how many slots a first change puts into transition, and for how many of them, or of
+// the previous table, each replica is the previous owner.
+func transitions(was, is lb.Service) (inTransition uint32, oldFlows map[netip.AddrPort]lb.ReplicaFlows) {
+	oldFlows = map[netip.AddrPort]lb.ReplicaFlows{}
+	before, after, rehashed := scheduler.Build(was), scheduler.Build(is), rehashes(was, is)
 	for i, r := range before {
-		base := was.Replicas[r].Address
-		if !lists(is, base) || !moves && base == is.Replicas[after[i]].Address {
+		previous := was.Replicas[r].Address
+		if !lists(is, previous) || !rehashed && previous == is.Replicas[after[i]].Address {
 			continue
 		}
-		n := older[base]
+		n := oldFlows[previous]
 		n.OldFlowSlots++
-		older[base] = n
-		marked++
+		oldFlows[previous] = n
+		inTransition++
 	}
-	if moves {
-		marked = uint32(len(after))
+	if rehashed {
+		inTransition = uint32(len(after))
 	}
-	return marked, older
+	return inTransition, oldFlows
 }
 
-// movesTable tells whether the slots of two versions are other parts of the hash space.
-func movesTable(was, is lb.Service) bool {
+// rehashes tells whether the slots of two versions are other parts of the hash space.
+func rehashes(was, is lb.Service) bool {
 	return was.Slots() != is.Slots() || was.Hash != is.Hash || was.Hash == lb.JHash && was.Seed != is.Seed
 }
 
@@ -63,36 +63,36 @@ func lists(s lb.Service, a netip.AddrPort) bool {
 	return false
 }
 
-// isMarked tells whether a first change marks the slot of a flow.
-func isMarked(was, is lb.Service, f packet.Flow) bool {
-	return movesTable(was, is) || owner(was, f) != owner(is, f)
+// isInTransition tells whether a first change puts the slot of a flow into transition.
+func isInTransition(was, is lb.Service, f packet.Flow) bool {
+	return rehashes(was, is) || owner(was, f) != owner(is, f)
 }
 
 // count changes how many records a replica has.
-func count(all map[netip.AddrPort]lb.ReplicaFlows, a netip.AddrPort, established, embryonic int) {
+func count(all map[netip.AddrPort]lb.ReplicaFlows, a netip.AddrPort, established, halfOpen int) {
 	n := all[a]
 	n.Established += uint64(established)
-	n.HalfOpen += uint64(embryonic)
+	n.HalfOpen += uint64(halfOpen)
 	all[a] = n
 }
 
-func testQuiet(b bench, s lb.Service) {
+func testSettled(b fixture, s lb.Service) {
 	for _, f := range clients(s, 1000, 20) {
-		b.goes(f, flagSYN, owner(s, f), "a quiet service")
-		b.goes(f, flagACK, owner(s, f), "a quiet service")
+		b.goes(f, flagSYN, owner(s, f), "a settled service")
+		b.goes(f, flagACK, owner(s, f), "a settled service")
 	}
-	b.remembers(s, "of a quiet service", 0, nil)
+	b.remembers(s, "of a settled service", 0, nil)
 	b.set(s)
 	b.remembers(s, "set once more", 0, nil)
 }
 
 // changed drains a replica, and begins flows, of which half send a second packet. It returns
 // the service, those of the flows that are recorded, and what is remembered.
-func changed(b bench, was lb.Service) (s lb.Service, recorded []packet.Flow, marked uint32, want map[netip.AddrPort]lb.ReplicaFlows) {
+func changed(b fixture, was lb.Service) (s lb.Service, recorded []packet.Flow, inTransition uint32, want map[netip.AddrPort]lb.ReplicaFlows) {
 	s = with(was, lb.Draining, 1)
 	b.set(s)
-	marked, want = marks(was, s)
-	b.remembers(s, "after a change", marked, want)
+	inTransition, want = transitions(was, s)
+	b.remembers(s, "after a change", inTransition, want)
 	for i, f := range clients(s, 1000, 40) {
 		to := owner(s, f)
 		b.goes(f, flagSYN, to, "a new flow")
@@ -103,27 +103,27 @@ func changed(b bench, was lb.Service) (s lb.Service, recorded []packet.Flow, mar
 			b.goes(f, flagACK, to, "its next packet")
 			b.goes(f, flagSYN, to, "a SYN once more")
 		}
-		if isMarked(was, s, f) {
+		if isInTransition(was, s, f) {
 			recorded = append(recorded, f)
 			count(want, to, stage, 1-stage)
 		}
 	}
-	b.remembers(s, "with new flows", marked, want)
+	b.remembers(s, "with new flows", inTransition, want)
 	if len(recorded) == 0 {
-		b.t.Fatal("no flow met a mark")
+		b.t.Fatal("no flow met a slot in transition")
 	}
-	return s, recorded, marked, want
+	return s, recorded, inTransition, want
 }
 
-func testStarted(b bench, was lb.Service) {
-	s, recorded, marked, want := changed(b, was)
+func testStarted(b fixture, was lb.Service) {
+	s, recorded, inTransition, want := changed(b, was)
 	for _, f := range recorded {
 		if b.explain(lb.Probe{Flow: f}).Record == lb.HalfOpen {
 			b.goes(f, flagSYN|flagACK, owner(s, f), "a SYN with ACK starts nothing")
 			count(want, owner(s, f), 1, -1)
 		}
 	}
-	b.remembers(s, "with all established", marked, want)
+	b.remembers(s, "with all established", inTransition, want)
 	last := with(was, lb.Draining, 1, 2)
 	b.set(last)
 	for _, f := range recorded {
@@ -131,16 +131,16 @@ func testStarted(b bench, was lb.Service) {
 	}
 }
 
-// testOlder sends packets of flows that nobody has seen begin: they are from before, and not recorded.
-func testOlder(b bench, was lb.Service) {
-	s, _, marked, want := changed(b, was)
+// testOldFlows sends packets of flows that nobody has seen begin: they are from before, and not recorded.
+func testOldFlows(b fixture, was lb.Service) {
+	s, _, inTransition, want := changed(b, was)
 	for _, f := range clients(s, 5000, 40) {
 		for _, flags := range []uint8{flagACK, flagACK | flagSYN, flagRST, 0, 0xff} {
 			b.goes(f, flags, owner(was, f), "a flow from before")
 		}
 	}
-	b.remembers(s, "with older flows", marked, want)
-	s = with(was, lb.Down, 1) // of the marked slots many have a base that does not serve now
+	b.remembers(s, "with old flows", inTransition, want)
+	s = with(was, lb.Down, 1) // the previous owner of many slots in transition does not serve now
 	b.set(s)
 	for _, f := range clients(s, 5000, 40) {
 		to := owner(was, f)
@@ -152,12 +152,12 @@ func testOlder(b bench, was lb.Service) {
 }
 
 // testSilence lets time pass: nothing is forgotten before the idle time, and everything soon after.
-func testSilence(b bench, was lb.Service) {
-	s, recorded, marked, want := changed(b, was)
+func testSilence(b fixture, was lb.Service) {
+	s, recorded, inTransition, want := changed(b, was)
 	b.advance(idle - 1)
-	b.remembers(s, "just before the idle time", marked, want)
+	b.remembers(s, "just before the idle time", inTransition, want)
 	b.advance(1)
-	b.remembers(s, "after the idle time", marked, want)
+	b.remembers(s, "after the idle time", inTransition, want)
 	b.goes(recorded[0], flagACK, owner(s, recorded[0]), "a flow that was silent for the idle time")
 	b.advance(step)
 	f := b.flows(s.VIP)
@@ -165,7 +165,7 @@ func testSilence(b bench, was lb.Service) {
 	for _, r := range f.Replicas {
 		n += r.Established + r.HalfOpen
 		if r.OldFlowSlots > 0 {
-			b.t.Errorf("older flows are remembered for more than the idle time: %+v", f)
+			b.t.Errorf("old flows are remembered for more than the idle time: %+v", f)
 		}
 	}
 	equal(b.t, "records after nine eighths of the idle time", n, 1)
@@ -175,11 +175,11 @@ func testSilence(b bench, was lb.Service) {
 		equal(b.t, "record after the idle time", b.explain(lb.Probe{Flow: f}).Record, lb.NoRecord)
 	}
 	b.goes(clients(s, 1000, 1)[0], flagSYN, owner(s, clients(s, 1000, 1)[0]), "a new flow")
-	b.remembers(s, "quiet again", 0, nil)
+	b.remembers(s, "settled again", 0, nil)
 }
 
-// testAwake keeps one flow awake: its mark stays as long as it is elsewhere than the table says.
-func testAwake(b bench, was lb.Service) {
+// testAwake keeps one flow alive: its slot stays in transition while the flow is elsewhere than the table says.
+func testAwake(b fixture, was lb.Service) {
 	s, recorded, _, _ := changed(b, was)
 	awake := recorded[0]
 	home := owner(s, awake)
@@ -196,7 +196,7 @@ func testAwake(b bench, was lb.Service) {
 	}
 	f := b.flows(s.VIP)
 	if f.InTransition == 0 || f.Replicas[home] != (lb.ReplicaFlows{Established: 1}) {
-		b.t.Errorf("flows while one is awake: %+v, want one of %v and its mark", f, home)
+		b.t.Errorf("flows while one is awake: %+v, want one of %v and its slot in transition", f, home)
 	}
 	b.advance(idle + step)
 	b.remembers(again, "after that one has ended", 0, nil)

@@ -8,7 +8,7 @@ import (
 )
 
 // unrecorded fails if there is a record of one of the flows.
-func (b bench) unrecorded(flows []packet.Flow, why string) {
+func (b fixture) unrecorded(flows []packet.Flow, why string) {
 	b.t.Helper()
 	for _, f := range flows {
 		if e := b.explain(lb.Probe{Flow: f}); e.Record != lb.NoRecord || e.Recorded.IsValid() {
@@ -18,7 +18,7 @@ func (b bench) unrecorded(flows []packet.Flow, why string) {
 }
 
 // testReplicaGone removes a replica and adds it again: it is another one then, without flows.
-func testReplicaGone(b bench, was lb.Service) {
+func testReplicaGone(b fixture, was lb.Service) {
 	s, recorded, _, want := changed(b, was)
 	gone := s.Replicas[3].Address
 	var of []packet.Flow
@@ -44,7 +44,7 @@ func testReplicaGone(b bench, was lb.Service) {
 }
 
 // testReplicaDown has a replica go down and come back: so do its flows, except those that begin anew meanwhile.
-func testReplicaDown(b bench, was lb.Service) {
+func testReplicaDown(b fixture, was lb.Service) {
 	s, recorded, _, want := changed(b, was)
 	ill := s.Replicas[3].Address
 	off := with(s, lb.Down, 3)
@@ -77,13 +77,13 @@ func testReplicaDown(b bench, was lb.Service) {
 }
 
 // testServiceAnew removes the service and sets it again: nothing of before is known.
-func testServiceAnew(b bench, was lb.Service) {
+func testServiceAnew(b fixture, was lb.Service) {
 	s, recorded, _, _ := changed(b, was)
 	b.remove(s.VIP)
 	b.set(s)
 	b.remembers(s, "of a service that was set anew", 0, nil)
 	b.unrecorded(recorded, "the service was removed")
-	b.set(was) // marks again
+	b.set(was) // slots in transition again
 	b.unrecorded(recorded, "the service was removed")
 	for _, f := range recorded {
 		b.goes(f, flagACK, owner(s, f), "a flow of the service that was set anew")
@@ -91,7 +91,7 @@ func testServiceAnew(b bench, was lb.Service) {
 }
 
 // testAllGone exchanges all replicas: nobody has flows from before.
-func testAllGone(b bench, was lb.Service) {
+func testAllGone(b fixture, was lb.Service) {
 	s, recorded, _, _ := changed(b, was)
 	f := familyOf(s.VIP.Address.Addr())
 	for i := range s.Replicas {
@@ -105,12 +105,12 @@ func testAllGone(b bench, was lb.Service) {
 	for _, f := range recorded {
 		b.goes(f, flagACK, owner(s, f), "a flow whose replica is gone")
 	}
-	b.advance(step) // marks that have lost their base are of no use
+	b.advance(step) // slots in transition without a previous owner are settled
 	b.remembers(s, "of other replicas", 0, nil)
 }
 
 // testNoneBefore gives replicas to a service that had none.
-func testNoneBefore(b bench, s lb.Service) {
+func testNoneBefore(b fixture, s lb.Service) {
 	none := s.Clone()
 	none.Replicas = nil
 	b.set(sized(none, s.TableSize))
@@ -126,7 +126,7 @@ func testNoneBefore(b bench, s lb.Service) {
 }
 
 // testDrainingAlone has no active replica: the flows that there are go on, and none begins.
-func testDrainingAlone(b bench, was lb.Service) {
+func testDrainingAlone(b fixture, was lb.Service) {
 	s, recorded, _, want := changed(b, was)
 	none := with(with(s, lb.Down, 0), lb.Draining, 1, 2, 3)
 	b.set(none)
@@ -142,7 +142,7 @@ func testDrainingAlone(b bench, was lb.Service) {
 		if home := owner(s, f); home != was.Replicas[0].Address {
 			b.goes(f, flagACK, home, "a recorded flow, its replica draining")
 		} else {
-			b.goes(f, flagACK, b.baseOf(none, was, f), "a recorded flow, its replica down")
+			b.goes(f, flagACK, b.previousOf(none, was, f), "a recorded flow, its replica down")
 		}
 	}
 	f := b.flows(none.VIP)
@@ -156,12 +156,12 @@ func testDrainingAlone(b bench, was lb.Service) {
 	}
 }
 
-// baseOf is where a flow from before goes, if it serves.
-func (b bench) baseOf(s, was lb.Service, f packet.Flow) netip.AddrPort {
-	base := owner(was, f)
+// previousOf is the previous owner of a flow, if it serves.
+func (b fixture) previousOf(s, was lb.Service, f packet.Flow) netip.AddrPort {
+	previous := owner(was, f)
 	for _, r := range s.Replicas {
-		if r.Address == base && r.State != lb.Down {
-			return base
+		if r.Address == previous && r.State != lb.Down {
+			return previous
 		}
 	}
 	return netip.AddrPort{}

@@ -23,7 +23,7 @@ type refusal struct {
 func testRefusals(t *testing.T, open func(t *testing.T) Harness) {
 	for _, r := range refusals() {
 		t.Run(r.name, func(t *testing.T) {
-			b := newBench(t, open)
+			b := newFixture(t, open)
 			settled := variety()
 			b.set(settled...)
 			b.reaches(settled[1].VIP, settled[1].Replicas[0])
@@ -33,7 +33,7 @@ func testRefusals(t *testing.T, open func(t *testing.T) Harness) {
 	}
 }
 
-func (b bench) refused(r refusal) {
+func (b fixture) refused(r refusal) {
 	b.t.Helper()
 	err := r.try(b.t.Context(), b.Dataplane)
 	for _, want := range r.want {

@@ -12,15 +12,15 @@ import (
 
 // testServices tests what is set, replaced, removed and listed.
 func testServices(t *testing.T, open func(t *testing.T) Harness) {
-	t.Run("empty", func(t *testing.T) { testEmpty(newBench(t, open)) })
-	t.Run("round trip", func(t *testing.T) { testRoundTrip(newBench(t, open)) })
-	t.Run("copies", func(t *testing.T) { testCopies(newBench(t, open)) })
-	t.Run("replace", func(t *testing.T) { testReplace(newBench(t, open)) })
-	t.Run("remove", func(t *testing.T) { testRemove(newBench(t, open)) })
-	t.Run("move a replica", func(t *testing.T) { testMoveReplica(newBench(t, open)) })
+	t.Run("empty", func(t *testing.T) { testEmpty(newFixture(t, open)) })
+	t.Run("round trip", func(t *testing.T) { testRoundTrip(newFixture(t, open)) })
+	t.Run("copies", func(t *testing.T) { testCopies(newFixture(t, open)) })
+	t.Run("replace", func(t *testing.T) { testReplace(newFixture(t, open)) })
+	t.Run("remove", func(t *testing.T) { testRemove(newFixture(t, open)) })
+	t.Run("move a replica", func(t *testing.T) { testMoveReplica(newFixture(t, open)) })
 }
 
-func testEmpty(b bench) {
+func testEmpty(b fixture) {
 	equal(b.t, "services", b.services(), nil)
 	equal(b.t, "interfaces", b.interfaces(), nil)
 	c := b.counters()
@@ -55,7 +55,7 @@ func variety() []lb.Service {
 	return []lb.Service{a, b, c, d, e, f, g, h}
 }
 
-func testRoundTrip(b bench) {
+func testRoundTrip(b fixture) {
 	want := variety()
 	for _, i := range []int{3, 1, 7, 4, 0, 6, 2, 5} {
 		b.set(want[i])
@@ -63,7 +63,7 @@ func testRoundTrip(b bench) {
 	equal(b.t, "services", b.services(), want)
 }
 
-func testCopies(b bench) {
+func testCopies(b fixture) {
 	s := ipv4.service(1, packet.TCP, ipv4.on(West, 1, 80), ipv4.on(West, 2, 80))
 	want := s.Clone()
 	b.set(s)
@@ -86,7 +86,7 @@ func flowTo(v lb.VIP) packet.Flow {
 }
 
 // reaches sends a packet to the VIP, which must come out to the replica given.
-func (b bench) reaches(v lb.VIP, r lb.Replica) {
+func (b fixture) reaches(v lb.VIP, r lb.Replica) {
 	b.t.Helper()
 	p := Packet{Flow: flowTo(v), TTL: 64}
 	before := b.counters()
@@ -97,7 +97,7 @@ func (b bench) reaches(v lb.VIP, r lb.Replica) {
 }
 
 // isNotOurs sends a packet, which must be passed untouched.
-func (b bench) isNotOurs(f packet.Flow) {
+func (b fixture) isNotOurs(f packet.Flow) {
 	b.t.Helper()
 	frame := Packet{Flow: f, TTL: 64}.Frame()
 	before := b.counters()
@@ -110,24 +110,24 @@ func (b bench) isNotOurs(f packet.Flow) {
 	}
 }
 
-func testReplace(b bench) {
+func testReplace(b fixture) {
 	old := ipv4.service(1, packet.TCP, ipv4.on(West, 1, 80))
 	other := ipv4.service(2, packet.TCP, ipv4.on(West, 2, 80))
 	b.set(old, other)
 	b.reaches(old.VIP, old.Replicas[0])
-	fresh := ipv4.service(1, packet.TCP, ipv4.on(West, 3, 8080))
-	fresh.Scheduler, fresh.TableSize = lb.Maglev, 13
-	b.set(fresh)
-	equal(b.t, "services", b.services(), []lb.Service{fresh, other})
-	b.reaches(fresh.VIP, fresh.Replicas[0])
+	replacement := ipv4.service(1, packet.TCP, ipv4.on(West, 3, 8080))
+	replacement.Scheduler, replacement.TableSize = lb.Maglev, 13
+	b.set(replacement)
+	equal(b.t, "services", b.services(), []lb.Service{replacement, other})
+	b.reaches(replacement.VIP, replacement.Replicas[0])
 	b.reaches(other.VIP, other.Replicas[0])
 	b.isNotOurs(packet.Flow{Source: old.Replicas[0].Address, Destination: ipv4.on(East, 1, 9), Protocol: packet.TCP})
-	b.set(fresh) // once more: nothing but itself
-	equal(b.t, "services", b.services(), []lb.Service{fresh, other})
-	b.reaches(fresh.VIP, fresh.Replicas[0])
+	b.set(replacement) // once more: nothing but itself
+	equal(b.t, "services", b.services(), []lb.Service{replacement, other})
+	b.reaches(replacement.VIP, replacement.Replicas[0])
 }
 
-func testRemove(b bench) {
+func testRemove(b fixture) {
 	s := ipv4.service(1, packet.TCP, ipv4.on(West, 1, 80))
 	other := ipv4.service(1, packet.UDP, ipv4.on(West, 1, 80))
 	b.set(s, other)
@@ -141,7 +141,7 @@ func testRemove(b bench) {
 }
 
 // testMoveReplica gives a nat replica to another VIP once its own lets go of it.
-func testMoveReplica(b bench) {
+func testMoveReplica(b fixture) {
 	r := ipv4.on(West, 1, 80)
 	b.set(ipv4.service(1, packet.TCP, r), ipv4.service(2, packet.TCP))
 	b.set(ipv4.service(1, packet.TCP), ipv4.service(2, packet.TCP, r))

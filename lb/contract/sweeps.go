@@ -25,18 +25,18 @@ type sweep struct {
 func testSweeps(t *testing.T, open func(t *testing.T) Harness) {
 	for _, s := range scenes() {
 		t.Run(s.name(), func(t *testing.T) {
-			b := newBench(t, open)
+			b := newFixture(t, open)
 			b.set(s.services()...)
 			for _, w := range sweeps() {
 				if w.scenes == nil || w.scenes(s) {
-					t.Run(w.name, func(t *testing.T) { bench{b.Harness, t}.sweep(s, w) })
+					t.Run(w.name, func(t *testing.T) { fixture{b.Harness, t}.sweep(s, w) })
 				}
 			}
 		})
 	}
 }
 
-func (b bench) sweep(s scene, w sweep) {
+func (b fixture) sweep(s scene, w sweep) {
 	before, total := b.counters(), newTally()
 	for value := range w.values(s) {
 		frame := w.change(s, s.plain().Frame(), value)

@@ -13,7 +13,7 @@ import (
 // testSwitch replaces a service again and again while packets run and others read: all see the
 // old one or the new one, never a mix, and never none.
 func testSwitch(t *testing.T, open func(t *testing.T) Harness) {
-	b := newBench(t, open)
+	b := newFixture(t, open)
 	versions := []lb.Service{
 		ipv4.service(1, packet.TCP, ipv4.on(West, 1, 1111)),
 		slotted(1, 251),
@@ -32,7 +32,7 @@ func testSwitch(t *testing.T, open func(t *testing.T) Harness) {
 
 // replaceInTurn sets one version after the other, the last one last. It is not the test's
 // own goroutine, and so reports errors without ending the test.
-func (b bench) replaceInTurn(versions []lb.Service, times int) {
+func (b fixture) replaceInTurn(versions []lb.Service, times int) {
 	for i := range times * len(versions) {
 		if err := b.Dataplane.SetService(b.t.Context(), versions[i%len(versions)]); err != nil {
 			b.t.Errorf("replace %d: %v", i, err)
@@ -42,7 +42,7 @@ func (b bench) replaceInTurn(versions []lb.Service, times int) {
 }
 
 // readUntil lists, explains and reads counters.
-func (b bench) readUntil(done <-chan struct{}, versions []lb.Service) {
+func (b fixture) readUntil(done <-chan struct{}, versions []lb.Service) {
 	probe := lb.Probe{Flow: flowTo(versions[0].VIP)}
 	for {
 		select {
@@ -76,7 +76,7 @@ func sameTable(s lb.Service) func(lb.Service) bool {
 }
 
 // sendUntil sends packets, each of which must come out as one of the versions says.
-func (b bench) sendUntil(done <-chan struct{}, versions []lb.Service) {
+func (b fixture) sendUntil(done <-chan struct{}, versions []lb.Service) {
 	p := Packet{Flow: flowTo(versions[0].VIP), TTL: 64}
 	frame := p.Frame()
 	to := func(s lb.Service, link string, host byte) []byte {

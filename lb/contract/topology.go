@@ -74,7 +74,7 @@ func hostOf(p netip.Prefix, host byte) netip.Addr {
 
 func macOf(l Link, host byte) lb.MAC { return lb.MAC{2, 0, 1, 0, l.MAC[4], host} }
 
-// Routes returns the routes of this network for a model.Memory; links have the indexes of
+// Routes returns the routes of this network for an oracle.Datapath; links have the indexes of
 // Indexes.
 func Routes() oracle.Routes {
 	r := routes{links: Links(), neighbours: map[netip.Addr]lb.MAC{}}
@@ -84,7 +84,7 @@ func Routes() oracle.Routes {
 	return r
 }
 
-// Indexes returns the index of each link for a model.Memory: 1 and up, in the order of Links.
+// Indexes returns the index of each link for an oracle.Datapath: 1 and up, in the order of Links.
 func Indexes() map[string]int {
 	indexes := make(map[string]int)
 	for i, l := range Links() {
@@ -98,7 +98,7 @@ type routes struct {
 	neighbours map[netip.Addr]lb.MAC
 }
 
-// Route implements model.Routes.
+// Route implements oracle.Routes.
 func (r routes) Route(destination netip.Addr) (oracle.Route, bool) {
 	for i, l := range r.links {
 		for _, p := range l.Addresses {

@@ -28,7 +28,7 @@ const (
 )
 
 // advance lets time pass.
-func (b bench) advance(d time.Duration) {
+func (b fixture) advance(d time.Duration) {
 	b.t.Helper()
 	if b.Advance == nil {
 		b.t.Skip("the harness cannot let time pass")
@@ -37,7 +37,7 @@ func (b bench) advance(d time.Duration) {
 }
 
 // flows returns what is remembered of the flows of a service.
-func (b bench) flows(v lb.VIP) lb.Flows {
+func (b fixture) flows(v lb.VIP) lb.Flows {
 	b.t.Helper()
 	all := must(b.t, "list flows", b.Dataplane.Flows)
 	f, found := all[v]
@@ -118,7 +118,7 @@ func packetOf(f packet.Flow, flags uint8) Packet { return Packet{Flow: f, TTL: 6
 
 // arrives sends a packet to a service by nat and returns the replica that it goes to, none if it is
 // not forwarded. It is explained before, which must come to the same and change nothing.
-func (b bench) arrives(f packet.Flow, flags uint8) netip.AddrPort {
+func (b fixture) arrives(f packet.Flow, flags uint8) netip.AddrPort {
 	b.t.Helper()
 	frame := packetOf(f, flags).Frame()
 	e := b.explain(lb.Probe{Frame: frame})
@@ -151,18 +151,18 @@ func destinationOf(frame []byte) netip.AddrPort {
 }
 
 // goes sends a packet, which must go to that replica, none if it must not be forwarded.
-func (b bench) goes(f packet.Flow, flags uint8, want netip.AddrPort, why string) {
+func (b fixture) goes(f packet.Flow, flags uint8, want netip.AddrPort, why string) {
 	b.t.Helper()
 	if got := b.arrives(f, flags); got != want {
 		b.t.Errorf("%s: %v (flags %#x) goes to %v, want %v", why, f, flags, got, want)
 	}
 }
 
-// remembers compares what is remembered of a service with the records and marks wanted. Replicas that are
+// remembers compares what is remembered of a service with the records and slots in transition wanted. Replicas that are
 // not named have none.
-func (b bench) remembers(s lb.Service, when string, marked uint32, want map[netip.AddrPort]lb.ReplicaFlows) {
+func (b fixture) remembers(s lb.Service, when string, inTransition uint32, want map[netip.AddrPort]lb.ReplicaFlows) {
 	b.t.Helper()
-	f := lb.Flows{InTransition: marked, Replicas: map[netip.AddrPort]lb.ReplicaFlows{}}
+	f := lb.Flows{InTransition: inTransition, Replicas: map[netip.AddrPort]lb.ReplicaFlows{}}
 	for _, r := range s.Replicas {
 		f.Replicas[r.Address] = want[r.Address]
 	}
@@ -170,12 +170,12 @@ func (b bench) remembers(s lb.Service, when string, marked uint32, want map[neti
 }
 
 // eachTracked runs a test for each family and scheduler, with services that remember flows.
-func eachTracked(t *testing.T, open func(t *testing.T) Harness, p packet.Protocol, tracking lb.Tracking, test func(b bench, s lb.Service)) {
-	b := newBench(t, open)
+func eachTracked(t *testing.T, open func(t *testing.T) Harness, p packet.Protocol, tracking lb.Tracking, test func(b fixture, s lb.Service)) {
+	b := newFixture(t, open)
 	for _, f := range families() {
 		for _, scheduler := range []lb.Scheduler{lb.Modulo, lb.Maglev} {
 			t.Run(f.name+" "+scheduler.String(), func(t *testing.T) {
-				b := bench{b.Harness, t}
+				b := fixture{b.Harness, t}
 				s := f.remembering(p, scheduler, tracking)
 				b.set(s)
 				test(b, s)

@@ -9,7 +9,7 @@ import (
 
 // testTracking tests what Tracking says, and changes of it.
 func testTracking(t *testing.T, open func(t *testing.T) Harness) {
-	for name, test := range map[string]func(bench, lb.Service){
+	for name, test := range map[string]func(fixture, lb.Service){
 		"never": testNever, "begins": testTrackingBegins, "ends": testTrackingEnds, "changes to always": testToAlways,
 		"udp": testUDPTracking, "idle time": testIdleChanges,
 	} {
@@ -27,7 +27,7 @@ func tracking(s lb.Service, how lb.Tracking) lb.Service {
 }
 
 // testNever: the table alone decides, whatever the packet.
-func testNever(b bench, was lb.Service) {
+func testNever(b fixture, was lb.Service) {
 	for i, change := range []func(lb.Service) lb.Service{same, drain(1), add(5), down(0), edit(func(s *lb.Service) { s.Seed = 5 }), drain(0, 1, 2, 3), same} {
 		s := change(was)
 		b.set(s)
@@ -41,13 +41,13 @@ func testNever(b bench, was lb.Service) {
 }
 
 // testTrackingBegins: flows from before go by the table from before.
-func testTrackingBegins(b bench, was lb.Service) {
+func testTrackingBegins(b fixture, was lb.Service) {
 	for _, how := range []lb.Tracking{lb.TrackChanges, lb.TrackAlways} {
 		b.set(was)
 		s := with(tracking(was, how), lb.Draining, 1)
 		b.set(s)
-		marked, want := marks(was, s)
-		b.remembers(s, "when tracking begins with a change", marked, want)
+		inTransition, want := transitions(was, s)
+		b.remembers(s, "when tracking begins with a change", inTransition, want)
 		for _, f := range clients(s, 1000, 20) {
 			b.goes(f, flagACK, owner(was, f), "a flow from before")
 		}
@@ -62,7 +62,7 @@ func testTrackingBegins(b bench, was lb.Service) {
 }
 
 // testTrackingEnds: everything moves at once, and nothing is known later.
-func testTrackingEnds(b bench, was lb.Service) {
+func testTrackingEnds(b fixture, was lb.Service) {
 	s := with(tracking(was, lb.TrackAlways), lb.Draining, 1)
 	b.set(tracking(was, lb.TrackAlways))
 	for _, f := range clients(s, 1000, 20) {
@@ -81,7 +81,7 @@ func testTrackingEnds(b bench, was lb.Service) {
 }
 
 // testToAlways goes from remembering changes to remembering everything and back.
-func testToAlways(b bench, was lb.Service) {
+func testToAlways(b fixture, was lb.Service) {
 	changes, always := tracking(was, lb.TrackChanges), tracking(was, lb.TrackAlways)
 	b.remove(was.VIP)
 	b.set(changes, always)
@@ -91,7 +91,7 @@ func testToAlways(b bench, was lb.Service) {
 	b.set(changes)
 	b.remembers(changes, "changes alone", 0, want)
 	for _, f := range clients(was, 2000, 20) {
-		b.goes(f, flagSYN, owner(was, f), "a new flow in a quiet service")
+		b.goes(f, flagSYN, owner(was, f), "a new flow in a settled service")
 	}
 	b.remembers(changes, "changes alone, with new flows", 0, want)
 	s := with(changes, lb.Draining, 0)
@@ -101,8 +101,8 @@ func testToAlways(b bench, was lb.Service) {
 	}
 }
 
-// testUDPTracking: no packet of UDP says that it is from before, so that there are no marks.
-func testUDPTracking(b bench, tcp lb.Service) {
+// testUDPTracking: no packet of UDP says that it is from before, so no slot goes into transition.
+func testUDPTracking(b fixture, tcp lb.Service) {
 	was := tcp.Clone()
 	was.VIP.Protocol = packet.UDP
 	b.remove(tcp.VIP)
@@ -121,10 +121,10 @@ func testUDPTracking(b bench, tcp lb.Service) {
 }
 
 // testIdleChanges makes the idle time longer and shorter while flows are silent.
-func testIdleChanges(b bench, was lb.Service) {
+func testIdleChanges(b fixture, was lb.Service) {
 	s := tracking(was, lb.TrackAlways)
 	b.set(s)
-	b.advance(idle + step) // the bases of when tracking began are over
+	b.advance(idle + step) // the previous owners from when tracking began have expired
 	b.remembers(s, "before any", 0, nil)
 	f := clients(s, 1000, 1)[0]
 	b.goes(f, flagSYN, owner(s, f), "a new flow")

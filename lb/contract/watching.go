@@ -12,7 +12,7 @@ import (
 
 // testFilters has several watch at once, each for something else. After what one of them is not to
 // see there always comes something that it is: order tells that nothing was between.
-func testFilters(b bench) {
+func testFilters(b fixture) {
 	s := scenes()[0] // IPv4, TCP
 	b.set(s.services()...)
 	service := func(number byte) lb.VIP { return s.vip(number, s.protocol) }
@@ -41,7 +41,7 @@ func testFilters(b bench) {
 }
 
 // reasonsOf returns the reasons of as many samples as wanted has words.
-func (b bench) reasonsOf(m lb.Monitor, wanted string) string {
+func (b fixture) reasonsOf(m lb.Monitor, wanted string) string {
 	b.t.Helper()
 	var got []lb.Reason
 	for range strings.Fields(wanted) {
@@ -51,7 +51,7 @@ func (b bench) reasonsOf(m lb.Monitor, wanted string) string {
 }
 
 // testEvery counts what one sees who wants one in so many, alone and beside another.
-func testEvery(b bench) {
+func testEvery(b fixture) {
 	s := ipv4.service(1, packet.TCP)
 	b.set(s)
 	frame := Packet{Flow: flowTo(s.VIP), TTL: 64}.Frame()
@@ -80,7 +80,7 @@ func testEvery(b bench) {
 }
 
 // settled returns when all samples of what was sent have been offered to all who watch.
-func (b bench) settled() {
+func (b fixture) settled() {
 	b.t.Helper()
 	m := b.monitor(lb.Filter{Reasons: []lb.Reason{lb.NotIP}})
 	b.send(East, make([]byte, 60))
@@ -91,7 +91,7 @@ func (b bench) settled() {
 }
 
 // testLost: what one is too slow for is lost to him alone, and counted.
-func testLost(b bench) {
+func testLost(b fixture) {
 	slow, quick := b.monitor(lb.Filter{}), b.monitor(lb.Filter{})
 	frame := Packet{Flow: flowTo(ipv4.vip(1, packet.TCP)), TTL: 64}.Frame()
 	const more = 200
@@ -114,7 +114,7 @@ func testLost(b bench) {
 // DifferentialMonitored is Differential while both are watched: their samples are compared, too.
 func DifferentialMonitored(t *testing.T, seed uint64, n int, open func(t *testing.T) Harness) {
 	t.Helper()
-	d := newDuel(t, seed, open(t))
+	d := newComparison(t, seed, open(t))
 	if err := d.watch(); err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func DifferentialMonitored(t *testing.T, seed uint64, n int, open func(t *testin
 }
 
 // watch opens a monitor on both.
-func (d *duel) watch() (err error) {
+func (d *comparison) watch() (err error) {
 	for n, h := range []Harness{d.subject, d.reference} {
 		if d.monitors[n], err = h.Dataplane.Monitor(lb.Filter{}); err != nil {
 			return err
@@ -135,7 +135,7 @@ func (d *duel) watch() (err error) {
 }
 
 // sampled compares the samples of the packet that was sent last, if both are watched.
-func (d *duel) sampled(link string) error {
+func (d *comparison) sampled(link string) error {
 	if d.monitors[0] == nil {
 		return nil
 	}

@@ -11,7 +11,7 @@ import (
 	"lbctl/rss"
 )
 
-func TestContract(t *testing.T) { contract.Run(t, contract.Memory) }
+func TestContract(t *testing.T) { contract.Run(t, contract.Oracle) }
 
 // TestDefaults: the zero Config has the limits and key that its doc comment says, and no routes.
 func TestDefaults(t *testing.T) {

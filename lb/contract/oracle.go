@@ -9,8 +9,8 @@ import (
 	"lbctl/lb/oracle"
 )
 
-// Memory opens the reference datapath in the network of Links.
-func Memory(t *testing.T) Harness {
+// Oracle opens the reference datapath in the network of Links.
+func Oracle(t *testing.T) Harness {
 	indexes := Indexes()
 	m := oracle.New(oracle.Config{Limits: Limits(), Interfaces: indexes, Routes: Routes()})
 	t.Cleanup(func() { m.Close() })

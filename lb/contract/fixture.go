@@ -12,15 +12,15 @@ import (
 	"lbctl/lb/oracle"
 )
 
-// bench is a harness on which a test works; every error ends the test.
-type bench struct {
+// fixture is a harness on which a test works; every error ends the test.
+type fixture struct {
 	Harness
 	t *testing.T
 }
 
-func newBench(t *testing.T, open func(t *testing.T) Harness) bench {
+func newFixture(t *testing.T, open func(t *testing.T) Harness) fixture {
 	t.Helper()
-	return bench{open(t), t}
+	return fixture{open(t), t}
 }
 
 // compare are the options to compare values of package lb; an empty list or map is as good as none.
@@ -45,7 +45,7 @@ func difference(want, got any) string {
 }
 
 // set adds or replaces services.
-func (b bench) set(services ...lb.Service) {
+func (b fixture) set(services ...lb.Service) {
 	b.t.Helper()
 	for _, s := range services {
 		if err := b.Dataplane.SetService(b.t.Context(), s); err != nil {
@@ -54,29 +54,29 @@ func (b bench) set(services ...lb.Service) {
 	}
 }
 
-func (b bench) remove(v lb.VIP) {
+func (b fixture) remove(v lb.VIP) {
 	b.t.Helper()
 	if err := b.Dataplane.RemoveService(b.t.Context(), v); err != nil {
 		b.t.Fatalf("remove %v: %v", v, err)
 	}
 }
 
-func (b bench) services() []lb.Service {
+func (b fixture) services() []lb.Service {
 	b.t.Helper()
 	return must(b.t, "list services", b.Dataplane.Services)
 }
 
-func (b bench) interfaces() []lb.Interface {
+func (b fixture) interfaces() []lb.Interface {
 	b.t.Helper()
 	return must(b.t, "list interfaces", b.Dataplane.Interfaces)
 }
 
-func (b bench) counters() lb.Counters {
+func (b fixture) counters() lb.Counters {
 	b.t.Helper()
 	return must(b.t, "read counters", b.Dataplane.Counters)
 }
 
-func (b bench) explain(p lb.Probe) lb.Explanation {
+func (b fixture) explain(p lb.Probe) lb.Explanation {
 	b.t.Helper()
 	return must(b.t, "explain", func() (lb.Explanation, error) { return b.Dataplane.Explain(p) })
 }
@@ -91,7 +91,7 @@ func must[T any](t *testing.T, what string, get func() (T, error)) T {
 }
 
 // send gives the datapath a copy of the frame.
-func (b bench) send(link string, frame []byte) oracle.Verdict {
+func (b fixture) send(link string, frame []byte) oracle.Verdict {
 	b.t.Helper()
 	v, err := b.Send(link, append([]byte(nil), frame...))
 	if err != nil {
@@ -107,13 +107,13 @@ type state struct {
 	Counters   lb.Counters
 }
 
-func (b bench) state() state {
+func (b fixture) state() state {
 	b.t.Helper()
 	return state{b.services(), b.interfaces(), b.counters()}
 }
 
 // unchanged runs what must not change anything.
-func (b bench) unchanged(what string, run func()) {
+func (b fixture) unchanged(what string, run func()) {
 	b.t.Helper()
 	before := b.state()
 	run()
