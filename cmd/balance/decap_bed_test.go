@@ -13,7 +13,7 @@ import (
 	"lbctl/cmd/cli"
 	"lbctl/cmd/cli/clitest"
 	"lbctl/testbed/netns"
-	"lbctl/testbed/rig"
+	"lbctl/testbed/xdp"
 )
 
 // modesBed is a client, a balancer with the real daemon in it, and replicas behind a link each: a network
@@ -49,7 +49,7 @@ func newModesBed(t *testing.T, mtu int) *modesBed {
 	outer := b.link(b.client, "eth0", "198.51.100", "2001:db8:c::", 0)
 	route(t, outer, "192.0.2.0/24", "198.51.100.254")
 	route(t, outer, "2001:db8:f::/64", "2001:db8:c::fe")
-	receiving, err := rig.Receive(outer)
+	receiving, err := xdp.Receive(outer)
 	must(t, err)
 	t.Cleanup(func() { receiving.Close() })
 	for n, r := range b.replicas {

@@ -4,14 +4,13 @@ import (
 	"time"
 
 	"lbctl/rss/observe"
-	"lbctl/testbed/experiment"
-	"lbctl/testbed/lab"
+	"lbctl/testbed/progress"
 	"lbctl/testbed/report"
 )
 
 // watching shows how far an observation is.
 type watching struct {
-	progress experiment.Progress
+	progress progress.Progress
 	started  time.Time
 	duration time.Duration
 	packets  uint64
@@ -24,7 +23,7 @@ const watchSteps = 1000
 // ends first; 0 is no limit.
 func (a *App) Watching(what string, duration time.Duration, packets uint64) *watching {
 	w := &watching{
-		progress: lab.NewProgress(a.Stderr, report.Terminal(a.Stderr)),
+		progress: progress.New(a.Stderr, report.Terminal(a.Stderr)),
 		started:  time.Now(), duration: duration, packets: packets,
 	}
 	w.progress.Begin(watchSteps)

@@ -15,17 +15,17 @@ func benchCommand(a *cli.App) *cobra.Command {
 		Short: "Measure how fast the load balancer is on this machine, beside others",
 		Example: `  lbctl bench live --seconds 30
   lbctl bench peers --out /tmp/peers`,
-	}, append(benchProcesses(a), benchLiveCommand(a), benchPeersCommand(a))...)
+	}, benchLiveCommand(a), benchPeersCommand(a))
 }
 
 // benchmark is a measurement that is run like an experiment, with its parameters as flags.
 type benchmark struct {
 	labRun
-	trial experiment.Trial
+	trial *experiment.Trial
 }
 
 func benchLiveCommand(a *cli.App) *cobra.Command {
-	return benchmarkCommand(a, benchmark{trial: live.New()}, &cobra.Command{
+	return benchmarkCommand(a, benchmark{trial: live.Experiment().Trial()}, &cobra.Command{
 		Use:   "live",
 		Short: "Count live frames through the load balancer, beside a bare redirect",
 		Long: `Put live frames into a veth that the load balancer serves, and count those that come out of

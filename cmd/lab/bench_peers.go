@@ -4,12 +4,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/cli"
-	"lbctl/testbed/bench/load"
 	"lbctl/testbed/experiments/peers"
 )
 
 func benchPeersCommand(a *cli.App) *cobra.Command {
-	return benchmarkCommand(a, benchmark{trial: peers.New()}, &cobra.Command{
+	return benchmarkCommand(a, benchmark{trial: peers.Experiment().Trial()}, &cobra.Command{
 		Use:   "peers",
 		Short: "Do the same work through lbctl, nftables, HAProxy and nginx",
 		Long: `Send the same requests through the load balancer and through others, and to the replicas' own
@@ -23,13 +22,4 @@ Debian's packages; no daemon of theirs is started.`,
   lbctl bench peers --peers direct,lbctl,haproxy --works connections --rounds 9
   lbctl bench peers --requests 10000 --concurrency 64 --out /tmp/peers -o json`,
 	})
-}
-
-// benchProcesses are those that a benchmark starts in its namespaces.
-func benchProcesses(a *cli.App) []*cobra.Command {
-	list := []*cobra.Command{testbedProcess(a, "server", load.ServerMain), testbedProcess(a, "client", load.ClientMain)}
-	for _, c := range list {
-		c.Hidden = true
-	}
-	return list
 }

@@ -61,7 +61,7 @@ func benchmarked(t *testing.T, program string, args []string) report.Result {
 // benchLeft returns what a benchmark of this process number left behind.
 func benchLeft(t *testing.T, pid int) (all []string) {
 	t.Helper()
-	for _, pattern := range []string{"/run/netns/lbctl-%d-*", "/run/lbctl-bench/%d", "/sys/fs/bpf/lbctl-bench-%d-*", "/run/lbctl-testbed/%d.lock"} {
+	for _, pattern := range []string{"/run/netns/lbctl-%d-*", "/run/lbctl-lab/%d", "/sys/fs/bpf/lbctl-lab-%d-*", "/run/lbctl-testbed/%d.lock"} {
 		found, err := filepath.Glob(fmt.Sprintf(pattern, pid))
 		if err != nil {
 			t.Fatal(err)
@@ -240,7 +240,7 @@ func TestBenchBadInput(t *testing.T) {
 		"bench lvie":                      {2, `unknown command "lvie"`, "did you mean live?"},
 		"bench live now":                  {2, `unexpected argument "now"`, "see lbctl bench live --help"},
 		"bench live --seconds ten":        {2, "ten", "see lbctl bench live --help"},
-		"bench live --seconds 0":          {2, "seconds=0: want more than 0", "see lbctl bench live --help"},
+		"bench live --seconds 0":          {2, "seconds=0: want 0.01 to 86400", "see lbctl bench live --help"},
 		"bench peers --peers direct,ipvs": {2, `"ipvs" is not known: want some of direct, forward, xdp, lbctl, lbctl-generic, nftables, haproxy, nginx`, "see lbctl bench peers --help"},
 		"bench peers --works http":        {2, `"http" is not known`, "see lbctl bench peers --help"},
 		"bench peers --rounds 0":          {2, "rounds=0: want 1 to 1000", "see lbctl bench peers --help"},

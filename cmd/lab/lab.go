@@ -19,6 +19,7 @@ import (
 	"lbctl/lb"
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/lab"
+	"lbctl/testbed/progress"
 	"lbctl/testbed/report"
 )
 
@@ -29,6 +30,8 @@ type labRun struct {
 	out     string
 	seed    uint64
 	set     []string
+	quick   bool
+	full    bool
 	verbose bool
 	format  *cli.Format
 }
@@ -37,6 +40,9 @@ func (r *labRun) flags(c *cobra.Command) {
 	c.Flags().StringVar(&r.out, "out", defaultReportDir, "the folder for report.html, report.json and the figures")
 	c.Flags().Uint64Var(&r.seed, "seed", 1, "what decides everything that is chosen at random")
 	c.Flags().StringArrayVar(&r.set, "set", nil, "set a parameter, key=value; may be repeated")
+	c.Flags().BoolVar(&r.quick, "quick", false, "run at the size for a test; --set changes single parameters of it")
+	c.Flags().BoolVar(&r.full, "full", false, "run at full size; --set changes single parameters of it")
+	c.MarkFlagsMutuallyExclusive("quick", "full")
 	c.Flags().BoolVarP(&r.verbose, "verbose", "v", false, "log what is done")
 	r.format = cli.OutputFlag(c)
 }
@@ -87,7 +93,7 @@ func labListCommand(a *cli.App) *cobra.Command {
 	c.RunE = func(*cobra.Command, []string) error {
 		list := labEntries{[]labEntry{}}
 		for _, e := range lab.All() {
-			list.Experiments = append(list.Experiments, labEntry{e.Name, e.Problem, e.Summary, e.Trial().Parameters().List()})
+			list.Experiments = append(list.Experiments, labEntry{e.Name, e.Problem, e.Question, e.Trial().Parameters().List()})
 		}
 		return a.Print(*f, list, func(w io.Writer) {
 			for _, e := range list.Experiments {
@@ -110,13 +116,13 @@ func labRunCommand(a *cli.App) *cobra.Command {
 It needs root. The exit code is 1 when a check failed. With all, each report is in a folder
 of its own below --out.
 
-By their defaults all take less than three minutes. The last example is survive at full size, which
-takes some 15 minutes on two cores.`,
+By their defaults all take less than three minutes. survive at full size takes some 15 minutes on
+two cores.`,
 		Example: `  lbctl lab run spread
   lbctl lab run spread --set connections=1000 --set requests=4000 --seed 7 -o json
   lbctl lab run all --out /tmp/reports
-  lbctl lab run survive --set connections=20000 --set processes=4 --set clients=400 --set idle=30s --set changes=100 \
-    --set syns=10000000 --set acks=10000000 --set kills=20 --set cuts=100 --set updates=1000 --set switches=1000`,
+  lbctl lab run all --quick --out /tmp/reports
+  lbctl lab run survive --full`,
 		Args: cli.Takes("NAME"),
 	}
 	r.flags(c)
@@ -175,6 +181,9 @@ func runLab(a *cli.App, ctx context.Context, r *labRun, name string) error {
 // runExperiment runs one experiment and writes its report.
 func runExperiment(a *cli.App, ctx context.Context, r *labRun, e experiment.Experiment, dir string) (pass bool, err error) {
 	trial := e.Trial()
+	if err := r.resize(trial.Parameters()); err != nil {
+		return false, adviseLab(err)
+	}
 	for _, assignment := range r.set {
 		if err := trial.Parameters().Set(assignment); err != nil {
 			return false, adviseLab(err)
@@ -194,11 +203,19 @@ func runExperiment(a *cli.App, ctx context.Context, r *labRun, e experiment.Expe
 	return outcome.Result.Pass, summarise(a, *r.format, outcome.Result, dir)
 }
 
-// labEnvironment is what an experiment is given; without root there is none.
-func labEnvironment(a *cli.App, r *labRun) (experiment.Env, error) {
-	if os.Geteuid() != 0 {
-		return experiment.Env{}, cli.Advise(fmt.Errorf("run experiment: %w: it makes network namespaces and loads BPF programs", lb.ErrDenied), "run it as root, for instance with sudo")
+// resize sets the parameters of the size that was asked for.
+func (r *labRun) resize(p *experiment.Parameters) error {
+	switch {
+	case r.quick:
+		return p.Resize(experiment.Quick)
+	case r.full:
+		return p.Resize(experiment.Full)
 	}
+	return nil
+}
+
+// labEnvironment is what an experiment is given.
+func labEnvironment(a *cli.App, r *labRun) (experiment.Env, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return experiment.Env{}, fmt.Errorf("find own program: %w", err)
@@ -209,7 +226,7 @@ func labEnvironment(a *cli.App, r *labRun) (experiment.Env, error) {
 	}
 	return experiment.Env{
 		Program: program, Seed: r.seed, Now: time.Now,
-		Progress: lab.NewProgress(a.Stderr, report.Terminal(a.Stderr) && !r.verbose),
+		Progress: progress.New(a.Stderr, report.Terminal(a.Stderr) && !r.verbose),
 		Log:      slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: level})),
 	}, nil
 }
@@ -233,6 +250,9 @@ func adviseLab(err error) error {
 	if errors.Is(err, context.Canceled) {
 		// Without its cause, for which the hint would be another.
 		return &cli.Failure{Code: cli.ExitInterrupted, What: "interrupted", Do: "everything that was set up is removed again"}
+	}
+	if errors.Is(err, lb.ErrDenied) {
+		return cli.Advise(err, "run it as root, for instance with sudo")
 	}
 	return cli.Advise(err, "see what the message quotes; lbctl lab run with --verbose says more")
 }

@@ -102,7 +102,7 @@ func begin(t *testing.T, program, out string) *exec.Cmd {
 	}
 	lines := bufio.NewScanner(stderr)
 	for lines.Scan() {
-		if strings.Contains(lines.Text(), "clients ask") {
+		if strings.Contains(lines.Text(), "clients send requests") {
 			return c
 		}
 	}

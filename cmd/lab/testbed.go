@@ -1,32 +1,28 @@
 package lab
 
 import (
-	"context"
-	"io"
-
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/cli"
-	"lbctl/testbed/replica"
-	"lbctl/testbed/traffic"
+	"lbctl/testbed/helper"
+	"lbctl/testbed/lab"
 )
 
-// testbedCommand holds the processes that experiments start in their namespaces.
+// testbedCommand runs a helper process of the testbed: experiments start them in their namespaces.
 func testbedCommand(a *cli.App) *cobra.Command {
 	c := cli.Noun(&cobra.Command{
-		Use:   "testbed",
-		Short: "Processes that experiments start",
-	}, testbedProcess(a, "replica", replica.Main), testbedProcess(a, "client", traffic.Main), testbedGuest())
-	c.Hidden = true
-	return c
-}
-
-func testbedProcess(a *cli.App, name string, main func(context.Context, string, io.Reader, io.Writer) error) *cobra.Command {
-	return &cobra.Command{
-		Use:  name + " JSON",
-		Args: cli.Takes("JSON"),
-		RunE: func(c *cobra.Command, args []string) error { return main(c.Context(), args[0], a.Stdin, a.Stdout) },
+		Use:    helper.Command,
+		Short:  "Processes that experiments start",
+		Hidden: true,
+	})
+	for _, h := range lab.Helpers() {
+		c.AddCommand(&cobra.Command{
+			Use:  h.Name + " JSON",
+			Args: cli.Takes("JSON"),
+			RunE: func(c *cobra.Command, args []string) error { return h.Main(c.Context(), args[0], a.Stdin, a.Stdout) },
+		})
 	}
+	return c
 }
 
 // Commands are those that measure.

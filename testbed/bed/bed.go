@@ -1,13 +1,6 @@
-// Package bed is where experiments play: clients, a simulated NIC, the real load
-// balancer, and replicas, each in a network namespace of its own.
-//
-//	clients --wire[softnic]nic-- balancer --veth-- replica-0 .. replica-N-1
-//
-// Where the NIC is not the question, a veth pair takes its place: it carries ten times the packets.
-//
-// The product is started as its users start it: `lbctl serve` in the balancer's namespace,
-// configured over REST. Everything on stage is removed by Close, or, after a crash,
-// by the next Set.
+// Package bed is what every experiment and benchmark stands on: network namespaces, links between
+// them, the real load balancer (`lbctl serve`) in one of them, and a folder for the files of the run.
+// Close removes all of it, the newest part first. What a crashed run left is removed by the next New.
 package bed
 
 import (
@@ -18,124 +11,90 @@ import (
 	"log/slog"
 	"slices"
 
-	"lbctl/control/client"
-	"lbctl/rss/nic"
+	"lbctl/control/api"
 	"lbctl/testbed/netns"
-	"lbctl/testbed/product"
-	"lbctl/testbed/rig"
-	"lbctl/testbed/rundir"
+	"lbctl/testbed/xdp"
 )
 
-// Config is what is set up.
-type Config struct {
-	// Program is the lbctl binary.
-	Program string
-	// Replicas is their number, 1 to MaxReplicas; Clients the number of client
-	// addresses, 1 to MaxClients.
-	Replicas, Clients int
-	// NIC classifies what clients send; nil: clients are behind a veth pair, and there are no arms to play.
-	NIC *nic.NIC
-	// MTU is that of all links in bytes; 0: netns.DefaultMTU.
-	MTU int
-	// ToeplitzKey is the load balancer's, in hexadecimal; Flows how many flows it can remember. Without
-	// them it has its defaults.
-	ToeplitzKey string
-	Flows       uint32
-	// Log gets what is done.
-	Log *slog.Logger
-}
-
-// Stage is a set stage. One experiment at a time.
-type Stage struct {
-	config   Config
-	run      *rundir.Run
-	clients  *netns.Namespace
-	balancer *netns.Namespace
-	replicas []*netns.Namespace
-	// links are the replicas' own ends, wire and host the two of the link between clients and balancer.
-	links      []netns.Link
-	wire, host netns.Link
-	nic        *rig.SoftNIC
-	product    *product.Product
+// Bed is the bed of one run. Not safe for concurrent use.
+type Bed struct {
+	program string
+	log     *slog.Logger
+	run     *netns.Run
+	folder  folder
+	wires   wires
 	// undo is what Close does, in reverse.
 	undo []func() error
-	arms int
 }
 
-// Set sweeps what crashed runs left, and sets the stage: network, NIC, daemon. It
-// needs root. With an error, and when ctx ends meanwhile, nothing is left.
-func Set(ctx context.Context, c Config) (*Stage, error) {
-	if err := c.validate(); err != nil {
-		return nil, fmt.Errorf("set stage: %w", err)
+// New removes what crashed runs left and makes a bed without namespaces. Program is the path of the lbctl
+// binary. It needs root.
+func New(program string, log *slog.Logger) (*Bed, error) {
+	all := folders{kind: kind, program: program}
+	if err := all.sweep(log); err != nil {
+		return nil, fmt.Errorf("make bed: %w", err)
 	}
-	s := &Stage{config: c}
-	for _, step := range []func(context.Context) error{
-		s.begin, s.makeNamespaces, s.wireClients, s.wireReplicas, s.serve,
-	} {
-		err := ctx.Err()
-		if err == nil {
-			err = step(ctx)
-		}
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("set stage: %w", err), s.Close())
-		}
-	}
-	return s, nil
-}
-
-// With sets the stage, lets play play on it, and closes it. Its error wraps that of ctx, if that has ended:
-// what fails then is only its consequence.
-func With(ctx context.Context, c Config, play func(*Stage) error) error {
-	s, err := Set(ctx, c)
+	run, err := netns.NewRun()
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("make bed: %w", err)
 	}
-	if err = play(s); err != nil {
-		err = errors.Join(ctx.Err(), err)
+	b := &Bed{program: program, log: log, run: run, wires: wires{patches: map[int]*xdp.Patch{}}}
+	b.Closing(run)
+	if b.folder, err = all.make(run.ID()); err != nil {
+		return nil, errors.Join(fmt.Errorf("make bed: %w", err), b.Close())
 	}
-	return errors.Join(err, s.Close())
+	b.OnClose(b.folder.remove)
+	return b, nil
 }
 
-func (c Config) validate() error {
-	switch {
-	case c.Replicas < 1 || c.Replicas > MaxReplicas:
-		return fmt.Errorf("%d replicas: want 1 to %d", c.Replicas, MaxReplicas)
-	case c.Clients < 1 || c.Clients > MaxClients:
-		return fmt.Errorf("%d client addresses: want 1 to %d", c.Clients, MaxClients)
+// Program is the path of the lbctl binary.
+func (b *Bed) Program() string { return b.program }
+
+// Log gets what a person who looks for a fault wants to know.
+func (b *Bed) Log() *slog.Logger { return b.log }
+
+// Path returns the path of a file in the run's folder, of the folder itself if the name is empty.
+func (b *Bed) Path(name string) string { return b.folder.at(name).path }
+
+// Namespace makes a namespace (netns.Run.Make): IPv6 is off, and it does not forward.
+func (b *Bed) Namespace(name string) (*netns.Namespace, error) { return b.run.Make(name) }
+
+// Router makes a namespace that forwards IPv4 and IPv6.
+func (b *Bed) Router(name string) (*netns.Namespace, error) {
+	n, err := b.run.Make(name)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	return n, errors.Join(n.AllowIPv6(), n.Sysctl("net/ipv4/ip_forward", "1"), n.Sysctl("net/ipv6/conf/all/forwarding", "1"))
 }
 
-// Close removes everything. A second call does nothing.
-func (s *Stage) Close() error {
+// Serve starts a load balancer in a namespace with a configuration, and waits until it answers. The name is
+// unique on the bed; letters, digits and dashes.
+func (b *Bed) Serve(ctx context.Context, in *netns.Namespace, name string, config api.Config) (*Product, error) {
+	i, err := b.folder.instance(name)
+	if err != nil {
+		return nil, err
+	}
+	p, err := start(ctx, i, in, config)
+	if err != nil {
+		return nil, err
+	}
+	b.Closing(p)
+	return p, nil
+}
+
+// OnClose adds what Close has to do.
+func (b *Bed) OnClose(undo func() error) { b.undo = append(b.undo, undo) }
+
+// Closing is OnClose for a closer.
+func (b *Bed) Closing(c io.Closer) { b.OnClose(c.Close) }
+
+// Close removes everything, the newest first. A second call does nothing.
+func (b *Bed) Close() error {
 	var all []error
-	for _, undo := range slices.Backward(s.undo) {
+	for _, undo := range slices.Backward(b.undo) {
 		all = append(all, undo())
 	}
-	s.undo = nil
+	b.undo = nil
 	return errors.Join(all...)
-}
-
-// onClose adds what Close has to do.
-func (s *Stage) onClose(undo func() error) { s.undo = append(s.undo, undo) }
-
-// closing is onClose for a closer.
-func (s *Stage) closing(c io.Closer) { s.onClose(c.Close) }
-
-// NIC returns the simulated NIC, to be rewritten in mid-run, or nil.
-func (s *Stage) NIC() *rig.SoftNIC { return s.nic }
-
-// Control returns the client of the daemon's API.
-func (s *Stage) Control() *client.Client { return s.product.Control }
-
-// Product returns the load balancer.
-func (s *Stage) Product() *product.Product { return s.product }
-
-// Interfaces are the names of the balancer's interfaces that packets come in by.
-func (s *Stage) Interfaces() []string {
-	names := []string{nicName}
-	for i := range s.config.Replicas {
-		names = append(names, replicaLink(i))
-	}
-	return names
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 
+	"lbctl/rss/packet"
 	"lbctl/testbed/netns"
 )
 
@@ -96,4 +97,10 @@ func (c *Capture) flows() []Flow {
 		return int(a.Flow.Protocol) - int(b.Flow.Protocol)
 	})
 	return all
+}
+
+// Flow is what a capture saw of one direction of one flow.
+type Flow struct {
+	Flow           packet.Flow
+	Packets, Bytes uint64
 }

@@ -1,36 +1,97 @@
-// Package experiment says what an experiment of the lab is: a question, typed
-// parameters, and a run that ends in a report with checks and controls.
+// Package experiment is the frame of the lab's experiments and benchmarks.
+//
+// An Experiment declares itself: the question, the textbook's claim, the method, what it needs, its checks and
+// its controls. Its Design has parameters, arms, and what is concluded from them. The frame does the rest:
+// bounds and sizes of parameters, the bed, progress, and the report's outcome, environment and verdict. So an
+// experiment is about three files: the declaration with its arms, the analysis in pure functions, and the test.
 package experiment
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
+	"lbctl/lb"
+	"lbctl/testbed/progress"
 	"lbctl/testbed/report"
 )
 
 // Experiment is one entry of the lab's catalogue.
 type Experiment struct {
-	// Name is what one types: "spread".
+	// Name is what a user types: "spread".
 	Name string
-	// Problem is the problem of the problem set: "5a, 10".
+	// Problem is the problem of the problem set that it answers: "5a, 10"; of a benchmark "speed".
 	Problem string
-	// Summary is one sentence: the question.
-	Summary string
-	// Trial returns a new trial with the default parameters.
-	Trial func() Trial
+	// Question is one sentence with a question mark.
+	Question string
+	// Claim is the answer of the textbook, and Method how it is tested here.
+	Claim, Method string
+	// Needs is what the machine must have.
+	Needs Needs
+	// Checks and Controls are those that every report of the experiment holds, in words. A report without
+	// one of them is an error of the experiment. There may be more, which depend on parameters.
+	Checks, Controls []Statement
+	// Rig says how frames come to queues, for the report: "softnic", "veth", "vm".
+	Rig string
+	// Design returns a new design, good for one run.
+	Design func() Design
+}
+
+// Statement is a check or a control in words.
+type Statement struct {
+	// Name is its name in reports.
+	Name string
+	// Text is what a check demands, or what a control breaks so that a check must fail.
+	Text string
+}
+
+// Needs is what an experiment needs of the machine. Every one needs root: its bed makes network namespaces and
+// loads BPF programs.
+type Needs struct {
+	// Packages are Debian packages. The experiment installs those that are missing, unless a parameter forbids it.
+	Packages []string
+	// Time is about how long the experiment takes by its defaults on two cores.
+	Time time.Duration
+}
+
+// Design is how an experiment is done.
+type Design interface {
+	// Parameters defines the parameters. Their values are in the design.
+	Parameters(*Parameters)
+	// Arms prepares the bed and returns the arms, in order.
+	Arms(context.Context, *Run) ([]Arm, error)
+	// Conclude enters checks, controls, tables and figures in the run, from what the arms found. A check
+	// that fails is no error.
+	Conclude(*Run) error
+}
+
+// Arm is one arm of an experiment: a set-up and what is done with it.
+type Arm struct {
+	// Name is what the progress bar says: "control: spray".
+	Name string
+	// Steps is its share of the work, in the experiment's unit: requests, changes. It may be 0.
+	Steps int
+	// Run runs it. When ctx ends it returns soon.
+	Run func(context.Context) error
 }
 
 // Trial is an experiment with its parameters, good for one run.
-type Trial interface {
-	// Parameters are those of this trial: to be set before Run.
-	Parameters() *Parameters
-	// Run measures. An error means that nothing could be measured; a check that
-	// failed is no error, it is in the result. When ctx ends, Run removes what it
-	// made and returns an error that wraps ctx.Err().
-	Run(ctx context.Context, env Env) (Outcome, error)
+type Trial struct {
+	experiment Experiment
+	design     Design
+	parameters *Parameters
 }
+
+// Trial returns a new trial with the default parameters.
+func (e Experiment) Trial() *Trial {
+	d := e.Design()
+	return &Trial{experiment: e, design: d, parameters: NewParameters(d)}
+}
+
+// Parameters are those of the trial: to be set before Run.
+func (t *Trial) Parameters() *Parameters { return t.parameters }
 
 // Outcome is what a run found, and its drawings.
 type Outcome struct {
@@ -40,26 +101,22 @@ type Outcome struct {
 
 // Env is what a run is given from outside.
 type Env struct {
-	// Program is the path of the lbctl binary, which is started as daemon, replica and client.
+	// Program is the path of the lbctl binary, which is started as load balancer, replica and client.
 	Program string
 	// Seed decides everything that is chosen at random.
 	Seed uint64
 	// Progress is told how far the run is.
-	Progress Progress
+	Progress progress.Progress
 	// Log gets what a person who looks for a fault wants to know.
 	Log *slog.Logger
 	// Now is the clock of the report.
 	Now func() time.Time
 }
 
-// Progress is told how far a run is. Calls come from one goroutine at a time.
-type Progress interface {
-	// Begin says how much there is to do, in units of the experiment: requests.
-	Begin(total int)
-	// Step says that another part begins, and what it is: "control: spray".
-	Step(what string)
-	// At says how much is done since Begin.
-	At(done int)
-	// End says that there is no more to come, whether or not all was done.
-	End()
+// root returns an error that wraps lb.ErrDenied unless the process is root.
+func root() error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("run experiment: %w: it makes network namespaces and loads BPF programs", lb.ErrDenied)
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,8 +12,13 @@ import (
 func TestCatalogue(t *testing.T) {
 	seen := map[string]bool{}
 	for _, e := range All() {
-		if e.Name == "" || e.Problem == "" || e.Summary == "" || seen[e.Name] {
-			t.Errorf("experiment %+v: something is missing, or the name is twice", e)
+		if e.Problem == "" || e.Question == "" || e.Claim == "" || e.Method == "" || len(e.Checks) == 0 || len(e.Controls) == 0 || seen[e.Name] {
+			t.Errorf("experiment %s: its declaration lacks something, or the name is twice", e.Name)
+		}
+		for _, s := range slices.Concat(e.Checks, e.Controls) {
+			if s.Name == "" || s.Text == "" {
+				t.Errorf("%s: check or control %+v lacks its name or text", e.Name, s)
+			}
 		}
 		seen[e.Name] = true
 		if found, err := Find(e.Name); err != nil || found.Name != e.Name {

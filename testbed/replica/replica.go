@@ -4,7 +4,6 @@ package replica
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,20 +11,14 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os/signal"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lbctl/rss/packet"
-	"lbctl/testbed/replica/echo"
+	"lbctl/testbed/helper"
 )
 
 // Header is the field of an answer in which a replica says its Index.
 const Header = "X-Replica"
-
-// Ready is the line that a replica prints when it accepts connections.
-const Ready = "ready"
 
 // Config says what a replica is.
 type Config struct {
@@ -49,31 +42,14 @@ const (
 // lastAnswers is how long answers that are under way may still take after the end.
 const lastAnswers = 5 * time.Second
 
-// process is what a replica process is told: to serve a Site, or, with Echo, to echo.
-type process struct {
-	Config
-	Echo *echo.Config
+// Helper is the replica as a helper process: it serves until SIGTERM and prints Ready.
+func Helper() helper.Helper[Config] {
+	return helper.Helper[Config]{Name: "replica", Run: func(ctx context.Context, c Config, _ io.Reader, stdout io.Writer) error {
+		return Run(ctx, c, stdout)
+	}}
 }
 
-// Main runs a replica that is configured by JSON, a Config or {"Echo": an echo.Config}, until
-// the context ends or the process gets SIGTERM or SIGINT. It prints Ready on stdout.
-func Main(ctx context.Context, config string, _ io.Reader, stdout io.Writer) error {
-	var p process
-	if err := json.Unmarshal([]byte(config), &p); err != nil {
-		return fmt.Errorf("read replica configuration: %w", err)
-	}
-	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT)
-	defer stop()
-	if p.Echo == nil {
-		return Run(ctx, p.Config, stdout)
-	}
-	return echo.Run(ctx, *p.Echo, func() error {
-		_, err := fmt.Fprintln(stdout, Ready)
-		return err
-	})
-}
-
-// Run serves until the context ends, which is no error. The log is complete when it returns.
+// Run serves until the context ends, which is no error, and prints helper.Ready. The log is complete when it returns.
 func Run(ctx context.Context, c Config, stdout io.Writer) error {
 	if err := c.Site.Validate(); err != nil {
 		return err
@@ -102,7 +78,7 @@ func serve(ctx context.Context, listener net.Listener, h *handler, stdout io.Wri
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	_, printErr := fmt.Fprintln(stdout, Ready)
+	_, printErr := fmt.Fprintln(stdout, helper.Ready)
 	select {
 	case err := <-served:
 		return errors.Join(printErr, fmt.Errorf("serve: %w", err))

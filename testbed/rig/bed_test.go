@@ -1,13 +1,20 @@
 package rig_test
 
 import (
+	"context"
+	"fmt"
 	"net/netip"
+	"os"
 	"testing"
+
+	"go.uber.org/goleak"
 
 	"lbctl/bpf/need"
 	"lbctl/rss/nic"
 	"lbctl/testbed/netns"
+	"lbctl/testbed/replica"
 	"lbctl/testbed/rig"
+	"lbctl/testbed/traffic"
 )
 
 // The addresses of the bed: clients on the wire, one host.
@@ -74,5 +81,24 @@ func check(tb testing.TB, err error) {
 	tb.Helper()
 	if err != nil {
 		tb.Fatal(err)
+	}
+}
+
+// role is what the test binary is when it runs itself: "replica" or "client", configured by its argument.
+const role = "LBCTL_RIG_ROLE"
+
+func TestMain(m *testing.M) {
+	var err error
+	switch os.Getenv(role) {
+	case "replica":
+		err = replica.Helper().Entry().Main(context.Background(), os.Args[1], os.Stdin, os.Stdout)
+	case "client":
+		err = traffic.Helper().Entry().Main(context.Background(), os.Args[1], os.Stdin, os.Stdout)
+	default:
+		goleak.VerifyTestMain(m)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"lbctl/bpf/need"
+	"lbctl/testbed/helper"
 	"lbctl/testbed/netns"
 	"lbctl/testbed/replica"
 )
@@ -60,7 +61,7 @@ func BenchmarkHTTPWithoutRig(b *testing.B) {
 func benchmarkHTTP(b *testing.B, clients, host *netns.Namespace) {
 	config := clientsOf(b, 50, 4000)
 	server := start(b, host, "replica", replica.Config{Listen: config.VIP, Site: config.Site})
-	server.await(b, replica.Ready)
+	server.await(b, helper.Ready)
 	for b.Loop() {
 		start(b, clients, "client", config).end(b)
 	}

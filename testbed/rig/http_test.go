@@ -4,12 +4,16 @@ import (
 	"bufio"
 	"encoding/json"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -97,4 +101,73 @@ func requests(tb testing.TB, c traffic.Config) []traffic.Request {
 		}
 	}
 	return all
+}
+
+// retransmitted returns how many segments TCP sent again in a namespace (RetransSegs, RFC 4022).
+func retransmitted(tb testing.TB, ns *netns.Namespace) int {
+	tb.Helper()
+	var text []byte
+	check(tb, ns.Do(func() (err error) {
+		text, err = os.ReadFile("/proc/thread-self/net/snmp")
+		return err
+	}))
+	var names []string
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if fields[0] != "Tcp:" {
+			continue
+		}
+		if names == nil { // the first line names, the second counts
+			names = fields
+			continue
+		}
+		n, err := strconv.Atoi(fields[slices.Index(names, "RetransSegs")])
+		check(tb, err)
+		return n
+	}
+	tb.Fatal("no Tcp in /proc/net/snmp")
+	return 0
+}
+
+// exchangeUDP sends a datagram on each of a number of flows from the clients to the host and gets it back.
+func (b bed) exchangeUDP(t *testing.T, flows int) {
+	t.Helper()
+	address := netip.AddrPortFrom(hostAddr, 7)
+	var server *net.UDPConn
+	check(t, b.host.Do(func() (err error) {
+		server, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(address))
+		return err
+	}))
+	defer server.Close()
+	go echoUDP(server)
+	for i := range flows {
+		var client *net.UDPConn
+		check(t, b.clients.Do(func() (err error) {
+			from := net.UDPAddrFromAddrPort(netip.AddrPortFrom(clientAddr(i%8), 0))
+			client, err = net.DialUDP("udp", from, net.UDPAddrFromAddrPort(address))
+			return err
+		}))
+		check(t, client.SetDeadline(time.Now().Add(10*time.Second)))
+		_, err := client.Write([]byte("hello"))
+		check(t, err)
+		answer := make([]byte, 16)
+		n, err := client.Read(answer)
+		check(t, err)
+		if string(answer[:n]) != "hello" {
+			t.Errorf("answer %q", answer[:n])
+		}
+		_ = client.Close()
+	}
+}
+
+// echoUDP sends every datagram back until the socket is closed.
+func echoUDP(server *net.UDPConn) {
+	b := make([]byte, 1500)
+	for {
+		n, from, err := server.ReadFromUDPAddrPort(b)
+		if err != nil {
+			return
+		}
+		_, _ = server.WriteToUDPAddrPort(b[:n], from)
+	}
 }

@@ -5,35 +5,18 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/link"
-
+	"lbctl/testbed/helper"
 	"lbctl/testbed/journal"
 	"lbctl/testbed/netns"
 	"lbctl/testbed/replica"
-	"lbctl/testbed/rig"
+	"lbctl/testbed/xdp"
 )
 
 // patch redirects natively whatever comes in on one link to another, until the test ends.
 func patch(tb testing.TB, from, to netns.Link) {
 	tb.Helper()
-	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name: "patch", Type: ebpf.XDP, License: "MIT",
-		Instructions: asm.Instructions{
-			asm.Mov.Imm(asm.R1, int32(to.Index)),
-			asm.Mov.Imm(asm.R2, 0),
-			asm.FnRedirect.Call(),
-			asm.Return(),
-		},
-	})
+	attached, err := xdp.Attach(from, "patch", xdp.Redirect(to.Index, 0))
 	check(tb, err)
-	tb.Cleanup(func() { _ = program.Close() })
-	var attached link.Link
-	check(tb, from.Namespace().Do(func() error {
-		attached, err = link.AttachXDP(link.XDPOptions{Program: program, Interface: from.Index, Flags: link.XDPDriverMode})
-		return err
-	}))
 	tb.Cleanup(func() { _ = attached.Close() })
 }
 
@@ -65,7 +48,7 @@ func receiveOn(tb testing.TB, server *netns.Namespace, core int) {
 	outer, err := server.Link("outer")
 	check(tb, err)
 	check(tb, server.Pin(core))
-	receive, err := rig.ReceiveOn(outer, core)
+	receive, err := xdp.ReceiveOn(outer, core)
 	check(tb, err)
 	tb.Cleanup(func() { check(tb, receive.Close()) })
 }
@@ -76,7 +59,7 @@ func TestReceiveTakesRedirectedFrames(t *testing.T) {
 	server := b.behind(t, 8, 0)
 	outer, err := server.Link("outer")
 	check(t, err)
-	receive, err := rig.Receive(outer)
+	receive, err := xdp.Receive(outer)
 	check(t, err)
 	defer receive.Close()
 	if on, err := outer.Offloads(); err != nil || len(on) != 0 {
@@ -99,7 +82,7 @@ func (b bed) serveBehind(t *testing.T, server *netns.Namespace) {
 	config.Site = small
 	access := filepath.Join(t.TempDir(), "access")
 	web := start(t, server, "replica", replica.Config{Listen: config.VIP, Site: config.Site, Log: access})
-	web.await(t, replica.Ready)
+	web.await(t, helper.Ready)
 	start(t, b.clients, "client", config).end(t)
 	web.terminate(t)
 	requests(t, config)

@@ -8,6 +8,7 @@ import (
 
 	"lbctl/rss"
 	"lbctl/rss/packet"
+	"lbctl/testbed/helper"
 	"lbctl/testbed/replica"
 	"lbctl/testbed/traffic"
 )
@@ -21,7 +22,7 @@ func (b bed) serveHTTP(t *testing.T, connections int, atHalf func()) []traffic.R
 	config := clientsOf(t, 8, connections)
 	config.Site, config.Barrier = small, true
 	server := start(t, b.host, "replica", replica.Config{Listen: config.VIP, Site: config.Site})
-	server.await(t, replica.Ready)
+	server.await(t, helper.Ready)
 	clients := start(t, b.clients, "client", config)
 	clients.await(t, traffic.Half)
 	atHalf()

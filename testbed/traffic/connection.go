@@ -6,11 +6,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
+	"sync"
 	"time"
 
 	"lbctl/rss/packet"
@@ -103,4 +105,54 @@ func (c *connection) close() {
 	if c.conn != nil {
 		_ = c.conn.Close()
 	}
+}
+
+// worker asks, one connection after the other. One goroutine.
+type worker struct {
+	config   Config
+	expects  expectations
+	hash     hash.Hash
+	buffer   []byte
+	finished func(Request)
+}
+
+func (w *worker) expected(object int) expectation { return w.expects[object]() }
+
+// newWorker makes a worker that reports every request, answered or not, to finished.
+func newWorker(c Config, e expectations, finished func(Request)) *worker {
+	return &worker{config: c, expects: e, hash: sha256.New(), buffer: make([]byte, 64<<10), finished: finished}
+}
+
+// work asks the next n objects on a connection, which is opened first if it is new.
+func (w *worker) work(ctx context.Context, c *connection, n int) {
+	if err := ctx.Err(); err != nil && c.broken == nil {
+		c.broken = context.Cause(ctx)
+	}
+	if c.conn == nil && c.broken == nil {
+		c.open(ctx, w.config.VIP, w.config.Timeout)
+	}
+	for _, object := range c.objects[:n] {
+		w.finished(c.ask(object, w))
+	}
+	c.objects = c.objects[n:]
+}
+
+// expectation is what the answer for an object must be.
+type expectation struct {
+	size int
+	sum  [sha256.Size]byte
+}
+
+// expectations knows what every object must be; each is worked out when it is first
+// asked for. Safe for concurrent use.
+type expectations []func() expectation
+
+func newExpectations(s replica.Site) expectations {
+	all := make(expectations, s.Objects)
+	for n := range all {
+		all[n] = sync.OnceValue(func() expectation {
+			return expectation{size: s.Size(n), sum: s.Sum(n)}
+		})
+	}
+	return all
 }

@@ -3,39 +3,17 @@ package traffic
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os/signal"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
+	"lbctl/testbed/helper"
 	"lbctl/testbed/journal"
-	"lbctl/testbed/traffic/hold"
 )
 
-// process is what a client process is told: to ask, or, with Hold, to hold connections and wait for orders.
-type process struct {
-	Config
-	Hold *hold.Config
-}
-
-// Main runs clients that are configured by JSON: a Config, or {"Hold": a hold.Config}. SIGTERM
-// and SIGINT end them early.
-func Main(ctx context.Context, config string, stdin io.Reader, stdout io.Writer) error {
-	var p process
-	if err := json.Unmarshal([]byte(config), &p); err != nil {
-		return fmt.Errorf("read client configuration: %w", err)
-	}
-	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT)
-	defer stop()
-	if p.Hold != nil {
-		return hold.Run(ctx, *p.Hold, stdin, stdout)
-	}
-	return Run(ctx, p.Config, stdin, stdout)
-}
+// Helper is the clients as a helper process. SIGTERM ends them early.
+func Helper() helper.Helper[Config] { return helper.Helper[Config]{Name: "client", Run: Run} }
 
 // Run makes the connections and requests, and closes the connections. A request that
 // fails is no error of Run: the log says so, and what could not be asked any more on its connection is

@@ -1,3 +1,11 @@
+// Package vm boots a guest with another implementation of RSS in it: QEMU's virtio-net,
+// driven by the virtio_net of a Debian kernel. The host configures it through the guest's ethtool
+// interface and sends frames to it; the guest reports the queue and the hash of each.
+//
+// QEMU emulates the processor (TCG): no KVM is needed, and a boot takes seconds. The NIC is
+// attached to a multi-queue TAP without vhost, so that QEMU itself hashes every packet
+// (hw/net/virtio-net.c, virtio_net_process_rss); with other backends there is one queue
+// only. This measures QEMU's RSS and says nothing about hardware.
 package vm
 
 import (
@@ -19,6 +27,8 @@ import (
 type Config struct {
 	// Program is the path of the lbctl binary, which is the guest's only program, too.
 	Program string
+	// Namespace is where QEMU and its TAP are.
+	Namespace *netns.Namespace
 	// Install allows to install QEMU and to download a kernel where they are missing.
 	Install bool
 	// Cache is where kernels are kept; "" stands for the constant.
@@ -30,7 +40,6 @@ type Config struct {
 
 // Machine is a running guest and its wire. Not safe for concurrent use.
 type Machine struct {
-	run     *netns.Run
 	qemu    *exec.Cmd
 	console *console
 	control io.WriteCloser
@@ -42,9 +51,8 @@ type Machine struct {
 	version  string
 }
 
-// Start boots a guest and waits until it is up. It needs root, and ErrMissing is wrapped when
-// something is not on this machine. The machine ends with Close, and with this
-// process, however that ends.
+// Start boots a guest and waits until it is up. It needs root. Its error wraps ErrMissing when something is
+// not on this machine. The machine ends with Close, with its namespace, and with this process, however that ends.
 func Start(ctx context.Context, config Config) (m *Machine, err error) {
 	if config.Cache == "" {
 		config.Cache = Cache
@@ -67,32 +75,18 @@ func Start(ctx context.Context, config Config) (m *Machine, err error) {
 	if m.version, err = version(ctx, emulator); err != nil {
 		return m, err
 	}
-	swept, err := netns.Sweep()
-	if err != nil {
-		return m, err
-	}
-	if len(swept) > 0 {
-		config.Log.Info("removed what earlier runs left", "what", swept)
-	}
 	config.Step("boot the guest")
-	return m, m.boot(ctx, emulator, config.Program)
+	return m, m.boot(ctx, emulator, config)
 }
 
-// boot starts QEMU in a namespace of its own and waits for the guest's first message.
-func (m *Machine) boot(ctx context.Context, emulator, program string) (err error) {
-	if m.run, err = netns.NewRun(); err != nil {
-		return err
-	}
-	namespace, err := m.run.Make("vm")
-	if err != nil {
-		return err
-	}
-	initramfs, err := m.initramfs(program)
+// boot starts QEMU and waits for the guest's first message.
+func (m *Machine) boot(ctx context.Context, emulator string, config Config) error {
+	initramfs, err := m.initramfs(config.Program)
 	if err != nil {
 		return err
 	}
 	defer initramfs.Close()
-	if err := m.start(namespace, emulator, initramfs); err != nil {
+	if err := m.start(config.Namespace, emulator, initramfs); err != nil {
 		return err
 	}
 	hello, err := m.receive(ctx, bootTime)
@@ -103,7 +97,7 @@ func (m *Machine) boot(ctx context.Context, emulator, program string) (err error
 		return errors.New("boot guest: its first message is no greeting")
 	}
 	m.hello = *hello.Hello
-	link, err := namespace.Link(tap)
+	link, err := config.Namespace.Link(tap)
 	if err != nil {
 		return err
 	}
@@ -138,7 +132,7 @@ func (m *Machine) Kernel() string { return m.kernel.name() }
 // Version returns what QEMU calls itself: "QEMU emulator version 7.2.22 (...)".
 func (m *Machine) Version() string { return m.version }
 
-// Close kills the machine and removes its namespace.
+// Close kills the machine.
 func (m *Machine) Close() error {
 	var all []error
 	if m.wire != nil {
@@ -149,9 +143,6 @@ func (m *Machine) Close() error {
 		for range m.messages {    // until its end of the line is closed
 		}
 		_ = m.qemu.Wait() // killed
-	}
-	if m.run != nil {
-		all = append(all, m.run.Close())
 	}
 	return errors.Join(all...)
 }

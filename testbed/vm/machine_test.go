@@ -3,7 +3,6 @@ package vm
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"lbctl/bpf/need"
+	"lbctl/testbed/netns"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,7 +22,15 @@ func start(ctx context.Context, t *testing.T, program string, step func(string))
 	t.Helper()
 	need.Root(t)
 	c := config(t)
+	run, err := netns.NewRun()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
 	c.Cache, c.Install, c.Program, c.Step = "", true, program, step
+	if c.Namespace, err = run.Make("vm"); err != nil {
+		t.Fatal(err)
+	}
 	m, err := Start(ctx, c)
 	if errors.Is(err, ErrMissing) {
 		need.QEMU(t, err)
@@ -34,18 +42,14 @@ func start(ctx context.Context, t *testing.T, program string, step func(string))
 	return err
 }
 
-// left returns what machines of this process left behind: processes and namespaces.
+// left returns the processes that machines of this process left behind.
 func left(t *testing.T) string {
 	t.Helper()
-	found, err := filepath.Glob(fmt.Sprintf("/run/netns/lbctl-%d*-vm", os.Getpid()))
-	if err != nil {
-		t.Fatal(err)
-	}
 	children, err := os.ReadFile("/proc/thread-self/children")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Join(found, " ") + string(children)
+	return string(children)
 }
 
 // A guest whose only process ends is an error that quotes the last words of its kernel.

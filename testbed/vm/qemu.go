@@ -8,6 +8,9 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
+	"lbctl/testbed/helper"
 	"lbctl/testbed/netns"
 	"lbctl/testbed/vm/line"
 )
@@ -43,7 +46,7 @@ func arguments(image string) []string {
 
 // commandLine is the kernel's: a panic ends the machine, the console tells only what is bad, no
 // frame but those of the host is on the wire, and what follows -- is for the program.
-const commandLine = "console=ttyS0 loglevel=4 panic=-1 mitigations=off ipv6.disable=1 rdinit=/" + initName + " -- testbed guest"
+const commandLine = "console=ttyS0 loglevel=4 panic=-1 mitigations=off ipv6.disable=1 rdinit=/" + initName + " -- " + helper.Command + " guest {}"
 
 // version asks QEMU for its version.
 func version(ctx context.Context, emulator string) (string, error) {
@@ -89,3 +92,36 @@ func (m *Machine) listen(r *line.Reader) {
 		m.messages <- message
 	}
 }
+
+// wire is the host's end of the guest's cable: a packet socket on the TAP.
+type wire struct{ fd int }
+
+// openWire sets the link up and opens a socket that sends on it, and hears nothing.
+func openWire(l netns.Link) (*wire, error) {
+	if err := l.Up(); err != nil {
+		return nil, err
+	}
+	w := &wire{}
+	err := l.Namespace().Do(func() (err error) {
+		w.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open packet socket: %w", err)
+	}
+	if err := unix.Bind(w.fd, &unix.SockaddrLinklayer{Ifindex: l.Index}); err != nil {
+		_ = w.close()
+		return nil, fmt.Errorf("bind packet socket to %s: %w", l.Name, err)
+	}
+	return w, nil
+}
+
+// send puts a frame on the wire.
+func (w *wire) send(frame []byte) error {
+	if _, err := unix.Write(w.fd, frame); err != nil {
+		return fmt.Errorf("send frame of %d bytes: %w", len(frame), err)
+	}
+	return nil
+}
+
+func (w *wire) close() error { return unix.Close(w.fd) }

@@ -10,7 +10,7 @@ import (
 
 	"lbctl/cmd/cli"
 	"lbctl/rss/sim"
-	"lbctl/testbed/lab"
+	"lbctl/testbed/progress"
 	"lbctl/testbed/report"
 )
 
@@ -61,16 +61,16 @@ func simulate(a *cli.App, c *cobra.Command, f *flags) error {
 	}
 	parameters := flagValues(c)
 	all := answer{Seed: f.seed, Parameter: sweep.name, Runs: []run{}}
-	progress := func(string) {}
+	step := func(string) {}
 	if report.Terminal(a.Stderr) {
-		bar := lab.NewProgress(a.Stderr, true)
+		bar := progress.New(a.Stderr, true)
 		bar.Begin(len(modes) * len(sweep.values))
 		defer bar.End()
-		progress = func(what string) { bar.Step(what); bar.At(len(all.Runs)) }
+		step = func(what string) { bar.Step(what); bar.At(len(all.Runs)) }
 	}
 	for _, mode := range modes {
 		for _, value := range sweep.values {
-			progress(strings.TrimSpace(fmt.Sprintf("%s %s %s", mode, sweep.name, value)))
+			step(strings.TrimSpace(fmt.Sprintf("%s %s %s", mode, sweep.name, value)))
 			one, err := f.run(a, c, mode, sweep.name, value)
 			if err != nil {
 				return err

@@ -1,7 +1,7 @@
 // Package live measures packets per second through the load balancer with live frames: a program in
-// the kernel puts whole frames into a veth, the balancer sends them on into another, and a
-// program at its end counts them. Beside it, in the same run and in turns, the least
-// program that can do so: a bare redirect, which looks at nothing.
+// the kernel puts whole frames into a veth, the balancer forwards them into another, and a
+// program at its end counts them. In the same run, in turns, the smallest program that can do so is measured
+// beside it: a bare redirect, which looks at nothing.
 //
 // All of it happens on one core, in one chain of softirqs: the figure is the rate of the chain of
 // generator, balancer and sink, and the ratio is to the same chain with the bare program.
@@ -10,81 +10,91 @@ package live
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"time"
 
 	"lbctl/control/api"
 	"lbctl/lb"
-	"lbctl/testbed/bench/wires"
+	"lbctl/testbed/bed"
 	"lbctl/testbed/experiment"
-	"lbctl/testbed/product"
 )
 
 // Target is the least that the load balancer must reach of the bare redirect's packets a second, with IPv4.
-// IPv6, which has no checksum to mend but four times the address, is measured for information.
+// IPv6, which has no header checksum to update but four times the address, is measured for information.
 const Target = 0.75
 
 const (
 	// least is the least number of pairs, controls the number of times that the control is measured.
 	least, controls = 9, 5
-	// maxSeconds is a day.
-	maxSeconds = 24 * 60 * 60
-	// askTime slows the control: some 20 ns each.
-	askTime = 12
+	// slowness is how many times the control reads the kernel's clock for each frame, some 20 ns each.
+	slowness = 12
 )
 
-// trial implements experiment.Trial.
-type trial struct {
-	parameters *experiment.Parameters
-	seconds    float64
+// Experiment is the benchmark's entry.
+func Experiment() experiment.Experiment {
+	return experiment.Experiment{
+		Name: "bench live", Problem: "speed",
+		Question: "How many packets a second go through the load balancer on one core, beside a bare redirect?",
+		Claim:    "The load balancer reaches three quarters of a program that only redirects.",
+		Method:   "A program in the kernel sends live frames into a veth; the balancer and a bare redirect forward them in turns; a program at the other end counts them.",
+		Needs:    experiment.Needs{Time: 18 * time.Second},
+		Rig:      "veth, live frames",
+		Checks: []experiment.Statement{
+			{Name: "tcp-v4-hit-of-bare", Text: "one flow reaches its share of the bare rate"},
+			{Name: "tcp-v4-diverse-of-bare", Text: "65,536 flows reach their share of the bare rate"},
+			{Name: "nothing-lost", Text: "every frame that was sent is counted at the end"},
+			{Name: "counters-agree", Text: "the balancer counts every frame that was sent to it"},
+		},
+		Controls: []experiment.Statement{
+			{Name: "tcp-v4-hit-slowed", Text: "a redirect that also reads the kernel's clock"},
+			{Name: "tcp-v4-diverse-slowed", Text: "the same with 65,536 flows"},
+		},
+		Design: func() experiment.Design { return &design{} },
+	}
 }
 
-// New returns a trial with the default parameters.
-func New() experiment.Trial {
-	t := &trial{}
-	t.parameters = experiment.NewParameters(func(f *flag.FlagSet) {
-		f.Float64Var(&t.seconds, "seconds", 15, "how long to measure, over all scenarios, in seconds")
-	})
-	return t
-}
-
-// Parameters implements experiment.Trial.
-func (t *trial) Parameters() *experiment.Parameters { return t.parameters }
-
-// Run implements experiment.Trial.
-func (t *trial) Run(ctx context.Context, env experiment.Env) (out experiment.Outcome, err error) {
-	if !(t.seconds > 0 && t.seconds <= maxSeconds) {
-		return out, fmt.Errorf("%w seconds=%v: want more than 0, at most %d", experiment.ErrParameter, t.seconds, maxSeconds)
-	}
-	b, err := wires.New(env.Program, env.Log)
-	if err != nil {
-		return out, err
-	}
-	defer func() { err = errors.Join(err, b.Close()) }()
-	r := &run{trial: t, env: env, bed: b}
-	env.Progress.Begin(int(t.seconds * 1e3))
-	defer env.Progress.End()
-	if err := r.prepare(ctx); err != nil {
-		return out, err
-	}
-	for _, s := range scenarios() {
-		if err := r.scenario(ctx, s); err != nil {
-			return out, err
-		}
-	}
-	return r.outcome()
-}
-
-// run is a trial on its bed.
-type run struct {
-	*trial
-	env                   experiment.Env
-	bed                   *wires.Bed
-	product               *product.Product
+// design implements experiment.Design.
+type design struct {
+	seconds               float64
+	run                   *experiment.Run
+	product               *bed.Product
 	lbctl, plain, control *path
 	results               []result
-	began                 time.Duration
+}
+
+// Parameters implements experiment.Design.
+func (d *design) Parameters(f *experiment.Parameters) {
+	const day = 24 * 60 * 60
+	f.Float(&d.seconds, "seconds", experiment.Floats{Low: 0.01, High: day, Default: 15, Quick: 1, Full: 60}, "how long to measure, over all scenarios, in seconds")
+}
+
+// Arms implements experiment.Design: it makes the three paths. An arm is a scenario; its steps are milliseconds.
+func (d *design) Arms(ctx context.Context, r *experiment.Run) (arms []experiment.Arm, err error) {
+	d.run = r
+	for _, p := range []struct {
+		into **path
+		name string
+	}{{&d.lbctl, "lbctl"}, {&d.plain, "bare"}, {&d.control, "slowed"}} {
+		if *p.into, err = newPath(r.Bed, p.name); err != nil {
+			return nil, err
+		}
+	}
+	if err := errors.Join(d.plain.bare(r.Bed, 0), d.control.bare(r.Bed, slowness)); err != nil {
+		return nil, err
+	}
+	if d.product, err = r.Bed.Serve(ctx, d.lbctl.balancer, "lbctl", api.Config{Services: []api.Service{}}); err != nil {
+		return nil, err
+	}
+	if err := d.product.Apply(ctx, lb.Native.String(), []string{"in", "out"}, services()...); err != nil {
+		return nil, err
+	}
+	share := time.Duration(d.seconds / float64(len(scenarios())) * float64(time.Second))
+	for _, s := range scenarios() {
+		arms = append(arms, experiment.Arm{
+			Name: s.name, Steps: int(share / time.Millisecond), Run: func(ctx context.Context) error { return d.measure(ctx, s, share) },
+		})
+	}
+	return arms, nil
 }
 
 // result is what was measured of a scenario.
@@ -96,65 +106,42 @@ type result struct {
 	forwarded uint64
 }
 
-// prepare makes the three paths.
-func (r *run) prepare(ctx context.Context) (err error) {
-	r.env.Progress.Step("prepare")
-	for _, p := range []struct {
-		into **path
-		name string
-	}{{&r.lbctl, "lbctl"}, {&r.plain, "bare"}, {&r.control, "slowed"}} {
-		if *p.into, err = newPath(r.bed, p.name); err != nil {
-			return err
-		}
-	}
-	if err := errors.Join(r.plain.bare(r.bed, 0), r.control.bare(r.bed, askTime)); err != nil {
-		return err
-	}
-	if r.product, err = r.bed.Serve(ctx, r.lbctl.balancer, "lbctl"); err != nil {
-		return err
-	}
-	return r.product.Apply(ctx, lb.Native.String(), []string{"in", "out"}, services()...)
-}
-
-// scenario measures in pairs, the order of which alternates, until its share of the time is over.
-func (r *run) scenario(ctx context.Context, s scenario) error {
-	r.env.Progress.Step(s.name)
+// measure measures a scenario in pairs, the order of which alternates, for a time.
+func (d *design) measure(ctx context.Context, s scenario, limit time.Duration) error {
 	g, err := newGenerator(s.frames())
 	if err != nil {
 		return err
 	}
 	defer g.Close()
-	before, err := r.forwarded(ctx)
+	before, err := d.forwarded(ctx)
 	if err != nil {
 		return err
 	}
-	share := time.Duration(r.seconds / float64(len(scenarios())) * float64(time.Second))
 	result := result{scenario: s}
-	for start := time.Now(); time.Since(start) < share || len(result.lbctl) < least; {
-		if err := r.turn(ctx, g, &result); err != nil {
+	for start := time.Now(); time.Since(start) < limit || len(result.lbctl) < least; {
+		if err := d.pair(ctx, g, &result); err != nil {
 			return err
 		}
-		r.env.Progress.At(int((r.began + min(time.Since(start), share)) / time.Millisecond))
+		d.run.At(int(min(time.Since(start), limit) / time.Millisecond))
 	}
-	r.began += share
-	after, err := r.forwarded(ctx)
+	after, err := d.forwarded(ctx)
 	result.forwarded = after - before
-	r.results = append(r.results, result)
+	d.results = append(d.results, result)
 	return err
 }
 
-// turn measures a pair, and in the first turns the control.
-func (r *run) turn(ctx context.Context, g *generator, to *result) error {
+// pair measures both paths that are compared, and in the first rounds the control.
+func (d *design) pair(ctx context.Context, g *generator, to *result) error {
 	type part struct {
 		*path
 		into *[]round
 	}
-	order := []part{{r.plain, &to.plain}, {r.lbctl, &to.lbctl}}
+	order := []part{{d.plain, &to.plain}, {d.lbctl, &to.lbctl}}
 	if n := len(to.lbctl); n%2 == 1 {
 		order[0], order[1] = order[1], order[0]
 	}
 	if len(to.control) < controls {
-		order = append(order, part{r.control, &to.control})
+		order = append(order, part{d.control, &to.control})
 	}
 	for _, p := range order {
 		m, err := p.run(ctx, g)
@@ -167,19 +154,15 @@ func (r *run) turn(ctx context.Context, g *generator, to *result) error {
 }
 
 // forwarded asks the load balancer how many packets it sent to replicas.
-func (r *run) forwarded(ctx context.Context) (uint64, error) {
-	c, err := r.product.Control.Counters(ctx)
+func (d *design) forwarded(ctx context.Context) (uint64, error) {
+	c, err := d.product.Control.Counters(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("read counters: %w", err)
 	}
-	return reason(c, lb.Forwarded), nil
-}
-
-func reason(c api.Counters, want lb.Reason) uint64 {
 	for _, n := range c.Reasons {
-		if n.Reason == string(want) {
-			return n.Packets
+		if n.Reason == string(lb.Forwarded) {
+			return n.Packets, nil
 		}
 	}
-	return 0
+	return 0, nil
 }

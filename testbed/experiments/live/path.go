@@ -9,18 +9,19 @@ import (
 
 	"github.com/cilium/ebpf/asm"
 
-	"lbctl/testbed/bench/wires"
-	"lbctl/testbed/bench/xdp"
+	"lbctl/control/api"
+	"lbctl/rss/packet"
+	"lbctl/testbed/bed"
+	"lbctl/testbed/helper"
 	"lbctl/testbed/netns"
-	"lbctl/testbed/process"
-	"lbctl/testbed/rig"
+	"lbctl/testbed/xdp"
 )
 
-// path is a way through a namespace in the middle:
+// path is the path of frames through a namespace in the middle:
 //
 //	source --veth-- balancer --veth-- sink
 //
-// What is in the middle sends the frames of the one link to the other.
+// The program in the middle forwards the frames of the one link to the other.
 type path struct {
 	name     string
 	balancer *netns.Namespace
@@ -30,11 +31,11 @@ type path struct {
 }
 
 // newPath makes a path with nothing in the middle.
-func newPath(b *wires.Bed, name string) (*path, error) {
+func newPath(b *bed.Bed, name string) (*path, error) {
 	p := &path{name: name}
-	source, errSource := b.Namespace(name + "-source")
-	balancer, errBalancer := b.Namespace(name + "-balancer")
-	sink, errSink := b.Namespace(name + "-sink")
+	source, errSource := b.Router(name + "-source")
+	balancer, errBalancer := b.Router(name + "-balancer")
+	sink, errSink := b.Router(name + "-sink")
 	if err := errors.Join(errSource, errBalancer, errSink); err != nil {
 		return nil, err
 	}
@@ -47,8 +48,7 @@ func newPath(b *wires.Bed, name string) (*path, error) {
 	if p.out, end, err = netns.Veth(netns.End{Namespace: balancer, Name: "out"}, netns.End{Namespace: sink, Name: "eth0"}, 0); err != nil {
 		return nil, err
 	}
-	// Without a program of its own a veth's end takes part in no XDP.
-	receive, err := rig.Receive(p.source)
+	receive, err := xdp.Receive(p.source)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func newPath(b *wires.Bed, name string) (*path, error) {
 	return p, errors.Join(p.address(end), p.count(b, end))
 }
 
-// address gives the balancer a way to the replicas, which are all behind the link to the sink.
+// address gives the balancer a route to the replicas, which are all behind the link to the sink.
 func (p *path) address(end netns.Link) error {
 	all := []error{p.out.AddAddress(gateway4()), p.out.AddAddress(gateway6())}
 	for _, six := range []bool{false, true} {
@@ -67,8 +67,8 @@ func (p *path) address(end netns.Link) error {
 	return errors.Join(all...)
 }
 
-// count attaches what counts and drops at the sink's end.
-func (p *path) count(b *wires.Bed, end netns.Link) (err error) {
+// count attaches the program that counts and drops at the sink's end.
+func (p *path) count(b *bed.Bed, end netns.Link) (err error) {
 	if p.sink, err = newCounter(); err != nil {
 		return err
 	}
@@ -77,12 +77,12 @@ func (p *path) count(b *wires.Bed, end netns.Link) (err error) {
 }
 
 // bare puts a redirect program in the middle.
-func (p *path) bare(b *wires.Bed, askTime int) error {
-	return attach(b, p.in, "redirect", xdp.Redirect(p.out.Index, askTime))
+func (p *path) bare(b *bed.Bed, slow int) error {
+	return attach(b, p.in, "redirect", xdp.Redirect(p.out.Index, slow))
 }
 
 // attach attaches a program to a link until the bed is closed.
-func attach(b *wires.Bed, to netns.Link, name string, code asm.Instructions) error {
+func attach(b *bed.Bed, to netns.Link, name string, code asm.Instructions) error {
 	attached, err := xdp.Attach(to, name, code)
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func (p *path) run(ctx context.Context, g *generator) (r round, err error) {
 		return round{}, fmt.Errorf("%s: %w", p.name, err)
 	}
 	errMissing := errors.New("frames are missing")
-	err = process.Until(ctx, settledWithin, "the last frames", func() error {
+	err = helper.Until(ctx, settledWithin, "the last frames", func() error {
 		after, err := p.sink.read()
 		r.received = after - before
 		if err == nil && r.received < r.sent {
@@ -131,7 +131,7 @@ func (p *path) run(ctx context.Context, g *generator) (r round, err error) {
 	return r, nil
 }
 
-// The addresses on the way: all of documentation networks (RFC 5737, RFC 3849) or private.
+// The addresses on the path: all of documentation networks (RFC 5737, RFC 3849) or private.
 func gateway4() netip.Prefix { return netip.MustParsePrefix("10.1.0.254/24") }
 func gateway6() netip.Prefix { return netip.MustParsePrefix("2001:db8:2::fe/64") }
 
@@ -145,4 +145,64 @@ func replica(six bool, i int) netip.AddrPort {
 		a = netip.MustParseAddr(fmt.Sprintf("2001:db8:2::%d", 1+i))
 	}
 	return netip.AddrPortFrom(a, 8080)
+}
+
+// scenario is a stream of frames.
+type scenario struct {
+	name string
+	six  bool
+	// flows is a power of two, at most 1<<16.
+	flows int
+}
+
+func scenarios() []scenario {
+	return []scenario{
+		{name: "tcp-v4-hit", flows: 1},
+		{name: "tcp-v4-diverse", flows: 1 << 16},
+		{name: "tcp-v6-hit", six: true, flows: 1},
+	}
+}
+
+// vip is where all frames go.
+func vip(six bool) netip.AddrPort {
+	if six {
+		return netip.MustParseAddrPort("[2001:db8::1]:80")
+	}
+	return netip.MustParseAddrPort("192.0.2.1:80")
+}
+
+// services is what the load balancer is given.
+func services() []api.Service {
+	list := []api.Service{{Name: "four"}, {Name: "six"}}
+	for i := range list {
+		six := i == 1
+		list[i].VIP = vip(six).String()
+		for k := range replicas {
+			list[i].Replicas = append(list[i].Replicas, api.Replica{Address: replica(six, k).String()})
+		}
+	}
+	return list
+}
+
+// frames are those of the scenario: packets of established TCP connections without payload.
+func (s scenario) frames() [][]byte {
+	all := make([][]byte, s.flows)
+	for i := range all {
+		all[i] = packet.Frame{
+			Source: packet.MAC{2, 0, 0, 0, 0, 1}, Destination: packet.MAC{2, 0, 0, 0, 0, 2},
+			Flow: packet.Flow{Source: s.client(i), Destination: vip(s.six), Protocol: packet.TCP},
+		}.Marshal()
+	}
+	return all
+}
+
+// client is the source of flow i: 256 ports of 256 addresses.
+func (s scenario) client(i int) netip.AddrPort {
+	address := netip.AddrFrom4([4]byte{100, 64, byte(i >> 8), 1})
+	if s.six {
+		b := netip.MustParseAddr("2001:db8:1::1").As16()
+		b[13] = byte(i >> 8)
+		address = netip.AddrFrom16(b)
+	}
+	return netip.AddrPortFrom(address, uint16(1024+i&0xff))
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 
-	"lbctl/testbed/bench/xdp"
+	"lbctl/testbed/xdp"
 )
 
 // counter counts what a program sees: one number in a map. It is added to without a lock: of each

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"lbctl/rss"
+	"lbctl/testbed/experiment"
 	"lbctl/testbed/report"
 )
 
@@ -18,7 +19,7 @@ const (
 	KindPrefix       = "agrees: "
 )
 
-// Checks compares the evidence of the arms, without that of the control, with the model.
+// Checks compares the evidence of the set-ups, without that of the control, with the model.
 func Checks(all []Evidence) []report.Check {
 	checks := []report.Check{settingsAsSet(all), delivered(all), everyQueue(all), queueAsPredicted(all), hashAsPredicted(all)}
 	for k := range kinds {
@@ -27,7 +28,7 @@ func Checks(all []Evidence) []report.Check {
 	return checks
 }
 
-// total counts over all arms.
+// total counts over all set-ups.
 func total(all []Evidence, want func(Frame) bool) (t tally) {
 	for _, e := range all {
 		t = t.plus(e.agree(e.byModel, want))
@@ -40,18 +41,18 @@ func settingsAsSet(all []Evidence) report.Check {
 	var wrong []string
 	for _, e := range all {
 		if !e.asSet() {
-			wrong = append(wrong, e.Arm.Name)
+			wrong = append(wrong, e.Setup.Name)
 		}
 	}
 	return report.Check{
 		Name: SettingsAsSet, Measured: len(all) - len(wrong), Expected: len(all), Pass: len(wrong) == 0 && len(all) > 0,
 		Detail: fmt.Sprintf("After %d of %d changes the guest's ethtool interface says what was set: queues, key, table, hash fields.%s",
-			len(all)-len(wrong), len(all), but(wrong)),
+			len(all)-len(wrong), len(all), experiment.But("Not so", wrong)),
 	}
 }
 
 func (e Evidence) asSet() bool {
-	said, want := e.Settings, e.Arm.Change
+	said, want := e.Settings, e.Setup.Change
 	table, err := want.RSS.Table.Build(len(said.RSS.Table), want.Queues)
 	if err != nil || !slices.Equal(table, said.RSS.Table) || said.RSS.Queues != want.Queues || said.Hash != want.Hash {
 		return false
@@ -71,14 +72,14 @@ func delivered(all []Evidence) report.Check {
 		strange += e.Strange
 		for _, o := range e.Observations {
 			sent++
-			once += one(o.Times == 1)
-			more += one(o.Times > 1)
+			once += experiment.One(o.Times == 1)
+			more += experiment.One(o.Times > 1)
 		}
 	}
 	return report.Check{
 		Name: Delivered, Measured: once, Expected: sent, Pass: once == sent && strange == 0 && sent > 0,
 		Detail: fmt.Sprintf("%s of %s packets were seen once; %s more than once, %s never; %s were seen that were not sent.",
-			commas(once), commas(sent), commas(more), commas(sent-once-more), commas(strange)),
+			report.Cell(once), report.Cell(sent), report.Cell(more), report.Cell(sent-once-more), report.Cell(strange)),
 	}
 }
 
@@ -91,13 +92,13 @@ func everyQueue(all []Evidence) report.Check {
 			seen[o.Queue] = seen[o.Queue] || o.Times > 0
 		}
 		for q, share := range e.Config.Table.Shares() {
-			named += one(share > 0)
-			used += one(share > 0 && seen[rss.Queue(q)])
+			named += experiment.One(share > 0)
+			used += experiment.One(share > 0 && seen[rss.Queue(q)])
 		}
 	}
 	return report.Check{
 		Name: EveryQueue, Measured: used, Expected: named, Pass: used == named && named > 0,
-		Detail: fmt.Sprintf("Of %d queues that the tables of all arms name, %d got packets.", named, used),
+		Detail: fmt.Sprintf("Of %d queues that the tables of all set-ups name, %d got packets.", named, used),
 	}
 }
 
@@ -105,7 +106,7 @@ func queueAsPredicted(all []Evidence) report.Check {
 	t := total(all, anyKind)
 	return report.Check{
 		Name: QueueAsPredicted, Measured: t.queue, Expected: t.sent, Pass: t.queue == t.sent && t.sent > 0,
-		Detail: fmt.Sprintf("%s of %s packets came on the receive queue that the model names.", commas(t.queue), commas(t.sent)),
+		Detail: fmt.Sprintf("%s of %s packets came on the receive queue that the model names.", report.Cell(t.queue), report.Cell(t.sent)),
 	}
 }
 
@@ -113,7 +114,7 @@ func hashAsPredicted(all []Evidence) report.Check {
 	t := total(all, anyKind)
 	return report.Check{
 		Name: HashAsPredicted, Measured: t.hash, Expected: t.sent, Pass: t.hash == t.sent && t.sent > 0,
-		Detail: fmt.Sprintf("The NIC reported of %s of %s packets the hash that the model computes, all 32 bits, or none where none is computed.", commas(t.hash), commas(t.sent)),
+		Detail: fmt.Sprintf("The NIC reported of %s of %s packets the hash that the model computes, all 32 bits, or none where none is computed.", report.Cell(t.hash), report.Cell(t.sent)),
 	}
 }
 
@@ -123,17 +124,6 @@ func kindAgrees(all []Evidence, k Kind) report.Check {
 	return report.Check{
 		Name: KindPrefix + k.String(), Measured: t.both, Expected: t.sent, Pass: t.both == t.sent && t.sent > 0,
 		Detail: fmt.Sprintf("%s of %s packets of this kind had queue and hash as predicted; the queue alone %s, the hash alone %s.",
-			commas(t.both), commas(t.sent), commas(t.queue), commas(t.hash)),
+			report.Cell(t.both), report.Cell(t.sent), report.Cell(t.queue), report.Cell(t.hash)),
 	}
 }
-
-// but ends a sentence with the exceptions, if any.
-func but(list []string) string {
-	if len(list) == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" Not so: %q.", list)
-}
-
-// commas writes a count for a sentence: 4,000.
-func commas(n int) string { return report.Cell(n) }

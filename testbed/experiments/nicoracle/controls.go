@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"lbctl/rss/nic"
+	"lbctl/testbed/experiment"
 	"lbctl/testbed/report"
 )
 
@@ -45,7 +46,7 @@ func anotherKey(all []Evidence, different func(nic.Config) (*nic.NIC, error)) (r
 		// A hash of 32 bits may be equal by chance: once in a million such runs.
 		Pass: t.hash == 0 && t.queue != t.sent && math.Abs(float64(t.queue)-mean) <= tolerance,
 		Detail: fmt.Sprintf("Of %s packets that are hashed, %s are on the queue that a model with another key names; chance puts %s ± %s there. %s have its hash. %s and %s would fail.",
-			commas(t.sent), commas(t.queue), commas(int(math.Round(mean))), commas(int(tolerance)), commas(t.hash), QueueAsPredicted, HashAsPredicted),
+			report.Cell(t.sent), report.Cell(t.queue), report.Cell(int(math.Round(mean))), report.Cell(int(tolerance)), report.Cell(t.hash), QueueAsPredicted, HashAsPredicted),
 	}, nil
 }
 
@@ -57,16 +58,16 @@ func tableRewritten(before, after Evidence) report.Check {
 		was := before.Observations[i]
 		moves := before.byModel(o.Frame).Queue != after.byModel(o.Frame).Queue
 		did := was.Queue != o.Queue
-		predicted, moved = predicted+one(moves), moved+one(did)
-		wrong += one(moves != did || o.Times != 1 || was.Times != 1)
-		hashes += one(was.Hash != o.Hash)
+		predicted, moved = predicted+experiment.One(moves), moved+experiment.One(did)
+		wrong += experiment.One(moves != did || o.Times != 1 || was.Times != 1)
+		hashes += experiment.One(was.Hash != o.Hash)
 	}
 	n := len(after.Observations)
 	return report.Check{
 		Name: TableRewritten, Measured: moved, Expected: predicted,
 		Pass: moved == predicted && wrong == 0 && hashes == 0 && moved > 0 && moved < n,
 		Detail: fmt.Sprintf("%s packets were sent again after the table was rewritten: %s changed their queue, the model predicted %s; %s were not as predicted, %s have another hash than before.",
-			commas(n), commas(moved), commas(predicted), commas(wrong), commas(hashes)),
+			report.Cell(n), report.Cell(moved), report.Cell(predicted), report.Cell(wrong), report.Cell(hashes)),
 	}
 }
 
@@ -84,13 +85,13 @@ func fragmentsByPorts(all []Evidence) report.Check {
 				continue // set up so that ports are not hashed anyway
 			}
 			told++
-			agree += one(o.Times == 1 && o.Hash == wrong.Hash)
+			agree += experiment.One(o.Times == 1 && o.Hash == wrong.Hash)
 		}
 	}
 	return report.Check{
 		Name: FragmentsByPorts, Measured: agree, Expected: 0, Pass: agree == 0 && told > 0,
 		Detail: fmt.Sprintf("Of %s first fragments, a model that hashes their ports names another hash for %s: %s have it. %s%v would fail.",
-			commas(sent), commas(told), commas(agree), KindPrefix, FirstFragment),
+			report.Cell(sent), report.Cell(told), report.Cell(agree), KindPrefix, FirstFragment),
 	}
 }
 
@@ -98,20 +99,20 @@ func fragmentsByPorts(all []Evidence) report.Check {
 func hashIsOff(e Evidence) report.Check {
 	without, elsewhere := 0, 0
 	for _, o := range e.Observations {
-		without += one(o.Times == 1 && o.Hash == 0)
-		elsewhere += one(o.Queue != 0)
+		without += experiment.One(o.Times == 1 && o.Hash == 0)
+		elsewhere += experiment.One(o.Queue != 0)
 	}
 	aim := hashAsPredicted([]Evidence{e})
 	n := len(e.Observations)
 	return report.Check{
 		Name: HashOff, Measured: without, Expected: n, Pass: !aim.Pass && without == n && n > 0 && !e.Settings.Hash,
 		Detail: fmt.Sprintf("With receive hashing off, %s of %s packets came without a hash, and %s on another queue than 0. %s fails, as it must.",
-			commas(without), commas(n), commas(elsewhere), HashAsPredicted),
+			report.Cell(without), report.Cell(n), report.Cell(elsewhere), HashAsPredicted),
 	}
 }
 
-// find returns the evidence of an arm.
+// find returns the evidence of a set-up.
 func find(all []Evidence, name string) Evidence {
-	i := slices.IndexFunc(all, func(e Evidence) bool { return e.Arm.Name == name })
+	i := slices.IndexFunc(all, func(e Evidence) bool { return e.Setup.Name == name })
 	return all[i]
 }

@@ -5,6 +5,7 @@ import (
 
 	"lbctl/rss"
 	"lbctl/rss/nic"
+	"lbctl/testbed/experiment"
 	"lbctl/testbed/vm/line"
 )
 
@@ -18,9 +19,9 @@ type Observation struct {
 	Hash uint32
 }
 
-// Evidence is what one arm left.
+// Evidence is what one set-up left.
 type Evidence struct {
-	Arm Arm
+	Setup Setup
 	// Settings are the driver's words after the change.
 	Settings line.Settings
 	// Config is the set-up of the model, and Model the model, made of those words alone.
@@ -34,8 +35,8 @@ type Evidence struct {
 }
 
 // newEvidence puts together what was sent and what was seen.
-func newEvidence(a Arm, settings line.Settings, seen []line.Sighting) (Evidence, error) {
-	e := Evidence{Arm: a, Settings: settings, Observations: make([]Observation, len(a.Frames))}
+func newEvidence(a Setup, settings line.Settings, seen []line.Sighting) (Evidence, error) {
+	e := Evidence{Setup: a, Settings: settings, Observations: make([]Observation, len(a.Frames))}
 	var err error
 	if e.Config, e.Assumed, err = settings.RSS.Model(); err != nil {
 		return e, err
@@ -76,9 +77,9 @@ func (e Evidence) agree(predict predictor, want func(Frame) bool) (t tally) {
 			continue
 		}
 		p := predict(o.Frame)
-		t.queue += one(p.Queue == o.Queue)
-		t.hash += one(p.Hash == o.Hash)
-		t.both += one(p.Queue == o.Queue && p.Hash == o.Hash)
+		t.queue += experiment.One(p.Queue == o.Queue)
+		t.hash += experiment.One(p.Hash == o.Hash)
+		t.both += experiment.One(p.Queue == o.Queue && p.Hash == o.Hash)
 	}
 	return t
 }
@@ -94,10 +95,3 @@ func (t tally) plus(o tally) tally {
 func anyKind(Frame) bool { return true }
 
 func only(k Kind) func(Frame) bool { return func(f Frame) bool { return f.Kind == k } }
-
-func one(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}

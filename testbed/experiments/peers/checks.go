@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"lbctl/rss/packet"
-	"lbctl/testbed/bench/load"
+	"lbctl/testbed/load"
 	"lbctl/testbed/measure"
 	"lbctl/testbed/report"
 )

@@ -9,8 +9,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 
-	"lbctl/testbed/bench/xdp"
 	"lbctl/testbed/netns"
+	"lbctl/testbed/xdp"
 )
 
 // startXDP has the hop's packets forwarded by the least XDP program that can do so: it looks at one byte of
@@ -75,7 +75,7 @@ func (b *bench) forward(p *path, name string, hops [][]byte, code asm.Instructio
 	if err != nil {
 		return err
 	}
-	b.bed.Closing(attached)
+	b.run.Bed.Closing(attached)
 	return nil
 }
 

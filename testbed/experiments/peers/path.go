@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"net/netip"
 
-	"lbctl/testbed/bench/wires"
+	"lbctl/testbed/bed"
+	"lbctl/testbed/helper"
 	"lbctl/testbed/netns"
-	"lbctl/testbed/process"
 )
 
 // path is the way from the clients to the replicas by one peer:
@@ -26,7 +26,7 @@ type path struct {
 	hosts []netns.Link
 	// pid and process are what balances, where it is a process.
 	pid     int
-	process *process.Process
+	process *helper.Process
 	// broken says why the peer could not be measured; empty: it can.
 	broken string
 }
@@ -84,7 +84,7 @@ func (b *bench) wire(p *path) error {
 	near := b.clients
 	if p.start != nil {
 		var err error
-		if p.balancer, err = b.bed.Namespace(p.name); err != nil {
+		if p.balancer, err = b.run.Bed.Router(p.name); err != nil {
 			return err
 		}
 		if err := b.wireClients(p); err != nil {
@@ -108,15 +108,15 @@ func (b *bench) wire(p *path) error {
 // span is the wire to a replica.
 func (b *bench) span(p *path, near, replica netns.End) (netns.Link, netns.Link, error) {
 	if p.balancer == nil {
-		return b.bed.LongWire(near, replica)
+		return b.run.Bed.LongWire(near, replica)
 	}
-	return b.bed.Wire(near, replica, p.slow)
+	return b.run.Bed.Wire(near, replica, p.slow)
 }
 
 // join addresses the link to a replica, which knows the way back to the clients.
 func (b *bench) join(p *path, i int, here, there netns.Link) error {
 	n := p.replicaNet(i)
-	err := wires.Join(here, there, netip.PrefixFrom(host(n, 1), n.Bits()), netip.PrefixFrom(host(n, 2), n.Bits()))
+	err := bed.Join(here, there, netip.PrefixFrom(host(n, 1), n.Bits()), netip.PrefixFrom(host(n, 2), n.Bits()))
 	if err != nil || p.balancer == nil {
 		return err
 	}
@@ -125,13 +125,13 @@ func (b *bench) join(p *path, i int, here, there netns.Link) error {
 
 // wireClients makes the link from the clients to the balancer.
 func (b *bench) wireClients(p *path) error {
-	here, there, err := b.bed.Wire(netns.End{Namespace: b.clients, Name: fmt.Sprintf("path%d", p.number)}, netns.End{Namespace: p.balancer, Name: toClients}, p.slow)
+	here, there, err := b.run.Bed.Wire(netns.End{Namespace: b.clients, Name: fmt.Sprintf("path%d", p.number)}, netns.End{Namespace: p.balancer, Name: toClients}, p.slow)
 	if err != nil {
 		return err
 	}
 	p.hosts = append(p.hosts, here)
 	n := p.clientNet()
-	all := []error{wires.Join(here, there, netip.PrefixFrom(host(n, 1), n.Bits()), netip.PrefixFrom(host(n, 2), n.Bits()))}
+	all := []error{bed.Join(here, there, netip.PrefixFrom(host(n, 1), n.Bits()), netip.PrefixFrom(host(n, 2), n.Bits()))}
 	for _, to := range p.targets() {
 		all = append(all, here.AddRoute(netip.PrefixFrom(to, to.BitLen()), host(n, 2)))
 	}

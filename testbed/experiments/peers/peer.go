@@ -8,8 +8,7 @@ import (
 
 	"lbctl/lb"
 	"lbctl/rss/packet"
-	"lbctl/testbed/bench/load"
-	"lbctl/testbed/experiment"
+	"lbctl/testbed/load"
 )
 
 // role is what a peer is measured for.
@@ -82,7 +81,7 @@ func choose(list string) (chosen []peer, err error) {
 	for name := range strings.SplitSeq(list, ",") {
 		i := slices.Index(known, strings.TrimSpace(name))
 		if i < 0 {
-			return nil, fmt.Errorf("%w peers=%s: %q is not known: want some of %s", experiment.ErrParameter, list, name, strings.Join(known, ", "))
+			return nil, fmt.Errorf("%q is not known: want some of %s", name, strings.Join(known, ", "))
 		}
 		chosen = append(chosen, find(known[i]))
 	}

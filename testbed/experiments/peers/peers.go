@@ -1,85 +1,122 @@
 // Package peers measures the same work through the load balancer and through others: nftables,
 // HAProxy and nginx, beside requests that go straight to the replicas. The peers take turns in every round,
-// so that what else the machine does hits all alike.
+// so that whatever else the machine does affects all alike.
 package peers
 
 import (
 	"context"
-	"errors"
-	"flag"
+	"fmt"
 	"runtime"
+	"slices"
+	"strings"
+	"time"
 
-	"lbctl/testbed/bench/load"
-	"lbctl/testbed/bench/wires"
 	"lbctl/testbed/experiment"
+	"lbctl/testbed/load"
+	"lbctl/testbed/measure"
+	"lbctl/testbed/report"
 )
 
-// trial implements experiment.Trial.
-type trial struct {
-	parameters                                  *experiment.Parameters
+// Experiment is the benchmark's entry.
+func Experiment() experiment.Experiment {
+	return experiment.Experiment{
+		Name: "bench peers", Problem: "speed",
+		Question: "How fast is the load balancer beside nftables, HAProxy and nginx, and what does a request cost?",
+		Claim:    "HTTP through the load balancer reaches 95 % of direct requests, and is ahead of all others.",
+		Method:   "The same clients send the same requests to the same replicas over a path for each peer, in turns.",
+		Needs:    experiment.Needs{Packages: []string{"nftables", "haproxy", "nginx-light", "libnginx-mod-stream"}, Time: 2 * time.Minute},
+		Rig:      "veth",
+		Checks: []experiment.Statement{
+			{Name: "every-peer", Text: "every peer could be measured"},
+			{Name: "every-replica", Text: "every peer brings requests to every replica"},
+			{Name: "no-errors", Text: "every request is answered with the right bytes"},
+		},
+		Design: func() experiment.Design { return &bench{} },
+	}
+}
+
+// parameters are what one can set.
+type parameters struct {
 	requests, concurrency, rounds, replicaCount int
-	peers, works                                string
+	chosen                                      []peer
+	works                                       []load.Work
 	noInstall                                   bool
 }
 
-// New returns a trial with the default parameters.
-func New() experiment.Trial {
-	t := &trial{}
-	t.parameters = experiment.NewParameters(func(f *flag.FlagSet) {
-		f.IntVar(&t.requests, "requests", 3_000, "the number of requests of each peer in each round, where each has a connection of its own; in proportion elsewhere")
-		f.IntVar(&t.concurrency, "concurrency", 16, "how many requests are under way at a time")
-		f.IntVar(&t.rounds, "rounds", 15, "the number of rounds, of which the median is taken")
-		f.IntVar(&t.replicaCount, "replicas", 4, "the number of replicas")
-		f.StringVar(&t.peers, "peers", defaultPeers, "which to measure; forward and lbctl-generic are others")
-		f.StringVar(&t.works, "works", defaultWorks(), "at which work")
-		f.BoolVar(&t.noInstall, "no-install", false, "do not install what is missing")
-	})
-	return t
+// maxReplicas is how many the addresses have room for.
+const maxReplicas = 32
+
+// Parameters implements experiment.Design.
+func (p *parameters) Parameters(f *experiment.Parameters) {
+	type ints = experiment.Ints
+	f.Int(&p.requests, "requests", ints{Low: 1, High: 10_000_000, Default: 3000, Quick: 300, Full: 10_000}, "the number of requests of each peer in each round, where each has a connection of its own; in proportion elsewhere")
+	f.Int(&p.concurrency, "concurrency", ints{Low: 1, High: 1000, Default: 16}, "how many requests are under way at a time")
+	f.Int(&p.rounds, "rounds", ints{Low: 1, High: 1000, Default: 15, Quick: 3, Full: 30}, "the number of rounds, of which the median is taken")
+	f.Int(&p.replicaCount, "replicas", ints{Low: 1, High: maxReplicas, Default: 4}, "the number of replicas")
+	experiment.Value(f, &p.chosen, "peers", defaultPeers, "the peers to measure; forward and lbctl-generic are others", choose)
+	experiment.Value(f, &p.works, "works", defaultWorks(), "the works to measure", chooseWorks)
+	f.Bool(&p.noInstall, "no-install", false, "do not install what is missing")
 }
 
-// Parameters implements experiment.Trial.
-func (t *trial) Parameters() *experiment.Parameters { return t.parameters }
+// defaultWorks names all works.
+func defaultWorks() string {
+	var names []string
+	for _, w := range load.Works() {
+		names = append(names, w.Name)
+	}
+	return strings.Join(names, ",")
+}
 
-// Run implements experiment.Trial.
-func (t *trial) Run(ctx context.Context, env experiment.Env) (out experiment.Outcome, err error) {
-	b := &bench{trial: t, env: env, threads: runtime.NumCPU()}
-	chosen, err := t.validate(b)
-	if err != nil {
-		return out, err
-	}
-	if b.programs, err = t.programs(ctx, chosen); err != nil {
-		return out, err
-	}
-	if b.bed, err = wires.New(env.Program, env.Log); err != nil {
-		return out, err
-	}
-	defer func() { err = errors.Join(err, b.bed.Close()) }()
-	b.folder = b.bed.Path("")
-	for i, p := range chosen {
-		b.paths = append(b.paths, &path{peer: p, number: i, replicas: t.replicaCount})
-	}
-	env.Progress.Begin(len(b.works) * len(b.paths) * (1 + t.rounds))
-	defer env.Progress.End()
-	for _, step := range []func(context.Context) error{b.hosts, b.up, b.run} {
-		if err := step(ctx); err != nil {
-			return out, err
+// chooseWorks returns the works of a comma-separated list, each once.
+func chooseWorks(list string) (chosen []load.Work, err error) {
+	named := func(name string) func(load.Work) bool { return func(w load.Work) bool { return w.Name == name } }
+	for name := range strings.SplitSeq(list, ",") {
+		name = strings.TrimSpace(name)
+		i := slices.IndexFunc(load.Works(), named(name))
+		if i < 0 {
+			return nil, fmt.Errorf("%q is not known: want some of %s", name, defaultWorks())
+		}
+		if !slices.ContainsFunc(chosen, named(name)) {
+			chosen = append(chosen, load.Works()[i])
 		}
 	}
-	return b.outcome()
+	return chosen, nil
 }
 
-// run measures all works, the peers in turns: each round begins with another one.
-func (b *bench) run(ctx context.Context) error {
+// Arms implements experiment.Design: it starts hosts and peers. An arm is all rounds of one work; a step is one
+// peer in one round.
+func (b *bench) Arms(ctx context.Context, r *experiment.Run) (arms []experiment.Arm, err error) {
+	b.run, b.threads = r, runtime.NumCPU()
+	if b.programs, err = b.parameters.programs(ctx); err != nil {
+		return nil, err
+	}
+	for i, p := range b.chosen {
+		b.paths = append(b.paths, &path{peer: p, number: i, replicas: b.replicaCount})
+	}
+	if err := b.startHosts(); err != nil {
+		return nil, err
+	}
+	if err := b.startPaths(ctx); err != nil {
+		return nil, err
+	}
 	for _, w := range b.works {
-		requests := w.Requests(b.requests)
-		for round := -1; round < b.rounds; round++ {
-			n := requests
-			if round < 0 { // warm up
-				n = max(requests/10, 1)
-			}
-			if err := b.round(ctx, w, round, n); err != nil {
-				return err
-			}
+		arms = append(arms, experiment.Arm{
+			Name: w.Name, Steps: len(b.paths) * (1 + b.rounds), Run: func(ctx context.Context) error { return b.measureWork(ctx, w) },
+		})
+	}
+	return arms, nil
+}
+
+// measureWork measures one work, the peers in turns: each round begins with another one.
+func (b *bench) measureWork(ctx context.Context, w load.Work) error {
+	requests := w.Requests(b.requests)
+	for round := -1; round < b.rounds; round++ {
+		n := requests
+		if round < 0 { // warm up
+			n = max(requests/10, 1)
+		}
+		if err := b.round(ctx, w, round, n); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -93,12 +130,11 @@ func (b *bench) gives(p *path, w load.Work) bool {
 func (b *bench) round(ctx context.Context, w load.Work, round, requests int) error {
 	for i := range b.paths {
 		p := b.paths[(i+max(round, 0))%len(b.paths)]
-		b.done++
-		b.env.Progress.At(b.done)
+		b.run.Advance(1)
 		if p.broken != "" || !b.gives(p, w) {
 			continue
 		}
-		b.env.Progress.Step(w.Name + ": " + p.name)
+		b.run.Step(w.Name + ": " + p.name)
 		m, err := b.measure(ctx, w, p, round, requests)
 		if err != nil {
 			return err
@@ -107,5 +143,28 @@ func (b *bench) round(ctx context.Context, w load.Work, round, requests int) err
 			b.measured = append(b.measured, m)
 		}
 	}
+	return nil
+}
+
+// Conclude implements experiment.Design.
+func (b *bench) Conclude(r *experiment.Run) error {
+	checks, controls := b.checks()
+	r.Check(checks...)
+	r.Control(controls...)
+	for _, w := range b.works {
+		r.Table(b.table(w))
+		figure, err := b.figure(w)
+		if err != nil {
+			return err
+		}
+		r.Figure(figure)
+	}
+	if t := b.unmeasured(); len(t.Rows) > 0 {
+		r.Table(t)
+	}
+	r.Table(b.peerTable(), report.Table{
+		Name: "the machine", Columns: []string{"what", "share"},
+		Rows: [][]any{{"CPU time of other processes, median", measure.Round(b.others(), 3)}},
+	})
 	return nil
 }

@@ -2,86 +2,218 @@ package spread
 
 import (
 	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
 
+	"lbctl/control/api"
+	"lbctl/control/wire"
 	"lbctl/lb"
-	"lbctl/testbed/bed"
+	"lbctl/rss/nic"
+	"lbctl/testbed/cluster"
+	"lbctl/testbed/experiment"
+	"lbctl/testbed/report"
 	"lbctl/testbed/traffic"
 )
 
+// perControl is the number of requests on each connection of a control.
+const perControl = 4
+
+// design implements experiment.Design.
+type design struct {
+	parameters
+	run     *experiment.Run
+	cluster *cluster.Cluster
+	model   Model
+	random  *rand.Rand
+
+	main, single Evidence
+	// rows are a line of the report for each arm with traffic.
+	rows     [][]any
+	followed *api.Explanation
+}
+
+// Arms implements experiment.Design.
+func (d *design) Arms(ctx context.Context, r *experiment.Run) (arms []experiment.Arm, err error) {
+	d.run, d.random = r, r.Random(1)
+	if d.model, err = d.parameters.model(uint32(r.Random(2).Uint64())); err != nil {
+		return nil, err
+	}
+	d.cluster, err = cluster.New(ctx, r.Bed, cluster.Config{
+		Replicas: d.replicas, Clients: d.clients, MTU: d.mtu, NIC: d.model.NIC, ToeplitzKey: d.key.String(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := d.configure(ctx, d.model.Service); err != nil {
+		return nil, err
+	}
+	if r.XDP, err = d.cluster.Mode(ctx); err != nil {
+		return nil, err
+	}
+	small := d.controlConnections * perControl
+	return []experiment.Arm{
+		{Name: "clients send requests", Steps: d.requests, Run: d.runMain},
+		{Name: "controls: " + AnotherKey + ", " + AnotherHash, Run: d.guessKeyAndHash},
+		{Name: "control: " + TableRewritten, Steps: small, Run: d.runTable},
+		{Name: "control: " + OneConnection, Steps: d.objects, Run: d.runSingle},
+		{Name: "control: " + Spray, Steps: small, Run: d.runSpray},
+		{Name: "control: " + WrongBytes, Steps: small, Run: d.runWrong},
+		{Name: "control: " + ReplicaRemoved, Steps: small, Run: d.runRemoval},
+	}, nil
+}
+
+// configure gives the load balancer a service.
+func (d *design) configure(ctx context.Context, s lb.Service) error {
+	return d.cluster.Apply(ctx, wire.NamedService("web", s))
+}
+
+// arm runs an arm with traffic and returns its evidence.
+func (d *design) arm(ctx context.Context, a cluster.Arm) (Evidence, error) {
+	a.Traffic.Concurrency = d.concurrency
+	a.Traffic.Seed = d.random.Uint64()
+	a.Traffic.Popularity = d.popularity
+	a.Progress = d.run.At
+	record, err := d.cluster.Run(ctx, a)
+	if err != nil {
+		return Evidence{}, err
+	}
+	wanted, seconds := a.Traffic.Total(), record.Took.Seconds()
+	d.rows = append(d.rows, []any{a.Name, a.Traffic.Connections, wanted, record.Seen, record.Dropped, record.LinkDropped,
+		math.Round(seconds*100) / 100, math.Round(float64(wanted) / seconds)})
+	return Evidence{
+		Record: record, VIP: d.model.Service.VIP.Address, Replicas: d.model.addresses(), Objects: d.objects, Wanted: wanted,
+	}, nil
+}
+
 // small is the traffic of a control.
-func (r *run) small() traffic.Config {
+func (d *design) small() traffic.Config {
 	return traffic.Config{
-		Connections: r.controlConnections, RequestsPerConnection: perControl,
-		Site: r.site(r.env.Seed, r.controlMaxSize),
+		Connections: d.controlConnections, RequestsPerConnection: perControl,
+		Site: d.site(d.run.Seed, d.controlMaxSize),
 	}
 }
 
-// playTable rewrites the indirection table while all connections are open.
-func (r *run) playTable(ctx context.Context) error {
-	old := r.model.NIC.Config().Table
+// runMain is the experiment itself.
+func (d *design) runMain(ctx context.Context) (err error) {
+	d.main, err = d.arm(ctx, cluster.Arm{Name: "main", Traffic: traffic.Config{
+		Connections: d.connections, RequestsPerConnection: d.requests / d.connections,
+		Site: d.site(d.run.Seed, d.maxSize),
+	}})
+	if err != nil {
+		return err
+	}
+	return d.explain(ctx)
+}
+
+// explain asks the daemon to explain the connection that the report follows.
+func (d *design) explain(ctx context.Context) error {
+	c := newTally(d.main).followed()
+	if c == nil {
+		return nil
+	}
+	explanation, err := d.cluster.Control().Explain(ctx, api.Probe{
+		Source: c.flow.Source.String(), Destination: c.flow.Destination.String(), Protocol: c.flow.Protocol.String(),
+	})
+	if err != nil {
+		return fmt.Errorf("explain %v: %w", c.flow, err)
+	}
+	d.followed = &explanation
+	return nil
+}
+
+// guessKeyAndHash holds the main arm's evidence against wrong models: no traffic is needed.
+func (d *design) guessKeyAndHash(context.Context) error {
+	config := d.model.NIC.Config()
+	config.Key = otherKey(config.Key, d.random.Uint64)
+	n, err := nic.New(config)
+	if err != nil {
+		return err
+	}
+	service := d.model.Service.Clone()
+	service.Seed ^= uint32(1 + d.random.IntN(1<<31))
+	d.run.Control(
+		anotherKey(d.main, NewModel(n, d.model.Service, d.model.Key)),
+		anotherHash(d.main, NewModel(d.model.NIC, service, otherKey(d.model.Key, d.random.Uint64))))
+	return nil
+}
+
+// control runs an arm with traffic and enters the control that conclude makes of it.
+func (d *design) control(ctx context.Context, a cluster.Arm, conclude func(Evidence) report.Check) error {
+	e, err := d.arm(ctx, a)
+	if err == nil {
+		d.run.Control(conclude(e))
+	}
+	return err
+}
+
+// runTable rewrites the indirection table while all connections are open.
+func (d *design) runTable(ctx context.Context) error {
+	old := d.model.NIC.Config().Table
 	table := rewritten(old)
-	a := bed.Arm{Name: TableRewritten, Traffic: r.small()}
+	a := cluster.Arm{Name: TableRewritten, Traffic: d.small()}
 	a.Traffic.Barrier = true
-	a.Half = func(context.Context) error { return r.stage.NIC().SetTable(table) }
-	e, err := r.arm(ctx, "control: "+TableRewritten, a)
+	a.Half = func(context.Context) error { return d.cluster.NIC().SetTable(table) }
+	after := d.model
+	after.NIC = d.model.NIC.WithTable(table)
+	err := d.control(ctx, a, func(e Evidence) report.Check { return tableRewritten(e, d.model, after) })
 	if err != nil {
 		return err
 	}
-	after := r.model
-	after.NIC = r.model.NIC.WithTable(table)
-	r.controls = append(r.controls, tableRewritten(e, r.model, after))
-	return r.stage.NIC().SetTable(old)
+	return d.cluster.NIC().SetTable(old)
 }
 
-// playSingle asks for every object over one connection.
-func (r *run) playSingle(ctx context.Context) (err error) {
-	a := bed.Arm{Name: OneConnection, Traffic: r.small()}
+// runSingle requests every object over one connection.
+func (d *design) runSingle(ctx context.Context) error {
+	a := cluster.Arm{Name: OneConnection, Traffic: d.small()}
 	a.Traffic.Connections, a.Traffic.AllObjects = 1, true
-	if r.single, err = r.arm(ctx, "control: "+OneConnection, a); err != nil {
-		return err
-	}
-	r.controls = append(r.controls, oneConnection(r.single, r.model))
-	return nil
+	return d.control(ctx, a, func(e Evidence) report.Check {
+		d.single = e
+		return oneConnection(e, d.model)
+	})
 }
 
-// playSpray lets the NIC give each packet to the next queue.
-func (r *run) playSpray(ctx context.Context) error {
-	r.stage.NIC().SetSpray(true)
-	e, err := r.arm(ctx, "control: "+Spray, bed.Arm{Name: Spray, Traffic: r.small()})
-	r.stage.NIC().SetSpray(false)
-	if err != nil {
-		return err
-	}
-	r.controls = append(r.controls, spray(e))
-	return nil
+// runSpray makes the NIC give each packet to the next queue.
+func (d *design) runSpray(ctx context.Context) error {
+	d.cluster.NIC().SetSpray(true)
+	defer d.cluster.NIC().SetSpray(false)
+	return d.control(ctx, cluster.Arm{Name: Spray, Traffic: d.small()}, spray)
 }
 
-// playWrong lets the first replica serve four objects with one byte changed: of one it might by
+// runWrong makes the first replica serve four objects with one byte changed: of one alone it might by
 // chance serve none.
-func (r *run) playWrong(ctx context.Context) error {
+func (d *design) runWrong(ctx context.Context) error {
 	const at = 0
-	objects := []int{0, 1, 2, 3}[:min(4, r.objects)]
-	a := bed.Arm{Name: WrongBytes, Traffic: r.small(), Wrong: map[int][]int{at: objects}}
-	e, err := r.arm(ctx, "control: "+WrongBytes, a)
-	if err != nil {
-		return err
-	}
-	r.controls = append(r.controls, wrongBytes(e, at, objects...))
-	return nil
+	objects := []int{0, 1, 2, 3}[:min(4, d.objects)]
+	a := cluster.Arm{Name: WrongBytes, Traffic: d.small(), Wrong: map[int][]int{at: objects}}
+	return d.control(ctx, a, func(e Evidence) report.Check { return wrongBytes(e, at, objects...) })
 }
 
-// playRemoval takes the last replica away while all connections are open, of a service that does not
+// runRemoval removes the last replica while all connections are open, from a service that does not
 // remember flows: the bare table moves them. It is the last arm: the service stays as it is then.
-func (r *run) playRemoval(ctx context.Context) error {
-	after := remodel(r.model, r.model.Service.Scheduler, len(r.model.Service.Replicas)-1)
+func (d *design) runRemoval(ctx context.Context) error {
+	after := d.model.with(d.model.Service.Scheduler, len(d.model.Service.Replicas)-1)
 	after.Service.Tracking, after.Service.Idle = lb.Stateless, 0
-	a := bed.Arm{Name: ReplicaRemoved, Traffic: r.small()}
+	a := cluster.Arm{Name: ReplicaRemoved, Traffic: d.small()}
 	a.Traffic.Barrier = true
-	a.Half = func(ctx context.Context) error { return r.configure(ctx, after.Service) }
-	e, err := r.arm(ctx, "control: "+ReplicaRemoved, a)
-	if err != nil {
-		return err
+	a.Half = func(ctx context.Context) error { return d.configure(ctx, after.Service) }
+	return d.control(ctx, a, func(e Evidence) report.Check { return replicaRemoved(e, d.model, after) })
+}
+
+// Conclude implements experiment.Design.
+func (d *design) Conclude(r *experiment.Run) error {
+	checks := Checks(d.main, d.model)
+	r.Check(checks...)
+	r.Table(Tables(d.main, checks, d.model)...)
+	r.Table(report.Table{
+		Name:    "arms",
+		Columns: []string{"arm", "connections", "requests", "packets", "dropped by NIC", "by links", "seconds", "requests/s"},
+		Rows:    d.rows,
+	})
+	if t, ok := d.hopTable(); ok {
+		r.Table(t)
 	}
-	r.controls = append(r.controls, replicaRemoved(e, r.model, after))
-	return nil
+	figures, err := Figures(d.main, d.single, d.model)
+	r.Figure(figures...)
+	return err
 }

@@ -235,7 +235,8 @@ func TestOneFault(t *testing.T) {
 		},
 		"no evidence at all": {
 			func(e *Evidence) {
-				*e = Evidence{VIP: e.VIP, Replicas: e.Replicas, Objects: e.Objects, Access: make([][]replica.Access, testReplicas)}
+				*e = Evidence{VIP: e.VIP, Replicas: e.Replicas, Objects: e.Objects}
+				e.Access = make([][]replica.Access, testReplicas)
 			},
 			append(append([]string{NothingLost}, replicas...), queues...),
 		},

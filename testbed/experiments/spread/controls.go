@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"lbctl/rss"
+	"lbctl/testbed/experiment"
 	"lbctl/testbed/report"
 )
 
@@ -20,26 +21,18 @@ const (
 	ReplicaRemoved = "replica-removed"
 )
 
-// flips says how a control's aim came out: the check named must have failed.
-func flips(aim report.Check) string {
-	if aim.Pass {
-		return fmt.Sprintf("%s passed, though it had to fail.", aim.Name)
-	}
-	return fmt.Sprintf("%s failed, as it must.", aim.Name)
-}
-
 // anotherKey holds the main run's evidence against a model with another RSS key. As many
 // flows must be off their queue as chance puts there.
 func anotherKey(e Evidence, wrong Model) report.Check {
 	t := newTally(e)
 	aim, off := t.queueAsPredicted(wrong), t.flowsOffQueue(wrong)
 	mean, tolerance := offByChance(len(t.connections), wrong.NIC.Config().Table.Shares())
-	return report.Check{
+	return experiment.Flips(report.Check{
 		Name: AnotherKey, Measured: off, Expected: math.Round(mean),
-		Pass: !aim.Pass && math.Abs(float64(off)-mean) <= tolerance,
-		Detail: fmt.Sprintf("Of %s connections, %s are off the queue that a model with another RSS key names; chance puts %s ± %s there. %s",
-			commas(len(t.connections)), commas(off), commas(int(math.Round(mean))), commas(int(tolerance)), flips(aim)),
-	}
+		Pass: math.Abs(float64(off)-mean) <= tolerance,
+		Detail: fmt.Sprintf("Of %s connections, %s are off the queue that a model with another RSS key names; chance puts %s ± %s there.",
+			report.Cell(len(t.connections)), report.Cell(off), report.Cell(int(math.Round(mean))), report.Cell(int(tolerance))),
+	}, aim)
 }
 
 // anotherHash holds the main run's evidence against a load balancer's model with another seed or key.
@@ -47,12 +40,12 @@ func anotherHash(e Evidence, wrong Model) report.Check {
 	t := newTally(e)
 	aim, off := t.replicaAsPredicted(wrong), t.flowsOffReplica(wrong)
 	mean, tolerance := offByChance(len(t.connections), wrong.replicaShares())
-	return report.Check{
+	return experiment.Flips(report.Check{
 		Name: AnotherHash, Measured: off, Expected: math.Round(mean),
-		Pass: !aim.Pass && math.Abs(float64(off)-mean) <= tolerance,
-		Detail: fmt.Sprintf("Of %s connections, %s are off the replica that a model with another hash names; chance puts %s ± %s there. %s",
-			commas(len(t.connections)), commas(off), commas(int(math.Round(mean))), commas(int(tolerance)), flips(aim)),
-	}
+		Pass: math.Abs(float64(off)-mean) <= tolerance,
+		Detail: fmt.Sprintf("Of %s connections, %s are off the replica that a model with another hash names; chance puts %s ± %s there.",
+			report.Cell(len(t.connections)), report.Cell(off), report.Cell(int(math.Round(mean))), report.Cell(int(tolerance))),
+	}, aim)
 }
 
 // offByChance returns how many of n flows an independent guess misses, when places have these
@@ -73,27 +66,27 @@ func tableRewritten(e Evidence, before, after Model) report.Check {
 	moved, predicted, wrong := 0, 0, 0
 	for _, c := range t.connections {
 		a, b := before.queue(c.flow), after.queue(c.flow)
-		predicted += one(a != b)
+		predicted += experiment.One(a != b)
 		if c.seen == nil {
 			wrong++
 			continue
 		}
-		moved += one(len(c.seen.Queues) > 1)
+		moved += experiment.One(len(c.seen.Queues) > 1)
 		for q := range c.seen.Queues {
 			if q != a && q != b {
 				wrong++
 				break
 			}
 		}
-		wrong += one((len(c.seen.Queues) > 1) != (a != b))
+		wrong += experiment.One((len(c.seen.Queues) > 1) != (a != b))
 	}
 	stayed := len(t.connections) - predicted
-	return report.Check{
+	return experiment.Flips(report.Check{
 		Name: TableRewritten, Measured: moved, Expected: predicted,
-		Pass: !aim.Pass && wrong == 0 && moved == predicted && moved > 0 && stayed > 0 && len(t.queueGaps) == 0,
-		Detail: fmt.Sprintf("The table was rewritten while %s connections were open: %s changed their queue, the model predicted %s and that %s stay; %s were not as predicted. %s%s",
-			commas(len(t.connections)), commas(moved), commas(predicted), commas(stayed), commas(wrong), flips(aim), but(t.queueGaps)),
-	}
+		Pass: wrong == 0 && moved == predicted && moved > 0 && stayed > 0 && len(t.queueGaps) == 0,
+		Detail: fmt.Sprintf("The table was rewritten while %s connections were open: %s changed their queue, the model predicted %s and that %s stay; %s were not as predicted.%s",
+			report.Cell(len(t.connections)), report.Cell(moved), report.Cell(predicted), report.Cell(stayed), report.Cell(wrong), but(t.queueGaps)),
+	}, aim)
 }
 
 // oneConnection: all objects over one keep-alive connection come from one replica.
@@ -103,17 +96,17 @@ func oneConnection(e Evidence, m Model) report.Check {
 	o := t.objects()
 	serving, served := 0, 0
 	for i := range o.requests {
-		serving += one(slices.Max(o.requests[i]) > 0)
+		serving += experiment.One(slices.Max(o.requests[i]) > 0)
 	}
 	for object := range o.askers {
-		served += one(o.servedBy(object) > 0)
+		served += experiment.One(o.servedBy(object) > 0)
 	}
-	return report.Check{
+	return experiment.Flips(report.Check{
 		Name: OneConnection, Measured: serving, Expected: 1,
-		Pass: !aim.Pass && serving == 1 && served == t.Objects && len(t.connections) == 1 && len(t.replicaGaps) == 0,
-		Detail: fmt.Sprintf("%d connection asked for %d of %d objects: %d replica served them all. %s%s",
-			len(t.connections), served, t.Objects, serving, flips(aim), but(t.replicaGaps)),
-	}
+		Pass: serving == 1 && served == t.Objects && len(t.connections) == 1 && len(t.replicaGaps) == 0,
+		Detail: fmt.Sprintf("%d connection asked for %d of %d objects: %d replica served them all.%s",
+			len(t.connections), served, t.Objects, serving, but(t.replicaGaps)),
+	}, aim)
 }
 
 // spray: a NIC that gives each packet to the next queue. Connections come apart over
@@ -123,14 +116,14 @@ func spray(e Evidence) report.Check {
 	aim, core, whole := t.flowQueueAffinity(), t.flowCoreAffinity(), t.flowReplicaAffinity()
 	split := 0
 	for _, c := range t.connections {
-		split += one(c.seen != nil && len(c.seen.Queues) > 1)
+		split += experiment.One(c.seen != nil && len(c.seen.Queues) > 1)
 	}
-	return report.Check{
+	return experiment.Flips(report.Check{
 		Name: Spray, Measured: split, Expected: len(t.connections),
-		Pass: !aim.Pass && split == len(t.connections) && split > 0 && whole.Pass && len(t.queueGaps) == 0,
-		Detail: fmt.Sprintf("With a NIC that gives each packet to the next queue, %s of %s connections were seen on more than one queue and %v on more than one core; %v reached more than one replica, for the load balancer hashes the 4-tuple itself. %s%s",
-			commas(split), commas(len(t.connections)), core.Measured, whole.Measured, flips(aim), but(t.queueGaps)),
-	}
+		Pass: split == len(t.connections) && split > 0 && whole.Pass && len(t.queueGaps) == 0,
+		Detail: fmt.Sprintf("With a NIC that gives each packet to the next queue, %s of %s connections were seen on more than one queue and %v on more than one core; %v reached more than one replica, for the load balancer hashes the 4-tuple itself.%s",
+			report.Cell(split), report.Cell(len(t.connections)), core.Measured, whole.Measured, but(t.queueGaps)),
+	}, aim)
 }
 
 // wrongBytes: one replica served some objects with a byte changed.
@@ -149,14 +142,14 @@ func wrongBytes(e Evidence, at int, objects ...int) report.Check {
 		}
 	}
 	for _, a := range e.Access[at] {
-		served += one(slices.Contains(objects, a.Object))
+		served += experiment.One(slices.Contains(objects, a.Object))
 	}
-	return report.Check{
+	return experiment.Flips(report.Check{
 		Name: WrongBytes, Measured: caught, Expected: served,
-		Pass: !aim.Pass && caught == served && served > 0 && others == 0,
-		Detail: fmt.Sprintf("Replica %d served objects %v with one byte changed: %s times, of which the clients noticed %s; %s other requests failed. %s",
-			at, objects, commas(served), commas(caught), commas(others), flips(aim)),
-	}
+		Pass: caught == served && served > 0 && others == 0,
+		Detail: fmt.Sprintf("Replica %d served objects %v with one byte changed: %s times, of which the clients noticed %s; %s other requests failed.",
+			at, objects, report.Cell(served), report.Cell(caught), report.Cell(others)),
+	}, aim)
 }
 
 // replicaRemoved: one replica was taken out, without draining, while all connections
@@ -172,20 +165,20 @@ func replicaRemoved(e Evidence, before, after Model) report.Check {
 			want = append(want, max(from, to))
 			predicted++
 		}
-		wrong += one(!slices.Equal(c.replicas(), want))
-		split += one(len(c.replicas()) > 1)
+		wrong += experiment.One(!slices.Equal(c.replicas(), want))
+		split += experiment.One(len(c.replicas()) > 1)
 	}
 	for _, r := range e.Requests {
 		if r.Err != "" {
 			broken[r.Connection] = true
 		}
 	}
-	return report.Check{
+	return experiment.Flips(report.Check{
 		Name: ReplicaRemoved, Measured: split, Expected: predicted,
-		Pass: !aim.Pass && wrong == 0 && split == predicted && split > 0,
-		Detail: fmt.Sprintf("One of %d replicas was removed while %s connections were open and none was remembered: %s were sent to a second replica, the model predicted %s, and %s broke; %s were not as predicted. %s",
-			len(before.Service.Replicas), commas(len(t.connections)), commas(split), commas(predicted), commas(len(broken)), commas(wrong), flips(aim)),
-	}
+		Pass: wrong == 0 && split == predicted && split > 0,
+		Detail: fmt.Sprintf("One of %d replicas was removed while %s connections were open and none was remembered: %s were sent to a second replica, the model predicted %s, and %s broke; %s were not as predicted.",
+			len(before.Service.Replicas), report.Cell(len(t.connections)), report.Cell(split), report.Cell(predicted), report.Cell(len(broken)), report.Cell(wrong)),
+	}, aim)
 }
 
 // rewritten returns a table in which every other entry names the next queue: half of

@@ -7,6 +7,7 @@ import (
 	"lbctl/rss"
 	"lbctl/rss/nic"
 	"lbctl/testbed/capture"
+	"lbctl/testbed/experiment"
 	"lbctl/testbed/report"
 )
 
@@ -83,7 +84,7 @@ func TestRewrittenMovesHalf(t *testing.T) {
 	}
 	moved := 0
 	for i, q := range rewritten(table) {
-		moved += one(q != table[i])
+		moved += experiment.One(q != table[i])
 	}
 	if moved != 64 {
 		t.Errorf("%d of 128 entries differ, want 64", moved)

@@ -25,7 +25,7 @@ func Figures(e Evidence, single Evidence, m Model) ([]report.Figure, error) {
 		func() (report.Figure, error) {
 			return t.heatMap("objects", "Who served what", fmt.Sprintf(
 				"Requests by object and replica. Each object was asked for over many connections, and every replica had to serve it: no object belongs to one replica. %s requests over %s connections.",
-				commas(len(t.Requests)), commas(len(t.connections))))
+				report.Cell(len(t.Requests)), report.Cell(len(t.connections))))
 		},
 		func() (report.Figure, error) {
 			return newTally(single).heatMap("objects-one-connection", "The same over one connection",
@@ -117,7 +117,7 @@ func (t tally) shares(m Model) (report.Figure, error) {
 		return report.Figure{}, err
 	}
 	return report.Shares("shares", "The shares of queues and replicas",
-		fmt.Sprintf("Connections by receive queue and by replica. Dashed: what each is meant to get of %s. Grey: where chance alone keeps it in %g of 100 runs, one at a time.", commas(len(t.connections)), 100*band),
+		fmt.Sprintf("Connections by receive queue and by replica. Dashed: what each is meant to get of %s. Grey: where chance alone keeps it in %g of 100 runs, one at a time.", report.Cell(len(t.connections)), 100*band),
 		report.Panel{X: "receive queue", Y: "connections", Shares: queues},
 		report.Panel{X: "replica", Y: "connections", Shares: replicas})
 }

@@ -42,7 +42,7 @@ func TestHopsShowsWhatWasSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		c.flow.Source.String(), tally.Replicas[c.replicas()[0]].Addr().String(), commas(c.seen.Packets) + " packets",
+		c.flow.Source.String(), tally.Replicas[c.replicas()[0]].Addr().String(), report.Cell(c.seen.Packets) + " packets",
 	} {
 		if !strings.Contains(string(figure.SVG), want) {
 			t.Errorf("the way of %v lacks %q", c.flow, want)

@@ -107,7 +107,7 @@ func (t tally) accounting() []string {
 	var faults []string
 	unequal := func(a uint64, what string, b uint64, than string) {
 		if a != b {
-			faults = append(faults, fmt.Sprintf("%s packets %s, %s %s", commas(a), what, commas(b), than))
+			faults = append(faults, fmt.Sprintf("%s packets %s, %s %s", report.Cell(a), what, report.Cell(b), than))
 		}
 	}
 	unequal(s.reasons, "over all reasons", t.Seen, "came to the interfaces")
@@ -132,11 +132,11 @@ func (t tally) account(right int) string {
 	s := t.sums()
 	dropped := ""
 	if t.LinkDropped > 0 {
-		dropped = fmt.Sprintf(", %s found a link's queue full", commas(t.LinkDropped))
+		dropped = fmt.Sprintf(", %s found a link's queue full", report.Cell(t.LinkDropped))
 	}
 	return fmt.Sprintf("%s of %s requests were answered with the right bytes. %s packets over all reasons, %s came to the interfaces; %s forwarded, %s arrived at the replicas%s; %s came back, %s were returned.",
-		commas(right), commas(t.Wanted), commas(s.reasons), commas(t.Seen),
-		commas(s.towards), commas(s.arrived), dropped, commas(s.answered), commas(s.back))
+		report.Cell(right), report.Cell(t.Wanted), report.Cell(s.reasons), report.Cell(t.Seen),
+		report.Cell(s.towards), report.Cell(s.arrived), dropped, report.Cell(s.answered), report.Cell(s.back))
 }
 
 func butFaults(faults []string) string {

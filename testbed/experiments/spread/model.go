@@ -2,6 +2,8 @@ package spread
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 
 	"lbctl/lb"
 	"lbctl/lb/oracle"
@@ -55,4 +57,32 @@ func (m Model) replicaShares() []float64 {
 		shares[r] += 1 / float64(len(m.slots))
 	}
 	return shares
+}
+
+// addresses returns those of the replicas.
+func (m Model) addresses() []netip.AddrPort {
+	var all []netip.AddrPort
+	for _, r := range m.Service.Replicas {
+		all = append(all, r.Address)
+	}
+	return all
+}
+
+// with returns the model of the same service with another scheduler and its first n replicas.
+func (m Model) with(scheduler lb.Scheduler, n int) Model {
+	s := m.Service.Clone()
+	if s.Scheduler != scheduler || scheduler == lb.Modulo {
+		s.Scheduler, s.TableSize = scheduler, 0
+	}
+	s.Replicas = s.Replicas[:n]
+	return NewModel(m.NIC, s.WithDefaults(), m.Key)
+}
+
+// otherKey returns a key that differs from k in every byte.
+func otherKey(k rss.Key, random func() uint64) rss.Key {
+	other := slices.Clone(k)
+	for i := range other {
+		other[i] ^= byte(1 + random()%255)
+	}
+	return other
 }

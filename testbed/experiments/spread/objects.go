@@ -6,6 +6,7 @@ import (
 
 	"lbctl/rss/balance"
 	"lbctl/rss/packet"
+	"lbctl/testbed/experiment"
 	"lbctl/testbed/report"
 )
 
@@ -59,7 +60,7 @@ func (t tally) objects() objects {
 func (o objects) servedBy(object int) int {
 	n := 0
 	for _, row := range o.requests {
-		n += one(row[object] > 0)
+		n += experiment.One(row[object] > 0)
 	}
 	return n
 }
@@ -69,7 +70,7 @@ func (o objects) servedBy(object int) int {
 func (o objects) spread() (several, pairs int) {
 	for object := range o.askers {
 		n := o.servedBy(object)
-		several += one(n > 1)
+		several += experiment.One(n > 1)
 		pairs += n
 	}
 	return several, pairs
@@ -97,7 +98,7 @@ func (t tally) objectSpread(shares []float64) report.Check {
 	check.Pass = several > 0 && byChance(several, chance) && byChance(pairs, cells) &&
 		fit.P >= least && fit.LeastExpected >= 5 && len(t.replicaGaps) == 0
 	check.Detail = fmt.Sprintf("%d of %d objects were served by more than one replica; chance expects %.1f. %s object-replica pairs of %.1f expected. Shares of the replicas: chi-square %.2f with %d degrees of freedom, p = %.3g (below %g fails)%s.%s",
-		several, t.Objects, chance.Mean, commas(pairs), cells.Mean, fit.Statistic, fit.Degrees, fit.P, least,
+		several, t.Objects, chance.Mean, report.Cell(pairs), cells.Mean, fit.Statistic, fit.Degrees, fit.P, least,
 		thin(fit), but(t.replicaGaps))
 	return check
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"lbctl/lb"
-	"lbctl/rss"
+	"lbctl/testbed/experiment"
 	"lbctl/testbed/report"
 )
 
@@ -94,35 +94,22 @@ func (t tally) replicaTable(m Model) report.Table {
 }
 
 // removal computes what the problem set tells its reader to ignore: how many of the
-// connections would change their replica if one were taken away.
+// connections would change their replica if one were removed.
 func removal(t tally, m Model) report.Table {
 	table := report.Table{Name: "if one replica were taken away", Columns: []string{"scheduler", "connections that would change their replica", "of", "at least"}}
 	last := len(m.Service.Replicas) - 1
 	for _, scheduler := range []lb.Scheduler{lb.Modulo, lb.Maglev} {
-		before := remodel(m, scheduler, last+1)
-		after := remodel(m, scheduler, last)
+		before := m.with(scheduler, last+1)
+		after := m.with(scheduler, last)
 		moved, orphans := 0, 0
 		for _, c := range t.connections {
 			from := before.replica(c.flow)
-			moved += one(from != after.replica(c.flow))
-			orphans += one(from == last)
+			moved += experiment.One(from != after.replica(c.flow))
+			orphans += experiment.One(from == last)
 		}
 		table.Rows = append(table.Rows, []any{scheduler.String(), moved, len(t.connections), orphans})
 	}
 	return table
-}
-
-// remodel returns the model of the same service with another scheduler and its first n replicas.
-func remodel(m Model, scheduler lb.Scheduler, n int) Model {
-	s := m.Service.Clone()
-	if s.Scheduler != scheduler {
-		s.Scheduler, s.TableSize = scheduler, 0
-	}
-	if scheduler == lb.Modulo {
-		s.TableSize = 0
-	}
-	s.Replicas = s.Replicas[:n]
-	return NewModel(m.NIC, s.WithDefaults(), m.Key)
 }
 
 // reasonTable is what the load balancer did with the packets.
@@ -137,7 +124,7 @@ func (t tally) reasonTable() report.Table {
 }
 
 func bandText(s report.Share) string {
-	return fmt.Sprintf("%s to %s", commas(int(s.Low)), commas(int(s.High)))
+	return fmt.Sprintf("%s to %s", report.Cell(int(s.Low)), report.Cell(int(s.High)))
 }
 
 func list(set map[int]bool) string {
@@ -149,13 +136,4 @@ func list(set map[int]bool) string {
 		text += fmt.Sprint(n)
 	}
 	return text
-}
-
-// otherKey returns a key that differs from k in every byte.
-func otherKey(k rss.Key, random func() uint64) rss.Key {
-	other := slices.Clone(k)
-	for i := range other {
-		other[i] ^= byte(1 + random()%255)
-	}
-	return other
 }

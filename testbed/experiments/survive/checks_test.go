@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"lbctl/lb"
 	"lbctl/rss/packet"
 	"lbctl/testbed/capture"
 	"lbctl/testbed/report"
@@ -12,17 +13,17 @@ import (
 
 // good are findings of a run in which all is as it should be.
 func good() findings {
-	asked := finding{asked: 100, opened: 20, older: 5, doomed: 7, ended: 7}
-	untracked := finding{asked: 10, doomed: 30, ended: 30, vague: 2, vanished: 1}
+	asked := finding{asked: 100, opened: 20, older: 5, mustBreak: 7, broke: 7}
+	untracked := finding{asked: 10, mustBreak: 30, broke: 30, undetermined: 2, undeterminedLost: 1}
 	flooded := flooding{finding: finding{asked: 50}, untracked: untracked, sent: 1000, changes: 3, other: visit{took: []time.Duration{1, 2, 3}}}
 	whole := count{times: 3, sent: 10_000, taken: 9_990, dropped: 10}
 	return findings{
 		tracked: asked, untracked: untracked,
-		probes: sightings{flows: 10}, embryos: sightings{flows: 10, astray: 4}, neighbours: sightings{flows: 10, times: 9},
+		probes: sightings{flows: 10}, halfOpen: sightings{flows: 10, misplaced: 4}, neighbours: sightings{flows: 10, times: 9},
 		syn: flooded, ack: flooded,
 		kills: whole, updates: whole, switches: whole, purged: count{times: 1, sent: 10_000, taken: 600},
 		cuts: cuts{times: 4, old: 3, renewed: 5, confused: 8}, forgotten: finding{asked: 30, moved: 20}, unserved: visit{failed: 8},
-		swaps: 3, strays: strays{inside: 100}, still: finding{asked: 30},
+		swaps: 3, misrouted: misrouted{inside: 100}, still: finding{asked: 30},
 	}
 }
 
@@ -59,15 +60,15 @@ func TestEachFaultFailsItsCheck(t *testing.T) {
 		fault func(*findings)
 	}{
 		"a connection was reset":           {[]string{ConnectionsKept}, func(f *findings) { f.tracked.moved++ }},
-		"a connection was silent":          {[]string{ConnectionsKept}, func(f *findings) { f.tracked.broken++ }},
-		"a new one is astray":              {[]string{NewByTheTable}, func(f *findings) { f.tracked.astray++ }},
+		"a connection was silent":          {[]string{ConnectionsKept}, func(f *findings) { f.tracked.unanswered++ }},
+		"a new one is misplaced":           {[]string{NewByTheTable}, func(f *findings) { f.tracked.misplaced++ }},
 		"a new one was refused":            {[]string{NewByTheTable}, func(f *findings) { f.tracked.refused++ }},
-		"a syn is astray":                  {[]string{RetransmittedSYN}, func(f *findings) { f.probes.astray++ }},
+		"a syn is misplaced":               {[]string{RetransmittedSYN}, func(f *findings) { f.probes.misplaced++ }},
 		"a syn is missing":                 {[]string{RetransmittedSYN}, func(f *findings) { f.probes.unseen++ }},
 		"the syn flood moved one":          {[]string{SYNFloodKept}, func(f *findings) { f.syn.moved++ }},
 		"the ack flood moved one":          {[]string{ACKFloodKept}, func(f *findings) { f.ack.moved++ }},
 		"another service failed":           {[]string{OtherServiceServed}, func(f *findings) { f.ack.other.failed++ }},
-		"a neighbour's syn is astray":      {[]string{NeighboursStay}, func(f *findings) { f.neighbours.astray++ }},
+		"a neighbour's syn is misplaced":   {[]string{NeighboursStay}, func(f *findings) { f.neighbours.misplaced++ }},
 		"a neighbour's syn is missing":     {[]string{NeighboursStay}, func(f *findings) { f.neighbours.unseen++ }},
 		"an apply is done in part":         {[]string{CutIsOldOrNew}, func(f *findings) { f.cuts.mixed++ }},
 		"an intent is a half":              {[]string{CutConverges}, func(f *findings) { f.cuts.halves++ }},
@@ -80,19 +81,19 @@ func TestEachFaultFailsItsCheck(t *testing.T) {
 		"an update swapped nothing":        {[]string{UpdateLost}, func(f *findings) { f.swaps-- }},
 		"an update made a frame twice":     {[]string{UpdateLost}, func(f *findings) { f.updates.taken++ }},
 		"a switch lost a frame":            {[]string{SwitchLost}, func(f *findings) { f.switches.taken-- }},
-		"a frame strayed":                  {[]string{SwitchStrays}, func(f *findings) { f.strays.outside++ }},
-		"one was lost in between":          {[]string{KeptMeanwhile}, func(f *findings) { f.still.broken++ }},
-		"no tracking, one kept too many":   {[]string{Untracked}, func(f *findings) { f.untracked.ended-- }},
-		"no tracking, one lost too many":   {[]string{Untracked}, func(f *findings) { f.untracked.broken++ }},
+		"a frame strayed":                  {[]string{SwitchStrays}, func(f *findings) { f.misrouted.outside++ }},
+		"one was lost in between":          {[]string{KeptMeanwhile}, func(f *findings) { f.still.unanswered++ }},
+		"no tracking, one kept too many":   {[]string{Untracked}, func(f *findings) { f.untracked.broke-- }},
+		"no tracking, one lost too many":   {[]string{Untracked}, func(f *findings) { f.untracked.unanswered++ }},
 		"no tracking, nothing happens":     {[]string{FloodUntracked}, func(f *findings) { f.syn.untracked, f.ack.untracked = finding{asked: 9}, finding{asked: 9} }},
 		"any table would do":               {[]string{ThirdTable}, func(f *findings) { f.cuts.confused = 0 }},
 		"purged, and nothing is forgotten": {[]string{Forgotten}, func(f *findings) { f.forgotten.moved = 0 }},
 		"purged, and all are served":       {[]string{Unserved}, func(f *findings) { f.unserved = visit{took: []time.Duration{1}} }},
-		"one of a removed replica lives":   {[]string{RemovedUndrained}, func(f *findings) { f.tracked.ended-- }},
+		"one of a removed replica lives":   {[]string{RemovedUndrained}, func(f *findings) { f.tracked.broke-- }},
 		"the older table would do as well": {[]string{OlderTable}, func(f *findings) { f.tracked.older = 0 }},
-		"the flood displaces nothing":      {[]string{EmbryosEvicted}, func(f *findings) { f.embryos.astray = 0 }},
+		"the flood displaces nothing":      {[]string{HalfOpenEvicted}, func(f *findings) { f.halfOpen.misplaced = 0 }},
 		"purged, and nothing is lost":      {[]string{Purged}, func(f *findings) { f.purged.taken = f.purged.sent }},
-		"nothing comes to the new table":   {[]string{SwitchStrays, TableUnknown}, func(f *findings) { f.strays.inside = 0 }},
+		"nothing comes to the new table":   {[]string{SwitchStrays, TableUnknown}, func(f *findings) { f.misrouted.inside = 0 }},
 	} {
 		f := good()
 		test.fault(&f)
@@ -118,4 +119,49 @@ func flowOf(source string, packets uint64) capture.Flow {
 	f := capture.Flow{Packets: packets}
 	f.Flow = packet.Flow{Source: netip.MustParseAddrPort(source), Protocol: packet.TCP}
 	return f
+}
+
+// placed puts some flows where a service's table says.
+func placed(s *service, flows int) map[packet.Flow]int {
+	at := map[packet.Flow]int{}
+	for n := range flows {
+		f := numbered(s, n)
+		at[f] = s.owner(f)
+	}
+	return at
+}
+
+func reseeded(s *service, seed uint32) *service {
+	other := s.snapshot()
+	to := other.Clone()
+	to.Seed = seed
+	other.set(to)
+	return other
+}
+
+// One packet by another table is enough to see that a table is neither the old nor the new one.
+func TestWhichTablePacketsFound(t *testing.T) {
+	before := newService("maglev", 1, 0, started, lb.Service{Scheduler: lb.Maglev, TableSize: 1009})
+	after := reseeded(before, 7)
+	one := placed(after, 50)
+	for f, replica := range one {
+		if before.owner(f) != replica {
+			one[f] = before.owner(f)
+			break
+		}
+	}
+	unseen := placed(before, 50)
+	unseen[numbered(before, 0)] = -1
+	for want, at := range map[string]map[packet.Flow]int{
+		"old": placed(before, 50), "new": placed(after, 50), "neither": one,
+	} {
+		c := cuts{}
+		if got := c.enter(before, after, at); got != want || c.old+c.renewed+c.mixed != 1 || c.confused != 1 {
+			t.Errorf("found %q, want %q: %+v", got, want, c)
+		}
+	}
+	c := cuts{}
+	if got := c.enter(before, after, unseen); got != "neither" {
+		t.Errorf("with a packet that nobody saw: %q", got)
+	}
 }

@@ -7,19 +7,20 @@ import (
 
 	"lbctl/lb"
 	"lbctl/rss/packet"
+	"lbctl/testbed/experiment"
 	"lbctl/testbed/traffic/hold"
 )
 
-// play makes a step's changes and looks what became of the connections. around is called with
-// what makes the changes, to do something before and after it.
-func (st *step) play(ctx context.Context, around func(ctx context.Context, change func(context.Context) error) error) error {
+// do makes a step's changes and finds out what became of the connections. around is called with
+// the function that makes the changes, so that it can do something before and after them.
+func (st *step) do(ctx context.Context, around func(ctx context.Context, change func(context.Context) error) error) error {
 	if err := st.finish(); err != nil {
 		return err
 	}
 	if err := around(ctx, st.apply); err != nil {
 		return err
 	}
-	if err := st.ask(); err != nil {
+	if err := st.round(st.parts); err != nil {
 		return err
 	}
 	if err := st.open(); err != nil {
@@ -29,10 +30,10 @@ func (st *step) play(ctx context.Context, around func(ctx context.Context, chang
 	if err != nil || !passed {
 		return err
 	}
-	return st.ask()
+	return st.round(st.parts)
 }
 
-// finish closes the connections of replicas that were drained.
+// finish closes the connections of replicas whose drain is finished.
 func (st *step) finish() error {
 	var o hold.Order
 	for _, p := range st.parts {
@@ -43,24 +44,20 @@ func (st *step) finish() error {
 	if len(o.Close) == 0 {
 		return nil
 	}
-	report, err := st.fleet.order(o)
+	report, err := st.holders.order(o)
 	st.held.enter(report, time.Now())
 	return err
 }
 
-// ask sends a message on every connection, but for those of replicas that are down, and judges.
-func (st *step) ask() error {
-	return st.round(st.parts)
-}
-
-// round asks all connections and judges those of some services.
+// round sends a message on every connection, except those of replicas that are down, and judges the connections of
+// some services.
 func (r *run) round(parts []*part) error {
 	o := hold.Order{Ask: true}
 	for _, s := range r.changed() {
 		o.Silent = append(o.Silent, s.down()...)
 	}
 	ordered := time.Now()
-	report, err := r.fleet.order(o)
+	report, err := r.holders.order(o)
 	if err != nil {
 		return err
 	}
@@ -73,32 +70,62 @@ func (r *run) round(parts []*part) error {
 	return nil
 }
 
-// judge holds the losses of a round that ends now against the connections that there were.
-func (p *part) judge(all ledger, losses []hold.Lost, silent []hold.Place) {
-	ended := make(map[packet.Flow]hold.Lost, len(losses))
+// fate is what must become of a connection in a step.
+type fate int
+
+const (
+	mustKeep fate = iota
+	mustBreak
+	undetermined
+)
+
+// fate computes what must become of a connection from the states of its service alone; the load balancer is not
+// asked. Where flows are remembered, those of a replica that is removed break. Where they are not, the
+// table decides. A table that was there for a moment decides about a connection only if one of its packets came in that
+// moment: a delayed acknowledgement may (up to 40 ms, TCP_DELACK_MIN of the kernel's include/net/tcp.h).
+func (p *part) fate(f packet.Flow, h held) fate {
+	switch {
+	case p.late(h.Replica):
+		return undetermined
+	case p.service.Tracking != lb.Stateless && slices.Contains(p.gone, h.Replica):
+		return mustBreak
+	case p.service.Tracking != lb.Stateless:
+		return mustKeep
+	case p.service.owner(f) != h.Replica:
+		return mustBreak
+	case h.skipped || slices.ContainsFunc(p.between, func(s *service) bool { return s.owner(f) != h.Replica }):
+		return undetermined
+	}
+	return mustKeep
+}
+
+// judge sorts the connections that were held before a round that ends now: it determines what had to become of each
+// before it looks whether the connection was lost.
+func (p *part) judge(all connections, losses []hold.Lost, silent []hold.Place) {
+	gone := make(map[packet.Flow]hold.Lost, len(losses))
 	for _, l := range losses {
-		ended[l.Flow] = l
+		gone[l.Flow] = l
 	}
 	f := &p.found
 	for flow, h := range all {
 		if h.VIP != p.service.VIP.Address || slices.Contains(silent, h.Place) {
 			continue
 		}
-		loss, lost := ended[flow]
+		loss, lost := gone[flow]
 		switch fate := p.fate(flow, h); {
-		case fate == toEnd:
-			f.doomed++
-			f.ended += one(lost)
-		case fate == toEither:
-			f.vague++
-			f.vanished += one(lost)
+		case fate == mustBreak:
+			f.mustBreak++
+			f.broke += experiment.One(lost)
+		case fate == undetermined:
+			f.undetermined++
+			f.undeterminedLost += experiment.One(lost)
 		case p.flooded.has(h.opened):
-			f.amid++
-			f.pushed += one(lost)
+			f.openedInFlood++
+			f.evicted += experiment.One(lost)
 		case lost && p.service.Tracking != lb.Stateless && time.Since(h.spoke) > p.service.Idle:
-			f.overdue++
-		case lost && h.rested && loss.Spoke:
-			f.roused++
+			f.silent++
+		case lost && h.skipped && loss.Spoke:
+			f.retransmitted++
 		default:
 			f.asked++
 			if lost {
@@ -108,15 +135,7 @@ func (p *part) judge(all ledger, losses []hold.Lost, silent []hold.Place) {
 	}
 }
 
-// one is 1 for true.
-func one(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// shown is how many losses the report tells of.
+// shown is how many losses the report quotes.
 const shown = 5
 
 // lose counts the loss of a connection that had to be kept.
@@ -125,14 +144,14 @@ func (f *finding) lose(l hold.Lost) {
 	case hold.Reset, hold.Moved:
 		f.moved++
 	default:
-		f.broken++
+		f.unanswered++
 	}
-	if len(f.fates) < shown {
-		f.fates = append(f.fates, l)
+	if len(f.losses) < shown {
+		f.losses = append(f.losses, l)
 	}
 }
 
-// open opens connections in place of those that ended, and some more.
+// open opens connections in place of those that are lost, and some more.
 func (st *step) open() error {
 	var o hold.Order
 	for _, p := range st.parts {
@@ -140,7 +159,7 @@ func (st *step) open() error {
 		o.Open = append(o.Open, hold.Wish{VIP: p.service.VIP.Address, Count: max(missing, 0) + st.fresh})
 	}
 	ordered := time.Now()
-	report, err := st.fleet.order(o)
+	report, err := st.holders.order(o)
 	if err != nil {
 		return err
 	}
@@ -151,7 +170,7 @@ func (st *step) open() error {
 	return nil
 }
 
-// arrivals says where new connections to a service came to, beside its table and the one of before.
+// arrivals compares where new connections to a service went with its table and with the one from before the change.
 func arrivals(s, before *service, report hold.Report) (f finding) {
 	for _, o := range report.Opened {
 		if o.VIP != s.VIP.Address {
@@ -159,7 +178,7 @@ func arrivals(s, before *service, report hold.Report) (f finding) {
 		}
 		f.opened++
 		if o.Replica != s.owner(o.Flow) {
-			f.astray++
+			f.misplaced++
 		}
 		if o.Replica != before.owner(o.Flow) {
 			f.older++

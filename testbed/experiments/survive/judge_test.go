@@ -11,7 +11,7 @@ import (
 
 	"lbctl/lb"
 	"lbctl/rss/packet"
-	"lbctl/testbed/bed"
+	"lbctl/testbed/cluster"
 	"lbctl/testbed/traffic/hold"
 )
 
@@ -26,14 +26,14 @@ func TestJudge(t *testing.T) {
 	now := time.Now()
 	p := &part{service: s, before: s.snapshot(), gone: []int{2}, flooded: period{from: now.Add(-time.Second)}}
 	s.Idle = time.Minute
-	all := ledger{}
+	all := connections{}
 	for n, replica := range []int{0, 0, 0, 0, 2, 2, 2, 3} {
 		all[numbered(s, n)] = held{Place: s.place(replica), opened: now.Add(-time.Hour), spoke: now}
 	}
 	all[numbered(s, 8)] = held{Place: s.place(1), spoke: now.Add(-2 * time.Minute)}
 	all[numbered(s, 9)] = held{Place: s.place(1), opened: now, spoke: now}
-	all[numbered(s, 10)] = held{Place: s.place(1), opened: now.Add(-time.Hour), spoke: now, rested: true}
-	all[numbered(s, 11)] = held{Place: s.place(1), opened: now.Add(-time.Hour), spoke: now, rested: true}
+	all[numbered(s, 10)] = held{Place: s.place(1), opened: now.Add(-time.Hour), spoke: now, skipped: true}
+	all[numbered(s, 11)] = held{Place: s.place(1), opened: now.Add(-time.Hour), spoke: now, skipped: true}
 	all[numbered(s, 12)] = held{Place: s.place(1), opened: now.Add(-time.Hour), spoke: now}
 	all[numbered(another, 0)] = held{Place: another.place(0), spoke: now}
 	p.judge(all, []hold.Lost{
@@ -43,10 +43,10 @@ func TestJudge(t *testing.T) {
 		{Flow: numbered(s, 11), Fate: hold.Reset, Spoke: true}, {Flow: numbered(s, 12), Fate: hold.Reset, Spoke: true},
 	}, []hold.Place{s.place(3)})
 	f := p.found
-	f.fates = nil
-	want := finding{asked: 6, moved: 3, broken: 1, roused: 1, doomed: 3, ended: 2, overdue: 1, amid: 1, pushed: 1}
-	if diff := cmp.Diff(want, f, cmp.AllowUnexported(finding{})); diff != "" || len(p.found.fates) != 4 {
-		t.Errorf("found (-want +got), and %d fates:\n%s", len(p.found.fates), diff)
+	f.losses = nil
+	want := finding{asked: 6, moved: 3, unanswered: 1, retransmitted: 1, mustBreak: 3, broke: 2, silent: 1, openedInFlood: 1, evicted: 1}
+	if diff := cmp.Diff(want, f, cmp.AllowUnexported(finding{})); diff != "" || len(p.found.losses) != 4 {
+		t.Errorf("found (-want +got), and %d losses:\n%s", len(p.found.losses), diff)
 	}
 }
 
@@ -69,10 +69,10 @@ func TestFateByTheTable(t *testing.T) {
 		h    held
 		want fate
 	}{
-		"nothing changed":      {part{service: s}, held{Place: s.place(here)}, toKeep},
-		"owner is another":     {part{service: elsewhere}, held{Place: s.place(here)}, toEnd},
-		"for a moment":         {part{service: s, way: []*service{elsewhere}}, held{Place: s.place(here)}, toEither},
-		"its replica was down": {part{service: s}, held{Place: s.place(here), rested: true}, toEither},
+		"nothing changed":      {part{service: s}, held{Place: s.place(here)}, mustKeep},
+		"owner is another":     {part{service: elsewhere}, held{Place: s.place(here)}, mustBreak},
+		"for a moment":         {part{service: s, between: []*service{elsewhere}}, held{Place: s.place(here)}, undetermined},
+		"its replica was down": {part{service: s}, held{Place: s.place(here), skipped: true}, undetermined},
 	} {
 		if got := test.p.fate(f, test.h); got != test.want {
 			t.Errorf("%s: %d, want %d", name, got, test.want)
@@ -80,20 +80,20 @@ func TestFateByTheTable(t *testing.T) {
 	}
 }
 
-// The ledger holds what was opened and neither lost nor closed, and when it was asked.
+// The connections holds what was opened and neither lost nor closed, and when it was asked.
 func TestLedger(t *testing.T) {
 	s := modulo()
-	l := ledger{}
+	l := connections{}
 	first, second := time.Unix(1, 0), time.Unix(2, 0)
 	l.enter(hold.Report{Opened: []hold.Opened{opened(s, 1, 0), opened(s, 2, 0), opened(s, 3, 1), opened(s, 4, 2)}}, first)
 	l.enter(hold.Report{Lost: []hold.Lost{lostOne(opened(s, 1, 0).Flow, hold.Reset)}, Closed: []hold.Count{{Place: s.place(2), Connections: 1}}}, second)
 	l.asked(second, []hold.Place{s.place(1)})
-	want := ledger{
+	want := connections{
 		opened(s, 2, 0).Flow: {Place: s.place(0), opened: first, spoke: second},
-		opened(s, 3, 1).Flow: {Place: s.place(1), opened: first, spoke: first, rested: true},
+		opened(s, 3, 1).Flow: {Place: s.place(1), opened: first, spoke: first, skipped: true},
 	}
 	if !maps.Equal(l, want) || l.of(s.VIP.Address) != 2 || l.of(maglev().VIP.Address) != 0 {
-		t.Errorf("ledger %v, want %v", l, want)
+		t.Errorf("connections %v, want %v", l, want)
 	}
 }
 
@@ -126,7 +126,7 @@ func TestArrivals(t *testing.T) {
 	report.Opened[0].Replica = 1
 	report.Refused = []hold.Refused{{VIP: s.VIP.Address}, {VIP: maglev().VIP.Address}}
 	f := arrivals(s, before, report)
-	if f.opened != 1000 || f.astray != 1 || f.refused != 1 {
+	if f.opened != 1000 || f.misplaced != 1 || f.refused != 1 {
 		t.Errorf("found %+v", f)
 	}
 	if f.older < moved-1 || f.older > moved+1 || moved < 500 {
@@ -136,22 +136,22 @@ func TestArrivals(t *testing.T) {
 
 func TestSightings(t *testing.T) {
 	f := packet.Flow{Source: netip.MustParseAddrPort("12.0.0.1:1024")}
-	capture := func(packets uint64) bed.Capture {
-		c := bed.Capture{}
+	capture := func(packets uint64) cluster.Capture {
+		c := cluster.Capture{}
 		c.Flows = append(c.Flows, flowOf("12.9.9.9:1", 1), flowOf("12.0.0.1:1024", packets))
 		return c
 	}
 	for name, test := range map[string]struct {
-		captures []bed.Capture
+		captures []cluster.Capture
 		serves   bool
 		want     sightings
 	}{
-		"both at one":         {[]bed.Capture{capture(2), {}}, true, sightings{flows: 1}},
-		"one at each":         {[]bed.Capture{capture(1), capture(1)}, true, sightings{flows: 1, astray: 1}},
-		"its replica is gone": {[]bed.Capture{capture(1), capture(1)}, false, sightings{}},
-		"one is missing":      {[]bed.Capture{capture(1), {}}, true, sightings{flows: 1, unseen: 1}},
-		"none":                {[]bed.Capture{{}, {}}, true, sightings{flows: 1, unseen: 1}},
-		"the capture missed":  {[]bed.Capture{capture(2), {Dropped: 1}}, true, sightings{flows: 1, unseen: 1}},
+		"both at one":         {[]cluster.Capture{capture(2), {}}, true, sightings{flows: 1}},
+		"one at each":         {[]cluster.Capture{capture(1), capture(1)}, true, sightings{flows: 1, misplaced: 1}},
+		"its replica is gone": {[]cluster.Capture{capture(1), capture(1)}, false, sightings{}},
+		"one is missing":      {[]cluster.Capture{capture(1), {}}, true, sightings{flows: 1, unseen: 1}},
+		"none":                {[]cluster.Capture{{}, {}}, true, sightings{flows: 1, unseen: 1}},
+		"the capture missed":  {[]cluster.Capture{capture(2), {Dropped: 1}}, true, sightings{flows: 1, unseen: 1}},
 	} {
 		var got sightings
 		got.enter(seen(test.captures, f, 2), test.serves)

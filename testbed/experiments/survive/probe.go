@@ -8,17 +8,17 @@ import (
 
 	"lbctl/lb"
 	"lbctl/rss/packet"
-	"lbctl/testbed/bed"
+	"lbctl/testbed/cluster"
 	"lbctl/testbed/traffic/flood"
 )
 
-// probeNet is where SYNs of nobody's connections come from, floodNet where floods do. Replicas know no way there.
+// probeNet is the source network of probes, floodNet that of floods. Replicas have no route to either, so they do not answer.
 func probeNet() netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{12}), 8) }
 
 func floodNet() netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{11}), 8) }
 
-// probe sends SYNs, lets the changes be made, and sends the same SYNs again, as a client whose
-// first one was not answered: to the services that remember every flow that starts.
+// probe sends SYNs to the services that remember every new flow, makes the changes, and sends the same SYNs again, as a
+// client does whose first SYN was not answered.
 func (st *step) probe(ctx context.Context, change func(context.Context) error) error {
 	parts := slices.DeleteFunc(slices.Clone(st.parts), func(p *part) bool { return !p.before.records() })
 	if len(parts) == 0 {
@@ -33,7 +33,7 @@ func (st *step) probe(ctx context.Context, change func(context.Context) error) e
 		return err
 	}
 	defer syns.close()
-	captures, err := st.stage.Captured(syns.to.from, syns.to.to, func() error {
+	captures, err := st.cluster.Captured(syns.to.from, syns.to.to, func() error {
 		if err := syns.send(ctx); err != nil {
 			return err
 		}
@@ -54,16 +54,16 @@ func (st *step) probe(ctx context.Context, change func(context.Context) error) e
 // probes are SYNs that are sent more than once, to services of some replicas.
 type probes struct {
 	run    *run
-	to     span
+	to     replicaRange
 	sender *flood.Sender
 	vips   uint64
 	first  uint64
 	flows  []packet.Flow
 }
 
-// newProbes makes SYNs of new flows, to several VIPs in turns.
-func (r *run) newProbes(to span, vips []netip.AddrPort) (*probes, error) {
-	sender, err := r.stage.Flood(flood.Config{To: vips, From: probeNet(), Flags: packet.SYN})
+// newProbes makes SYNs of new flows to several VIPs.
+func (r *run) newProbes(to replicaRange, vips []netip.AddrPort) (*probes, error) {
+	sender, err := r.cluster.Flood(flood.Config{To: vips, From: probeNet(), Flags: packet.SYN})
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (r *run) newProbes(to span, vips []netip.AddrPort) (*probes, error) {
 	return p, nil
 }
 
-// renew takes flows that were not used yet. As many go to each VIP, and the first to the first one.
+// renew takes flows that were not used yet, as many to each VIP. The first goes to the first VIP.
 func (p *probes) renew() {
 	p.first = (p.run.probed/p.vips + 1) * p.vips
 	p.flows = nil
@@ -82,7 +82,7 @@ func (p *probes) renew() {
 	p.run.probed = p.first + uint64(len(p.flows))
 }
 
-// send sends all and waits until as many packets came to the replicas.
+// send sends all and waits until as many packets have arrived at the replicas.
 func (p *probes) send(ctx context.Context) error {
 	before, err := p.run.taken(p.to)
 	if err != nil {
@@ -97,19 +97,19 @@ func (p *probes) send(ctx context.Context) error {
 	})
 }
 
-// close frees the sender. There is nothing that could be done about an error.
+// close frees the sender. Nothing can be done about an error.
 func (p *probes) close() { _ = p.sender.Close() }
 
-// sighting is where the packets of a flow came to.
+// sighting is where the packets of a flow arrived.
 type sighting struct {
 	replicas []int
 	packets  uint64
-	// whole tells whether all packets were seen that were sent, and the captures missed none.
+	// whole tells whether all packets that were sent were seen, and the captures missed none.
 	whole bool
 }
 
-// seen looks a flow up that had a number of packets.
-func seen(captures []bed.Capture, f packet.Flow, packets uint64) (s sighting) {
+// seen looks a flow up of which a number of packets was sent.
+func seen(captures []cluster.Capture, f packet.Flow, packets uint64) (s sighting) {
 	s.whole = true
 	for i, c := range captures {
 		s.whole = s.whole && c.Dropped == 0
@@ -123,17 +123,17 @@ func seen(captures []bed.Capture, f packet.Flow, packets uint64) (s sighting) {
 	return s
 }
 
-// serving tells whether the replica that a flow started at is still given its packets.
+// serving tells whether the replica where a flow started still gets its packets.
 func serving(p *part, f packet.Flow) bool {
 	state, listed := p.service.state(p.before.owner(f))
 	return listed && state != lb.Down
 }
 
-// sightings are what was found of flows that sent a SYN twice.
+// sightings count flows that sent a SYN more than once.
 type sightings struct {
-	// flows are those whose replica serves to the end: of these astray came to a second one, and of
-	// unseen ones not all packets were seen.
-	flows, astray, unseen int
+	// flows are those whose replica serves to the end. Of these, misplaced ones reached a second replica, and
+	// not all packets of unseen ones were seen.
+	flows, misplaced, unseen int
 	// times is how often the SYN of each was sent.
 	times int
 }
@@ -145,7 +145,7 @@ func (s *sightings) enter(at sighting, serves bool) {
 	s.flows++
 	switch {
 	case len(at.replicas) > 1:
-		s.astray++
+		s.misplaced++
 	case !at.whole:
 		s.unseen++
 	}

@@ -1,6 +1,7 @@
 package survive
 
 import (
+	"errors"
 	"log/slog"
 	"os/exec"
 	"path/filepath"
@@ -10,35 +11,26 @@ import (
 
 	"lbctl/bpf/need"
 	"lbctl/testbed/experiment"
+	"lbctl/testbed/progress"
 )
 
-// still is progress that nobody looks at.
-type still struct{}
-
-func (still) Begin(int)   {}
-func (still) Step(string) {}
-func (still) At(int)      {}
-func (still) End()        {}
-
-// TestSurviveInSmall plays all arms on real packets: everything passes.
+// TestSurviveInSmall runs all arms with real packets: everything passes.
 func TestSurviveInSmall(t *testing.T) {
 	need.Root(t)
 	program := filepath.Join(t.TempDir(), "lbctl")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "lbctl/cmd/lbctl").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	trial := newTrial()
-	for _, assignment := range []string{
-		"connections=120", "untracked=30", "changes=10", "fresh=3", "clients=20", "probes=16", "flows=65536", "rest=false",
-		"syns=40000", "acks=20000", "kills=1", "cuts=3", "updates=1", "switches=5", "rate=20000",
-	} {
-		if err := trial.Parameters().Set(assignment); err != nil {
-			t.Fatal(err)
-		}
+	trial := Experiment().Trial()
+	if err := trial.Parameters().Resize(experiment.Quick); err != nil {
+		t.Fatal(err)
+	}
+	if err := trial.Parameters().Set("rest=false"); err != nil {
+		t.Fatal(err)
 	}
 	const seed = 1
 	outcome, err := trial.Run(t.Context(), experiment.Env{
-		Program: program, Seed: seed, Progress: still{}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Program: program, Seed: seed, Progress: progress.Silent{}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -52,5 +44,27 @@ func TestSurviveInSmall(t *testing.T) {
 		if len(table.Rows) == 0 || table.Name == "changes" && len(table.Rows) < 4*10 {
 			t.Errorf("table %s has %d lines", table.Name, len(table.Rows))
 		}
+	}
+}
+
+func TestParametersAreChecked(t *testing.T) {
+	for assignment, good := range map[string]bool{
+		"connections=20000": true, "connections=1": false, "processes=0": false, "clients=1": false,
+		"replicas=5": false, "replicas=6": true, "replicas=100": false, "changes=100": true, "changes=0": false,
+		"syns=10000000": true, "syns=16777217": false, "acks=0": false, "updates=1000": true, "kills=0": false, "cuts=0": false,
+		"flows=1024": true, "flows=1000": false, "idle=8s": true, "idle=7s": false, "idle=8500ms": false, "idle=25h": false,
+		"rate=1": false, "rest=false": true, "untracked=4": false, "switches=0": false, "probes=0": false, "fresh=0": false,
+	} {
+		p := experiment.NewParameters(&run{})
+		err := p.Set(assignment)
+		if err == nil {
+			err = p.Validate()
+		}
+		if (err == nil) != good || err != nil && !errors.Is(err, experiment.ErrParameter) {
+			t.Errorf("%s: %v, want it good: %v", assignment, err, good)
+		}
+	}
+	if err := experiment.NewParameters(&run{}).Validate(); err != nil {
+		t.Errorf("the defaults are refused: %v", err)
 	}
 }

@@ -9,24 +9,24 @@ import (
 	"lbctl/lb/oracle"
 	"lbctl/lb/scheduler"
 	"lbctl/rss/packet"
-	"lbctl/testbed/bed"
+	"lbctl/testbed/cluster"
 	"lbctl/testbed/traffic/hold"
 )
 
-// started is how many replicas a service that is changed has at first; it never has fewer than fewest that are active.
+// started is how many replicas a service that is changed has at first, fewest how many are always active.
 const (
 	started = 5
 	fewest  = 3
 )
 
-// service is one of the load balancer, as it was last set, with its table worked out here.
+// service is a service of the load balancer as it was last set, with its table computed here.
 type service struct {
 	lb.Service
 	name string
-	// number settles its ports.
+	// number decides its ports.
 	number int
-	// every flow that starts is remembered, since the table's function has changed.
-	watched bool
+	// rehashed tells that the table's size or the hash's seed has changed: since then every new flow is remembered.
+	rehashed bool
 	// table holds the number of each slot's replica.
 	table []int
 }
@@ -34,7 +34,7 @@ type service struct {
 // newService makes a service over the replicas numbered from first to first+n-1.
 func newService(name string, number, first, n int, s lb.Service) *service {
 	made := &service{name: name, number: number}
-	s.VIP = lb.VIP{Address: shifted(bed.VIP(), number), Protocol: packet.TCP}
+	s.VIP = lb.VIP{Address: shifted(cluster.VIP(), number), Protocol: packet.TCP}
 	for i := range n {
 		s.Replicas = append(s.Replicas, lb.Replica{Address: made.replica(first + i), Weight: 1})
 	}
@@ -47,12 +47,12 @@ func shifted(a netip.AddrPort, n int) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr(), a.Port()+uint16(n))
 }
 
-// replica returns where replica i of the stage serves the service.
-func (s *service) replica(i int) netip.AddrPort { return shifted(bed.ReplicaAddress(i), s.number) }
+// replica returns the address at which replica i of the cluster serves the service.
+func (s *service) replica(i int) netip.AddrPort { return shifted(cluster.ReplicaAddress(i), s.number) }
 
 // index returns the number of a replica by its address, -1 if there is none.
 func (s *service) index(a netip.AddrPort) int {
-	for i := range bed.MaxReplicas {
+	for i := range cluster.MaxReplicas {
 		if s.replica(i) == a {
 			return i
 		}
@@ -60,10 +60,10 @@ func (s *service) index(a netip.AddrPort) int {
 	return -1
 }
 
-// set takes note of what the service is from now on.
+// set records what the service is from now on.
 func (s *service) set(now lb.Service) {
 	if s.table != nil && (now.TableSize != s.TableSize || now.Seed != s.Seed) {
-		s.watched = true
+		s.rehashed = true
 	}
 	s.Service = now
 	numbers := make([]int, len(now.Replicas))
@@ -76,14 +76,14 @@ func (s *service) set(now lb.Service) {
 	}
 }
 
-// owner returns the number of the replica that a flow that starts now goes to.
+// owner returns the number of the replica that a new flow goes to.
 func (s *service) owner(f packet.Flow) int {
 	return s.table[oracle.Hash(s.Service, nil, f)%s.TableSize]
 }
 
-// records tells whether every flow that starts is remembered.
+// records tells whether every new flow is remembered.
 func (s *service) records() bool {
-	return s.Tracking == lb.TrackAlways || s.Tracking == lb.TrackChanges && s.watched
+	return s.Tracking == lb.TrackAlways || s.Tracking == lb.TrackChanges && s.rehashed
 }
 
 // state returns the state of a replica by its number, and whether it is listed.
@@ -116,9 +116,9 @@ func (s *service) snapshot() *service {
 	return &c
 }
 
-// cast makes all services of the experiment. Their order is that of their VIPs, hence of the numbers that the load balancer
-// gives them; of four in a row each has places of its own for flows that start.
-func (r *run) cast() {
+// makeServices makes all services of the experiment. Their order is that of their VIPs, hence of the ids that the load balancer
+// gives them; four services with consecutive ids have separate places for half-open flows.
+func (r *run) makeServices() {
 	seed := func() uint32 { return uint32(r.random.Uint64()) }
 	tracked := func(s lb.Service, how lb.Tracking) lb.Service {
 		s.Seed, s.Tracking = seed(), how
@@ -133,13 +133,13 @@ func (r *run) cast() {
 		newService("maglev", 1, 0, started, tracked(maglev, lb.TrackChanges)),
 		newService("always", 2, 0, started, tracked(maglev, lb.TrackAlways)),
 	}
-	large := lb.Service{Scheduler: lb.Maglev} // so that slots are used again soon
+	large := lb.Service{Scheduler: lb.Maglev} // so that ranges of slots are used again soon
 	r.sink = newService("sink", 3, r.replicas+others, sinks, tracked(large, lb.TrackChanges))
 	r.untracked = newService("never", 4, 0, started, tracked(lb.Service{}, lb.Stateless))
 	r.other = newService("other", 5, r.replicas, others, tracked(maglev, lb.TrackChanges))
 }
 
-// ports is how many ports each replica serves at: one for each service.
+// ports is how many ports each replica listens at: one for each service.
 const ports = 6
 
 // String says what the service is.

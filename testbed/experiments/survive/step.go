@@ -10,18 +10,18 @@ import (
 )
 
 // step is one round of changes: each of some services is changed, once or twice in a row, then every
-// connection is asked, and new ones are opened.
+// connection sends a message, and new ones are opened.
 type step struct {
 	*run
 	parts []*part
 }
 
-// part is what a step does to one service, and what became of its connections.
+// part is what a step does to one service, and what becomes of its connections.
 type part struct {
 	service *service
-	// before is the service as it was, way what it was after each change but the last.
+	// before is the service as it was, between what it was after each change but the last.
 	before  *service
-	way     []*service
+	between []*service
 	changes []change
 	effects []time.Duration
 	// finished are the replicas that are removed after their clients have closed, gone those
@@ -34,7 +34,7 @@ type part struct {
 	found    finding
 }
 
-// newPart makes one that changes nothing.
+// newPart makes a part that changes nothing.
 func (r *run) newPart(s *service) *part {
 	p := &part{service: s, before: s.snapshot()}
 	if s != r.untracked {
@@ -43,7 +43,7 @@ func (r *run) newPart(s *service) *part {
 	return p
 }
 
-// newStep plans changes of the kinds given. A replica that is down comes back before anything else.
+// newStep plans changes of the kinds given. A replica that is down is set up again before anything else.
 func (r *run) newStep(services []*service, kinds []kind) *step {
 	st := &step{run: r}
 	for _, s := range services {
@@ -53,7 +53,7 @@ func (r *run) newStep(services []*service, kinds []kind) *step {
 			of = []kind{raise}
 		}
 		p.add(r.planner, s, of)
-		if r.random.IntN(4) == 0 && !p.expires() { // at once another one
+		if r.random.IntN(4) == 0 && !p.expires() { // a second change right after the first
 			next := s.snapshot()
 			next.set(p.after())
 			p.add(r.planner, next, harmless())
@@ -91,7 +91,7 @@ func (st *step) apply(ctx context.Context) error {
 	for _, p := range st.parts {
 		for n, c := range p.changes {
 			if n > 0 {
-				p.way = append(p.way, p.service.snapshot())
+				p.between = append(p.between, p.service.snapshot())
 			}
 			if c.kind == expire {
 				p.deadline = st.deadline()
@@ -110,7 +110,7 @@ func (st *step) apply(ctx context.Context) error {
 
 // change makes one change. When the call returns the change has its effect.
 func (r *run) change(ctx context.Context, s *service, c change, deadline time.Time) (err error) {
-	control := r.stage.Control()
+	control := r.cluster.Control()
 	switch document := wire.NamedService(s.name, c.after); c.kind {
 	case resize, reseed:
 		_, err = control.PutService(ctx, document)
@@ -126,6 +126,72 @@ func (r *run) change(ctx context.Context, s *service, c change, deadline time.Ti
 			}
 			_, err = control.PutReplica(ctx, s.name, document.Replicas[i])
 		}
+	}
+	return err
+}
+
+// expires tells whether a replica of the service has a deadline.
+func (p *part) expires() bool {
+	return len(p.changes) > 0 && p.changes[len(p.changes)-1].kind == expire
+}
+
+// late tells whether the deadline of a replica has passed.
+func (p *part) late(replica int) bool {
+	return p.expires() && p.changes[len(p.changes)-1].replica == replica && time.Now().After(p.deadline)
+}
+
+// deadline returns a time, in whole seconds as the load balancer wants it, before which every connection can send a
+// message.
+func (r *run) deadline() time.Time {
+	return time.Now().Add(time.Second/2 + 2*r.took).Truncate(time.Second).Add(time.Second)
+}
+
+// lateness is how long after its deadline a replica must be down: the daemon checks deadlines every second.
+const lateness = 5 * time.Second
+
+// passDeadlines waits until the replicas that have a deadline are down, and tells whether there were any.
+func (st *step) passDeadlines(ctx context.Context) (any bool, err error) {
+	for _, p := range st.parts {
+		if !p.expires() {
+			continue
+		}
+		replica := p.changes[len(p.changes)-1].replica
+		if err := st.awaitDown(ctx, p.service, replica, p.deadline); err != nil {
+			return any, err
+		}
+		down := p.service.Clone()
+		for i, r := range down.Replicas {
+			if r.Address == p.service.replica(replica) {
+				down.Replicas[i].State = lb.Down
+			}
+		}
+		p.service.set(down)
+		st.disturbed, any = time.Now(), true
+	}
+	return any, nil
+}
+
+// awaitDown waits until a replica is down.
+func (r *run) awaitDown(ctx context.Context, s *service, replica int, deadline time.Time) error {
+	passed := time.NewTimer(time.Until(deadline))
+	defer passed.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-passed.C:
+	}
+	down := false
+	err := r.await(ctx, lateness, func() (bool, error) {
+		now, err := r.cluster.Control().Service(ctx, s.name)
+		for _, listed := range now.Replicas {
+			if listed.Address == s.replica(replica).String() {
+				down = listed.State == lb.Down.String()
+			}
+		}
+		return down, err
+	})
+	if err == nil && !down {
+		return fmt.Errorf("service %s: replica %d is not down %v after its deadline", s.name, replica, lateness)
 	}
 	return err
 }

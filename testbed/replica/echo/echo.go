@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"lbctl/testbed/helper"
 	"net"
 	"net/netip"
 	"sync"
@@ -34,6 +35,16 @@ type Config struct {
 	// Patience is how long a client may say nothing before its connection is closed; 0: for ever. A
 	// connection of which the packets go elsewhere by now never ends otherwise.
 	Patience time.Duration
+}
+
+// Helper is the server as a helper process: it serves until SIGTERM and prints helper.Ready.
+func Helper() helper.Helper[Config] {
+	return helper.Helper[Config]{Name: "echo", Run: func(ctx context.Context, c Config, _ io.Reader, stdout io.Writer) error {
+		return Run(ctx, c, func() error {
+			_, err := fmt.Fprintln(stdout, helper.Ready)
+			return err
+		})
+	}}
 }
 
 // Run serves until ctx ends, which is no error, and calls ready when it accepts connections.

@@ -6,7 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"lbctl/testbed/helper"
 )
+
+// Helper is the clients as a helper process, which takes orders until SIGTERM.
+func Helper() helper.Helper[Config] { return helper.Helper[Config]{Name: "hold", Run: Run} }
 
 // Run carries out orders until standard input or the context ends, which is no error, and
 // closes its connections.

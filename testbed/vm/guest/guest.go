@@ -10,10 +10,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
+	"lbctl/testbed/helper"
 	"lbctl/testbed/vm/line"
 )
 
@@ -23,9 +25,14 @@ const Modules = "/modules"
 // Port is the device on which the guest talks to the host.
 const Port = "/dev/ttyS1"
 
-// Main is the whole life of the guest: as process 1 it comes back only with an error, whereupon the
-// kernel panics and the machine stops. It must not be called anywhere else.
-func Main(context.Context) error {
+// Helper is the guest as a helper process: its only one.
+func Helper() helper.Helper[struct{}] {
+	return helper.Helper[struct{}]{Name: "guest", Run: func(context.Context, struct{}, io.Reader, io.Writer) error { return run() }}
+}
+
+// run is the whole life of the guest. As process 1 it returns only with an error, whereupon the
+// kernel panics and the machine stops. Anywhere else it refuses.
+func run() error {
 	if os.Getpid() != 1 {
 		return fmt.Errorf("start guest: process %d of a machine that is not a guest", os.Getpid())
 	}
@@ -113,4 +120,51 @@ func release() string {
 		return "unknown"
 	}
 	return string(bytes.TrimRight(u.Release[:], "\x00"))
+}
+
+// mount mounts the file systems that the kernel shows itself in.
+func mount() error {
+	for _, m := range []struct{ kind, at string }{{"proc", "/proc"}, {"sysfs", "/sys"}, {"devtmpfs", "/dev"}} {
+		if err := unix.Mount(m.kind, m.at, m.kind, 0, ""); err != nil {
+			return fmt.Errorf("mount %s: %w", m.at, err)
+		}
+	}
+	return nil
+}
+
+// openPort opens the serial port raw: no echo, no line editing, no translation of bytes.
+func openPort() (*os.File, error) {
+	port, err := os.OpenFile(Port, os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open port to the host: %w", err)
+	}
+	raw := unix.Termios{Cflag: unix.CS8 | unix.CREAD | unix.CLOCAL | unix.B115200}
+	raw.Cc[unix.VMIN] = 1
+	if err := unix.IoctlSetTermios(int(port.Fd()), unix.TCSETS, &raw); err != nil {
+		return nil, fmt.Errorf("make %s raw: %w", Port, err)
+	}
+	return port, nil
+}
+
+// loadModules loads all modules of a folder, in the order of their names.
+func loadModules(folder string) error {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return fmt.Errorf("list modules: %w", err)
+	}
+	for _, entry := range entries {
+		if err := loadModule(filepath.Join(folder, entry.Name())); err != nil {
+			return fmt.Errorf("load module %s: %w", entry.Name(), err)
+		}
+	}
+	return nil
+}
+
+func loadModule(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return unix.FinitModule(int(f.Fd()), "", 0)
 }

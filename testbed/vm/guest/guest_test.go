@@ -9,9 +9,9 @@ import (
 )
 
 // Outside a guest it does nothing.
-func TestMainOutsideAGuest(t *testing.T) {
-	if err := Main(t.Context()); err == nil || !strings.Contains(err.Error(), "not a guest") {
-		t.Errorf("Main: %v", err)
+func TestOutsideAGuest(t *testing.T) {
+	if err := run(); err == nil || !strings.Contains(err.Error(), "not a guest") {
+		t.Errorf("run: %v", err)
 	}
 }
 

@@ -1,0 +1,136 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+
+	"lbctl/rss"
+	"lbctl/testbed/bed"
+	"lbctl/testbed/netns"
+	"lbctl/testbed/rig"
+	"lbctl/testbed/xdp"
+)
+
+func (s *Cluster) makeNamespaces(context.Context) (err error) {
+	if s.clients, err = s.bed.Namespace("clients"); err != nil {
+		return err
+	}
+	if s.balancer, err = s.bed.Namespace("balancer"); err != nil {
+		return err
+	}
+	for i := range s.config.Replicas {
+		n, err := s.bed.Namespace(fmt.Sprintf("replica-%d", i))
+		if err != nil {
+			return err
+		}
+		s.replicas = append(s.replicas, n)
+	}
+	// For packets that the load balancer passes up: a next hop that is not known yet.
+	return s.balancer.Sysctl("net/ipv4/ip_forward", "1")
+}
+
+// wireClients puts the NIC, or a veth pair, between clients and balancer. All neighbours are fixed: no
+// ARP disturbs exact counts.
+func (s *Cluster) wireClients(context.Context) error {
+	wire := netns.End{Namespace: s.clients, Name: wireName}
+	host := netns.End{Namespace: s.balancer, Name: nicName}
+	connect := s.startNIC
+	if s.config.NIC == nil {
+		connect = s.startVeth
+	}
+	if err := connect(wire, host); err != nil {
+		return err
+	}
+	return s.addressClients()
+}
+
+func (s *Cluster) startNIC(wire, host netns.End) (err error) {
+	if s.nic, err = rig.Start(rig.Config{Wire: wire, Host: host, NIC: s.config.NIC, MTU: s.config.MTU}); err != nil {
+		return err
+	}
+	s.bed.Closing(s.nic)
+	if s.wire, err = s.nic.Wire(); err != nil {
+		return err
+	}
+	s.host, err = s.nic.Host()
+	return err
+}
+
+// startVeth makes a veth pair whose clients' end receives what XDP sends to it.
+func (s *Cluster) startVeth(wire, host netns.End) (err error) {
+	if s.wire, s.host, err = netns.Veth(wire, host, s.config.MTU); err != nil {
+		return err
+	}
+	receive, err := xdp.Receive(s.wire)
+	if err != nil {
+		return err
+	}
+	s.bed.Closing(receive)
+	return nil
+}
+
+func (s *Cluster) addressClients() error {
+	bits := clientNet().Bits()
+	if err := s.host.AddAddress(netip.PrefixFrom(clientGateway(), bits)); err != nil {
+		return err
+	}
+	if err := s.wire.AddNeighbour(clientGateway(), s.host.MAC); err != nil {
+		return err
+	}
+	for i := range s.config.Clients {
+		if err := s.wire.AddAddress(netip.PrefixFrom(clientAddress(i), bits)); err != nil {
+			return err
+		}
+		if err := s.host.AddNeighbour(clientAddress(i), s.wire.MAC); err != nil {
+			return err
+		}
+	}
+	return s.wire.AddRoute(netip.PrefixFrom(VIP().Addr(), 32), clientGateway())
+}
+
+// wireReplicas makes a link from the balancer to each replica.
+func (s *Cluster) wireReplicas(context.Context) error {
+	for i, namespace := range s.replicas {
+		here, there, err := netns.Veth(
+			netns.End{Namespace: s.balancer, Name: replicaLink(i)},
+			netns.End{Namespace: namespace, Name: replicaName}, s.config.MTU)
+		if err != nil {
+			return err
+		}
+		bits := replicaNet(i).Bits()
+		err = bed.Join(here, there, netip.PrefixFrom(replicaGateway(i), bits), netip.PrefixFrom(ReplicaAddress(i).Addr(), bits))
+		if err != nil {
+			return err
+		}
+		if err := there.AddRoute(clientNet(), replicaGateway(i)); err != nil {
+			return err
+		}
+		if err := s.receive(i, there); err != nil {
+			return err
+		}
+		s.links = append(s.links, there)
+	}
+	return nil
+}
+
+// receive makes replica i receive what XDP sends to it. Behind a NIC it is a machine with one core:
+// answers that leave on two cores would leave by two queues of the NIC and overtake each other.
+func (s *Cluster) receive(i int, link netns.Link) (err error) {
+	var receive io.Closer
+	if s.nic == nil {
+		receive, err = xdp.Receive(link)
+	} else {
+		core := s.nic.Core(rss.Queue(i))
+		if err := s.replicas[i].Pin(core); err != nil {
+			return err
+		}
+		receive, err = xdp.ReceiveOn(link, core)
+	}
+	if err != nil {
+		return err
+	}
+	s.bed.Closing(receive)
+	return nil
+}

@@ -1,0 +1,168 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"lbctl/testbed/bed"
+	"lbctl/testbed/report"
+)
+
+// Run is one run of a design: the bed that it stands on, and where it enters what it found.
+type Run struct {
+	Env
+	// Bed is removed after the run, however it ends.
+	Bed *bed.Bed
+	// XDP is how programs are attached, for the report: "native".
+	XDP string
+
+	outcome Outcome
+	// before is what was done when the arm began, done what has been done of it.
+	before, done int
+}
+
+// Run runs the experiment. An error means that nothing could be measured; a check that failed is no
+// error, it is in the result. When ctx ends, Run removes everything that it made and returns an error that wraps
+// ctx.Err(). Errors wrap ErrParameter if a parameter is wrong, lb.ErrDenied without root.
+func (t *Trial) Run(ctx context.Context, env Env) (out Outcome, err error) {
+	if err := t.parameters.Validate(); err != nil {
+		return out, err
+	}
+	if err := root(); err != nil {
+		return out, err
+	}
+	r := &Run{Env: env, XDP: "native"}
+	if r.Bed, err = bed.New(env.Program, env.Log); err != nil {
+		return out, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(ctx.Err(), err) // what fails when ctx ends is only its consequence
+		}
+		err = errors.Join(err, r.Bed.Close())
+	}()
+	if err := t.arms(ctx, r); err != nil {
+		return out, err
+	}
+	if err := t.design.Conclude(r); err != nil {
+		return out, err
+	}
+	return t.outcome(r)
+}
+
+// arms runs all arms.
+func (t *Trial) arms(ctx context.Context, r *Run) error {
+	defer r.Progress.End()
+	r.Progress.Begin(1) // until the arms are known
+	arms, err := t.design.Arms(ctx, r)
+	if err != nil {
+		return err
+	}
+	total := 0
+	for _, a := range arms {
+		total += a.Steps
+	}
+	r.Progress.Begin(max(total, 1))
+	for _, a := range arms {
+		r.Step(a.Name)
+		r.done = 0
+		if err := a.Run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", a.Name, err)
+		}
+		r.At(a.Steps)
+		r.before += a.Steps
+	}
+	return nil
+}
+
+// outcome completes the report.
+func (t *Trial) outcome(r *Run) (Outcome, error) {
+	out := r.outcome
+	e := t.experiment
+	out.Result.Experiment, out.Result.Problem, out.Result.Seed = e.Name, e.Problem, r.Seed
+	out.Result.Pass = report.Passed(out.Result.Checks, out.Result.Controls)
+	out.Result.Parameters = t.parameters.Values()
+	out.Result.Environment = report.Gather(r.Now())
+	out.Result.Environment.Rig, out.Result.Environment.XDP = e.Rig, r.XDP
+	missing := append(absent(e.Checks, out.Result.Checks), absent(e.Controls, out.Result.Controls)...)
+	if len(missing) > 0 {
+		return out, fmt.Errorf("experiment %s: declared and not reported: %s", e.Name, strings.Join(missing, ", "))
+	}
+	return out, nil
+}
+
+// absent returns the names of the declared checks that are not in a report.
+func absent(declared []Statement, reported []report.Check) (names []string) {
+	for _, d := range declared {
+		if !slices.ContainsFunc(reported, func(c report.Check) bool { return c.Name == d.Name }) {
+			names = append(names, d.Name)
+		}
+	}
+	return names
+}
+
+// Check enters checks.
+func (r *Run) Check(c ...report.Check) {
+	r.outcome.Result.Checks = append(r.outcome.Result.Checks, c...)
+}
+
+// Control enters controls.
+func (r *Run) Control(c ...report.Check) {
+	r.outcome.Result.Controls = append(r.outcome.Result.Controls, c...)
+}
+
+// Table enters tables.
+func (r *Run) Table(t ...report.Table) {
+	r.outcome.Result.Tables = append(r.outcome.Result.Tables, t...)
+}
+
+// Figure enters figures.
+func (r *Run) Figure(f ...report.Figure) { r.outcome.Figures = append(r.outcome.Figures, f...) }
+
+// Step tells the progress bar that another part begins.
+func (r *Run) Step(what string) { r.Progress.Step(what) }
+
+// At tells the progress bar how many steps of the arm are done.
+func (r *Run) At(done int) {
+	r.done = done
+	r.Progress.At(r.before + done)
+}
+
+// Advance tells the progress bar that n more steps of the arm are done.
+func (r *Run) Advance(n int) { r.At(r.done + n) }
+
+// Random returns a source of random numbers that the seed and the number of the stream decide.
+func (r *Run) Random(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(r.Seed, stream)) }
+
+// Flips completes a control: it passes only if each of the checks that it aims at failed, and says so.
+func Flips(control report.Check, aims ...report.Check) report.Check {
+	for _, aim := range aims {
+		if aim.Pass {
+			control.Pass = false
+			control.Detail += fmt.Sprintf(" %s passed, though it had to fail.", aim.Name)
+		} else {
+			control.Detail += fmt.Sprintf(" %s failed, as it must.", aim.Name)
+		}
+	}
+	return control
+}
+
+// But ends a sentence of a check's detail with what weakens it, if anything does.
+func But(what string, list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return " " + what + ": " + strings.Join(list, "; ") + "."
+}
+
+// One is 1 for true: it counts.
+func One(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

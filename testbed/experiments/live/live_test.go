@@ -1,0 +1,218 @@
+package live
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"runtime"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+
+	"lbctl/bpf/need"
+	"lbctl/control/api"
+	"lbctl/testbed/bed"
+	"lbctl/testbed/experiment"
+	"lbctl/testbed/report"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func newBed(t *testing.T) *bed.Bed {
+	t.Helper()
+	need.Root(t)
+	b, err := bed.New("/nonexistent/lbctl", slog.New(slog.DiscardHandler)) // no balancer is started here
+	check(t, err)
+	t.Cleanup(func() { check(t, b.Close()) })
+	return b
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestEveryFrameIsCounted: what the generator sends through a bare redirect comes out, each frame once. A signal
+// makes it send some of a chunk twice.
+func TestEveryFrameIsCounted(t *testing.T) {
+	b := newBed(t)
+	p, err := newPath(b, "path")
+	check(t, err)
+	check(t, p.bare(b, 0))
+	for _, s := range scenarios() {
+		g, err := newGenerator(s.frames())
+		check(t, err)
+		r, err := p.run(t.Context(), g)
+		check(t, err)
+		check(t, g.Close())
+		if r.sent < chunk || r.sent >= 2*chunk || r.received != r.sent || r.took <= 0 {
+			t.Errorf("%s: %d frames sent, want %d or little more; %d received in %v", s.name, r.sent, chunk, r.received, r.took)
+		}
+	}
+}
+
+// TestLossIsSeen: with nothing in the middle nothing comes out, and that is no error but a figure.
+func TestLossIsSeen(t *testing.T) {
+	p, err := newPath(newBed(t), "path")
+	check(t, err)
+	g, err := newGenerator(scenarios()[0].frames())
+	check(t, err)
+	defer g.Close()
+	r, err := p.run(t.Context(), g)
+	check(t, err)
+	if r.sent < chunk || r.received != 0 {
+		t.Errorf("%d frames sent, %d received through nothing", r.sent, r.received)
+	}
+	s := result{scenario: scenarios()[0], lbctl: []round{r}, plain: []round{{sent: 1, received: 1, took: 1}}}
+	if c := (&design{results: []result{s}}).lost(); c.Pass || c.Measured != r.sent {
+		t.Errorf("lost: %+v", c)
+	}
+}
+
+// TestForeignFrames: the sink counts the generator's frames alone, and the bare program takes all.
+func TestForeignFrames(t *testing.T) {
+	b := newBed(t)
+	p, err := newPath(b, "path")
+	check(t, err)
+	check(t, p.bare(b, 0))
+	g, err := newGenerator(scenarios()[0].frames())
+	check(t, err)
+	defer g.Close()
+	// A frame without the mark: its last word, which the map holds before the bytes that begin it.
+	wrong := row(scenarios()[0].frames()[0])
+	wrong[markAt-6]++
+	check(t, g.frames.Put(uint32(0), wrong))
+	r, err := p.run(t.Context(), g)
+	check(t, err)
+	if r.sent < chunk || r.received != 0 {
+		t.Errorf("%d foreign frames sent, %d counted", r.sent, r.received)
+	}
+}
+
+// TestPinned: for as long as f runs the thread may be on one core, and afterwards where it might before.
+func TestPinned(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cores := func() (set unix.CPUSet) {
+		check(t, unix.SchedGetaffinity(0, &set))
+		return set
+	}
+	before := cores()
+	check(t, pinned(func() error {
+		if now := cores(); now.Count() != 1 {
+			t.Errorf("%d cores, want 1", now.Count())
+		}
+		return nil
+	}))
+	if after := cores(); after != before {
+		t.Errorf("%d cores afterwards, %d before", after.Count(), before.Count())
+	}
+}
+
+// TestFrames: as many as flows, all different, each with room for the mark behind its packet.
+func TestFrames(t *testing.T) {
+	for _, s := range scenarios() {
+		seen := map[string]bool{}
+		for _, f := range s.frames() {
+			if len(f) > markAt {
+				t.Fatalf("%s: a frame of %d bytes: the mark at %d would be in its packet", s.name, len(f), markAt)
+			}
+			seen[string(f)] = true
+		}
+		if len(seen) != s.flows || s.flows&(s.flows-1) != 0 {
+			t.Errorf("%s: %d different frames, want %d, a power of two", s.name, len(seen), s.flows)
+		}
+	}
+}
+
+// TestRow: byte 6 is first, bytes 0 to 5 are last, the mark ends the frame.
+func TestRow(t *testing.T) {
+	frame := make([]byte, 60)
+	for i := range frame {
+		frame[i] = byte(i)
+	}
+	r := row(frame)
+	if len(r) != rowSize || !bytes.Equal(r[:54], frame[6:]) || !bytes.Equal(r[frameSize-6:frameSize], frame[:6]) {
+		t.Errorf("row %v", r)
+	}
+	if got := binary.NativeEndian.Uint32(r[markAt-6:]); got != mark {
+		t.Errorf("mark %#x, want %#x", got, mark)
+	}
+}
+
+// TestServices: the scenarios' virtual addresses are served.
+func TestServices(t *testing.T) {
+	served := map[string]api.Service{}
+	for _, s := range services() {
+		served[s.VIP] = s
+	}
+	for _, s := range scenarios() {
+		if got := served[vip(s.six).String()]; len(got.Replicas) != replicas {
+			t.Errorf("%s: %d replicas, want %d", s.name, len(got.Replicas), replicas)
+		}
+	}
+}
+
+// taking is n rounds of 1000 frames that took so many nanoseconds each.
+func taking(nanoseconds ...int) (all []round) {
+	for _, n := range nanoseconds {
+		all = append(all, round{sent: 1000, received: 1000, took: time.Duration(1000 * n)})
+	}
+	return all
+}
+
+func TestFigures(t *testing.T) {
+	s := result{
+		scenario: scenarios()[0], lbctl: taking(100, 200, 100), plain: taking(80, 160, 70), control: taking(400, 400), forwarded: 3000,
+	}
+	if got := s.ratio(s.lbctl); got != 0.8 {
+		t.Errorf("ratio %v, want 0.8: the second round was bad for both", got)
+	}
+	r := &design{results: []result{s}}
+	if c := s.reaches(); !c.Pass || c.Measured != 0.8 {
+		t.Errorf("%+v", c)
+	}
+	if c := s.slowed(); !c.Pass || c.Measured != 0.2 {
+		t.Errorf("control: %+v", c)
+	}
+	if c := r.agree(); !c.Pass {
+		t.Errorf("%+v", c)
+	}
+	table := r.table()
+	if len(table.Rows) != 1 || len(table.Rows[0]) != len(table.Columns) {
+		t.Errorf("rows %v for columns %v", table.Rows, table.Columns)
+	}
+}
+
+// TestChecksFail: each when what it is about is wrong.
+func TestChecksFail(t *testing.T) {
+	s := result{scenario: scenarios()[0], lbctl: taking(108), plain: taking(80), control: taking(90), forwarded: 999}
+	s.plain[0].received--
+	r := &design{results: []result{s}}
+	for _, c := range []report.Check{s.reaches(), s.slowed(), r.lost(), r.agree()} {
+		if c.Pass {
+			t.Errorf("passes: %+v", c)
+		}
+	}
+}
+
+// TestRateIsOfWhatArrived: a path that loses is not fast.
+func TestRateIsOfWhatArrived(t *testing.T) {
+	r := round{sent: 1000, received: 500, took: 50 * time.Microsecond}
+	if r.rate() != 10 || r.nanoseconds() != 100 {
+		t.Errorf("%v million a second, %v ns; want 10 and 100", r.rate(), r.nanoseconds())
+	}
+}
+
+func TestSecondsAreChecked(t *testing.T) {
+	for _, seconds := range []string{"0", "-1", "NaN", "Inf", "1e9"} {
+		if err := Experiment().Trial().Parameters().Set("seconds=" + seconds); !errors.Is(err, experiment.ErrParameter) {
+			t.Errorf("%s seconds: %v, want ErrParameter", seconds, err)
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package peers
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"text/template"
+
+	"lbctl/rss/packet"
+	"lbctl/testbed/helper"
+	"lbctl/testbed/load"
+)
+
+// at is an address with the port of some work.
+func at(a netip.Addr, w load.Work) netip.AddrPort { return netip.AddrPortFrom(a, w.Port) }
+
+// settings is what the configurations below are filled in with.
+type settings struct {
+	VIP     netip.Addr
+	Folder  string
+	Threads int
+	// Modules are files of nginx's that are loaded.
+	Modules  []string
+	Works    []load.Work
+	Replicas []netip.Addr
+}
+
+// UDP tells the templates.
+func (settings) UDP(w load.Work) bool { return w.Protocol == packet.UDP }
+
+// nftables: the connection's first packet picks the replica, the tracked connection keeps it.
+const nftables = `table ip balance {
+	chain prerouting {
+		type nat hook prerouting priority dstnat; policy accept;
+{{- range .Works}}
+		ip daddr {{$.VIP}} {{.Protocol}} dport {{.Port}} dnat to jhash ip saddr . {{.Protocol}} sport mod {{len $.Replicas}} map { {{range $i, $r := $.Replicas}}{{if $i}}, {{end}}{{$i}} : {{$r}}{{end}} }
+{{- end}}
+	}
+}
+`
+
+const haproxy = `global
+	nbthread {{.Threads}}
+	maxconn 4096
+defaults
+	mode tcp
+	timeout connect 5s
+	timeout client 30s
+	timeout server 30s
+{{- range .Works}}{{if not ($.UDP .)}}
+listen {{.Name}}
+	bind {{$.VIP}}:{{.Port}}
+{{- $port := .Port}}{{range $i, $r := $.Replicas}}
+	server replica{{$i}} {{$r}}:{{$port}}
+{{- end}}{{end}}{{end}}
+`
+
+const nginx = `{{range .Modules}}load_module {{.}};
+{{end}}user root;
+worker_processes {{.Threads}};
+pid {{.Folder}}/nginx.pid;
+error_log stderr warn;
+worker_rlimit_nofile 65536;
+events { worker_connections 16384; }
+stream {
+{{- range .Works}}
+	upstream {{.Name}} { {{$port := .Port}}{{range $.Replicas}}server {{.}}:{{$port}}; {{end}}}
+	server {
+		listen {{$.VIP}}:{{.Port}}{{if $.UDP .}} udp{{end}} reuseport;
+		proxy_pass {{.Name}};
+	}
+{{- end}}
+}
+`
+
+// configure writes a configuration file and returns its path.
+func (b *bench) configure(p *path, text string) (string, error) {
+	s := settings{VIP: p.vip(), Folder: b.run.Bed.Path(""), Threads: b.threads, Works: b.works, Modules: streamModule(p.program)}
+	for i := range b.replicas {
+		s.Replicas = append(s.Replicas, p.replica(i))
+	}
+	var out strings.Builder
+	if err := template.Must(template.New(p.name).Parse(text)).Execute(&out, s); err != nil {
+		return "", fmt.Errorf("write configuration of %s: %w", p.name, err)
+	}
+	file := b.run.Bed.Path(p.name + ".conf")
+	if err := os.WriteFile(file, []byte(out.String()), 0o600); err != nil {
+		return "", fmt.Errorf("write configuration of %s: %w", p.name, err)
+	}
+	return file, nil
+}
+
+// streamModule returns the file of nginx's stream module where it is one, as in Debian.
+func streamModule(program string) []string {
+	const file = "/usr/lib/nginx/modules/ngx_stream_module.so"
+	if _, err := os.Stat(file); err != nil || program != "nginx" {
+		return nil
+	}
+	return []string{file}
+}
+
+// briefly is set where connections are tracked: how long ended ones are remembered.
+const briefly = "1"
+
+func startNFTables(_ context.Context, b *bench, p *path) error {
+	file, err := b.configure(p, nftables)
+	if err != nil {
+		return err
+	}
+	if err := helper.Run(p.balancer, "nft", b.programs[p.program], "-f", file); err != nil {
+		return err
+	}
+	// As whoever has many short connections sets it, lest the table fills up.
+	return p.balancer.Sysctl("net/netfilter/nf_conntrack_tcp_timeout_time_wait", briefly)
+}
+
+func startHAProxy(_ context.Context, b *bench, p *path) error {
+	file, err := b.configure(p, haproxy)
+	if err != nil {
+		return err
+	}
+	return b.startProxy(p, "-db", "-f", file)
+}
+
+func startNginx(_ context.Context, b *bench, p *path) error {
+	file, err := b.configure(p, nginx)
+	if err != nil {
+		return err
+	}
+	return b.startProxy(p, "-p", b.run.Bed.Path(""), "-e", "stderr", "-c", file, "-g", "daemon off;")
+}
+
+// startProxy starts a proxy in the foreground, on the VIP.
+func (b *bench) startProxy(p *path, args ...string) error {
+	lo, err := p.balancer.Link("lo")
+	if err != nil {
+		return err
+	}
+	if err := lo.AddAddress(netip.PrefixFrom(p.vip(), p.vip().BitLen())); err != nil {
+		return err
+	}
+	started, err := helper.StartFamily(p.balancer, p.name, append([]string{b.programs[p.program]}, args...)...)
+	if err != nil {
+		return err
+	}
+	p.pid, p.process = started.PID(), started
+	b.run.Bed.OnClose(started.End)
+	return nil
+}
+
+// where finds a program, also where only root's PATH has it.
+func where(program string) (string, error) {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		path, err = exec.LookPath("/usr/sbin/" + program)
+	}
+	return path, err
+}

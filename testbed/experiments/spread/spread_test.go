@@ -1,0 +1,138 @@
+package spread
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+
+	"lbctl/lb"
+	"lbctl/rss"
+	"lbctl/rss/nic"
+	"lbctl/rss/observe"
+	"lbctl/rss/packet"
+	"lbctl/testbed/capture"
+	"lbctl/testbed/cluster"
+	"lbctl/testbed/experiment"
+	"lbctl/testbed/replica"
+	"lbctl/testbed/traffic"
+)
+
+func TestParametersAreChecked(t *testing.T) {
+	for assignment, good := range map[string]bool{
+		"replicas=2": true, "replicas=1": false, "replicas=101": false, "replicas=-4": false,
+		"queues=1": false, "queues=129": false, "table=3": false, "connections=39": false,
+		"requests=16001": false, "requests=4000": true, "requests=0": false, "objects=0": false,
+		"min-size=2000000": false, "max-size=100": false, "popularity=-1": false, "popularity=1.2": true,
+		"key=symmetric": true, "key=00": false, "scheduler=maglev": true, "scheduler=random": false,
+		"hash=toeplitz": true, "hash=md5": false, "control-connections=3": false,
+	} {
+		p := experiment.NewParameters(&design{})
+		err := p.Set(assignment)
+		if err == nil {
+			err = p.Validate()
+		}
+		if (err == nil) != good || err != nil && !errors.Is(err, experiment.ErrParameter) {
+			t.Errorf("%s: %v, want it good: %v", assignment, err, good)
+		}
+	}
+	if err := experiment.NewParameters(&design{}).Validate(); err != nil {
+		t.Errorf("the defaults are refused: %v", err)
+	}
+}
+
+// TestSetReachesTheModel: what one sets is what is modelled.
+func TestSetReachesTheModel(t *testing.T) {
+	d := &design{}
+	p := experiment.NewParameters(d)
+	for _, assignment := range []string{"replicas=5", "queues=3", "table=64", "key=symmetric", "scheduler=maglev", "hash=toeplitz"} {
+		if err := p.Set(assignment); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := d.parameters.model(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := m.NIC.Config()
+	if len(m.Service.Replicas) != 5 || config.Table.Queues() != 3 || len(config.Table) != 64 || config.Key[1] != 0x5a || config.Key[2] != 0x6d {
+		t.Errorf("model of %d replicas, %d queues, table of %d, key %v", len(m.Service.Replicas), config.Table.Queues(), len(config.Table), config.Key)
+	}
+	if m.Service.Scheduler.String() != "maglev" || m.Service.Hash.String() != "toeplitz" {
+		t.Errorf("service is %v with %v", m.Service.Scheduler, m.Service.Hash)
+	}
+}
+
+const (
+	testReplicas    = 4
+	testQueues      = 4
+	testObjects     = 16
+	testConnections = 800
+	testRequests    = 4
+)
+
+// testModel is a NIC of 4 queues before a service of 4 replicas.
+func testModel(t *testing.T) Model {
+	t.Helper()
+	config, err := nic.Default(testQueues)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := nic.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := lb.Service{
+		VIP: lb.VIP{Address: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: packet.TCP}, Hash: lb.JHash, Seed: 7,
+	}
+	for i := range testReplicas {
+		address := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i), 2}), 8080)
+		s.Replicas = append(s.Replicas, lb.Replica{Address: address, Weight: 1})
+	}
+	s = s.WithDefaults()
+	if err := s.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	return NewModel(n, s, rss.MicrosoftKey())
+}
+
+// fabricate makes the evidence of a run in which everything went as the model says.
+// The queue and the replica of the model are asked for by flow; route may send elsewhere.
+func fabricate(m Model, connections, requests int, object func(*rand.Rand, int) int) Evidence {
+	random := rand.New(rand.NewPCG(1, 2))
+	e := Evidence{VIP: m.Service.VIP.Address, Objects: testObjects, Wanted: connections * requests}
+	e.Access, e.Captures = make([][]replica.Access, testReplicas), make([]cluster.Capture, testReplicas)
+	e.Reasons = map[lb.Reason]uint64{lb.Forwarded: 0, lb.Returned: 0, lb.NotIP: 3}
+	for _, r := range m.Service.Replicas {
+		e.Replicas = append(e.Replicas, r.Address)
+	}
+	for i := range connections {
+		client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), uint16(32768+random.IntN(28000)))
+		flow := packet.Flow{Source: client, Destination: e.VIP, Protocol: packet.TCP}
+		to := m.replica(flow)
+		behind := packet.Flow{Source: client, Destination: e.Replicas[to], Protocol: packet.TCP}
+		there, back := uint64(5+random.IntN(40)), uint64(5+random.IntN(90))
+		for n := range requests {
+			o := object(random, n)
+			e.Requests = append(e.Requests, traffic.Request{Connection: i, Flow: flow, Object: o, Status: 200, Bytes: 100, Replica: to})
+			e.Access[to] = append(e.Access[to], replica.Access{Flow: behind, Object: o, Status: 200, Bytes: 100})
+		}
+		queue := m.queue(flow)
+		e.Observed = append(e.Observed, observe.Flow{
+			Flow: flow, Packets: there, Queues: map[rss.Queue]uint64{queue: there}, CPUs: []int{int(queue) % 2},
+		})
+		e.Captures[to].Flows = append(e.Captures[to].Flows,
+			capture.Flow{Flow: behind, Packets: there}, capture.Flow{Flow: behind.Reverse(), Packets: back})
+		e.Reasons[lb.Forwarded] += there
+		e.Reasons[lb.Returned] += back
+	}
+	for _, n := range e.Reasons {
+		e.Seen += n
+	}
+	return e
+}
+
+// good is the evidence of a run like the demo's, only smaller.
+func good(m Model) Evidence {
+	return fabricate(m, testConnections, testRequests, func(r *rand.Rand, _ int) int { return r.IntN(testObjects) })
+}

@@ -1,0 +1,138 @@
+package load
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"lbctl/testbed/helper"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Client is the clients as a helper process: it prints helper.Ready, then does the jobs that it reads, a line
+// of JSON each, and prints a Result for each, until its input ends. SIGTERM ends it in the middle of a job.
+func Client() helper.Helper[struct{}] {
+	return helper.Helper[struct{}]{Name: "load-client", Run: func(ctx context.Context, _ struct{}, stdin io.Reader, stdout io.Writer) error {
+		return obey(ctx, stdin, stdout)
+	}}
+}
+
+func obey(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
+	if _, err := fmt.Fprintln(stdout, helper.Ready); err != nil {
+		return err
+	}
+	print := json.NewEncoder(stdout)
+	for lines := bufio.NewScanner(stdin); lines.Scan(); {
+		var j Job
+		if err := json.Unmarshal(lines.Bytes(), &j); err != nil {
+			return fmt.Errorf("read job: %w", err)
+		}
+		r, err := Do(ctx, j)
+		if err != nil {
+			return err
+		}
+		if err := print.Encode(r); err != nil {
+			return fmt.Errorf("print result: %w", err)
+		}
+	}
+	return nil
+}
+
+// Do does a job. Requests that fail are no error, but in the result.
+func Do(ctx context.Context, j Job) (Result, error) {
+	if j.Timeout == 0 {
+		j.Timeout = DefaultTimeout
+	}
+	if err := j.validate(); err != nil {
+		return Result{}, fmt.Errorf("do job: %w", err)
+	}
+	c := &clients{job: j, body: j.Work.site().Body(0)}
+	start := time.Now()
+	var all sync.WaitGroup
+	for range min(j.Concurrency, j.Requests) {
+		all.Go(func() { c.work(ctx) })
+	}
+	all.Wait()
+	return c.result(time.Since(start)), ctx.Err()
+}
+
+// clients are the clients of one job.
+type clients struct {
+	job  Job
+	body []byte
+	// next numbers the requests, connections the connections, failures the errors.
+	next, connections, failures atomic.Int64
+
+	mu    sync.Mutex // guards what follows
+	times []time.Duration
+	first error
+}
+
+// work is one client: it asks until all that is to be asked is taken.
+func (c *clients) work(ctx context.Context) {
+	times := make([]time.Duration, 0, c.job.Requests/c.job.Concurrency+1)
+	var line connection
+	for on := 0; c.next.Add(1) <= int64(c.job.Requests) && c.failures.Load() < enough && ctx.Err() == nil; {
+		start := time.Now()
+		err := c.ask(ctx, &line)
+		if err != nil {
+			c.fail(err)
+		} else {
+			times = append(times, time.Since(start))
+		}
+		if on++; line != nil && (err != nil || on == c.job.Work.Each) {
+			_ = line.Close()
+			line, on = nil, 0
+		}
+	}
+	if line != nil {
+		_ = line.Close()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.times = append(c.times, times...)
+}
+
+// ask makes one request, on a new connection if there is none.
+func (c *clients) ask(ctx context.Context, line *connection) (err error) {
+	if *line == nil {
+		n := c.connections.Add(1) - 1
+		if *line, err = c.dial(ctx, c.job.Targets[int(n)%len(c.job.Targets)]); err != nil {
+			return err
+		}
+	}
+	answer, err := (*line).ask(c.job.Timeout)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(answer, c.body) {
+		return fmt.Errorf("%d bytes answered are not the %d that were asked for", len(answer), len(c.body))
+	}
+	return nil
+}
+
+func (c *clients) fail(err error) {
+	c.failures.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.first == nil {
+		c.first = err
+	}
+}
+
+func (c *clients) result(took time.Duration) Result {
+	r := Result{Requests: len(c.times), Errors: int(c.failures.Load()), Took: took}
+	if c.first != nil {
+		r.Error = c.first.Error()
+	}
+	if n := len(c.times); n > 0 {
+		slices.Sort(c.times)
+		r.P50, r.P99 = c.times[(n-1)/2], c.times[(n-1)*99/100]
+	}
+	return r
+}
