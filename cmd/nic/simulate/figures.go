@@ -2,8 +2,8 @@ package simulate
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
-	"strings"
 
 	"lbctl/rss/sim"
 	"lbctl/testbed/report"
@@ -12,8 +12,11 @@ import (
 // figures are line plots over the swept parameter, and for each mode and for the last run bars.
 func (s answer) figures() ([]report.Figure, error) {
 	var figures []report.Figure
+	var err error
 	if s.Parameter != "" {
-		figures = s.plots()
+		if figures, err = s.plots(); err != nil {
+			return nil, err
+		}
 	}
 	for _, mode := range s.modes() {
 		figure, err := s.timeFigure(mode)
@@ -38,59 +41,68 @@ func (s answer) modes() []sim.Mode {
 	return modes
 }
 
-// lines returns a line for each mode and value.
-func (s answer) lines(values map[string]func(run) float64, names ...string) []line {
-	var lines []line
+// series returns a line for each mode.
+func (s answer) series(y func(run) float64) []report.Series {
+	var all []report.Series
 	for _, mode := range s.modes() {
-		for _, name := range names {
-			l := line{name: strings.TrimSpace(string(mode) + " " + name)}
-			for _, r := range s.Runs {
-				if r.Mode == mode {
-					l.points = append(l.points, [2]float64{r.x(), values[name](r)})
-				}
+		one := report.Series{Name: string(mode)}
+		for _, r := range s.Runs {
+			if r.Mode == mode {
+				one.Points = append(one.Points, report.Point{X: r.x(), Y: y(r)})
 			}
-			lines = append(lines, l)
 		}
+		all = append(all, one)
 	}
-	return lines
+	return all
 }
 
-func (s answer) plots() []report.Figure {
-	one := func(f func(run) float64) []line {
-		return s.lines(map[string]func(run) float64{"": f}, "")
-	}
-	offered := line{name: "offered"}
+// plots draws lines over the swept parameter.
+func (s answer) plots() ([]report.Figure, error) {
+	offered := report.Series{Name: "offered", Style: report.Theory}
 	for _, r := range s.Runs[:len(s.Runs)/len(s.modes())] {
-		offered.points = append(offered.points, [2]float64{r.x(), r.Rate})
-	}
-	plots := []linePlot{
-		{
-			name: "throughput", title: "Packets delivered", y: "packets/s", lines: append(one(func(r run) float64 { return r.Throughput }), offered),
-			caption: "Packets that the application processed. A line that falls while more is offered is a receive livelock: the cores work on packets that are dropped later.",
-		},
-		{
-			name: "p99", title: "Latency, 99th percentile", y: "us", logY: true, lines: one(func(r run) float64 { return float64(r.Latency.P99) / 1e3 }),
-			caption: "From arrival at the NIC to the end of the application's work, for delivered packets, on a logarithmic scale.",
-		},
-		{
-			name: "loss", title: "Packets dropped", y: "%", lines: one(func(r run) float64 { return 100 * r.Loss }),
-			caption: "A packet that is dropped at a ring costs nothing; one that is dropped at a socket has cost the packet work.",
-		},
-		{
-			name: "interrupts", title: "Interrupts", y: "interrupts/s", lines: one(func(r run) float64 { return r.Interrupts }),
-			caption: "Of all cores. NAPI takes fewer interrupts under load; busy polling takes none while it finds packets.",
-		},
-		{
-			name: "switches", title: "Context switches", y: "switches/s", lines: one(func(r run) float64 { return r.Switches }),
-			caption: "Of all cores, including switches to idle.",
-		},
+		offered.Points = append(offered.Points, report.Point{X: r.x(), Y: r.Rate})
 	}
 	var figures []report.Figure
-	for _, p := range plots {
-		p.x = s.parameter()
-		figures = append(figures, p.figure())
+	for _, p := range []struct {
+		name, title, y, caption string
+		series                  []report.Series
+	}{
+		{
+			"throughput", "Packets delivered", "packets/s",
+			"Packets that the application processed. A line that falls while more is offered is a receive livelock: the cores work on packets that are dropped later.",
+			append(s.series(func(r run) float64 { return r.Throughput }), offered),
+		},
+		{
+			"p99", "Latency, 99th percentile", "us",
+			"From arrival at the NIC to the end of the application's work, for delivered packets, on a logarithmic scale.",
+			s.series(func(r run) float64 { return float64(r.Latency.P99) / 1e3 }),
+		},
+		{
+			"loss", "Packets dropped", "%",
+			"A packet that is dropped at a ring costs nothing; one that is dropped at a socket has cost the packet work.",
+			s.series(func(r run) float64 { return 100 * r.Loss }),
+		},
+		{
+			"interrupts", "Interrupts", "interrupts/s",
+			"Of all cores. NAPI takes fewer interrupts under load; busy polling takes none while it finds packets.",
+			s.series(func(r run) float64 { return r.Interrupts }),
+		},
+		{
+			"switches", "Context switches", "switches/s",
+			"Of all cores, including switches to idle.",
+			s.series(func(r run) float64 { return r.Switches }),
+		},
+	} {
+		delivered := slices.ContainsFunc(s.Runs, func(r run) bool { return r.Latency.P99 > 0 }) // else there is no logarithm
+		figure, err := report.Lines(p.name, p.title, p.caption, report.Chart{
+			X: report.Axis{Label: s.parameter()}, Y: report.Axis{Label: p.y, Log: p.name == "p99" && delivered}, Series: p.series,
+		})
+		if err != nil {
+			return nil, err
+		}
+		figures = append(figures, figure)
 	}
-	return figures
+	return figures, nil
 }
 
 // timeFigure draws what the cores of a mode spend their time on, by the parameter.
