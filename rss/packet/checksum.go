@@ -6,8 +6,8 @@ import (
 )
 
 // Sum adds the 16-bit words of b, big-endian, an odd last byte padded with zero,
-// to a sum so far (RFC 1071). Up to 128 KiB in all cannot overflow it. Only the
-// last of several pieces may be odd.
+// to a sum (RFC 1071). It cannot overflow below 128 KiB in all. Only the last of
+// several pieces may have an odd length.
 func Sum(b []byte, sum uint32) uint32 {
 	for len(b) >= 2 {
 		sum += uint32(binary.BigEndian.Uint16(b))
@@ -26,7 +26,7 @@ func Fold(sum uint32) uint16 {
 }
 
 // Checksum returns the Internet checksum of b (RFC 1071): 0 over bytes that
-// include their own right checksum.
+// include their own correct checksum.
 func Checksum(b []byte) uint16 { return ^Fold(Sum(b, 0)) }
 
 // UpdateChecksum returns the checksum after one 16-bit word that it covers changed
@@ -37,7 +37,7 @@ func UpdateChecksum(sum, old, new uint16) uint16 {
 
 // TransportChecksum returns the checksum of a TCP segment or UDP datagram under
 // its pseudo-header (RFC 9293 section 3.1, RFC 8200 section 8.1): 0 over bytes
-// that include their own right checksum. The addresses are of one family.
+// that include their own correct checksum. The addresses are of one family.
 func TransportChecksum(source, destination netip.Addr, protocol Protocol, b []byte) uint16 {
 	sum := uint32(protocol) + uint32(len(b)>>16) + uint32(len(b)&0xffff)
 	sum = sumAddress(source, sumAddress(destination, sum))

@@ -10,7 +10,7 @@ import (
 // Numbers). It is never a layer-4 protocol. Below 0x600 it is a length (802.3).
 type EtherType uint16
 
-// The EtherTypes that are looked into.
+// The EtherTypes that Parse knows.
 const (
 	TypeIPv4 EtherType = 0x0800
 	TypeIPv6 EtherType = 0x86dd
@@ -66,3 +66,23 @@ func (e Ethernet) SetSource(m MAC) { copy(e[6:12], m[:]) }
 
 // SetEtherType says what follows the header.
 func (e Ethernet) SetEtherType(t EtherType) { binary.BigEndian.PutUint16(e[12:], uint16(t)) }
+
+// VLANLength is the number of bytes that a tag adds to a frame.
+const VLANLength = 4
+
+// VLAN is the tag control information and the next EtherType (IEEE 802.1Q). It follows an
+// EtherType that IsVLAN.
+type VLAN []byte
+
+// EtherType says what follows the tag.
+func (v VLAN) EtherType() EtherType { return EtherType(binary.BigEndian.Uint16(v[2:])) }
+
+// Tag is a VLAN tag to be put into a frame.
+type Tag struct {
+	// Type is TypeVLAN or TypeServiceVLAN; 0 stands for TypeVLAN.
+	Type EtherType
+	// ID is 0 to 4095.
+	ID uint16
+	// Priority is 0 to 7.
+	Priority uint8
+}

@@ -18,7 +18,7 @@ const (
 	SCTP Protocol = 132
 )
 
-// Protocols that a NIC may tell apart from the rest. That of AH is Authentication.
+// Other protocols that NICs distinguish. AH is Authentication.
 const (
 	ICMP   Protocol = 1
 	ICMPv6 Protocol = 58
@@ -38,7 +38,7 @@ func named() map[Protocol]string {
 
 // String returns "tcp", "udp", "sctp", "icmp", "icmpv6", "esp", "ah", "gre", or the number.
 func (p Protocol) String() string {
-	switch p { // most strings are of these
+	switch p { // the common ones without a map
 	case TCP:
 		return "tcp"
 	case UDP:
@@ -79,14 +79,14 @@ func ParseProtocol(s string) (Protocol, error) {
 }
 
 // Flow is one direction of a conversation: the 4-tuple and its protocol.
-// Addresses are unmapped (an IPv4 address is never held as ::ffff:a.b.c.d), so
-// that flows compare with ==. The zero value is no flow.
+// IPv4 addresses are never in the form ::ffff:a.b.c.d, so that flows compare with ==. The
+// zero value is no flow.
 type Flow struct {
 	Source, Destination netip.AddrPort
 	Protocol            Protocol
 }
 
-// Reverse returns the flow of the answers.
+// Reverse returns the flow of the opposite direction.
 func (f Flow) Reverse() Flow {
 	return Flow{Source: f.Destination, Destination: f.Source, Protocol: f.Protocol}
 }

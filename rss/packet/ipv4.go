@@ -35,10 +35,10 @@ func (p IPv4) DontFragment() bool { return p.fragment()&ipv4DontFragment != 0 }
 // MoreFragments returns the MF bit.
 func (p IPv4) MoreFragments() bool { return p.fragment()&ipv4MoreFragments != 0 }
 
-// FragmentOffset returns the place of the payload in the whole one, in bytes.
+// FragmentOffset returns the position of the payload in the whole packet's, in bytes.
 func (p IPv4) FragmentOffset() int { return int(p.fragment()&ipv4OffsetMask) * 8 }
 
-// IsFragment tells whether this is a part of a packet, the first included.
+// IsFragment tells whether this is a fragment, the first included.
 func (p IPv4) IsFragment() bool { return p.fragment()&(ipv4MoreFragments|ipv4OffsetMask) != 0 }
 
 func (p IPv4) fragment() uint16 { return binary.BigEndian.Uint16(p[6:]) }

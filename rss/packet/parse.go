@@ -1,3 +1,13 @@
+// Package packet has views of the headers in a frame, a parser that reads what a
+// NIC's parser reads, and a builder of valid frames.
+//
+// A view is a named byte slice with accessors, one type for each header. A view does
+// not check its length: Parse does, and a caller that makes a view without Parse must. An
+// accessor of a field past the end panics. Setters write to the frame and do not update
+// checksums.
+//
+// Nothing here allocates except the builder and the String methods. Views of
+// different frames may be used concurrently.
 package packet
 
 import (
@@ -5,7 +15,7 @@ import (
 	"net/netip"
 )
 
-// What can be wrong with a frame. Parse returns these values themselves.
+// The errors of a malformed frame. Parse returns them unwrapped.
 var (
 	// ErrEthernet: the Ethernet header or a VLAN tag is cut short.
 	ErrEthernet = errors.New("ethernet header is cut short")
@@ -15,34 +25,34 @@ var (
 	ErrTransport = errors.New("transport header is cut short")
 )
 
-// MaxVLANs is how many VLAN tags are looked behind.
+// MaxVLANs is the number of VLAN tags that are skipped at most.
 const MaxVLANs = 2
 
-// Headers is what a NIC's parser sees of a frame.
+// Headers is what a NIC's parser reads of a frame.
 type Headers struct {
-	// EtherType is that behind the VLAN tags; a VLAN's when there are more than MaxVLANs.
+	// EtherType is the one after the VLAN tags; a VLAN's when there are more than MaxVLANs.
 	EtherType EtherType
-	// VLANs is the number of tags passed over, 0 to MaxVLANs.
+	// VLANs is the number of tags skipped, 0 to MaxVLANs.
 	VLANs int
 	// Network is the offset of what follows the Ethernet header and tags.
 	Network int
 	// Transport is the offset of what follows the IP header and extension headers;
-	// 0 when that was not reached.
+	// 0 when it was not reached.
 	Transport int
-	// Flow has addresses and protocol of an IP packet, and its ports if Ports; else
-	// ports are 0. It is the zero Flow for what is not IP. Behind extension headers
-	// its protocol is that of what follows them.
+	// Flow has the addresses and protocol of an IP packet, and its ports if Ports is true, else
+	// ports 0. It is the zero Flow if the frame is not IP. The protocol is the one after
+	// extension headers.
 	Flow Flow
-	// Ports is true when a whole TCP, UDP or SCTP header is at Transport. Never in a fragment,
-	// so that all of a packet's fragments have one Flow.
+	// Ports is true when a whole TCP, UDP or SCTP header is at Transport. It is false for every
+	// fragment, so that all fragments of a packet have one Flow.
 	Ports bool
-	// Security is ESP or Authentication when the SPI of such a header was read, else 0. An AH in
-	// IPv6 is an extension header, and what it protects is at Transport; in IPv4 it is itself there.
+	// Security is ESP or Authentication when the SPI of such a header was read, else 0. In IPv6 an AH is
+	// an extension header and Transport is after it; in IPv4 the AH itself is at Transport.
 	Security Protocol
 	SPI      uint32
 	// FlowLabel is that of IPv6, 20 bits.
 	FlowLabel uint32
-	// Fragment is true for a part of a packet, the first included, and for any packet with
+	// Fragment is true for a fragment, the first included, and for any packet with
 	// an IPv6 fragment header.
 	Fragment bool
 	// Options is true when an IPv4 header has options.
@@ -51,20 +61,19 @@ type Headers struct {
 	Extensions int
 }
 
-// Parse reads the headers of a frame that begins with its Ethernet header. It
-// looks at headers only: the payload may be cut off, as a capture does, and
-// checksums are not verified.
+// Parse reads the headers of a frame that begins with its Ethernet header. The payload may
+// be missing, as in a capture with a short snapshot length, and checksums are not verified.
 //
-// The error is nil, also for what is not IP, or one of ErrEthernet, ErrIP,
-// ErrTransport. With ErrTransport all is there but the ports; with the others, what was
-// read before the fault. No input makes it panic, and it does not allocate.
+// The error is ErrEthernet, ErrIP, ErrTransport or nil; a frame that is not IP is no error.
+// With ErrTransport everything but the ports was read; with the others, what precedes the
+// fault. No input makes it panic, and it does not allocate.
 func Parse(frame []byte) (h Headers, err error) {
 	err = h.parseEthernet(frame)
 	return h, err
 }
 
-// ParseIP is Parse of a packet without Ethernet header, as captures of link type raw IP, IPv4
-// or IPv6 hold them: its version says what it is, and Network is 0.
+// ParseIP is Parse of a packet without Ethernet header, as in captures of link type raw IP, IPv4
+// or IPv6. The version field says which IP it is; Network is 0.
 func ParseIP(packet []byte) (h Headers, err error) {
 	err = h.parseIP(packet)
 	return h, err

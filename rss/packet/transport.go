@@ -5,7 +5,85 @@ import (
 	"net/netip"
 )
 
-// The lengths in bytes of headers that are read no further than to the ports or SPI: the
+// TCPMinLength is the length in bytes of a TCP header without options.
+const TCPMinLength = 20
+
+// TCPFlags are the control bits of a TCP header (RFC 9293 section 3.1).
+type TCPFlags uint8
+
+// The control bits.
+const (
+	FIN TCPFlags = 1 << iota
+	SYN
+	RST
+	PSH
+	ACK
+	URG
+	ECE
+	CWR
+)
+
+// Segment is a TCP segment from its header on (RFC 9293).
+type Segment []byte
+
+// SourcePort returns the sender's port.
+func (s Segment) SourcePort() uint16 { return binary.BigEndian.Uint16(s[0:]) }
+
+// DestinationPort returns the receiver's port.
+func (s Segment) DestinationPort() uint16 { return binary.BigEndian.Uint16(s[2:]) }
+
+// Acknowledgement returns the acknowledgement number.
+func (s Segment) Acknowledgement() uint32 { return binary.BigEndian.Uint32(s[8:]) }
+
+// HeaderLength returns the length in bytes, options included: 20 to 60 if valid.
+func (s Segment) HeaderLength() int { return int(s[12]>>4) * 4 }
+
+// Flags returns the control bits.
+func (s Segment) Flags() TCPFlags { return TCPFlags(s[13]) }
+
+// Window returns the window, not scaled.
+func (s Segment) Window() uint16 { return binary.BigEndian.Uint16(s[14:]) }
+
+// Checksum returns the checksum over pseudo-header and segment.
+func (s Segment) Checksum() uint16 { return binary.BigEndian.Uint16(s[16:]) }
+
+// SetSourcePort sets the sender's port.
+func (s Segment) SetSourcePort(port uint16) { binary.BigEndian.PutUint16(s[0:], port) }
+
+// SetDestinationPort sets the receiver's port.
+func (s Segment) SetDestinationPort(port uint16) { binary.BigEndian.PutUint16(s[2:], port) }
+
+// SetChecksum sets the checksum.
+func (s Segment) SetChecksum(sum uint16) { binary.BigEndian.PutUint16(s[16:], sum) }
+
+// UDPLength is the length in bytes of a UDP header.
+const UDPLength = 8
+
+// Datagram is a UDP datagram from its header on (RFC 768).
+type Datagram []byte
+
+// SourcePort returns the sender's port.
+func (d Datagram) SourcePort() uint16 { return binary.BigEndian.Uint16(d[0:]) }
+
+// DestinationPort returns the receiver's port.
+func (d Datagram) DestinationPort() uint16 { return binary.BigEndian.Uint16(d[2:]) }
+
+// Length returns the length in bytes of header and payload.
+func (d Datagram) Length() int { return int(binary.BigEndian.Uint16(d[4:])) }
+
+// Checksum returns the checksum over pseudo-header and datagram; 0 is none.
+func (d Datagram) Checksum() uint16 { return binary.BigEndian.Uint16(d[6:]) }
+
+// SetSourcePort sets the sender's port.
+func (d Datagram) SetSourcePort(port uint16) { binary.BigEndian.PutUint16(d[0:], port) }
+
+// SetDestinationPort sets the receiver's port.
+func (d Datagram) SetDestinationPort(port uint16) { binary.BigEndian.PutUint16(d[2:], port) }
+
+// SetChecksum sets the checksum.
+func (d Datagram) SetChecksum(sum uint16) { binary.BigEndian.PutUint16(d[6:], sum) }
+
+// The lengths in bytes of headers of which only the ports or the SPI are read: the
 // common header of SCTP (RFC 9260), the fixed parts of ESP (RFC 4303) and AH (RFC 4302).
 const (
 	SCTPLength = 12
@@ -13,7 +91,7 @@ const (
 	AHLength   = 12
 )
 
-// parseTransport reads the ports of TCP, UDP and SCTP, which are in the same place, or the SPI of
+// parseTransport reads the ports of TCP, UDP and SCTP, which have the same offset, or the SPI of
 // ESP and AH.
 func (h *Headers) parseTransport(p []byte) error {
 	need := h.Flow.Protocol.headerLength()
@@ -34,7 +112,7 @@ func (h *Headers) parseTransport(p []byte) error {
 	return nil
 }
 
-// headerLength is the length in bytes that a header of the protocol has at least; 0 for one
+// headerLength is the least length in bytes of a header of the protocol; 0 for one
 // that is not read.
 func (p Protocol) headerLength() int {
 	switch p {

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// Tunnel is a set of the ways to carry a packet in another. The zero value is the empty set.
+// Tunnel is a set of encapsulations. The zero value is the empty set.
 type Tunnel uint8
 
-// The tunnels that are looked into.
+// The tunnels that Inner can read.
 const (
 	TunnelIPIP   Tunnel = 1 << iota // IPv4 or IPv6 in either (RFC 2003, RFC 2473)
 	TunnelGRE                       // version 0 with IP or Ethernet in it, NVGRE included (RFC 2890)
@@ -43,12 +43,12 @@ func (t Tunnel) String() string {
 	return strings.Join(names, ",")
 }
 
-// Inner reads the headers of the packet that is carried in another: b is what Parse or
-// ParseIP had, outer what it returned. Offsets are in b, so that Inner of the result looks one
-// tunnel deeper.
+// Inner reads the headers of an encapsulated packet: b is the input of Parse or
+// ParseIP, outer its result. Offsets are in b, so Inner of the result reads the next
+// tunnel.
 //
-// The tunnel is 0 when nothing is carried that is known: another protocol, a fragment, a
-// header that is cut short. Else the error is that of Parse for the carried packet. No input
+// The tunnel is 0 when there is no known one: another protocol, a fragment, a
+// header that is cut short. Otherwise the error is that of Parse for the inner packet. No input
 // makes it panic as long as outer is of b, and it does not allocate.
 func Inner(b []byte, outer *Headers) (inner Headers, tunnel Tunnel, err error) {
 	if outer.Transport == 0 || outer.Fragment || outer.Transport > len(b) {
@@ -70,14 +70,14 @@ func Inner(b []byte, outer *Headers) (inner Headers, tunnel Tunnel, err error) {
 	return inner, c.tunnel, err
 }
 
-// transparentEthernet is the EtherType of a whole frame in a tunnel (RFC 1701); anyIP, no valid
-// one, stands for an IP packet whose version says what it is.
+// transparentEthernet is the EtherType of a whole frame in a tunnel (RFC 1701); anyIP is not a valid
+// EtherType and stands for IP of either version.
 const (
 	transparentEthernet EtherType = 0x6558
 	anyIP               EtherType = 0
 )
 
-// inside says where a carried packet is and what.
+// inside is the place and the type of an inner packet.
 type inside struct {
 	tunnel Tunnel
 	// offset is from the start of the outer packet's layer 4.
@@ -85,7 +85,7 @@ type inside struct {
 	what   EtherType
 }
 
-// carried looks for a carried packet in the layer 4 of an outer one.
+// carried looks for an inner packet in the layer 4 of the outer one.
 func carried(b []byte, flow *Flow, ports bool) inside {
 	switch flow.Protocol {
 	case InnerIPv4:
@@ -149,9 +149,9 @@ func inGeneve(b []byte) inside {
 	return inside{TunnelGeneve, length, what}
 }
 
-// inGTPU: any of three flags adds 4 bytes, of which the last says whether extension
-// headers follow; the last byte of each says so again, its first is its length in 4 bytes. One of
-// length 0 is met until there are too many.
+// inGTPU: any of three flags adds 4 bytes, of which the last says whether an extension
+// header follows. The first byte of an extension header is its length in units of 4 bytes, the last says
+// whether another follows. The limit on their number also ends a loop of headers of length 0.
 func inGTPU(b []byte) inside {
 	const version1, userData, optional, extension = 0x30, 0xff, 0x07, 0x04
 	if len(b) < 8 || b[0]&0xf0 != version1 || b[1] != userData {
@@ -175,7 +175,7 @@ func inGTPU(b []byte) inside {
 	return inside{TunnelGTPU, length, anyIP}
 }
 
-// carriable tells whether it is known how to read on.
+// carriable tells whether Inner can read the inner packet.
 func (t EtherType) carriable() bool {
 	return t == TypeIPv4 || t == TypeIPv6 || t == transparentEthernet
 }
