@@ -3,11 +3,13 @@ package balance
 import (
 	"fmt"
 	"math"
+
+	"gonum.org/v1/gonum/stat"
 )
 
-// Imbalance returns the greatest ratio of a place's count to the count that its
-// weight asks for: max/mean when weights are equal. 1 is perfect, infinite is a count where
-// the weight is 0. It returns an error as ChiSquare does.
+// Imbalance returns the greatest ratio of a place's count to its share by
+// weight: max/mean when weights are equal. 1 is even; a count where the weight is 0 gives
+// infinity. Errors are those of ChiSquare.
 func Imbalance(counts []int, weights []float64) (float64, error) {
 	shares, n, err := compare(counts, weights)
 	if err != nil {
@@ -25,9 +27,9 @@ func Imbalance(counts []int, weights []float64) (float64, error) {
 	return worst, nil
 }
 
-// ImbalanceBound returns the imbalance that n things fallen by chance exceed with
+// ImbalanceBound returns the imbalance that n items at random exceed with
 // a probability of at most 1-level. It takes the upper ends of the places'
-// simultaneous bands: a union bound, somewhat wide. It returns an error as ShareBands does.
+// simultaneous bands, a union bound, which is somewhat wide. Errors are those of ShareBands.
 func ImbalanceBound(n int, weights []float64, level float64) (float64, error) {
 	bands, err := ShareBands(n, weights, Simultaneous(level, len(weights)))
 	if err != nil {
@@ -56,4 +58,41 @@ func Jain(counts []int) float64 {
 		squares += float64(c) * float64(c)
 	}
 	return sum * sum / (float64(len(counts)) * squares)
+}
+
+// CV returns the coefficient of variation of counts: their population standard deviation divided by
+// their mean; 0 is even. It is NaN when there are no counts or all are 0.
+func CV(counts []int) float64 {
+	values := make([]float64, len(counts))
+	for i, c := range counts {
+		values[i] = float64(c)
+	}
+	mean, deviation := stat.PopMeanStdDev(values, nil)
+	return deviation / mean
+}
+
+// QuantisationFloor returns the imbalance, max/mean over places, that remains when every entry of a
+// table has the same load: a table of 128 entries over 3 places gives one of them 43.
+// weights are the shares of entries; 1 is no floor. It returns an error for invalid weights.
+func QuantisationFloor(weights []float64) (float64, error) {
+	shares, err := normalise(weights)
+	if err != nil {
+		return 0, err
+	}
+	worst := 0.0
+	for _, s := range shares {
+		worst = max(worst, s)
+	}
+	return worst * float64(len(shares)), nil
+}
+
+// MaxMean returns the greatest load divided by the mean; NaN when there are no loads or all are 0.
+func MaxMean(loads []uint64) float64 {
+	var most uint64
+	sum := 0.0
+	for _, l := range loads {
+		most = max(most, l)
+		sum += float64(l)
+	}
+	return float64(most) * float64(len(loads)) / sum
 }

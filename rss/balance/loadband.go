@@ -14,21 +14,21 @@ type Range struct {
 }
 
 const (
-	// trials is how often LoadBand throws the loads.
+	// trials is the number of simulations of LoadBand.
 	trials = 2000
-	// single is how many of the largest loads it throws one by one.
+	// single is the number of largest loads that are placed one by one.
 	single = 2000
 )
 
-// LoadBand returns the central band in which the imbalance (max/mean over places) of loads lies
-// in level of all cases when each falls whole on a place by the weights, all by chance: what
-// another random RSS key would give. A band of counts alone does not say that, as few flows carry
+// LoadBand returns the central band that holds the imbalance (max/mean over places) of loads
+// with a probability of level, when each load is placed whole and at random by the weights: what
+// other random RSS keys would give. It differs from the band of counts because few flows carry
 // most packets.
 //
-// loads is sorted, the largest first; fixed lies on the places already. The largest loads are
-// thrown one by one, the small ones together by the normal distribution; the band is an estimate of
-// some percent, and random decides it. It returns an error when weights are not possible or
-// there is nothing to throw.
+// loads is sorted, the largest first; fixed are loads that are on the places already. The band is
+// estimated by simulation with random, to within a few percent: the largest loads are placed one by
+// one, the small ones together by the normal distribution. It returns an error for
+// invalid weights or when there is nothing to place.
 func LoadBand(loads, fixed []uint64, weights []float64, level float64, random *rand.Rand) (Range, error) {
 	t := &throw{large: loads[:min(single, len(loads))], fixed: fixed, random: random}
 	for _, l := range loads[len(t.large):] {
@@ -38,7 +38,7 @@ func LoadBand(loads, fixed []uint64, weights []float64, level float64, random *r
 	return t.band(weights, level)
 }
 
-// CountBand is LoadBand of n equal things.
+// CountBand is LoadBand of n equal loads.
 func CountBand(n int, weights []float64, level float64, random *rand.Rand) (Range, error) {
 	t := &throw{large: make([]uint64, min(single, max(n, 0))), fixed: make([]uint64, len(weights)), random: random}
 	for i := range t.large {
@@ -49,22 +49,22 @@ func CountBand(n int, weights []float64, level float64, random *rand.Rand) (Rang
 	return t.band(weights, level)
 }
 
-// throw is one experiment.
+// throw places loads at random.
 type throw struct {
-	// large and fixed are loads that fall one by one, and that lie on places already.
+	// large loads are placed one by one; fixed ones are on the places already.
 	large, fixed []uint64
 	// rest and squares are the sum of the small loads and of their squares.
 	rest, squares float64
 	random        *rand.Rand
 
 	shares []float64
-	// upTo is the running sum of shares, to draw a place.
+	// upTo are the running sums of shares, to draw a place.
 	upTo   []float64
 	mean   float64
 	places []float64
 }
 
-// band throws often.
+// band returns the band of many simulations.
 func (t *throw) band(weights []float64, level float64) (Range, error) {
 	if err := t.prepare(weights); err != nil {
 		return Range{}, fmt.Errorf("compute load band: %w", err)
@@ -97,7 +97,7 @@ func (t *throw) prepare(weights []float64) (err error) {
 		total += float64(f)
 	}
 	if thrown <= 0 {
-		return errors.New("nothing to throw")
+		return errors.New("there is no load to place")
 	}
 	for _, s := range t.shares {
 		sum += s
@@ -107,7 +107,7 @@ func (t *throw) prepare(weights []float64) (err error) {
 	return nil
 }
 
-// once throws all and returns max/mean.
+// once places all loads and returns max/mean.
 func (t *throw) once() float64 {
 	t.small()
 	for q, f := range t.fixed {
@@ -120,8 +120,8 @@ func (t *throw) once() float64 {
 	return slices.Max(t.places) / t.mean
 }
 
-// small throws the small loads: one place after another takes its part of what is left, so that
-// all of it falls somewhere.
+// small places the small loads. Each place in turn takes its random part of the rest, so that
+// nothing is lost.
 func (t *throw) small() {
 	rest, squares, left := t.rest, t.squares, 1.0
 	for q, share := range t.shares {

@@ -7,14 +7,14 @@ import (
 	"lbctl/rss"
 )
 
-// search is a table on its way to a better one.
+// search improves a table step by step.
 type search struct {
 	*Problem
 	table rss.Table
 	loads []uint64
-	// of holds the entries of each queue, by falling load.
+	// of are the entries of each queue, by decreasing load.
 	of [][]int
-	// flows, load and entries are what has moved; forced flows had to.
+	// flows, load and entries are what has moved; forced are the flows that had to move.
 	flows, load, forced uint64
 	entries             int
 	steps               []Step
@@ -54,11 +54,11 @@ func (s *search) note() {
 	s.steps = append(s.steps, Step{Entries: s.entries, Flows: s.flows, Hottest: s.hottest()})
 }
 
-// maxMoves bounds the work; every move lowers the sum of squares of the loads, so that it
-// is not needed to come to an end.
+// maxMoves bounds the time. The search ends without it, because every move lowers the sum of the
+// squares of the loads.
 const maxMoves = 1 << 14
 
-// run moves entries until nothing helps or the budget is spent.
+// run moves entries until no move helps or the budget is spent.
 func (s *search) run() {
 	for range maxMoves {
 		m, found := s.best()
@@ -73,24 +73,24 @@ func (s *search) run() {
 	}
 }
 
-// move is an entry that leaves a queue, and one that comes back for it or -1.
+// move moves entry out to another queue, and entry back in exchange for it unless that is -1.
 type move struct {
 	out, back int
 	from, to  rss.Queue
-	// gain is how much the hotter of the two queues cools; cost the flows that move for it, below 0
-	// when some return to where they were.
+	// gain is the decrease of the load of the busier queue; cost is the number of flows that move, below 0
+	// when flows return to their first queue.
 	gain uint64
 	cost int64
 }
 
-// better tells whether m buys more for each flow than n.
+// better tells whether m gains more for each flow than n.
 func (m *move) better(n *move) bool {
-	// Moves that cost nothing compare by their gain; a gain is below 2^63.
+	// Moves without cost compare by their gain.
 	a, b := float64(m.gain)/float64(max(m.cost, 0)+1), float64(n.gain)/float64(max(n.cost, 0)+1)
 	return a > b
 }
 
-// best returns the best move out of the hottest queue that the budget allows.
+// best returns the best move out of the busiest queue that the budget allows.
 func (s *search) best() (move, bool) {
 	from := rss.Queue(slices.Index(s.loads, s.hottest()))
 	best, found := move{}, false
@@ -121,10 +121,10 @@ func (s *search) best() (move, bool) {
 	return best, found
 }
 
-// maxTargets is how many of the coolest queues are tried.
+// maxTargets is the number of least loaded queues that are tried.
 const maxTargets = 16
 
-// targets returns the coolest queues but from, the coolest first.
+// targets returns the least loaded queues except from, in increasing order of load.
 func (s *search) targets(from rss.Queue) []rss.Queue {
 	all := make([]rss.Queue, 0, len(s.loads))
 	for q := range s.loads {
@@ -138,8 +138,8 @@ func (s *search) targets(from rss.Queue) []rss.Queue {
 	return all[:min(len(all), maxTargets)]
 }
 
-// partners returns the entries of a queue whose exchange for out would bring both queues nearest
-// to each other: one on either side of the ideal.
+// partners returns the entries of a queue that are best exchanged for out: those just above and just
+// below the load that would make both queues equal.
 func (s *search) partners(out int, from, to rss.Queue) []int {
 	half := (s.loads[from] - s.loads[to]) / 2
 	load := s.Buckets[out].Load
@@ -150,7 +150,7 @@ func (s *search) partners(out int, from, to rss.Queue) []int {
 	return s.of[to][max(0, at-1):min(len(s.of[to]), at+1)]
 }
 
-// measure returns what a move buys; false when that is nothing or too dear.
+// measure returns a move with its gain and cost, and false when it gains nothing or exceeds the budget.
 func (s *search) measure(out, back int, from, to rss.Queue) (move, bool) {
 	m := move{out: out, back: back, from: from, to: to, cost: s.cost(out, to)}
 	gives, takes := s.Buckets[out].Load, uint64(0)
@@ -167,7 +167,7 @@ func (s *search) measure(out, back int, from, to rss.Queue) (move, bool) {
 	return m, m.cost <= 0 || s.flows-min(s.flows, s.forced)+uint64(m.cost) <= s.Budget
 }
 
-// cost returns the flows that move when an entry goes to a queue, below 0 when they return.
+// cost returns the number of flows that move with an entry to a queue, below 0 when they return to their first queue.
 func (s *search) cost(entry int, to rss.Queue) int64 {
 	flows := int64(s.Buckets[entry].Flows)
 	switch s.Table[entry] {
@@ -179,7 +179,7 @@ func (s *search) cost(entry int, to rss.Queue) int64 {
 	return 0
 }
 
-// move puts an entry on a queue.
+// move moves an entry to a queue.
 func (s *search) move(entry int, to rss.Queue) {
 	b, from := s.Buckets[entry], s.table[entry]
 	switch s.Table[entry] {

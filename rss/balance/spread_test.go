@@ -54,7 +54,7 @@ func TestSpreadOfOneObject(t *testing.T) {
 	}
 }
 
-// The two formulas as the problem set's answer has them.
+// The closed formulas for equal replicas, in numbers.
 func TestSpreadFormulas(t *testing.T) {
 	const n = 4.
 	requests := []int{0, 1, 2, 3, 10, 250}

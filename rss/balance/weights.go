@@ -1,3 +1,15 @@
+// Package balance is the statistics of load balancing: how evenly items are spread over queues
+// or replicas, and whether that is what a random hash would do.
+//
+// A place is a queue or a replica. Weights are the shares that places should get;
+// they need not sum to 1, and Equal returns those of equal places. Counted items must be
+// independent, such as connections or flows with independent hashes. Packets of one flow are not
+// independent, because all of them go to one place.
+//
+// Rebalance plans an indirection table for an observed load; LPT and Runs compute how
+// even a load could be.
+//
+// All functions are pure, except LPT, which sorts its argument.
 package balance
 
 import (
@@ -35,8 +47,8 @@ func normalise(weights []float64) ([]float64, error) {
 	return shares, nil
 }
 
-// compare returns, for counts to be held against weights, the share that each
-// place should have and the sum of the counts.
+// compare returns the share that each place should have by the weights, and the sum of the
+// counts.
 func compare(counts []int, weights []float64) (shares []float64, n int, err error) {
 	if len(counts) != len(weights) {
 		return nil, 0, fmt.Errorf("%d counts and %d weights: want as many", len(counts), len(weights))
