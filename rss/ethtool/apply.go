@@ -10,9 +10,9 @@ import (
 )
 
 // Apply makes a change that Settings.After accepts. By netlink (Linux 6.17 and later) it is one
-// message, made whole or not at all; by ioctl the fields go first, one flow type at a time,
-// then key and table together. After an error the fields are as they were, unless the error
-// says that they could not be put back; key and table have not changed.
+// message, applied completely or not at all. By ioctl it sets the fields first, one flow type at a time,
+// then key and table together. After an error key and table have not changed, and the fields are as
+// before, unless the error says that they could not be restored.
 func Apply(s Settings, c Change) error { return apply(system{}, s, c) }
 
 func apply(k kernel, s Settings, c Change) error {
@@ -33,7 +33,7 @@ func apply(k kernel, s Settings, c Change) error {
 	return nil
 }
 
-// encodeChange makes the attributes of ETHTOOL_MSG_RSS_SET. A table without entries asks for the default one.
+// encodeChange makes the attributes of ETHTOOL_MSG_RSS_SET. A table without entries requests the default one.
 func encodeChange(name string, after Settings, c Change) []byte {
 	b := header(name)
 	if c.Table != nil {
@@ -62,7 +62,7 @@ func encodeChange(name string, after Settings, c Change) []byte {
 
 func isDefault(p *rss.TablePlan) bool { return p.Equal == 0 && p.Weights == nil }
 
-// applyIoctl makes the change in steps, and undoes those before the one that fails.
+// applyIoctl makes the change in steps. If one fails it undoes the ones before.
 func applyIoctl(k kernel, before, after Settings, c Change) error {
 	for i, f := range c.Fields {
 		if err := setFieldsOf(k, before.Interface, f); err != nil {
@@ -90,19 +90,19 @@ func encodeKeyAndTable(after Settings, c Change) []byte {
 	if c.Key != nil {
 		key = len(c.Key)
 	}
-	// The transformation as it is: kernels without any want the zero that they say.
+	// Keep the transformation: a kernel that does not support any reports 0 and requires 0.
 	b := encodeRSS(setRSS, size, table, key, after.Transform)
 	copy(b[len(b)-key:], c.Key)
 	return b
 }
 
-// undo puts fields back as they were before.
+// undo restores the fields.
 func undo(k kernel, before Settings, changed []FieldsOf) error {
 	var errs []error
 	for _, f := range changed {
 		old := FieldsOf{f.Type, before.Fields[f.Type]}
 		if err := setFieldsOf(k, before.Interface, old); err != nil {
-			errs = append(errs, fmt.Errorf("put hash fields of %s back to %v: %w", f.Type, old.Fields, err))
+			errs = append(errs, fmt.Errorf("restore hash fields of %s to %v: %w", f.Type, old.Fields, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -116,11 +116,11 @@ func setFieldsOf(k kernel, name string, f FieldsOf) error {
 	return k.ioctl(name, encodeFields(setFields, n.ioctl, f.Fields))
 }
 
-// explain says in words what a driver means by an errno.
+// explain adds the meaning of a driver's errno.
 func explain(err error) error {
 	switch {
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EINVAL):
-		return fmt.Errorf("%w: the driver does not take it: %w", ErrRefused, err)
+		return fmt.Errorf("%w: the driver does not accept it: %w", ErrRefused, err)
 	}
 	return err
 }

@@ -111,7 +111,7 @@ func TestApplyUndoes(t *testing.T) {
 		{"the table", map[string]unix.Errno{table: unix.EPERM},
 			[]string{"fields 1 sdfn", "fields 2 sdfn", table, "fields 1 sd", "fields 2 sd"}, unix.EPERM, ""},
 		{"and the way back", map[string]unix.Errno{table: unix.EINVAL, "fields 1 sd": unix.EIO},
-			[]string{"fields 1 sdfn", "fields 2 sdfn", table, "fields 1 sd", "fields 2 sd"}, ErrRefused, "put hash fields of tcp4 back to sd"},
+			[]string{"fields 1 sdfn", "fields 2 sdfn", table, "fields 1 sd", "fields 2 sd"}, ErrRefused, "restore hash fields of tcp4 to sd"},
 	} {
 		k := &scribe{netlink: unix.EOPNOTSUPP, fails: c.fails}
 		err := apply(k, small(), Change{Table: &rss.TablePlan{Equal: 1, Start: 3}, Fields: bothFields})

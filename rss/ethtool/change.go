@@ -9,13 +9,13 @@ import (
 	"lbctl/rss"
 )
 
-// FieldsOf is the fields to be hashed of one flow type.
+// FieldsOf are the hash fields of one flow type.
 type FieldsOf struct {
 	Type   FlowType
 	Fields rss.Fields
 }
 
-// Change is what is to be set. The zero value changes nothing.
+// Change is a change of settings. The zero value changes nothing.
 type Change struct {
 	// Table is how to fill the indirection table; nil leaves it as it is.
 	Table *rss.TablePlan
@@ -27,8 +27,8 @@ type Change struct {
 // IsZero tells whether there is nothing to change.
 func (c Change) IsZero() bool { return c.Table == nil && c.Key == nil && len(c.Fields) == 0 }
 
-// After returns the settings as a change makes them, or says why it cannot be made. It
-// touches nothing, and shares nothing with s.
+// After returns the settings after a change, or why the change is impossible. It
+// does not touch the interface, and the result shares nothing with s.
 func (s Settings) After(c Change) (Settings, error) {
 	if !s.HasRSS() {
 		return Settings{}, fmt.Errorf("%w: %s", ErrNoRSS, s.Instead())
@@ -56,24 +56,24 @@ func (s Settings) After(c Change) (Settings, error) {
 	return s, nil
 }
 
-// fits checks a key's length, which the NIC prescribes.
+// fits checks that a key has the length that the NIC requires.
 func (s Settings) fits(k rss.Key) error {
 	switch {
 	case len(s.Key) == 0:
-		return fmt.Errorf("rss key: %s has none that can be set", s.what())
+		return fmt.Errorf("rss key: the key of %s cannot be set", s.what())
 	case len(k) != len(s.Key):
 		return fmt.Errorf("rss key of %d bytes: %s takes %d", len(k), s.what(), len(s.Key))
 	}
 	return nil
 }
 
-// settable are the fields that SRXFH knows by letters; the flow type decides which the driver takes.
+// settable are the fields that SRXFH has letters for; the driver accepts some of them for each flow type.
 const settable = rss.FourTuple | rss.FlowLabel | rss.VLANTag | rss.NetworkProtocol | rss.DestinationMAC | rss.TunnelID
 
-// takes checks the fields of one flow type as far as the kernel's own rules go.
+// takes checks the fields of one flow type by the kernel's rules; the driver may have more.
 func (s Settings) takes(f FieldsOf) error {
 	if _, known := s.Fields[f.Type]; !known {
-		return fmt.Errorf("hash fields of %s: %s does not tell nor take them", f.Type, s.what())
+		return fmt.Errorf("hash fields of %s: %s neither reports nor accepts them", f.Type, s.what())
 	}
 	if f.Fields&^settable != 0 {
 		return fmt.Errorf("hash fields %v of %s: not settable", f.Fields, f.Type)
@@ -87,7 +87,7 @@ func (s Settings) takes(f FieldsOf) error {
 	return nil
 }
 
-// Commands returns the calls of the ethtool binary that make the same change.
+// Commands returns the ethtool commands that make the same change.
 func (c Change) Commands(name string) []string {
 	var all []string
 	var words []string

@@ -54,10 +54,10 @@ func TestAfterRefuses(t *testing.T) {
 		{"more weights than queues", settings(t), Change{Table: &rss.TablePlan{Weights: []int{1, 1, 1, 1, 1}}}, "names queue 4"},
 		{"weights of nothing", settings(t), Change{Table: &rss.TablePlan{Weights: []int{0, 0}}}, "at least one weight above 0"},
 		{"a longer key", settings(t), Change{Key: make(rss.Key, 52)}, "rss key of 52 bytes: eth0 (virtio_net) takes 40"},
-		{"a key for a nic without", keyless, Change{Key: make(rss.Key, 40)}, "none that can be set"},
+		{"a key for a nic without", keyless, Change{Key: make(rss.Key, 40)}, "cannot be set"},
 		{"ports of ip", settings(t), Change{Fields: []FieldsOf{{IP4, rss.FourTuple}}}, "it has no ports"},
 		{"discard", settings(t), Change{Fields: []FieldsOf{{TCP4, rss.Discard}}}, "not settable"},
-		{"a flow type that the nic does not tell", settings(t), Change{Fields: []FieldsOf{{"gtpu4", rss.Addresses}}}, "does not tell nor take them"},
+		{"a flow type that the nic does not tell", settings(t), Change{Fields: []FieldsOf{{"gtpu4", rss.Addresses}}}, "neither reports nor accepts them"},
 		{"half a pair under symmetric-xor", symmetric, Change{Fields: []FieldsOf{{TCP4, rss.SourceAddress}}}, "with symmetric-xor want sd, fn or both"},
 	} {
 		if _, err := c.s.After(c.change); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -113,7 +113,7 @@ func TestModel(t *testing.T) {
 	if err != nil || config.TCP4 != rss.FourTuple || config.IP4 != rss.Addresses || config.UDP4 != rss.FourTuple {
 		t.Errorf("%+v, %v", config, err)
 	}
-	if text := strings.Join(assumed, "\n"); !strings.Contains(text, "toeplitz is assumed") || !strings.Contains(text, "udp4: sdfn is assumed") || !strings.Contains(text, "tcp4 is hashed over v as well") {
+	if text := strings.Join(assumed, "\n"); !strings.Contains(text, "toeplitz is assumed") || !strings.Contains(text, "udp4: sdfn is assumed") || !strings.Contains(text, "tcp4 is also hashed over v") {
 		t.Errorf("assumed: %q", assumed)
 	}
 	quiet.Key = nil

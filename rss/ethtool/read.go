@@ -1,3 +1,14 @@
+// Package ethtool reads and sets how a network interface spreads received packets: its
+// channels, RSS key, indirection table, hash function, input transformation and hash
+// fields.
+//
+// It uses ethtool's generic netlink family or, where the kernel or the
+// driver does not support that, the older ioctl. No ethtool binary is needed. Calls
+// apply to the network namespace of the calling thread. Reading needs no privilege,
+// setting needs CAP_NET_ADMIN.
+//
+// Source: include/uapi/linux/ethtool.h, ethtool_netlink_generated.h and net/ethtool/rss.c
+// of Linux 6.18; Documentation/networking/ethtool-netlink.rst.
 package ethtool
 
 import (
@@ -9,18 +20,18 @@ import (
 	"lbctl/rss"
 )
 
-// The causes of errors that callers tell apart.
+// The errors that callers distinguish.
 var (
 	// ErrNoInterface: there is no interface of that name in the namespace.
 	ErrNoInterface = errors.New("no such interface")
 	// ErrNoRSS: the interface has no indirection table.
 	ErrNoRSS = errors.New("no rss")
-	// ErrRefused: the driver does not take such a setting.
+	// ErrRefused: the driver does not accept the setting.
 	ErrRefused = errors.New("refused")
 )
 
-// Read returns how an interface spreads what it receives. One without RSS is no
-// error: its Table is empty, and Instead says what it does. The error wraps ErrNoInterface
+// Read returns the settings of an interface. An interface without RSS is no
+// error: its Table is empty, and Instead says how it chooses queues. The error wraps ErrNoInterface
 // where that is the cause.
 func Read(name string) (Settings, error) {
 	return read(system{}, name)
@@ -36,12 +47,12 @@ func read(k kernel, name string) (Settings, error) {
 	return s, nil
 }
 
-// refused tells whether an answer means that the driver, or the kernel, does not have that.
+// refused tells whether an error means that the driver or the kernel does not support the request.
 func refused(err error) bool {
 	return errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL)
 }
 
-// absent makes an answer that there is no such interface ErrNoInterface.
+// absent turns ENODEV into ErrNoInterface.
 func absent(err error) error {
 	if errors.Is(err, unix.ENODEV) {
 		return ErrNoInterface
@@ -49,7 +60,7 @@ func absent(err error) error {
 	return err
 }
 
-// readDriver is asked first, as every interface but one that does not exist has an answer or refuses.
+// readDriver is the first step, because it fails only for an interface that does not exist.
 func readDriver(k kernel, s *Settings) error {
 	b := command(getDriver, driverLength)
 	err := k.ioctl(s.Interface, b)
@@ -79,7 +90,7 @@ func readChannels(k kernel, s *Settings) error {
 	return nil
 }
 
-// readQueues asks for the rings; a driver without that has as many as it has channels.
+// readQueues reads the number of rings; a driver that does not report it has one for each channel that receives.
 func readQueues(k kernel, s *Settings) error {
 	b := encodeFields(getRings, 0, 0)
 	err := k.ioctl(s.Interface, b)
@@ -95,7 +106,7 @@ func readQueues(k kernel, s *Settings) error {
 	return nil
 }
 
-// readRSS asks by netlink (Linux 6.3 and later), then by ioctl.
+// readRSS reads by netlink (Linux 6.3 and later), else by ioctl.
 func readRSS(k kernel, s *Settings) error {
 	if answer, err := k.message(messageRSSGet, header(s.Interface)); err == nil {
 		s.By = "netlink"
@@ -118,7 +129,7 @@ func readRSS(k kernel, s *Settings) error {
 	return decodeRSS(b, s)
 }
 
-// readFields asks for what netlink did not tell: before Linux 6.17 it tells no fields.
+// readFields reads the hash fields by ioctl where netlink did not have them (before Linux 6.17).
 func readFields(k kernel, s *Settings) error {
 	if !s.HasRSS() || len(s.Fields) > 0 {
 		return nil

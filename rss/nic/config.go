@@ -12,47 +12,47 @@ import (
 // as ixgbe and QEMU's virtio-net have.
 const DefaultTableSize = 128
 
-// Config is how a NIC is set up.
+// Config is the configuration of a NIC.
 type Config struct {
 	Key rss.Key
 	// Table is the indirection table, at least one entry.
 	Table rss.Table
-	// TCP4 to UDP6 are the fields hashed of whole packets of these protocols, any
-	// that are rss.Hashable. Zero means: not hashed, to queue 0.
+	// TCP4 to UDP6 are the hash fields of packets of these protocols, fragments excluded; any
+	// that are rss.Hashable. Packets with zero are not hashed and go to queue 0.
 	TCP4, UDP4, TCP6, UDP6 rss.Fields
-	// IP4 and IP6 are those of every other IP packet, fragments included: addresses, and in IP6
-	// the flow label. Zero means: not hashed, to queue 0.
+	// IP4 and IP6 are the hash fields of all other IP packets, fragments included: addresses, and in IP6
+	// the flow label. Packets with zero are not hashed and go to queue 0.
 	IP4, IP6 rss.Fields
-	// SCTP4 to AH6 are those of whole packets with these headers; f and n are the halves
-	// of the SPI of ESP and AH. Zero means: as any other IP packet.
+	// SCTP4 to AH6 are the hash fields of packets with these headers, fragments excluded; f and n are the halves
+	// of the SPI of ESP and AH. With zero such packets use IP4 or IP6.
 	SCTP4, SCTP6, ESP4, ESP6, AH4, AH6 rss.Fields
 	// Function is the hash function; Toeplitz is the zero value.
 	Function rss.Function
 	// Transform is applied to the fields before they are hashed. All fields must be
 	// symmetric then (rss.Fields.Symmetric).
 	Transform rss.Transform
-	// Quirks are where a NIC departs from the definition of its hash; none is the zero value.
+	// Quirks are departures from the definition of the hash; the zero value has none.
 	Quirks Quirks
-	// Inner are the tunnels of which the carried packet is hashed and not the outer one; none is
-	// the zero value.
+	// Inner are the tunnels whose inner packet is hashed instead of the outer one; the zero value
+	// has none.
 	Inner packet.Tunnel
 }
 
 // Quirks are departures from Microsoft's definition, each found in some hardware (see Profiles).
 type Quirks struct {
-	// Initial is the value that the hash begins with: it is exclusive-ored to it.
+	// Initial is the initial value of the hash, which is exclusive-ored to the result.
 	Initial uint32
-	// Sorted is true when the smaller address is hashed first, and so the smaller port,
-	// whichever is the source: symmetric, but not a Transform of the kernel's.
+	// Sorted is true when the smaller address and the smaller port are hashed first,
+	// whichever is the source. This is symmetric, but not a Transform of the kernel.
 	Sorted bool
 	// LowHalfTwice is true when the upper 16 bits of the hash are a copy of the lower ones.
 	LowHalfTwice bool
 }
 
-// Default returns the set-up that is meant where none is named: Microsoft's key, an
+// Default returns the default configuration: Microsoft's key, an
 // equal table of DefaultTableSize entries over 1 to rss.MaxQueues queues, the 4-tuple for
-// TCP and UDP, the addresses for the rest. (Drivers differ, on UDP above all: Profiles
-// says how.)
+// TCP and UDP, the addresses for the rest. The defaults of drivers differ, above all for UDP; see
+// Profiles.
 func Default(queues int) (Config, error) {
 	table, err := rss.EqualTable(DefaultTableSize, queues)
 	if err != nil {
@@ -70,7 +70,7 @@ func (c Config) clone() Config {
 	return c
 }
 
-// Validate returns an error that says what of the set-up is not possible.
+// Validate returns an error that says what is wrong with the configuration.
 func (c Config) Validate() error {
 	if err := c.Key.Validate(); err != nil {
 		return err
@@ -92,8 +92,8 @@ func (c Config) Validate() error {
 
 // FieldSet is one set of fields of a Config.
 type FieldSet struct {
-	// Name is ethtool's name of the packets: "tcp4", "ip6". (ethtool -n has no ip4 and ip6; the
-	// kernel has.)
+	// Name is ethtool's name of the flow type: "tcp4". "ip4" and "ip6" are names of the kernel that
+	// ethtool -n does not have.
 	Name string
 	// Fields may be written through.
 	Fields *rss.Fields

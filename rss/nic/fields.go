@@ -7,7 +7,7 @@ import (
 	"lbctl/rss/packet"
 )
 
-// fields returns what is hashed of a packet.
+// fields returns the hash fields of a packet.
 func (n *NIC) fields(flow *packet.Flow, s subject) rss.Fields {
 	source, destination := flow.Source.Addr(), flow.Destination.Addr()
 	c := &n.config
@@ -20,7 +20,7 @@ func (n *NIC) fields(flow *packet.Flow, s subject) rss.Fields {
 	return s.choose(flow.Protocol, c.IP6, c.TCP6, c.UDP6, c.SCTP6, c.ESP6, c.AH6)
 }
 
-// choose picks from the fields of one family.
+// choose returns one of the field sets of an address family.
 func (s subject) choose(protocol packet.Protocol, ip, tcp, udp, sctp, esp, ah rss.Fields) rss.Fields {
 	optional := rss.Fields(0)
 	switch {
@@ -41,7 +41,7 @@ func (s subject) choose(protocol packet.Protocol, ip, tcp, udp, sctp, esp, ah rs
 	return ip
 }
 
-// hash hashes the fields of a packet whose addresses are of one family.
+// hash returns the hash of a packet whose addresses are of one family.
 func (n *NIC) hash(flow *packet.Flow, s subject, fields rss.Fields) uint32 {
 	if n.plain && fields == rss.FourTuple && s.security == 0 {
 		return n.hashTuple(flow)
@@ -76,7 +76,7 @@ func (n *NIC) function(input []byte) uint32 {
 	return n.tables.Hash(input)
 }
 
-// sort puts the smaller address and the smaller port first, each by itself.
+// sort puts the smaller address first, and independently the smaller port.
 func sort(v *rss.Values) {
 	if v.Destination.Less(v.Source) {
 		v.Source, v.Destination = v.Destination, v.Source
@@ -86,7 +86,7 @@ func sort(v *rss.Values) {
 	}
 }
 
-// hashesAH tells whether fields of AH, and not of what it protects, are hashed.
+// hashesAH tells whether the fields of AH are hashed, and not those of the packet it protects.
 func (n *NIC) hashesAH(flow *packet.Flow) bool {
 	if flow.Source.Addr().Is4() {
 		return n.config.AH4 != 0
@@ -94,7 +94,7 @@ func (n *NIC) hashesAH(flow *packet.Flow) bool {
 	return n.config.AH6 != 0
 }
 
-// hashTuple is the Toeplitz hash of a 4-tuple, the way of most packets.
+// hashTuple is the Toeplitz hash of a 4-tuple, the fast path for most packets.
 func (n *NIC) hashTuple(flow *packet.Flow) uint32 {
 	source, destination := flow.Source, flow.Destination
 	if source.Addr().Is4() {

@@ -1,3 +1,11 @@
+// Package nic is a model of the receive side of a multi-queue NIC: for a frame
+// or a flow it returns the hash fields, the hash, the entry of the
+// indirection table and the queue. Profiles describe real NICs.
+//
+// Its rules are Microsoft's (NDIS documentation, "RSS Hashing Types"): a fragment, the
+// first included, is hashed over the addresses only, and ports are found after
+// IPv4 options and IPv6 extension headers. VLAN tags are skipped; Config.Inner says in which tunnels the
+// inner packet is hashed. Frames that are not IP or cannot be parsed go to queue 0 without a hash.
 package nic
 
 import (
@@ -13,12 +21,11 @@ import (
 type NIC struct {
 	config Config
 	tables *rss.Tables
-	// plain is true for Toeplitz without transform and quirks, which has a faster way.
+	// plain is true for Toeplitz without transform and quirks, for which there is faster code.
 	plain bool
 }
 
-// New returns a NIC set up as config says, of which it keeps a copy. It returns
-// an error when the key's length, the table or a set of fields is not possible.
+// New returns a NIC with a copy of a configuration. It returns the error of Config.Validate.
 func New(config Config) (*NIC, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("set up nic: %w", err)
@@ -30,35 +37,35 @@ func New(config Config) (*NIC, error) {
 	}, nil
 }
 
-// WithTable returns the NIC after its indirection table was rewritten: same key,
-// same fields. n does not change. An empty table sends all to queue 0.
+// WithTable returns a copy of the NIC with another indirection table. An empty table sends
+// everything to queue 0.
 func (n *NIC) WithTable(table rss.Table) *NIC {
 	other := *n
 	other.config.Table = slices.Clone(table)
 	return &other
 }
 
-// Config returns a copy of the set-up.
+// Config returns a copy of the configuration.
 func (n *NIC) Config() Config { return n.config.clone() }
 
-// Result says where a packet goes and why.
+// Result is the queue of a packet, and how it was chosen.
 type Result struct {
-	// Fields were hashed; none when Hashed is false.
+	// Fields are the fields that were hashed; none when Hashed is false.
 	Fields rss.Fields
 	// Hash is the value the NIC reports; 0 when Hashed is false.
 	Hash   uint32
 	Hashed bool
-	// Index is the entry of the indirection table; 0 when Hashed is false, then it was not used.
+	// Index is the entry of the indirection table. It is 0 and was not used when Hashed is false.
 	Index int
 	Queue rss.Queue
-	// Flow is that given, or as packet.Parse sees it: ports are 0 where there are none or none were
-	// looked for, as in a fragment. Of a tunnel it is the one that was hashed.
+	// Flow is the flow of the packet that was hashed, as given or as packet.Parse returns it: ports are 0 in a
+	// fragment and for protocols without ports.
 	Flow packet.Flow
-	// Tunnel carried the packet that was hashed; 0 when that was the outer one.
+	// Tunnel is the encapsulation if the inner packet was hashed; 0 for the outer one.
 	Tunnel packet.Tunnel
 }
 
-// Classify says where a frame goes that begins with its Ethernet header. Any
+// Classify returns the queue of a frame that begins with its Ethernet header. Any
 // bytes are allowed. It does not allocate.
 func (n *NIC) Classify(frame []byte) Result {
 	h, err := packet.Parse(frame)
@@ -71,8 +78,8 @@ func (n *NIC) ClassifyIP(b []byte) Result {
 	return n.ClassifyHeaders(b, &h, err)
 }
 
-// ClassifyHeaders is Classify where the bytes are parsed already: h and err are what packet.Parse or
-// packet.ParseIP returned for b, which is looked at again only for what a tunnel carries. When
+// ClassifyHeaders is Classify of a packet that was parsed already: h and err are the results of packet.Parse or
+// packet.ParseIP for b, which is read again only for the inner packet of a tunnel. When
 // that is not IP, or cannot be parsed, the outer packet is hashed.
 func (n *NIC) ClassifyHeaders(b []byte, h *packet.Headers, err error) Result {
 	if err != nil && err != packet.ErrTransport {
@@ -91,8 +98,8 @@ func (n *NIC) ClassifyHeaders(b []byte, h *packet.Headers, err error) Result {
 	return r
 }
 
-// ClassifyFlow says where the whole packets, not the fragments, of a flow go. A
-// flow without valid addresses of one family is not hashed. Its flow label and SPI count as 0. It
+// ClassifyFlow returns the queue of the packets of a flow that are not fragments. A
+// flow without valid addresses of one family is not hashed. Flow label and SPI count as 0. It
 // does not allocate.
 func (n *NIC) ClassifyFlow(flow packet.Flow) Result {
 	s := subject{ports: flow.Protocol.HasPorts()}
@@ -104,7 +111,7 @@ func (n *NIC) ClassifyFlow(flow packet.Flow) Result {
 	return r
 }
 
-// subject is what decides, beside its flow, how a packet is hashed; see packet.Headers.
+// subject is what decides how a packet is hashed, besides its flow; see packet.Headers.
 type subject struct {
 	ports, fragment bool
 	security        packet.Protocol
@@ -115,7 +122,7 @@ func subjectOf(h *packet.Headers) subject {
 	return subject{ports: h.Ports, fragment: h.Fragment, security: h.Security, spi: h.SPI, label: h.FlowLabel}
 }
 
-// classify completes a result that has its flow.
+// classify completes a result whose Flow is set.
 func (n *NIC) classify(r *Result, s subject) {
 	r.Fields = n.fields(&r.Flow, s)
 	if r.Fields == 0 {

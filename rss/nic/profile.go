@@ -8,15 +8,15 @@ import (
 	"lbctl/rss"
 )
 
-// Profile is how a NIC comes up under a driver, before anybody changes it. Profiles are
-// data: what they say was read in the files that they name. Which tunnels are looked into is
-// no part of it: that depends on firmware and on what the driver finds there.
+// Profile is the default configuration of a NIC under a driver. Profiles are
+// data that was read in the files of Origin. They do not say in which tunnels the inner packet is hashed,
+// which depends on firmware and on how the driver configures it.
 type Profile struct {
 	// Name is what NamedProfile takes: "ixgbe", "dpdk-mlx5".
 	Name string
 	// Driver says which driver and which hardware.
 	Driver string
-	// Key is the default key, as the driver shows it; nil when it differs from boot to boot.
+	// Key is the default key, as the driver shows it; nil when it is random.
 	Key rss.Key
 	// KeyLength is the length of keys in bytes.
 	KeyLength int
@@ -30,27 +30,27 @@ type Profile struct {
 	// Blocks is true when the default table gives each queue one run of entries (entry i is
 	// i*queues/size) and not entries in turn (i modulo queues).
 	Blocks bool
-	// TCP to IP are the fields hashed by default, for both families. Zero SCTP is as IP.
+	// TCP to IP are the default hash fields, for both families. With zero, SCTP is hashed like IP.
 	TCP, UDP, SCTP, IP rss.Fields
 	// Functions are the hash functions; the first one is the default.
 	Functions []rss.Function
 	// Transforms are the input transforms that can be switched on.
 	Transforms []rss.Transform
-	// Quirks are what Config can express of the hardware's ways.
+	// Quirks are the departures of the hardware that Config can express.
 	Quirks Quirks
-	// Notes are what it cannot, and what to mind.
+	// Notes are departures that Config cannot express, and warnings.
 	Notes []string
 	// Origin names the files that this was read in.
 	Origin []string
-	// Verified is false when some of it was not read in a source, or the hardware's arithmetic is
-	// not published; Doubt says what.
+	// Verified is false when some value was not read in a source, or the hardware's arithmetic is
+	// not published; Doubt says which.
 	Verified bool
 	Doubt    string
 }
 
 // TableSize is a rule for the size of an indirection table.
 type TableSize struct {
-	// Entries is the size, or the least one when PerQueue is not 0.
+	// Entries is the size, or the minimum when PerQueue is not 0.
 	Entries int
 	// PerQueue is the number of entries for each queue; 0 for a fixed size.
 	PerQueue int
@@ -84,8 +84,8 @@ func (s TableSize) String() string {
 	return text
 }
 
-// HardwareKey returns the key that the hardware hashes with when the driver shows key. It
-// is the caller's own copy.
+// HardwareKey returns a copy of key in the byte order that the hardware hashes with, for a key that
+// the driver shows.
 func (p Profile) HardwareKey(key rss.Key) rss.Key {
 	key = slices.Clone(key)
 	if p.KeyReversed {
@@ -94,12 +94,12 @@ func (p Profile) HardwareKey(key rss.Key) rss.Key {
 	return key
 }
 
-// RandomKey tells whether the default key is not known: another one at each boot or start.
+// RandomKey tells whether the default key is random, so that it is not known.
 func (p Profile) RandomKey() bool { return p.Key == nil }
 
-// Config returns the set-up of the NIC with so many queues, 1 to rss.MaxQueues. Where the
-// default key is not known, Microsoft's stands in for it, as what the driver shows: put
-// HardwareKey of the true one in its place.
+// Config returns the configuration of the NIC with this many queues, 1 to rss.MaxQueues. If the
+// default key is random, the driver is assumed to show Microsoft's; the caller can replace it by
+// HardwareKey of the real one.
 func (p Profile) Config(queues int) (Config, error) {
 	return p.ConfigSize(queues, 0)
 }
@@ -147,8 +147,7 @@ func NamedProfile(name string) (Profile, bool) {
 	return Profile{}, false
 }
 
-// Profiles returns all profiles: the Linux drivers, then those of DPDK. They are the
-// caller's own copy.
+// Profiles returns a copy of all profiles: the Linux drivers, then those of DPDK.
 func Profiles() []Profile {
 	return slices.Concat(linuxIntel(), linuxCloud(), linuxOthers(), dpdkProfiles())
 }

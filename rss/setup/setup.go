@@ -128,7 +128,7 @@ func (s Setup) profile() (nic.Profile, error) {
 
 // Over returns the configuration of a real NIC with the given words in place of what was read from it. Queues may be 0
 // to keep their number. Queues and Table replace the table by an equal one; Profile adds the quirks and the byte order of the
-// key, which the driver does not tell.
+// key, which the driver does not report.
 func (s Setup) Over(base nic.Config) (nic.Config, error) {
 	size, err := s.checkSizes(0)
 	if err != nil {

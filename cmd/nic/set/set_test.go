@@ -159,7 +159,7 @@ func TestRSSSetRefuses(t *testing.T) {
 		{"eth0 --key abcd", 2, "--key: rss key of 2 bytes: want 40 to 256", see},
 		{"eth0 --key " + strings.Repeat("ab", 52), 2, "set rss of eth0: rss key of 52 bytes: eth0 (mlx5_core) takes 40", see},
 		{"eth0 --fields tcp4", 2, `--fields: "tcp4": want FLOWTYPE=LETTERS, as in tcp4=sdfn`, see},
-		{"eth0 --fields sctp4=sd", 2, "set rss of eth0: hash fields of sctp4: eth0 (mlx5_core) does not tell nor take them", see},
+		{"eth0 --fields sctp4=sd", 2, "set rss of eth0: hash fields of sctp4: eth0 (mlx5_core) neither reports nor accepts them", see},
 		{"veth0 --equal 2", 1, "set rss of veth0: no rss: " + nictest.VethHabit, "name a NIC with RSS; lbctl rss show IFACE says what an interface has"},
 		{"eth0 --equal 2 --flows /none", 3, "open /none: no such file or directory", "name a file of flows, one a line: tcp 192.0.2.1:1234 198.51.100.1:80"},
 	} {

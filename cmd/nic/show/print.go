@@ -71,7 +71,7 @@ func showSwitches(w io.Writer, title string, names []string, on func(int) bool) 
 
 func orNone(s string) string {
 	if strings.TrimSpace(s) == "" {
-		return "the driver does not tell it"
+		return "the driver does not report it"
 	}
 	return s
 }

@@ -25,16 +25,16 @@ const (
 	rssFlowHash  = 8 // Linux 6.17 and later
 )
 
-// nested is NLA_F_NESTED; typeMask takes it off (NLA_TYPE_MASK).
+// nested is NLA_F_NESTED; typeMask removes it (NLA_TYPE_MASK).
 const (
 	nested   = 0x8000
 	typeMask = 0x3fff
 )
 
-// attributes are a netlink message's, in place, by type. Of one that is there twice the last counts.
+// attributes are the values of a netlink message's attributes by type, not copied. The last one of a type counts.
 type attributes map[uint16][]byte
 
-// parseAttributes splits a message behind its headers. Any bytes are allowed.
+// parseAttributes splits the bytes after a message's headers. Any bytes are allowed.
 func parseAttributes(b []byte) (attributes, error) {
 	all := attributes{}
 	for len(b) > 0 {
@@ -59,12 +59,12 @@ func appendAttribute(b []byte, kind uint16, value []byte) []byte {
 	return append(b, make([]byte, -len(value)&3)...)
 }
 
-// header is the attribute by which every request names its interface.
+// header is the attribute that names the interface in every request.
 func header(name string) []byte {
 	return appendAttribute(nil, rssHeader|nested, appendAttribute(nil, headerName, append([]byte(name), 0)))
 }
 
-// number returns an attribute of 4 or 8 bytes; 0 if it is not there.
+// number returns an attribute of 4 or 8 bytes; 0 if there is none.
 func (a attributes) number(kind uint16) uint64 {
 	switch v := a[kind]; len(v) {
 	case 4:
@@ -75,7 +75,7 @@ func (a attributes) number(kind uint16) uint64 {
 	return 0
 }
 
-// parseChannels reads the answer to ETHTOOL_MSG_CHANNELS_GET. What the driver has none of is left out there.
+// parseChannels reads the answer to ETHTOOL_MSG_CHANNELS_GET, which leaves out kinds that the driver does not have.
 func parseChannels(b []byte) (Channels, error) {
 	a, err := parseAttributes(b)
 	if err != nil {

@@ -64,7 +64,7 @@ func encodeFields(c, flowType uint32, f rss.Fields) []byte {
 
 func decodeFields(b []byte) uint64 { return native.Uint64(b[8:]) }
 
-// rssSizes are the lengths that a struct ethtool_rxfh begins with.
+// rssSizes returns the number of entries and of key bytes of a struct ethtool_rxfh.
 func rssSizes(b []byte) (table, key int) {
 	return int(native.Uint32(b[8:])), int(native.Uint32(b[12:]))
 }
