@@ -7,17 +7,18 @@ import (
 	"lbctl/lb"
 )
 
-// addressRow is the row that stands for the address of VIPs: echo requests and fragments ask for it.
+// addressRow is the row for an address that VIPs have. Packets without ports look it up: echo requests and
+// fragments.
 type addressRow struct {
 	at uint32
 	// services is the number of VIPs with the address.
 	services int
 }
 
-// addressKey has the port and the protocol 0, which no VIP has.
+// addressKey is the endpoint of such a row. Its port and protocol are 0, which no VIP has.
 func addressKey(a netip.Addr) bpf.LbEndpoint { return bpf.Endpoint(netip.AddrPortFrom(a, 0), 0) }
 
-// addAddress makes the address of a VIP visible. Errors: lb.ErrFull; nothing is changed then.
+// addAddress makes the address of a VIP visible to packets. Errors: lb.ErrFull; then nothing has changed.
 func (d *Datapath) addAddress(v lb.VIP) error {
 	a := v.Address.Addr()
 	if row, ok := d.addresses[a]; ok {
@@ -37,7 +38,7 @@ func (d *Datapath) addAddress(v lb.VIP) error {
 	return nil
 }
 
-// removeAddress makes the address of a VIP that is gone invisible, if no other one has it.
+// removeAddress makes the address of a removed VIP invisible, unless another VIP has it.
 func (d *Datapath) removeAddress(a netip.Addr) {
 	row := d.addresses[a]
 	if row.services--; row.services > 0 {
@@ -48,7 +49,7 @@ func (d *Datapath) removeAddress(a netip.Addr) {
 	d.deferFree(func() { d.ids.rows.release(row.at, 1) })
 }
 
-// address returns the row of an address, one without number and services if there is none.
+// address returns the row of an address; if there is none, a new one without number and services.
 func (d *Datapath) address(a netip.Addr) *addressRow {
 	if d.addresses[a] == nil {
 		d.addresses[a] = &addressRow{}

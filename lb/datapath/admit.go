@@ -25,8 +25,8 @@ func (c addressUse) count(s lb.Service, by int) {
 	}
 }
 
-// admit says whether s may take its place in the tables. Errors: lb.ErrConflict.
-// That a table is full is found when it is.
+// admit says whether s may take its place beside the other services. Errors: lb.ErrConflict. It does not look
+// whether there is room.
 func (d *Datapath) admit(s lb.Service, old *entry) error {
 	if old != nil {
 		d.addressUse.count(old.service, -1)

@@ -9,8 +9,8 @@ import (
 	"lbctl/lb/xdp"
 )
 
-// adopt reads back what an earlier process left in the tables. Nothing is written
-// but what that process left half done.
+// adopt reads back what an earlier process left in the tables. It writes only what that process left half
+// done.
 func (d *Datapath) adopt() error {
 	var err error
 	if d.hook, err = xdp.Open(d.options.Dir, programPin); err != nil {
@@ -88,9 +88,8 @@ func (d *Datapath) adoptReplica(e *entry, listed bpf.LbSlot) error {
 	return nil
 }
 
-// finish does what the process before may not have come to after its last switch, in the order in
-// which it would have. It may have ended a moment ago, so packets are waited for: what it
-// retired is free now, but seen.
+// finish completes the last change of the process before, in the order in which that would have. It waits for
+// packets first: the process may have ended a moment ago, and packets may still read what it retired.
 func (d *Datapath) finish() error {
 	for _, e := range d.services {
 		d.writeStates(e)
@@ -108,7 +107,7 @@ func (d *Datapath) finish() error {
 	return d.foldRemoved()
 }
 
-// sweepReplicas says of replicas that no service has that they are gone.
+// sweepReplicas sets the state of replicas that no service has to gone.
 func (d *Datapath) sweepReplicas() {
 	for id := range d.tables.replicas.rows {
 		row := &d.tables.replicas.rows[id]

@@ -10,8 +10,8 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// A link too large for the driver's XDP is refused in mode native, and served in
-// mode auto by generic, which is said.
+// A link whose MTU is too large for the driver's XDP is refused in mode native. Mode auto takes generic, and
+// logs why.
 func TestAttachLargeMTU(t *testing.T) {
 	inNamespace(t)
 	l := veth(t, "jumbo")

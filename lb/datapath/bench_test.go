@@ -16,10 +16,10 @@ import (
 
 //go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -cflags "-O2 -g -mcpu=v3 -fno-strict-aliasing -Wall -Wextra -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu" -no-global-types -target bpfel -type frame bench ../../bpf/src/bench.bpf.c
 
-// BenchmarkDatapath reports, for each scenario, the cost of a packet in the datapath
-// above that of a program that only swaps the MACs, both behind the program that
-// writes the next packet, in the same run: the median of the differences in pairs, and the
-// difference of the two minima, which is what the machine does when others leave it alone.
+// BenchmarkDatapath reports, for each scenario, how much more a packet costs than with a program that only
+// swaps the MAC addresses. Both run behind the program that writes the next packet, in the same run. It
+// reports the median of the differences in pairs, and the difference of the two minima, which is the cost on
+// an undisturbed machine.
 func BenchmarkDatapath(b *testing.B) {
 	for _, s := range scenarios() {
 		s.flows = max(s.flows, 1)
@@ -91,7 +91,7 @@ func (s scenario) load(b *testing.B) laboratory {
 // frameBytes is the length of every frame.
 const frameBytes = 6 + 80
 
-// write makes a packet of every flow the frames.
+// write fills the frames, one packet of every flow in turn.
 func (l laboratory) write(b *testing.B, s scenario, change func(*contract.Packet)) {
 	for i := range l.frames.rows {
 		frame := s.frame(i, change)

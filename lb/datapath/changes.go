@@ -20,7 +20,7 @@ type changes struct {
 // someRoutes is the number of routes from which on resolving every next hop costs no more.
 const someRoutes = 16
 
-// everything is what may have changed while nobody listened.
+// everything is the change that is assumed after messages were lost.
 func everything() changes { return changes{all: true} }
 
 // empty tells whether nothing has changed.
@@ -39,8 +39,8 @@ func (c *changes) neighbour(u netlink.NeighUpdate) {
 	c.neighbours[neighbour{index: u.LinkIndex, address: a.Unmap()}] = true
 }
 
-// route notes the destination of a route. With one of our own addresses go routes that have it for
-// their source, of which the kernel does not tell.
+// route notes the destination of a route. When one of our own addresses is removed, so are the routes that
+// have it as their source; the kernel sends no message about those.
 func (c *changes) route(u netlink.RouteUpdate) {
 	if u.Dst == nil || u.Type == unix.RTM_DELROUTE && u.Route.Type == unix.RTN_LOCAL || len(c.routes) == someRoutes {
 		c.all = true
@@ -58,14 +58,15 @@ type port struct {
 	mac          string
 }
 
-// ports are the links by index.
+// ports are the states of links, by index.
 type ports map[int]port
 
 func portOf(a *netlink.LinkAttrs) port {
 	return port{flags: a.RawFlags, state: uint32(a.OperState), mtu: a.MTU, master: a.MasterIndex, mac: string(a.HardwareAddr)}
 }
 
-// link notes a link, unless it is as it was: most news of links is of their programs and statistics.
+// link notes a link, unless nothing of it changed on which next hops depend: most messages about links are
+// about their programs and statistics.
 func (c *changes) link(u netlink.LinkUpdate, was ports) {
 	if u.Link == nil {
 		c.all = true

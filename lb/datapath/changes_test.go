@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// routeNews is news of a route to a prefix, of the default route if that is empty.
+// routeNews is a message about a route to a prefix, or about the default route if the prefix is empty.
 func routeNews(to string, message, kind int) netlink.RouteUpdate {
 	u := netlink.RouteUpdate{Type: uint16(message), Route: netlink.Route{Type: kind}}
 	if p, err := netip.ParsePrefix(to); err == nil {
@@ -22,7 +22,8 @@ func routeNews(to string, message, kind int) netlink.RouteUpdate {
 	return u
 }
 
-// News of a route concerns what is behind it, and what may be: of some news the kernel leaves a part out.
+// A message about a route concerns the addresses behind it. Some messages leave the prefix out and concern
+// all.
 func TestRouteNews(t *testing.T) {
 	const added, gone, unicast, local = unix.RTM_NEWROUTE, unix.RTM_DELROUTE, unix.RTN_UNICAST, unix.RTN_LOCAL
 	addresses := []string{"10.1.0.2", "10.2.0.2", "2001:db8::2"}
@@ -53,7 +54,7 @@ func TestRouteNews(t *testing.T) {
 	}
 }
 
-// So much news that it is cheaper to ask for all is news of all.
+// After so many messages that resolving everything is cheaper, everything is resolved.
 func TestMuchRouteNews(t *testing.T) {
 	var since changes
 	for i := range someRoutes + 1 {
@@ -129,7 +130,7 @@ func hopTo(t *testing.T, d *Datapath, replica string) nextHop {
 	return hopInUse(&d.tables.replicas.rows[d.services[web("192.0.2.1:80").VIP].ids[netip.MustParseAddrPort(replica)]])
 }
 
-// News of several neighbours at once is acted on for each.
+// Messages about several neighbours at once are acted on for each.
 func TestNewsOfNeighbours(t *testing.T) {
 	inNamespace(t)
 	d := open(t, Options{manualClock: true})
@@ -156,7 +157,7 @@ func TestNewsOfNeighbours(t *testing.T) {
 	}
 }
 
-// A link's MTU is news of the link alone.
+// A change of a link's MTU is told by a message about the link alone.
 func TestLinkSizeFollows(t *testing.T) {
 	inNamespace(t)
 	l := veth(t, "up", "10.1.0.1/24")

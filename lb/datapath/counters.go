@@ -11,10 +11,10 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// Counters returns what was counted on all CPUs. The counters are read one after
-// the other while packets pass: sums agree exactly only when none does.
+// Counters returns the counters, summed over CPUs. They are read one after the other while packets pass, so
+// sums agree exactly only when no packet passes.
 //
-// A packet is counted in one place: one that is forwarded with its replica, the others by their reason.
+// A packet is counted once: a forwarded one by its replica, any other by its reason.
 func (d *Datapath) Counters() (lb.Counters, error) {
 	unlock, err := d.lock()
 	if err != nil {
@@ -109,7 +109,7 @@ func (d *Datapath) foldRemoved() error {
 	return nil
 }
 
-// addForwarded adds to the row of the reason, which packets leave alone.
+// addForwarded adds to the row of the reason forwarded. No packet writes to that row.
 func (d *Datapath) addForwarded(n lb.Count) error {
 	at := uint32(slices.Index(d.reasons, string(lb.Forwarded)))
 	var perCPU []bpf.LbCount

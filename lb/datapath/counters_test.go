@@ -7,17 +7,18 @@ import (
 	"lbctl/lb"
 )
 
-// What a replica got that has left goes on being counted for its service and as forwarded: while its number
-// rests, after that, when another replica has the number, and after another start at each of these times.
+// The counts of a removed replica stay part of its service's and of the reason forwarded: while its number is
+// retired, after that, when another replica has the number, and after another start at each of these times.
 func TestCountsOfReplicasThatLeave(t *testing.T) {
-	for name, c := range map[string]struct{ settle, reopen bool }{
-		"resting": {}, "settled": {settle: true}, "resting, another start": {reopen: true}, "settled, another start": {settle: true, reopen: true},
+	for name, c := range map[string]struct{ reclaim, reopen bool }{
+		"retired": {}, "reclaimed": {reclaim: true},
+		"retired, another start": {reopen: true}, "reclaimed, another start": {reclaim: true, reopen: true},
 	} {
-		t.Run(name, func(t *testing.T) { countsOfReplicasThatLeave(t, c.settle, c.reopen) })
+		t.Run(name, func(t *testing.T) { countsOfRemovedReplicas(t, c.reclaim, c.reopen) })
 	}
 }
 
-func countsOfReplicasThatLeave(t *testing.T, settle, reopen bool) {
+func countsOfRemovedReplicas(t *testing.T, reclaim, reopen bool) {
 	s := web("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80")
 	x := newFixture(t, s)
 	rest := func() {
@@ -29,7 +30,7 @@ func countsOfReplicasThatLeave(t *testing.T, settle, reopen bool) {
 		x.send(port+1, false)
 	}
 	x.set(web("192.0.2.1:80", "10.1.0.2:80"))
-	if settle {
+	if reclaim {
 		rest()
 	}
 	if reopen {

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// tracked returns the service with its flows remembered.
+// tracked returns the service with tracking of changes.
 func tracked(s lb.Service) lb.Service {
 	s.Tracking, s.Idle = lb.TrackChanges, 8*time.Second
 	return s
@@ -33,8 +33,8 @@ func begin(t *testing.T, d *Datapath, s lb.Service) (e, old *entry) {
 	return e, old
 }
 
-// A process that ends anywhere in a change leaves the old state or the new one, and
-// the next one goes on from it with nothing lost.
+// A process that ends anywhere in a change leaves the old state or the new one. The next process continues
+// from it and nothing is lost.
 func TestCutShort(t *testing.T) {
 	old := web("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80")
 	changed := web("192.0.2.1:80", "10.1.0.3:80", "10.1.0.4:80", "10.1.0.5:80", "10.1.0.6:80")
@@ -115,8 +115,8 @@ func testCutShort(t *testing.T, old, changed lb.Service) {
 	}
 }
 
-// converges opens the datapath again and goes on with it. The limits are so tight that anything
-// lost would show.
+// converges opens the datapath again and makes more changes. The limits are so tight that a lost number would
+// show.
 func converges(t *testing.T, o Options, want []lb.Service, old, changed lb.Service) {
 	second := open(t, o)
 	got, err := second.Services()
@@ -141,7 +141,7 @@ func converges(t *testing.T, o Options, want []lb.Service, old, changed lb.Servi
 	unused(t, second)
 }
 
-// consistent checks that what packets read of a service is of its replicas, in their states.
+// consistent checks that the tables of every service name only its own replicas, in their states.
 func consistent(t *testing.T, d *Datapath) {
 	t.Helper()
 	for id, row := range d.tables.replicas.rows {
@@ -171,7 +171,7 @@ func consistent(t *testing.T, d *Datapath) {
 	}
 }
 
-// unused checks that no number is taken of a datapath without services.
+// unused checks that a datapath without services has no number in use.
 func unused(t *testing.T, d *Datapath) {
 	t.Helper()
 	if err := d.reclaim(); err != nil {

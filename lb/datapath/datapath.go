@@ -1,13 +1,19 @@
-// Package datapath is the kernel's lb.Dataplane: the XDP program of bpf/src/lb.bpf.c,
-// its tables, and the links that hold it to interfaces.
+// Package datapath is the kernel's lb.Dataplane: the XDP program of bpf/src/lb.bpf.c, its tables, and the
+// links that attach it to interfaces.
 //
-// The kernel's tables are the only state. Everything is pinned in a private
-// directory, so that what is attached goes on forwarding when the process ends,
-// however it ends, and the next Open takes it over.
+// A packet's walk, wire to wire, is in the program and reads none of this package: the XDP link calls the
+// program (attach.go), parse finds the 4-tuple, service_index (index.go) leads to the row of the service
+// (rows.go), the slots (inherit.go) or the records (records.go) say which replica, the replica's row has its
+// active next hop (netstate.go, refresh.go), the packet is rewritten or encapsulated and sent, and counted by
+// replica or reason (counters.go). An answer of a replica finds its VIP by rev_nat_index, and its route in the
+// kernel's FIB.
 //
-// The rule of every change: what is pointed at is written before what points at
-// it, one store or one map entry makes the switch, and what nothing points at any more is
-// reused only after a grace period, when no packet can still be looking at it.
+// The kernel's tables are the only state. Everything is pinned in a private directory, so that what is
+// attached goes on forwarding when the process ends, however it ends, and the next Open takes over (adopt.go).
+//
+// The rule of every change: what is pointed at is written before what points at it; one store makes the
+// switch; what nothing points at any more is reused only after a grace period, when no packet can be reading
+// it (retire.go).
 package datapath
 
 import (
@@ -29,16 +35,16 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// Options say where and how big. The zero value of each field means its default.
+// Options of Open. The zero value of each field means its default.
 type Options struct {
 	// Dir is the pin directory, below a BPF file system. Default /sys/fs/bpf/lbctl.
 	Dir string
-	// Limits are the capacities. Default lb.DefaultLimits. What is pinned keeps its own:
-	// other limits are ErrConflict.
+	// Limits are the capacities. Default lb.DefaultLimits. Pinned tables keep theirs: to ask for others is
+	// ErrConflict.
 	Limits lb.Limits
 	// ToeplitzKey is the RSS key of lb.ToeplitzHash. Default the Microsoft key.
 	ToeplitzKey rss.Key
-	// Logger takes what happens later (next hops). Default: discarded.
+	// Logger logs what happens later, like changes of next hops. Default: discarded.
 	Logger *slog.Logger
 	// TokenRate limits, on each CPU and per second, how often a flow is recorded as established where a line of
 	// records is nearly full, and how often a packet that is too big is answered. Default 2000.
@@ -207,7 +213,7 @@ func (d *Datapath) lock() (unlock func(), err error) {
 	return d.mu.Unlock, nil
 }
 
-// Program returns the XDP program that stands under the links, for an observer beside it.
+// Program returns the XDP program under the links, for an observer that hands packets on to it.
 func (d *Datapath) Program() *ebpf.Program {
 	d.mu.Lock()
 	defer d.mu.Unlock()

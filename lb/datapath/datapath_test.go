@@ -16,7 +16,7 @@ import (
 
 var exact = []cmp.Option{cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{}), cmpopts.EquateEmpty()}
 
-// What one process wrote is what the next one finds, and it writes nothing.
+// A second process finds what the first has written, and writes nothing.
 func TestAdopt(t *testing.T) {
 	inNamespace(t)
 	veth(t, "up", "10.1.0.1/24")

@@ -44,14 +44,14 @@ func (e *entry) replicaID(a netip.AddrPort) (uint32, bool) {
 	return id, ok
 }
 
-// answered tells whether answers of the replica at an address go back by the service. A nil
-// entry has none.
+// answered tells whether the replica at an address has a reverse NAT entry for the service. A nil entry has
+// none.
 func (e *entry) answered(a netip.AddrPort) bool {
 	_, ok := e.replicaID(a)
 	return ok && e.service.Mode == lb.NAT
 }
 
-// tracked tells whether flows are remembered; those of a nil entry are not.
+// tracked tells whether the service tracks flows; a nil entry does not.
 func (e *entry) tracked() bool {
 	return e != nil && e.row.Flags&uint8(bpf.LbServiceFlagSERVICE_TRACK_CHANGES|bpf.LbServiceFlagSERVICE_TRACK_ALWAYS) != 0
 }

@@ -8,8 +8,8 @@ import (
 	"lbctl/lb/oracle"
 )
 
-// Explain has the reference datapath decide over the live tables. Errors: lb.ErrInvalid when there
-// is no frame and the flow is none.
+// Explain lets the reference datapath decide about the packet, over the live tables. Errors: lb.ErrInvalid
+// when the probe has neither a frame nor a valid flow.
 func (d *Datapath) Explain(p lb.Probe) (lb.Explanation, error) {
 	frame, err := oracle.FrameOf(p)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 // extent is the numbers [from, to).
 type extent struct{ from, to uint32 }
 
-// extents hands out ranges of [0, size): ids, and ranges of slots. First fit from
-// below. The zero value hands out nothing.
+// extents hands out ranges of the numbers [0, size): ids, and ranges of slots. It takes the lowest that fits.
+// The zero value hands out nothing.
 type extents struct {
 	size uint32
 	free []extent // ascending, apart by at least one
@@ -19,8 +19,7 @@ func newExtents(size uint32) extents {
 	return extents{size: size, free: []extent{{0, size}}}
 }
 
-// alloc takes n numbers in a row and returns the first; ok is false if there are none.
-// n = 0 takes nothing.
+// alloc takes n consecutive numbers and returns the first; ok is false if there are none. n = 0 takes nothing.
 func (e *extents) alloc(n uint32) (from uint32, ok bool) {
 	if n == 0 {
 		return 0, true
@@ -38,7 +37,7 @@ func (e *extents) alloc(n uint32) (from uint32, ok bool) {
 	return 0, false
 }
 
-// take takes exactly [from, from+n), which must be free: what an earlier process handed out.
+// take takes exactly [from, from+n), which an earlier process has handed out. Errors: it is not free.
 func (e *extents) take(from, n uint32) error {
 	if n == 0 {
 		return nil

@@ -6,7 +6,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Whatever is taken is free before and not after; what is given back is free again.
+// A number that is taken was free and is not; a number that is released is free again.
 func TestExtents(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const size = 40

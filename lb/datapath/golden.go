@@ -11,7 +11,7 @@ import (
 	"lbctl/rss/packet"
 )
 
-// golden is a packet of the self-test, and what is changed before it comes.
+// golden is a packet of the self-test, and the services to set before it.
 type golden struct {
 	name     string
 	services []lb.Service

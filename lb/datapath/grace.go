@@ -10,8 +10,8 @@ import (
 // RCU grace period (kernel/sched/membarrier.c calls synchronize_rcu).
 const membarrierGlobal = 1
 
-// grace returns when no packet that was in the datapath at the call is in it any
-// more: XDP programs run under RCU. It takes some 10 ms.
+// grace returns when every packet that was in the datapath at the call has left it: XDP programs run under
+// RCU. It takes some 10 ms.
 func grace() error {
 	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, membarrierGlobal, 0, 0); errno != 0 {
 		return fmt.Errorf("wait for a grace period (membarrier): %w", errno)

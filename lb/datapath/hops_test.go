@@ -29,7 +29,7 @@ func explained(t *testing.T, d *Datapath, what string, want func(lb.Explanation)
 	t.Fatalf("%s: still %+v", what, x)
 }
 
-// Next hops follow the kernel's routes, links and neighbours without being told.
+// Next hops follow the kernel's routes, links and neighbours by themselves.
 func TestNextHopsFollow(t *testing.T) {
 	inNamespace(t)
 	d := open(t, Options{})

@@ -12,14 +12,13 @@ import (
 	"lbctl/lb"
 )
 
-// index says in which row of a table an endpoint stands: service_index, rev_nat_index.
-// Packets read it while it is written: every change is one aligned store, and a row is
-// complete before the store that makes it visible.
+// index is a hash index: in which row of a table an endpoint is. It is service_index or rev_nat_index. Packets
+// read it while it is written, so every change is one aligned store, and a row is complete before the store
+// that makes it visible.
 type index []bpf.LbBucket
 
-// bucketsFor returns how many buckets an index of so many endpoints has: a power of
-// two, so many that a bucket holds two on average. That one overflows has a
-// probability of some 1e-11 then.
+// bucketsFor returns the number of buckets of an index for so many endpoints: a power of two, such that a
+// bucket holds two on average. The probability that one overflows is then some 1e-11.
 func bucketsFor(endpoints uint32) uint32 {
 	return 1 << bits.Len32((endpoints-1)/2)
 }
@@ -47,14 +46,14 @@ func (x index) add(e bpf.LbEndpoint, row uint32) error {
 	return nil
 }
 
-// replace makes another row visible instead of one that add made so.
+// replace makes another row visible in place of a visible one.
 func (x index) replace(e bpf.LbEndpoint, row, by uint32) {
 	b := x.of(e)
 	atomic.StoreUint32(&b.Row[slices.Index(b.Row[:], row+1)], by+1)
 }
 
-// remove makes a row invisible, if it is not so already. The last row of the bucket
-// takes its place before it leaves its own, so that a packet never misses it.
+// remove makes a row invisible, if it is visible. The last row of the bucket first takes its place, so that no
+// packet misses that row.
 func (x index) remove(e bpf.LbEndpoint, row uint32) {
 	b := x.of(e)
 	at := slices.Index(b.Row[:], row+1)
@@ -69,8 +68,8 @@ func (x index) remove(e bpf.LbEndpoint, row uint32) {
 	atomic.StoreUint32(&b.Row[last], 0)
 }
 
-// rows yields every row that is visible, once: where remove was cut short by the end of its
-// process, the last row of a bucket stands there twice.
+// rows yields every visible row once. If a process ended in the middle of remove, the last row of a bucket is
+// there twice.
 func (x index) rows() iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
 		for i := range x {

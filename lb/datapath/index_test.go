@@ -88,7 +88,8 @@ func sortedEndpoints(m map[bpf.LbEndpoint]uint32) []bpf.LbEndpoint {
 	return slices.SortedFunc(maps.Keys(m), func(a, b bpf.LbEndpoint) int { return a.AddrPort().Compare(b.AddrPort()) })
 }
 
-// A process that ends in the middle of a removal leaves the last row twice: it is one row.
+// A process that ends in the middle of a removal leaves the last row of a bucket there twice. It is yielded
+// once.
 func TestIndexCutShort(t *testing.T) {
 	x := make(index, 1)
 	e := bpf.Endpoint(netip.MustParseAddrPort("10.0.0.1:1"), 6)
@@ -103,8 +104,8 @@ func TestIndexCutShort(t *testing.T) {
 	}
 }
 
-// Addresses and ports as operators number them spread over the buckets like random ones:
-// a bucket holds two on average, and never comes near its sixteen.
+// Addresses and ports as operators number them spread over the buckets like random ones: a bucket holds two on
+// average and far less than its sixteen at most.
 func TestIndexSpreads(t *testing.T) {
 	const n = 1 << 14
 	for name, nth := range map[string]func(i int) netip.AddrPort{

@@ -39,7 +39,7 @@ func (e *entry) keepPreviousTable(offset, size uint32, from bpf.LbService) {
 	r.PreviousHash, r.PreviousSeed = from.PreviousHash, from.PreviousSeed
 }
 
-// shares tells whether the service has one of old's replicas: there are no flows of others.
+// shares tells whether the service has a replica of old. If not, no flow from before can go on.
 func (e *entry) shares(old *entry) bool {
 	for a := range old.ids {
 		if _, ok := e.ids[a]; ok {
@@ -78,8 +78,8 @@ func (d *Datapath) writeSlots(e, old *entry) {
 	e.recorded = e.tracked() && (e.recorded || e.inTransition > 0 || e.rehashed() || e.service.Tracking == lb.TrackAlways)
 }
 
-// inheritSlot returns the slot that replaces was and belongs to an owner: a replica that is
-// not listed any more has no flows.
+// inheritSlot returns what a slot becomes that belongs to owner now. A replica that is not listed any more has
+// no flows.
 func inheritSlot(was bpf.Slot, owner uint32, listed listed) bpf.Slot {
 	previous := was.Previous()
 	switch {

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// oldestKernel has what the datapath uses: BPF links for XDP (5.9) and the
-// statistics and helpers of the 5.15 long-term series, the oldest that is tested for.
+// oldestKernel is the oldest kernel that has what the datapath uses: BPF links for XDP (5.9), and the
+// statistics and helpers of the 5.15 long-term series, which is the oldest that is tested.
 var oldestKernel = [2]int{5, 15}
 
 func (d *Datapath) checkKernel() error {

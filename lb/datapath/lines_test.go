@@ -15,7 +15,8 @@ func always(vip string, replicas ...string) lb.Service {
 	return s
 }
 
-// inLine returns ports from one on of which the flows have their records in one line of a table of so many.
+// inLine returns n ports, from one on, whose flows have their records in the same line of a table of so many
+// lines.
 func (x fixture) inLine(lines, n int, from uint16) (ports []uint16) {
 	key := func(port uint16) uint32 {
 		f := x.flow(port)
@@ -66,7 +67,7 @@ func halfOpenOf(f lb.Flows) (n uint64) {
 	return n
 }
 
-// Flows that start are not forgotten for a flood of another service.
+// A flood to one service does not evict the half-open flows of another.
 func TestFloodOfAnotherService(t *testing.T) {
 	x := newFixture(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"))
 	calm := always("192.0.2.2:80", "10.1.0.2:81", "10.1.0.3:81")

@@ -13,7 +13,7 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// objects are the ordinary program and the tables.
+// objects are the program for packets that nobody monitors, and the tables.
 type objects struct {
 	bpf.LbMaps
 	Lb *ebpf.Program `ebpf:"lb"`
@@ -22,7 +22,7 @@ type objects struct {
 // Close closes all of them.
 func (o *objects) Close() error { return errors.Join(o.LbMaps.Close(), o.Lb.Close()) }
 
-// load loads the program with its tables, pinned ones where there are any.
+// load loads the program with its tables. Tables that are pinned are used again.
 func (d *Datapath) load() (err error) {
 	if d.reasons, err = bpf.Reasons(); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (d *Datapath) spec() (*ebpf.CollectionSpec, error) {
 // configure sets what is fixed at load time: sizes, the Toeplitz tables, the secret.
 func (d *Datapath) configure(spec *ebpf.CollectionSpec) error {
 	l := d.options.Limits
-	// Beside the services their addresses are found.
+	// The index holds the services and their addresses.
 	serviceBuckets, revNatBuckets := bucketsFor(2*l.Services), bucketsFor(l.Replicas)
 	establishedLines, halfOpenLines := l.Flows/bpf.RecordEntries, l.Flows/4/bpf.RecordEntries
 	tokenRate := d.options.TokenRate
@@ -78,9 +78,9 @@ func (d *Datapath) configure(spec *ebpf.CollectionSpec) error {
 		bpf.LbMapRevNatIndex: revNatBuckets, bpf.LbMapRevNats: l.Replicas,
 		bpf.LbMapReplicas: l.Replicas, bpf.LbMapByReplica: l.Replicas,
 		bpf.LbMapFibCache: uint32(cpus) * bpf.FIBCacheEntries,
-		// Behind the slots stand the lists of replicas, old ones and new.
+		// Behind the slots are the lists of replicas, old and new.
 		bpf.LbMapSlots: l.Slots + 2*l.Replicas,
-		// The ordinary program has no samples; this is the smallest there can be.
+		// The ordinary program has no samples; this is the smallest size.
 		bpf.LbMapSamples: uint32(os.Getpagesize()),
 	} {
 		spec.Maps[name].MaxEntries = size
@@ -101,8 +101,8 @@ func (d *Datapath) configure(spec *ebpf.CollectionSpec) error {
 	return nil
 }
 
-// rowsFor is the number of rows of services: the services, what takes the place of each, their
-// addresses.
+// rowsFor is the number of rows of services: one for each service, one for what replaces it, one for its
+// address.
 func rowsFor(l lb.Limits) uint32 { return 3 * l.Services }
 
 // toeplitzRows returns what each value of each byte of an IPv6 4-tuple adds to the hash.

@@ -11,8 +11,8 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// BenchmarkLoad loads services that remember their flows, all behind a gateway, into empty
-// tables: 1,000 of 100 replicas each and 10,000 of 10.
+// BenchmarkLoad loads services that track flows, all behind a gateway, into empty tables: 1,000 of 100
+// replicas each and 10,000 of 10.
 func BenchmarkLoad(b *testing.B) {
 	for _, n := range [][2]int{{1000, 100}, {10_000, 10}} {
 		b.Run(fmt.Sprintf("%dx%d", n[0], n[1]), func(b *testing.B) { load(b, many(n[0], n[1])) })

@@ -16,9 +16,9 @@ import (
 // sampleRing is the size in bytes of what holds samples until they are read: some 3,000 of them.
 const sampleRing = 1 << 20
 
-// monitor is the program that takes the place of the ordinary one while somebody watches, and what
-// reads its samples. It has the same tables. What is not pinned of it ends with the process; links hold
-// the program until the next one.
+// monitor is the program that replaces the ordinary one while there are subscribers, and the reader of its
+// samples. Both programs have the same tables. Its own maps are not pinned and end with the process; links
+// keep the program until the next start.
 type monitor struct {
 	objects   monitorObjects
 	filter    table[bpf.LbSampleFilter]
@@ -56,7 +56,7 @@ func (d *Datapath) Monitor(f lb.Filter) (lb.Monitor, error) {
 	return w, nil
 }
 
-// leave ends the stream of a watcher; the last one's end brings the ordinary program back.
+// unsubscribe ends a subscription. After the last one the ordinary program is put back.
 func (d *Datapath) unsubscribe(s *fanout.Subscription) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -70,7 +70,7 @@ func (d *Datapath) unsubscribe(s *fanout.Subscription) error {
 	return nil
 }
 
-// beginMonitor puts the monitoring program under all links, unless it is there. On error all have the
+// beginMonitor puts the monitoring program under all links, unless it is there. On error all links have the
 // ordinary one.
 func (d *Datapath) beginMonitor() error {
 	if d.monitor != nil {
@@ -89,8 +89,8 @@ func (d *Datapath) beginMonitor() error {
 	return nil
 }
 
-// endMonitor puts the ordinary program back and ends all streams. On error a link may have kept the
-// other program, which forwards as well, until the next start.
+// endMonitor puts the ordinary program back and ends all subscriptions. On error a link may keep the
+// monitoring program, which forwards as well, until the next start.
 func (d *Datapath) endMonitor() error {
 	m := d.monitor
 	if m == nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/cilium/ebpf/ringbuf"
 )
 
-// loadMonitor loads the monitoring program over the tables. It wants nothing yet. Errors:
+// loadMonitor loads the monitoring program over the tables. Its filter lets nothing through yet. Errors:
 // lb.ErrUnsupported.
 func (d *Datapath) loadMonitor() (m *monitor, err error) {
 	if err := features.HaveProgramHelper(ebpf.XDP, asm.FnXdpLoadBytes); errors.Is(err, ebpf.ErrNotSupported) {
@@ -45,7 +45,7 @@ func (d *Datapath) loadMonitor() (m *monitor, err error) {
 	return m, nil
 }
 
-// pinnedOf returns those of the maps that are pinned, by name.
+// pinnedOf returns the maps that are pinned, by name.
 func pinnedOf(spec *ebpf.CollectionSpec, all *bpf.LbMaps) map[string]*ebpf.Map {
 	pinned := map[string]*ebpf.Map{}
 	for field, value := range reflect.ValueOf(all).Elem().Fields() {
@@ -57,7 +57,7 @@ func pinnedOf(spec *ebpf.CollectionSpec, all *bpf.LbMaps) map[string]*ebpf.Map {
 	return pinned
 }
 
-// release gives back what loadMonitor took, once nobody reads any more.
+// release closes what loadMonitor opened, once the reader has ended.
 func (m *monitor) release() error {
 	var errs []error
 	if m.reader != nil {

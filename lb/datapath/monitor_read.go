@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tune has the kernel filter as those who watch together want. Each part is switched by itself: for a
-// moment packets may be missed or come in vain.
+// tune sets the kernel's filter to what the subscribers want together. Its fields are written one after the
+// other: for a moment packets may be missed, or sampled in vain.
 func (d *Datapath) tune() {
 	m := d.monitor
 	f, row := m.publisher.Filter(), &m.filter.rows[0]
@@ -30,7 +30,7 @@ func (d *Datapath) tune() {
 	atomic.StoreUint64(&row.Reasons, d.reasonBits(f.Reasons))
 }
 
-// reasonBits returns the reasons as the kernel numbers them, all for none.
+// reasonBits returns the reasons as bits by the kernel's numbers; no reasons stand for all.
 func (d *Datapath) reasonBits(reasons []lb.Reason) (bits uint64) {
 	if len(reasons) == 0 {
 		return 1<<len(d.reasons) - 1
@@ -65,7 +65,7 @@ func (m *monitor) read(log *slog.Logger) {
 			return
 		}
 		m.publisher.Publish(s, every)
-		// Samples are lost while the ring is full: there is always one to be read after it.
+		// Samples are lost only while the ring is full, so there is always one to read afterwards.
 		lost := atomic.LoadUint64(&m.filter.rows[0].Lost)
 		m.publisher.Drop(lost - told)
 		told = lost
@@ -75,7 +75,7 @@ func (m *monitor) read(log *slog.Logger) {
 // decoder makes samples of what the kernel sends. One goroutine.
 type decoder struct {
 	reasons []string
-	// name returns that of an interface, "" if there is none; names are those that were asked for.
+	// name returns the name of an interface, "" if there is none; names keeps the answers.
 	name  func(index int) string
 	names map[int]string
 	// start is when the kernel's clock began.
@@ -96,7 +96,7 @@ func (d *Datapath) newDecoder() decoder {
 	}
 }
 
-// decode reads a struct sample, which is one in every of those that were wanted.
+// decode reads a struct sample. It is one in `every` of the packets that the filter let through.
 func (d *decoder) decode(b []byte) (s lb.Sample, every uint32, err error) {
 	if len(b) < int(unsafe.Sizeof(bpf.LbSample{})) {
 		return s, 0, fmt.Errorf("sample of %d bytes: want %d", len(b), unsafe.Sizeof(bpf.LbSample{}))

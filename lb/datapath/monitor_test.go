@@ -16,7 +16,7 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// The ordinary program has nothing to do with samples: who does not watch does not pay.
+// The ordinary program has nothing to do with samples: without a monitor they cost nothing.
 func TestOrdinaryProgramHasNoSamples(t *testing.T) {
 	spec, err := bpf.LoadLb()
 	if err != nil {
@@ -64,7 +64,7 @@ func holds(t *testing.T, when string, want uint32, names ...string) {
 	}
 }
 
-// As long as somebody watches all links have the monitoring program, those that come meanwhile too.
+// While there is a monitor, all links have the monitoring program, those that are attached meanwhile too.
 func TestMonitorStandsInPlace(t *testing.T) {
 	inNamespace(t)
 	o := Options{Dir: pinDir(t)}
@@ -93,8 +93,8 @@ func TestMonitorStandsInPlace(t *testing.T) {
 	holds(t, "closed while watched", ordinary, "early", "late")
 }
 
-// A process that is killed while somebody watches leaves the monitoring program, and the next one
-// brings the ordinary one back.
+// A process that is killed while it monitors leaves the monitoring program. The next one puts the ordinary one
+// back.
 func TestMonitorLeftBehind(t *testing.T) {
 	inNamespace(t)
 	o := Options{Dir: pinDir(t)}
@@ -115,7 +115,7 @@ func TestMonitorLeftBehind(t *testing.T) {
 	killed.hook.Links = nil // it is dead: its end in the test changes nothing
 }
 
-// Of an interface that was deleted there is nothing to be watched; it does not keep others from it.
+// A deleted interface gives no samples and does not keep others from giving them.
 func TestMonitorAfterInterfaceIsDeleted(t *testing.T) {
 	inNamespace(t)
 	d := open(t, Options{})
@@ -138,7 +138,7 @@ func TestMonitorAfterInterfaceIsDeleted(t *testing.T) {
 	holds(t, "not watched", ordinary, "up")
 }
 
-// If one link keeps its program, nobody watches and all have the ordinary one.
+// If one link keeps its program, the monitor fails and all links have the ordinary one.
 func TestMonitorTakenBack(t *testing.T) {
 	inNamespace(t)
 	o := Options{Dir: pinDir(t)}
@@ -156,7 +156,7 @@ func TestMonitorTakenBack(t *testing.T) {
 	closed(t, watchAll(t, d))
 }
 
-// A watcher is told how many samples there was no room for, in the kernel and behind it.
+// A monitor tells how many samples there was no room for, in the kernel and in the channel.
 func TestMonitorCountsLost(t *testing.T) {
 	inNamespace(t)
 	d := open(t, Options{ring: 1 << 12})
@@ -181,7 +181,7 @@ func TestMonitorCountsLost(t *testing.T) {
 	}
 }
 
-// What nobody wants does not even leave the kernel.
+// A sample that no monitor wants does not leave the kernel.
 func TestMonitorFiltersInKernel(t *testing.T) {
 	inNamespace(t)
 	d := open(t, Options{ring: 1 << 12})

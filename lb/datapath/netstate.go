@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// neighbour is what a next hop depends on besides routes and links.
+// neighbour is the host to which packets are sent on a link: the destination itself or a gateway.
 type neighbour struct {
 	index   int
 	address netip.Addr
@@ -41,8 +41,9 @@ func (h *hops) gather() netstate {
 	return netstate{hops: h, links: map[int]*netlink.LinkAttrs{}, neighbours: map[int]map[netip.Addr]netlink.Neigh{}}
 }
 
-// resolve returns the next hop towards an address and the neighbour that it is. Without a route the state is HOP_NONE; where the neighbour's MAC is not known it is
-// HOP_UNRESOLVED, and the kernel has been asked to find it and keep it fresh.
+// resolve returns the next hop towards an address and the neighbour that it is. Without a route the state is
+// HOP_NONE. Where the neighbour's MAC address is not known it is HOP_UNRESOLVED, and the kernel has been asked
+// to find it and to keep it up to date.
 func (s netstate) resolve(a netip.Addr) (nextHop, neighbour) {
 	routes, err := s.netlink.RouteGet(a.AsSlice())
 	if err != nil || len(routes) == 0 || routes[0].Type != unix.RTN_UNICAST {
@@ -101,8 +102,8 @@ func mtu(link, route int) uint16 {
 const usable = netlink.NUD_PERMANENT | netlink.NUD_NOARP | netlink.NUD_REACHABLE |
 	netlink.NUD_PROBE | netlink.NUD_STALE | netlink.NUD_DELAY
 
-// mac returns the neighbour's address, nil if it is not known. A neighbour that the kernel
-// does not keep by itself it is asked to.
+// mac returns the MAC address of a neighbour, nil if it is not known. It asks the kernel to keep a neighbour
+// that it would not keep by itself.
 func (s netstate) mac(n neighbour) net.HardwareAddr {
 	all := s.known(n.index)
 	known, ok := all[n.address]
@@ -117,7 +118,7 @@ func (s netstate) mac(n neighbour) net.HardwareAddr {
 	return known.HardwareAddr
 }
 
-// agrees tells whether a hop is as its neighbour is.
+// agrees tells whether a hop has its neighbour's present MAC address.
 func (s netstate) agrees(hop bpf.LbHop, n neighbour) bool {
 	mac := s.mac(n)
 	if len(mac) != len(hop.Destination) {
@@ -142,8 +143,8 @@ func (s netstate) known(index int) map[netip.Addr]netlink.Neigh {
 	return all
 }
 
-// manage asks the kernel (5.16 and later) to resolve a neighbour and to keep it
-// so although no packet of its own goes there. Older ones refuse; there the first packets do it.
+// manage asks the kernel (5.16 and later) to resolve a neighbour and to keep it resolved although the kernel
+// itself sends nothing there. Older kernels refuse; with them, packets that are passed up resolve it.
 func (h *hops) manage(n neighbour) {
 	_ = h.netlink.NeighSet(&netlink.Neigh{
 		LinkIndex: n.index,

@@ -12,7 +12,8 @@ func newEntry(s lb.Service) *entry {
 	return &entry{service: s.Clone(), ids: make(map[netip.AddrPort]uint32, len(s.Replicas)), row: serviceRow(s)}
 }
 
-// take takes numbers in a row. Where none are left it waits for those that are retired. Errors: lb.ErrFull.
+// take takes n consecutive numbers. Where none are free it reclaims those that are retired. Errors:
+// lb.ErrFull.
 func (d *Datapath) take(from *extents, n uint32, what string, v lb.VIP, limit uint32) (uint32, error) {
 	at, ok := from.alloc(n)
 	if !ok {
@@ -27,7 +28,8 @@ func (d *Datapath) take(from *extents, n uint32, what string, v lb.VIP, limit ui
 	return at, nil
 }
 
-// number allocates the service's row and range, and ids for what is new. On error nothing is allocated.
+// number allocates a row, a range of slots, a list, and the ids of new replicas for the service. On error
+// nothing is allocated.
 func (d *Datapath) number(s lb.Service, old *entry) (_ *entry, err error) {
 	e := newEntry(s)
 	var taken []func()

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The reference datapath's reasons are those of the kernel's.
+// The reasons of package lb are those of the kernel program.
 func TestReasons(t *testing.T) {
 	names, err := bpf.Reasons()
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"lbctl/lb"
 )
 
-// recordAt is where a record stands.
+// recordAt is the place of a record.
 type recordAt struct {
 	word  *uint64
 	stage lb.Record
@@ -16,7 +16,7 @@ type recordAt struct {
 
 func (p recordAt) read() bpf.Record { return bpf.Record(atomic.LoadUint64(p.word)) }
 
-// swap changes a record unless a packet was faster.
+// swap replaces a record. It returns false if a packet has changed it meanwhile.
 func (p recordAt) swap(was, is bpf.Record) bool {
 	return atomic.CompareAndSwapUint64(p.word, uint64(was), uint64(is))
 }
@@ -32,9 +32,8 @@ func (t *tables) stages() []stage {
 	return []stage{{t.established.rows, lb.Established}, {t.halfOpen.rows, lb.HalfOpen}}
 }
 
-// records calls visit with every record. It looks at those of flows that have only started
-// first: a record moves from there to the other table, where it stands before it leaves its
-// place, so that none is missed.
+// records calls visit with every record. It reads the half-open ones first: a packet that promotes a record
+// writes it to the other table before it removes it here, so none is missed.
 func (t *tables) records(visit func(recordAt, bpf.Record)) {
 	for _, table := range slices.Backward(t.stages()) {
 		for i := range table.lines {
@@ -61,8 +60,8 @@ func (t *tables) recall(key uint64, hash uint32) (bpf.Record, lb.Record) {
 	return 0, lb.NoRecord
 }
 
-// removeStaleRecords removes all records that name no replica of a service that remembers flows. No packet may
-// still see a service that has been changed.
+// removeStaleRecords removes all records that name no replica of a service that tracks flows. No packet may
+// read what a change has replaced.
 func (d *Datapath) removeStaleRecords() {
 	d.tables.records(func(p recordAt, r bpf.Record) {
 		for r != 0 {

@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The kernel's datapath remembers of flows what the reference does: after random changes of
-// few services, packets of few flows, and time. Packets fare alike, too, and are explained alike.
+// Kernel and reference record the same of flows: after random changes of few services, packets of few flows,
+// and time. The packets have the same verdict and the same explanation.
 func TestLikeReference(t *testing.T) {
 	seed, rounds := setting(t, "LBCTL_SEED", 1), int(setting(t, "LBCTL_ROUNDS", 100))
 	indexes := placed(t)
@@ -186,7 +186,7 @@ func (p *pair) explain(probe lb.Probe) error {
 	return nil
 }
 
-// compare compares what both say of themselves.
+// compare compares what both tell of services, flows and counters.
 func (p *pair) compare() error {
 	for _, c := range []struct {
 		what string

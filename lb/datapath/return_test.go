@@ -20,7 +20,7 @@ type returnPath struct {
 	d    *Datapath
 	link netlink.Link
 	cpus []int
-	// other is a link on which nobody is.
+	// other is a link without hosts.
 	other int
 }
 
@@ -84,7 +84,7 @@ type question struct {
 	elsewhere       bool // comes in on another interface
 }
 
-// goesTo returns how the MAC address ends that the answer goes to, 0 if it does not leave.
+// goesTo returns the last byte of the MAC address to which the answer goes, 0 if it does not leave.
 func (h returnPath) goesTo(q question) byte {
 	h.Helper()
 	p := contract.Packet{TTL: 64, Flags: 0x10, Payload: make([]byte, q.payload), Flow: packet.Flow{

@@ -67,7 +67,7 @@ func reciprocal(size uint32) uint32 {
 	return uint32(min(1<<32/uint64(size), math.MaxUint32))
 }
 
-// replicaRow returns the row of a new replica of the service with an id.
+// replicaRow returns the row of a new replica of the service with this id.
 func replicaRow(v lb.VIP, service uint32, r lb.Replica, next nextHop) bpf.LbReplica {
 	a := r.Address.Addr()
 	row := bpf.LbReplica{
@@ -92,14 +92,14 @@ func replicaState(s lb.ReplicaState) bpf.LbReplicaState {
 	return bpf.LbReplicaStateREPLICA_DOWN
 }
 
-// setState changes what a replica is given.
+// setState changes the state of a replica: what packets it is given.
 func setState(row *bpf.LbReplica, s bpf.LbReplicaState) {
 	changed := *row
 	changed.State = uint8(s)
 	storeWord(row, changed)
 }
 
-// turn makes another way the one in use: it is written where the one not in use stands.
+// flipHop writes a next hop into the hop that is not active and makes it the active one.
 func flipHop(row *bpf.LbReplica, next nextHop) {
 	changed := *row
 	changed.ActiveHop = (row.ActiveHop & 1) ^ 1

@@ -13,22 +13,23 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// scenario is a stream of frames, and the tables that meet them. Names are those of the kernel's own
-// benchmark of an XDP load balancer (tools/testing/selftests/bpf/benchs) where they mean the same.
+// scenario is a stream of frames, and the tables for them. It has the name that the kernel's own benchmark of
+// an XDP load balancer (tools/testing/selftests/bpf/benchs) uses, where it means the same.
 type scenario struct {
 	name  string
 	flows int // a power of two, at most 1<<24; 0: 1
 	v6    bool
-	// service and packet change what is the plainest: nat, modulo, 4 replicas, tracking by default; TCP with ACK.
+	// service and packet change the plainest case: nat, modulo, 4 replicas, tracking by default; TCP with ACK.
 	service func(s *lb.Service)
 	packet  func(p *contract.Packet)
 	// bytes changes the frame.
 	bytes func(frame []byte)
-	// begin are packets of every flow that come before, after the slots were put into transition.
+	// begin are packets of every flow that come before the others and after the slots went into transition.
 	begin []func(p *contract.Packet)
 	// inTransition tells that all slots have another owner than before.
 	inTransition bool
-	// twoArms tells that clients and replicas are behind different interfaces: redirected, not sent back.
+	// twoArms tells that clients and replicas are behind different interfaces: packets are redirected, not
+	// sent back.
 	twoArms bool
 	want    lb.Reason // "": forwarded
 }
@@ -55,8 +56,8 @@ func answer(p *contract.Packet) {
 	p.Flow = packet.Flow{Source: netip.MustParseAddrPort(replica), Destination: p.Flow.Source, Protocol: p.Flow.Protocol}
 }
 
-// answerApart is an answer to a client who has one flow: more of them than there are lines for what
-// the kernel told of their next hops.
+// answerApart is an answer to a client that has one flow: there are more such clients than entries of the FIB
+// cache.
 func answerApart(p *contract.Packet) {
 	a := p.Flow.Source.Addr().As4()
 	a[3] = byte(p.Flow.Source.Port())

@@ -14,9 +14,9 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// selfTest tries a new program before it takes the place of another one under links: with small
-// tables of its own it must do with some packets what the reference does. It is left out where
-// nothing is attached or the program is the one that is there.
+// selfTest tries a new program before it replaces another one under links. With small tables of its own, it
+// must do the same as the reference with some packets. There is no test where nothing is attached or the
+// program is the same.
 func (d *Datapath) selfTest() error {
 	known, err := d.hook.IsPinned(d.objects.Lb)
 	if err != nil || known || len(d.hook.Links) == 0 {

@@ -23,8 +23,8 @@ func (d *Datapath) Services() ([]lb.Service, error) {
 	return all, nil
 }
 
-// SetService adds a service or replaces the one with its VIP. A service that is there
-// already writes nothing.
+// SetService adds a service or replaces the one with its VIP. It writes nothing if the same service is there
+// already.
 func (d *Datapath) SetService(ctx context.Context, s lb.Service) error {
 	if err := s.Validate(); err != nil {
 		return err
@@ -54,7 +54,7 @@ func (d *Datapath) SetService(ctx context.Context, s lb.Service) error {
 	return d.install(e, old)
 }
 
-// forget removes records from when a service remembered flows, if it did and begins to again.
+// forget removes the records of a service that tracked flows, does not now, and is about to again.
 func (d *Datapath) forget(s lb.Service, old *entry) error {
 	if !d.staleRecords || old == nil || old.tracked() || s.Tracking == lb.Stateless {
 		return nil
@@ -62,8 +62,8 @@ func (d *Datapath) forget(s lb.Service, old *entry) error {
 	return d.reclaim()
 }
 
-// prepare gives a service its numbers and writes everything that the index will
-// point at. On error the numbers are free again.
+// prepare allocates the numbers of a service and writes everything to which the index will point. On error the
+// numbers are free again.
 func (d *Datapath) prepare(s lb.Service, old *entry) (*entry, error) {
 	e, err := d.number(s, old)
 	if err != nil {
@@ -78,7 +78,7 @@ func (d *Datapath) prepare(s lb.Service, old *entry) (*entry, error) {
 	return e, nil
 }
 
-// install makes the switch and retires what the old table had alone.
+// install makes the index point at the new service and retires what only the old one had.
 func (d *Datapath) install(e, old *entry) error {
 	if err := d.point(e, old); err != nil {
 		d.retire(e, nil)
@@ -99,7 +99,7 @@ func (d *Datapath) install(e, old *entry) error {
 	return nil
 }
 
-// point makes the switch. Only a service that is new can have no room.
+// point makes the index point at e. It can fail only if the service is new and there is no room.
 func (d *Datapath) point(e, old *entry) error {
 	if old != nil {
 		d.tables.serviceAt().replace(e.row.Vip, old.at, e.at)

@@ -16,13 +16,13 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// schema is the version of the layout of all pinned tables. A program with another
-// one cannot go on with them. Tables from before there were versions have none: 0.
+// schema is the version of the layout of all pinned tables. A program needs tables of its own version. Tables
+// from before there were versions count as 0.
 const schema = 4
 
-// settings reads the secret of the keys of flows from what is pinned, or makes one and
-// pins it: before any other table, so that tables without it are of an older version. Errors:
-// lb.ErrConflict when what is pinned has another schema.
+// settings reads the secret of the keys of flows from the pinned settings, or makes and pins one. It is pinned
+// before any other table, so tables without it are of an older version. Errors: lb.ErrConflict when what is
+// pinned has another schema.
 func (d *Datapath) settings() (secret [4]uint64, err error) {
 	m, err := ebpf.NewMapWithOptions(&ebpf.MapSpec{
 		Name: bpf.LbMapSettings, Type: ebpf.Array, KeySize: 4, ValueSize: uint32(binary.Size(bpf.LbSetting{})), MaxEntries: 1,
@@ -65,7 +65,7 @@ func (d *Datapath) otherSchema(found uint32) error {
 		"cannot be carried over: run `lbctl purge`, which ends balancing, then start again", lb.ErrConflict, d.options.Dir, found, schema)
 }
 
-// checkLimits says what no table can be made for.
+// checkLimits checks the limits that the layout of the tables sets.
 func (d *Datapath) checkLimits() error {
 	flows := d.options.Limits.Flows
 	if bits.OnesCount32(flows) != 1 || flows < 1<<10 || flows > 1<<28 {

@@ -27,8 +27,7 @@ func pinSchema(t *testing.T, dir string, to uint32) {
 	}
 }
 
-// Tables of another schema, or from before there were schemas, are refused, and nothing of them
-// is touched.
+// Tables of another schema, or from before there were schemas, are refused and not changed.
 func TestOtherSchema(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(t *testing.T, dir string)
@@ -64,7 +63,7 @@ func TestOtherSchema(t *testing.T) {
 	}
 }
 
-// A flow's record is found by the next process: the secret of its key is kept.
+// The next process finds the record of a flow: the secret of the key is kept.
 func TestSecretIsKept(t *testing.T) {
 	inNamespace(t)
 	o := Options{Dir: pinDir(t)}

@@ -34,7 +34,7 @@ func attachedTo(t *testing.T, o Options, names ...string) (program uint32) {
 	return program
 }
 
-// A program that does not do what it should is not put under a link; the old one goes on.
+// A program that fails its self-test is not put under a link; the old one goes on.
 func TestSelfTestRefuses(t *testing.T) {
 	drop := asm.Instructions{asm.Mov.Imm(asm.R0, 1), asm.Return()}
 	pass := asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()}
@@ -67,7 +67,7 @@ func TestSelfTestRefuses(t *testing.T) {
 	}
 }
 
-// Another program that is right passes its self-test and takes the old one's place.
+// Another program that passes its self-test replaces the old one.
 func TestSelfTestPasses(t *testing.T) {
 	inNamespace(t)
 	o := Options{Dir: pinDir(t)}

@@ -57,7 +57,8 @@ func (d *Datapath) sweep(elapsed time.Duration) error {
 	return nil
 }
 
-// due returns the services whose flows take a step of age, and of which anything is remembered.
+// due returns the services whose flows become older by a step now, and that have records or slots in
+// transition.
 func (d *Datapath) due(elapsed time.Duration) (all []*entry) {
 	for _, e := range d.services {
 		if !e.tracked() {

@@ -32,7 +32,7 @@ func crowded(b *testing.B) *Datapath {
 	return d
 }
 
-// BenchmarkSweep lets 655,360 flows and 65,537 slots take a step of age.
+// BenchmarkSweep makes 655,360 flows and 65,537 slots a step older.
 func BenchmarkSweep(b *testing.B) {
 	d := crowded(b)
 	if err := d.awaitReaders(); err != nil {

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// table is a memory-mappable BPF array: a store to a row is a store to what packets
-// read. The zero value has no rows.
+// table is a memory-mapped BPF array: a store to a row is a store to what packets read. The zero value has no
+// rows.
 type table[T any] struct {
 	memory []byte
 	rows   []T
@@ -43,7 +43,7 @@ func (t *table[T]) unmap() error {
 	return unix.Munmap(memory)
 }
 
-// tables are the arrays that packets are forwarded by.
+// tables are the arrays by which packets are forwarded.
 type tables struct {
 	serviceIndex, revNatIndex table[bpf.LbBucket]
 	services                  table[bpf.LbService]
@@ -81,14 +81,14 @@ func (t *tables) unmap() error {
 		t.slots.unmap(), t.replicas.unmap(), t.revNats.unmap(), t.established.unmap(), t.halfOpen.unmap(), t.retiredCounts.unmap(), t.settings.unmap())
 }
 
-// slot returns the word of a slot, which packets change, too.
+// slot returns the word of a slot. Packets change it, too.
 func (t *tables) slot(at uint32) *uint64 {
 	return (*uint64)(unsafe.Pointer(&t.slots.rows[at]))
 }
 
 func (t *tables) readSlot(at uint32) bpf.Slot { return bpf.Slot(atomic.LoadUint64(t.slot(at))) }
 
-// swapSlot changes a slot unless a packet was faster.
+// swapSlot replaces a slot. It returns false if a packet has changed it meanwhile.
 func (t *tables) swapSlot(at uint32, was, is bpf.Slot) bool {
 	return atomic.CompareAndSwapUint64(t.slot(at), uint64(was), uint64(is))
 }

@@ -12,7 +12,7 @@ import (
 	"lbctl/rss/packet"
 )
 
-// The whole rule of what becomes of a slot when its owner changes.
+// The rule of what becomes of a slot when its owner changes, all cases of it.
 func TestInheritSlot(t *testing.T) {
 	const x, y, z, gone = 1, 2, 3, 4
 	set := listed{x: true, y: true, z: true, gone: false}
@@ -105,8 +105,8 @@ func (x fixture) flows() lb.Flows {
 	return all[x.service.VIP]
 }
 
-// Flows stay where they are through changes that come before the last one has settled, and when
-// they are gone the service is settled again, at once in memory and time.
+// Flows stay with their replica through changes that come while slots are still in transition. When the flows
+// have ended, the service is settled again and nothing is recorded of it.
 func TestFlowsStay(t *testing.T) {
 	three := tracked(web("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80", "10.1.0.4:80"))
 	for name, kind := range map[string]func(lb.Service) lb.Service{
@@ -161,8 +161,7 @@ func TestFlowsStay(t *testing.T) {
 	}
 }
 
-// A previous owner that a packet uses while its slot is about to be settled keeps the slot in transition: the
-// packet is faster.
+// A slot that is about to be settled stays in transition if a packet uses its previous owner at that moment.
 func TestBaseUsedMeanwhile(t *testing.T) {
 	x := newFixture(t, tracked(maglev(web("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"))))
 	s := x.service.Clone()
@@ -192,7 +191,7 @@ func TestBaseUsedMeanwhile(t *testing.T) {
 	}
 }
 
-// Records of a replica that has been removed are gone before its id is given to another.
+// The records of a removed replica are gone before its id is given to another one.
 func TestRemovedReplicasAreForgotten(t *testing.T) {
 	x := newFixture(t, tracked(maglev(web("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"))))
 	s := x.service.Clone()
@@ -231,7 +230,7 @@ func TestRemovedReplicasAreForgotten(t *testing.T) {
 	}
 }
 
-// Time passes by itself.
+// The sweeper lets time pass by the clock.
 func TestSweeper(t *testing.T) {
 	inNamespace(t)
 	var at time.Time

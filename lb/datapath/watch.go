@@ -13,7 +13,7 @@ import (
 // come in bursts.
 const debounce = 50 * time.Millisecond
 
-// again is how long to wait before listening anew where that failed.
+// again is how long to wait before another attempt to subscribe.
 const again = time.Second
 
 // watch keeps next hops up to date with the kernel's routes, links and neighbours.
@@ -22,14 +22,14 @@ type watch struct {
 	done    sync.WaitGroup
 }
 
-// news are subscriptions to what next hops depend on. A subscription that the
-// kernel ends (its buffer overflowed) closes its channel.
+// news are subscriptions to messages about what next hops depend on. When the kernel ends a subscription (its
+// buffer overflowed), the channel is closed.
 type news struct {
 	neighbours chan netlink.NeighUpdate
 	routes     chan netlink.RouteUpdate
 	links      chan netlink.LinkUpdate
 	done       chan struct{}
-	// ports are the links as the news that was read says.
+	// ports are the links as of the messages read so far.
 	ports ports
 }
 
@@ -65,7 +65,7 @@ func (n *news) open() error {
 	)
 }
 
-// openedOrClosed closes the channel of a subscription that did not come about: nobody else will.
+// openedOrClosed closes the channel of a subscription that failed: nobody else does.
 func openedOrClosed[T any](updates chan T, err error) error {
 	if err != nil {
 		close(updates)
@@ -84,8 +84,7 @@ func (n *news) end() {
 	}
 }
 
-// watchHops starts to listen, and then resolves everything once: nothing that
-// changes in between is missed.
+// watchHops subscribes first and then resolves everything once, so that no change is missed.
 func (d *Datapath) watchHops() error {
 	if d.options.manualClock {
 		return nil
@@ -104,7 +103,7 @@ func (w *watch) stop() {
 	w.done.Wait()
 }
 
-// listen follows the news until the watch is over, and subscribes anew when the kernel lost some.
+// listen follows the messages until the watch is stopped, and subscribes again when the kernel lost some.
 func (d *Datapath) listen(n *news) {
 	for d.follow(n) {
 		n.end()
@@ -123,8 +122,8 @@ func (d *Datapath) listen(n *news) {
 	n.end()
 }
 
-// follow returns true when a subscription ended, false when the watch is over. News of neighbours is acted on
-// at once, that of routes and links when it was gathered for a while.
+// follow returns true when a subscription ended, false when the watch was stopped. It acts on messages about
+// neighbours at once, on those about routes and links after the debounce time.
 func (d *Datapath) follow(n *news) bool {
 	var since changes
 	var settled <-chan time.Time
@@ -160,7 +159,7 @@ func (d *Datapath) follow(n *news) bool {
 	}
 }
 
-// more returns news of a neighbour with all that came since.
+// more returns a message about a neighbour together with all that have come since.
 func (n *news) more(u netlink.NeighUpdate) (c changes) {
 	c.neighbour(u)
 	for {

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inNamespace puts the test's thread into a network namespace of its own, which
-// goes with the test: the thread is never unlocked, so it ends with the goroutine.
+// inNamespace puts the test's thread into a network namespace of its own. The namespace ends with the test:
+// the thread is never unlocked, so it ends with its goroutine.
 func inNamespace(t testing.TB) {
 	t.Helper()
 	need.Root(t)

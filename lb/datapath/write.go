@@ -51,7 +51,7 @@ func (d *Datapath) writeStates(e *entry) {
 	}
 }
 
-// claim makes a service that of its replicas' ids.
+// claim notes that the service has its replicas' ids.
 func (d *Datapath) claim(e *entry) {
 	for _, id := range e.ids {
 		for int(id) >= len(d.byReplica) {
