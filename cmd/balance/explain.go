@@ -33,8 +33,8 @@ type explainFlag struct {
 func explainCommand(a *cli.App, nics cli.Interfaces, m machine) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explain {--src ADDRESS:PORT --dst VIP:PORT | --pcap FILE}",
-		Short: "Print the way of a packet that is not sent, or of every packet of a capture",
-		Long: `Print the way that a packet would take now: hash, slot and its owners, the record of its flow, the
+		Short: "Print what would happen to a packet, or to every packet of a capture, and why",
+		Long: `Print what would happen to a packet now: hash, slot and its owners, the record of its flow, the
 replica and why it was chosen, what is rewritten and the next hop, or the reason why not. The live tables are
 asked; nothing is changed.
 

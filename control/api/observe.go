@@ -57,7 +57,7 @@ type Explanations struct {
 	Explanations []Explanation `json:"explanations" nullable:"false"`
 }
 
-// Explanation is the way of one packet through the live tables. What is past the step
+// Explanation is what would happen to one packet, by the live tables, and why. What is past the step
 // that decided is left out.
 type Explanation struct {
 	Flow          *Flow    `json:"flow,omitempty" doc:"The flow that decides: that of the packet, or the one that an ICMP error quotes, as its sender sent it."`
@@ -97,7 +97,7 @@ type Tunnel struct {
 	Destination string `json:"destination"`
 }
 
-// NextHop is the layer-2 way to a replica.
+// NextHop is the layer-2 next hop towards a replica or client.
 type NextHop struct {
 	Interface      string `json:"interface"`
 	IfIndex        int    `json:"ifindex"`

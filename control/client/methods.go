@@ -102,12 +102,12 @@ func (c *Client) Flows(ctx context.Context) (api.Flows, error) {
 	return get[api.Flows](ctx, c, http.MethodGet, "/v1/flows", nil)
 }
 
-// Explain returns the way of a packet that is not sent.
+// Explain returns what would happen to a packet, and why.
 func (c *Client) Explain(ctx context.Context, p api.Probe) (api.Explanation, error) {
 	return get[api.Explanation](ctx, c, http.MethodPost, "/v1/explain", p)
 }
 
-// ExplainBatch returns the ways of packets that are not sent, in their order.
+// ExplainBatch explains packets, in their order.
 func (c *Client) ExplainBatch(ctx context.Context, p api.Probes) (api.Explanations, error) {
 	return get[api.Explanations](ctx, c, http.MethodPost, "/v1/explain/batch", p)
 }

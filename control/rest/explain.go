@@ -14,7 +14,7 @@ import (
 	"lbctl/rss/packet"
 )
 
-// wireExplanation describes the way of a probe, in a brief form without frames.
+// wireExplanation writes an explanation in wire form, a brief one without frames.
 func wireExplanation(i intent.Intent, p lb.Probe, e lb.Explanation, brief bool) api.Explanation {
 	w := api.Explanation{Reason: string(e.Reason), Action: actionOf(e.Reason, p.Ingress, e.NextHop.Index)}
 	w.Flow = wireFlow(e.Flow)

@@ -25,7 +25,7 @@ func (s *Server) observeRoutes(a huma.API) {
 			counters, err := s.keeper.dp.Counters()
 			return answerAt(now.Number, wireCounters(now.Intent, counters)), err
 		})
-	register(a, "explain", http.MethodPost, "/v1/explain", "The way of a packet that is not sent; changes nothing",
+	register(a, "explain", http.MethodPost, "/v1/explain", "What would happen to a packet, and why; sends and changes nothing",
 		func(_ context.Context, in *explainInput) (*answer[api.Explanation], error) {
 			x, err := s.explainer(false)
 			if err != nil {
@@ -34,7 +34,7 @@ func (s *Server) observeRoutes(a huma.API) {
 			e, err := x.explain(in.Body)
 			return answerAt(x.revision, e), err
 		})
-	register(a, "explain-batch", http.MethodPost, "/v1/explain/batch", "The ways of many packets that are not sent; changes nothing",
+	register(a, "explain-batch", http.MethodPost, "/v1/explain/batch", "What would happen to many packets, and why; sends and changes nothing",
 		func(ctx context.Context, in *explainBatchInput) (*answer[api.Explanations], error) {
 			x, err := s.explainer(in.Body.Brief)
 			if err != nil {
@@ -76,11 +76,11 @@ func (x *explainer) explain(doc api.Probe) (api.Explanation, error) {
 		return api.Explanation{}, &notAttached{doc.Interface}
 	}
 	probe.Ingress = index
-	way, err := x.dp.Explain(probe)
+	e, err := x.dp.Explain(probe)
 	if err != nil {
 		return api.Explanation{}, err
 	}
-	return wireExplanation(x.intent, probe, way, x.brief), nil
+	return wireExplanation(x.intent, probe, e, x.brief), nil
 }
 
 // explainAll explains packets in order. The error names the packet; that the datapath cannot take a
