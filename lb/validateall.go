@@ -2,9 +2,6 @@ package lb
 
 import (
 	"fmt"
-	"net/netip"
-
-	"lbctl/rss/packet"
 )
 
 // ValidateAll says everything that is wrong with a set of services meant for one datapath,
@@ -18,80 +15,49 @@ func ValidateAll(services []Service, l Limits) error {
 	for i, s := range services {
 		ps.addWithin("services", i, s.problems())
 	}
-	seen := newClaims(services)
-	for i, s := range services {
-		ps.addWithin("services", i, seen.check(i, s))
-	}
+	exclusionProblems(&ps, services)
 	limitProblems(&ps, services, l)
 	return ps.err()
 }
 
-// backend is what the reverse table of nat is keyed by.
-type backend struct {
-	address  netip.AddrPort
-	protocol packet.Protocol
-}
-
-// claims are the things that one service only may have, by the index of the first that has them.
-type claims struct {
-	vips      map[VIP]int
-	addresses map[netip.Addr]int
-	backends  map[backend]int
-	services  []Service
-}
-
-func newClaims(services []Service) *claims {
-	replicas := 0
-	for _, s := range services {
-		replicas += len(s.Replicas)
-	}
-	c := &claims{make(map[VIP]int, len(services)), make(map[netip.Addr]int, len(services)), make(map[backend]int, replicas), services}
+// exclusionProblems finds services that exclude each other. A replica that two have is reported of the later one.
+func exclusionProblems(ps *Problems, services []Service) {
+	first := make(map[VIP]int, len(services))
+	distinct := make([]Service, 0, len(services))
 	for i, s := range services {
-		if _, ok := c.addresses[s.VIP.Address.Addr()]; !ok {
-			c.addresses[s.VIP.Address.Addr()] = i
+		if _, twice := first[s.VIP]; !twice {
+			first[s.VIP] = i
+			distinct = append(distinct, s)
 		}
 	}
-	return c
-}
-
-// check finds what service i has that an earlier one claimed, and claims the rest.
-func (c *claims) check(i int, s Service) (ps Problems) {
-	if j, taken := c.vips[s.VIP]; taken {
-		ps.add("vip", "want every VIP once, with all its replicas", "%v is services[%d] already", s.VIP, j)
-		return ps // its replicas are reported once the VIP is right
+	index := newIndex(distinct)
+	for _, s := range distinct {
+		index.claim(s) // enough: a replica at the address of a VIP is found as the replica's problem
 	}
-	c.vips[s.VIP] = i
-	for k, r := range s.Replicas {
+	for i, s := range services {
 		var of Problems
-		c.checkLoop(&of, s, r)
-		c.checkBackend(&of, i, s, r)
-		ps.addWithin("replicas", k, of)
-	}
-	return ps
-}
-
-// checkLoop finds a replica with the address of another service; the own one is found
-// by the service itself.
-func (c *claims) checkLoop(ps *Problems, s Service, r Replica) {
-	a := r.Address.Addr()
-	if j, taken := c.addresses[a]; taken && a.IsValid() && a != s.VIP.Address.Addr() {
-		loopProblem(ps, "address", r.Address, c.services[j].VIP)
+		if j := first[s.VIP]; j < i { // its replicas are reported once the VIP is right
+			of.add("vip", "want every VIP once, with all its replicas", "%v is services[%d] already", s.VIP, j)
+		} else {
+			for k, r := range s.Replicas {
+				of.addWithin("replicas", k, index.problems(s, r, first))
+			}
+		}
+		ps.addWithin("services", i, of)
 	}
 }
 
-// checkBackend finds a nat replica of another service: its answers could not be told apart.
-func (c *claims) checkBackend(ps *Problems, i int, s Service, r Replica) {
-	if s.Mode != NAT {
-		return
+// problems says why s cannot have a replica. A replica at the VIP's own address is reported by Service.Validate.
+func (x *Index) problems(s Service, r Replica, place map[VIP]int) (ps Problems) {
+	if v, found := x.looping(s, r); found && r.Address.IsValid() && r.Address.Addr() != s.VIP.Address.Addr() {
+		loopProblem(&ps, "address", r.Address, v)
 	}
-	b := backend{r.Address, s.VIP.Protocol}
-	if j, taken := c.backends[b]; taken && j != i {
+	if v, found := x.sharing(s, r); found {
 		ps.add("address", "want a port of its own for every service",
 			"%v %v is a replica of services[%d] already, and its answers could not be told apart",
-			s.VIP.Protocol, r.Address, j)
-		return
+			s.VIP.Protocol, r.Address, place[v])
 	}
-	c.backends[b] = i
+	return ps
 }
 
 func limitProblems(ps *Problems, services []Service, l Limits) {
@@ -109,4 +75,48 @@ func limitProblems(ps *Problems, services []Service, l Limits) {
 	limit("services", uint64(len(services)), l.Services)
 	limit("replicas", replicas, l.Replicas)
 	limit("slots", slots, l.Slots)
+}
+
+// ValidateChange is ValidateAll of services that come after old ones, which are valid within
+// the same limits. It looks closely at those that are not the same, and at what the others would share with them.
+func ValidateChange(old, services []Service, l Limits) error {
+	had := make(map[VIP]*Service, len(old))
+	for i := range old {
+		had[old[i].VIP] = &old[i]
+	}
+	var same, changed []Service
+	for _, s := range services {
+		if o := had[s.VIP]; o != nil && o.SameAs(s) {
+			same = append(same, s)
+		} else {
+			changed = append(changed, s)
+		}
+	}
+	if agree(same, changed) {
+		var ps Problems
+		if limitProblems(&ps, services, l); len(ps) == 0 {
+			return nil
+		}
+	}
+	return ValidateAll(services, l)
+}
+
+// agree reports whether the changed services are valid, beside each other and beside those that stay the same.
+func agree(same, changed []Service) bool {
+	vips := make(map[VIP]bool, len(same)+len(changed))
+	index := NewIndex()
+	for _, s := range changed {
+		if _, conflict := index.Conflict(s); vips[s.VIP] || conflict != nil || s.Validate() != nil {
+			return false
+		}
+		vips[s.VIP] = true
+		index.Add(s)
+	}
+	for _, s := range same {
+		if _, conflict := index.Conflict(s); vips[s.VIP] || conflict != nil {
+			return false
+		}
+		vips[s.VIP] = true
+	}
+	return true
 }

@@ -1,15 +1,17 @@
 package lb_test
 
 import (
-	"errors"
+	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"lbctl/lb"
 	"lbctl/rss/packet"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 )
 
 func TestValidateAll(t *testing.T) {
@@ -48,23 +50,12 @@ func TestValidateAll(t *testing.T) {
 			if diff := cmp.Diff(c.fields, fieldsOf(t, err)); diff != "" {
 				t.Errorf("fields (-want +got):\n%s%v", diff, err)
 			}
-			// What ValidateAll accepts, Admit takes one after the other; what it refuses,
-			// Admit does not take to the end.
+			// What ValidateAll accepts an index takes one after the other without a conflict; what it refuses it does not.
 			if got := admitAll(services); (got == nil) != (err == nil) && name != "vip twice" {
 				t.Errorf("admit: %v, validate: %v", got, err)
 			}
 		})
 	}
-}
-
-// admitAll admits services one after the other.
-func admitAll(services []lb.Service) error {
-	for i, s := range services {
-		if err := lb.Admit(services[:i], s, lb.DefaultLimits); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func TestValidateAllLimits(t *testing.T) {
@@ -86,35 +77,98 @@ func TestValidateAllLimits(t *testing.T) {
 	}
 }
 
-func TestAdmit(t *testing.T) {
-	present := []lb.Service{valid(0), valid(1)}
-	replace, taken, loop, looped, wrong := valid(1), valid(2), valid(2), valid(2), valid(2)
-	replace.Replicas = slices.Clone(replace.Replicas[:1])
-	replace.TableSize = 1
-	taken.Replicas[2] = present[1].Replicas[0]
-	loop.Replicas[0].Address = ends("10.0.1.1:81")
-	looped.VIP.Address = ends("10.1.1.2:443")
-	wrong.Replicas[0].Weight = 0
-	exact := lb.Limits{Services: 3, Replicas: 9, Slots: 9}
-	for name, c := range map[string]struct {
-		service lb.Service
-		limits  lb.Limits
-		want    error
-	}{
-		"new":              {valid(2), exact, nil},
-		"replace":          {replace, lb.Limits{Services: 2, Replicas: 4, Slots: 7}, nil},
-		"replace, no room": {replace, lb.Limits{Services: 2, Replicas: 4, Slots: 6}, lb.ErrFull},
-		"taken":            {taken, exact, lb.ErrConflict},
-		"loop":             {loop, exact, lb.ErrConflict},
-		"looped":           {looped, exact, lb.ErrConflict},
-		"invalid":          {wrong, exact, lb.ErrInvalid},
-		"services":         {valid(2), lb.Limits{Services: 2, Replicas: 9, Slots: 9}, lb.ErrFull},
-		"replicas":         {valid(2), lb.Limits{Services: 3, Replicas: 8, Slots: 9}, lb.ErrFull},
-		"slots":            {valid(2), lb.Limits{Services: 3, Replicas: 9, Slots: 8}, lb.ErrFull},
-		"taken and full":   {taken, lb.Limits{}, lb.ErrConflict},
-	} {
-		if err := lb.Admit(present, c.service, c.limits); !errors.Is(err, c.want) || (c.want == nil) != (err == nil) {
-			t.Errorf("%s: %v, want %v", name, err, c.want)
+// aService draws a service of few addresses, so that several get into each other's way. It may be invalid.
+func aService(t *rapid.T) lb.Service {
+	s := lb.Service{
+		VIP:  lb.VIP{Address: ends(fmt.Sprintf("10.0.0.%d:80", rapid.IntRange(20, 24).Draw(t, "vip"))), Protocol: packet.TCP},
+		Mode: rapid.SampledFrom([]lb.Mode{lb.NAT, lb.NAT, lb.NAT, lb.DSR}).Draw(t, "mode"),
+	}
+	for range rapid.IntRange(0, 2).Draw(t, "replicas") {
+		host := rapid.SampledFrom([]int{1, 2, 3, 4, 5, 6, 20}).Draw(t, "host")
+		s.Replicas = append(s.Replicas, lb.Replica{Address: ends(fmt.Sprintf("10.0.0.%d:80", host))})
+	}
+	return s.WithDefaults()
+}
+
+// edited draws a set of services that comes after another one.
+func edited(t *rapid.T, old []lb.Service) []lb.Service {
+	next := slices.Clone(old)
+	for range rapid.IntRange(0, 2).Draw(t, "edits") {
+		s := aService(t)
+		i := slices.IndexFunc(next, func(o lb.Service) bool { return o.VIP == s.VIP })
+		if i >= 0 && rapid.IntRange(0, 5).Draw(t, "twice") > 0 {
+			next[i] = s
+		} else {
+			next = append(next, s)
+		}
+	}
+	return next
+}
+
+// TestValidateChange: the short way comes to the same as looking at everything.
+func TestValidateChange(t *testing.T) {
+	valid, invalid := 0, 0
+	limits := lb.Limits{Services: 4, Replicas: 6, Slots: 64}
+	try := func(t *rapid.T) {
+		var old []lb.Service
+		for range 4 {
+			if next := edited(t, old); lb.ValidateAll(next, limits) == nil {
+				old = next
+			}
+		}
+		next := edited(t, old)
+		got, want := lb.ValidateChange(old, next, limits), lb.ValidateAll(next, limits)
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Fatalf("%v, want %v", got, want)
+		}
+		if want == nil {
+			valid++
+		} else {
+			invalid++
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		for range 20 {
+			try(t)
+		}
+	})
+	t.Logf("%d valid, %d invalid", valid, invalid)
+	if valid == 0 || invalid == 0 {
+		t.Error("not both")
+	}
+}
+
+// thousand returns 1,000 services of 100 replicas each, and limits that hold them.
+func thousand() (all []lb.Service, l lb.Limits) {
+	for i := range 1000 {
+		s := lb.Service{VIP: lb.VIP{Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)}), 80), Protocol: packet.TCP}}
+		for r := range 100 {
+			n := 100*i + r
+			s.Replicas = append(s.Replicas, lb.Replica{Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 80)})
+		}
+		all = append(all, s.WithDefaults())
+	}
+	return all, lb.Limits{Services: 1 << 10, Replicas: 1 << 17, Slots: 1 << 20}
+}
+
+func BenchmarkValidateAll(b *testing.B) {
+	all, limits := thousand()
+	for b.Loop() {
+		if err := lb.ValidateAll(all, limits); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkValidateChange looks at one service of them.
+func BenchmarkValidateChange(b *testing.B) {
+	all, limits := thousand()
+	next := append([]lb.Service(nil), all...)
+	next[500] = next[500].Clone()
+	next[500].Replicas[3].State, next[500].TableSize = lb.Draining, 99
+	for b.Loop() {
+		if err := lb.ValidateChange(all, next, limits); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func fulfils(mode, asked lb.AttachMode) bool {
 func Plan(current, intended State, limits lb.Limits) []Step {
 	p := planner{
 		now:     map[lb.VIP]lb.Service{},
-		claims:  newClaims(),
+		index:   lb.NewIndex(),
 		pending: byVIP(intended.Services),
 		leaving: map[lb.VIP]lb.Service{},
 		limits:  limits,

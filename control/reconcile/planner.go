@@ -2,15 +2,16 @@ package reconcile
 
 import (
 	"lbctl/lb"
+	"slices"
 )
 
 // planner follows the datapath's state through the steps planned so far.
 type planner struct {
-	// now is what would be forwarded after the steps so far, claims its sum: without what stays as it
-	// is, which stands in nobody's way, because all that is intended is valid. usage is the sum of everything.
-	now    map[lb.VIP]lb.Service
-	claims claims
-	usage  usage
+	// now is what would be forwarded after the steps so far, index the same: without what stays as it
+	// is, which excludes nothing that is intended, because all of that is valid. usage is the sum of everything.
+	now   map[lb.VIP]lb.Service
+	index *lb.Index
+	usage lb.Usage
 	// pending are the services still to be set, leaving those still to be removed.
 	pending, leaving map[lb.VIP]lb.Service
 	limits           lb.Limits
@@ -22,7 +23,7 @@ func (p *planner) begin(s lb.Service) {
 	want, stays := p.pending[s.VIP]
 	if stays && want.SameAs(s) {
 		delete(p.pending, s.VIP)
-		p.usage.add(s)
+		p.usage.Add(s)
 		return
 	}
 	if !stays {
@@ -49,7 +50,7 @@ func (p *planner) setReady() bool {
 	found := false
 	for _, vip := range sorted(p.pending) {
 		s := p.pending[vip]
-		if _, blocked := p.claims.blocker(s); !blocked && p.fits(s) {
+		if _, blocked := p.index.Conflict(s); blocked == nil && p.fits(s) {
 			p.apply(s, p.why(vip))
 			delete(p.pending, vip)
 			found = true
@@ -69,14 +70,15 @@ func (p *planner) why(vip lb.VIP) Why {
 // that goes anyway, or has the service in the way let go of what s needs. If neither is
 // possible it plans s itself, for the datapath to refuse.
 func (p *planner) free(s lb.Service) {
-	holder, blocked := p.claims.blocker(s)
+	holder, conflict := p.index.Conflict(s)
+	blocked := conflict != nil
 	_, leaves := p.leaving[holder]
 	next, changes := p.pending[holder]
 	switch {
 	case blocked && leaves:
 		p.remove(holder)
 	case blocked && changes:
-		p.apply(p.claims.without(next), Releasing)
+		p.apply(p.without(next), Releasing)
 	case !blocked && len(p.leaving) > 0:
 		p.remove(sorted(p.leaving)[0])
 	default:
@@ -100,42 +102,33 @@ func (p *planner) remove(vip lb.VIP) {
 
 func (p *planner) learn(s lb.Service) {
 	p.now[s.VIP] = s
-	p.claims.add(s)
-	p.usage.add(s)
+	p.index.Add(s)
+	p.usage.Add(s)
 }
 
 func (p *planner) forget(vip lb.VIP) {
 	if s, ok := p.now[vip]; ok {
-		p.claims.remove(s)
-		p.usage.remove(s)
+		p.index.Remove(s)
+		p.usage.Remove(s)
 		delete(p.now, vip)
 	}
 }
 
-// usage is how much of a datapath's capacity services take.
-type usage struct{ services, replicas, slots int }
-
-func (u *usage) add(s lb.Service) {
-	u.services++
-	u.replicas += len(s.Replicas)
-	u.slots += int(s.Slots())
-}
-
-func (u *usage) remove(s lb.Service) {
-	u.services--
-	u.replicas -= len(s.Replicas)
-	u.slots -= int(s.Slots())
-}
-
-// fits reports whether the limits leave room for s, or for s in the place of the
-// service with its VIP. While a table is replaced, the slots of both are taken.
-func (p *planner) fits(s lb.Service) bool {
-	after := p.usage
-	if old, exists := p.now[s.VIP]; exists {
-		after.remove(old)
+// without returns s less the replicas that other services exclude now.
+func (p *planner) without(s lb.Service) lb.Service {
+	s = s.Clone()
+	s.Replicas = slices.DeleteFunc(s.Replicas, func(r lb.Replica) bool { return !p.index.Allows(s, r) })
+	if s.Scheduler == lb.Modulo {
+		s.TableSize = s.Active()
 	}
-	after.add(s)
-	slots := p.usage.slots + int(s.Slots())
-	return after.services <= int(p.limits.Services) &&
-		after.replicas <= int(p.limits.Replicas) && slots <= int(p.limits.Slots)
+	return s
+}
+
+// fits reports whether the limits leave room for s, or for s in the place of the service with its VIP.
+func (p *planner) fits(s lb.Service) bool {
+	old, exists := p.now[s.VIP]
+	if !exists {
+		return p.usage.Room(s, nil, p.limits) == nil
+	}
+	return p.usage.Room(s, &old, p.limits) == nil
 }

@@ -7,6 +7,7 @@ import (
 	"lbctl/bpf"
 	"lbctl/lb"
 	"lbctl/lb/xdp"
+	"lbctl/rss/packet"
 )
 
 // adopt reads back what an earlier process left in the tables. It writes only what that process left half
@@ -41,7 +42,7 @@ func (d *Datapath) adoptRow(at uint32) error {
 		return err
 	}
 	d.services[e.service.VIP] = e
-	d.addressUse.count(e.service, +1)
+	d.index.Add(e.service)
 	d.claim(e)
 	d.address(e.service.VIP.Address.Addr()).services++
 	return nil
@@ -82,9 +83,6 @@ func (d *Datapath) adoptReplica(e *entry, listed bpf.LbSlot) error {
 	r := lb.Replica{Address: d.tables.addressOf(id), Weight: uint16(listed.Previous), State: lb.ReplicaState(listed.Previous >> 16)}
 	e.ids[r.Address] = id
 	e.service.Replicas = append(e.service.Replicas, r)
-	if e.answered(r.Address) {
-		d.revNat[replicaKey(e.service.VIP, r.Address)] = e.service.VIP
-	}
 	return nil
 }
 
@@ -126,7 +124,7 @@ func (d *Datapath) sweepRevNats() {
 	var stray []uint32
 	for id := range d.tables.revNatAt().rows() {
 		o := d.tables.revNats.rows[id]
-		v, ok := d.revNat[o.Replica]
+		v, ok := d.index.Owner(o.Replica.AddrPort(), packet.Protocol(o.Replica.Protocol))
 		if !ok || d.services[v].ids[o.Replica.AddrPort()] != id {
 			stray = append(stray, id)
 		}

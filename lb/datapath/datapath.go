@@ -27,7 +27,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"lbctl/bpf"
 	"lbctl/lb"
 	"lbctl/lb/xdp"
 	"lbctl/rss"
@@ -104,8 +103,7 @@ type Datapath struct {
 	mu              sync.Mutex
 	tables          tables
 	services        map[lb.VIP]*entry
-	revNat          map[bpf.LbEndpoint]lb.VIP // the VIP of each nat replica, by its endpoint
-	addressUse      addressUse
+	index           *lb.Index
 	via             map[uint32]neighbour // of each replica, by id
 	byReplica       []*entry             // the service of each replica, by id; nil: none
 	addresses       map[netip.Addr]*addressRow
@@ -144,12 +142,11 @@ func Open(ctx context.Context, o Options) (*Datapath, error) {
 // newDatapath returns one without tables.
 func newDatapath(o Options) *Datapath {
 	d := &Datapath{
-		options:    o,
-		services:   map[lb.VIP]*entry{},
-		revNat:     map[bpf.LbEndpoint]lb.VIP{},
-		addressUse: newAddressUse(),
-		via:        map[uint32]neighbour{},
-		addresses:  map[netip.Addr]*addressRow{},
+		options:   o,
+		services:  map[lb.VIP]*entry{},
+		index:     lb.NewIndex(),
+		via:       map[uint32]neighbour{},
+		addresses: map[netip.Addr]*addressRow{},
 	}
 	d.ids.services, d.ids.rows = newExtents(o.Limits.Services), newExtents(rowsFor(o.Limits))
 	d.ids.replicas, d.ids.lists = newExtents(o.Limits.Replicas), newExtents(2*o.Limits.Replicas)

@@ -44,7 +44,6 @@ func (d *Datapath) retireReplicas(e, keep *entry) (ids []uint32) {
 		if e.answered(a) && !keep.answered(a) {
 			k := replicaKey(e.service.VIP, a)
 			d.tables.revNatAt().remove(k, id)
-			delete(d.revNat, k)
 		}
 		if _, ok := keep.replicaID(a); ok {
 			continue

@@ -41,7 +41,7 @@ func (d *Datapath) SetService(ctx context.Context, s lb.Service) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := d.admit(s, old); err != nil {
+	if _, err := d.index.Conflict(s); err != nil {
 		return err
 	}
 	if err := d.forget(s, old); err != nil {
@@ -85,12 +85,14 @@ func (d *Datapath) install(e, old *entry) error {
 		return err
 	}
 	d.services[e.service.VIP] = e
-	d.addressUse.count(e.service, +1)
+	if old != nil {
+		d.index.Remove(old.service)
+	}
+	d.index.Add(e.service)
 	d.claim(e)
 	if old == nil {
 		return nil
 	}
-	d.addressUse.count(old.service, -1)
 	d.writeStates(e)
 	d.retire(old, e)
 	if e.rehashed() {
@@ -129,7 +131,7 @@ func (d *Datapath) RemoveService(ctx context.Context, v lb.VIP) error {
 	d.tables.serviceAt().remove(old.row.Vip, old.at)
 	d.removeAddress(v.Address.Addr())
 	delete(d.services, v)
-	d.addressUse.count(old.service, -1)
+	d.index.Remove(old.service)
 	d.retire(old, nil)
 	return nil
 }

@@ -35,8 +35,7 @@ func (v view) IsVIP(a netip.Addr) bool {
 }
 
 func (v view) ReverseNAT(replica netip.AddrPort, p packet.Protocol) (lb.VIP, bool) {
-	vip, ok := v.revNat[bpf.Endpoint(replica, uint8(p))]
-	return vip, ok
+	return v.index.Owner(replica, p)
 }
 
 func (v view) Slot(vip lb.VIP, i uint32) oracle.Slot {

@@ -37,7 +37,6 @@ func (d *Datapath) writeRevNat(id uint32, v lb.VIP, a netip.AddrPort) error {
 	if err := d.tables.revNatAt().add(k, id); err != nil {
 		return fmt.Errorf("write the reverse NAT entry of %v: %w", a, err)
 	}
-	d.revNat[k] = v
 	return nil
 }
 

@@ -50,7 +50,7 @@ func New(c Config) *Datapath {
 		key:      slices.Clone(c.Key),
 		routes:   c.Routes,
 		links:    maps.Clone(c.Interfaces),
-		services: map[lb.VIP]*service{}, fragments: map[FragmentKey]FragmentPorts{},
+		services: map[lb.VIP]*service{}, index: lb.NewIndex(), fragments: map[FragmentKey]FragmentPorts{},
 		attached: map[string]lb.Interface{},
 		counters: emptyCounters(),
 		now:      c.Now,
@@ -111,14 +111,14 @@ func (t *tables) list() []lb.Service {
 	return list
 }
 
-// SetService implements lb.Dataplane. Its errors are those of lb.Admit.
+// SetService implements lb.Dataplane. Errors: lb.ErrInvalid (lb.Problems), lb.ErrConflict, lb.ErrFull.
 func (m *Datapath) SetService(ctx context.Context, s lb.Service) error {
 	done, err := m.beginChange(ctx, "set service")
 	if err != nil {
 		return err
 	}
 	defer done()
-	if err := lb.Admit(m.tables.list(), s, m.tables.limits); err != nil {
+	if err := m.tables.admit(s); err != nil {
 		return fmt.Errorf("set service %v: %w", s.VIP, err)
 	}
 	m.tables.set(s)

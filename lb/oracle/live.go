@@ -21,11 +21,10 @@ func (t *tables) Service(v lb.VIP) (*lb.Service, bool) {
 	return &s.Service, true
 }
 
-func (t *tables) IsVIP(a netip.Addr) bool { return t.addresses[a] }
+func (t *tables) IsVIP(a netip.Addr) bool { return t.index.HasVIP(a) }
 
 func (t *tables) ReverseNAT(replica netip.AddrPort, p packet.Protocol) (lb.VIP, bool) {
-	v, found := t.owners[lb.VIP{Address: replica, Protocol: p}]
-	return v, found
+	return t.index.Owner(replica, p)
 }
 
 func (t *tables) Slot(v lb.VIP, i uint32) Slot {

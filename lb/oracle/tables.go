@@ -21,10 +21,9 @@ type tables struct {
 
 	mu       sync.Mutex
 	services map[lb.VIP]*service
-	// owners names the VIP of every nat replica; its key is the replica's address and protocol.
-	owners map[lb.VIP]lb.VIP
-	// addresses are those of the VIPs.
-	addresses map[netip.Addr]bool
+	// index says what excludes what, and whose a replica's answers are; usage what the limits leave.
+	index *lb.Index
+	usage lb.Usage
 	// fragments are all first fragments ever seen, by the last one of each key.
 	fragments map[FragmentKey]FragmentPorts
 	attached  map[string]lb.Interface
@@ -43,32 +42,37 @@ func (t *tables) set(s lb.Service) {
 			return
 		}
 		n.inherit(old)
+		t.index.Remove(old.Service)
+		t.usage.Remove(old.Service)
 	}
 	t.services[s.VIP] = n
-	t.reown()
+	t.index.Add(n.Service)
+	t.usage.Add(n.Service)
 	t.recount(s)
 }
 
 // remove removes a service that is there.
 func (t *tables) remove(v lb.VIP) {
+	t.index.Remove(t.services[v].Service)
+	t.usage.Remove(t.services[v].Service)
 	delete(t.services, v)
 	delete(t.counters.Services, v)
 	delete(t.counters.Replicas, v)
-	t.reown()
 }
 
-// reown makes owners and addresses from the services.
-func (t *tables) reown() {
-	t.owners, t.addresses = map[lb.VIP]lb.VIP{}, map[netip.Addr]bool{}
-	for vip, s := range t.services {
-		t.addresses[vip.Address.Addr()] = true
-		if s.Mode != lb.NAT {
-			continue
-		}
-		for _, r := range s.Replicas {
-			t.owners[lb.VIP{Address: r.Address, Protocol: vip.Protocol}] = vip
-		}
+// admit says whether s may come in addition to the services, or in the place of the one with its VIP. Errors:
+// lb.ErrInvalid (lb.Problems), lb.ErrConflict, lb.ErrFull.
+func (t *tables) admit(s lb.Service) error {
+	if err := s.Validate(); err != nil {
+		return err
 	}
+	if _, err := t.index.Conflict(s); err != nil {
+		return err
+	}
+	if old, found := t.services[s.VIP]; found {
+		return t.usage.Room(s, &old.Service, t.limits)
+	}
+	return t.usage.Room(s, nil, t.limits)
 }
 
 // count adds a packet to the counters.

@@ -1,0 +1,214 @@
+package lb
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"lbctl/rss/packet"
+)
+
+// Index knows which services exclude each other. Two services with different VIPs do
+//
+//   - when both are nat and have the same replica, address, port and protocol: an answer of it would not tell
+//     to which of them it belongs;
+//   - when a replica of one has the address of the other: the balancer would send its packets to itself.
+//
+// To add, to remove and to ask costs what the service is large, however many there are. An Index also takes services
+// that exclude each other; of a nat replica it then knows the first owner. It is not safe for concurrent use.
+// Make one with NewIndex.
+type Index struct {
+	// vips and replicas are the services with a VIP, and those with a replica, at an address.
+	vips, replicas map[netip.Addr]holders
+	owners         map[backend]VIP
+}
+
+// backend is where the answers of a nat replica come from.
+type backend struct {
+	address  netip.AddrPort
+	protocol packet.Protocol
+}
+
+// NewIndex returns an index of services.
+func NewIndex(services ...Service) *Index {
+	x := newIndex(services)
+	for _, s := range services {
+		x.Add(s)
+	}
+	return x
+}
+
+// newIndex returns an empty index with room for services.
+func newIndex(services []Service) *Index {
+	n := 0
+	for _, s := range services {
+		n += len(s.Replicas)
+	}
+	return &Index{
+		vips:     make(map[netip.Addr]holders, len(services)),
+		replicas: map[netip.Addr]holders{},
+		owners:   make(map[backend]VIP, n),
+	}
+}
+
+// Add adds a service that is not in the index.
+func (x *Index) Add(s Service) {
+	x.claim(s)
+	for _, r := range s.Replicas {
+		x.replicas[r.Address.Addr()] = x.replicas[r.Address.Addr()].add(s.VIP)
+	}
+}
+
+// claim adds what a service needs for itself: its address, and its replicas if it is nat.
+func (x *Index) claim(s Service) {
+	x.vips[s.VIP.Address.Addr()] = x.vips[s.VIP.Address.Addr()].add(s.VIP)
+	if s.Mode != NAT {
+		return
+	}
+	for _, r := range s.Replicas {
+		b := backend{r.Address, s.VIP.Protocol}
+		if _, taken := x.owners[b]; !taken {
+			x.owners[b] = s.VIP
+		}
+	}
+}
+
+// Remove removes a service that Add added.
+func (x *Index) Remove(s Service) {
+	remove(x.vips, s.VIP.Address.Addr(), s.VIP)
+	for _, r := range s.Replicas {
+		remove(x.replicas, r.Address.Addr(), s.VIP)
+		if b := (backend{r.Address, s.VIP.Protocol}); s.Mode == NAT && x.owners[b] == s.VIP {
+			delete(x.owners, b)
+		}
+	}
+}
+
+// Conflict returns a service that excludes s, and an error that wraps ErrConflict and says why; nil if there is none.
+// A service with the VIP of s does not exclude it: s would take its place.
+func (x *Index) Conflict(s Service) (with VIP, err error) {
+	if v, found := x.replicas[s.VIP.Address.Addr()].other(s.VIP); found {
+		return v, fmt.Errorf("%w: %v has the address of a replica of %v", ErrConflict, s.VIP, v)
+	}
+	for _, r := range s.Replicas {
+		if v, found := x.sharing(s, r); found {
+			return v, fmt.Errorf("%w: nat replica %v %v belongs to %v", ErrConflict, s.VIP.Protocol, r.Address, v)
+		}
+		if v, found := x.looping(s, r); found {
+			return v, fmt.Errorf("%w: replica %v of %v has the address of the service %v", ErrConflict, r.Address, s.VIP, v)
+		}
+	}
+	return VIP{}, nil
+}
+
+// Allows reports whether s could have the replica r.
+func (x *Index) Allows(s Service, r Replica) bool {
+	_, sharing := x.sharing(s, r)
+	_, looping := x.looping(s, r)
+	return !sharing && !looping
+}
+
+// sharing returns another nat service that has a replica of s.
+func (x *Index) sharing(s Service, r Replica) (VIP, bool) {
+	if s.Mode != NAT {
+		return VIP{}, false
+	}
+	v, owned := x.Owner(r.Address, s.VIP.Protocol)
+	return v, owned && v != s.VIP
+}
+
+// looping returns another service at the address of a replica of s.
+func (x *Index) looping(s Service, r Replica) (VIP, bool) {
+	return x.vips[r.Address.Addr()].other(s.VIP)
+}
+
+// Owner returns the nat service to which answers from an address, port and protocol belong.
+func (x *Index) Owner(replica netip.AddrPort, p packet.Protocol) (VIP, bool) {
+	v, owned := x.owners[backend{replica, p}]
+	return v, owned
+}
+
+// HasVIP reports whether a service has a VIP at an address.
+func (x *Index) HasVIP(a netip.Addr) bool { return len(x.vips[a]) > 0 }
+
+// holders are services, sorted by VIP, with how often each holds something.
+type holders []holder
+
+type holder struct {
+	vip   VIP
+	times int
+}
+
+func (all holders) find(v VIP) (int, bool) {
+	return slices.BinarySearchFunc(all, v, func(h holder, v VIP) int { return h.vip.Compare(v) })
+}
+
+func (all holders) add(v VIP) holders {
+	at, found := all.find(v)
+	if !found {
+		all = slices.Insert(all, at, holder{vip: v})
+	}
+	all[at].times++
+	return all
+}
+
+// remove undoes an add, and forgets an address that no service holds.
+func remove(of map[netip.Addr]holders, a netip.Addr, v VIP) {
+	all := of[a]
+	at, found := all.find(v)
+	if !found {
+		return
+	}
+	if all[at].times--; all[at].times > 0 {
+		return
+	}
+	if of[a] = slices.Delete(all, at, at+1); len(of[a]) == 0 {
+		delete(of, a)
+	}
+}
+
+// other returns the first holder but v.
+func (all holders) other(v VIP) (VIP, bool) {
+	for _, h := range all {
+		if h.vip != v {
+			return h.vip, true
+		}
+	}
+	return VIP{}, false
+}
+
+// Usage is how much of a dataplane's capacity services take.
+type Usage struct{ Services, Replicas, Slots uint64 }
+
+// Add counts a service.
+func (u *Usage) Add(s Service) {
+	u.Services++
+	u.Replicas += uint64(len(s.Replicas))
+	u.Slots += uint64(s.Slots())
+}
+
+// Remove undoes Add.
+func (u *Usage) Remove(s Service) {
+	u.Services--
+	u.Replicas -= uint64(len(s.Replicas))
+	u.Slots -= uint64(s.Slots())
+}
+
+// Room returns ErrFull, naming the limit, if services that take u leave no room for s in addition or, if old is not nil,
+// in its place. The slots of old are still taken while those of s are written; its entry and replicas are not.
+func (u Usage) Room(s Service, old *Service, l Limits) error {
+	slots := u.Slots + uint64(s.Slots())
+	if old != nil {
+		u.Remove(*old)
+	}
+	u.Add(s)
+	switch {
+	case u.Services > uint64(l.Services):
+		return fmt.Errorf("%w: %d services, the limit is %d", ErrFull, u.Services, l.Services)
+	case u.Replicas > uint64(l.Replicas):
+		return fmt.Errorf("%w: %d replicas, the limit is %d", ErrFull, u.Replicas, l.Replicas)
+	case slots > uint64(l.Slots):
+		return fmt.Errorf("%w: %d slots, old table and new, the limit is %d", ErrFull, slots, l.Slots)
+	}
+	return nil
+}
