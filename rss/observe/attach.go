@@ -3,18 +3,22 @@ package observe
 import (
 	"errors"
 	"fmt"
+	"math/bits"
+	"os"
 	"strings"
 
-	"lbctl/bpf"
-
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
+
+	"lbctl/bpf"
 )
 
-// Open observes an interface, given by its index in the calling thread's namespace.
-// With Auto it stands natively, asking the driver for the hash if the driver can tell; else natively
-// without; else generically; and on a packet socket where another XDP program has the
-// interface. Notes tells what was refused. No packet is changed or lost by it.
+// Open observes an interface, given by its index in the calling thread's namespace. Auto
+// tries native XDP with the driver's hash, native XDP without, generic XDP, and then a packet socket, which works
+// when another XDP program is attached. Notes has the failed attempts. No packet is changed or
+// lost.
 func Open(index int, options Options) (*Observer, error) {
 	options = options.withDefaults()
 	var notes []string
@@ -29,7 +33,7 @@ func Open(index int, options Options) (*Observer, error) {
 		}
 		notes = append(notes, fmt.Sprintf("not %s: %v", try.what, err))
 	}
-	// Without the causes: a verifier's EACCES is no lack of privilege.
+	// The causes are not wrapped, because EACCES from the BPF verifier is not a lack of privilege.
 	return nil, errors.New(strings.Join(notes, "; "))
 }
 
@@ -41,7 +45,7 @@ type attempt struct {
 	open func(index int, options Options) (*Observer, error)
 }
 
-// attempts are the ways that a mode stands for, the best first.
+// attempts returns the attempts of a mode, the best first.
 func attempts(mode Mode) []attempt {
 	var some []attempt
 	for _, a := range []attempt{
@@ -84,7 +88,7 @@ func (o *Observer) attach(index int, mode link.XDPAttachFlags) (*Observer, error
 	return o, nil
 }
 
-// openSocket watches on a packet socket of the interface.
+// openSocket observes on a packet socket.
 func openSocket(index int, options Options) (*Observer, error) {
 	o, err := load(bpf.ObserveProgObserveSocket, 0, options)
 	if err != nil {
@@ -96,7 +100,7 @@ func openSocket(index int, options Options) (*Observer, error) {
 	return o, nil
 }
 
-// listen opens the socket deaf, gives it the filter, and only then binds it.
+// listen opens a socket that receives nothing, sets its filter, and then binds it, so that no packet passes unfiltered.
 func (o *Observer) listen(index int) (err error) {
 	if o.socket, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
 		return fmt.Errorf("open packet socket: %w", err)
@@ -109,4 +113,64 @@ func (o *Observer) listen(index int) (err error) {
 		return fmt.Errorf("bind packet socket: %w", err)
 	}
 	return nil
+}
+
+// devBound is BPF_F_XDP_DEV_BOUND_ONLY of include/uapi/linux/bpf.h: the program is bound to one
+// device and may call its driver's metadata functions (Linux 6.3 and later).
+const devBound = 1 << 6
+
+// load loads one of the observer's programs; bound, if not 0, is the index of the interface that it is bound to.
+func load(name string, bound int, options Options) (*Observer, error) {
+	spec, err := bpf.LoadObserve()
+	if err != nil {
+		return nil, fmt.Errorf("read the observer's object: %w", err)
+	}
+	if err := prepare(spec, name, bound, options); err != nil {
+		return nil, err
+	}
+	all, err := ebpf.NewCollection(spec)
+	if err != nil {
+		return nil, fmt.Errorf("load the observer: %w", err)
+	}
+	defer all.Close() // the programs and maps that are not taken out of it
+	o := &Observer{}
+	if err := all.Assign(&o.maps); err != nil {
+		return nil, fmt.Errorf("load the observer: %w", err)
+	}
+	o.program = all.DetachProgram(name)
+	if options.Samples > 0 {
+		if o.samples, err = ringbuf.NewReader(o.maps.Samples); err != nil {
+			return nil, errors.Join(fmt.Errorf("open the observer's samples: %w", err), o.Close())
+		}
+	}
+	return o, nil
+}
+
+// prepare leaves one program in the collection, because this kernel may not have the functions that the others call.
+func prepare(spec *ebpf.CollectionSpec, name string, bound int, options Options) error {
+	program := spec.Programs[name]
+	if bound != 0 {
+		program.Ifindex, program.Flags = uint32(bound), program.Flags|devBound
+	}
+	spec.Programs = map[string]*ebpf.ProgramSpec{name: program}
+	spec.Maps[bpf.ObserveMapSightings].MaxEntries = options.Flows
+	ring := max(options.Samples, uint32(os.Getpagesize()))
+	spec.Maps[bpf.ObserveMapSamples].MaxEntries = 1 << bits.Len32(ring-1)
+	err := errors.Join(
+		spec.Variables[bpf.ObserveVarSampling].Set(options.Samples > 0),
+		spec.Variables[bpf.ObserveVarSampleAll].Set(options.EveryPacket),
+	)
+	if err != nil {
+		return fmt.Errorf("set up the observer: %w", err)
+	}
+	return nil
+}
+
+// release closes what load opened.
+func (o *Observer) release() error {
+	var errs []error
+	if o.samples != nil {
+		errs = append(errs, o.samples.Close())
+	}
+	return errors.Join(append(errs, o.program.Close(), o.maps.Close())...)
 }

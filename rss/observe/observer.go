@@ -12,15 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Observer records what passes an interface until it is closed. What it has seen may be read
-// concurrently, but for Sample, which is for one goroutine.
+// Observer records the packets of an interface until it is closed. Its methods may be called
+// concurrently, except Sample, which is for one goroutine.
 type Observer struct {
 	maps    bpf.ObserveMaps
 	program *ebpf.Program
 	samples *ringbuf.Reader // nil without samples
 	link    link.Link       // nil on a packet socket
 	socket  int             // the packet socket; 0 for none
-	behind  *ebpf.Program   // what the link held before, nil if the observer stands alone
+	behind  *ebpf.Program   // the program that the link had before, nil if there was none
 	mode    Mode
 	hash    bool
 	notes   []string
@@ -41,10 +41,10 @@ func Alone(index int, mode link.XDPAttachFlags, flows uint32) (*Observer, error)
 	return o.attach(index, mode)
 }
 
-// Before observes an interface to which a program is attached by a link: the
-// observer takes the program's place in the link, in one step in which no packet is lost, and
-// hands each packet on to it. Close puts the program back and closes the link, which
-// the observer owns from now on unless there is an error.
+// Before observes an interface to which a program is attached by a link. The
+// observer atomically replaces the program in the link and tail-calls it for each packet; no packet is
+// lost. Close puts the program back and closes the link, which
+// the observer owns unless Before returns an error.
 func Before(program *ebpf.Program, l link.Link, flows uint32) (*Observer, error) {
 	o, err := load(bpf.ObserveProgObserve, 0, Options{Flows: flows})
 	if err != nil {
@@ -81,8 +81,8 @@ func BeforePinned(program, at string, flows uint32) (*Observer, error) {
 	return o, nil
 }
 
-// Detach ends the observation; what was seen can still be read. A program that was
-// behind the observer is in its old place again, unless somebody has put another one there. A
+// Detach ends the observation; the records can still be read. The link gets its
+// former program back, unless somebody has replaced the observer in it. A
 // second call does nothing.
 func (o *Observer) Detach() error {
 	var errs []error
@@ -101,10 +101,10 @@ func (o *Observer) Detach() error {
 	return errors.Join(errs...)
 }
 
-// Close is Detach, and forgets what was seen.
+// Close is Detach, and releases the records.
 func (o *Observer) Close() error { return errors.Join(o.Detach(), o.release()) }
 
-// stepAside gives the place in the link back to the program behind.
+// stepAside puts the former program back into the link.
 func (o *Observer) stepAside() error {
 	if o.behind == nil {
 		return nil

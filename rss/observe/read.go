@@ -7,14 +7,14 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/cilium/ebpf"
+
 	"lbctl/bpf"
 	"lbctl/rss"
 	"lbctl/rss/packet"
-
-	"github.com/cilium/ebpf"
 )
 
-// Flows returns what was seen since the start or the last Reset, in the order of
+// Flows returns the flows since the start or the last Reset, in the order of
 // source and destination.
 func (o *Observer) Flows() ([]Flow, error) {
 	sightings, err := o.Sightings()
@@ -39,7 +39,7 @@ func (f *Flow) add(s Sighting) {
 	f.CPUs = slices.Compact(f.CPUs)
 }
 
-// Sightings returns the same in more detail, in the order of source, destination, queue and hash.
+// Sightings returns the flows by queue and hash, in the order of source, destination, queue and hash.
 func (o *Observer) Sightings() ([]Sighting, error) {
 	var all []Sighting
 	var k bpf.ObserveSighting
@@ -75,7 +75,7 @@ func sighting(k bpf.ObserveSighting, v bpf.ObserveSeen) Sighting {
 	return s
 }
 
-// Reset forgets the flows seen so far. Packets that pass meanwhile are counted before or after.
+// Reset deletes the flows recorded so far. A packet that comes meanwhile may be deleted or kept.
 func (o *Observer) Reset() error {
 	var k bpf.ObserveSighting
 	var v bpf.ObserveSeen
@@ -93,4 +93,40 @@ func (o *Observer) Reset() error {
 		}
 	}
 	return nil
+}
+
+// Totals count all packets that an observer saw, by what it did with them.
+type Totals struct {
+	// Recorded were counted under their flow.
+	Recorded uint64
+	// NoFlow were neither TCP nor UDP in plain IPv4 or IPv6: fragments, options,
+	// extension headers, VLAN tags, other protocols.
+	NoFlow uint64
+	// TableFull belong to flows for which the table had no room.
+	TableFull uint64
+	// Sampled would be NoFlow or TableFull, but became a Sample.
+	Sampled uint64
+}
+
+// All returns the sum.
+func (t Totals) All() uint64 { return t.Recorded + t.NoFlow + t.TableFull + t.Sampled }
+
+// Totals returns the counts since the observer started; Reset does not change them.
+func (o *Observer) Totals() (Totals, error) {
+	var t Totals
+	for sight, n := range map[bpf.ObserveSight]*uint64{
+		bpf.ObserveSightSIGHT_RECORDED:   &t.Recorded,
+		bpf.ObserveSightSIGHT_NO_FLOW:    &t.NoFlow,
+		bpf.ObserveSightSIGHT_TABLE_FULL: &t.TableFull,
+		bpf.ObserveSightSIGHT_SAMPLED:    &t.Sampled,
+	} {
+		var perCPU []uint64
+		if err := o.maps.Sights.Lookup(uint32(sight), &perCPU); err != nil {
+			return Totals{}, fmt.Errorf("read the observer's totals: %w", err)
+		}
+		for _, packets := range perCPU {
+			*n += packets
+		}
+	}
+	return t, nil
 }

@@ -18,8 +18,8 @@ import (
 
 // Sample is the beginning of one packet.
 type Sample struct {
-	// Frame begins with the Ethernet header and has at most MaxSample bytes, and a VLAN tag more where
-	// the driver had taken one off.
+	// Frame begins with the Ethernet header and has at most MaxSample bytes, plus a VLAN tag if
+	// the driver had removed one.
 	Frame []byte
 	// Bytes is the length of the whole frame.
 	Bytes int
@@ -28,19 +28,19 @@ type Sample struct {
 	// Hash is the NIC's, if Hashed.
 	Hash   uint32
 	Hashed bool
-	// Recorded is true for the first packet of those counted together as a Sighting.
+	// Recorded is true for the first packet of a Sighting, which counts it too.
 	Recorded bool
 }
 
-// MaxSample is how many bytes of a frame a sample holds.
+// MaxSample is the most bytes of a frame in a sample.
 const MaxSample = len(bpf.ObserveSample{}.Head)
 
 // ErrNoSample: nothing came in time.
 var ErrNoSample = errors.New("no sample in time")
 
-// Sample returns the next sample, or ErrNoSample when none has come by then. Samples are
-// of every packet that has no Sighting, and of each Sighting's first; those
-// that the reader is too slow for are in Totals.NoFlow and Totals.TableFull.
+// Sample returns the next sample, or ErrNoSample when none has come by the deadline. There is a sample
+// of every packet that has no Sighting, and of the first one of each Sighting. Packets
+// that came while the buffer was full are in Totals.NoFlow and Totals.TableFull.
 func (o *Observer) Sample(by time.Time) (Sample, error) {
 	if o.samples == nil {
 		return Sample{}, errors.New("read sample: the observer was not asked for samples")
@@ -77,7 +77,7 @@ func decodeSample(b []byte) (Sample, error) {
 	return s, nil
 }
 
-// retag puts a VLAN tag back between the addresses and the EtherType.
+// retag inserts a VLAN tag between the addresses and the EtherType.
 func retag(frame []byte, tci uint16) []byte {
 	const addresses = 12
 	if len(frame) < addresses {

@@ -6,11 +6,11 @@ import (
 	"lbctl/rss/packet"
 )
 
-// Class is a kind of packets that a NIC may treat in its own way.
+// Class is a class of packets that a NIC may hash differently from others.
 type Class string
 
-// The classes. A packet is in the first of NonIP, Malformed, VLAN, the fragments, Options and
-// Extensions that it is, else in one of the others.
+// The classes. A packet is in the first of Malformed, NonIP, VLAN, FragmentFirst, FragmentLater, Options and
+// Extensions that applies, else in one of the others.
 const (
 	TCP4          Class = "tcp4"
 	UDP4          Class = "udp4"
@@ -71,12 +71,12 @@ func classOfFlow(f packet.Flow) Class {
 	return OtherIP
 }
 
-// offset returns the place of a fragment's payload in the whole one, in bytes.
+// offset returns the position of a fragment's payload in the whole packet's, in bytes.
 func offset(frame []byte, h *packet.Headers) int {
 	if h.EtherType == packet.TypeIPv4 {
 		return packet.IPv4(frame[h.Network:]).FragmentOffset()
 	}
-	// The fragment header is the last that was walked over (RFC 8200 section 4.5).
+	// The fragment header is the last extension header that was read (RFC 8200 section 4.5).
 	header := frame[h.Transport-8:]
 	return int(binary.BigEndian.Uint16(header[2:])) &^ 7
 }

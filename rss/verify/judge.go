@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	// fewFlows is below how many flows nothing is said of chance: 30 coins can be told from a model.
+	// fewFlows is the number of flows below which chance is not tested: too few to tell chance from a model.
 	fewFlows = 30
-	// chanceLevel is how wide the band of chance is.
+	// chanceLevel is the level of the band of agreement by chance.
 	chanceLevel = 0.9999
-	// anyway is from which share on agreement by chance makes agreement worthless.
+	// anyway is the share of agreement by chance from which on agreement means nothing.
 	anyway = 0.9
 )
 
@@ -27,7 +27,7 @@ func (r *Report) judge() {
 		r.say("every packet came on the queue that the model names")
 	case r.isChance():
 		r.Verdict = Chance
-		r.say("%.1f %% of the flows came on the queue that the model names, and chance gives %.1f %%: this is what chance gives, the model has nothing to do with this NIC",
+		r.say("%.1f %% of the flows came on the queue that the model names, and %.1f %% would by chance: the model has nothing to do with this NIC",
 			100*r.Flows.share(), 100*r.Flows.Chance)
 	case r.Queue.complete():
 		r.Verdict = Disagrees
@@ -44,10 +44,10 @@ func (r *Report) say(format string, args ...any) {
 	r.Words = append(r.Words, fmt.Sprintf(format, args...))
 }
 
-// share is that of the hashed flows that agreed.
+// share returns the share of the hashed flows that agreed.
 func (f Flows) share() float64 { return float64(f.Agreed) / float64(max(f.Hashed, 1)) }
 
-// isChance tells whether so many flows agree by chance, and nothing else speaks for the model.
+// isChance tells whether no more flows agree than would by chance, and the hashes do not support the model either.
 func (r *Report) isChance() bool {
 	f := r.Flows
 	if f.Hashed < fewFlows || f.Chance >= anyway || f.Chance == 0 || r.Hash.Agreed > r.Hash.Compared/2 {
@@ -57,23 +57,23 @@ func (r *Report) isChance() bool {
 	return err == nil && bands[0].Contains(f.Agreed)
 }
 
-// sayHash says what the NIC's own hash shows.
+// sayHash reports on the NIC's own hash.
 func (r *Report) sayHash() {
 	switch {
 	case r.Hash.Compared == 0:
-		r.say("the NIC's own hash was not seen: queues alone were compared")
+		r.say("the driver did not report the NIC's hash: only queues were compared")
 	case r.Hash.complete() && r.Queue.complete():
-		r.say("%d packets came with a hash of the NIC's, each the model's", r.Hash.Compared)
+		r.say("%d packets came with the NIC's hash, each equal to the model's", r.Hash.Compared)
 	case r.Hash.complete():
-		r.say("the NIC's hash is the model's: the indirection table is another one, or a flow rule, aRFS or RPS moved the packets")
+		r.say("the NIC's hash equals the model's: the indirection table differs, or a flow rule, aRFS or RPS moved the packets")
 	case r.Hash.Agreed == 0:
-		r.say("the NIC's hash is never the model's: key, function or fields are others")
+		r.say("the NIC's hash never equals the model's: key, function or fields differ")
 	default:
-		r.say("%d of %d packets have another hash than the model's", r.Hash.Compared-r.Hash.Agreed, r.Hash.Compared)
+		r.say("the hashes of %d of %d packets differ from the model's", r.Hash.Compared-r.Hash.Agreed, r.Hash.Compared)
 	}
 }
 
-// sayMore says what else a reader should know before believing the verdict.
+// sayMore adds what qualifies the verdict.
 func (r *Report) sayMore() {
 	if r.Flows.Split > 0 {
 		r.say("%d of %d flows came on more than one queue", r.Flows.Split, r.Flows.Seen)
@@ -84,16 +84,16 @@ func (r *Report) sayMore() {
 		}
 	}
 	if r.Verdict == Agrees && r.Flows.Chance >= anyway && r.Hash.Compared == 0 {
-		r.say("that says little: %.0f %% of the flows would agree by chance, as nearly all go to one queue", 100*r.Flows.Chance)
+		r.say("this is weak evidence: %.0f %% of the flows would agree by chance, because nearly all go to one queue", 100*r.Flows.Chance)
 	}
 	if r.Verdict == Agrees && r.Flows.Hashed < fewFlows && r.Hash.Compared == 0 {
-		r.say("that says little: only %d flows were hashed", r.Flows.Hashed)
+		r.say("this is weak evidence: only %d flows were hashed", r.Flows.Hashed)
 	}
 }
 
 func fieldWords(fields string) string {
 	if fields == "none" {
-		return "nothing of them (queue 0)"
+		return "none of their fields (queue 0)"
 	}
 	return fields
 }

@@ -8,18 +8,18 @@ import (
 	"lbctl/rss"
 )
 
-// Verdict is what all comes to.
+// Verdict is the result of a comparison.
 type Verdict string
 
 // The verdicts.
 const (
 	// Nothing was compared.
 	Nothing Verdict = "nothing"
-	// Agrees: every packet is as the model has it.
+	// Agrees: every packet agrees with the model.
 	Agrees Verdict = "agrees"
-	// Disagrees: some are not.
+	// Disagrees: some packets do not.
 	Disagrees Verdict = "disagrees"
-	// Chance: the flows agree as often as they would with any model.
+	// Chance: no more flows agree than would with any model.
 	Chance Verdict = "chance"
 )
 
@@ -29,7 +29,7 @@ type Agreement struct {
 	Agreed   uint64 `json:"agreed"`
 }
 
-// Share returns which part agreed, 0 to 1; 0 when nothing was compared.
+// Share returns the share that agreed, 0 to 1; 0 when nothing was compared.
 func (a Agreement) Share() float64 {
 	if a.Compared == 0 {
 		return 0
@@ -42,70 +42,70 @@ func (a Agreement) complete() bool { return a.Agreed == a.Compared }
 
 func (a *Agreement) add(b Agreement) { a.Compared += b.Compared; a.Agreed += b.Agreed }
 
-// Report is the outcome; scripts rely on its names.
+// Report is the outcome. Scripts rely on its JSON names.
 type Report struct {
 	Verdict Verdict `json:"verdict"`
 	// Words says the verdict in sentences.
 	Words   []string `json:"words"`
 	Packets uint64   `json:"packets"`
-	// Queue and Hash are over all packets, Hash over those of which the NIC told one.
+	// Queue is over all packets, Hash over those with a hash from the NIC.
 	Queue Agreement `json:"queue_agreement"`
 	Hash  Agreement `json:"hash_agreement"`
 	Flows Flows     `json:"flow_agreement"`
-	// Classes are those that were seen, in the order of Classes.
+	// Classes are the classes that were observed, in the order of Classes.
 	Classes []ClassReport `json:"classes"`
 	Queues  []QueueReport `json:"queues"`
 }
 
-// Flows is what is said of flows: each counts once, however many packets it has.
+// Flows counts flows, whatever their number of packets.
 type Flows struct {
 	Seen int `json:"flows"`
-	// Agreed are those of Hashed, the ones that the model hashes, that came first on the model's queue.
+	// Hashed are the flows that the model hashes; Agreed are those of them whose first packets came on the model's queue.
 	Hashed int `json:"hashed"`
 	Agreed int `json:"agreed"`
-	// Split came on several queues.
+	// Split are the flows that came on several queues.
 	Split int `json:"split"`
-	// Chance is the share that would agree if queue and model had nothing to do with each other.
+	// Chance is the share of flows that would agree if queues did not depend on the model.
 	Chance float64 `json:"chance"`
 }
 
-// ClassReport is what was seen of a class.
+// ClassReport is the outcome for a class.
 type ClassReport struct {
 	Class Class     `json:"class"`
 	Queue Agreement `json:"queue_agreement"`
 	Hash  Agreement `json:"hash_agreement"`
-	// Explained names the fields under which all packets would be on the model's queue, where that
-	// is the case and the class disagrees; else it is empty.
+	// Explained are other hash fields, of a class that disagrees, with which all its packets would agree; empty if there are
+	// none.
 	Explained string    `json:"explained_by_fields,omitempty"`
 	Examples  []Example `json:"examples,omitempty"`
 }
 
-// Example is packets that disagree.
+// Example is the packets of a flow that disagree.
 type Example struct {
 	key flowKey
-	// Flow is empty for what is not IP.
+	// Flow is empty for packets that are not IP.
 	Flow    string `json:"flow_text,omitempty"`
 	Packets uint64 `json:"packets"`
-	// Hash is what the NIC told, WantHash what the model computes over WantFields.
+	// Hash is the NIC's, WantHash the model's over WantFields.
 	Queue      rss.Queue `json:"queue"`
 	WantQueue  rss.Queue `json:"want_queue"`
 	Hash       string    `json:"hash,omitempty"`
 	WantHash   string    `json:"want_hash,omitempty"`
 	WantFields string    `json:"want_fields"`
-	// Frame is the beginning of one, in hex, where it was kept.
+	// Frame is the beginning of one of the packets, in hexadecimal, where it was kept.
 	Frame string `json:"frame,omitempty"`
 }
 
-// QueueReport is what came on a queue.
+// QueueReport is the packets of a queue.
 type QueueReport struct {
 	Queue   rss.Queue `json:"queue"`
 	Packets uint64    `json:"packets"`
-	// Expected is how many the model sends there.
+	// Expected is the number of packets that the model sends there.
 	Expected uint64 `json:"expected"`
 	CPUs     []int  `json:"seen_on_cores"`
 }
 
-// Report says what all that was added comes to. More may be added after it.
+// Report returns the outcome for the observations added so far.
 func (v *Verifier) Report() Report {
 	r := Report{Classes: []ClassReport{}, Queues: []QueueReport{}, Flows: v.flowReport()}
 	for _, class := range Classes() {

@@ -8,19 +8,19 @@ import (
 	"lbctl/rss/nic"
 )
 
-// tally is what is kept of a class. Counts are of packets.
+// tally counts the packets of a class.
 type tally struct {
 	packets, queueAgreed     uint64
 	hashCompared, hashAgreed uint64
-	// alternatives count those that are where an alternative model wants them, by its place.
+	// alternatives counts the packets that agree with each alternative model.
 	alternatives []uint64
 	examples     []Example
 }
 
-// maxExamples is how many examples are kept of each class.
+// maxExamples is the most examples of a class.
 const maxExamples = 3
 
-// example keeps an example, of each flow one at most.
+// example keeps an example, at most one for each flow and queue.
 func (v *Verifier) example(t *tally, key flowKey, o Observation, want nic.Result) {
 	for i := range t.examples {
 		if e := &t.examples[i]; e.key == key && e.Queue == o.Queue {
@@ -51,13 +51,13 @@ func (v *Verifier) example(t *tally, key flowKey, o Observation, want nic.Result
 	t.examples = append(t.examples, e)
 }
 
-// alternative is a model that hashes other fields than the one that is verified.
+// alternative is a model with other hash fields than the one that is verified.
 type alternative struct {
 	fields rss.Fields
 	nic    *nic.NIC
 }
 
-// alternatives returns the NICs that hash of everything the addresses, the 4-tuple, or nothing.
+// alternatives returns models that hash the addresses, the 4-tuple, or nothing of all packets.
 func alternatives(c nic.Config) ([]alternative, error) {
 	var all []alternative
 	for _, fields := range []rss.Fields{rss.Addresses, rss.FourTuple, 0} {

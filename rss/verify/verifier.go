@@ -18,31 +18,31 @@ type Verifier struct {
 	frames       map[flowKey][]byte
 }
 
-// maxFlows is how many flows are told apart. Of more than that, packets are still compared, but they
-// do not count in what is said of flows.
+// maxFlows is the most flows that are counted. The packets of further flows are compared,
+// but not included in Flows.
 const maxFlows = 1 << 16
 
-// flowKey is what stays the same in packets that a NIC must treat alike.
+// flowKey identifies packets that a NIC must send to one queue.
 type flowKey struct {
 	class Class
 	flow  packet.Flow
 }
 
-// flowState is what is kept of a flow: where it came first and where the model wants it.
+// flowState is the queue of a flow's first packets, and the model's.
 type flowState struct {
 	seen, want rss.Queue
 	hashed     bool
-	// split is true when it came on another queue, too.
+	// split is true when it came on another queue as well.
 	split bool
 }
 
-// queueTally is what is kept of a queue.
+// queueTally counts the packets of a queue.
 type queueTally struct {
 	packets, expected uint64
 	cpus              []int
 }
 
-// New returns a verifier that has seen nothing.
+// New returns a verifier without observations.
 func New(model *nic.NIC) (*Verifier, error) {
 	others, err := alternatives(model.Config())
 	if err != nil {
@@ -55,8 +55,8 @@ func New(model *nic.NIC) (*Verifier, error) {
 	}, nil
 }
 
-// NeedsFrames tells whether the model hashes what the flow of a plain TCP or UDP packet does not
-// tell: then each packet's frame has to be observed (observe.Options.EveryPacket).
+// NeedsFrames tells whether the model hashes fields that are not in the flow, so that the frame of every
+// packet is needed (observe.Options.EveryPacket).
 func (v *Verifier) NeedsFrames() bool {
 	c := v.model.Config()
 	return c.Inner != 0 || (c.TCP6|c.UDP6)&rss.FlowLabel != 0
@@ -92,8 +92,8 @@ func (v *Verifier) Add(o Observation) {
 	}
 }
 
-// Remember keeps the frame of a packet that is counted in a later Observation by its flow, in case that
-// disagrees and an example of it is asked for.
+// Remember keeps the frame of a packet that a later Observation will count by its flow, as an example in case it
+// disagrees.
 func (v *Verifier) Remember(o Observation) {
 	class, want := v.predict(v.model, o)
 	agrees := o.Queue == want.Queue && (!o.Hashed || o.Hash == want.Hash)
@@ -103,7 +103,7 @@ func (v *Verifier) Remember(o Observation) {
 	v.frames[flowKey{class, want.Flow}] = slices.Clone(o.Frame)
 }
 
-// predict returns the class of an observation and where a NIC puts it.
+// predict returns the class of an observation and the model's result for it.
 func (v *Verifier) predict(n *nic.NIC, o Observation) (Class, nic.Result) {
 	if o.Frame == nil {
 		return classOfFlow(o.Flow), n.ClassifyFlow(o.Flow)
@@ -120,7 +120,7 @@ func (v *Verifier) tally(c Class) *tally {
 	return t
 }
 
-// count enters packets under the queue they came on, and under the one they were expected on.
+// count counts packets under the queue they came on, and under the one they were expected on.
 func (v *Verifier) count(o Observation, want nic.Result) {
 	q := v.queue(o.Queue)
 	q.packets += o.Packets
@@ -139,7 +139,7 @@ func (v *Verifier) queue(q rss.Queue) *queueTally {
 	return v.queues[q]
 }
 
-// follow enters the flow of packets.
+// follow records the queue of a flow.
 func (v *Verifier) follow(key flowKey, o Observation, want nic.Result) {
 	state, known := v.flows[key]
 	switch {

@@ -82,13 +82,13 @@ func TestVerdicts(t *testing.T) {
 		want   Verdict
 		words  string
 	}{
-		{"the model", same, true, 300, Agrees, "each the model's"},
-		{"the model, hash not seen", same, false, 300, Agrees, "queues alone were compared"},
-		{"few flows", same, false, 9, Agrees, "that says little: only 9 flows"},
-		{"one queue", func(c *nic.Config) { c.Table = rss.Table{0} }, false, 300, Chance, "chance gives"},
-		{"another key", key, false, 300, Chance, "this is what chance gives"},
-		{"another key, with hash", key, true, 300, Chance, "never the model's: key, function or fields are others"},
-		{"another table, with hash", table, true, 300, Disagrees, "the NIC's hash is the model's: the indirection table is another one"},
+		{"the model", same, true, 300, Agrees, "each equal to the model's"},
+		{"the model, hash not seen", same, false, 300, Agrees, "only queues were compared"},
+		{"few flows", same, false, 9, Agrees, "weak evidence: only 9 flows"},
+		{"one queue", func(c *nic.Config) { c.Table = rss.Table{0} }, false, 300, Chance, "would by chance"},
+		{"another key", key, false, 300, Chance, "would by chance"},
+		{"another key, with hash", key, true, 300, Chance, "never equals the model's: key, function or fields differ"},
+		{"another table, with hash", table, true, 300, Disagrees, "the NIC's hash equals the model's: the indirection table differs"},
 		{"udp by addresses", noUDP, true, 300, Disagrees, "udp4: all would agree if the NIC hashed sd"},
 		{"few flows of another key", key, false, 9, Disagrees, "packets came on another queue"},
 		{"nothing", same, true, 0, Nothing, "no packet was seen"},

@@ -84,7 +84,7 @@ func agreed(t *testing.T, r verify.Report, rounds int) {
 // disagreed fails unless the report says that all this is chance, one in so many queues.
 func disagreed(t *testing.T, r verify.Report, queues int) {
 	t.Helper()
-	if r.Verdict != verify.Chance || !strings.Contains(strings.Join(r.Words, " "), "this is what chance gives") {
+	if r.Verdict != verify.Chance || !strings.Contains(strings.Join(r.Words, " "), "would by chance") {
 		t.Errorf("verdict %s: %q; want %s, and that in words", r.Verdict, r.Words, verify.Chance)
 	}
 	byChance(t, r, queues)
