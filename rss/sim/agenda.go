@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// never is the time of what is not going to happen.
+// never is the time of a timer that is not set.
 const never time.Duration = math.MaxInt64
 
-// agenda knows which of a fixed number of timers is due first. Every core and every
-// queue has one timer and never needs a second, so that instead of a heap of events it
-// is a tournament: a binary tree whose leaves are the timers and whose inner nodes
-// name the earlier of the two below. Setting a timer replays its path to the root, reading
-// the winner is free, and nothing is allocated. Of timers due at one time the one
-// with the lower number wins, so that runs are repeatable.
+// agenda finds the first due of a fixed number of timers. Every core and every
+// queue needs exactly one timer, so it is not a heap of events but
+// a tournament tree: the leaves are the timers, and each inner node
+// names the earlier of the two below. Setting a timer updates its path to the root, reading
+// the first is O(1), and nothing is allocated. Among timers due at the same time the
+// lowest number wins, so that runs are repeatable.
 type agenda struct {
 	times []time.Duration
 	// winners[i] is the winner below node i; node 1 is the root. Leaf t is node len(times)+t.
@@ -53,7 +53,7 @@ func (a *agenda) set(timer int32, at time.Duration) {
 			winner = right
 		}
 		if a.winners[node] == winner && winner != timer {
-			return // above here nothing depends on this timer
+			return // nothing above depends on this timer
 		}
 		a.winners[node] = winner
 	}

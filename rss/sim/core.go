@@ -1,18 +1,20 @@
 package sim
 
-import "time"
+import (
+	"time"
+)
 
-// activity is what a core does at a moment.
+// activity is what a core does at one time.
 type activity uint8
 
 const (
 	idle activity = iota
-	// hard is a hard interrupt; in ModeInterrupt with the packet work of one packet in it.
+	// hard is a hard interrupt; in ModeInterrupt it includes the packet work of one packet.
 	hard
 	// soft is packet work in softirq context, daemon in ksoftirqd.
 	soft
 	daemon
-	// busy is packet work by the application, spin its polling for nothing.
+	// busy is packet work by the application, spin its polling without packets.
 	busy
 	spin
 	application
@@ -21,12 +23,12 @@ const (
 	activities
 )
 
-// core is a processor: one activity at a time, for a time that is known when it begins.
+// core is a processor. It does one activity at a time, whose end is known when it begins.
 type core struct {
 	*machine
 	index, timer int32
 	doing        activity
-	// until is when it ends, but for interrupts; since is from when it is not yet accounted.
+	// until is when the activity ends unless interrupted; since is the time up to which it is accounted.
 	until, since time.Duration
 	spent        [activities]time.Duration
 	count        coreCount
@@ -37,7 +39,7 @@ type core struct {
 	poller
 }
 
-// coreCount is what is counted of a core.
+// coreCount are the counters of a core.
 type coreCount struct{ interrupts, polls, packets, switches, delivered uint64 }
 
 // begin starts an activity that takes a time, or never ends by itself.
@@ -51,7 +53,7 @@ func (c *core) begin(a activity, now, takes time.Duration) {
 	c.agenda.set(c.timer, c.until)
 }
 
-// account books the time up to now on what was done.
+// account adds the time up to now to the current activity.
 func (c *core) account(now time.Duration) {
 	spent := now - c.since
 	c.since = now
@@ -67,7 +69,7 @@ func (c *core) interrupt(now time.Duration) {
 		c.begin(hard, now, c.config.Costs.Interrupt)
 		return
 	}
-	// Other interrupts, softirqs and the kernel's threads only take longer by it.
+	// It lengthens other interrupts, softirqs and kernel threads.
 	c.account(now)
 	c.spent[hard] += c.config.Costs.Interrupt
 	c.since += c.config.Costs.Interrupt
@@ -75,7 +77,8 @@ func (c *core) interrupt(now time.Duration) {
 	c.agenda.set(c.timer, c.until)
 }
 
-// preempt puts aside what an interrupt comes before, to be continued after it.
+// preempt suspends the current activity for an interrupt. It returns false for activities that an interrupt only
+// lengthens.
 func (c *core) preempt(now time.Duration) bool {
 	switch c.doing {
 	case application:
@@ -89,7 +92,7 @@ func (c *core) preempt(now time.Duration) bool {
 	return true
 }
 
-// notice is told of every packet that enters a ring.
+// notice is called for every packet that enters a ring.
 func (c *core) notice(q *queue, now time.Duration) {
 	switch {
 	case c.config.Mode == ModeInterrupt:
@@ -119,7 +122,47 @@ func (c *core) ends(now time.Duration) {
 	}
 }
 
-// packetWork returns what the packet work of a packet costs.
+// packetWork returns the cost of the packet work of a packet.
 func (c *core) packetWork(p *packet) time.Duration {
 	return c.config.Costs.Packet + c.config.Costs.PerKiB*time.Duration(p.length)/1024
+}
+
+// perPacket interrupts for a packet, in ModeInterrupt. If the core is in an interrupt
+// already, the new one follows it.
+func (c *core) perPacket(q *queue, now time.Duration) {
+	if !q.owned {
+		q.owned = true
+		c.pending.push(q.index)
+	}
+	if c.preempt(now) {
+		c.nextInterrupt(now)
+	}
+}
+
+// nextInterrupt handles the first packet of the next pending queue.
+func (c *core) nextInterrupt(now time.Duration) {
+	q := c.queue(c.pending.pop())
+	c.polled = q
+	c.count.interrupts++
+	q.count.interrupts++
+	c.begin(hard, now, c.config.Costs.Interrupt+c.packetWork(q.ring.front()))
+}
+
+// hardEnds continues after an interrupt with the next one, then with softirqs, then with the thread that
+// should run.
+func (c *core) hardEnds(now time.Duration) {
+	if c.config.Mode != ModeInterrupt {
+		c.resume(now)
+		return
+	}
+	q := c.polled
+	c.finish(q, now)
+	if q.owned = !q.ring.empty(); q.owned {
+		c.pending.push(q.index)
+	}
+	if c.pending.empty() {
+		c.resume(now)
+		return
+	}
+	c.nextInterrupt(now)
 }

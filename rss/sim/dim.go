@@ -2,8 +2,8 @@ package sim
 
 import "time"
 
-// dimProfiles are the settings that DIM moves between: those for a timer that begins with
-// the first packet, NET_DIM_RX_EQE_PROFILES of the kernel's lib/dim/net_dim.c.
+// dimProfiles are the settings that DIM chooses from, for a timer that begins with
+// the first packet: NET_DIM_RX_EQE_PROFILES of the kernel's lib/dim/net_dim.c.
 var dimProfiles = [...]Moderation{
 	{Delay: 1 * time.Microsecond, Frames: 256, Adaptive: true},
 	{Delay: 8 * time.Microsecond, Frames: 256, Adaptive: true},
@@ -15,27 +15,27 @@ var dimProfiles = [...]Moderation{
 const (
 	// dimDefault is NET_DIM_DEF_PROFILE_EQE.
 	dimDefault = 1
-	// dimEvents is how many interrupts a measurement takes: DIM_NEVENTS.
+	// dimEvents is the number of interrupts of a measurement: DIM_NEVENTS.
 	dimEvents = 64
-	// dimPatience is how many steps it takes until it rests.
+	// dimPatience is the number of steps after which it pauses.
 	dimPatience = 2 * len(dimProfiles)
 )
 
-// dimState is where DIM's search stands.
+// dimState is the state of DIM's search.
 type dimState uint8
 
 const (
-	parkedOnTop dimState = iota // found the best; looks whether things change
-	parkedTired                 // searched long enough; rests
+	parkedOnTop dimState = iota // found the best profile; waits for the rates to change
+	parkedTired                 // made too many steps; pauses
 	goingRight                  // towards longer delays
 	goingLeft
 )
 
 // dim is Dynamic Interrupt Moderation (lib/dim/net_dim.c, lib/dim/dim.c): every 64
-// interrupts it compares the rates since then with those before, and steps to the
-// next profile in the direction that made things better. Better is first more bytes, then
-// more packets, then fewer interrupts, each by more than 10 %. What the kernel leaves to a
-// work queue happens here at once.
+// interrupts it compares the rates of this measurement with those of the one before, and steps to the
+// next profile in the direction that improved them. Better is first more bytes, then
+// more packets, then fewer interrupts, each by more than 10 %. The kernel defers a change to a
+// work queue; here it is immediate.
 type dim struct {
 	state       dimState
 	profile     int
@@ -47,7 +47,7 @@ type dim struct {
 }
 
 // adapt gives DIM a sample of the queue, as drivers do when a poll is complete, and sets
-// the moderation it asks for.
+// the moderation that it chooses.
 func (q *queue) adapt(now time.Duration) {
 	sample := dimSample{now, q.count.interrupts, q.count.packets, q.count.bytes}
 	if q.dim.sample(sample) {
@@ -70,7 +70,7 @@ func (d *dim) sample(s dimSample) (changed bool) {
 	}
 	profile := d.profile
 	d.decide(rates)
-	// After a change the next sample, which sees it, begins a measurement.
+	// After a change the next sample begins a new measurement.
 	d.start, d.measuring = s, d.profile == profile
 	return d.profile != profile
 }
@@ -93,13 +93,13 @@ func (d *dim) decide(now dimRates) {
 		}
 		d.advance()
 	}
-	// Parked, it goes on comparing with what it parked at, else slow changes would escape it.
+	// While parked it compares with the rates at which it parked, to detect slow changes too.
 	if !parked || d.state != parkedOnTop {
 		d.before = now
 	}
 }
 
-// advance steps on, or parks where there is no further step to make.
+// advance makes a step, or parks if there is none to make.
 func (d *dim) advance() {
 	onTop := d.state == goingRight && d.left > 1 && d.right == 1 ||
 		d.state == goingLeft && d.right > 1 && d.left == 1
@@ -126,7 +126,7 @@ func (d *dim) step() {
 	d.tired++
 }
 
-// turn goes the other way, whose steps are counted anew.
+// turn reverses the direction and resets the count of its steps.
 func (d *dim) turn() {
 	if d.state == goingRight {
 		d.state, d.left = goingLeft, 0

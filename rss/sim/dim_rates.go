@@ -2,7 +2,7 @@ package sim
 
 import "time"
 
-// dimSample is what was counted up to a moment.
+// dimSample are the counters at one time.
 type dimSample struct {
 	at                     time.Duration
 	events, packets, bytes uint64
@@ -18,11 +18,11 @@ func (s dimSample) rates(end dimSample) (r dimRates, ok bool) {
 		return dimRates{}, false
 	}
 	perMilli := func(n uint64) uint64 { return (n*1000 + us - 1) / us }
-	// A measurement counts as 64 interrupts, even when it took some more.
+	// A measurement counts as 64 interrupts, even if there were more.
 	return dimRates{perMilli(end.bytes - s.bytes), perMilli(end.packets - s.packets), perMilli(dimEvents)}, true
 }
 
-// compare returns 1 when r is better than what was before, -1 when it is worse, 0 when they
+// compare returns 1 when r is better than the rates before, -1 when it is worse, 0 when they
 // are the same: net_dim_stats_compare.
 func (r dimRates) compare(before dimRates) int {
 	switch {
@@ -40,7 +40,7 @@ func (r dimRates) compare(before dimRates) int {
 	return 0
 }
 
-// differ tells whether a value is more than 10 %, in whole percents, off a reference above 0.
+// differ tells whether a value differs from a reference above 0 by more than 10 %, in whole percents.
 func differ(value, reference uint64) bool {
 	return 100*(max(value, reference)-min(value, reference))/reference > 10
 }

@@ -10,19 +10,19 @@ import (
 type Mode string
 
 const (
-	// ModeInterrupt raises an interrupt for every packet and does its packet work in it,
-	// before anything else. Moderation and Budget do not matter.
+	// ModeInterrupt raises an interrupt for every packet and does its packet work in it.
+	// Moderation and Budget are ignored.
 	ModeInterrupt Mode = "interrupt"
-	// ModeNAPI polls in softirq context after an interrupt, and leaves to ksoftirqd what
-	// is too much: Linux as it comes.
+	// ModeNAPI polls in softirq context after an interrupt, and leaves to ksoftirqd the work that
+	// exceeds the budget: Linux's default.
 	ModeNAPI Mode = "napi"
 	// ModeThreaded polls in a thread from the first packet on, which shares the core with the
 	// application: /sys/class/net/IFACE/threaded. The thread is accounted as ksoftirqd.
 	ModeThreaded Mode = "threaded"
 	// ModeBusyPoll has the application poll its core's rings itself while it is awake, with
 	// interrupts masked: SO_PREFER_BUSY_POLL, with napi_defer_hard_irqs and a
-	// gro_flush_timeout that does not run out (Documentation/networking/napi.rst). Asleep,
-	// it is woken as in ModeNAPI.
+	// gro_flush_timeout that does not expire (Documentation/networking/napi.rst). A sleeping application is woken as in
+	// ModeNAPI.
 	ModeBusyPoll Mode = "busypoll"
 )
 

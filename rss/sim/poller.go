@@ -4,16 +4,16 @@ import "time"
 
 // poller is the state of an application that polls, in ModeBusyPoll.
 type poller struct {
-	// awake: it works or spins; interrupts of its queues stay masked.
+	// awake is true while it works or spins; interrupts of its queues stay masked.
 	awake bool
-	// next is the queue that it looks at first, by its place in queues.
+	// next is the index in queues of the queue to poll first.
 	next int
-	// began is when it began to spin, gives is when it gives up.
+	// began is when it began to spin, gives when it gives up.
 	began, gives time.Duration
 }
 
-// pollOrSpin polls a ring that has packets, or for nothing until one comes. (Empty polls are
-// not simulated one by one.)
+// pollOrSpin polls a ring that has packets, or spins until one comes. Empty polls are
+// not simulated one by one.
 func (c *core) pollOrSpin(now time.Duration) {
 	if q := c.ready(); q != nil {
 		q.mask()
@@ -28,7 +28,7 @@ func (c *core) pollOrSpin(now time.Duration) {
 	c.begin(spin, now, takes)
 }
 
-// ready returns the next queue, in turn, that has packets and is on no poll list, or nil.
+// ready returns the next queue in turn that has packets and is not on a poll list, or nil.
 func (c *core) ready() *queue {
 	for i := range c.queues {
 		place := (c.next + i) % len(c.queues)
@@ -40,8 +40,8 @@ func (c *core) ready() *queue {
 	return nil
 }
 
-// spinUntilSeen ends the spinning when the empty poll that is going on does: the next
-// one sees the packet that came now.
+// spinUntilSeen ends the spinning at the end of the current empty poll, because the next
+// one will find the packet that came now.
 func (c *core) spinUntilSeen(now time.Duration) {
 	seen := now
 	if poll := c.config.Costs.Poll; poll > 0 {
@@ -53,8 +53,8 @@ func (c *core) spinUntilSeen(now time.Duration) {
 	}
 }
 
-// spinEnds: there is a packet, or another thread's turn, or it is time to sleep and have
-// interrupts again.
+// spinEnds continues with a packet or another thread, or lets the application sleep and unmasks
+// interrupts.
 func (c *core) spinEnds(now time.Duration) {
 	if now >= c.gives && c.ready() == nil {
 		c.awake = false

@@ -6,10 +6,10 @@ import (
 	"lbctl/rss"
 )
 
-// Result is what a run counted. Packets are those that arrived in the window, wherever they
-// ended; time, interrupts, polls, switches and completions are those that fell into it.
+// Result is the outcome of a run. Packets are counted if they arrived in the window, whenever they
+// were delivered; time, interrupts, polls, switches and completions if they were in the window.
 type Result struct {
-	// Window is the time counted: from the end of the warm-up to the end of arrivals.
+	// Window is the time from the end of the warm-up to the end of arrivals.
 	Window time.Duration
 	// Events is the number of arrivals and timer events simulated, warm-up included.
 	Events uint64
@@ -17,7 +17,7 @@ type Result struct {
 	Offered, Delivered, RingDrops, SocketDrops uint64
 	// Completed is the number of packets delivered within the window, whenever they arrived.
 	Completed uint64
-	// Latency is the time from arrival to delivery of those Delivered.
+	// Latency is the time from arrival to delivery of the packets Delivered.
 	Latency *Histogram
 	Cores   []Core
 	Queues  []Queue
@@ -26,31 +26,30 @@ type Result struct {
 // Core is what a core did in the window. The times sum to Result.Window.
 type Core struct {
 	Index int
-	// Interrupt is time in hard interrupts, Softirq, Ksoftirqd and BusyPoll that of polls and
-	// packet work by who did them; Spin is polling for nothing.
+	// Interrupt is the time in hard interrupts; Softirq, Ksoftirqd and BusyPoll are the time of polls and
+	// packet work by context; Spin is polling without packets.
 	Interrupt, Softirq, Ksoftirqd, BusyPoll, Spin time.Duration
 	Application, Switching, Idle                  time.Duration
-	// Polls does not count those made spinning. Packets are those whose packet work was done, Completed
-	// those delivered. Switches counts changes of thread, those to idle included, as
-	// /proc/stat's ctxt does.
+	// Polls excludes those while spinning. Packets is the number of packets whose packet work was done, Completed
+	// of those delivered. Switches includes switches to idle, as ctxt in /proc/stat does.
 	Interrupts, Polls, Packets, Switches, Completed uint64
 }
 
-// Queue is what a queue saw in the window.
+// Queue is the packets of a queue in the window.
 type Queue struct {
 	Index rss.Queue
 	Core  int
 	// Offered is Delivered + RingDrops + SocketDrops.
 	Offered, Delivered, RingDrops, SocketDrops uint64
 	Interrupts                                 uint64
-	// Highest is the greatest number of packets in the ring, of the whole run.
+	// Highest is the greatest number of packets in the ring during the whole run.
 	Highest int
-	// Moderation is what was in force at the end.
+	// Moderation is the one at the end.
 	Moderation Moderation
 	Latency    *Histogram
 }
 
-// result is what the window has seen; of packets, what settle adds when all are out.
+// result returns the counters of the window. addPackets adds those of packets when all are delivered.
 func (m *machine) result(end time.Duration) Result {
 	r := Result{Window: max(end-m.config.Warmup, 0)}
 	for i := range m.cores {
@@ -79,9 +78,9 @@ func (c *core) result(end time.Duration) Core {
 	}
 }
 
-// settle adds what became of the packets.
-func (m *machine) settle(r *Result) {
-	r.Events, r.Latency = m.events, new(Histogram)
+// addPackets adds the counters of packets.
+func (m *machine) addPackets(r *Result) {
+	r.Events, r.Latency = m.events, NewHistogram()
 	for i := range m.queues {
 		count, q := &m.queues[i].count, &r.Queues[i]
 		q.Offered, q.Delivered, q.RingDrops, q.SocketDrops = count.offered, count.delivered, count.ringDrops, count.socketDrops

@@ -6,17 +6,17 @@ import "time"
 type softirq struct {
 	// pending is the poll list: the indexes of queues, each at most once.
 	pending fifo[int32]
-	// raised: a queue became pending and no softirq has run since.
+	// raised is true when a queue became pending and no softirq has run since.
 	raised bool
-	// deferred: ksoftirqd, or the NAPI thread, has work.
+	// deferred is true when ksoftirqd, or the NAPI thread, has work.
 	deferred bool
-	// polled is the queue being polled; taken is true while a packet of it is worked on, false
-	// in the overhead of the poll.
+	// polled is the queue being polled; taken is true while a packet of it is processed, false
+	// during the overhead of the poll.
 	polled *queue
 	taken  bool
-	// pollLeft and roundLeft are packets left of the budgets, roundsLeft rounds.
+	// pollLeft and roundLeft are the packets left in the budgets, roundsLeft the rounds.
 	pollLeft, roundLeft, roundsLeft int
-	// roundEnd and end are when the round and all rounds have had their time.
+	// roundEnd and end are when the time of the round and of all rounds is over.
 	roundEnd, end time.Duration
 }
 
@@ -43,7 +43,7 @@ func (c *core) poll(as activity, q *queue, budget int, now time.Duration) {
 	c.begin(as, now, c.config.Costs.Poll)
 }
 
-// workEnds: a poll's overhead or one packet of it is done.
+// workEnds continues a poll after its overhead or after one packet.
 func (c *core) workEnds(now time.Duration) {
 	q := c.polled
 	if c.taken {
@@ -62,9 +62,8 @@ func (c *core) workEnds(now time.Duration) {
 	c.pollEnds(q, now)
 }
 
-// pollEnds: less than the budget was there, so the queue is done with; or else it comes
-// again, after the others. An application that polls takes over what is left (__napi_poll,
-// napi_prefer_busy_poll).
+// pollEnds completes a queue that had fewer packets than the budget, and otherwise puts it at the end of the poll
+// list. An application that polls takes over the rest (__napi_poll, napi_prefer_busy_poll).
 func (c *core) pollEnds(q *queue, now time.Duration) {
 	if c.pollLeft > 0 || c.awake {
 		q.complete(now)
@@ -82,8 +81,8 @@ func (c *core) pollEnds(q *queue, now time.Duration) {
 	}
 }
 
-// roundEnds: another round, unless it has been enough or another thread is due. Then
-// ksoftirqd is to go on.
+// roundEnds starts another round, or leaves the rest to ksoftirqd when the rounds are used up or another thread is
+// due.
 func (c *core) roundEnds(now time.Duration) {
 	c.account(now)
 	if now < c.end && c.roundsLeft > 0 && c.pick() == c.thread {
@@ -95,8 +94,8 @@ func (c *core) roundEnds(now time.Duration) {
 	c.resume(now)
 }
 
-// finish is the end of a packet's packet work: it leaves the ring for the socket, or is
-// delivered where there is no application.
+// finish ends the packet work of a packet: it moves from the ring to the socket, or is
+// delivered if there is no application.
 func (c *core) finish(q *queue, now time.Duration) {
 	p := q.ring.pop()
 	c.count.packets++

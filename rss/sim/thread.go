@@ -2,7 +2,7 @@ package sim
 
 import "time"
 
-// thread is what runs on a core when nothing interrupts.
+// thread is the thread that runs on a core.
 type thread uint8
 
 const (
@@ -12,28 +12,28 @@ const (
 	threadCount
 )
 
-// runsAs says whose time an activity takes; interrupts are nobody's.
+// runsAs is the thread that an activity is charged to; interrupts are charged to none.
 var runsAs = [activities]thread{application: applicationThread, busy: applicationThread, spin: applicationThread, daemon: daemonThread}
 
 // threads is the state of a core's threads: the application and ksoftirqd.
 type threads struct {
 	// thread is the one that runs, or is interrupted.
 	thread thread
-	// virtual is the time that each had, weighted by its share; ran is that since its turn began.
+	// virtual is the time that each thread had, weighted by its share; ran is the time of the current slice.
 	virtual [threadCount]time.Duration
 	ran     time.Duration
 	weight  [threadCount]time.Duration
-	// owed is what is left of a context switch.
+	// owed is the rest of an interrupted context switch.
 	owed time.Duration
-	// socket is what waits for the application; hand is the packet it works on, while working.
+	// socket are the packets that wait for the application; hand is the packet it processes, while working.
 	socket  fifo[packet]
 	hand    packet
 	working bool
-	// left is the work on it that remains: while it runs, after what runs.
+	// left is the work that remains on hand after the current activity.
 	left time.Duration
 }
 
-// account books time on the thread that had it.
+// account charges time to the thread of an activity.
 func (t *threads) account(a activity, spent time.Duration) {
 	of := runsAs[a]
 	t.virtual[of] += spent * t.weight[of]
@@ -45,8 +45,8 @@ func (t *threads) account(a activity, spent time.Duration) {
 // runnable tells whether the application has something to do.
 func (c *core) runnable() bool { return c.working || c.awake || !c.socket.empty() }
 
-// wake is called before the application gets a packet. A thread that wakes begins with what
-// the other has had: it is owed nothing for having slept.
+// wake is called before the application gets a packet. A thread that wakes starts with the virtual time of
+// the other, so that it gets no credit for having slept.
 func (c *core) wake() {
 	if !c.runnable() {
 		c.virtual[applicationThread] = max(c.virtual[applicationThread], c.virtual[daemonThread])
@@ -82,7 +82,7 @@ func (c *core) pick() thread {
 	return idleThread
 }
 
-// resume runs the softirqs that were raised, or else the thread whose turn it is.
+// resume runs the softirqs that were raised, else the thread that should run.
 func (c *core) resume(now time.Duration) {
 	if c.raised && c.config.Mode != ModeThreaded {
 		c.startRounds(soft, now)
@@ -103,7 +103,7 @@ func (c *core) resume(now time.Duration) {
 	c.run(now)
 }
 
-// run goes on with the thread whose turn it is.
+// run continues the current thread.
 func (c *core) run(now time.Duration) {
 	switch {
 	case c.thread == idleThread:
@@ -119,8 +119,8 @@ func (c *core) run(now time.Duration) {
 	}
 }
 
-// runApplication works on the packet in hand or the next one, to the end of the slice if
-// another thread waits. Without a packet, which is only when it polls, it polls.
+// runApplication processes the packet in hand or the next one, until the end of the slice if
+// another thread waits. Without a packet, which happens only in ModeBusyPoll, it polls.
 func (c *core) runApplication(now time.Duration) {
 	if !c.working {
 		if c.socket.empty() {
@@ -137,7 +137,7 @@ func (c *core) runApplication(now time.Duration) {
 	c.begin(application, now, takes)
 }
 
-// applicationEnds: the packet is delivered, or the slice is over.
+// applicationEnds delivers the packet if its work is done, and continues.
 func (c *core) applicationEnds(now time.Duration) {
 	if c.left == 0 {
 		c.working = false

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Validate returns nil, or what is not possible and what would be.
+// Validate returns an error that says which value is invalid, and what is valid.
 func (c Config) Validate() error {
 	if _, err := ParseMode(string(c.Mode)); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (m Moderation) validate() error {
 	case m.Frames < 0:
 		return fmt.Errorf("interrupt after %d frames: want 0 or more", m.Frames)
 	case m.Delay == 0 && m.Frames > 1:
-		return fmt.Errorf("interrupt after %d frames without a delay: fewer would wait for ever; want a delay too", m.Frames)
+		return fmt.Errorf("interrupt after %d frames without a delay: fewer would wait forever; want a delay too", m.Frames)
 	}
 	return nil
 }

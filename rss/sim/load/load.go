@@ -1,3 +1,9 @@
+// Package load makes traffic for rss/sim: streams of arrivals with the RSS hashes of a NIC,
+// from a description or from a capture. The times, flows and lengths of a described load come from
+// independent random sequences, so that two loads that differ in one of them
+// are the same in the others.
+//
+// A load depends only on its Config, including the Seed.
 package load
 
 import (
@@ -17,19 +23,19 @@ import (
 type Load struct {
 	config Config
 	nic    *nic.NIC
-	// flows are those that packets are chosen from by choice; none for Flood.
+	// flows are the flows that choice draws from; none for Flood.
 	flows   []classified
 	choice  alias
 	lengths alias
 }
 
-// classified is what the NIC says of a flow.
+// classified is the NIC's hash of a flow.
 type classified struct {
 	hash   uint32
 	hashed bool
 }
 
-// The random sequences, each its own.
+// The random sequences.
 const (
 	streamFlows = iota
 	streamClock
@@ -39,11 +45,11 @@ const (
 
 func (c Config) random(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(c.Seed, stream)) }
 
-// target is where all flows go: port 80 of an address for documentation (RFC 5737).
+// target is the destination of all flows: port 80 of an address for documentation (RFC 5737).
 var target = netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 80)
 
-// New makes the load that config describes, its hashes those that a NIC gives. It returns an
-// error when the config is not possible.
+// New makes the load of a config, with the hashes of a NIC. It returns an
+// error when the config is invalid.
 func New(n *nic.NIC, config Config) (*Load, error) {
 	if err := config.validate(); err != nil {
 		return nil, fmt.Errorf("make load: %w", err)
@@ -65,7 +71,7 @@ func New(n *nic.NIC, config Config) (*Load, error) {
 	return l, nil
 }
 
-// classify makes up a TCP flow from a random source, and classifies it.
+// classify classifies a TCP flow from a random source.
 func (l *Load) classify(random *rand.Rand) classified {
 	var source [4]byte
 	r := random.Uint64()
@@ -96,7 +102,7 @@ func (c Config) popularity() []float64 {
 	return weights
 }
 
-// Arrivals returns the traffic: endless, and the same every time it is ranged over. It does not
+// Arrivals returns the traffic. It is endless and the same every time it is ranged over. It does not
 // allocate per packet.
 func (l *Load) Arrivals() iter.Seq[sim.Arrival] {
 	return func(yield func(sim.Arrival) bool) {
