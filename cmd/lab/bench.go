@@ -83,7 +83,11 @@ func runBench(a *cli.App, c *cobra.Command, b *benchmark) error {
 		return err
 	}
 	if !outcome.Result.Pass {
-		return &cli.Failure{Code: cli.ExitFailed, What: outcome.Result.Experiment + ": a check failed", Do: "see which above; a machine that does other work meanwhile is no place to measure"}
+		what := ": a check failed"
+		if outcome.Result.Outcome() == report.Undetermined {
+			what = ": a check is undetermined"
+		}
+		return &cli.Failure{Code: cli.ExitFailed, What: outcome.Result.Experiment + what, Do: "see which above; a machine that does other work meanwhile is no place to measure"}
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ every path has as much wire. The exit code is 1 when lbctl is not near enough to
 ahead of all others. It needs root and some two minutes. What is missing is installed from
 Debian's packages; no daemon of theirs is started.`,
 		Example: `  lbctl bench peers
-  lbctl bench peers --peers direct,lbctl,haproxy --works connections --rounds 9
+  lbctl bench peers --peers direct,lbctl,haproxy --works connections --rounds 20
   lbctl bench peers --requests 10000 --concurrency 64 --out /tmp/peers -o json`,
 	})
 }

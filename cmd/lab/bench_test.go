@@ -71,7 +71,8 @@ func benchLeft(t *testing.T, pid int) (all []string) {
 	return all
 }
 
-// holds checks that the named checks are there, and that those which do not depend on speed pass.
+// holds checks that the named checks are there, that those marked ! pass, and that those marked ~ do not fail: they
+// are undetermined where the machine is not quiet or the rounds are few.
 func holds(t *testing.T, checks []report.Check, want ...string) {
 	t.Helper()
 	var names []string
@@ -80,10 +81,11 @@ func holds(t *testing.T, checks []report.Check, want ...string) {
 	}
 	for _, name := range want {
 		name, must := strings.CutSuffix(name, "!")
+		name, may := strings.CutSuffix(name, "~")
 		i := slices.Index(names, name)
 		if i < 0 {
 			t.Errorf("%s is missing in %v", name, names)
-		} else if must && !checks[i].Pass {
+		} else if must && !checks[i].Pass || may && checks[i].Outcome() == report.Fail {
 			t.Errorf("%s failed: %v, want %v: %s", name, checks[i].Measured, checks[i].Expected, checks[i].Detail)
 		}
 	}
@@ -113,7 +115,7 @@ func TestBench(t *testing.T) {
 func benchLive(t *testing.T, program string) {
 	r := benchmarked(t, program, smallLive())
 	holds(t, r.Checks, "tcp-v4-hit-of-bare", "tcp-v4-diverse-of-bare", "nothing-lost!", "counters-agree!")
-	holds(t, r.Controls, "tcp-v4-hit-slowed!", "tcp-v4-diverse-slowed!")
+	holds(t, r.Controls, "tcp-v4-hit-slowed~", "tcp-v4-diverse-slowed~")
 	if got := strings.Join(first(r.Tables[0]), " "); got != "tcp-v4-hit tcp-v4-diverse tcp-v6-hit" {
 		t.Errorf("scenarios %s", got)
 	}
@@ -125,7 +127,7 @@ func benchPeers(t *testing.T, program string) {
 	holds(t, r.Checks,
 		"connections-of-direct", "connections-ahead", "connections-cpu-ahead", "packets-of-direct", "packets-ahead", "packets-cpu-ahead",
 		"transfer-of-direct", "transfer-ahead", "transfer-cpu-ahead", "datagrams-ahead", "datagrams-cpu-ahead", "every-peer!", "every-replica!", "no-errors!")
-	holds(t, r.Controls, "connections-of-direct-slowed!", "connections-ahead-slowed!", "connections-cpu-ahead-slowed!")
+	holds(t, r.Controls, "connections-of-direct-slowed~", "connections-ahead-slowed~", "connections-cpu-ahead-slowed~")
 	const peers = "direct forward xdp lbctl lbctl-generic nftables haproxy nginx"
 	for i, want := range []string{peers + " slowed", peers, peers, strings.Replace(peers, "haproxy ", "", 1), "haproxy", peers + " slowed"} {
 		if got := strings.Join(first(r.Tables[i]), " "); got != want {

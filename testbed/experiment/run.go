@@ -17,8 +17,9 @@ type Run struct {
 	Env
 	// Bed is removed after the run, however it ends.
 	Bed *bed.Bed
-	// XDP is how programs are attached, for the report: "native".
-	XDP string
+	// XDP is how programs are attached, for the report: "native". Noise is what the machine did beside the
+	// experiment, where that matters: see measure.Describe.
+	XDP, Noise string
 
 	outcome Outcome
 	// before is what was done when the arm began, done what has been done of it.
@@ -87,7 +88,7 @@ func (t *Trial) outcome(r *Run) (Outcome, error) {
 	out.Result.Pass = report.Passed(out.Result.Checks, out.Result.Controls)
 	out.Result.Parameters = t.parameters.Values()
 	out.Result.Environment = report.Gather(r.Now())
-	out.Result.Environment.Rig, out.Result.Environment.XDP = e.Rig, r.XDP
+	out.Result.Environment.Rig, out.Result.Environment.XDP, out.Result.Environment.Noise = e.Rig, r.XDP, r.Noise
 	missing := append(absent(e.Checks, out.Result.Checks), absent(e.Controls, out.Result.Controls)...)
 	if len(missing) > 0 {
 		return out, fmt.Errorf("experiment %s: declared and not reported: %s", e.Name, strings.Join(missing, ", "))

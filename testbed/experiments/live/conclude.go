@@ -10,12 +10,15 @@ import (
 
 // Conclude implements experiment.Design.
 func (d *design) Conclude(r *experiment.Run) error {
+	var noise []measure.Noise
 	for _, s := range d.results {
+		noise = append(noise, s.rounds.Noise()...)
 		if !s.scenario.six {
 			r.Check(s.reaches())
-			r.Control(s.slowed())
+			r.Control(s.tooSlow())
 		}
 	}
+	r.Noise = measure.Describe(noise)
 	r.Check(d.lost(), d.agree())
 	r.Table(d.table())
 	figure, err := d.figure()
@@ -23,34 +26,34 @@ func (d *design) Conclude(r *experiment.Run) error {
 	return err
 }
 
-// ratio is the median over the pairs of the rate of some path by that of the bare redirect.
-func (s result) ratio(of []round) float64 {
-	return measure.Paired(measure.Collect(of, round.rate), measure.Collect(s.plain, round.rate), measure.Ratio)
+// ratio is the rate of an arm by that of the bare redirect, in each round.
+func (s result) ratio(arm string) measure.Sample {
+	return s.rounds.Pairs(arm, bareArm, round.rate, measure.Ratio)
 }
 
+// reaches judges the share of the bare rate that the balancer reaches.
 func (s result) reaches() report.Check {
-	ratio := s.ratio(s.lbctl)
-	return report.Check{
-		Name: s.scenario.name + "-of-bare", Pass: ratio >= Target,
-		Measured: measure.Round(ratio, 3), Expected: fmt.Sprintf(">= %v", Target),
-		Detail: fmt.Sprintf("Packets a second through the balancer by those through a bare redirect: the median of %d pairs of rounds taken in turns.", len(s.lbctl)),
+	return s.claim("-of-bare", "Packets a second through the balancer by those through a bare redirect: the median over rounds taken in turns.").
+		Check(s.ratio(lbctlArm).Median(falseAlarm))
+}
+
+// tooSlow is the control: a slowed redirect must not reach the target.
+func (s result) tooSlow() report.Check {
+	return s.claim("-slowed", fmt.Sprintf("A bare redirect that reads the kernel's clock %d times a packet.", slowness)).
+		Control(s.ratio(slowedArm).Median(falseAlarm))
+}
+
+func (s result) claim(name, detail string) measure.Claim {
+	return measure.Claim{
+		Name: s.scenario.name + name, Want: measure.AtLeast(Target), Detail: detail,
+		Size: fmt.Sprintf("2 services of %d replicas, %s flows, 1 core", replicas, report.Cell(s.scenario.flows)),
 	}
 }
 
-// slowed is the control: a slowed redirect must not reach the target.
-func (s result) slowed() report.Check {
-	ratio := s.ratio(s.control)
-	return report.Check{
-		Name: s.scenario.name + "-slowed", Pass: ratio < Target,
-		Measured: measure.Round(ratio, 3), Expected: fmt.Sprintf("< %v", Target),
-		Detail: fmt.Sprintf("A bare redirect that asks the kernel for the time %d times a packet.", slowness),
-	}
-}
-
-// total sums the rounds of the two paths that are compared.
+// total sums what was sent and received over the two paths that are compared, in every round.
 func (s result) total() (sent, received uint64) {
-	for _, list := range [][]round{s.lbctl, s.plain} {
-		for _, m := range list {
+	for _, arm := range []string{bareArm, lbctlArm} {
+		for _, m := range s.rounds.All(arm) {
 			sent += m.sent
 			received += m.received
 		}
@@ -58,6 +61,7 @@ func (s result) total() (sent, received uint64) {
 	return sent, received
 }
 
+// lost demands that every frame arrived.
 func (d *design) lost() report.Check {
 	var sent, received uint64
 	for _, s := range d.results {
@@ -76,7 +80,7 @@ func (d *design) agree() report.Check {
 	var sent, forwarded uint64
 	for _, s := range d.results {
 		forwarded += s.forwarded
-		for _, m := range s.lbctl {
+		for _, m := range s.rounds.All(lbctlArm) {
 			sent += m.sent
 		}
 	}
@@ -86,18 +90,22 @@ func (d *design) agree() report.Check {
 	}
 }
 
+// rates are those of an arm, by round.
+func (s result) rates(arm string) []float64 { return s.rounds.Sample(arm, round.rate).Values }
+
+// table has a line for each scenario.
 func (d *design) table() report.Table {
 	t := report.Table{
 		Name:    "packets per second",
-		Columns: []string{"scenario", "flows", "bare Mpps", "lbctl Mpps", "lbctl/bare", "quiet bare", "quiet lbctl", "above bare ns", "pairs", "sent", "lost"},
+		Columns: []string{"scenario", "flows", "bare Mpps", "lbctl Mpps", "lbctl/bare", "quiet bare", "quiet lbctl", "above bare ns", "rounds", "sent", "lost"},
 	}
 	for _, s := range d.results {
 		sent, received := s.total()
-		bare, lbctl := measure.Collect(s.plain, round.rate), measure.Collect(s.lbctl, round.rate)
-		above := measure.Paired(measure.Collect(s.lbctl, round.nanoseconds), measure.Collect(s.plain, round.nanoseconds), measure.Difference)
+		bare, lbctl := s.rates(bareArm), s.rates(lbctlArm)
+		above := s.rounds.Pairs(lbctlArm, bareArm, round.nanoseconds, measure.Difference)
 		t.Rows = append(t.Rows, []any{
 			s.scenario.name, s.scenario.flows, measure.Round(measure.Median(bare), 2), measure.Round(measure.Median(lbctl), 2),
-			measure.Round(s.ratio(s.lbctl), 3), quiet(bare), quiet(lbctl), measure.Round(above, 1), len(lbctl), sent, sent - received,
+			measure.Round(measure.Median(s.ratio(lbctlArm).Values), 3), quiet(bare), quiet(lbctl), measure.Round(measure.Median(above.Values), 1), len(lbctl), sent, sent - received,
 		})
 	}
 	return t
@@ -111,14 +119,11 @@ func (d *design) figure() (report.Figure, error) {
 	var panels []report.Panel
 	for _, s := range d.results {
 		p := report.Panel{X: s.scenario.name, Y: "million packets/s"}
-		want := Target * measure.Median(measure.Collect(s.plain, round.rate))
-		for _, part := range []struct {
-			label  string
-			rounds []round
-		}{{"bare", s.plain}, {"lbctl", s.lbctl}, {"slowed", s.control}} {
-			rates := measure.Collect(part.rounds, round.rate)
+		want := Target * measure.Median(s.rates(bareArm))
+		for _, arm := range []string{bareArm, lbctlArm, slowedArm} {
+			rates := s.rates(arm)
 			p.Shares = append(p.Shares, report.Share{
-				Label: part.label, Count: measure.Median(rates), Expected: want,
+				Label: arm, Count: measure.Median(rates), Expected: want,
 				Low: measure.Quantile(rates, 0.1), High: measure.Quantile(rates, 0.9),
 			})
 		}

@@ -17,17 +17,24 @@ import (
 	"lbctl/lb"
 	"lbctl/testbed/bed"
 	"lbctl/testbed/experiment"
+	"lbctl/testbed/measure"
 )
 
 // Target is the least that the load balancer must reach of the bare redirect's packets a second, with IPv4.
 // IPv6, which has no header checksum to update but four times the address, is measured for information.
 const Target = 0.75
 
+// falseAlarm is the rate of each of the four verdicts on quantities with noise: two checks, two controls.
+const falseAlarm = measure.FalseAlarm / 4
+
+// slowness is how many times the control reads the kernel's clock for each frame, some 20 ns each.
+const slowness = 12
+
+// The arms that are compared in each round.
 const (
-	// least is the least number of pairs, controls the number of times that the control is measured.
-	least, controls = 9, 5
-	// slowness is how many times the control reads the kernel's clock for each frame, some 20 ns each.
-	slowness = 12
+	bareArm   = "bare"
+	lbctlArm  = "lbctl"
+	slowedArm = "slowed"
 )
 
 // Experiment is the benchmark's entry.
@@ -55,11 +62,11 @@ func Experiment() experiment.Experiment {
 
 // design implements experiment.Design.
 type design struct {
-	seconds               float64
-	run                   *experiment.Run
-	product               *bed.Product
-	lbctl, plain, control *path
-	results               []result
+	seconds             float64
+	run                 *experiment.Run
+	product             *bed.Product
+	bare, lbctl, slowed *path
+	results             []result
 }
 
 // Parameters implements experiment.Design.
@@ -74,12 +81,12 @@ func (d *design) Arms(ctx context.Context, r *experiment.Run) (arms []experiment
 	for _, p := range []struct {
 		into **path
 		name string
-	}{{&d.lbctl, "lbctl"}, {&d.plain, "bare"}, {&d.control, "slowed"}} {
+	}{{&d.lbctl, lbctlArm}, {&d.bare, bareArm}, {&d.slowed, slowedArm}} {
 		if *p.into, err = newPath(r.Bed, p.name); err != nil {
 			return nil, err
 		}
 	}
-	if err := errors.Join(d.plain.bare(r.Bed, 0), d.control.bare(r.Bed, slowness)); err != nil {
+	if err := errors.Join(d.bare.redirect(r.Bed, 0), d.slowed.redirect(r.Bed, slowness)); err != nil {
 		return nil, err
 	}
 	if d.product, err = r.Bed.Serve(ctx, d.lbctl.balancer, "lbctl", api.Config{Services: []api.Service{}}); err != nil {
@@ -100,13 +107,12 @@ func (d *design) Arms(ctx context.Context, r *experiment.Run) (arms []experiment
 // result is what was measured of a scenario.
 type result struct {
 	scenario scenario
-	// lbctl, plain and control are rounds taken together: pair i is lbctl[i], plain[i].
-	lbctl, plain, control []round
+	rounds   *measure.Rounds[round]
 	// forwarded is what the load balancer counted meanwhile.
 	forwarded uint64
 }
 
-// measure measures a scenario in pairs, the order of which alternates, for a time.
+// measure measures a scenario in rounds, for a time.
 func (d *design) measure(ctx context.Context, s scenario, limit time.Duration) error {
 	g, err := newGenerator(s.frames())
 	if err != nil {
@@ -117,40 +123,22 @@ func (d *design) measure(ctx context.Context, s scenario, limit time.Duration) e
 	if err != nil {
 		return err
 	}
-	result := result{scenario: s}
-	for start := time.Now(); time.Since(start) < limit || len(result.lbctl) < least; {
-		if err := d.pair(ctx, g, &result); err != nil {
-			return err
-		}
-		d.run.At(int(min(time.Since(start), limit) / time.Millisecond))
+	arm := func(p *path) measure.Arm[round] {
+		return measure.Arm[round]{Name: p.name, Run: func(ctx context.Context, _ measure.Turn) (round, error) { return p.run(ctx, g) }}
+	}
+	slowed := arm(d.slowed)
+	slowed.Most = measure.RoundsFor(falseAlarm) * 4 / 3 // some rounds may be noisy
+	start := time.Now()
+	rounds, err := measure.Run(ctx, measure.Plan{
+		Seed: d.run.Seed, Rounds: measure.RoundsFor(falseAlarm), Budget: limit,
+		Progress: func(measure.Turn) { d.run.At(int(min(time.Since(start), limit) / time.Millisecond)) },
+	}, arm(d.bare), arm(d.lbctl), slowed)
+	if err != nil {
+		return err
 	}
 	after, err := d.forwarded(ctx)
-	result.forwarded = after - before
-	d.results = append(d.results, result)
+	d.results = append(d.results, result{scenario: s, rounds: rounds, forwarded: after - before})
 	return err
-}
-
-// pair measures both paths that are compared, and in the first rounds the control.
-func (d *design) pair(ctx context.Context, g *generator, to *result) error {
-	type part struct {
-		*path
-		into *[]round
-	}
-	order := []part{{d.plain, &to.plain}, {d.lbctl, &to.lbctl}}
-	if n := len(to.lbctl); n%2 == 1 {
-		order[0], order[1] = order[1], order[0]
-	}
-	if len(to.control) < controls {
-		order = append(order, part{d.control, &to.control})
-	}
-	for _, p := range order {
-		m, err := p.run(ctx, g)
-		if err != nil {
-			return err
-		}
-		*p.into = append(*p.into, m)
-	}
-	return nil
 }
 
 // forwarded asks the load balancer how many packets it sent to replicas.

@@ -76,8 +76,8 @@ func (p *path) count(b *bed.Bed, end netns.Link) (err error) {
 	return attach(b, end, "swallow", swallow(p.sink))
 }
 
-// bare puts a redirect program in the middle.
-func (p *path) bare(b *bed.Bed, slow int) error {
+// redirect puts a redirect program in the middle.
+func (p *path) redirect(b *bed.Bed, slow int) error {
 	return attach(b, p.in, "redirect", xdp.Redirect(p.out.Index, slow))
 }
 

@@ -28,18 +28,6 @@ type figures struct {
 	arrivals          arrivals
 }
 
-// of returns the measurements of a peer at some work, by round.
-func (b *bench) of(w load.Work, peer string) (list []measurement) {
-	for round := range b.rounds {
-		for _, m := range b.measured {
-			if m.work == w.Name && m.peer == peer && m.round == round {
-				list = append(list, m)
-			}
-		}
-	}
-	return list
-}
-
 // microseconds is a time for each request.
 func (m measurement) microseconds(t time.Duration) float64 {
 	return float64(t) / float64(time.Microsecond) / float64(max(m.Requests, 1))
@@ -50,27 +38,28 @@ func (m measurement) balancerCPU() float64 { return m.microseconds(m.balancer) }
 
 // figures sums up what was measured at some work, in the order of the peers.
 func (b *bench) figures(w load.Work) (list []figures) {
-	base := b.of(w, direct)
+	rounds := b.measured[w.Name]
 	for _, p := range b.paths {
-		m := b.of(w, p.name)
-		if len(m) == 0 {
+		if rounds == nil || len(rounds.All(p.name)) == 0 {
 			continue
 		}
-		milliseconds := func(t time.Duration) float64 { return float64(t) / float64(time.Millisecond) }
-		rates, costs := measure.Collect(m, measurement.rate), measure.Collect(m, measurement.allCPU)
+		of := func(figure func(measurement) float64) []float64 { return rounds.Sample(p.name, figure).Values }
+		toDirect := func(figure func(measurement) float64, f func(a, b float64) float64) float64 {
+			return measure.Median(rounds.Pairs(p.name, direct, figure, f).Values)
+		}
+		rates, costs := of(measurement.rate), of(measurement.allCPU)
 		f := figures{
 			peer: p, rate: measure.Median(rates), slowest: measure.Quantile(rates, 0), fastest: measure.Quantile(rates, 1),
-			p50:      measure.Median(measure.Collect(m, func(m measurement) float64 { return milliseconds(m.P50) })),
-			p99:      measure.Median(measure.Collect(m, func(m measurement) float64 { return milliseconds(m.P99) })),
-			balancer: measure.Median(measure.Collect(m, measurement.balancerCPU)),
+			p50:      measure.Median(of(func(m measurement) float64 { return milliseconds(m.P50) })),
+			p99:      measure.Median(of(func(m measurement) float64 { return milliseconds(m.P99) })),
+			balancer: measure.Median(of(measurement.balancerCPU)),
 			all:      measure.Median(costs), leastCPU: measure.Quantile(costs, 0), mostCPU: measure.Quantile(costs, 1),
-			ofDirect: measure.Paired(rates, measure.Collect(base, measurement.rate), measure.Ratio),
-			above:    measure.Paired(costs, measure.Collect(base, measurement.allCPU), measure.Difference),
+			ofDirect: toDirect(measurement.rate, measure.Ratio), above: toDirect(measurement.allCPU, measure.Difference),
 		}
 		if p.pid == 0 {
 			f.balancer = math.NaN()
 		}
-		for _, m := range m {
+		for _, m := range rounds.All(p.name) {
 			f.errors += m.Errors
 			f.arrivals = f.arrivals.add(m.arrivals)
 		}
@@ -79,21 +68,9 @@ func (b *bench) figures(w load.Work) (list []figures) {
 	return list
 }
 
+func milliseconds(t time.Duration) float64 { return float64(t) / float64(time.Millisecond) }
+
 func (m measurement) rate() float64 { return m.Rate() }
-
-// cost is what the peers are compared by: CPU time above that of direct, or if that was not measured,
-// all of it.
-func (f figures) cost() float64 {
-	if math.IsNaN(f.above) {
-		return f.all
-	}
-	return f.above
-}
-
-// others is the share of the machine that other people's processes took, over all that was measured.
-func (b *bench) others() float64 {
-	return measure.Median(measure.Collect(b.measured, func(m measurement) float64 { return m.others }))
-}
 
 // table is the figures of some work.
 func (b *bench) table(w load.Work) report.Table {
@@ -110,7 +87,7 @@ func (b *bench) table(w load.Work) report.Table {
 	return t
 }
 
-// number is a cell; there is none where something was not measured.
+// number is a cell, a dash where something was not measured.
 func number(v float64, decimals int) any {
 	if math.IsNaN(v) {
 		return "-"
@@ -155,6 +132,6 @@ func (b *bench) figure(w load.Work) (report.Figure, error) {
 		costs.Shares = append(costs.Shares, report.Share{Label: f.peer.name, Count: measure.Round(f.all, 1), Expected: base.all, Low: f.leastCPU, High: f.mostCPU})
 	}
 	return report.Shares(w.Name, "Requests and CPU time: "+w.Name, fmt.Sprintf(
-		"%s. Bars are medians of %d rounds in which the peers took turns; the grey boxes hold all rounds; the dashed lines are %s. CPU time is that of balancer, clients, replicas and kernel.",
+		"%s. Bars are medians of %d rounds in which the peers took turns; the grey boxes hold all of them; the dashed lines are %s. CPU time is that of balancer, clients, replicas and kernel.",
 		w.Summary(), b.rounds, base.peer.name), rates, costs)
 }

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -10,31 +11,63 @@ import (
 
 	"lbctl/rss/packet"
 	"lbctl/testbed/load"
+	"lbctl/testbed/measure"
 	"lbctl/testbed/report"
 )
 
-// sample is a bench that has measured some peers at the first work in three rounds: the rate in thousand requests
-// a second and the CPU time of a request in microseconds, by peer, the same in all rounds but for the second, in
-// which the machine is half as fast.
-func sample(figures map[string][2]float64) *bench {
-	b := &bench{parameters: parameters{rounds: 3, requests: 1000, replicaCount: 2, works: load.Works()[:1]}}
+// sample is a bench that has measured some peers at one work: the rate in thousand requests
+// a second and the CPU time of a request in microseconds, by peer, the same in all rounds but in every third, in
+// which the machine is half as fast. change may spoil a measurement.
+func sample(t *testing.T, w load.Work, figures map[string][2]float64, change func(peer string, m *measurement)) *bench {
+	t.Helper()
+	b := &bench{
+		parameters: parameters{rounds: 18, requests: 1000, replicaCount: 2, works: []load.Work{w}},
+		measured:   map[string]*measure.Rounds[measurement]{},
+	}
+	var arms []measure.Arm[measurement]
 	for i, p := range all() {
 		f, measured := figures[p.name]
 		if !measured {
 			continue
 		}
 		b.paths = append(b.paths, &path{peer: p, number: i, replicas: 2})
-		for round := range 3 {
-			slow := 1 + round%2
-			b.measured = append(b.measured, measurement{
-				work: b.works[0].Name, peer: p.name, round: round,
-				Result:   load.Result{Requests: 1000, Took: time.Duration(float64(slow) * float64(time.Second) / f[0])},
-				all:      time.Duration(1000 * float64(slow) * f[1] * float64(time.Microsecond)),
+		arms = append(arms, measure.Arm[measurement]{Name: p.name, Run: func(_ context.Context, turn measure.Turn) (measurement, error) {
+			slow := float64(1 + turn.Round%3%2)
+			m := measurement{
+				Result:   load.Result{Requests: 1000, Took: time.Duration(slow * float64(time.Second) / f[0])},
+				all:      time.Duration(1000 * slow * f[1] * float64(time.Microsecond)),
 				arrivals: arrivals{500, 500},
-			})
+			}
+			if change != nil {
+				change(p.name, &m)
+			}
+			return m, nil
+		}})
+	}
+	rounds, err := measure.Run(t.Context(), measure.Plan{Rounds: b.rounds}, arms...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.measured[w.Name] = rounds
+	return b
+}
+
+// first is the first work.
+func first() load.Work { return load.Works()[0] }
+
+// judged returns all checks and controls, as if the machine had been quiet: this test may run beside others.
+func judged(b *bench) (checks, controls []report.Check) {
+	for _, w := range b.works {
+		for _, c := range b.claims(w, subjectName) {
+			c.sample.Unquiet = ""
+			checks = append(checks, c.check())
+		}
+		for _, c := range b.claims(w, slowed) {
+			c.sample.Unquiet = ""
+			controls = append(controls, c.control(1))
 		}
 	}
-	return b
+	return append(checks, b.exact()...), controls
 }
 
 func good() map[string][2]float64 {
@@ -53,75 +86,74 @@ func failed(checks []report.Check) (names []string) {
 }
 
 func TestFigures(t *testing.T) {
-	list := sample(good()).figures(load.Works()[0])
+	list := sample(t, first(), good(), nil).figures(first())
 	if len(list) != 5 {
 		t.Fatalf("%d peers, want 5", len(list))
 	}
-	own := list[slices.IndexFunc(list, func(f figures) bool { return f.peer.name == "lbctl" })]
+	own := list[slices.IndexFunc(list, func(f figures) bool { return f.peer.name == subjectName })]
 	for _, c := range []struct {
 		what      string
 		got, want float64
 	}{
 		{"rate", own.rate, 9600}, {"slowest", own.slowest, 4800}, {"fastest", own.fastest, 9600},
 		{"of direct", own.ofDirect, 0.96}, {"all", own.all, 104}, {"above", own.above, 4},
-		{"least", own.leastCPU, 104}, {"most", own.mostCPU, 208}, {"cost", own.cost(), 4},
+		{"least", own.leastCPU, 104}, {"most", own.mostCPU, 208},
 	} {
 		if d := c.got - c.want; d > 0.01 || d < -0.01 {
 			t.Errorf("%s is %v, want %v", c.what, c.got, c.want)
 		}
 	}
-	// Without direct all that was used is what is compared.
-	alone := good()
-	delete(alone, direct)
-	if f := sample(alone).figures(load.Works()[0])[0]; f.cost() != f.all || f.all == 0 {
-		t.Errorf("without direct the cost is %v, want %v", f.cost(), f.all)
-	}
 }
 
 // TestChecks: all pass, and each fails by what it is about and by nothing else.
 func TestChecks(t *testing.T) {
-	checks, controls := sample(good()).checks()
+	checks, controls := judged(sample(t, first(), good(), nil))
 	if len(checks) != 6 || len(controls) != 3 {
 		t.Fatalf("%d checks and %d controls, want 6 and 3", len(checks), len(controls))
 	}
 	if bad := append(failed(checks), failed(controls)...); len(bad) != 0 {
 		t.Errorf("failed: %v", bad)
 	}
-	for name, change := range map[string]func(*bench, map[string][2]float64){
-		"connections-of-direct": func(_ *bench, f map[string][2]float64) { f["lbctl"] = [2]float64{9.4, 104} },
-		"connections-ahead":     func(_ *bench, f map[string][2]float64) { f["haproxy"] = [2]float64{9.7, 200} },
-		"connections-cpu-ahead": func(_ *bench, f map[string][2]float64) { f["nftables"] = [2]float64{9, 103} },
-		"no-errors":             func(b *bench, _ map[string][2]float64) { b.measured[4].Errors = 1 },
-		"every-peer": func(b *bench, _ map[string][2]float64) {
-			b.paths = append(b.paths, &path{peer: find("nginx"), broken: "it would not start"})
-		},
-		"every-replica": func(b *bench, _ map[string][2]float64) {
-			for i := range b.measured {
-				if b.measured[i].peer == "haproxy" {
-					b.measured[i].arrivals = arrivals{0, 1000}
-				}
+	type peers = map[string][2]float64
+	for name, spoil := range map[string]struct {
+		figures func(peers)
+		change  func(string, *measurement)
+		bench   func(*bench)
+	}{
+		"connections-of-direct": {figures: func(f peers) { f[subjectName] = [2]float64{9.4, 104} }},
+		"connections-ahead":     {figures: func(f peers) { f["haproxy"] = [2]float64{9.7, 200} }},
+		"connections-cpu-ahead": {figures: func(f peers) { f["nftables"] = [2]float64{9, 103} }},
+		"no-errors":             {change: func(_ string, m *measurement) { m.Errors = 1 }},
+		"every-peer":            {bench: func(b *bench) { b.paths = append(b.paths, &path{peer: find("nginx"), broken: "it would not start"}) }},
+		"every-replica": {change: func(peer string, m *measurement) {
+			if peer == "haproxy" {
+				m.arrivals = arrivals{0, 1000}
 			}
-		},
+		}},
 	} {
 		f := good()
-		change(sample(f), f)
-		b := sample(f)
-		change(b, f)
-		checks, _ := b.checks()
-		if diff := failed(checks); !slices.Equal(diff, []string{name}) {
-			t.Errorf("%s: failed are %v", name, diff)
+		if spoil.figures != nil {
+			spoil.figures(f)
+		}
+		b := sample(t, first(), f, spoil.change)
+		if spoil.bench != nil {
+			spoil.bench(b)
+		}
+		checks, _ := judged(b)
+		if got := failed(checks); !slices.Equal(got, []string{name}) {
+			t.Errorf("%s: failed are %v", name, got)
 		}
 	}
 	// A control that keeps up does not do what it is for.
 	f := good()
-	f[slowed] = f["lbctl"]
-	if _, controls := sample(f).checks(); len(failed(controls)) != 3 {
+	f[slowed] = f[subjectName]
+	if _, controls := judged(sample(t, first(), f, nil)); len(failed(controls)) != 3 {
 		t.Errorf("a control that is not slow: %v", controls)
 	}
 }
 
 // TestWhatIsNotMeasuredIsNotChecked: without direct there is no share of it, without rivals nobody to be ahead of, and
-// of datagrams no share is asked.
+// of datagrams no share is demanded.
 func TestWhatIsNotMeasuredIsNotChecked(t *testing.T) {
 	for _, c := range []struct {
 		peers []string
@@ -135,21 +167,16 @@ func TestWhatIsNotMeasuredIsNotChecked(t *testing.T) {
 		for _, p := range c.peers {
 			f[p] = [2]float64{10, 100}
 		}
-		b := sample(f)
-		b.works = load.Works()[c.work : c.work+1]
-		for i := range b.measured {
-			b.measured[i].work = b.works[0].Name
-		}
-		const always = 3
-		if checks, _ := b.checks(); len(checks)-always != c.want {
-			t.Errorf("%v at %s: %d checks, want %d: %v", c.peers, b.works[0].Name, len(checks)-always, c.want, checks)
+		b := sample(t, load.Works()[c.work], f, nil)
+		if claims := b.claims(b.works[0], subjectName); len(claims) != c.want {
+			t.Errorf("%v at %s: %d claims, want %d: %v", c.peers, b.works[0].Name, len(claims), c.want, claims)
 		}
 	}
 }
 
 // TestTable: a row for each peer, as wide as the columns.
 func TestTable(t *testing.T) {
-	table := sample(good()).table(load.Works()[0])
+	table := sample(t, first(), good(), nil).table(first())
 	if len(table.Rows) != 5 {
 		t.Errorf("%d rows, want 5", len(table.Rows))
 	}

@@ -10,6 +10,7 @@ import (
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/helper"
 	"lbctl/testbed/load"
+	"lbctl/testbed/measure"
 	"lbctl/testbed/netns"
 )
 
@@ -25,7 +26,8 @@ type bench struct {
 	replicas []*netns.Namespace
 	client   *helper.Process
 	paths    []*path
-	measured []measurement
+	// measured is by the name of the work.
+	measured map[string]*measure.Rounds[measurement]
 }
 
 // tunePorts makes many short connections possible: all ports can be used, and those of ended connections again soon.

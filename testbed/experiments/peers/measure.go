@@ -16,7 +16,7 @@ import (
 	"lbctl/testbed/netns"
 )
 
-// do lets the clients do a job.
+// do has the clients do a job.
 func (b *bench) do(ctx context.Context, j load.Job) (r load.Result, err error) {
 	defer context.AfterFunc(ctx, b.client.Kill)()
 	text, err := json.Marshal(j)
@@ -38,18 +38,15 @@ func (b *bench) do(ctx context.Context, j load.Job) (r load.Result, err error) {
 
 // measurement is one peer at one work in one round.
 type measurement struct {
-	work, peer string
-	round      int
 	load.Result
 	// balancer is the CPU time of the process that balances; all is that of clients, replicas, balancer
-	// and kernel; others is what other processes took, as a share of the machine.
+	// and kernel.
 	balancer, all time.Duration
-	others        float64
 	arrivals      arrivals
 }
 
-// measure lets the clients do some work by a peer, and counts to whom it came.
-func (b *bench) measure(ctx context.Context, w load.Work, p *path, round, requests int) (m measurement, err error) {
+// measure has the clients do some work by a peer, and counts what each replica got.
+func (b *bench) measure(ctx context.Context, w load.Work, p *path, requests int) (m measurement, err error) {
 	before, err := arrived(b.replicas, w.Protocol)
 	if err != nil {
 		return m, err
@@ -57,7 +54,6 @@ func (b *bench) measure(ctx context.Context, w load.Work, p *path, round, reques
 	if m, err = b.timed(ctx, w, p, requests); err != nil {
 		return m, err
 	}
-	m.work, m.peer, m.round = w.Name, p.name, round
 	after, err := arrived(b.replicas, w.Protocol)
 	if err != nil {
 		return m, err
@@ -66,7 +62,7 @@ func (b *bench) measure(ctx context.Context, w load.Work, p *path, round, reques
 	return m, nil
 }
 
-// timed lets the clients do some work by a peer.
+// timed has the clients do some work by a peer, and reads the CPU time that it took.
 func (b *bench) timed(ctx context.Context, w load.Work, p *path, requests int) (m measurement, err error) {
 	before, err := measure.Take()
 	if err != nil {
@@ -81,7 +77,6 @@ func (b *bench) timed(ctx context.Context, w load.Work, p *path, requests int) (
 	}
 	self := os.Getpid()
 	m.all = after.Below(self) - before.Below(self)
-	m.others = max(float64(after.Busy(before)-m.all-(after.Of(self)-before.Of(self)))/float64(after.Capacity(before)), 0)
 	if p.pid != 0 {
 		m.balancer = after.Tree(p.pid) - before.Tree(p.pid)
 	}
@@ -91,7 +86,7 @@ func (b *bench) timed(ctx context.Context, w load.Work, p *path, requests int) (
 // arrivals counts what came to each replica: connections that it accepted, or datagrams.
 type arrivals []uint64
 
-// arrived reads, in the replicas' own kernels' books, what has come to each since it was made.
+// arrived reads the replicas' kernel counters: what has come to each since it was made.
 func arrived(replicas []*netns.Namespace, protocol packet.Protocol) (arrivals, error) {
 	all := make(arrivals, len(replicas))
 	for i, n := range replicas {

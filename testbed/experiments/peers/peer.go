@@ -44,6 +44,9 @@ type peer struct {
 	slow int
 }
 
+// subjectName is the peer that the claims are about.
+const subjectName = "lbctl"
+
 // direct is the peer that all are compared with: clients that know the replicas, and spread their
 // connections themselves. What a balancer costs beyond it is all that it costs: itself, and that packets come in by it.
 const direct = "direct"
@@ -54,7 +57,7 @@ func all() []peer {
 		{name: direct, summary: "to a replica's own address, over as much wire: no balancer"},
 		{name: "forward", summary: "to a replica's own address, over the hops as by a balancer: the kernel forwards", start: route},
 		{name: "xdp", summary: "to a replica's own address, over the hops as by a balancer: the least XDP program forwards", start: startXDP, mode: lb.Native},
-		{name: "lbctl", role: subject, summary: "lbctl serve, mode nat, native XDP", start: startProduct, mode: lb.Native},
+		{name: subjectName, role: subject, summary: "lbctl serve, mode nat, native XDP", start: startProduct, mode: lb.Native},
 		{name: "lbctl-generic", role: variant, summary: "lbctl serve, mode nat, generic XDP", start: startProduct, mode: lb.Generic},
 		{name: "nftables", role: rival, summary: "DNAT by a jhash map of nftables, with connection tracking", program: "nft", packages: []string{"nftables"}, start: startNFTables},
 		{name: "haproxy", role: rival, summary: "HAProxy in TCP mode, a thread for each core", program: "haproxy", packages: []string{"haproxy"}, start: startHAProxy, noUDP: "HAProxy's TCP mode carries no UDP"},
@@ -87,7 +90,7 @@ func choose(list string) (chosen []peer, err error) {
 	}
 	slices.SortFunc(chosen, func(a, b peer) int { return rank(a.name) - rank(b.name) })
 	chosen = slices.CompactFunc(chosen, func(a, b peer) bool { return a.name == b.name })
-	if has(chosen, direct) && has(chosen, "lbctl") {
+	if has(chosen, direct) && has(chosen, subjectName) {
 		chosen = append(chosen, find(slowed))
 	}
 	return chosen, nil

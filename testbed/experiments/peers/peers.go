@@ -14,7 +14,6 @@ import (
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/load"
 	"lbctl/testbed/measure"
-	"lbctl/testbed/report"
 )
 
 // Experiment is the benchmark's entry.
@@ -49,9 +48,9 @@ const maxReplicas = 32
 // Parameters implements experiment.Design.
 func (p *parameters) Parameters(f *experiment.Parameters) {
 	type ints = experiment.Ints
-	f.Int(&p.requests, "requests", ints{Low: 1, High: 10_000_000, Default: 3000, Quick: 300, Full: 10_000}, "the number of requests of each peer in each round, where each has a connection of its own; in proportion elsewhere")
+	f.Int(&p.requests, "requests", ints{Low: 1, High: 10_000_000, Default: 2000, Quick: 300, Full: 10_000}, "the number of requests of each peer in each round, where each has a connection of its own; in proportion elsewhere")
 	f.Int(&p.concurrency, "concurrency", ints{Low: 1, High: 1000, Default: 16}, "how many requests are under way at a time")
-	f.Int(&p.rounds, "rounds", ints{Low: 1, High: 1000, Default: 15, Quick: 3, Full: 30}, "the number of rounds, of which the median is taken")
+	f.Int(&p.rounds, "rounds", ints{Low: 1, High: 1000, Default: 30, Quick: measure.RoundsFor(falseAlarm)}, "the least number of rounds, of which the median is taken")
 	f.Int(&p.replicaCount, "replicas", ints{Low: 1, High: maxReplicas, Default: 4}, "the number of replicas")
 	experiment.Value(f, &p.chosen, "peers", defaultPeers, "the peers to measure; forward and lbctl-generic are others", choose)
 	experiment.Value(f, &p.works, "works", defaultWorks(), "the works to measure", chooseWorks)
@@ -84,9 +83,9 @@ func chooseWorks(list string) (chosen []load.Work, err error) {
 }
 
 // Arms implements experiment.Design: it starts hosts and peers. An arm is all rounds of one work; a step is one
-// peer in one round.
+// turn of a peer.
 func (b *bench) Arms(ctx context.Context, r *experiment.Run) (arms []experiment.Arm, err error) {
-	b.run, b.threads = r, runtime.NumCPU()
+	b.run, b.threads, b.measured = r, runtime.NumCPU(), map[string]*measure.Rounds[measurement]{}
 	if b.programs, err = b.parameters.programs(ctx); err != nil {
 		return nil, err
 	}
@@ -101,49 +100,51 @@ func (b *bench) Arms(ctx context.Context, r *experiment.Run) (arms []experiment.
 	}
 	for _, w := range b.works {
 		arms = append(arms, experiment.Arm{
-			Name: w.Name, Steps: len(b.paths) * (1 + b.rounds), Run: func(ctx context.Context) error { return b.measureWork(ctx, w) },
+			Name: w.Name, Steps: b.turns(w), Run: func(ctx context.Context) error { return b.measureWork(ctx, w) },
 		})
 	}
 	return arms, nil
 }
 
-// measureWork measures one work, the peers in turns: each round begins with another one.
-func (b *bench) measureWork(ctx context.Context, w load.Work) error {
-	requests := w.Requests(b.requests)
-	for round := -1; round < b.rounds; round++ {
-		n := requests
-		if round < 0 { // warm up
-			n = max(requests/10, 1)
-		}
-		if err := b.round(ctx, w, round, n); err != nil {
-			return err
-		}
+// turns is how many turns of peers there are at some work, the warm-up included.
+func (b *bench) turns(w load.Work) int {
+	n := 0
+	for _, p := range b.paths {
+		n += experiment.One(b.gives(p, w))
 	}
-	return nil
+	return n * (1 + b.rounds)
+}
+
+// measureWork measures one work, the peers in turns.
+func (b *bench) measureWork(ctx context.Context, w load.Work) (err error) {
+	var arms []measure.Arm[measurement]
+	for _, p := range b.paths {
+		if !b.gives(p, w) {
+			continue
+		}
+		arms = append(arms, measure.Arm[measurement]{Name: p.name, Run: func(ctx context.Context, t measure.Turn) (measurement, error) {
+			requests := w.Requests(b.requests)
+			if t.Warmup() {
+				requests = max(requests/10, 1)
+			}
+			return b.measure(ctx, w, p, requests)
+		}})
+	}
+	done := 0
+	b.measured[w.Name], err = measure.Run(ctx, measure.Plan{
+		Seed: b.run.Seed, Rounds: b.rounds, Warmup: 1,
+		Progress: func(t measure.Turn) {
+			b.run.Step(w.Name + ": " + t.Arm)
+			b.run.At(min(done, b.turns(w)))
+			done++
+		},
+	}, arms...)
+	return err
 }
 
 // gives tells whether a peer is measured at some work: the control at the first alone.
 func (b *bench) gives(p *path, w load.Work) bool {
-	return p.refuses(w) == "" && (p.role != control || w.Name == b.works[0].Name)
-}
-
-func (b *bench) round(ctx context.Context, w load.Work, round, requests int) error {
-	for i := range b.paths {
-		p := b.paths[(i+max(round, 0))%len(b.paths)]
-		b.run.Advance(1)
-		if p.broken != "" || !b.gives(p, w) {
-			continue
-		}
-		b.run.Step(w.Name + ": " + p.name)
-		m, err := b.measure(ctx, w, p, round, requests)
-		if err != nil {
-			return err
-		}
-		if round >= 0 {
-			b.measured = append(b.measured, m)
-		}
-	}
-	return nil
+	return p.broken == "" && p.refuses(w) == "" && (p.role != control || w.Name == b.works[0].Name)
 }
 
 // Conclude implements experiment.Design.
@@ -162,9 +163,11 @@ func (b *bench) Conclude(r *experiment.Run) error {
 	if t := b.unmeasured(); len(t.Rows) > 0 {
 		r.Table(t)
 	}
-	r.Table(b.peerTable(), report.Table{
-		Name: "the machine", Columns: []string{"what", "share"},
-		Rows: [][]any{{"CPU time of other processes, median", measure.Round(b.others(), 3)}},
-	})
+	r.Table(b.peerTable())
+	var noise []measure.Noise
+	for _, w := range b.works {
+		noise = append(noise, b.measured[w.Name].Noise()...)
+	}
+	r.Noise = measure.Describe(noise)
 	return nil
 }
