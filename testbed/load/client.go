@@ -7,11 +7,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"lbctl/testbed/helper"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"lbctl/testbed/helper"
+	"lbctl/testbed/measure"
 )
 
 // Client is the clients as a helper process: it prints helper.Ready, then does the jobs that it reads, a line
@@ -69,13 +70,13 @@ type clients struct {
 	next, connections, failures atomic.Int64
 
 	mu    sync.Mutex // guards what follows
-	times []time.Duration
+	times measure.Latencies
 	first error
 }
 
 // work is one client: it asks until all that is to be asked is taken.
 func (c *clients) work(ctx context.Context) {
-	times := make([]time.Duration, 0, c.job.Requests/c.job.Concurrency+1)
+	var times measure.Latencies
 	var line connection
 	for on := 0; c.next.Add(1) <= int64(c.job.Requests) && c.failures.Load() < enough && ctx.Err() == nil; {
 		start := time.Now()
@@ -83,7 +84,7 @@ func (c *clients) work(ctx context.Context) {
 		if err != nil {
 			c.fail(err)
 		} else {
-			times = append(times, time.Since(start))
+			times.Record(time.Since(start))
 		}
 		if on++; line != nil && (err != nil || on == c.job.Work.Each) {
 			_ = line.Close()
@@ -95,7 +96,7 @@ func (c *clients) work(ctx context.Context) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.times = append(c.times, times...)
+	c.times.Merge(&times)
 }
 
 // ask makes one request, on a new connection if there is none.
@@ -126,13 +127,12 @@ func (c *clients) fail(err error) {
 }
 
 func (c *clients) result(took time.Duration) Result {
-	r := Result{Requests: len(c.times), Errors: int(c.failures.Load()), Took: took}
+	r := Result{
+		Requests: c.times.Count(), Errors: int(c.failures.Load()), Took: took,
+		P50: c.times.Quantile(0.5), P99: c.times.Quantile(0.99),
+	}
 	if c.first != nil {
 		r.Error = c.first.Error()
-	}
-	if n := len(c.times); n > 0 {
-		slices.Sort(c.times)
-		r.P50, r.P99 = c.times[(n-1)/2], c.times[(n-1)*99/100]
 	}
 	return r
 }

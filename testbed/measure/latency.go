@@ -18,28 +18,32 @@ const (
 
 // Latencies is how long many things took, in bounded memory: an HdrHistogram that is exact to 1 in 1,000 from 100 ns
 // to a minute; what took longer counts as a minute. It is not safe for concurrent use: each goroutine records into
-// its own, and these are merged at the end. As text, in JSON, it is the histogram's V2 encoding in base64.
+// its own, and these are merged at the end. The zero value is empty; it is not to be copied. As text, in JSON, it is
+// the histogram's V2 encoding in base64.
 type Latencies struct{ h *hdrhistogram.Histogram }
 
-// NewLatencies returns an empty one.
-func NewLatencies() *Latencies {
-	return &Latencies{hdrhistogram.New(int64(minLatency), int64(maxLatency), latencyDigits)}
+// histogram makes it where it is not there yet.
+func (l *Latencies) histogram() *hdrhistogram.Histogram {
+	if l.h == nil {
+		l.h = hdrhistogram.New(int64(minLatency), int64(maxLatency), latencyDigits)
+	}
+	return l.h
 }
 
 // Record adds a time.
 func (l *Latencies) Record(d time.Duration) {
-	_ = l.h.RecordValue(int64(min(max(d, 0), maxLatency))) // which is in range
+	_ = l.histogram().RecordValue(int64(min(max(d, 0), maxLatency))) // which is in range
 }
 
 // Merge adds all that other recorded.
-func (l *Latencies) Merge(other *Latencies) { l.h.Merge(other.h) }
+func (l *Latencies) Merge(other *Latencies) { l.histogram().Merge(other.histogram()) }
 
 // Count returns how many times were recorded.
-func (l *Latencies) Count() int { return int(l.h.TotalCount()) }
+func (l *Latencies) Count() int { return int(l.histogram().TotalCount()) }
 
 // Quantile returns the time that a share q, 0 to 1, of all does not exceed; 0 of none.
 func (l *Latencies) Quantile(q float64) time.Duration {
-	return time.Duration(l.h.ValueAtPercentile(100 * q))
+	return time.Duration(l.histogram().ValueAtPercentile(100 * q))
 }
 
 // Distribution returns it for report.Histogram, in units of unit: 20 bins for each power of ten, and p50 and p99
@@ -69,7 +73,7 @@ func (l *Latencies) Distribution(name string, unit time.Duration) report.Distrib
 
 // MarshalText implements encoding.TextMarshaler.
 func (l *Latencies) MarshalText() ([]byte, error) {
-	text, err := l.h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+	text, err := l.histogram().Encode(hdrhistogram.V2CompressedEncodingCookieBase)
 	if err != nil {
 		return nil, fmt.Errorf("encode latencies: %w", err)
 	}

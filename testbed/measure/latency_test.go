@@ -10,15 +10,15 @@ import (
 )
 
 func TestLatencies(t *testing.T) {
-	a, b := NewLatencies(), NewLatencies()
+	var a, b Latencies
 	for i := range 1000 {
-		into := a
+		into := &a
 		if i%2 == 1 {
-			into = b
+			into = &b
 		}
 		into.Record(time.Duration(i+1) * time.Millisecond)
 	}
-	a.Merge(b)
+	a.Merge(&b)
 	if a.Count() != 1000 {
 		t.Errorf("%d recorded, want 1000", a.Count())
 	}
@@ -27,7 +27,7 @@ func TestLatencies(t *testing.T) {
 			t.Errorf("quantile %v is %v, want %v to 1 in 1,000", q, got, want)
 		}
 	}
-	text, err := json.Marshal(struct{ L *Latencies }{a})
+	text, err := json.Marshal(struct{ L *Latencies }{&a})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestLatencies(t *testing.T) {
 
 // TestLatenciesOutOfRange: what is too long counts, at the end of the range.
 func TestLatenciesOutOfRange(t *testing.T) {
-	l := NewLatencies()
+	var l Latencies
 	if l.Quantile(0.5) != 0 || len(l.Distribution("none", time.Second).Marks) != 0 {
 		t.Error("of none")
 	}
@@ -57,7 +57,7 @@ func TestLatenciesOutOfRange(t *testing.T) {
 }
 
 func TestLatencyDistribution(t *testing.T) {
-	l := NewLatencies()
+	var l Latencies
 	for range 3 {
 		l.Record(1100 * time.Microsecond)
 	}

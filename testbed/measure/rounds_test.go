@@ -167,6 +167,16 @@ func TestRunEnds(t *testing.T) {
 	}
 }
 
+func TestRecorded(t *testing.T) {
+	r := Recorded(map[string][]float64{"a": {1, 2, 3}, "b": {2}})
+	if diff := cmp.Diff(Sample{Values: []float64{0.5}}, r.Pairs("a", "b", itself, Ratio)); diff != "" {
+		t.Errorf("pairs (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(Sample{Values: []float64{1, 2, 3}}, r.Sample("a", itself)); diff != "" {
+		t.Errorf("sample (-want +got):\n%s", diff)
+	}
+}
+
 // TestNoise: shares of the machine, and the limits.
 func TestNoise(t *testing.T) {
 	start := time.Now()
