@@ -11,19 +11,19 @@ import (
 	"lbctl/rss/replay/flows"
 )
 
-// Cause is why packets that belong together came to different queues.
+// Cause is the reason why packets of one flow or connection went to different queues.
 type Cause uint8
 
 // The causes.
 const (
 	_ Cause = iota
-	// Fragment: a fragment has no ports for the NIC, so it is hashed on less than the flow's whole packets.
+	// Fragment: the NIC hashes a fragment without ports, unlike the other packets of the flow.
 	Fragment
-	// Tunnel: the NIC hashes the outer header, the flow is in the inner one.
+	// Tunnel: the NIC hashes the outer header, and the flow is that of the inner one.
 	Tunnel
-	// TableChanged: the indirection table was rewritten while the flow lasted.
+	// TableChanged: the indirection table was rewritten during the flow.
 	TableChanged
-	// OtherFields: a hashed field that is not of the flow (a flow label, an SPI) changed.
+	// OtherFields: a hashed field that is not part of the flow (a flow label, an SPI) changed.
 	OtherFields
 	// Direction: the two directions of a connection are on two queues.
 	Direction
@@ -35,14 +35,14 @@ func (c Cause) String() string {
 	return [causes]string{"none", "fragment", "tunnel", "table-changed", "other-fields", "direction"}[c]
 }
 
-// Violation is one cause and what it did.
+// Violation is the misrouted packets of one cause.
 type Violation struct {
 	Cause string `json:"cause"`
-	// Flows are those with packets on more than one queue; of Direction the connections, whose
-	// directions each keep to one queue.
+	// Flows is the number of flows with packets on more than one queue; for Direction the number of connections whose
+	// directions are on different queues.
 	Flows uint64 `json:"flows"`
-	// Packets are those that came to another queue than the rest of their flow: than its first packet, than
-	// its whole packets, than the direction seen first.
+	// Packets is the number of packets on another queue than the first packet of their flow, than the packets of
+	// their flow that are not fragments, or than the direction that came first.
 	Packets uint64 `json:"packets"`
 	// Example is the first such flow.
 	Example string `json:"example"`
@@ -62,38 +62,38 @@ func (t *tally) add(packets uint64, example func() string) {
 	t.packets += packets
 }
 
-// aside is what is known of the packets of a flow that the NIC took for another's.
-type aside struct {
+// misrouted counts the packets of a flow that the NIC took for another flow's.
+type misrouted struct {
 	packets uint64
-	// queue is where the first of them went; split counts those that went elsewhere.
+	// queue is the queue of the first of them; split counts those on other queues.
 	queue rss.Queue
 	split uint64
 	why   Cause
 }
 
-// strayed counts a packet that came to another queue than the first of its flow.
-func (r *Replay) strayed(e *flows.Entry, w *waiting) {
+// offQueue counts a packet that came to another queue than the first packet of its flow.
+func (r *Replay) offQueue(e *flows.Entry, w *waiting) {
 	why := OtherFields
 	if w.changed && e.Hash == w.hash {
 		why = TableChanged
 	}
 	t := &r.found[why]
 	t.packets++
-	if e.Marks&markStray != 0 {
+	if e.Marks&markMisrouted != 0 {
 		return
 	}
-	e.Marks |= markStray
+	e.Marks |= markMisrouted
 	t.add(0, func() string { return example(e.Key().Flow(), e.Queue, w.queue) })
 }
 
-// setAside counts a packet for its owner. An owner of which nothing else came is held
-// too, with no packets.
-func (r *Replay) setAside(w *waiting) error {
+// countForOwner counts a packet that the NIC took for another flow's for the flow that it belongs to, which gets an
+// entry without packets if there is none.
+func (r *Replay) countForOwner(w *waiting) error {
 	number, _, err := r.flows.Get(&w.owner)
 	if err != nil {
 		return err
 	}
-	a, known := r.asides[number]
+	a, known := r.misrouted[number]
 	if !known {
 		a.queue, a.why = w.queue, w.why
 	}
@@ -101,14 +101,14 @@ func (r *Replay) setAside(w *waiting) error {
 	if a.queue != w.queue {
 		a.split++
 	}
-	r.asides[number] = a
+	r.misrouted[number] = a
 	return nil
 }
 
-// violations ends the search for packets that left their flow.
+// violations completes and returns the violations.
 func (r *Replay) violations() []Violation {
-	for _, number := range slices.Sorted(maps.Keys(r.asides)) { // the example is to be the first
-		r.judge(r.flows.At(number), r.asides[number])
+	for _, number := range slices.Sorted(maps.Keys(r.misrouted)) { // the example is the first flow
+		r.judge(r.flows.At(number), r.misrouted[number])
 	}
 	r.directions()
 	list := []Violation{}
@@ -120,8 +120,8 @@ func (r *Replay) violations() []Violation {
 	return list
 }
 
-// judge tells whether the packets set aside came to another queue than the rest.
-func (r *Replay) judge(e *flows.Entry, a aside) {
+// judge counts the misrouted packets of a flow that came to another queue than the rest of it.
+func (r *Replay) judge(e *flows.Entry, a misrouted) {
 	switch {
 	case e.Packets > 0 && e.Queue != a.queue:
 		r.found[a.why].add(min(e.Packets, a.packets-a.split), func() string { return example(e.Key().Flow(), e.Queue, a.queue) })
@@ -130,8 +130,8 @@ func (r *Replay) judge(e *flows.Entry, a aside) {
 	}
 }
 
-// directions looks for connections whose directions are on two queues. Each is found at its
-// second direction.
+// directions looks for connections whose directions are on two queues. Each connection is found once, at the flow
+// that came second.
 func (r *Replay) directions() {
 	var keys [flows.MaxWarm]flows.Key
 	for from := 0; from < r.flows.Len(); from += len(keys) {
@@ -148,7 +148,7 @@ func (r *Replay) directions() {
 	}
 }
 
-// direction holds the two directions of a connection, by their numbers, against each other.
+// direction compares the queues of the two directions of a connection, given by their numbers.
 func (r *Replay) direction(forth, back int) {
 	first, _ := r.place(forth)
 	second, packets := r.place(back)
@@ -157,12 +157,12 @@ func (r *Replay) direction(forth, back int) {
 	}
 }
 
-// place returns the queue and packets of a flow, also of one that the NIC never saw as such.
+// place returns the queue and packets of a flow, also if all its packets were misrouted.
 func (r *Replay) place(number int) (rss.Queue, uint64) {
 	if e := r.flows.At(number); e.Packets > 0 {
 		return e.Queue, e.Packets
 	}
-	a := r.asides[number]
+	a := r.misrouted[number]
 	return a.queue, a.packets
 }
 

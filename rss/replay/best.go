@@ -2,6 +2,7 @@ package replay
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 
@@ -10,31 +11,31 @@ import (
 	"lbctl/rss/replay/flows"
 )
 
-// Best is the imbalance (max/mean of the load) that the largest-first rule reaches, LPT, when it
-// may move more and more: each step says what one thing in the NIC is to blame for. What is not
-// hashed stays on queue 0 throughout.
+// Best is the imbalance (max/mean of the load) that balance.LPT reaches when it may move smaller and smaller
+// units. The steps show which setting of the NIC causes the imbalance. Packets without a hash stay on
+// queue 0 in all of them.
 type Best struct {
-	// Now is the imbalance found.
+	// Now is the present imbalance.
 	Now float64 `json:"now"`
-	// Buckets may be moved: what another table of this size reaches, under this key.
+	// Buckets is reached by moving buckets: another table of this size, under this key.
 	Buckets float64 `json:"by_buckets"`
-	// Hashes may be moved: what a larger table or another key can reach. Flows with the same hash
+	// Hashes is reached by moving hash values: a larger table or another key. Flows with the same hash
 	// stay together.
 	Hashes float64 `json:"by_hashes"`
-	// Flows may be moved: what hashing more fields can reach. Nothing that keeps a flow on one queue is
-	// better.
+	// Flows is reached by moving flows: more hash fields. It is the least imbalance that keeps each flow on one
+	// queue.
 	Flows float64 `json:"by_flows"`
-	// LargestFlow is its share of all load, 0 to 1: times the number of queues it is a floor.
+	// LargestFlow is the share of the largest flow of all load, 0 to 1. Times the number of queues it is a lower bound.
 	LargestFlow float64 `json:"largest_flow"`
 }
 
-// hashed is what one hash value, or one flow, brought.
+// hashed is the load of one flow and its hash.
 type hashed struct {
 	hash uint32
 	load uint64
 }
 
-// best computes the ladder, and the by-chance band of the load.
+// best computes Best, and the by-chance band of the load.
 func (r *Replay) best() (*Best, *[2]float64) {
 	fixed := r.fixed(r.unhashed, r.o.Queues)
 	loads := make([]uint64, len(r.queues))
@@ -60,7 +61,7 @@ func (r *Replay) best() (*Best, *[2]float64) {
 		}
 	}
 	b.Hashes = balance.MaxMean(balance.LPT(things, fixed))
-	// A heuristic may do worse where it may move more; what was possible stays possible.
+	// The heuristic may do worse with smaller units, although the better result stays possible.
 	b.Buckets = min(b.Buckets, b.Now)
 	b.Hashes = min(b.Hashes, b.Buckets)
 	b.Flows = min(b.Flows, b.Hashes)
@@ -79,7 +80,7 @@ func (r *Replay) byHash() []hashed {
 	return list
 }
 
-// load returns what a flow brought.
+// load returns the load of a flow.
 func (r *Replay) load(e *flows.Entry) uint64 {
 	return Load{Packets: e.Packets, Bytes: e.Bytes}.By(r.o.Measure)
 }
@@ -105,10 +106,65 @@ func shares(table rss.Table, queues int) []float64 {
 	return append(s, make([]float64, max(0, queues-len(s)))...)
 }
 
-// finite returns x, or 0 for what JSON cannot hold.
+// finite returns x, or 0 for infinities and NaN, which JSON does not have.
 func finite(x float64) float64 {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return 0
 	}
 	return x
+}
+
+// Verdict says whether another key or table could help.
+type Verdict struct {
+	// Kind is one of even, elephant, unhashed, table, key, fields, one-queue.
+	Kind string `json:"verdict"`
+	// Text is the verdict in sentences.
+	Text string `json:"verdict_text"`
+}
+
+// A load is even up to nearlyEven; a change is worthwhile if it lowers the load of the busiest queue to this share.
+const (
+	nearlyEven = 1.05
+	worthwhile = 0.95
+)
+
+// verdict picks the cheapest change that helps.
+func (b *Best) verdict(r *Replay) Verdict {
+	unhashed := float64(r.unhashed.By(r.o.Measure)) / float64(r.total.By(r.o.Measure))
+	alone := unhashed * float64(r.o.Queues) // max/mean if queue 0 had nothing else
+	switch {
+	case r.o.Queues == 1:
+		return Verdict{"one-queue", "There is only one queue."}
+	case b.Now <= nearlyEven:
+		return Verdict{"even", fmt.Sprintf("The load is even: the busiest queue has %.2f of the mean. There is nothing to gain.", b.Now)}
+	case b.Buckets <= worthwhile*b.Now:
+		return Verdict{"table", fmt.Sprintf("A rewritten table helps: the busiest queue has %.2f of the mean, %.2f is possible with the same key and table size (see lbctl rss plan).%s%s",
+			b.Now, b.Buckets, b.elephant(r), fewFlows(r))}
+	case b.Hashes <= worthwhile*b.Now:
+		return Verdict{"key", fmt.Sprintf("No table of %d entries helps, a larger table or another key may: the busiest queue has %.2f of the mean, %.2f is possible.%s",
+			len(r.table), b.Now, b.Hashes, b.elephant(r))}
+	case b.Flows <= worthwhile*b.Now:
+		return Verdict{"fields", fmt.Sprintf("No key or table helps, because flows have the same hash. Hashing more fields may: the busiest queue has %.2f of the mean, %.2f is possible.%s",
+			b.Now, b.Flows, b.elephant(r))}
+	case alone > worthwhile*b.Now:
+		return Verdict{"unhashed", fmt.Sprintf("No key or table helps: %.0f %% of the %s are not hashed (not IP, damaged, or without hash fields) and go to queue 0.", 100*unhashed, r.o.Measure)}
+	}
+	return Verdict{"elephant", fmt.Sprintf("No key or table helps: the busiest queue has %.2f of the mean, and %.2f is the least possible.%s", b.Now, b.Flows, b.elephant(r))}
+}
+
+// elephant returns a sentence about the lower bound that the largest flow sets, if it matters.
+func (b *Best) elephant(r *Replay) string {
+	floor := b.LargestFlow * float64(r.o.Queues)
+	if floor <= nearlyEven {
+		return ""
+	}
+	return fmt.Sprintf(" The largest flow has %.0f %% of the %s and cannot be split: it alone causes %.2f.", 100*b.LargestFlow, r.o.Measure, floor)
+}
+
+// fewFlows returns a warning that a planned table may be overfitted.
+func fewFlows(r *Replay) string {
+	if r.total.Flows >= 4*uint64(len(r.table)) {
+		return ""
+	}
+	return fmt.Sprintf(" But %d flows are few for %d entries: the table may not fit future flows.", r.total.Flows, len(r.table))
 }

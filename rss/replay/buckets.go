@@ -10,14 +10,14 @@ import (
 	"lbctl/rss"
 )
 
-// Observed is what entries of an indirection table brought, from a report or from anybody who
-// counts them.
+// Observed is the observed load of the entries of an indirection table, from a report or another
+// source.
 type Observed struct {
 	// Buckets are in the order of their index, without a gap.
 	Buckets []Bucket
 	// Queues is the number of queues, at least as many as buckets name.
 	Queues int
-	// Unhashed is what came to queue 0 without a hash.
+	// Unhashed is the load of queue 0 without a hash.
 	Unhashed Load
 }
 
@@ -26,7 +26,7 @@ func (p *Report) Observed() Observed {
 	return Observed{Buckets: p.Buckets, Queues: len(p.Queues), Unhashed: p.Unhashed}
 }
 
-// Observed returns the buckets of another set-up.
+// Observed returns the buckets of another setup.
 func (c *Compared) Observed() Observed {
 	return Observed{Buckets: c.Buckets, Queues: len(c.Queues), Unhashed: c.Unhashed}
 }
@@ -43,9 +43,8 @@ func (o *Observed) Table() rss.Table {
 // maxObserved bounds the bytes that ReadObserved reads.
 const maxObserved = 64 << 20
 
-// ReadObserved reads buckets as JSON: a Report, or at least its "buckets". A bucket that is left
-// out brought nothing only at the end; every index up to the highest must be there once. The error
-// says what is wrong.
+// ReadObserved reads buckets as JSON: a Report, or at least its "buckets". Every index from 0 to the highest
+// must be there once. The error says what is wrong.
 func ReadObserved(r io.Reader) (Observed, error) {
 	var in struct {
 		Buckets  []Bucket   `json:"buckets"`
@@ -68,7 +67,7 @@ func ReadObserved(r io.Reader) (Observed, error) {
 	return o, nil
 }
 
-// place puts buckets in their order.
+// place puts buckets in the order of their index.
 func (o *Observed) place(list []Bucket) error {
 	switch {
 	case len(list) == 0:
@@ -88,12 +87,12 @@ func (o *Observed) place(list []Bucket) error {
 		o.Queues = max(o.Queues, int(b.Queue)+1)
 	}
 	if max(sum.Packets, sum.Bytes, sum.Flows) > maxSum {
-		return errors.New("the sum of the loads is absurd")
+		return errors.New("the sum of the loads is too large")
 	}
 	return nil
 }
 
-// maxSum is far above what a NIC receives in its life, and far from an overflow.
+// maxSum is more than a NIC can receive, and far from an overflow.
 const maxSum = 1 << 56
 
 func plus(a, b uint64) uint64 {

@@ -40,7 +40,7 @@ func TestReadObservedRefuses(t *testing.T) {
 		`{"buckets":[{"index":-1}]}`:            "bucket -1 of 1",
 		`{"buckets":[{"index":0,"queue":65536}]}`:                       "cannot unmarshal number 65536",
 		`{"buckets":[{"index":0,"packets":-1}]}`:                        "cannot unmarshal number -1",
-		`{"buckets":[{"index":0,"packets":18446744073709551615}]}`:      "absurd",
+		`{"buckets":[{"index":0,"packets":18446744073709551615}]}`:      "too large",
 		`{"buckets":[{"bytes":9e9}],"unhashed":{"flows":1e300}}`:        "cannot unmarshal number",
 		`{"buckets":[{"index":0}` + strings.Repeat(`,{}`, 1<<16) + `]}`: "65537 buckets: want at most 65536",
 	} {

@@ -7,10 +7,10 @@ import (
 	"lbctl/rss/balance"
 )
 
-// level is the share of cases that a by-chance band holds.
+// level is the probability that a by-chance band holds.
 const level = 0.95
 
-// imbalances computes how uneven queues are.
+// imbalances computes the imbalance of queues in each measure.
 func imbalances(queues []Load) Imbalances {
 	return Imbalances{
 		Packets: imbalance(queues, func(l Load) uint64 { return l.Packets }),
@@ -29,8 +29,8 @@ func imbalance(queues []Load, of func(Load) uint64) Imbalance {
 	}
 }
 
-// hashedFlows counts flows by queue, without those of queue 0 that were not hashed: of these
-// chance says nothing.
+// hashedFlows returns the number of flows of each queue, without those of queue 0 that were not hashed and so are
+// not random.
 func hashedFlows(queues []Load, unhashed Load) []int {
 	counts := make([]int, len(queues))
 	for q, l := range queues {
@@ -40,8 +40,8 @@ func hashedFlows(queues []Load, unhashed Load) []int {
 	return counts
 }
 
-// byChance fills in what chance would do to the hashed flows under a table: the band of each
-// queue, the bound of the imbalance, and the test. Flows count alike, however large.
+// byChance compares the hashed flows with random ones under a table: the band of each
+// queue, the band of the imbalance, and the chi-square test. Each flow counts once, whatever its size.
 func byChance(queues []Queue, found *Imbalance, counts []int, table rss.Table, seed uint64) {
 	weights, n := shares(table, len(counts)), 0
 	for _, c := range counts {

@@ -8,11 +8,11 @@ import (
 	"lbctl/rss/replay/flows"
 )
 
-// maxDepth is how many tunnels in each other are looked into.
+// maxDepth is the most nested tunnels that are read.
 const maxDepth = 4
 
-// owner returns whose packet this is for its receiver, and why the NIC saw another flow,
-// that of key; no cause when it did not. tunnel is what the NIC itself looked into.
+// owner returns the flow that a packet belongs to for its receiver, and the cause why the NIC took it for another
+// flow, that of key. There is no cause when it did not.
 func (r *Replay) owner(frame []byte, h *packet.Headers, key *flows.Key, tunnel packet.Tunnel) (flows.Key, Cause) {
 	if !h.Fragment && !mayCarry(&h.Flow) {
 		return flows.Key{}, 0 // nearly all packets
@@ -42,7 +42,7 @@ func (r *Replay) owner(frame []byte, h *packet.Headers, key *flows.Key, tunnel p
 	return owner, why
 }
 
-// mayCarry tells whether packet.Inner can find something.
+// mayCarry tells whether packet.Inner can find an inner packet.
 func mayCarry(f *packet.Flow) bool {
 	switch f.Protocol {
 	case packet.InnerIPv4, packet.InnerIPv6, packet.GRE:
@@ -56,8 +56,8 @@ func mayCarry(f *packet.Flow) bool {
 	return false
 }
 
-// pieces remembers the ports of datagrams whose first fragment came, of the last ones by a hash: its
-// size is fixed, and a datagram may push out another.
+// pieces is a hash table of the ports of recent datagrams whose first fragment came. Its size is fixed, and a
+// datagram may evict another.
 type pieces struct {
 	seed  maphash.Seed
 	slots []piece
@@ -69,10 +69,10 @@ type piece struct {
 	set                 bool
 }
 
-// pieceSlots is the number of datagrams remembered: those under way at one time.
+// pieceSlots is the number of datagrams in reassembly at one time.
 const pieceSlots = 1 << 12
 
-// whole returns the flow of the datagram that a fragment is a part of; false when its first
+// whole returns the flow of the datagram of a fragment; false when its first
 // fragment did not come before, or the protocol has no ports.
 func (p *pieces) whole(b []byte, h *packet.Headers) (packet.Flow, bool) {
 	if h.Transport == 0 || !h.Flow.Protocol.HasPorts() {
@@ -106,6 +106,6 @@ func datagram(b []byte, h *packet.Headers) (id uint32, offset int) {
 		ip := packet.IPv4(b[h.Network:])
 		return uint32(ip.ID()), ip.FragmentOffset()
 	}
-	header := b[h.Transport-8:] // the fragment header: nothing is walked behind it
+	header := b[h.Transport-8:] // the fragment header, which is the last that is read
 	return binary.BigEndian.Uint32(header[4:]), int(binary.BigEndian.Uint16(header[2:]) &^ 7)
 }

@@ -10,34 +10,34 @@ import (
 	"lbctl/rss/replay/pcap"
 )
 
-// Replay is a replay under way. It is not safe for concurrent use.
+// Replay is a running replay. It is not safe for concurrent use.
 type Replay struct {
 	o Options
-	// now is the NIC after the change of table, if that came, else o.NIC.
+	// now is the current NIC: o.NIC, or after the change of table the one with the new table.
 	now *nic.NIC
-	// table is that of o.NIC: buckets are its entries.
+	// table is the table of o.NIC; buckets has its entries.
 	table   rss.Table
 	changed bool
 
-	total    Load
-	unhashed Load
-	queues   []Load
-	buckets  []Load
-	flows    *flows.Table
-	asides   map[int]aside
-	pieces   pieces
-	found    [causes]tally
-	others   []other
-	windows  windows
-	clock    clock
+	total     Load
+	unhashed  Load
+	queues    []Load
+	buckets   []Load
+	flows     *flows.Table
+	misrouted map[int]misrouted
+	pieces    pieces
+	found     [causes]tally
+	others    []other
+	windows   windows
+	clock     clock
 
-	// Packets wait for their flows to be looked up together.
+	// Packets wait so that their flows are looked up together.
 	waiting int
 	keys    [flows.MaxWarm]flows.Key
 	packets [flows.MaxWarm]waiting
 }
 
-// waiting is a classified packet whose flow is not counted yet; its key is beside it.
+// waiting is a classified packet whose flow is not counted yet. Replay.keys has its key.
 type waiting struct {
 	hash    uint32
 	hashed  bool
@@ -46,7 +46,7 @@ type waiting struct {
 	queue   rss.Queue
 	index   int32
 	bytes   uint64
-	// owner is whose packet it is for its receiver, if the NIC saw another flow.
+	// owner is the flow that it belongs to for its receiver, if why is set.
 	owner flows.Key
 	why   Cause
 }
@@ -59,7 +59,7 @@ func New(o Options) (*Replay, error) {
 	}
 	r := &Replay{
 		o: o, now: o.NIC, table: o.NIC.Config().Table,
-		queues: make([]Load, o.Queues), flows: flows.New(), asides: map[int]aside{},
+		queues: make([]Load, o.Queues), flows: flows.New(), misrouted: map[int]misrouted{},
 		windows: newWindows(o.Window, o.Queues),
 	}
 	r.buckets = make([]Load, len(r.table))
@@ -69,8 +69,7 @@ func New(o Options) (*Replay, error) {
 	return r, nil
 }
 
-// Add replays a packet. The error is flows.ErrFull. It does not allocate but for what grows
-// with the number of flows.
+// Add replays a packet. The error is flows.ErrFull. It allocates only for new flows.
 func (r *Replay) Add(record *pcap.Record) error {
 	bytes := uint64(record.Length)
 	r.clock.see(record)
@@ -92,7 +91,7 @@ func (r *Replay) Add(record *pcap.Record) error {
 		r.others[i].add(record.Frame, &h, err, w, r.waiting)
 	}
 	if r.waiting++; r.waiting == len(r.keys) {
-		return r.settle()
+		return r.flush()
 	}
 	return nil
 }
@@ -106,14 +105,14 @@ func (r *Replay) count(w *waiting, result *nic.Result) {
 		return
 	}
 	index := result.Index
-	if w.changed { // that was of another table
+	if w.changed { // result.Index is of the new table
 		index = r.table.Index(result.Hash)
 	}
 	w.index = int32(index)
 	r.buckets[index].add(w.bytes)
 }
 
-// maybeChange rewrites the table when its time has come.
+// maybeChange rewrites the table when it is time.
 func (r *Replay) maybeChange() {
 	c := r.o.Change
 	if c == nil || r.changed {
@@ -125,8 +124,8 @@ func (r *Replay) maybeChange() {
 	r.now, r.changed = r.o.NIC.WithTable(c.Table), true
 }
 
-// settle counts the flows of the packets that wait.
-func (r *Replay) settle() error {
+// flush counts the flows of the waiting packets.
+func (r *Replay) flush() error {
 	r.flows.Warm(r.keys[:r.waiting])
 	for i := range r.waiting {
 		if err := r.flow(i); err != nil {
@@ -137,7 +136,7 @@ func (r *Replay) settle() error {
 	return nil
 }
 
-// flow counts the packet at place i for its flow.
+// flow counts waiting packet i for its flow.
 func (r *Replay) flow(i int) error {
 	w := &r.packets[i]
 	if !w.known {
@@ -150,12 +149,12 @@ func (r *Replay) flow(i int) error {
 	if e.Packets == 0 {
 		r.first(e, w, i)
 	} else if e.Queue != w.queue {
-		r.strayed(e, w)
+		r.offQueue(e, w)
 	}
 	e.Packets++
 	e.Bytes += w.bytes
 	if w.why != 0 {
-		return r.setAside(w)
+		return r.countForOwner(w)
 	}
 	return nil
 }
@@ -180,6 +179,6 @@ func (r *Replay) first(e *flows.Entry, w *waiting, place int) {
 const (
 	// markHashed: its first packet was hashed.
 	markHashed flows.Mark = 1 << iota
-	// markStray: it was counted as one whose packets came to two queues.
-	markStray
+	// markMisrouted: its packets came to two queues, and the flow was counted for that.
+	markMisrouted
 )

@@ -2,15 +2,14 @@ package replay
 
 import "lbctl/rss"
 
-// Report is what a replay found; scripts rely on its names.
+// Report is the result of a replay. Scripts rely on its JSON names.
 type Report struct {
 	File File `json:"file"`
 	Load
 	Seconds float64 `json:"seconds"`
-	// Unhashed is what came to queue 0 because it was not hashed: what is not IP, is damaged, or
-	// has no fields to hash.
+	// Unhashed went to queue 0 without a hash: not IP, damaged, or without hash fields.
 	Unhashed Load `json:"unhashed"`
-	// Measure is that of Best, Verdict and Top.
+	// Measure is the measure of Best, Verdict and Top.
 	Measure   Measure    `json:"measure"`
 	Queues    []Queue    `json:"queues"`
 	Buckets   []Bucket   `json:"buckets"`
@@ -24,16 +23,16 @@ type Report struct {
 	Compare  []Compared  `json:"compare,omitempty"`
 }
 
-// File is what is to be said of the capture itself.
+// File describes the capture.
 type File struct {
 	// Format is pcap or pcapng.
 	Format string `json:"format"`
-	// Cut says where a capture ends that is cut short; empty for a whole one.
+	// Cut says where a capture is cut short; empty for a whole one.
 	Cut string `json:"cut,omitempty"`
-	// Skipped are records whose link type is not read.
+	// Skipped are records whose link type is not supported.
 	Skipped []Skipped `json:"skipped,omitempty"`
-	// AbsurdTimes counts packets whose time is more than a year from the first one's; they are
-	// taken to have come with the packet before.
+	// AbsurdTimes counts packets whose time is more than a year from the first one's. They are
+	// assumed to have come with the packet before.
 	AbsurdTimes uint64 `json:"absurd_times,omitempty"`
 }
 
@@ -47,7 +46,7 @@ type Skipped struct {
 type Queue struct {
 	Queue rss.Queue `json:"queue"`
 	Load
-	// Band is where chance alone keeps the hashed flows of this queue, in 95 of 100 cases; nil when the
+	// Band is the range of the number of hashed flows by chance, in 95 of 100 cases; nil when the
 	// table changed, or nothing was hashed.
 	Band *[2]int `json:"flows_by_chance,omitempty"`
 }
@@ -59,7 +58,7 @@ type Bucket struct {
 	Load
 }
 
-// Imbalances are those of each measure.
+// Imbalances has the imbalance in each measure.
 type Imbalances struct {
 	Packets Imbalance `json:"packets"`
 	Bytes   Imbalance `json:"bytes"`
@@ -68,17 +67,17 @@ type Imbalances struct {
 
 // Imbalance says how uneven queues are.
 type Imbalance struct {
-	// MaxMean is the load of the hottest queue by the mean: 1 is even.
+	// MaxMean is the load of the busiest queue divided by the mean: 1 is even.
 	MaxMean float64 `json:"max_mean"`
 	// CV is the coefficient of variation: 0 is even.
 	CV float64 `json:"cv"`
 	// Jain is the fairness index: 1 is even.
 	Jain float64 `json:"jain"`
-	// ByChance is where MaxMean lies in 95 of 100 cases when these flows fall on queues by chance, as
-	// under a random key; nil where that was not computed.
+	// ByChance is the range of MaxMean in 95 of 100 cases when these flows are spread at random, as
+	// under a random key; nil where it was not computed.
 	ByChance *[2]float64 `json:"max_mean_by_chance,omitempty"`
-	// ChiSquare tests whether the hashed flows fell by chance; of packets and bytes, which come
-	// in flows, it would say nothing.
+	// ChiSquare tests whether the hashed flows are spread at random. It is for flows only, because packets and bytes are
+	// not independent.
 	ChiSquare *ChiSquare `json:"chi_square,omitempty"`
 }
 
@@ -86,7 +85,7 @@ type Imbalance struct {
 type ChiSquare struct {
 	Statistic float64 `json:"statistic"`
 	Degrees   int     `json:"degrees"`
-	// P is the probability of at least this statistic by chance: below 0.01 it was hardly chance.
+	// P is the probability of at least this statistic by chance; below 0.01 chance is unlikely.
 	P float64 `json:"p"`
 }
 
@@ -98,33 +97,33 @@ type Flow struct {
 	Queue       rss.Queue `json:"queue"`
 	Packets     uint64    `json:"packets"`
 	Bytes       uint64    `json:"bytes"`
-	// Share is its part of all load in the measure, 0 to 1.
+	// Share is its share of all load in the measure, 0 to 1.
 	Share float64 `json:"share"`
 }
 
 // Windows are loads over time.
 type Windows struct {
-	// Seconds is the width of a window: that asked for, or as often doubled as was needed to
-	// keep their number bounded.
+	// Seconds is the width of a window: the requested one, doubled until the number of windows was
+	// below its limit.
 	Seconds float64  `json:"seconds"`
 	List    []Window `json:"list"`
 }
 
-// Window is the load of queues for a time.
+// Window is the load of queues in a span of time.
 type Window struct {
 	// Start is in seconds since the first packet.
 	Start   float64 `json:"start"`
 	Packets uint64  `json:"packets"`
 	Bytes   uint64  `json:"bytes"`
-	// Queues are the loads of queues, in the measure; MaxMean is their imbalance, 0 where nothing came.
+	// Queues are the loads of queues in the measure; MaxMean is their imbalance, 0 where nothing came.
 	Queues  []uint64 `json:"loads"`
 	MaxMean float64  `json:"max_mean"`
 }
 
-// Compared is another set-up beside the first.
+// Compared is the result of another setup.
 type Compared struct {
 	Name string `json:"name"`
-	// Moved is what comes to another queue under it; a flow counts by its first packet.
+	// Moved goes to another queue than under the first setup; a flow counts by its first packet.
 	Moved     Load       `json:"moved"`
 	Unhashed  Load       `json:"unhashed"`
 	Queues    []Queue    `json:"queues"`

@@ -10,10 +10,9 @@ import (
 	"lbctl/rss/replay/flows"
 )
 
-// Report ends the replay and returns what was found. Nothing may be added after. The error is
-// ErrNoPackets, or flows.ErrFull.
+// Report ends the replay and returns its report. The error is ErrNoPackets or flows.ErrFull.
 func (r *Replay) Report(file File) (*Report, error) {
-	if err := r.settle(); err != nil {
+	if err := r.flush(); err != nil {
 		return nil, err
 	}
 	if r.total.Packets == 0 {
@@ -62,15 +61,15 @@ func bucketList(loads []Load, table rss.Table) []Bucket {
 	return list
 }
 
-// floorOf returns the imbalance that is left when every entry gets the same.
+// floorOf returns the imbalance that remains when every entry has the same load.
 func floorOf(table rss.Table, queues int) float64 {
-	floor, _ := balance.QuantisationFloor(shares(table, queues)) // shares of a table are possible
+	floor, _ := balance.QuantisationFloor(shares(table, queues)) // the shares of a table are valid
 	return floor
 }
 
-// top returns the largest flows, exactly: they are all in the table.
+// top returns the largest flows. They are exact, because the table has all flows.
 func (r *Replay) top() []Flow {
-	var largest []int // numbers, the largest first; of equal ones the first seen
+	var largest []int // numbers of flows by decreasing load, equal ones in order
 	load := func(n int) uint64 { return r.load(r.flows.At(n)) }
 	for n, e := range r.flows.All() {
 		if e.Packets == 0 || r.o.Top == 0 || len(largest) == r.o.Top && r.load(e) <= load(largest[len(largest)-1]) {
@@ -124,4 +123,25 @@ func (o *other) report(seed uint64) Compared {
 	}
 	byChance(c.Queues, &c.Imbalance.Flows, hashedFlows(o.queues, o.unhashed), table, seed)
 	return c
+}
+
+// Load is the load of a queue, a bucket, or all. A flow counts once, where its first packet went.
+type Load struct {
+	Packets uint64 `json:"packets"`
+	// Bytes are bytes on the wire, also for packets that were captured in part.
+	Bytes uint64 `json:"bytes"`
+	Flows uint64 `json:"flows"`
+}
+
+func (l *Load) add(bytes uint64) {
+	l.Packets++
+	l.Bytes += bytes
+}
+
+// By returns the load in a measure.
+func (l Load) By(m Measure) uint64 {
+	if m == Bytes {
+		return l.Bytes
+	}
+	return l.Packets
 }

@@ -63,11 +63,11 @@ func TestVerdict(t *testing.T) {
 		text    string
 	}{
 		{"even", even, four, "1.00 of the mean"},
-		{"one-queue", even, mustNIC(t, 1), "it has all"},
-		{"elephant", elephant, four, "100 % of the packets and cannot be split: it alone makes 4.00"},
+		{"one-queue", even, mustNIC(t, 1), "only one queue"},
+		{"elephant", elephant, four, "100 % of the packets and cannot be split: it alone causes 4.00"},
 		{"table", table, four, "4.00 of the mean, 1.00 is possible"},
 		{"key", key, four, "No table of 128 entries helps"},
-		{"fields", fields, addresses, "Hashing more fields may: the hottest queue has 4.00 of the mean, 1.00"},
+		{"fields", fields, addresses, "Hashing more fields may: the busiest queue has 4.00 of the mean, 1.00"},
 		{"unhashed", unhashed, four, "96 % of the packets are not hashed"},
 	} {
 		got := run(t, c.capture, Options{NIC: c.nic})

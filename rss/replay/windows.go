@@ -3,6 +3,8 @@ package replay
 import (
 	"slices"
 	"time"
+
+	"lbctl/rss/replay/pcap"
 )
 
 // maxCells bounds the memory of windows: windows times queues.
@@ -12,7 +14,7 @@ const maxCells = 1 << 20
 type windows struct {
 	width  time.Duration
 	queues int
-	// most is how many there may be.
+	// most is the limit of their number.
 	most int
 	list [][]Load
 }
@@ -36,7 +38,7 @@ func (s *windows) add(since time.Duration, queue int, bytes uint64) {
 	s.list[i][queue].add(bytes)
 }
 
-// widen doubles the width: every two windows become one.
+// widen doubles the width and merges each two windows into one.
 func (s *windows) widen() {
 	for i, window := range s.list {
 		if i%2 == 0 {
@@ -50,4 +52,40 @@ func (s *windows) widen() {
 	}
 	s.list = slices.Delete(s.list, (len(s.list)+1)/2, len(s.list))
 	s.width *= 2
+}
+
+// clock is the time of a capture.
+type clock struct {
+	started     bool
+	first, last int64
+	// since is the time from the first packet to the current one, at least 0. A packet
+	// without a time, or with an absurd one, is assumed to have come with the one before.
+	since time.Duration
+	// believed and absurd count times.
+	believed, absurd uint64
+}
+
+// maxSpan is the longest time from the first packet that is believed, in both directions. Without a limit a single
+// wrong time would make windows of years.
+const maxSpan = 400 * 24 * time.Hour
+
+func (c *clock) see(record *pcap.Record) {
+	if !record.Timed {
+		return
+	}
+	if !c.started {
+		c.started, c.first, c.last = true, record.Time, record.Time
+	}
+	since := record.Time - c.first
+	if since > int64(maxSpan) || since < -int64(maxSpan) {
+		if c.absurd++; c.absurd <= c.believed {
+			return
+		}
+		// Most times are absurd, so the first one was wrong.
+		c.first, since = record.Time-int64(c.since), int64(c.since)
+		c.last, c.absurd, c.believed = record.Time, c.believed, c.absurd-1
+	}
+	c.believed++
+	c.last = max(c.last, record.Time)
+	c.since = time.Duration(max(0, since))
 }

@@ -203,7 +203,7 @@ func TestRSSSimulateBadInput(t *testing.T) {
 		{"--ring 0", "ring of 0 packets: want 1 to 65536", help},
 		{"--socket 100000", "socket of 100000 packets: want 1 to 65536", help},
 		{"--usecs -1", "--usecs: -1: want 0 to 1000000", help},
-		{"--usecs 0", "interrupt after 256 frames without a delay: fewer would wait for ever; want a delay too", help},
+		{"--usecs 0", "interrupt after 256 frames without a delay: fewer would wait forever; want a delay too", help},
 		{"--app-cost -1ns", "application cost of -1ns: want 0 to 1s", help},
 		{"--app-share 0", "slice of 2.8ms with a share of 0 %: want a time above 0 and 1 to 99 %", help},
 		{"--duration 0s", "--duration: 0s: want a time above 0", help},

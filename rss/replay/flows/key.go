@@ -7,11 +7,11 @@ import (
 	"lbctl/rss/packet"
 )
 
-// Key is a packet.Flow in 40 bytes, to be compared and hashed fast. Two keys are equal when
-// their flows are. The zero value is that of the zero flow.
+// Key is a packet.Flow in 40 bytes, for fast comparison and hashing. Two keys are equal when
+// their flows are. The zero value is the key of the zero flow.
 type Key [40]byte
 
-// The layout of a key: two addresses of 16 bytes, two ports, and
+// The layout of a key: two addresses of 16 bytes, then these fields.
 const (
 	portsAt    = 32
 	protocolAt = 36
@@ -55,7 +55,7 @@ func (k *Key) address(at int) netip.Addr {
 	return netip.Addr{}
 }
 
-// Reverse returns the key of the flow of the answers.
+// Reverse returns the key of the opposite direction.
 func (k *Key) Reverse() Key {
 	r := *k
 	copy(r[0:16], k[16:32])

@@ -1,3 +1,6 @@
+// Package flows is a table of flows for tens of millions of them: an open-addressing
+// index with slots of 8 bytes over entries of 64 bytes that never move, at most 100 bytes for each
+// flow.
 package flows
 
 import (
@@ -8,18 +11,18 @@ import (
 	"lbctl/rss"
 )
 
-// Entry is what is known of a flow: one cache line. All but the key is the caller's.
+// Entry is a flow, in one cache line. The caller may change all fields.
 type Entry struct {
 	key Key
-	// Packets and Bytes are those that the NIC took for this flow's.
+	// Packets and Bytes are the flow's as the NIC sees it.
 	Packets, Bytes uint64
-	// Hash is that of the first packet, Queue where it went.
+	// Hash and Queue are those of the first packet.
 	Hash  uint32
 	Queue rss.Queue
 	Marks Mark
 }
 
-// Mark is a set of things to remember of a flow.
+// Mark is a set of flags of the caller.
 type Mark uint16
 
 // Key returns the flow's key.
@@ -28,7 +31,7 @@ func (e *Entry) Key() *Key { return &e.key }
 // MaxFlows is the most flows that a table holds.
 const MaxFlows = 1<<32 - 2
 
-// ErrFull is returned instead of one flow too many.
+// ErrFull: the table has MaxFlows flows.
 var ErrFull = errors.New("flow table is full")
 
 const (
@@ -40,10 +43,10 @@ const (
 // Table holds entries by key, in the order in which they were added. The zero value
 // is not ready, New makes one. It is not safe for concurrent use.
 type Table struct {
-	// index is open-addressed with linear probing; a place holds the number of an entry plus one in
-	// its lower half and the key's tag in its upper half, or 0. At most 3/4 are used.
+	// index is open-addressed with linear probing; a slot has the number of an entry plus one in
+	// its lower half and the key's tag in its upper half, or 0. At most 3/4 of the slots are used.
 	index []uint64
-	// chunks hold entries; a chunk never moves.
+	// chunks have the entries; a chunk never moves.
 	chunks [][]Entry
 	len    int
 	seed   maphash.Seed
@@ -51,8 +54,8 @@ type Table struct {
 	touched uint64
 }
 
-// New returns an empty table. Its seed is random, so that no sender can make flows collide;
-// nothing that a table returns depends on it.
+// New returns an empty table. Its hash seed is random, so that no sender can make flows collide;
+// the results do not depend on it.
 func New() *Table {
 	return &Table{index: make([]uint64, minPlaces), seed: maphash.MakeSeed()}
 }
@@ -80,7 +83,7 @@ func (t *Table) Find(k *Key) (number int, found bool) {
 	return number, number >= 0
 }
 
-// find returns the number of a key's entry, or -1, where it would be put, and its tag.
+// find returns the number of a key's entry, or -1, its slot in the index, and its tag.
 func (t *Table) find(k *Key) (number int, place, tag uint64) {
 	hash := maphash.Bytes(t.seed, k[:])
 	mask, tag := uint64(len(t.index)-1), hash>>32
@@ -97,8 +100,8 @@ func (t *Table) find(k *Key) (number int, place, tag uint64) {
 	}
 }
 
-// Get returns the entry of a key and its number. When there is none it adds one, all zeros but for
-// the key. The pointer stays good. The error is ErrFull.
+// Get returns the entry of a key and its number. If there is none it adds one with
+// the key and zeros. The pointer stays valid. The error is ErrFull.
 func (t *Table) Get(k *Key) (number int, e *Entry, err error) {
 	number, place, tag := t.find(k)
 	if number >= 0 {
@@ -121,7 +124,7 @@ func (t *Table) Get(k *Key) (number int, e *Entry, err error) {
 	return t.len - 1, e, nil
 }
 
-// grow doubles the index. It hashes the keys again rather than hold their hashes.
+// grow doubles the index. It hashes the keys again, because entries do not have room for hashes.
 func (t *Table) grow() {
 	t.index = huge[uint64](2 * len(t.index))
 	mask := uint64(len(t.index) - 1)

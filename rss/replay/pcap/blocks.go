@@ -15,7 +15,7 @@ func (s *sections) enhanced(record *Record) (bool, error) {
 	return s.packet(record, s.uint32(head), stamp, true, s.uint32(head[12:]), s.uint32(head[16:]))
 }
 
-// old reads the current block, a packet as written before there were enhanced ones.
+// old reads the current block, an obsolete packet block.
 func (s *sections) old(record *Record) (bool, error) {
 	head, err := s.take(20)
 	if err != nil {
@@ -39,7 +39,7 @@ func (s *sections) simple(record *Record) (bool, error) {
 	return s.packet(record, 0, 0, false, captured, length)
 }
 
-// packet takes the packet of the current block; false when its link type is not read.
+// packet reads the packet of the current block; false when its link type is not supported.
 func (s *sections) packet(record *Record, number uint32, stamp uint64, timed bool, captured, length uint32) (bool, error) {
 	if number >= uint32(len(s.interfaces)) {
 		return false, fault(ErrFormat, s.at, "a packet of interface %d, of which the section has %d", number, len(s.interfaces))
@@ -65,7 +65,7 @@ func (s *sections) packet(record *Record, number uint32, stamp uint64, timed boo
 	return true, nil
 }
 
-// device is what a pcapng interface block says.
+// device is a pcapng interface description.
 type device struct {
 	link LinkType
 	// snap is the most bytes captured of a packet; 0 is no limit.
@@ -73,7 +73,7 @@ type device struct {
 	clock clock
 }
 
-// The options of an interface block that matter.
+// The options of an interface block that are read.
 const (
 	optionEnd        = 0
 	optionResolution = 9
@@ -128,7 +128,7 @@ type clock struct {
 	offset int64
 }
 
-// microseconds is the clock of an interface that says nothing.
+// microseconds is the default clock of an interface.
 var microseconds = clock{scale: 1000, rate: 1e6}
 
 // newClock returns the clock of the option if_tsresol: a negative power of 10, or of 2 when
@@ -155,7 +155,7 @@ func pow10(n int) uint64 {
 	return p
 }
 
-// nanoseconds returns the time since 1970 of a stamp, or the last that fits for one that does not.
+// nanoseconds returns the time since 1970 of a stamp, or math.MaxInt64 for one that does not fit.
 func (c *clock) nanoseconds(stamp uint64) int64 {
 	const most = math.MaxInt64 / 1_000_000_000 // seconds that fit
 	seconds, rest := stamp/c.rate, stamp%c.rate

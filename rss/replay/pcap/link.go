@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// LinkType says what a record begins with (tcpdump.org, "Link-layer header types").
+// LinkType is the type of link header of a record (tcpdump.org, "Link-layer header types").
 type LinkType uint16
 
-// The link types that are read.
+// The supported link types.
 const (
 	Null      LinkType = 0   // BSD loopback: the address family in the host's byte order
 	Ethernet  LinkType = 1   // also what Linux writes for lo
@@ -23,7 +23,7 @@ const (
 	LinuxSLL2 LinkType = 276 // Linux cooked version 2
 )
 
-// linkNames are those that are read and some that are met but not read.
+// linkNames are the names of the supported link types and of some common others.
 var linkNames = map[LinkType]string{
 	Null: "null", Ethernet: "ethernet", RawBSD: "raw", RawOpen: "raw", Raw: "raw", Loop: "loop",
 	LinuxSLL: "linux-sll", IPv4: "ipv4", IPv6: "ipv6", LinuxSLL2: "linux-sll2",
@@ -38,10 +38,10 @@ func (l LinkType) String() string {
 	return fmt.Sprintf("linktype-%d", uint16(l))
 }
 
-// readable are the link types that are read, in the order that a message lists them.
+// readable are the supported link types, in the order of messages.
 var readable = [...]LinkType{Ethernet, RawBSD, RawOpen, Raw, IPv4, IPv6, LinuxSLL, LinuxSLL2, Null, Loop}
 
-// Readable tells whether records of this type are read.
+// Readable tells whether the type is supported.
 func (l LinkType) Readable() bool {
 	for _, r := range readable {
 		if l == r {
@@ -51,7 +51,7 @@ func (l LinkType) Readable() bool {
 	return false
 }
 
-// ReadableTypes lists the link types that are read, for a message.
+// ReadableTypes lists the supported link types, for a message.
 func ReadableTypes() string {
 	names := make([]string, len(readable))
 	for i, l := range readable {
@@ -73,7 +73,7 @@ const (
 	etherIPv6 = 0x86dd
 )
 
-// frame makes an Ethernet frame of the record buf[start:end], by writing over its link
+// frame turns the record buf[start:end] into an Ethernet frame. It overwrites the record's link
 // header and up to headroom bytes before start. A record too short for its link header
 // becomes an empty frame.
 func (l LinkType) frame(buf []byte, start, end int) []byte {
@@ -92,7 +92,7 @@ func (l LinkType) frame(buf []byte, start, end int) []byte {
 			return nil
 		}
 		return behind(buf, start+familyLength, end, family(record))
-	case LinuxSLL: // its EtherType is where Ethernet's is, seen from byte 2
+	case LinuxSLL: // from byte 2 on, its EtherType is where Ethernet's is
 		if len(record) < sllLength {
 			return nil
 		}
@@ -114,7 +114,7 @@ func behind(buf []byte, start, end int, etherType uint16) []byte {
 	return frame
 }
 
-// version returns the EtherType of a raw IP packet, 0 for what is none.
+// version returns the EtherType of a raw IP packet, 0 for other data.
 func version(packet []byte) uint16 {
 	if len(packet) == 0 {
 		return 0
@@ -128,8 +128,8 @@ func version(packet []byte) uint16 {
 	return 0
 }
 
-// family returns the EtherType of an address family. Who wrote the file decides the byte
-// order and, for IPv6, the number: 24 NetBSD and OpenBSD, 28 FreeBSD, 30 macOS, 10 Linux.
+// family returns the EtherType of an address family. Its byte order and, for IPv6, its number depend on the system that
+// wrote the file: 24 NetBSD and OpenBSD, 28 FreeBSD, 30 macOS, 10 Linux.
 func family(record []byte) uint16 {
 	number := binary.BigEndian.Uint32(record)
 	if number > 0xffff {

@@ -25,8 +25,8 @@ import (
 // MaxCaptured is the most bytes of a packet that a record may hold: libpcap's limit.
 const MaxCaptured = 262144
 
-// maxLength is the greatest length of a packet on the wire that is believed: above
-// what segmentation offload makes, by far.
+// maxLength is the limit of a packet's length on the wire, far above what segmentation offload
+// makes.
 const maxLength = 1 << 24
 
 // Record is a captured packet.
@@ -109,7 +109,7 @@ func (r *Reader) open() error {
 // Format is "pcap", "pcap (nanoseconds)" or "pcapng".
 func (r *Reader) Format() string { return r.format }
 
-// Skipped counts the records passed over because their link type is not read.
+// Skipped counts the records that were skipped because their link type is not supported.
 func (r *Reader) Skipped() map[LinkType]uint64 { return r.skipped }
 
 // Next reads a record. At the end it returns io.EOF; ErrCut when the file ends in the middle
@@ -122,8 +122,8 @@ func (r *Reader) Next(record *Record) error {
 	return r.err
 }
 
-// wrong turns an error of the source, met while reading what began at offset, into one of
-// the reader.
+// wrong turns an error of the source into one of the reader; offset is where the item begins that was
+// being read.
 func wrong(err error, offset int64, what string) error {
 	if cut(err) {
 		return fault(ErrCut, offset, "in the middle of %s", what)
@@ -134,18 +134,18 @@ func wrong(err error, offset int64, what string) error {
 	return fmt.Errorf("read %s at byte %d: %w", what, offset, err)
 }
 
-// What can be wrong with a capture. Errors of this package wrap one of these and say
-// where: the offset in bytes from the start of the (unpacked) file.
+// The errors of a damaged capture. Errors of this package wrap one of these and give
+// the offset in bytes from the start of the (unpacked) file.
 var (
 	// ErrEmpty: the file has no bytes.
 	ErrEmpty = errors.New("file is empty")
-	// ErrFormat: the file is no capture, or breaks the rules of its format.
+	// ErrFormat: the file is not a capture, or violates its format.
 	ErrFormat = errors.New("not a capture")
-	// ErrLength: a length in the file is beyond what any capture has.
+	// ErrLength: a length in the file is too large for a capture.
 	ErrLength = errors.New("absurd length")
-	// ErrCut: the file ends in the middle of a record or header. What came before is good.
+	// ErrCut: the file ends in the middle of a record or header. The records before are valid.
 	ErrCut = errors.New("capture is cut short")
-	// ErrLink: the link layer is not one of those that are read.
+	// ErrLink: the link type is not supported.
 	ErrLink = errors.New("link type not read")
 )
 

@@ -16,9 +16,9 @@ const (
 const (
 	// blockOverhead is type and length before the body and length behind it.
 	blockOverhead = 12
-	// maxBlock is the greatest length of a block that is believed: libpcap's limit.
+	// maxBlock is the limit of a block's length: libpcap's.
 	maxBlock = 1 << 24
-	// maxInterfaces bounds what a section makes us remember.
+	// maxInterfaces bounds the memory for the interfaces of a section.
 	maxInterfaces = 1 << 16
 )
 
@@ -29,8 +29,8 @@ type sections struct {
 	little     bool
 	interfaces []device
 	skipped    map[LinkType]uint64
-	// block is the offset and length of the current block, of which body bytes and the
-	// length behind it were not taken yet.
+	// at and size are the offset and length of the current block; body bytes of it and the
+	// trailing length are still to be read.
 	at   int64
 	size uint32
 	body int64
@@ -50,7 +50,7 @@ func (r *Reader) openSections() error {
 	return nil
 }
 
-// next reads blocks up to one that holds a packet of a link type that is read.
+// next reads blocks up to a packet of a supported link type.
 func (s *sections) next(record *Record) error {
 	for {
 		kind, err := s.begin()
@@ -74,8 +74,8 @@ func (s *sections) next(record *Record) error {
 	}
 }
 
-// begin ends the current block and reads type and length of the next. A section header
-// is read whole. The error is io.EOF at the end of the file.
+// begin ends the current block and reads type and length of the next. It reads a section header
+// completely. The error is io.EOF at the end of the file.
 func (s *sections) begin() (kind uint32, err error) {
 	if err := s.end(); err != nil {
 		return 0, err
@@ -93,7 +93,7 @@ func (s *sections) begin() (kind uint32, err error) {
 	return s.uint32(header), s.measure(s.uint32(header[4:]))
 }
 
-// measure checks the length of the block just begun.
+// measure checks the length of the new block.
 func (s *sections) measure(size uint32) error {
 	if size < blockOverhead || size > maxBlock || size%4 != 0 {
 		return fault(ErrLength, s.at, "a block of %d bytes: want a multiple of 4 from %d to %d", size, blockOverhead, maxBlock)
@@ -102,7 +102,7 @@ func (s *sections) measure(size uint32) error {
 	return nil
 }
 
-// beginSection reads the byte order, and forgets the interfaces of the section before.
+// beginSection reads the byte order, and drops the interfaces of the previous section.
 func (s *sections) beginSection(size [4]byte) error {
 	magic, err := s.source.take(4)
 	if err != nil {
@@ -131,7 +131,7 @@ func (s *sections) beginSection(size [4]byte) error {
 	return err
 }
 
-// end passes over what is left of the current block and checks the length behind it.
+// end skips the rest of the current block and checks the length after it.
 func (s *sections) end() error {
 	if !s.open {
 		return nil

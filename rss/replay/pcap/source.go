@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// bufferSize is how much is read at once: enough for any record, and for system
-	// calls not to count.
+	// bufferSize is the size of a read: enough for any record, and large enough to make the cost of system calls
+	// small.
 	bufferSize = 1 << 20
 	// headroom is kept free in front of what is buffered, for an Ethernet header.
 	headroom = 16
@@ -45,10 +45,10 @@ func (s *source) take(n int) ([]byte, error) {
 	return b, nil
 }
 
-// peek returns up to n bytes without taking them.
+// peek returns up to n bytes and does not consume them.
 func (s *source) peek(n int) []byte {
 	if s.end-s.start < n {
-		_ = s.fill(n) // what is missing is told by who takes it
+		_ = s.fill(n) // take returns the error
 	}
 	return s.buf[s.start:min(s.start+n, s.end)]
 }
@@ -73,7 +73,7 @@ func (s *source) fill(n int) error {
 	return s.err
 }
 
-// skip passes over n bytes. Errors are those of take.
+// skip skips n bytes. Errors are those of take.
 func (s *source) skip(n int64) error {
 	for n > 0 {
 		if s.start == s.end {
@@ -93,8 +93,8 @@ func (s *source) skip(n int64) error {
 // stream included.
 func cut(err error) bool { return err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) }
 
-// tail is what is left of a source, as a reader. It is an io.ByteReader too, so that
-// gzip does not buffer once more.
+// tail is the rest of a source as a reader. It is an io.ByteReader too, so that
+// gzip does not buffer again.
 type tail struct{ *source }
 
 // Read implements io.Reader.

@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// Packet is one to be written.
+// Packet is a packet to be written.
 type Packet struct {
-	// Interface is the name of where it was captured, "" if that is not known.
+	// Interface is the name of the interface it was captured on, "" if that is not known.
 	Interface string
 	Time      time.Time
-	// Frame is what was captured of the Length bytes that it had.
+	// Frame is the captured part of the Length bytes of the packet.
 	Frame  []byte
 	Length int
 	// Queue is the receive queue.
 	Queue uint32
-	// Comment is shown beside it.
+	// Comment is the packet's comment.
 	Comment string
 }
 
@@ -45,7 +45,7 @@ func NewWriter(out io.Writer) (*Writer, error) {
 	return w, w.block(magicSection, body)
 }
 
-// Write adds a packet, and before the first of an interface what describes it.
+// Write adds a packet, and before the first one of an interface its description.
 func (w *Writer) Write(p Packet) error {
 	number, known := w.interfaces[p.Interface]
 	if !known {

@@ -6,14 +6,14 @@ import (
 	"lbctl/rss/replay/flows"
 )
 
-// other is a set-up under comparison.
+// other is a setup under comparison.
 type other struct {
 	Other
 	queues  []Load
 	buckets []Load
-	// unhashed came to queue 0 without a hash; moved came to another queue than under the first set-up.
+	// unhashed went to queue 0 without a hash; moved went to another queue than under the first setup.
 	unhashed, moved Load
-	// places are those of the packets that wait.
+	// places are the results of the waiting packets.
 	places [flows.MaxWarm]place
 }
 
@@ -26,7 +26,7 @@ func newOther(o Other) other {
 	return other{Other: o, queues: make([]Load, o.Queues), buckets: make([]Load, len(o.NIC.Config().Table))}
 }
 
-// add counts the packet that waits at a place.
+// add counts waiting packet number at.
 func (o *other) add(frame []byte, h *packet.Headers, err error, w *waiting, at int) {
 	result := o.NIC.ClassifyHeaders(frame, h, err)
 	p := place{result.Queue, -1}
