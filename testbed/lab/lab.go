@@ -12,6 +12,13 @@ import (
 	"lbctl/testbed/experiments/nicoracle"
 	"lbctl/testbed/experiments/spread"
 	"lbctl/testbed/experiments/survive"
+	"lbctl/testbed/helper"
+	"lbctl/testbed/load"
+	"lbctl/testbed/replica"
+	"lbctl/testbed/replica/echo"
+	"lbctl/testbed/traffic"
+	"lbctl/testbed/traffic/hold"
+	"lbctl/testbed/vm/guest"
 )
 
 // Demo is the name of the experiment that `lbctl demo` runs.
@@ -43,4 +50,14 @@ func names(all []experiment.Experiment) []string {
 		list[i] = e.Name
 	}
 	return list
+}
+
+// Helpers is the registry of helper processes: what `lbctl testbed NAME CONFIG` can be.
+func Helpers() []helper.Entry {
+	return []helper.Entry{
+		replica.Helper().Entry(), traffic.Helper().Entry(),
+		echo.Helper().Entry(), hold.Helper().Entry(),
+		load.Server().Entry(), load.Client().Entry(),
+		guest.Helper().Entry(),
+	}
 }
