@@ -25,7 +25,8 @@ func (p *Process) Over() error {
 
 func (p *Process) end() error { return errors.Join(fmt.Errorf("%s has ended", p.name), p.Wait()) }
 
-// Wait waits for the end and returns its error with the last that was said, nil if Kill, or the signal of Stop, ended it.
+// Wait waits for the end and returns its error, with the end of standard error; nil if Kill, or the signal of Stop, ended
+// the process.
 func (p *Process) Wait() error {
 	p.drain.Do(func() {
 		for p.stdout.Scan() { // the writer must never wait for a reader

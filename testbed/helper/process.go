@@ -22,7 +22,8 @@ import (
 // Ready is the line that a server prints when it accepts connections.
 const Ready = "ready"
 
-// longestLine is the length in bytes of the longest line that a process says: the report of clients about 20,000 connections has 4 MB.
+// longestLine is the length in bytes of the longest line that a process writes: the report of clients about 20,000
+// connections has 4 MB.
 const longestLine = 64 << 20
 
 // Process is a running program. Its standard output is read line by line; the last of its standard
@@ -35,7 +36,7 @@ type Process struct {
 	stderr tail
 	ended  chan struct{}
 	err    error // valid once ended is closed
-	// asked and killed are whether Stop and Kill were called: a death by that is no error.
+	// asked and killed tell whether Stop and Kill were called: then the end is no error.
 	asked, killed atomic.Bool
 	drain         sync.Once
 }
@@ -45,9 +46,9 @@ func Start(in *netns.Namespace, name string, command ...string) (*Process, error
 	return start(in, name, 0, command)
 }
 
-// StartFamily is Start for a command that forks: it gets a process id namespace of its own, so that
-// with it, however it ends, end those that it forked (nginx's workers outlive a master that was
-// killed). /proc does not show it itself.
+// StartFamily is Start for a command that forks: it gets a process id namespace of its own, so that its
+// children end with it, however it ends (nginx's workers outlive a master that was
+// killed). /proc does not show the command itself.
 func StartFamily(in *netns.Namespace, name string, command ...string) (*Process, error) {
 	return start(in, name, syscall.CLONE_NEWPID, command)
 }
@@ -116,11 +117,11 @@ func Run(in *netns.Namespace, name string, command ...string) error {
 	return p.Wait()
 }
 
-// again is how often Until asks.
+// again is the time between two calls of ask by Until.
 const again = 10 * time.Millisecond
 
-// Until asks until the answer is nil. It gives up at the end of ctx, after a time, or when over,
-// if there is one, returns an error; its own error holds the last answer. What stands in it.
+// Until calls ask until it returns nil. It gives up at the end of ctx, after a time, or when over,
+// if there is one, returns an error. Its error names what and holds the last one of ask.
 func Until(ctx context.Context, within time.Duration, what string, ask func() error, over func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -144,9 +145,9 @@ func Until(ctx context.Context, within time.Duration, what string, ask func() er
 	}
 }
 
-// Memory is what a process has of memory, in bytes.
+// Memory is the memory of a process, in bytes.
 type Memory struct {
-	// Resident is what of it is in RAM now, Peak the most that ever was (VmRSS and VmHWM of proc_pid_status(5)).
+	// Resident is what is in RAM now, Peak the most that ever was (VmRSS and VmHWM of proc_pid_status(5)).
 	Resident, Peak uint64
 	// Tables is what the kernel holds in BPF maps that the process has open (memlock of proc_pid_fdinfo(5)).
 	Tables uint64

@@ -44,7 +44,7 @@ func obey(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	return nil
 }
 
-// Do does a job. Requests that fail are no error, but in the result.
+// Do does a job. Requests that fail are no error; the result counts them.
 func Do(ctx context.Context, j Job) (Result, error) {
 	if j.Timeout == 0 {
 		j.Timeout = DefaultTimeout
@@ -74,7 +74,7 @@ type clients struct {
 	first error
 }
 
-// work is one client: it asks until all that is to be asked is taken.
+// work is one client: it sends requests until all are taken.
 func (c *clients) work(ctx context.Context) {
 	var times measure.Latencies
 	var line connection

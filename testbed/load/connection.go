@@ -14,10 +14,10 @@ import (
 	"lbctl/rss/packet"
 )
 
-// connection asks, one question at a time.
+// connection sends one request at a time.
 type connection interface {
-	// ask asks and returns what is answered, valid until the next ask. After an error the
-	// connection is of no use.
+	// ask sends a request and returns the answer, valid until the next ask. After an error the
+	// connection is unusable.
 	ask(timeout time.Duration) ([]byte, error)
 	Close() error
 }
@@ -43,7 +43,7 @@ func (c *clients) dial(ctx context.Context, to netip.Addr) (connection, error) {
 	return &stream{Conn: conn, question: []byte(question), reader: bufio.NewReader(conn), buffer: make([]byte, c.job.Work.Bytes)}, nil
 }
 
-// stream speaks as much HTTP/1.1 as it needs, so that the clients take little of the machine.
+// stream speaks only as much HTTP/1.1 as it needs, so that clients use little CPU time.
 type stream struct {
 	net.Conn
 	question []byte
@@ -93,7 +93,7 @@ func (s *stream) head() (length int, err error) {
 	}
 }
 
-// datagrams are questions that are sent back.
+// datagrams sends datagrams that the server sends back.
 type datagrams struct {
 	net.Conn
 	question, buffer []byte

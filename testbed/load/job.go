@@ -12,7 +12,7 @@ import (
 	"lbctl/testbed/replica"
 )
 
-// Job is what clients are told to do.
+// Job is an order to clients.
 type Job struct {
 	Work Work `json:"work"`
 	// Targets are addresses: connection i goes to Targets[i mod len].
@@ -24,10 +24,10 @@ type Job struct {
 	Timeout time.Duration `json:"timeout"`
 }
 
-// DefaultTimeout is the patience of a client.
+// DefaultTimeout is that of a Job that names none.
 const DefaultTimeout = 5 * time.Second
 
-// enough is how many failures a job waits for: what goes on failing is not measured to its end.
+// enough is the number of failures after which a job ends.
 const enough = 50
 
 func (j Job) validate() error {
@@ -40,7 +40,7 @@ func (j Job) validate() error {
 	return j.Work.validate()
 }
 
-// Result is what came of a job.
+// Result is the outcome of a job.
 type Result struct {
 	// Requests were answered with the right bytes; Errors were not. Error is the first of them.
 	Requests int    `json:"requests"`
@@ -74,7 +74,7 @@ type Work struct {
 	Share float64 `json:"share"`
 }
 
-// Works are those there are.
+// Works returns all works.
 func Works() []Work {
 	return []Work{
 		{Name: "connections", Protocol: packet.TCP, Port: 80, Bytes: 1 << 10, Each: 1, Share: 1},
@@ -95,7 +95,7 @@ func (w Work) Summary() string {
 	return fmt.Sprintf("HTTP over open connections, %d bytes answered", w.Bytes)
 }
 
-// Requests is how many there are, of a number that is the same for all works.
+// Requests returns the work's number of requests, given the one that its Share is relative to.
 func (w Work) Requests(of int) int { return max(int(float64(of)*w.Share), 1) }
 
 // site is the one object that is asked for.

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Link is a network interface in a namespace. Index and MAC are those it had when it was looked up.
+// Link is a network interface in a namespace. Index, MAC and MTU are those of the moment when it was looked up.
 type Link struct {
 	namespace *Namespace
 	Name      string
@@ -119,8 +119,8 @@ type End struct {
 }
 
 // Veth makes a pair of links, one end in each namespace, both up, with the MTU given
-// (0: DefaultMTU) and every offload off, as packets that XDP redirects need it: a
-// checksum left to the hardware would never be filled in.
+// (0: DefaultMTU) and every offload off: a packet that XDP redirects would otherwise leave with a
+// checksum that no hardware fills in.
 func Veth(a, b End, mtu int) (Link, Link, error) {
 	if mtu == 0 {
 		mtu = DefaultMTU
@@ -142,7 +142,7 @@ func Veth(a, b End, mtu int) (Link, Link, error) {
 }
 
 // running makes sure that the link carries packets. The end that was set up first gets
-// its carrier, and its queue, only later from a kernel worker, and drops what is sent before; but asking for
+// its carrier, and its queue, from a kernel worker later, and drops what is sent before. Reading
 // the link's state does that work at once (rtnl_getlink, linkwatch_sync_dev).
 func (l Link) running() error {
 	k, err := l.namespace.handle.LinkByIndex(l.Index)

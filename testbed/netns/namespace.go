@@ -89,7 +89,7 @@ func (n *Namespace) Do(f func() error) (err error) {
 	}
 	defer func() {
 		if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
-			// Still locked: the thread is thrown away with the goroutine, not reused.
+			// The thread stays locked: it ends with the goroutine and is not reused.
 			err = errors.Join(err, fmt.Errorf("leave namespace %s: %w", n.name, back))
 			return
 		}
@@ -98,8 +98,8 @@ func (n *Namespace) Do(f func() error) (err error) {
 	return f()
 }
 
-// Close kills the processes started in the namespace and removes its name; with the last
-// socket in it the namespace goes, and with it its links. A second call does nothing.
+// Close kills the processes started in the namespace and removes its name. The kernel removes the namespace and
+// its links when the last socket in it is closed. A second call does nothing.
 func (n *Namespace) Close() error { return n.close() }
 
 func (n *Namespace) remove() error {
@@ -142,9 +142,9 @@ func unshare(path string) error {
 	return nil
 }
 
-// unname removes a namespace's mount and its file; what is not there is no error.
+// unname removes a namespace's mount and its file; it is no error if they do not exist.
 func unname(path string) error {
-	// MNT_DETACH: a process that still looks at it must not keep us from removing it.
+	// MNT_DETACH: a process that still uses the mount must not prevent its removal.
 	err := unix.Unmount(path, unix.MNT_DETACH)
 	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("unmount %s: %w", path, err)

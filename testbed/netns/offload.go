@@ -34,7 +34,7 @@ func (l Link) OffloadsOff() error {
 	var refused []error
 	err := l.ethtool(func(socket int) error {
 		for _, o := range offloads() {
-			// A link that never had a feature refuses: what counts is what it says afterwards.
+			// A link that never had a feature refuses to change it: the result is read back below.
 			if _, err := ethtool(socket, l.Name, o.set, 0); err != nil {
 				refused = append(refused, fmt.Errorf("%s: %w", o.name, err))
 			}
@@ -104,8 +104,8 @@ func ethtool(socket int, link string, command, data uint32) (uint32, error) {
 	return value.data, nil
 }
 
-// Merge makes the link merge the frames of a connection that arrive in a row, as hosts do (GRO).
-// Checksums are verified before. It gives a veth's end NAPI, and so makes it take the frames that XDP sends it.
+// Merge makes the link merge consecutive frames of a connection, as hosts do (GRO), after it has verified their
+// checksums. GRO gives a veth's end NAPI, so that it receives the frames that XDP sends to it.
 func (l Link) Merge() error {
 	err := l.ethtool(func(socket int) error {
 		_, err := ethtool(socket, l.Name, unix.ETHTOOL_SGRO, 1)
@@ -117,9 +117,9 @@ func (l Link) Merge() error {
 	return nil
 }
 
-// MergeReceived is Merge for a link that receives on a thread of its own, without which a TAP's frames come one at a
-// time and there is nothing to merge. The driver must have NAPI;
-// a TAP has it with IFF_NAPI. On a link where frames are counted it is out of place.
+// MergeReceived is Merge for a TAP: it also moves reception to a kernel thread. Without the thread frames are
+// received one at a time and there is nothing to merge. The driver must have NAPI; a TAP has it with IFF_NAPI. Do not
+// use it on a link where frames are counted.
 func (l Link) MergeReceived() error {
 	if err := l.Merge(); err != nil {
 		return err
@@ -131,8 +131,8 @@ func (l Link) MergeReceived() error {
 }
 
 // writeSys writes a file of /sys as the namespace sees it. /sys shows the network
-// namespace in which it was mounted: so it is mounted anew, out of everybody's
-// sight, by a thread that ends with that.
+// namespace in which it was mounted. So a thread of its own mounts it anew in a private mount
+// namespace, and ends.
 func (n *Namespace) writeSys(path, value string) error {
 	t := newThread()
 	defer t.stop()

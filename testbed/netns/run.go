@@ -36,7 +36,7 @@ type Run struct {
 	namespaces []*Namespace
 }
 
-// NewRun takes a lock that is this run's sign of life. Its id is the process number,
+// NewRun takes a lock that shows that this run lives. Its id is the process number,
 // with a suffix for the second and later ones of one process.
 func NewRun() (*Run, error) {
 	if err := os.MkdirAll(lockDir, 0o755); err != nil {
@@ -54,7 +54,7 @@ func NewRun() (*Run, error) {
 		if err != nil {
 			return nil, err
 		}
-		// A dead process may have had our number.
+		// A dead process may have had the same number.
 		if _, err := sweepRun(id); err != nil {
 			release(lock)
 			return nil, err

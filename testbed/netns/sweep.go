@@ -114,7 +114,7 @@ const lockSuffix = ".lock"
 func lockPath(id string) string { return filepath.Join(lockDir, id+lockSuffix) }
 
 // acquire locks a run's file, without waiting: unix.EWOULDBLOCK means that its owner
-// lives. The lock goes with the open file, hence with the process, however it ends.
+// lives. The kernel releases the lock with the open file, hence with the process, however it ends.
 func acquire(id string) (*os.File, error) {
 	for {
 		f, err := os.OpenFile(lockPath(id), os.O_CREATE|os.O_RDWR, 0o600)
@@ -128,13 +128,13 @@ func acquire(id string) (*os.File, error) {
 		if current(f) {
 			return f, nil
 		}
-		// Its former owner removed the file between our open and our lock: a lock
-		// on a file without a name protects nothing.
+		// The former owner removed the file between our open and our lock: a lock
+		// on a removed file protects nothing.
 		_ = f.Close()
 	}
 }
 
-// current reports whether the open file is still the one that its name stands for.
+// current reports whether the open file is still the one of that name.
 func current(f *os.File) bool {
 	open, err := f.Stat()
 	if err != nil {

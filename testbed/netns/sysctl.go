@@ -34,15 +34,15 @@ func (n *Namespace) forbidIPv6() error {
 	return n.Sysctl("net/ipv6/conf/default/disable_ipv6", "1")
 }
 
-// calmTCP makes TCP send as the acknowledgements come in. A host whose default is BBR paces
-// instead, with a timer for each connection: that cost half the throughput of a testbed on two cores.
+// calmTCP makes TCP send as acknowledgements arrive. Where the host's default is BBR, TCP paces its sending by a
+// timer for each connection, which cost half the throughput of a testbed on two cores.
 func (n *Namespace) calmTCP() error {
 	return n.Sysctl("net/ipv4/tcp_congestion_control", "reno")
 }
 
-// AllowIPv6 lets links made from now on have IPv6: only the addresses they are
-// given, at once usable (no duplicate address detection), and no address, route or
-// question of their own making.
+// AllowIPv6 switches IPv6 on for links that are made from now on. They have only the addresses that they are
+// given, usable at once (no duplicate address detection); they configure no address or route by themselves and send no
+// solicitations.
 func (n *Namespace) AllowIPv6() error {
 	for _, p := range []struct{ key, value string }{
 		{"disable_ipv6", "0"},

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// thread is an operating system thread of its own that runs what it is given, in
-// order, until it is stopped. It exists because two things belong to a thread, not to
-// a process: the network namespace, and the parent that Pdeathsig watches.
+// thread is an operating system thread of its own that runs functions in order until it
+// is stopped. It exists because two things belong to a thread and not to
+// a process: the network namespace, and the parent whose end Pdeathsig watches.
 type thread struct {
 	work chan func()
 	done chan struct{}
@@ -28,8 +28,8 @@ func (t *thread) loop() {
 	// Never unlocked: the thread ends with this goroutine.
 	runtime.LockOSThread()
 	if unix.Gettid() == unix.Getpid() {
-		// Not on the main thread: /proc/self shows its namespace, and it cannot
-		// end. While we hold it, another goroutine must get another thread.
+		// The main thread will not do: /proc/self shows its namespace, and it cannot
+		// end. While this goroutine is locked to it, another one gets another thread.
 		other := &thread{work: t.work, done: make(chan struct{})}
 		go other.loop()
 		<-other.done
@@ -74,8 +74,8 @@ func (n *Namespace) Start(cmd *exec.Cmd) error {
 	return nil
 }
 
-// Pin keeps the processes that are started in the namespace from now on, all their threads,
-// on one core of this machine: a machine of its own with one core.
+// Pin binds the processes that are started in the namespace from now on, with all their threads,
+// to one core: they are like a machine with one core.
 func (n *Namespace) Pin(core int) error {
 	err := n.keeper.run(func() error {
 		var set unix.CPUSet

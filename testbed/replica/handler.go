@@ -92,7 +92,7 @@ func (h *handler) close() error {
 type Access struct {
 	// Flow is the connection as the replica saw it: client > replica.
 	Flow packet.Flow
-	// Object is the number of the web object asked for, from 0.
+	// Object is the number of the requested web object, from 0.
 	Object int
 	// Status is the HTTP status answered; Bytes the body's length.
 	Status, Bytes int

@@ -1,5 +1,5 @@
 // Package replica is a server behind the VIP: a real HTTP server of the standard
-// library that serves the objects of a Site and logs which connection asked for which.
+// library that serves the objects of a Site and logs which connection requested which.
 package replica
 
 import (
@@ -17,7 +17,7 @@ import (
 	"lbctl/testbed/helper"
 )
 
-// Header is the field of an answer in which a replica says its Index.
+// Header is the field of an answer that holds the replica's Index.
 const Header = "X-Replica"
 
 // Config says what a replica is.
@@ -42,7 +42,7 @@ const (
 // lastAnswers is how long answers that are under way may still take after the end.
 const lastAnswers = 5 * time.Second
 
-// Helper is the replica as a helper process: it serves until SIGTERM and prints Ready.
+// Helper is the replica as a helper process: it serves until SIGTERM and prints helper.Ready.
 func Helper() helper.Helper[Config] {
 	return helper.Helper[Config]{Name: "replica", Run: func(ctx context.Context, c Config, _ io.Reader, stdout io.Writer) error {
 		return Run(ctx, c, stdout)

@@ -10,8 +10,8 @@ import (
 	"lbctl/testbed/netns"
 )
 
-// behaviour is how frames are classified for a while, and how many were. A new one takes
-// its place from one frame to the next; the reader alone counts.
+// behaviour is how frames are classified for a period, and their counts. A new behaviour replaces it between two
+// frames. Only the reader counts.
 type behaviour struct {
 	nic *nic.NIC
 	// spray ignores the hash and goes round robin.
@@ -20,14 +20,13 @@ type behaviour struct {
 	turn   int
 }
 
-// count is what came in for one queue. The padding keeps readers of the statistics off the
-// cache line of the queue beside it.
+// count is what arrived for one queue. The padding keeps the counts of two queues on different cache lines.
 type count struct {
 	frames, bytes, drops atomic.Uint64
 	_                    [40]byte
 }
 
-// queue says where a frame goes.
+// queue returns the queue of a frame.
 func (b *behaviour) queue(frame []byte) rss.Queue {
 	if !b.spray {
 		return b.nic.Classify(frame).Queue
@@ -36,8 +35,8 @@ func (b *behaviour) queue(frame []byte) rss.Queue {
 	return rss.Queue(b.turn)
 }
 
-// SetTable rewrites the indirection table, between two frames. Frames that are in their
-// ring stay there, as in a real NIC: for as long as that takes, a flow whose queue changed may be overtaken.
+// SetTable rewrites the indirection table, between two frames. Frames that are in a
+// ring stay there, as in a real NIC: until they are delivered, later frames of a flow whose queue changed may overtake them.
 func (s *SoftNIC) SetTable(t rss.Table) error {
 	if err := s.config.fits(t); err != nil {
 		return fmt.Errorf("set indirection table: %w", err)
@@ -49,7 +48,7 @@ func (s *SoftNIC) SetTable(t rss.Table) error {
 	return nil
 }
 
-// SetSpray makes the NIC ignore the hash and deal frames out round robin, or stop doing so.
+// SetSpray makes the NIC ignore the hash and distribute frames round robin, or stop doing so.
 func (s *SoftNIC) SetSpray(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,8 +100,8 @@ func (s *SoftNIC) Stats() Stats {
 	return total
 }
 
-// Periods returns the frames by queue of each period between two changes (SetTable, SetSpray), the
-// first first: with one change, two periods, before and after.
+// Periods returns the frames by queue of each period between two changes (SetTable, SetSpray), in the order of
+// time: with one change there are two, before and after.
 func (s *SoftNIC) Periods() [][]QueueStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,9 +117,9 @@ func (s *SoftNIC) Periods() [][]QueueStats {
 	return periods
 }
 
-// Config says between what a SoftNIC is put, and how it is built.
+// Config says which interfaces a SoftNIC has, and how it is built.
 type Config struct {
-	// Wire is the interface of the clients: what they send comes in at the NIC.
+	// Wire is the interface of the clients: the NIC receives what they send.
 	Wire netns.End
 	// Host is the interface of the balancer, which has Queues queues.
 	Host netns.End

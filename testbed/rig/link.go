@@ -12,14 +12,14 @@ import (
 )
 
 // backlog is how many frames a TAP holds for its reader, for each queue: as many as a fast
-// sender may have under way.
+// sender may have in flight.
 const backlog = 8192
 
 // frameSize is the length of the longest frame on a link: two VLAN tags and the Ethernet header on top of the MTU.
 func frameSize(mtu int) int { return mtu + 14 + 2*4 }
 
 // tap is a TAP interface and one descriptor for each of its queues. The
-// interface goes with them.
+// kernel removes the interface when they are closed.
 type tap struct {
 	fds []int
 }
@@ -94,11 +94,9 @@ func (t *tap) close() {
 }
 
 // StartVeth makes a veth pair with a number of queues at both ends, up and without offloads: the
-// negative control. It looks like a multi-queue NIC, and its queues are no NIC's: a frame comes in at the
-// host on the queue of the number that the wire's stack picked for sending. A verifier that
-// finds RSS here is broken. The pair goes with its namespaces.
-//
-// What is sent on the wire spreads by the kernel's own hash of the flow (skb_tx_hash).
+// negative control. It looks like a multi-queue NIC and has no RSS: a frame arrives at the
+// host on the queue of the number that the sending stack chose, by the kernel's own hash of the flow
+// (skb_tx_hash). A verifier that finds RSS here is broken. The pair is removed with its namespaces.
 func StartVeth(wire, host netns.End, queues int) (netns.Link, netns.Link, error) {
 	if queues < 1 || queues > maxQueues {
 		return netns.Link{}, netns.Link{}, fmt.Errorf("start veth: %d queues: want 1 to %d", queues, maxQueues)

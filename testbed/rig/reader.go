@@ -9,8 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// batch is how many frames are handled between two looks at anything else: workers are
-// woken once a batch, not once a frame.
+// batch is how many frames are handled at a time: workers are woken once a batch, not once a frame.
 const batch = 64
 
 // reader takes frames off the wire, classifies them and puts them on the ring of their queue.
@@ -91,7 +90,7 @@ func (r *reader) wake() {
 }
 
 // ring holds frames between one producer and one consumer, in preallocated slots: a
-// NIC's receive ring. push and wake-up are the producer's, pop is the consumer's.
+// NIC's receive ring. The producer calls push, the consumer front and advance.
 type ring struct {
 	slots []byte
 	sizes []uint32
@@ -135,5 +134,5 @@ func (r *ring) front() []byte {
 	return r.slots[i*r.size : i*r.size+uint64(r.sizes[i])]
 }
 
-// advance gives the front's slot back.
+// advance frees the slot of the oldest frame.
 func (r *ring) advance() { r.tail.Add(1) }

@@ -1,7 +1,7 @@
 // Package rig delivers frames to receive queues. SoftNIC is a multi-queue NIC in
-// user space: it proves nothing about DMA, line rate or interrupts of hardware, but
-// the queue and the core on which the kernel's native XDP sees a frame are those that the
-// RSS model names. Real TCP runs through it.
+// user space: the kernel's native XDP sees a frame on the queue and the core that the
+// RSS model names, and real TCP runs through it. It proves nothing about DMA, line rate or interrupts
+// of hardware.
 package rig
 
 import (
@@ -27,7 +27,7 @@ type SoftNIC struct {
 	stopped atomic.Bool
 	threads sync.WaitGroup
 
-	// behaviour is what the reader obeys, frame by frame.
+	// behaviour is how the reader classifies; it reads it for every frame.
 	behaviour atomic.Pointer[behaviour]
 	mu        sync.Mutex // guards history and failures, and changes of behaviour
 	history   []*behaviour
@@ -50,7 +50,7 @@ func Start(c Config) (*SoftNIC, error) {
 	return s, nil
 }
 
-// open gets everything that can fail.
+// open allocates everything whose allocation can fail.
 func (s *SoftNIC) open() (err error) {
 	if s.cores, err = allowedCores(); err != nil {
 		return err
@@ -76,9 +76,8 @@ func (s *SoftNIC) open() (err error) {
 	return nil
 }
 
-// run starts the threads. Each keeps one of the Go scheduler's processors to itself while
-// there are frames, so there must be as many more, or the rest of the program and
-// the NIC would wait for each other.
+// run starts the threads. Each occupies one of the Go scheduler's processors while there are
+// frames, so run adds as many: otherwise the rest of the program and the NIC would wait for each other.
 func (s *SoftNIC) run() {
 	s.processors(+1)
 	s.threads.Go(func() { s.fail(newReader(s).run()) })
@@ -92,7 +91,7 @@ func (s *SoftNIC) processors(sign int) {
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + sign*(len(s.workers)+1))
 }
 
-// fail keeps why a thread ended before its time.
+// fail records why a thread ended too early.
 func (s *SoftNIC) fail(err error) {
 	if err == nil {
 		return
@@ -102,8 +101,8 @@ func (s *SoftNIC) fail(err error) {
 	s.failures = append(s.failures, err)
 }
 
-// Close stops the NIC and removes both interfaces; the statistics stay. Its error says
-// whether a thread had failed before: then frames were lost. A second call does nothing.
+// Close stops the NIC and removes both interfaces; the statistics stay. It returns an error
+// if a thread had failed before: then frames were lost. A second call does nothing.
 func (s *SoftNIC) Close() error {
 	if s.stopped.Swap(true) {
 		return nil
@@ -115,7 +114,7 @@ func (s *SoftNIC) Close() error {
 	return errors.Join(s.failures...)
 }
 
-// release closes what open opened, all or in part.
+// release frees what open allocated, also a part of it.
 func (s *SoftNIC) release() {
 	for _, w := range s.workers {
 		w.wake.close()

@@ -15,9 +15,9 @@ import (
 
 // SteerConfig says how a Steer is built.
 type SteerConfig struct {
-	// Host is the interface: what is sent by it is spread.
+	// Host is the interface whose transmitted frames are spread.
 	Host netns.End
-	// NIC is whose key, table and fields the kernel is given.
+	// NIC has the key, table and fields that the kernel is given.
 	NIC *nic.NIC
 	// Queues is the number of queues, 1 to 256; 0: as many as the NIC's table names.
 	Queues int
@@ -39,9 +39,9 @@ type Steer struct {
 	errs    []error
 }
 
-// StartSteer makes the interface, up and without offloads, and gives every frame that
-// the host sends to receive: the queue that it came by and the frame, which is only lent.
-// receive is called by one goroutine for each queue.
+// StartSteer makes the interface, up and without offloads, and calls receive for every frame that
+// the host sends, with its queue and the frame, which is valid during the call. One goroutine for each
+// queue calls it.
 func StartSteer(c SteerConfig, receive func(q rss.Queue, frame []byte)) (*Steer, error) {
 	shape := Config{Wire: c.Host, Host: c.Host, NIC: c.NIC, Queues: c.Queues, MTU: c.MTU}.withDefaults()
 	if err := shape.validate(); err != nil {
@@ -59,7 +59,7 @@ func StartSteer(c SteerConfig, receive func(q rss.Queue, frame []byte)) (*Steer,
 	return s, nil
 }
 
-// open gets everything that can fail.
+// open allocates everything whose allocation can fail.
 func (s *Steer) open() (err error) {
 	if s.stop, err = newEvent(); err != nil {
 		return err
@@ -114,7 +114,7 @@ func (s *Steer) fail(err error) {
 // Host returns the interface.
 func (s *Steer) Host() (netns.Link, error) { return s.config.Host.Namespace.Link(s.config.Host.Name) }
 
-// Close removes the interface. Its error says whether reading had failed before. A second call does nothing.
+// Close removes the interface. It returns an error if reading had failed before. A second call does nothing.
 func (s *Steer) Close() error { return s.end() }
 
 func (s *Steer) shut() error {

@@ -24,8 +24,8 @@ func allowedCores() ([]int, error) {
 	return cores, nil
 }
 
-// pin locks the goroutine to its thread, for good, and the thread to a core. A
-// goroutine that ends so takes the thread with it, and the affinity.
+// pin locks the goroutine to its thread for good, and the thread to a core. The thread ends with the
+// goroutine, and its affinity too.
 func pin(core int) error {
 	runtime.LockOSThread()
 	var set unix.CPUSet
@@ -36,8 +36,7 @@ func pin(core int) error {
 	return nil
 }
 
-// event is an eventfd: what wakes a thread that waits in poll. The zero value, of an
-// event that was never made, is not ready.
+// event is an eventfd: it wakes a thread that waits in poll. The zero value was never made and is not ready.
 type event struct {
 	fd   int
 	made bool
@@ -79,8 +78,8 @@ func wait(fds []unix.PollFd) error {
 	}
 }
 
-// read and write are bare system calls: the descriptors do not block, so the Go
-// scheduler need not hear of each of a million frames. Buffers are not empty.
+// read and write are raw system calls: the descriptors do not block, so the Go scheduler
+// need not be told of each of a million frames. Buffers must not be empty.
 
 func read(fd int, b []byte) (int, error) {
 	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))

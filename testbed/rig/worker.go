@@ -11,7 +11,7 @@ import (
 )
 
 // worker is the driver's half of a queue, on the queue's core: it delivers the frames of the
-// ring to the host, and brings what the host sends back to the wire.
+// ring to the host, and writes what the host sends to the wire.
 type worker struct {
 	nic    *SoftNIC
 	queue  rss.Queue
@@ -20,8 +20,8 @@ type worker struct {
 	wire   int
 	buffer []byte
 	wake   event
-	// asleep is true from before the last look at the ring until the worker is awake
-	// again: only then does it want to be woken.
+	// asleep is true from before the worker checks the ring for the last time until it is awake
+	// again: only then it has to be woken.
 	asleep atomic.Bool
 
 	refused, returned, lost atomic.Uint64

@@ -15,8 +15,8 @@ import (
 	"lbctl/testbed/replica"
 )
 
-// Config says what is asked, from where, and how. The seed settles which connection
-// asks for which object; the source ports are the kernel's choice.
+// Config says what is requested, from where, and how. The seed decides which connection
+// requests which object; the kernel chooses the source ports.
 type Config struct {
 	VIP netip.AddrPort
 	// Sources are the clients' addresses; connection i comes from Sources[i mod len].
@@ -27,10 +27,10 @@ type Config struct {
 	Concurrency int
 	Seed        uint64
 	Site        replica.Site
-	// Popularity is the exponent s of Zipf's law: object k is asked for in proportion to
+	// Popularity is the exponent s of Zipf's law: object k is requested in proportion to
 	// 1/(k+1)^s. 0 is uniform.
 	Popularity float64
-	// AllObjects makes each connection ask for every object once, in order, instead.
+	// AllObjects makes each connection request every object once, in order, instead.
 	AllObjects bool
 	// Barrier holds all connections open after half of their requests (rounded up),
 	// prints Half and goes on when a line arrives on stdin.
@@ -40,12 +40,12 @@ type Config struct {
 	// Progress is after how many requests a line "progress DONE TOTAL" is printed; 0: never.
 	Progress int
 	// Timeout bounds each connect and each request; 0: DefaultTimeout. Limit bounds
-	// all of it, or with a Barrier each half; 0: DefaultLimit. What was not asked by
-	// then is logged as an error.
+	// all of it, or with a Barrier each half; 0: DefaultLimit. Requests that were not sent by
+	// then are logged as errors.
 	Timeout, Limit time.Duration
 }
 
-// What a Config gets where it says nothing.
+// The defaults of a Config.
 const (
 	DefaultConcurrency = 64
 	DefaultTimeout     = 10 * time.Second
@@ -105,7 +105,7 @@ type Request struct {
 	// Connection numbers the connections of a run from 0; Flow is client > VIP.
 	Connection int
 	Flow       packet.Flow
-	// Object is the number of the web object asked for, from 0.
+	// Object is the number of the requested web object, from 0.
 	Object int
 	Status int
 	Bytes  int
@@ -115,7 +115,7 @@ type Request struct {
 	Err string
 }
 
-// choice settles which objects a connection asks for. Immutable.
+// choice decides which objects a connection requests. Immutable.
 type choice struct {
 	config Config
 	// upTo is the cumulated popularity: object k has upTo[k]-upTo[k-1].
@@ -132,7 +132,7 @@ func newChoice(c Config) choice {
 	return choice{config: c, upTo: upTo}
 }
 
-// objects returns what connection i asks for, in order.
+// objects returns what connection i requests, in order.
 func (c choice) objects(i int) []int {
 	all := make([]int, c.config.RequestsPerConnection)
 	random := rand.New(rand.NewPCG(c.config.Seed, uint64(i)))

@@ -20,15 +20,15 @@ import (
 	"lbctl/testbed/traffic/dial"
 )
 
-// connection is one TCP connection and what is to be asked on it. One goroutine at a time.
+// connection is one TCP connection and the requests that are to be sent on it. One goroutine at a time.
 type connection struct {
 	number  int
 	source  netip.Addr
-	objects []int // what remains to be asked
+	objects []int // those still to be requested
 	flow    packet.Flow
 	conn    *net.TCPConn
 	reader  *bufio.Reader
-	// broken is set once, by the first error: on a connection after an error nothing more is asked.
+	// broken is set once, by the first error: after it nothing more is sent on the connection.
 	broken error
 }
 
@@ -46,7 +46,7 @@ func (c *connection) open(ctx context.Context, vip netip.AddrPort, timeout time.
 	c.conn, c.reader = conn, bufio.NewReader(conn)
 }
 
-// ask sends one request, reads its answer and says what it was. The hash of the body
+// ask sends one request, reads the answer and returns what it was. The hash of the body
 // is computed in the worker's buffer.
 func (c *connection) ask(object int, w *worker) Request {
 	r := Request{Connection: c.number, Flow: c.flow, Object: object, Replica: -1}
@@ -107,7 +107,7 @@ func (c *connection) close() {
 	}
 }
 
-// worker asks, one connection after the other. One goroutine.
+// worker sends requests on one connection after the other. One goroutine.
 type worker struct {
 	config   Config
 	expects  expectations
@@ -123,7 +123,7 @@ func newWorker(c Config, e expectations, finished func(Request)) *worker {
 	return &worker{config: c, expects: e, hash: sha256.New(), buffer: make([]byte, 64<<10), finished: finished}
 }
 
-// work asks the next n objects on a connection, which is opened first if it is new.
+// work requests the next n objects on a connection, which is opened first if it is new.
 func (w *worker) work(ctx context.Context, c *connection, n int) {
 	if err := ctx.Err(); err != nil && c.broken == nil {
 		c.broken = context.Cause(ctx)
@@ -143,8 +143,8 @@ type expectation struct {
 	sum  [sha256.Size]byte
 }
 
-// expectations knows what every object must be; each is worked out when it is first
-// asked for. Safe for concurrent use.
+// expectations knows what every object must be; each is computed when it is first
+// needed. Safe for concurrent use.
 type expectations []func() expectation
 
 func newExpectations(s replica.Site) expectations {

@@ -16,8 +16,8 @@ import (
 func Helper() helper.Helper[Config] { return helper.Helper[Config]{Name: "client", Run: Run} }
 
 // Run makes the connections and requests, and closes the connections. A request that
-// fails is no error of Run: the log says so, and what could not be asked any more on its connection is
-// logged as an error too, so that the log always has Total lines. No request is sent
+// fails is no error of Run: the log says so, and the requests that could no longer be sent on its connection are
+// logged as errors too, so that the log always has Total lines. No request is sent
 // twice. The context's end is an error.
 func Run(ctx context.Context, c Config, stdin io.Reader, stdout io.Writer) error {
 	if err := c.Validate(); err != nil {
@@ -81,7 +81,7 @@ func (r *run) connections() []*connection {
 	return all
 }
 
-// phase lets every connection ask n objects, Concurrency connections at a time,
+// phase has every connection request n objects, Concurrency connections at a time,
 // within the limit, and calls after for each.
 func (r *run) phase(ctx context.Context, connections []*connection, n int, after func(*connection)) {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.config.Limit, fmt.Errorf("limit of %v reached", r.config.Limit))

@@ -30,8 +30,8 @@ const (
 	initramfs = "/dev/fd/3"
 )
 
-// arguments are QEMU's. Everything that is not named is left out (-nodefaults): each device costs time at boot. Without
-// ctrl_vlan=off frames with a tag that the guest did not ask for would be dropped. There are as many processors as queues:
+// arguments are QEMU's. Every device costs time at boot: -nodefaults leaves out what is not named. Without
+// ctrl_vlan=off QEMU would drop frames with a VLAN tag that the guest has not registered. There are as many processors as queues:
 // the driver tells the device once, at its start, to use as many queues as the guest has processors, and the device
 // folds what the table says into those (Linux 6.1, virtnet_init_default_rss; QEMU, virtio_net_receive_rcu).
 func arguments(image string) []string {
@@ -46,8 +46,8 @@ func arguments(image string) []string {
 	}
 }
 
-// commandLine is the kernel's: a panic ends the machine, the console tells only what is bad, no
-// frame but those of the host is on the wire, and what follows -- is for the program.
+// commandLine is the kernel's: a panic ends the machine, the console shows errors only, the guest sends no
+// frame by itself, and the arguments after -- are the program's.
 const commandLine = "console=ttyS0 loglevel=4 panic=-1 mitigations=off ipv6.disable=1 rdinit=/" + initName + " -- " + helper.Command + " guest {}"
 
 // version asks QEMU for its version.
@@ -83,7 +83,7 @@ func (m *Machine) start(namespace *netns.Namespace, emulator string, root *os.Fi
 	return nil
 }
 
-// listen hands on what the guest says, until it hangs up.
+// listen passes on the guest's messages until it hangs up.
 func (m *Machine) listen(r *line.Reader) {
 	defer close(m.messages)
 	for {
@@ -98,7 +98,7 @@ func (m *Machine) listen(r *line.Reader) {
 // wire is the host's end of the guest's cable: a packet socket on the TAP.
 type wire struct{ fd int }
 
-// openWire sets the link up and opens a socket that sends on it, and hears nothing.
+// openWire sets the link up and opens a socket that sends on it and receives nothing.
 func openWire(l netns.Link) (*wire, error) {
 	if err := l.Up(); err != nil {
 		return nil, err
@@ -134,11 +134,11 @@ const (
 	Package  = "qemu-system-x86"
 )
 
-// ErrMissing is wrapped by errors that say that something is not on this machine, and
-// may not or cannot be fetched.
+// ErrMissing is wrapped by errors that say that something is not on this machine and
+// cannot, or must not, be fetched.
 var ErrMissing = errors.New("not there")
 
-// emulator returns QEMU's path; where it is missing it is installed, if allowed.
+// emulator returns QEMU's path. It installs QEMU where it is missing, if that is allowed.
 func emulator(ctx context.Context, config Config) (string, error) {
 	if path, err := exec.LookPath(Emulator); err == nil {
 		return path, nil

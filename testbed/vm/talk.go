@@ -12,14 +12,14 @@ import (
 	"lbctl/testbed/vm/line"
 )
 
-// How long the guest may be silent before it counts as dead: many times what it needs, for a machine that
-// has other things to do.
+// How long the guest may be silent before it counts as dead: many times what it needs, because the machine may be
+// busy.
 const (
 	bootTime   = 3 * time.Minute
 	answerTime = time.Minute
 )
 
-// Apply makes a change of the guest's NIC and returns what its driver then says of it.
+// Apply makes a change of the guest's NIC and returns what its driver then reports.
 func (m *Machine) Apply(ctx context.Context, c line.Change) (line.Settings, error) {
 	if err := line.Write(m.control, line.Message{Change: &c}); err != nil {
 		return line.Settings{}, err
@@ -35,16 +35,16 @@ func (m *Machine) Apply(ctx context.Context, c line.Change) (line.Settings, erro
 }
 
 const (
-	// window is how many frames are on their way at a time: fewer than a queue of the TAP (500) or
-	// of the NIC (1024) holds, so that none is lost for want of room.
+	// window is how many frames are in flight at a time: fewer than a queue of the TAP (500) or
+	// of the NIC (1024) holds, so that none is lost for lack of room.
 	window = 256
 	// patience is how long no frame may arrive before those that are missing count as lost.
 	patience = 5 * time.Second
 )
 
 // Send puts frames on the wire and returns what the guest saw of them, in the order of arrival. The last four
-// bytes of each are its tag, by which the sightings are told apart. A frame that is lost has no
-// sighting; that is no error.
+// bytes of each are its tag, which identifies its sightings. A lost frame has no
+// sighting, which is no error.
 func (m *Machine) Send(ctx context.Context, frames [][]byte) ([]line.Sighting, error) {
 	var seen []line.Sighting
 	for len(frames) > 0 {

@@ -19,7 +19,7 @@ const (
 )
 
 // Checks compares the evidence with the claims and with the model. A check also
-// fails when evidence for it is missing: what nobody saw is not shown.
+// fails when evidence for it is missing.
 func Checks(e Evidence, m Model) []report.Check {
 	t := newTally(e)
 	return []report.Check{

@@ -110,7 +110,7 @@ func oneConnection(e Evidence, m Model) report.Check {
 }
 
 // spray: a NIC that gives each packet to the next queue. Connections come apart over
-// the queues; the load balancer does not look at queues and must still keep them together.
+// the queues; the load balancer does not use queues and must still keep each on one replica.
 func spray(e Evidence) report.Check {
 	t := newTally(e)
 	aim, core, whole := t.flowQueueAffinity(), t.flowCoreAffinity(), t.flowReplicaAffinity()

@@ -55,8 +55,8 @@ func (c *connection) replicas() []int {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// tally is the evidence sorted by connection. Gaps are what is missing in it, one
-// sentence each: in what tells replicas, and in what tells queues.
+// tally is the evidence sorted by connection. Gaps say what is missing in it, one
+// sentence each: about replicas, and about queues.
 type tally struct {
 	Evidence
 	connections            []*connection
@@ -92,10 +92,10 @@ func newTally(e Evidence) tally {
 	return t
 }
 
-// readLogs enters what clients and replicas wrote down.
+// readLogs enters what clients and replicas logged.
 func (e Evidence) readLogs(at func(netip.AddrPort) *connection) {
 	for _, r := range e.Requests {
-		// Without an answer there is no replica; a connection that never came about has no port.
+		// Without an answer there is no replica; a connection that was never opened has no port.
 		if r.Status != 0 && r.Flow.Source.IsValid() {
 			at(r.Flow.Source).asked[r.Replica] = true
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 // nothingLost demands that every request was answered with the right bytes, that
-// clients and replicas tell the same, and that every packet is accounted for.
+// the logs of clients and replicas agree, and that every packet is accounted for.
 func (t tally) nothingLost() report.Check {
 	right, first := t.answered()
 	var faults []string
@@ -40,7 +40,7 @@ func (t tally) answered() (right int, first string) {
 	return right, first
 }
 
-// disagreements counts answers of status 200 that only clients or only replicas tell of.
+// disagreements counts answers of status 200 that only the clients' log or only the replicas' logs have.
 func (t tally) disagreements() int {
 	type answer struct {
 		client netip.AddrPort

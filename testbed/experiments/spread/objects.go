@@ -21,8 +21,8 @@ const (
 type objects struct {
 	// requests counts by [replica][object].
 	requests [][]int
-	// askers is, for each object, the number of connections over which it was asked for:
-	// what chance decides about is a connection, not a request.
+	// askers is, for each object, the number of connections over which it was requested:
+	// chance decides about connections, not about requests.
 	askers []int
 	// connections counts by replica.
 	connections []int
@@ -43,7 +43,7 @@ func (t tally) objects() objects {
 		for _, a := range log {
 			flows[a.Flow] = true
 			if a.Object < 0 || a.Object >= t.Objects {
-				continue // an object that there is not: nothing-lost tells of it
+				continue // there is no such object: nothing-lost reports it
 			}
 			o.requests[i][a.Object]++
 			if who := (asker{a.Flow, a.Object}); !known[who] {

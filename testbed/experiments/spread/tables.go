@@ -151,7 +151,7 @@ func (t tally) followed() *connection {
 	return seen[len(seen)/2]
 }
 
-// hops draws the way of one connection: what the models compute, and what was measured.
+// hops draws one connection hop by hop: what the models compute, and what was measured.
 func (t tally) hops(m Model) (report.Figure, error) {
 	const name, title = "hops", "One connection, hop by hop"
 	c := t.followed()
@@ -191,8 +191,8 @@ func seedNote(s lb.Service) string {
 	return "computed"
 }
 
-// hopTable compares, for the connection that is followed, the models with what the
-// running daemon explains and with what was seen.
+// hopTable compares, for the connection that the report follows, the models with the answer of
+// `lbctl explain` and with what was seen.
 func (d *design) hopTable() (report.Table, bool) {
 	c := newTally(d.main).followed()
 	if c == nil || d.followed == nil {

@@ -92,7 +92,7 @@ func (d *draft) make(k kind) (replica int, ok bool) {
 	case remove, finish:
 		return d.remove(k)
 	case drain, expire, restore, lower, raise:
-		return d.turn(k)
+		return d.setState(k)
 	case weigh:
 		return d.weigh()
 	}
@@ -162,8 +162,8 @@ func (d *draft) spare() []int {
 	return nil
 }
 
-// turn changes the state of a replica.
-func (d *draft) turn(k kind) (int, bool) {
+// setState changes the state of a replica.
+func (d *draft) setState(k kind) (int, bool) {
 	candidates, to := d.spare(), lb.Draining
 	switch k {
 	case lower:

@@ -32,8 +32,8 @@ type Config struct {
 	Index int
 	// Listen are the addresses at which it accepts connections.
 	Listen []netip.AddrPort
-	// Patience is how long a client may say nothing before its connection is closed; 0: for ever. A
-	// connection of which the packets go elsewhere by now never ends otherwise.
+	// Patience is how long a client may be silent before its connection is closed; 0: for ever. A connection whose
+	// packets go to another replica now never ends otherwise.
 	Patience time.Duration
 }
 
@@ -81,7 +81,7 @@ type server struct {
 	threads  sync.WaitGroup
 }
 
-// listen accepts connections at an address until the context ends; end tells why it had to earlier.
+// listen accepts connections at an address until the context ends; end gets the error if it has to stop earlier.
 func (s *server) listen(address netip.AddrPort, end context.CancelCauseFunc) error {
 	listening := net.ListenConfig{KeepAlive: -1} // probes would be packets that no message explains
 	listening.SetMultipathTCP(false)             // Go's default for listeners

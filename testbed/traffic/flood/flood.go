@@ -1,6 +1,6 @@
 // Package flood sends TCP frames of very many sources, each with right checksums: floods, load of
 // an exactly known number of frames, and single segments that no kernel of a client would send. The
-// sources are nobody's addresses, and a replica without a way to them does not answer.
+// sources are nobody's addresses, and a replica without a route to them does not answer.
 //
 // Frames leave by an AF_PACKET socket (packet(7)), several with a system call, and wait in its
 // buffer when the link takes them more slowly: what was sent was taken by the link.
@@ -20,7 +20,7 @@ import (
 
 // Config says which frames are sent, and how fast.
 type Config struct {
-	// Link is what they leave by, and Gateway the next hop on it.
+	// Link is the interface that they leave by, and Gateway the next hop on it.
 	Link    netns.Link
 	Gateway packet.MAC
 	// To are their destinations; frame n goes to To[n mod len].

@@ -23,7 +23,7 @@ type connection struct {
 	conn  *net.TCPConn
 	flow  packet.Flow
 	place Place
-	// sent is the message that is under way.
+	// sent is the message that is in flight.
 	sent []byte
 	// segments is how many had been sent when the last exchange was over, and spoke whether there were more
 	// when the next one began: the kernel sent something by itself.
@@ -80,11 +80,11 @@ const longest = 256
 // errGarbled is wrapped when other bytes came back.
 var errGarbled = errors.New("the answer has other bytes than the message")
 
-// moment is enough to read what has come already.
+// moment is time enough to read what has arrived already.
 const moment = 100 * time.Millisecond
 
 // receive reads the answer, which is due at a time, and returns the number of the replica that gave it. When
-// that time has passed, because others were waited for, what has come by now is still read.
+// that time has passed, because it waited for others, it still reads what has arrived by now.
 func (c *connection) receive(due time.Time, buffer []byte) (int, error) {
 	if soon := time.Now().Add(moment); due.Before(soon) {
 		due = soon
@@ -109,7 +109,7 @@ func (c *connection) receive(due time.Time, buffer []byte) (int, error) {
 	return int(binary.BigEndian.Uint16(buffer)), nil
 }
 
-// lost says what became of a connection whose exchange ended so.
+// lost returns what became of a connection after an exchange, nil if it is well.
 func (c *connection) lost(index int, err error) *Lost {
 	l := &Lost{Place: c.place, Flow: c.flow, Spoke: c.spoke}
 	switch {

@@ -20,11 +20,11 @@ type Config struct {
 	Concurrency int
 	// Timeout is how long a connect and an answer may take; 0: DefaultTimeout.
 	Timeout time.Duration
-	// Seed settles what is in messages.
+	// Seed decides the bytes of messages.
 	Seed uint64
 }
 
-// What a Config gets where it says nothing. The timeout is that of several retransmissions.
+// The defaults of a Config. The timeout covers several retransmissions.
 const (
 	DefaultConcurrency = 32
 	DefaultTimeout     = 10 * time.Second

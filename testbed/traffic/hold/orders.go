@@ -47,7 +47,7 @@ func (h *holder) random(thread uint64) *rand.ChaCha8 {
 	return rand.NewChaCha8(seed)
 }
 
-// open opens as many connections as wished.
+// open opens the connections that an order wants.
 func (h *holder) open(ctx context.Context, w Wish) (opened []Opened, refused []Refused) {
 	connections, took, errs := make([]*connection, w.Count), make([]time.Duration, w.Count), make([]error, w.Count)
 	h.parallel(w.Count, func(i int, own *worker) {
@@ -71,7 +71,7 @@ func (h *holder) open(ctx context.Context, w Wish) (opened []Opened, refused []R
 // batch is how many messages a thread has under way: it waits less often for an answer.
 const batch = 16
 
-// ask sends a message on every connection that is not at a silent place, and lets go of those that are lost.
+// ask sends a message on every connection that is not at a silent place, and forgets those that are lost.
 func (h *holder) ask(silent []Place) ([]Count, []Lost) {
 	var asked, rest []*connection
 	for _, c := range h.held {

@@ -1,6 +1,6 @@
 // Package guest is the other end of a machine of package vm: the only process of a
-// guest. It loads the NIC's driver, sets RSS as it is told through the ethtool interface,
-// and says of every frame that it receives which queue it came on, and with which hash.
+// guest. It loads the NIC's driver, configures RSS through the ethtool interface as the host orders,
+// and reports the queue and the hash of every frame that it receives.
 package guest
 
 import (
@@ -62,7 +62,7 @@ func (g *guest) say(m line.Message) error {
 	return line.Write(g.port, m)
 }
 
-// live gets up and then does what it is told, until the host hangs up.
+// live starts up and then obeys the host until it hangs up.
 func (g *guest) live() error {
 	if err := loadModules(Modules); err != nil {
 		return err

@@ -16,8 +16,8 @@ import (
 	"lbctl/testbed/vm/line"
 )
 
-// witness is a socket of the packet family whose filter notes queue and hash of every frame. A
-// filter sees the socket buffer as the driver made it. XDP would see the queue, too, but with XDP
+// witness is a packet socket whose filter records queue and hash of every frame. A
+// filter sees the socket buffer as the driver made it. XDP sees the queue too, but with XDP
 // attached the driver reports no hash.
 type witness struct {
 	socket int
@@ -43,7 +43,7 @@ func newWitness(index int) (*witness, error) {
 	if w.ring, err = ringbuf.NewReader(seen); err != nil {
 		return nil, fmt.Errorf("read ring: %w", err)
 	}
-	// Of no protocol, hence silent, until it has its filter and its interface.
+	// It has no protocol, and so receives nothing, until it has its filter and its interface.
 	if w.socket, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
 		return nil, fmt.Errorf("open packet socket: %w", err)
 	}
@@ -60,7 +60,7 @@ func newWitness(index int) (*witness, error) {
 	return w, nil
 }
 
-// filterProgram notes each frame that the interface received, and lets none through to the socket.
+// filterProgram records each frame that the interface received, and passes none to the socket.
 func filterProgram(ring int) asm.Instructions {
 	const record, hash, mapping = -16, -8, -12
 	// Places in struct __sk_buff (include/uapi/linux/bpf.h).

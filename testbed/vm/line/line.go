@@ -1,5 +1,5 @@
-// Package line is the serial line between a test and its guest: what they say to each
-// other, one JSON message a line.
+// Package line is the protocol on the serial line between a test and its guest: one JSON message a
+// line.
 package line
 
 import (
@@ -19,9 +19,9 @@ type Message struct {
 	// Change is the host's, Settings are the guest's answer to it.
 	Change   *Change   `json:"change,omitempty"`
 	Settings *Settings `json:"settings,omitempty"`
-	// Seen comes unasked.
+	// Seen is sent without a request.
 	Seen []Sighting `json:"seen,omitempty"`
-	// Failed says why the guest did not do what it was told.
+	// Failed says why the guest could not do what it was told.
 	Failed string `json:"failed,omitempty"`
 }
 
