@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/floats/scalar"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 )
@@ -12,7 +13,7 @@ import (
 type Axis struct {
 	// Label says what is on it, and the unit: "payload, bytes".
 	Label string
-	// Log has equal ratios at equal distances. What is not above 0 is left out.
+	// Log has equal ratios at equal distances. What is not above 0 is left out; if nothing is, the axis is linear.
 	Log bool
 	// Min and Max bound the axis. Both 0: everything fits, and a linear Y axis begins at 0.
 	Min, Max float64
@@ -21,7 +22,10 @@ type Axis struct {
 // over returns the axis with bounds: those that it has, or round ones that hold some values.
 func (a Axis) over(values []float64, fromZero bool) Axis {
 	if a.Log {
-		values = slices.DeleteFunc(slices.Clone(values), func(v float64) bool { return v <= 0 })
+		positive := slices.DeleteFunc(slices.Clone(values), func(v float64) bool { return v <= 0 })
+		if a.Log = len(positive) > 0; a.Log {
+			values = positive
+		}
 	}
 	if a.Max > a.Min && (a.Min > 0 || !a.Log) || len(values) == 0 {
 		return a
@@ -35,6 +39,9 @@ func (a Axis) over(values []float64, fromZero bool) Axis {
 		}
 	case fromZero && a.Min >= 0:
 		a.Min, a.Max = 0, a.Max*1.05
+		if a.Max == 0 {
+			a.Max = 1
+		}
 	}
 	if a.Min == a.Max {
 		a.Min, a.Max = a.Min-0.5, a.Max+0.5
@@ -65,22 +72,21 @@ func roundUp(v float64) float64 {
 
 func (a Axis) set(axis *plot.Axis) {
 	axis.Min, axis.Max = a.Min, a.Max
-	axis.Tick.Marker = grouped{}
+	axis.Tick.Marker = even{}
 	if a.Log {
 		axis.Scale, axis.Tick.Marker = plot.LogScale{}, decades{}
 	}
 }
 
-// grouped is gonum's choice of ticks with thousands separated.
-type grouped struct{}
+// even are the ticks of a linear axis: up to nine round values, with thousands separated.
+type even struct{}
 
 // Ticks implements plot.Ticker.
-func (grouped) Ticks(low, high float64) []plot.Tick {
-	ticks := plot.DefaultTicks{}.Ticks(low, high)
-	for i := range ticks {
-		if ticks[i].Label != "" {
-			ticks[i].Label = number(ticks[i].Value)
-		}
+func (even) Ticks(low, high float64) (ticks []plot.Tick) {
+	step := roundUp((high - low) / 8)
+	for i := math.Ceil(low/step - 1e-9); i*step <= high+1e-9*step; i++ {
+		v := scalar.Round(i*step, 2-int(math.Floor(math.Log10(step))))
+		ticks = append(ticks, plot.Tick{Value: v, Label: number(v)})
 	}
 	return ticks
 }

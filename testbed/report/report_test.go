@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gonum.org/v1/plot"
 )
 
 // TestContract holds report.json to the keys that scripts rely on (DESIGN section 7).
@@ -183,6 +184,7 @@ func TestAxes(t *testing.T) {
 		{Axis{Min: 1, Max: 2}, []float64{0, 9}, true, 1, 2},
 		{Axis{Log: true}, []float64{-1, 0, 64, 1500}, true, 50, 2000},
 		{Axis{Log: true}, []float64{1000}, false, 500, 2000},
+		{Axis{Log: true}, []float64{0, 0}, true, 0, 1},
 		{Axis{Log: true, Max: 5}, []float64{0.3, 2}, false, 0.2, 2},
 	} {
 		got := tt.axis.over(tt.values, tt.zero)
@@ -190,14 +192,26 @@ func TestAxes(t *testing.T) {
 			t.Errorf("%+v over %v is %v to %v, want %v to %v", tt.axis, tt.values, got.Min, got.Max, tt.low, tt.high)
 		}
 	}
-	var labels []string
-	for _, tick := range (decades{}).Ticks(50, 2000) {
-		if tick.Label != "" {
-			labels = append(labels, tick.Label)
+	for _, tt := range []struct {
+		ticks     plot.Ticker
+		low, high float64
+		want      string
+	}{
+		{decades{}, 50, 2000, "50 100 200 500 1,000 2,000"},
+		{decades{}, 2, 200_000, "10 100 1,000 10,000 100,000"},
+		{even{}, 0.1, 1.5, "0.2 0.4 0.6 0.8 1 1.2 1.4"},
+		{even{}, 0, 4_200_000, "0 1,000,000 2,000,000 3,000,000 4,000,000"},
+		{even{}, -0.5, 0.5, "-0.4 -0.2 0 0.2 0.4"},
+	} {
+		var labels []string
+		for _, tick := range tt.ticks.Ticks(tt.low, tt.high) {
+			if tick.Label != "" {
+				labels = append(labels, tick.Label)
+			}
 		}
-	}
-	if got := strings.Join(labels, " "); got != "50 100 200 500 1,000 2,000" {
-		t.Errorf("ticks %s", got)
+		if got := strings.Join(labels, " "); got != tt.want {
+			t.Errorf("ticks of %v to %v: %s, want %s", tt.low, tt.high, got, tt.want)
+		}
 	}
 }
 

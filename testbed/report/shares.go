@@ -50,7 +50,7 @@ func (p Panel) draw(c draw.Canvas) {
 	pl.Y.Min, pl.Y.Max = 0, top*1.12
 	pl.X.Tick.Marker = labels(names, false)
 	pl.X.Tick.LineStyle.Color = color.Transparent // no tick, but its room
-	pl.Y.Tick.Marker = grouped{}
+	pl.Y.Tick.Marker = even{}
 	pl.X.Padding = 0
 	pl.Add(rules(), bars(p.Shares))
 	pl.Draw(c)

@@ -2,7 +2,6 @@ package simulate
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 
 	"lbctl/rss/sim"
@@ -93,9 +92,8 @@ func (s answer) plots() ([]report.Figure, error) {
 			s.series(func(r run) float64 { return r.Switches }),
 		},
 	} {
-		delivered := slices.ContainsFunc(s.Runs, func(r run) bool { return r.Latency.P99 > 0 }) // else there is no logarithm
 		figure, err := report.Lines(p.name, p.title, p.caption, report.Chart{
-			X: report.Axis{Label: s.parameter()}, Y: report.Axis{Label: p.y, Log: p.name == "p99" && delivered}, Series: p.series,
+			X: report.Axis{Label: s.parameter()}, Y: report.Axis{Label: p.y, Log: p.name == "p99"}, Series: p.series,
 		})
 		if err != nil {
 			return nil, err
