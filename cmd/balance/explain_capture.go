@@ -3,7 +3,6 @@ package balance
 import (
 	"bufio"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -72,27 +71,14 @@ func explainCapture(a *cli.App, c *cobra.Command, d *client.Client, f *explainFl
 	if err != nil {
 		return err
 	}
-	in, _, err := a.OpenCapture(f.file)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	capture, err := pcap.Open(in)
-	if err != nil {
-		return cli.CaptureError(f.file, err)
-	}
 	x := &captureExplainer{
 		client: d, ingress: f.ingress, queue: queue, out: bufio.NewWriter(a.Stdout), format: o, reasons: map[string]uint64{},
 	}
-	file, err := x.run(c, capture)
+	err = a.ReadCapture(f.file, false, func(capture *pcap.Reader) (replay.File, error) { return x.run(c, capture) })
 	if flushed := x.out.Flush(); err == nil {
 		err = flushed
 	}
-	if err != nil {
-		return cli.CaptureError(f.file, err)
-	}
-	a.WarnCapture(f.file, file)
-	return nil
+	return err
 }
 
 // queues returns what names the receive queue of a frame, nil when nobody asks.
@@ -197,11 +183,7 @@ func (x *captureExplainer) ask(c *cobra.Command) error {
 // notExplained is in the place of a reason where the daemon has none.
 const notExplained = "not explained"
 
-func (x *captureExplainer) json(v any) error {
-	e := json.NewEncoder(x.out)
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
-}
+func (x *captureExplainer) json(v any) error { return cli.JSONLines(x.out).Encode(v) }
 
 // line prints a packet.
 func (x *captureExplainer) line(p explainedPacket) error {

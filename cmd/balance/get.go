@@ -2,51 +2,90 @@ package balance
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/cli"
 	"lbctl/control/api"
 	"lbctl/control/client"
+	"lbctl/control/config"
 	"lbctl/lb"
 )
 
 func getCommand(a *cli.App) *cobra.Command {
 	return cli.Noun(&cobra.Command{
 		Use:   "get",
-		Short: "Print services, replicas, flows, interfaces or counters",
+		Short: "Print services, replicas, flows, interfaces, counters or the configuration",
 		Example: `  lbctl get services
   lbctl get flows web
-  lbctl get counters -o json`,
-	}, getServices(a), getReplicas(a), getFlows(a), getInterfaces(a), getCounters(a))
+  lbctl get counters -o json
+  lbctl get config >lb.yaml`,
+	}, getServices(a), getReplicas(a), getFlows(a), getInterfaces(a), getCounters(a), getConfig(a))
 }
 
-// getter makes a command that asks the daemon for T and prints it.
-func getter[T any](a *cli.App, use, short, example string, ask func(context.Context, *client.Client) (T, error), table func(io.Writer, T)) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Example: example, Args: cli.Takes()}
+// listing is a command that prints T, the things of one kind, all or those of a name.
+type listing[T any] struct {
+	command cobra.Command
+	// kind is what NAME names, and list the command that prints those names.
+	kind, list string
+	ask        func(context.Context, *client.Client) (T, error)
+	// keep leaves in T what has the name, and returns all names there are.
+	keep  func(all *T, name string) (names []string)
+	table func(io.Writer, T)
+}
+
+func (l listing[T]) make(a *cli.App) *cobra.Command {
+	c := &l.command
+	c.Args = cli.Takes("[NAME]")
 	f := cli.OutputFlag(c)
-	c.RunE = func(c *cobra.Command, _ []string) error {
+	c.RunE = func(c *cobra.Command, args []string) error {
 		d := client.New(a.Socket)
 		defer d.Close()
-		v, err := ask(c.Context(), d)
+		v, err := l.ask(c.Context(), d)
 		if err != nil {
 			return err
 		}
-		return a.Print(*f, v, func(w io.Writer) { table(w, v) })
+		if len(args) == 1 {
+			if names := l.keep(&v, args[0]); !slices.Contains(names, args[0]) {
+				return cli.NotFound(l.kind, args[0], names, "list what there is: lbctl "+l.list)
+			}
+		}
+		return a.Print(*f, v, func(w io.Writer) { l.table(w, v) })
 	}
 	return c
 }
 
+// keepNamed leaves in a list the elements of one name, and returns the names of all.
+func keepNamed[E any](all *[]E, name string, nameOf func(E) string) (names []string) {
+	kept := []E{}
+	for _, e := range *all {
+		names = append(names, nameOf(e))
+		if nameOf(e) == name {
+			kept = append(kept, e)
+		}
+	}
+	*all = kept
+	return names
+}
+
 func getServices(a *cli.App) *cobra.Command {
-	return getter(a, "services", "Print the services", "  lbctl get services -o json",
-		func(ctx context.Context, d *client.Client) (api.Services, error) { return d.Services(ctx) },
-		func(w io.Writer, v api.Services) {
+	return listing[api.Services]{
+		command: cobra.Command{Use: "services [NAME]", Short: "Print the services, or one", Example: "  lbctl get services -o json\n  lbctl get services web"},
+		kind:    "service", list: "get services",
+		ask: func(ctx context.Context, d *client.Client) (api.Services, error) { return d.Services(ctx) },
+		keep: func(v *api.Services, name string) []string {
+			return keepNamed(&v.Services, name, func(s api.Service) string { return s.Name })
+		},
+		table: func(w io.Writer, v api.Services) {
 			cli.Row(w, "NAME", "VIP", "PROTOCOL", "MODE", "SCHEDULER", "HASH", "TRACKING", "SLOTS", "REPLICAS")
 			for _, s := range v.Services {
 				cli.Row(w, s.Name, s.VIP, s.Protocol, s.Mode, s.Scheduler, s.Hash, s.Tracking, slotsOf(s), len(s.Replicas))
 			}
-		})
+		},
+	}.make(a)
 }
 
 // slotsOf is the number of slots of a service's table: of modulo, that of its active replicas.
@@ -63,77 +102,76 @@ func slotsOf(s api.Service) (n int64) {
 }
 
 func getInterfaces(a *cli.App) *cobra.Command {
-	return getter(a, "interfaces", "Print the attached interfaces", "  lbctl get interfaces",
-		func(ctx context.Context, d *client.Client) (api.Interfaces, error) { return d.Interfaces(ctx) },
-		func(w io.Writer, v api.Interfaces) {
+	return listing[api.Interfaces]{
+		command: cobra.Command{Use: "interfaces [NAME]", Short: "Print the attached interfaces, or one", Example: "  lbctl get interfaces"},
+		kind:    "attached interface", list: "get interfaces",
+		ask: func(ctx context.Context, d *client.Client) (api.Interfaces, error) { return d.Interfaces(ctx) },
+		keep: func(v *api.Interfaces, name string) []string {
+			return keepNamed(&v.Interfaces, name, func(i api.Attached) string { return i.Name })
+		},
+		table: func(w io.Writer, v api.Interfaces) {
 			cli.Row(w, "NAME", "INDEX", "MODE", "REQUESTED")
 			for _, i := range v.Interfaces {
 				cli.Row(w, i.Name, i.IfIndex, i.Mode, i.RequestedMode)
 			}
-		})
+		},
+	}.make(a)
 }
 
 func getCounters(a *cli.App) *cobra.Command {
-	return getter(a, "counters", "Print packets and bytes by the reason of their verdict",
-		"  lbctl get counters\n  lbctl get counters -o json",
-		func(ctx context.Context, d *client.Client) (api.Counters, error) { return d.Counters(ctx) },
-		func(w io.Writer, v api.Counters) {
+	return listing[api.Counters]{
+		command: cobra.Command{
+			Use: "counters [NAME]", Short: "Print packets and bytes by the reason of their verdict",
+			Long:    "Print packets and bytes by the reason of their verdict; NAME is a reason. The table leaves out reasons that no packet had.",
+			Example: "  lbctl get counters\n  lbctl get counters no_replica\n  lbctl get counters -o json",
+		},
+		kind: "reason", list: "get counters -o json",
+		ask:  func(ctx context.Context, d *client.Client) (api.Counters, error) { return d.Counters(ctx) },
+		keep: keepReason,
+		table: func(w io.Writer, v api.Counters) {
 			cli.Row(w, "REASON", "PACKETS", "BYTES")
 			for _, r := range v.Reasons {
-				if r.Packets > 0 {
+				if r.Packets > 0 || len(v.Reasons) == 1 {
 					cli.Row(w, r.Reason, r.Packets, r.Bytes)
 				}
 			}
 			cli.Row(w, "all", v.Packets, v.Bytes)
-		})
+		},
+	}.make(a)
 }
 
-// replicaLine is a replica with what was sent to it.
-type replicaLine struct {
-	Service  string `json:"service_name"`
-	VIP      string `json:"vip"`
-	Protocol string `json:"protocol"`
-	Address  string `json:"address"`
-	State    string `json:"state"`
-	Weight   int64  `json:"weight"`
-	Packets  uint64 `json:"packets"`
-	Bytes    uint64 `json:"bytes"`
-}
-
-type replicaLines struct {
-	Replicas []replicaLine `json:"replicas"`
-}
-
-func getReplicas(a *cli.App) *cobra.Command {
-	return getter(a, "replicas", "Print the replicas and what was sent to them", "  lbctl get replicas", askReplicas,
-		func(w io.Writer, v replicaLines) {
-			cli.Row(w, "SERVICE", "REPLICA", "STATE", "WEIGHT", "PACKETS", "BYTES")
-			for _, r := range v.Replicas {
-				cli.Row(w, r.Service, r.Address, r.State, r.Weight, r.Packets, r.Bytes)
-			}
-		})
-}
-
-func askReplicas(ctx context.Context, d *client.Client) (replicaLines, error) {
-	services, err := d.Services(ctx)
-	if err != nil {
-		return replicaLines{}, err
+// keepReason leaves what was counted by one reason. The sums of services and replicas are of another one.
+func keepReason(v *api.Counters, name string) []string {
+	names := keepNamed(&v.Reasons, name, func(r api.ReasonCount) string { return r.Reason })
+	v.Packets, v.Bytes, v.Services, v.Replicas = 0, 0, []api.ServiceCount{}, []api.ReplicaCount{}
+	for _, r := range v.Reasons {
+		v.Packets, v.Bytes = v.Packets+r.Packets, v.Bytes+r.Bytes
 	}
-	counters, err := d.Counters(ctx)
-	if err != nil {
-		return replicaLines{}, err
+	return names
+}
+
+func getConfig(a *cli.App) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Print the configuration that is in effect",
+		Long: `Print the configuration that is in effect, with every default written out, as YAML or JSON. It is what
+lbctl apply -f and lbctl serve -f take.`,
+		Example: "  lbctl get config >lb.yaml\n  lbctl get config | lbctl apply -f -\n  lbctl get config -o json",
+		Args:    cli.Takes(),
 	}
-	type key struct{ protocol, vip, replica string }
-	counts := map[key]api.ReplicaCount{}
-	for _, n := range counters.Replicas {
-		counts[key{n.Protocol, n.VIP, n.Replica}] = n
-	}
-	lines := replicaLines{Replicas: []replicaLine{}}
-	for _, s := range services.Services {
-		for _, r := range s.Replicas {
-			n := counts[key{s.Protocol, s.VIP, r.Address}]
-			lines.Replicas = append(lines.Replicas, replicaLine{s.Name, s.VIP, s.Protocol, r.Address, r.State, *r.Weight, n.Packets, n.Bytes})
+	f := cli.OutputFlagOf(c, cli.FormatYAML, cli.FormatJSON)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		d := client.New(a.Socket)
+		defer d.Close()
+		v, _, err := d.Config(c.Context())
+		if err != nil {
+			return err
 		}
+		text, err := config.Write(v)
+		if err != nil {
+			return err
+		}
+		return a.Print(*f, v, func(w io.Writer) { fmt.Fprintf(w, "%s", text) })
 	}
-	return lines, nil
+	return c
 }

@@ -1,59 +1,99 @@
 package balance
 
 import (
+	"context"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/cli"
 	"lbctl/control/api"
 	"lbctl/control/client"
-	"lbctl/lb"
 )
 
+// replicaLine is a replica with what was sent to it; scripts rely on its names.
+type replicaLine struct {
+	Service  string `json:"service_name"`
+	VIP      string `json:"vip"`
+	Protocol string `json:"protocol"`
+	Address  string `json:"address"`
+	State    string `json:"state"`
+	Weight   int64  `json:"weight"`
+	Packets  uint64 `json:"packets"`
+	Bytes    uint64 `json:"bytes"`
+}
+
+type replicaLines struct {
+	Replicas []replicaLine `json:"replicas"`
+
+	services []string
+}
+
+func getReplicas(a *cli.App) *cobra.Command {
+	return listing[replicaLines]{
+		command: cobra.Command{
+			Use: "replicas [NAME]", Short: "Print the replicas and what was sent to them; NAME is a service",
+			Example: "  lbctl get replicas\n  lbctl get replicas web -o json",
+		},
+		kind: "service", list: "get services",
+		ask: askReplicas,
+		keep: func(v *replicaLines, name string) []string {
+			keepNamed(&v.Replicas, name, func(r replicaLine) string { return r.Service })
+			return v.services // also those without a replica
+		},
+		table: func(w io.Writer, v replicaLines) {
+			cli.Row(w, "SERVICE", "REPLICA", "STATE", "WEIGHT", "PACKETS", "BYTES")
+			for _, r := range v.Replicas {
+				cli.Row(w, r.Service, r.Address, r.State, r.Weight, r.Packets, r.Bytes)
+			}
+		},
+	}.make(a)
+}
+
+func askReplicas(ctx context.Context, d *client.Client) (replicaLines, error) {
+	services, err := d.Services(ctx)
+	if err != nil {
+		return replicaLines{}, err
+	}
+	counters, err := d.Counters(ctx)
+	if err != nil {
+		return replicaLines{}, err
+	}
+	type key struct{ protocol, vip, replica string }
+	counts := map[key]api.ReplicaCount{}
+	for _, n := range counters.Replicas {
+		counts[key{n.Protocol, n.VIP, n.Replica}] = n
+	}
+	lines := replicaLines{Replicas: []replicaLine{}}
+	for _, s := range services.Services {
+		lines.services = append(lines.services, s.Name)
+		for _, r := range s.Replicas {
+			n := counts[key{s.Protocol, s.VIP, r.Address}]
+			lines.Replicas = append(lines.Replicas, replicaLine{s.Name, s.VIP, s.Protocol, r.Address, r.State, *r.Weight, n.Packets, n.Bytes})
+		}
+	}
+	return lines, nil
+}
+
 func getFlows(a *cli.App) *cobra.Command {
-	c := &cobra.Command{
-		Use:   "flows [SERVICE]",
-		Short: "Print what is remembered of flows, by service and replica",
-		Long: `Print what is remembered of flows: for every service how many slots are in transition, that is, their
+	return listing[api.Flows]{
+		command: cobra.Command{
+			Use:   "flows [NAME]",
+			Short: "Print what is remembered of flows, by service and replica; NAME is a service",
+			Long: `Print what is remembered of flows: for every service how many slots are in transition, that is, their
 owner changed and flows from before may still be with the previous one; for every replica its recorded
 flows (half-open: only the first packet has come), the slots in transition whose old flows go to it, and
 whether it can be removed without breaking any flow.`,
-		Example: "  lbctl get flows\n  lbctl get flows web -o json",
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			return cli.Takes("SERVICE")(c, args)
+			Example: "  lbctl get flows\n  lbctl get flows web -o json",
 		},
-	}
-	f := cli.OutputFlag(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		d := client.New(a.Socket)
-		defer d.Close()
-		flows, err := d.Flows(c.Context())
-		if err != nil {
-			return err
-		}
-		if len(args) == 1 {
-			if flows.Services, err = only(flows.Services, args[0]); err != nil {
-				return err
-			}
-		}
-		return a.Print(*f, flows, func(w io.Writer) { printFlows(w, flows) })
-	}
-	return c
-}
-
-// only returns the service of a name alone.
-func only(services []api.ServiceFlows, name string) ([]api.ServiceFlows, error) {
-	n := slices.IndexFunc(services, func(s api.ServiceFlows) bool { return s.Name == name })
-	if n < 0 {
-		return nil, cli.Advise(fmt.Errorf("service %q: %w", name, lb.ErrNotFound), "list what there is: lbctl get services")
-	}
-	return services[n : n+1], nil
+		kind: "service", list: "get services",
+		ask: func(ctx context.Context, d *client.Client) (api.Flows, error) { return d.Flows(ctx) },
+		keep: func(v *api.Flows, name string) []string {
+			return keepNamed(&v.Services, name, func(s api.ServiceFlows) string { return s.Name })
+		},
+		table: printFlows,
+	}.make(a)
 }
 
 func printFlows(w io.Writer, flows api.Flows) {
@@ -65,14 +105,8 @@ func printFlows(w io.Writer, flows api.Flows) {
 	cli.Row(w, "SERVICE", "REPLICA", "STATE", "ESTABLISHED", "HALF-OPEN", "OLD-FLOW SLOTS", "SAFE TO REMOVE", "DRAIN UNTIL")
 	for _, s := range flows.Services {
 		for _, r := range s.Replicas {
-			cli.Row(w, s.Name, r.Address, r.State, r.FlowCounts.Established, r.FlowCounts.HalfOpen, r.FlowCounts.OldFlowSlots, safeText(r.SafeToRemove), r.DrainUntil)
+			n := r.FlowCounts
+			cli.Row(w, s.Name, r.Address, r.State, n.Established, n.HalfOpen, n.OldFlowSlots, cli.YesNo(r.SafeToRemove), r.DrainUntil)
 		}
 	}
-}
-
-func safeText(safe bool) string {
-	if safe {
-		return "yes"
-	}
-	return "no"
 }

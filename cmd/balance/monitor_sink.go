@@ -93,9 +93,7 @@ type sampleJSON struct {
 
 func newSampleJSON(out io.Writer) sampleJSON {
 	b := bufio.NewWriter(out)
-	j := sampleJSON{buffered{out: b}, json.NewEncoder(b)}
-	j.json.SetEscapeHTML(false)
-	return j
+	return sampleJSON{buffered{out: b}, cli.JSONLines(b)}
 }
 
 func (j sampleJSON) add(s api.Sample) error { return j.json.Encode(s) }

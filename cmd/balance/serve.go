@@ -30,7 +30,7 @@ type daemon struct {
 }
 
 func serveCommand(a *cli.App) *cobra.Command {
-	d := daemon{log: logText}
+	d := daemon{}
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the daemon",
@@ -45,7 +45,7 @@ whatever signal, traffic goes on being balanced; the next start takes it over.`,
 	c.Flags().StringVarP(&d.file, "file", "f", "", "the configuration file, YAML; - is stdin")
 	c.Flags().StringVar(&d.stateDir, "state-dir", defaultStateDir, "where the intent is stored")
 	pinDirFlag(c, &d.pinDir)
-	c.Flags().Var(&d.log, "log-format", "how to log on stderr: text or json")
+	cli.ChoiceFlag(c, &d.log, "log-format", "", "how to log on stderr", logText, logJSON)
 	c.RunE = func(c *cobra.Command, _ []string) error { return runServe(a, c.Context(), d) }
 	return c
 }
@@ -127,24 +127,8 @@ const (
 	logJSON logFormat = "json"
 )
 
-// String implements pflag.Value.
-func (f *logFormat) String() string { return string(*f) }
-
-// Set implements pflag.Value.
-func (f *logFormat) Set(s string) error {
-	switch logFormat(s) {
-	case logText, logJSON:
-		*f = logFormat(s)
-		return nil
-	}
-	return errors.New("want text or json")
-}
-
-// Type implements pflag.Value.
-func (f *logFormat) Type() string { return "format" }
-
-func (f *logFormat) logger(w io.Writer) *slog.Logger {
-	if *f == logJSON {
+func (f logFormat) logger(w io.Writer) *slog.Logger {
+	if f == logJSON {
 		return slog.New(slog.NewJSONHandler(w, nil))
 	}
 	return slog.New(slog.NewTextHandler(w, nil))

@@ -5,16 +5,41 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
-
-	"github.com/schollz/progressbar/v3"
 
 	"lbctl/rss/replay"
 	"lbctl/rss/replay/pcap"
+	"lbctl/testbed/progress"
+	"lbctl/testbed/report"
 )
 
-// OpenCapture opens a file, or stdin for "-". The size is 0 where it is not known.
-func (a *App) OpenCapture(name string) (io.ReadCloser, int64, error) {
+// ReadCapture opens a capture by its name, "-" for stdin, and passes it to read, with a progress bar if bar is set. It warns on
+// stderr of records that were not used. An error of the capture says what to do.
+func (a *App) ReadCapture(name string, bar bool, read func(*pcap.Reader) (replay.File, error)) error {
+	in, size, err := a.OpenInput(name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	var from io.Reader = in
+	if bar && size > 0 && report.Terminal(a.Stderr) {
+		shown, end := progress.Reader(a.Stderr, in, size)
+		defer end()
+		from = shown
+	}
+	capture, err := pcap.Open(from)
+	if err != nil {
+		return captureError(name, err)
+	}
+	file, err := read(capture)
+	if err != nil {
+		return captureError(name, err)
+	}
+	a.warnCapture(name, file)
+	return nil
+}
+
+// OpenInput opens a file, or stdin for "-". The size is 0 where it is not known.
+func (a *App) OpenInput(name string) (io.ReadCloser, int64, error) {
 	if name == "-" {
 		return io.NopCloser(a.Stdin), 0, nil
 	}
@@ -33,18 +58,8 @@ func (a *App) OpenCapture(name string) (io.ReadCloser, int64, error) {
 	return f, info.Size(), nil
 }
 
-// captureBar shows how much of the file was read and how long the rest will take.
-func (a *App) captureBar(size int64) *progressbar.ProgressBar {
-	return progressbar.NewOptions64(size,
-		progressbar.OptionSetWriter(a.Stderr), progressbar.OptionSetWidth(32), progressbar.OptionShowBytes(true),
-		progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
-		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetDescription("replay"),
-		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "━", SaucerPadding: "─", BarStart: "", BarEnd: ""}),
-	)
-}
-
-// CaptureError says what is wrong with a capture and what to do.
-func CaptureError(name string, err error) error {
+// captureError says what is wrong with a capture and what to do.
+func captureError(name string, err error) error {
 	hints := []struct {
 		is   error
 		hint string
@@ -64,8 +79,8 @@ func CaptureError(name string, err error) error {
 	return err
 }
 
-// WarnCapture says what of a capture was not used.
-func (a *App) WarnCapture(name string, f replay.File) {
+// warnCapture says what of a capture was not used.
+func (a *App) warnCapture(name string, f replay.File) {
 	if f.Cut != "" {
 		fmt.Fprintf(a.Stderr, "lbctl: %s: %s; the packets before it are used\n", name, f.Cut)
 	}

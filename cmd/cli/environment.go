@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"lbctl/control/intent"
 	"lbctl/lb"
@@ -45,4 +46,27 @@ func System(k Kernel) Environment {
 		Context: ctx, Args: os.Args[1:], Getenv: os.Getenv, Kernel: k, NICs: RealInterfaces(),
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 	}
+}
+
+// Clock is how commands tell the time and wait. The zero value is the machine's.
+type Clock struct {
+	// Time and Timer replace time.Now and time.After where they are not nil.
+	Time  func() time.Time
+	Timer func(time.Duration) <-chan time.Time
+}
+
+// Now returns the time.
+func (c Clock) Now() time.Time {
+	if c.Time == nil {
+		return time.Now()
+	}
+	return c.Time()
+}
+
+// After returns a channel on which the time is sent once d has passed.
+func (c Clock) After(d time.Duration) <-chan time.Time {
+	if c.Timer == nil {
+		return time.After(d)
+	}
+	return c.Timer(d)
 }

@@ -82,7 +82,7 @@ func (a *App) Observe(ctx context.Context, name string, mode observe.Mode, durat
 		ctx, cancel = context.WithTimeout(ctx, duration)
 		defer cancel()
 	}
-	shown := a.Watching("observe "+name, duration, 0)
+	shown := a.Observation("observe "+name, duration, 0)
 	defer shown.End()
 	tick := time.NewTicker(observeEvery)
 	defer tick.Stop()
@@ -95,7 +95,7 @@ func (a *App) Observe(ctx context.Context, name string, mode observe.Mode, durat
 			if err != nil {
 				return fmt.Errorf("observe %s: %w", name, err)
 			}
-			shown.At(totals)
+			shown.Saw(totals)
 		}
 	}
 }

@@ -8,53 +8,50 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"lbctl/control/api"
 )
 
 // Format is how data is printed: for a reader or for a script.
 type Format string
 
+// The formats that commands have.
 const (
 	FormatTable Format = "table"
+	FormatYAML  Format = "yaml"
 	FormatJSON  Format = "json"
 )
 
-// String implements pflag.Value.
-func (f *Format) String() string { return string(*f) }
+// OutputFlag adds -o table|json to a command.
+func OutputFlag(c *cobra.Command) *Format { return OutputFlagOf(c, FormatTable, FormatJSON) }
 
-// Set implements pflag.Value.
-func (f *Format) Set(s string) error {
-	switch Format(s) {
-	case FormatTable, FormatJSON:
-		*f = Format(s)
-		return nil
-	}
-	return fmt.Errorf("want table or json")
+// OutputFlagOf adds -o with other formats, the first by default.
+func OutputFlagOf(c *cobra.Command, formats ...Format) *Format {
+	f := new(Format)
+	ChoiceFlag(c, f, "output", "o", "how to print", formats...)
+	return f
 }
 
-// Type implements pflag.Value.
-func (f *Format) Type() string { return "format" }
-
-// OutputFlag adds -o to a command.
-func OutputFlag(c *cobra.Command) *Format {
-	f := FormatTable
-	c.Flags().VarP(&f, "output", "o", "how to print: table or json")
-	return &f
-}
-
-// Print writes v as JSON, or what table writes: cells end with a tab, rows with a newline.
-func (a *App) Print(f Format, v any, table func(w io.Writer)) error {
+// Print writes v as JSON, or else what text writes: cells that end with a tab are aligned.
+func (a *App) Print(f Format, v any, text func(w io.Writer)) error {
 	if f == FormatJSON {
-		e := json.NewEncoder(a.Stdout)
+		e := JSONLines(a.Stdout)
 		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
 		return e.Encode(v)
 	}
 	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
-	table(w)
+	text(w)
 	return w.Flush()
 }
 
-// Row writes one row of a table.
+// JSONLines returns what writes JSON for scripts: a value on each line, < and > as they are.
+func JSONLines(w io.Writer) *json.Encoder {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e
+}
+
+// Row writes one row of a table; an empty cell is a dash.
 func Row(w io.Writer, cells ...any) {
 	text := make([]string, len(cells))
 	for i, c := range cells {
@@ -64,4 +61,36 @@ func Row(w io.Writer, cells ...any) {
 		}
 	}
 	fmt.Fprintln(w, strings.Join(text, "\t"))
+}
+
+// Many returns "1 queue", "2 queues".
+func Many(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// Percent writes a share, 0 to 1, with one decimal and without the sign.
+func Percent(share float64) string { return fmt.Sprintf("%.1f", 100*share) }
+
+// YesNo writes a truth.
+func YesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// SideText writes one side of a change: "none" where there is nothing.
+func SideText(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// FlowText returns "tcp 198.51.100.7:40000 > 192.0.2.1:80".
+func FlowText(f api.Flow) string {
+	return fmt.Sprintf("%s %s > %s", f.Protocol, f.Source, f.Destination)
 }

@@ -1,14 +1,11 @@
 package cli
 
 import (
-	"io"
-
 	"github.com/spf13/cobra"
 
 	"lbctl/rss/replay"
 	"lbctl/rss/replay/pcap"
 	"lbctl/rss/setup"
-	"lbctl/testbed/report"
 )
 
 // ReplayFlags are the flags of commands that replay a capture through a NIC.
@@ -52,26 +49,12 @@ func (f *ReplayFlags) Options(c *cobra.Command, flag string, others []string) (r
 
 // Replay replays a capture by its name, "-" for stdin, with a progress bar on a terminal. It warns on stderr of
 // records that were not used.
-func (a *App) Replay(c *cobra.Command, name string, o replay.Options) (*replay.Report, error) {
-	in, size, err := a.OpenCapture(name)
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	var from io.Reader = in
-	if size > 0 && report.Terminal(a.Stderr) {
-		bar := a.captureBar(size)
-		defer bar.Clear()
-		from = io.TeeReader(in, bar)
-	}
-	capture, err := pcap.Open(from)
-	if err != nil {
-		return nil, CaptureError(name, err)
-	}
-	found, err := replay.Run(c.Context(), capture, o)
-	if err != nil {
-		return nil, CaptureError(name, err)
-	}
-	a.WarnCapture(name, found.File)
-	return found, nil
+func (a *App) Replay(c *cobra.Command, name string, o replay.Options) (found *replay.Report, err error) {
+	err = a.ReadCapture(name, true, func(capture *pcap.Reader) (replay.File, error) {
+		if found, err = replay.Run(c.Context(), capture, o); err != nil {
+			return replay.File{}, err
+		}
+		return found.File, nil
+	})
+	return found, err
 }

@@ -4,7 +4,6 @@ package lab
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +18,6 @@ import (
 	"lbctl/lb"
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/lab"
-	"lbctl/testbed/progress"
 	"lbctl/testbed/report"
 )
 
@@ -220,13 +218,13 @@ func labEnvironment(a *cli.App, r *labRun) (experiment.Env, error) {
 	if err != nil {
 		return experiment.Env{}, fmt.Errorf("find own program: %w", err)
 	}
-	level := slog.LevelWarn
-	if r.verbose {
-		level = slog.LevelDebug
+	level, progress := slog.LevelWarn, a.Progress()
+	if r.verbose { // a bar would be in the way of the log
+		level, progress = slog.LevelDebug, a.ProgressLines()
 	}
 	return experiment.Env{
 		Program: program, Seed: r.seed, Now: time.Now,
-		Progress: progress.New(a.Stderr, report.Terminal(a.Stderr) && !r.verbose),
+		Progress: progress,
 		Log:      slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: level})),
 	}, nil
 }
@@ -234,10 +232,7 @@ func labEnvironment(a *cli.App, r *labRun) (experiment.Env, error) {
 // summarise prints a result: for a reader in short, for a script all of it.
 func summarise(a *cli.App, f cli.Format, r report.Result, dir string) error {
 	if f == cli.FormatJSON {
-		e := json.NewEncoder(a.Stdout)
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		return e.Encode(r)
+		return a.Print(f, r, nil)
 	}
 	return report.Summary(a.Stdout, r, dir, report.Colour(a.Stdout, a.Getenv))
 }

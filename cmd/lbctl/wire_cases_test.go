@@ -58,7 +58,7 @@ services:
 // dataKeys are the objects whose keys are data, and what they are.
 var dataKeys = map[string]string{
 	".counts": "severity", ".fields_by_type": "flow type", ".profiles[].fields_by_type": "flow type", ".parameters": "parameter",
-	".imbalance": "measure", ".compare[].imbalance": "measure", ".runs[].core_time": "activity", ".runs[].cores[].core_time": "activity",
+	".datapath.limits": "capacity", ".imbalance": "measure", ".compare[].imbalance": "measure", ".runs[].core_time": "activity", ".runs[].cores[].core_time": "activity",
 }
 
 // twoTypes are names that have more than one JSON type, and why.
@@ -70,11 +70,12 @@ var wireCases = []wireCase{
 	{command: "apply", lines: []string{"-f DIR/other.yaml --dry-run", "-f DIR/other.yaml"}},
 	{command: "attach", lines: []string{"eth1 --mode generic"}},
 	{command: "detach", lines: []string{"eth0"}},
-	{command: "get services", lines: []string{""}},
-	{command: "get replicas", lines: []string{""}, before: []string{"drain web 10.0.0.2:8080 --for 10m"}},
+	{command: "get services", lines: []string{"", "web"}},
+	{command: "get replicas", lines: []string{"", "web"}, before: []string{"drain web 10.0.0.2:8080 --for 10m"}},
 	{command: "get flows", lines: []string{"", "web"}, before: []string{"drain web 10.0.0.2:8080 --for 10m"}},
-	{command: "get interfaces", lines: []string{""}},
-	{command: "get counters", lines: []string{""}, traffic: true},
+	{command: "get interfaces", lines: []string{"", "eth0"}},
+	{command: "get counters", lines: []string{"", "forwarded"}, traffic: true},
+	{command: "get config", lines: []string{""}},
 	{command: "explain", lines: []string{aFlow + "--flags syn --queues 4", aFlow + "--interface eth0", "--pcap DIR/c.pcap --interface eth0"},
 		before: []string{"drain web 10.0.0.2:8080"}},
 	{command: "monitor", lines: []string{"--count 20"}, traffic: true, part: true},

@@ -4,6 +4,7 @@ package progress
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
 )
@@ -74,11 +75,15 @@ func (b *bar) Begin(total int) {
 		b.bar.ChangeMax(total)
 		return
 	}
-	b.bar = progressbar.NewOptions(total,
-		progressbar.OptionSetWriter(b.out), progressbar.OptionSetWidth(32), progressbar.OptionShowCount(),
+	b.bar = newBar(b.out, int64(total), progressbar.OptionShowCount())
+}
+
+func newBar(out io.Writer, total int64, more ...progressbar.Option) *progressbar.ProgressBar {
+	return progressbar.NewOptions64(total, append(more,
+		progressbar.OptionSetWriter(out), progressbar.OptionSetWidth(32),
 		progressbar.OptionSetPredictTime(false), progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "━", SaucerPadding: "─", BarStart: "", BarEnd: ""}),
-	)
+	)...)
 }
 
 // Step implements Progress.
@@ -89,3 +94,10 @@ func (b *bar) At(done int) { _ = b.bar.Set(done) }
 
 // End implements Progress.
 func (b *bar) End() { _ = b.bar.Exit(); _ = b.bar.Clear() }
+
+// Reader returns in with a bar on a terminal that shows how many of size bytes were read, until end.
+func Reader(terminal io.Writer, in io.Reader, size int64) (read io.Reader, end func()) {
+	b := newBar(terminal, size, progressbar.OptionShowBytes(true), progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionSetDescription("read"))
+	return io.TeeReader(in, b), func() { _ = b.Clear() }
+}

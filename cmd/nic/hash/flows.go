@@ -2,7 +2,6 @@ package hash
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -79,7 +78,7 @@ func (f *flags) many(a *cli.App, c *cobra.Command, n *nic.NIC, blank cli.RSSAnsw
 		return cli.Usage(c, "--src, --dst and --protocol with flows from standard input")
 	}
 	lines, out := bufio.NewScanner(a.Stdin), bufio.NewWriter(a.Stdout)
-	w, encoder := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0), json.NewEncoder(out)
+	w, encoder := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0), cli.JSONLines(out)
 	number, rows := 0, 0
 	for lines.Scan() && c.Context().Err() == nil {
 		number++

@@ -2,10 +2,10 @@ package key
 
 import (
 	"encoding/json"
-	"lbctl/cmd/nic/nictest"
 	"strings"
 	"testing"
 
+	"lbctl/cmd/nic/nictest"
 	"lbctl/rss"
 )
 

@@ -110,7 +110,7 @@ func (f *flags) observed(a *cli.App, c *cobra.Command, name string) (replay.Obse
 	if len(f.whatIf) > 0 {
 		return replay.Observed{}, nil, cli.Usage(c, "--what-if: --buckets has no flows: name a capture")
 	}
-	in, _, err := a.OpenCapture(f.buckets)
+	in, _, err := a.OpenInput(f.buckets)
 	if err != nil {
 		return replay.Observed{}, nil, err
 	}

@@ -2,14 +2,14 @@ package plan
 
 import (
 	"encoding/json"
-	"lbctl/cmd/nic/nictest"
-	"lbctl/cmd/nic/replay"
-	"lbctl/rss/advice"
 	"slices"
 	"strings"
 	"testing"
 
 	"lbctl/cmd/cli/clitest"
+	"lbctl/cmd/nic/nictest"
+	"lbctl/cmd/nic/replay"
+	"lbctl/rss/advice"
 	rssreplay "lbctl/rss/replay"
 )
 

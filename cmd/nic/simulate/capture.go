@@ -1,36 +1,26 @@
 package simulate
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/cli"
 	"lbctl/rss/nic"
+	"lbctl/rss/replay"
 	"lbctl/rss/replay/pcap"
 	"lbctl/rss/sim"
 	"lbctl/rss/sim/load"
 )
 
 // readCapture reads the traffic of --pcap.
-func (f *flags) readCapture(a *cli.App, n *nic.NIC) (load.Capture, error) {
-	in, _, err := a.OpenCapture(f.capture)
-	if err != nil {
-		return load.Capture{}, err
-	}
-	defer in.Close()
-	reader, err := pcap.Open(in)
-	if err != nil {
-		return load.Capture{}, cli.CaptureError(f.capture, err)
-	}
-	traffic, err := load.ReadCapture(reader, n)
-	if err != nil {
-		return traffic, cli.CaptureError(f.capture, err)
-	}
-	if traffic.Cut != nil {
-		fmt.Fprintf(a.Stderr, "lbctl: %s: %v; the packets before it are used\n", f.capture, traffic.Cut)
-	}
-	return traffic, nil
+func (f *flags) readCapture(a *cli.App, n *nic.NIC) (traffic load.Capture, err error) {
+	err = a.ReadCapture(f.capture, false, func(capture *pcap.Reader) (file replay.File, err error) {
+		traffic, err = load.ReadCapture(capture, n)
+		if traffic.Cut != nil {
+			file.Cut = traffic.Cut.Error()
+		}
+		return file, err
+	})
+	return traffic, err
 }
 
 // captureMachine is the machine with the traffic of --pcap, at its own rate or at that of --load or --rate. Unless

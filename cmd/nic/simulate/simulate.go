@@ -10,8 +10,6 @@ import (
 
 	"lbctl/cmd/cli"
 	"lbctl/rss/sim"
-	"lbctl/testbed/progress"
-	"lbctl/testbed/report"
 )
 
 // Command is lbctl rss simulate.
@@ -61,16 +59,13 @@ func simulate(a *cli.App, c *cobra.Command, f *flags) error {
 	}
 	parameters := flagValues(c)
 	all := answer{Seed: f.seed, Parameter: sweep.name, Runs: []run{}}
-	step := func(string) {}
-	if report.Terminal(a.Stderr) {
-		bar := progress.New(a.Stderr, true)
-		bar.Begin(len(modes) * len(sweep.values))
-		defer bar.End()
-		step = func(what string) { bar.Step(what); bar.At(len(all.Runs)) }
-	}
+	progress := a.ProgressBar()
+	progress.Begin(len(modes) * len(sweep.values))
+	defer progress.End()
 	for _, mode := range modes {
 		for _, value := range sweep.values {
-			step(strings.TrimSpace(fmt.Sprintf("%s %s %s", mode, sweep.name, value)))
+			progress.Step(strings.TrimSpace(fmt.Sprintf("%s %s %s", mode, sweep.name, value)))
+			progress.At(len(all.Runs))
 			one, err := f.run(a, c, mode, sweep.name, value)
 			if err != nil {
 				return err

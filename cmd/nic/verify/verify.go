@@ -147,9 +147,9 @@ func watch(a *cli.App, ctx context.Context, f *flags, run *verification, o *obse
 		ctx, cancel = context.WithTimeout(ctx, f.Duration)
 		defer cancel()
 	}
-	shown := a.Watching("observe "+run.answer.Interface, f.Duration, f.packets)
+	shown := a.Observation("observe "+run.answer.Interface, f.Duration, f.packets)
 	started := time.Now()
-	totals, err := run.verifier.Watch(ctx, o, f.packets, shown.At)
+	totals, err := run.verifier.Watch(ctx, o, f.packets, shown.Saw)
 	shown.End()
 	if err != nil {
 		return fmt.Errorf("observe %s: %w", run.answer.Interface, err)

@@ -8,7 +8,10 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/spf13/cobra"
+
 	"lbctl/control/client"
+	"lbctl/control/wire"
 	"lbctl/lb"
 )
 
@@ -24,15 +27,22 @@ const (
 	ExitInterrupted = 130
 )
 
-// Failure is an error that says itself what to do and how to exit.
+// Failure is an error that knows its exit code and what to do about it.
 type Failure struct {
-	Code     int
+	Code int
+	// What went wrong and what to Do about it are a line each.
 	What, Do string
-	Cause    error
+	// Cause may be nil.
+	Cause error
 }
 
+// Error returns What.
 func (f *Failure) Error() string { return f.What }
-func (f *Failure) Hint() string  { return f.Do }
+
+// Hint returns Do.
+func (f *Failure) Hint() string { return f.Do }
+
+// Unwrap returns Cause.
 func (f *Failure) Unwrap() error { return f.Cause }
 
 // Advise gives an error a hint. Nil stays nil.
@@ -94,4 +104,27 @@ func OneLine(s string) string {
 		}
 		return r
 	}, strings.TrimSpace(s))
+}
+
+// Usage is the error of a wrong command line.
+func Usage(c *cobra.Command, what string, args ...any) *Failure {
+	return &Failure{
+		Code: ExitUsage,
+		What: fmt.Sprintf(what, args...),
+		Do:   fmt.Sprintf("see %s --help", c.CommandPath()),
+	}
+}
+
+// NotFound is the error of a name that is none of those known. Without a similar name hint says what to do.
+func NotFound(kind, name string, known []string, hint string) *Failure {
+	f := &Failure{Code: ExitNotFound, What: fmt.Sprintf("%s %q: %v", kind, name, lb.ErrNotFound), Do: hint, Cause: lb.ErrNotFound}
+	return f.OrNearest(name, known, "")
+}
+
+// OrNearest makes the hint the known name that is nearest to a misspelt one, if one is near.
+func (f *Failure) OrNearest(name string, known []string, prefix string) *Failure {
+	if near, ok := wire.Nearest(name, known); ok {
+		f.Do = fmt.Sprintf("did you mean %s%s?", prefix, near)
+	}
+	return f
 }

@@ -1,0 +1,114 @@
+package cli
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Noun makes a command that only has others below it: alone it prints its help, with an unknown
+// word it says which one was probably meant.
+func Noun(c *cobra.Command, below ...*cobra.Command) *cobra.Command {
+	c.AddCommand(below...)
+	c.Args = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return Usage(c, "unknown command %q", args[0]).OrNearest(args[0], commandNames(c), "")
+	}
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	return c
+}
+
+func commandNames(c *cobra.Command) []string {
+	var names []string
+	for _, sub := range c.Commands() {
+		if !sub.Hidden {
+			names = append(names, sub.Name())
+		}
+	}
+	return names
+}
+
+// flagError says what is wrong with a flag.
+func flagError(c *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return Usage(c, "%v", err)
+	}
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	name := unknown.GetSpecifiedName()
+	if len(name) == 1 {
+		return Usage(c, "unknown flag -%s", name)
+	}
+	return Usage(c, "unknown flag --%s", name).OrNearest(name, names, "--")
+}
+
+// Takes checks that a command has the arguments that are named; those in brackets, as [NAME], may be left out.
+func Takes(names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > len(names) {
+			return Usage(c, "unexpected argument %q", args[len(names)])
+		}
+		var missing []string
+		for _, n := range names[len(args):] {
+			if !strings.HasPrefix(n, "[") {
+				missing = append(missing, n)
+			}
+		}
+		if len(missing) > 0 {
+			return Usage(c, "missing %s", strings.Join(missing, ", "))
+		}
+		return nil
+	}
+}
+
+// choice is a flag that takes one of a few words.
+type choice[T ~string] struct {
+	value   *T
+	allowed []T
+}
+
+// ChoiceFlag adds a flag that takes one of the words allowed, the first by default. An abbreviation may be empty.
+func ChoiceFlag[T ~string](c *cobra.Command, value *T, name, abbreviation, usage string, allowed ...T) {
+	*value = allowed[0]
+	v := choice[T]{value, allowed}
+	c.Flags().VarP(v, name, abbreviation, usage+": "+v.words())
+}
+
+// String implements pflag.Value.
+func (c choice[T]) String() string {
+	if c.value == nil {
+		return ""
+	}
+	return string(*c.value)
+}
+
+// Set implements pflag.Value.
+func (c choice[T]) Set(s string) error {
+	if !slices.Contains(c.allowed, T(s)) {
+		return errors.New("want " + c.words())
+	}
+	*c.value = T(s)
+	return nil
+}
+
+// Type implements pflag.Value.
+func (choice[T]) Type() string { return "word" }
+
+// words returns "table or json".
+func (c choice[T]) words() string {
+	words := make([]string, len(c.allowed))
+	for n, w := range c.allowed {
+		words[n] = string(w)
+	}
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
