@@ -30,16 +30,6 @@ func Quantile(values []float64, q float64) float64 {
 // Median is the quantile 0.5.
 func Median(values []float64) float64 { return Quantile(values, 0.5) }
 
-// Paired returns the median of f over the pairs of two lists: what happened in one round to
-// both of a pair weighs on neither.
-func Paired(a, b []float64, f func(a, b float64) float64) float64 {
-	pairs := make([]float64, min(len(a), len(b)))
-	for i := range pairs {
-		pairs[i] = f(a[i], b[i])
-	}
-	return Median(pairs)
-}
-
 // Ratio is a by b.
 func Ratio(a, b float64) float64 { return a / b }
 

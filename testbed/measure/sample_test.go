@@ -22,20 +22,6 @@ func TestQuantile(t *testing.T) {
 	}
 }
 
-// TestPaired: a round that was bad for both does not count, as it would for a ratio of medians.
-func TestPaired(t *testing.T) {
-	a, b := []float64{9, 90, 900}, []float64{10, 100, 1000}
-	if got := Paired(a, b, Ratio); got != 0.9 {
-		t.Errorf("ratio %v, want 0.9", got)
-	}
-	if got := Paired([]float64{5, 7}, []float64{1, 2, 3}, Difference); got != 4 {
-		t.Errorf("difference %v, want 4", got)
-	}
-	if !math.IsNaN(Paired(a, nil, Ratio)) {
-		t.Error("nothing was paired with something")
-	}
-}
-
 func TestRound(t *testing.T) {
 	for _, c := range []struct {
 		v        float64

@@ -1,7 +1,6 @@
 package peers
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -18,21 +17,17 @@ import (
 // sample is a bench that has measured some peers at one work: the rate in thousand requests
 // a second and the CPU time of a request in microseconds, by peer, the same in all rounds but in every third, in
 // which the machine is half as fast. change may spoil a measurement.
-func sample(t *testing.T, w load.Work, figures map[string][2]float64, change func(peer string, m *measurement)) *bench {
-	t.Helper()
-	b := &bench{
-		parameters: parameters{rounds: 18, requests: 1000, replicaCount: 2, works: []load.Work{w}},
-		measured:   map[string]*measure.Rounds[measurement]{},
-	}
-	var arms []measure.Arm[measurement]
+func sample(w load.Work, figures map[string][2]float64, change func(peer string, m *measurement)) *bench {
+	b := &bench{parameters: parameters{rounds: 18, requests: 1000, replicaCount: 2, works: []load.Work{w}}}
+	turns := map[string][]measurement{}
 	for i, p := range all() {
 		f, measured := figures[p.name]
 		if !measured {
 			continue
 		}
 		b.paths = append(b.paths, &path{peer: p, number: i, replicas: 2})
-		arms = append(arms, measure.Arm[measurement]{Name: p.name, Run: func(_ context.Context, turn measure.Turn) (measurement, error) {
-			slow := float64(1 + turn.Round%3%2)
+		for round := range b.rounds {
+			slow := float64(1 + round%3%2)
 			m := measurement{
 				Result:   load.Result{Requests: 1000, Took: time.Duration(slow * float64(time.Second) / f[0])},
 				all:      time.Duration(1000 * slow * f[1] * float64(time.Microsecond)),
@@ -41,34 +36,15 @@ func sample(t *testing.T, w load.Work, figures map[string][2]float64, change fun
 			if change != nil {
 				change(p.name, &m)
 			}
-			return m, nil
-		}})
+			turns[p.name] = append(turns[p.name], m)
+		}
 	}
-	rounds, err := measure.Run(t.Context(), measure.Plan{Rounds: b.rounds}, arms...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.measured[w.Name] = rounds
+	b.measured = map[string]*measure.Rounds[measurement]{w.Name: measure.Recorded(turns)}
 	return b
 }
 
 // first is the first work.
 func first() load.Work { return load.Works()[0] }
-
-// judged returns all checks and controls, as if the machine had been quiet: this test may run beside others.
-func judged(b *bench) (checks, controls []report.Check) {
-	for _, w := range b.works {
-		for _, c := range b.claims(w, subjectName) {
-			c.sample.Unquiet = ""
-			checks = append(checks, c.check())
-		}
-		for _, c := range b.claims(w, slowed) {
-			c.sample.Unquiet = ""
-			controls = append(controls, c.control(1))
-		}
-	}
-	return append(checks, b.exact()...), controls
-}
 
 func good() map[string][2]float64 {
 	return map[string][2]float64{
@@ -86,7 +62,7 @@ func failed(checks []report.Check) (names []string) {
 }
 
 func TestFigures(t *testing.T) {
-	list := sample(t, first(), good(), nil).figures(first())
+	list := sample(first(), good(), nil).figures(first())
 	if len(list) != 5 {
 		t.Fatalf("%d peers, want 5", len(list))
 	}
@@ -107,7 +83,7 @@ func TestFigures(t *testing.T) {
 
 // TestChecks: all pass, and each fails by what it is about and by nothing else.
 func TestChecks(t *testing.T) {
-	checks, controls := judged(sample(t, first(), good(), nil))
+	checks, controls := sample(first(), good(), nil).checks()
 	if len(checks) != 6 || len(controls) != 3 {
 		t.Fatalf("%d checks and %d controls, want 6 and 3", len(checks), len(controls))
 	}
@@ -135,11 +111,11 @@ func TestChecks(t *testing.T) {
 		if spoil.figures != nil {
 			spoil.figures(f)
 		}
-		b := sample(t, first(), f, spoil.change)
+		b := sample(first(), f, spoil.change)
 		if spoil.bench != nil {
 			spoil.bench(b)
 		}
-		checks, _ := judged(b)
+		checks, _ := b.checks()
 		if got := failed(checks); !slices.Equal(got, []string{name}) {
 			t.Errorf("%s: failed are %v", name, got)
 		}
@@ -147,7 +123,7 @@ func TestChecks(t *testing.T) {
 	// A control that keeps up does not do what it is for.
 	f := good()
 	f[slowed] = f[subjectName]
-	if _, controls := judged(sample(t, first(), f, nil)); len(failed(controls)) != 3 {
+	if _, controls := sample(first(), f, nil).checks(); len(failed(controls)) != 3 {
 		t.Errorf("a control that is not slow: %v", controls)
 	}
 }
@@ -167,7 +143,7 @@ func TestWhatIsNotMeasuredIsNotChecked(t *testing.T) {
 		for _, p := range c.peers {
 			f[p] = [2]float64{10, 100}
 		}
-		b := sample(t, load.Works()[c.work], f, nil)
+		b := sample(load.Works()[c.work], f, nil)
 		if claims := b.claims(b.works[0], subjectName); len(claims) != c.want {
 			t.Errorf("%v at %s: %d claims, want %d: %v", c.peers, b.works[0].Name, len(claims), c.want, claims)
 		}
@@ -176,7 +152,7 @@ func TestWhatIsNotMeasuredIsNotChecked(t *testing.T) {
 
 // TestTable: a row for each peer, as wide as the columns.
 func TestTable(t *testing.T) {
-	table := sample(t, first(), good(), nil).table(first())
+	table := sample(first(), good(), nil).table(first())
 	if len(table.Rows) != 5 {
 		t.Errorf("%d rows, want 5", len(table.Rows))
 	}
