@@ -20,7 +20,7 @@ const (
 	CutConverges       = "cut-apply-converges"
 	UpdateLost         = "update-lost"
 	SwitchLost         = "switch-lost"
-	SwitchStrays       = "switch-misrouted"
+	SwitchStrays       = "switch-strays"
 	KeptMeanwhile      = "kept-meanwhile"
 )
 

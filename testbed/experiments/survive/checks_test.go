@@ -2,6 +2,7 @@ package survive
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,8 @@ import (
 	"lbctl/rss/packet"
 	"lbctl/testbed/capture"
 	"lbctl/testbed/report"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // good are findings of a run in which all is as it should be.
@@ -41,6 +44,21 @@ func TestGoodFindingsPass(t *testing.T) {
 		if !c.Pass || c.Detail == "" {
 			t.Errorf("%s: pass %v: %s", name, c.Pass, c.Detail)
 		}
+	}
+}
+
+// Names of checks and controls are a contract: scripts rely on them.
+func TestNamesStay(t *testing.T) {
+	var names []string
+	for _, c := range append(good().checks(), good().controls()...) {
+		names = append(names, c.Name)
+	}
+	want := strings.Fields(`connections-kept new-by-the-table retransmitted-syn-stays syn-flood-kept ack-flood-kept other-service-served
+		neighbours-stay kill-lost cut-apply-old-or-new cut-apply-converges update-lost switch-lost switch-strays kept-meanwhile
+		untracked untracked-under-flood removed-without-drain older-table embryos-evicted third-table purged purged-memory
+		purged-service table-unknown`)
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
 	}
 }
 

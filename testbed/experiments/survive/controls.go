@@ -13,7 +13,7 @@ const (
 	FloodUntracked   = "untracked-under-flood"
 	RemovedUndrained = "removed-without-drain"
 	OlderTable       = "older-table"
-	HalfOpenEvicted  = "halfOpen-evicted"
+	HalfOpenEvicted  = "embryos-evicted"
 	ThirdTable       = "third-table"
 	Purged           = "purged"
 	Forgotten        = "purged-memory"

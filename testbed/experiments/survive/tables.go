@@ -18,7 +18,7 @@ func (w rows) tables(kinds report.Table) []report.Table {
 	return []report.Table{
 		kinds,
 		{Name: "changes", Rows: w.changes, Columns: []string{
-			"change", "service", "kind", "replica", "ms to effect", "connections", "of these alive", "moved", "unanswered", "bound to end", "broke", "new", "not by the table"}},
+			"change", "service", "kind", "replica", "ms to effect", "connections", "of these alive", "moved", "unanswered", "must break", "broke", "new", "not by the table"}},
 		{Name: "floods", Rows: w.floods, Columns: []string{
 			"flood", "frames", "seconds", "frames/s", "packets at replicas", "found a link full", "changes", "rounds of messages", "connections asked", "lost",
 			"new ones", "not opened", "new ones asked", "of these lost"}},
