@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Header says which header of a tunnelled packet is hashed.
+// Header is the header of a tunnelled packet that is hashed.
 type Header uint8
 
 // The headers.
@@ -14,36 +14,36 @@ const (
 	Inner
 )
 
-// Order says how the two ends of a flow go into the input.
+// Order is the order or combination of the two ends of a flow in the input.
 type Order uint8
 
-// The orders. All but the first two make the hash the same in both directions.
+// The orders. All except the first two give both directions the same hash.
 const (
 	AsSent         Order = iota // source, destination: Microsoft's
 	Swapped                     // destination, source
 	LowFirst                    // the end with the lower (address, port) first
-	HighFirst                   // the other way round
+	HighFirst                   // the end with the higher (address, port) first
 	EachLowFirst                // the lower address first, and the lower port first
-	EachHighFirst               // the other way round
+	EachHighFirst               // the higher address first, and the higher port first
 	SymmetricXOR                // source^destination twice
 	SymmetricOrXOR              // source|destination, source^destination
 	SymmetricXorOr              // source^destination, source|destination
 	orders         = iota
 )
 
-// Bytes says in which order the bytes of the input are hashed.
+// Bytes is the byte order of the input.
 type Bytes uint8
 
 // The byte orders.
 const (
 	NetworkOrder   Bytes = iota // as in the packet: Microsoft's
 	FieldsReversed              // the bytes of each port and of each 32-bit word of an address reversed
-	WordsReversed               // the bytes of each 32-bit word of the input reversed: ports change places too
+	WordsReversed               // the bytes of each 32-bit word of the input reversed, which also swaps the ports
 	AllReversed                 // last byte first
 	byteOrders     = iota
 )
 
-// Output says what is done to the hash before it is reported and used.
+// Output is the byte order of the reported hash.
 type Output uint8
 
 // The outputs.
@@ -52,7 +52,7 @@ const (
 	BytesSwapped        // the hash's four bytes are reversed
 )
 
-// Arrangement is how a packet becomes the input of the hash, and the hash the output. The zero value is
+// Arrangement says how a packet becomes the input of the hash, and the hash the output. The zero value is
 // Microsoft's.
 type Arrangement struct {
 	Header Header
@@ -64,7 +64,7 @@ type Arrangement struct {
 // String returns "outer header" or "inner header".
 func (h Header) String() string { return [...]string{"outer header", "inner header"}[h] }
 
-// String says the order.
+// String describes the order.
 func (o Order) String() string {
 	return [...]string{
 		"source, destination", "source and destination swapped", "sorted, lower end first", "sorted, higher end first",
@@ -73,15 +73,15 @@ func (o Order) String() string {
 	}[o]
 }
 
-// String says the order.
+// String describes the byte order.
 func (b Bytes) String() string {
 	return [...]string{"network byte order", "bytes of each field reversed", "bytes of each 32-bit word reversed", "all bytes reversed"}[b]
 }
 
-// String says what is done.
+// String describes the output.
 func (o Output) String() string { return [...]string{"plain", "bytes of the hash swapped"}[o] }
 
-// String names what is not Microsoft's way, or "as Microsoft specifies".
+// String lists the departures from Microsoft's specification, or returns "as Microsoft specifies".
 func (a Arrangement) String() string {
 	var odd []string
 	for _, s := range []struct {
@@ -98,8 +98,8 @@ func (a Arrangement) String() string {
 	return strings.Join(odd, "; ")
 }
 
-// arrangements are all that are tried, simple ones first: an order with a byte order, or a swapped hash; of the
-// inner header only where there is one.
+// arrangements are all arrangements that are tried, simple ones first: an order with a byte order, or with a swapped
+// hash. The inner header is tried only if there is one.
 func arrangements(inner bool) (all []Arrangement) {
 	headers := []Header{Outer}
 	if inner {

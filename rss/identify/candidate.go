@@ -16,15 +16,15 @@ type NamedKey struct {
 	Key  rss.Key
 }
 
-// candidate is a hash function without unknowns, but for an initial value.
+// candidate is a hash function without unknowns except the initial value.
 type candidate struct {
 	function string
 	key      NamedKey // of toeplitz
 	hash     func(input []byte) uint32
 }
 
-// candidates are the hashes that are tried for inputs up to this length: Toeplitz under the keys given, those
-// of rss.Named, and what is made of them, and functions that have no key.
+// candidates are the functions that are tried for inputs up to this length: Toeplitz under the given keys and those
+// of rss.Named, each in several variants, and functions without a key.
 func candidates(given []NamedKey, longest int) []candidate {
 	var all []candidate
 	place := map[string]int{}
@@ -50,7 +50,7 @@ func candidates(given []NamedKey, longest int) []candidate {
 	)
 }
 
-// bases are the keys given and those of rss.Named, without repetitions.
+// bases are the given keys and those of rss.Named, without repetitions.
 func bases(given []NamedKey) (all []NamedKey) {
 	for _, name := range rss.KeyNames() {
 		k, _ := rss.Named(name)
@@ -64,8 +64,8 @@ func bases(given []NamedKey) (all []NamedKey) {
 	return all
 }
 
-// variants are a key and what may become of it on its way into a NIC: registers of 32 bits written in the
-// wrong byte order, or last register first (as ENA's are laid out), bytes or bits numbered from the other end,
+// variants are a key and the forms in which a driver may write it to a NIC: 32-bit registers in the
+// wrong byte order, or the last register first (ENA's layout), bytes or bits numbered from the other end,
 // one half written twice.
 func variants(base NamedKey) []NamedKey {
 	all := []NamedKey{base}

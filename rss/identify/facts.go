@@ -9,18 +9,18 @@ import (
 	"lbctl/rss/packet"
 )
 
-// facts are the observations made ready for the search. Nothing in them changes afterwards.
+// facts are the observations in the form that the search needs. They do not change.
 type facts struct {
 	observations []Observation
 	byHash       bool
-	// parities are the equations of each observation, about its hash.
+	// parities are the equations of each observation about its hash.
 	parities [][]parity
-	// use are the bits of the hash that are looked at; all, but for a NIC that reports fewer.
+	// use are the bits of the hash that are compared: all, unless the NIC reports fewer.
 	use uint32
-	// tables are those that the queues may be from.
+	// tables are the possible indirection tables.
 	tables []rss.Table
 	queues int
-	// keyBits is how many bits of a key can be seen: those that the longest input reaches.
+	// keyBits is the number of bits of the key that the longest input reaches.
 	keyBits, longest int
 	inner            bool
 }
@@ -45,7 +45,7 @@ func newFacts(observations []Observation, o Options, byHash bool) (*facts, error
 	return f, nil
 }
 
-// longest is the length in bytes of the longest input that an arrangement makes of an observation.
+// longest is the length in bytes of the longest input of an observation under any arrangement.
 func (o *Observation) longest() int {
 	n := max(len(o.Input), longestOf(o.Flow))
 	return max(n, longestOf(o.Inner))
@@ -62,7 +62,7 @@ func longestOf(f packet.Flow) int {
 	return n
 }
 
-// setTables lists the tables that are possible: the one given, or those that are filled in turn.
+// setTables sets the possible tables: the given one, or those that are filled in turn.
 func (f *facts) setTables(o Options) error {
 	if o.Table != nil {
 		f.tables = []rss.Table{o.Table}
@@ -70,7 +70,7 @@ func (f *facts) setTables(o Options) error {
 	if o.Queues != 0 || o.Table != nil {
 		named := max(o.Queues, o.Table.Queues())
 		if f.queues > named {
-			return fmt.Errorf("queue %d was seen: want below %d, the number of queues", f.queues-1, named)
+			return fmt.Errorf("queue %d was observed: want below %d, the number of queues", f.queues-1, named)
 		}
 		f.queues = named
 	}
@@ -87,13 +87,13 @@ func (f *facts) setTables(o Options) error {
 		}
 		f.tables = append(f.tables, table)
 		if f.queues&(f.queues-1) == 0 {
-			return nil // the others are the same
+			return nil // larger ones are equivalent
 		}
 	}
 	return nil
 }
 
-// state writes down the equations.
+// state sets up the equations.
 func (f *facts) state() {
 	f.parities = make([][]parity, len(f.observations))
 	var byQueue [][]parity
@@ -121,7 +121,7 @@ func (f *facts) using(use uint32) *facts {
 	return &fewer
 }
 
-// linearBits is the number of bits of the hash about which the observations say something linear.
+// linearBits is the number of bits of the hash that occur in the equations.
 func (f *facts) linearBits() int {
 	var all uint32
 	for _, parities := range f.parities {
@@ -132,7 +132,7 @@ func (f *facts) linearBits() int {
 	return bits.OnesCount32(all)
 }
 
-// bitsEach is what one observation is worth as evidence for a hash without unknowns.
+// bitsEach is the evidence of one observation, in bits, for a function without unknowns.
 func (f *facts) bitsEach() float64 {
 	if f.byHash {
 		return float64(bits.OnesCount32(f.use))
@@ -140,7 +140,7 @@ func (f *facts) bitsEach() float64 {
 	return math.Log2(float64(f.queues))
 }
 
-// matches tells whether an observation is one of this output of the hash function, under a table.
+// matches tells whether observation i agrees with this output of the hash function, under a table.
 func (f *facts) matches(i int, output uint32, table rss.Table) bool {
 	if f.byHash {
 		return (output^f.observations[i].Hash)&f.use == 0

@@ -9,7 +9,7 @@ import (
 	"lbctl/rss/gf2"
 )
 
-// model holds the best model found against all observations, and says what they determine.
+// model applies the best model found to all observations, and returns what they determine.
 func (s *search) model(o Options) *Model {
 	b := s.best
 	v := s.everything(b)
@@ -18,12 +18,12 @@ func (s *search) model(o Options) *Model {
 	if b.known != nil {
 		k := *b.known
 		k.fields, k.wrong = nil, nil
-		k.fit(s.facts, v, s.inputs(b.Arrangement, v)) // with a tolerance of all it fits
+		k.fit(s.facts, v, s.inputs(b.Arrangement, v)) // the view tolerates everything, so it fits
 		m.known(&k, s.queues)
 		fields, evidence = k.fields, k.evidence
 		v = v.without(k.wrong)
 	}
-	l, _ := solveLinear(s.facts, b.Arrangement, v, b.anyInitial || m.Initial != 0) // as well
+	l, _ := solveLinear(s.facts, b.Arrangement, v, b.anyInitial || m.Initial != 0) // the view tolerates everything
 	if b.known == nil {
 		fields, evidence = l.fields, l.evidence()
 		m.Wrong = slices.Sorted(slices.Values(l.wrong))
@@ -38,7 +38,7 @@ func (s *search) model(o Options) *Model {
 	return m
 }
 
-// known takes what a known function says.
+// known sets the fields of the model from a known function.
 func (m *Model) known(k *known, queues int) {
 	m.Function, m.Initial = k.function, k.initial
 	m.Key, m.KeyName = bytes.Clone(k.key.Key), k.key.Name
@@ -48,8 +48,8 @@ func (m *Model) known(k *known, queues int) {
 	m.Wrong = slices.Sorted(slices.Values(k.wrong))
 }
 
-// everything is the view of all distinct observations, in the order in which the model was found, under its
-// fields alone.
+// everything is the view of all distinct observations, those of the search first in its order, with the fields of the
+// model only.
 func (s *search) everything(b *found) view {
 	var order []int
 	taken := make([]bool, len(s.observations))
@@ -75,7 +75,7 @@ func (s *search) everything(b *found) view {
 	return v
 }
 
-// secret writes down what the equations say of key and initial value.
+// secret sets key and initial value from the equations.
 func (s *search) secret(m *Model, l *linear, o Options) {
 	if m.Key == nil {
 		length := max(o.KeyLength, rss.MinKeyLength)
@@ -107,7 +107,7 @@ func (s *search) secret(m *Model, l *linear, o Options) {
 	}
 }
 
-// freedom is the number of unknowns that the equations reach and leave open.
+// freedom is the number of unknowns in the equations that they do not determine.
 func (s *search) freedom(l *linear) int {
 	var masks uint32
 	for _, parities := range s.parities {
@@ -126,7 +126,7 @@ func (s *search) freedom(l *linear) int {
 	return n - l.system.Rank()
 }
 
-// alsoFields are the other fields of the n-th group of a model that explain as much.
+// alsoFields are the other fields of the n-th group of a model that explain the observations as well.
 func (s *search) alsoFields(b *found, n int) (also []rss.Fields) {
 	for _, other := range b.groups[n].subsets {
 		if other == b.fields[n] {

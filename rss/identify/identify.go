@@ -1,3 +1,23 @@
+// Package identify recovers the key, hash function and hash fields of a NIC from observations: pairs of a
+// packet's tuple and the hash, or the queue, that the NIC gave it.
+//
+// The Toeplitz hash is linear over GF(2) in the key: bit j of the hash (0 is the most significant one) is
+// the initial value's bit j, plus the key's bits i+j for the input bits i that are set. Each pair gives up to 32
+// equations in the bits of key and initial value. Their system is solved for
+// each known arrangement of the input: the order, the header, the fields. A
+// wrong arrangement leads to a contradiction after a few pairs more than there are unknowns. Functions without
+// unknowns (known keys, also byte-reversed and the like, xor, crc32) are computed and compared.
+//
+// The evidence for a model is the number of observed bits that could have contradicted it, that is equations
+// minus rank. A wrong model passes e bits by chance with probability 2^-e.
+//
+// Queues have less information than hashes. For a table of a multiple of 2^a entries that is filled in turn over a
+// multiple of 2^a queues they give the low a bits of the hash. With an odd number of queues only known keys can be tested.
+//
+// Wrong observations (another key or table at that time, another packet) are tolerated up to Tolerance. Models
+// are then solved from random orders of the observations, skipping those that contradict. That
+// finds the model when some order begins with correct observations only: 5 to 12 hashes, or as many
+// queues as give 100 (IPv4) to 300 (IPv6) equations.
 package identify
 
 import (
@@ -7,50 +27,51 @@ import (
 	"lbctl/rss"
 )
 
-// Options say what is known beside the observations. The zero value says nothing.
+// Options is what is known besides the observations. The zero value is valid.
 type Options struct {
-	// Keys are keys that the NIC may have been given, tried beside those of rss.Named.
+	// Keys are keys that the NIC may have; they are tried in addition to those of rss.Named.
 	Keys []NamedKey
-	// KeyLength is the length in bytes of the NIC's key; 0 stands for rss.MinKeyLength, or what the inputs
-	// reach if that is more.
+	// KeyLength is the length in bytes of the NIC's key; 0 stands for rss.MinKeyLength, or for the length that the
+	// inputs reach if that is more.
 	KeyLength int
-	// Queues is the number of queues; 0 stands for the highest one seen, plus 1. Only asked for where
-	// queues were observed and no hashes.
+	// Queues is the number of queues; 0 stands for the highest one observed, plus 1. It is used only when
+	// queues are compared.
 	Queues int
-	// Table is the indirection table; nil stands for one of any size that is filled in turn. As Queues.
+	// Table is the indirection table; nil stands for one of any size that is filled in turn. It is used only when
+	// queues are compared.
 	Table rss.Table
-	// Seed is of the random orders in which observations are taken when some are wrong.
+	// Seed is the seed of the random orders of the observations when some are wrong.
 	Seed uint64
 }
 
-// Result is what the observations say.
+// Result is what follows from the observations.
 type Result struct {
 	Verdict Verdict
 	// ByHash is true when hashes were compared, false when queues were.
 	ByHash bool
-	// Distinct is the number of observations without repetitions: those that count.
+	// Distinct is the number of observations without repetitions.
 	Distinct int
 	// Model is the best one; nil when Unexplained or Constant.
 	Model *Model
-	// Also are other arrangements that explain as much.
+	// Also are other arrangements that explain the observations as well.
 	Also []Arrangement
 	// Conflicts are pairs of observations, by number from 0, of one packet with two results.
 	Conflicts [][2]int
-	// Table explains the queues where hashes and queues were both observed; nil if none that is filled in
+	// Table explains the queues by the hashes if both were observed; nil if no table that is filled in
 	// turn does.
 	Table *TurnTable
-	// Notes say what else was noticed.
+	// Notes are further findings, as sentences.
 	Notes []string
 }
 
 // Tolerance is the share of each class of packets that may contradict the others.
 const Tolerance = 0.25
 
-// Identify finds what a NIC hashes, and how. It returns an error when there are no observations, one is not
-// valid, or the options are not possible; not when nothing is found.
+// Identify finds the model of a NIC. It returns an error when there are no observations, one is
+// invalid, or the options are invalid. Finding no model is not an error.
 //
-// Hashes are compared if all observations have one. If these are not explained, but all have queues as well, queues
-// are: some NICs report another hash than they use.
+// Hashes are compared if all observations have one. If no model explains them, and all observations also have
+// queues, queues are compared, because some NICs report another hash than the one they use.
 func Identify(observations []Observation, o Options) (Result, error) {
 	byHash, err := check(observations, o)
 	if err != nil {
@@ -67,9 +88,9 @@ func Identify(observations []Observation, o Options) (Result, error) {
 	}
 	byQueue, err := identify(observations, o, false)
 	if err != nil || byQueue.Verdict != Identified {
-		return r, nil // the hashes say more
+		return r, nil // the result for hashes has more information
 	}
-	byQueue.Notes = append(byQueue.Notes, fmt.Sprintf("the hashes that were observed are %v: they are not what the queues are chosen by", r.Verdict))
+	byQueue.Notes = append(byQueue.Notes, fmt.Sprintf("the observed hashes are %v: the NIC does not choose queues by them", r.Verdict))
 	return byQueue, nil
 }
 
@@ -100,7 +121,7 @@ func identify(observations []Observation, o Options, byHash bool) (Result, error
 	return r, nil
 }
 
-// check validates and says whether there are hashes to compare: they are, when all observations have one.
+// check validates the input and tells whether all observations have a hash.
 func check(observations []Observation, o Options) (byHash bool, err error) {
 	if len(observations) == 0 {
 		return false, fmt.Errorf("no observations")
@@ -132,56 +153,5 @@ func check(observations []Observation, o Options) (byHash bool, err error) {
 	return false, fmt.Errorf("%d of %d observations have a hash and %d a queue: want one of the two in all", hashes, len(observations), queues)
 }
 
-// name says which observation is meant.
-func (o *Observation) name(i int) string {
-	if o.Line > 0 {
-		return fmt.Sprintf("line %d", o.Line)
-	}
-	return fmt.Sprintf("observation %d", i)
-}
-
-// result is what is compared.
-func (o *Observation) result(byHash bool) uint32 {
-	if byHash {
-		return o.Hash
-	}
-	return uint32(o.Queue)
-}
-
-// distinguish returns the observations without repetitions, and those that contradict an earlier one of
-// the same packet.
-func distinguish(observations []Observation, byHash bool) (distinct []int, conflicts [][2]int) {
-	type outcome struct {
-		subject
-		result uint32
-	}
-	first, seen := map[subject]int{}, map[outcome]bool{}
-	for i := range observations {
-		o := &observations[i]
-		s := o.subject()
-		if seen[outcome{s, o.result(byHash)}] {
-			continue
-		}
-		seen[outcome{s, o.result(byHash)}] = true
-		distinct = append(distinct, i)
-		if earlier, ok := first[s]; ok {
-			conflicts = append(conflicts, [2]int{earlier, i})
-		} else {
-			first[s] = i
-		}
-	}
-	return distinct, conflicts
-}
-
-// constant tells whether at least two packets were observed and all had the same result.
-func constant(observations []Observation, distinct []int, byHash bool) bool {
-	for _, i := range distinct {
-		if observations[i].result(byHash) != observations[distinct[0]].result(byHash) {
-			return false
-		}
-	}
-	return len(distinct) > 1
-}
-
-// notEnough tells whether chance would leave as much evidence.
+// notEnough tells whether a wrong model could have this evidence by chance.
 func notEnough(evidence float64) bool { return evidence < enough || math.IsNaN(evidence) }

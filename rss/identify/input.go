@@ -9,14 +9,14 @@ import (
 	"lbctl/rss/packet"
 )
 
-// subsets are the sets of fields that are tried for each class of packets, likely ones first.
+// subsets are the sets of fields that are tried for a class of packets, likely ones first.
 func (a Arrangement) subsets(class string) []rss.Fields {
 	switch {
 	case class == "input":
 		return []rss.Fields{0}
 	case class == withoutPorts+"4", class == withoutPorts+"6":
 		return []rss.Fields{rss.Addresses, rss.SourceAddress, rss.DestinationAddress}
-	case a.Order > Swapped: // one end of two that are mixed means nothing
+	case a.Order > Swapped: // both ends are mixed or sorted, so one end alone has no meaning
 		return []rss.Fields{rss.FourTuple, rss.Addresses}
 	}
 	return []rss.Fields{
@@ -34,7 +34,7 @@ func (a Arrangement) flow(o *Observation) packet.Flow {
 	return o.Flow
 }
 
-// input returns the bytes that are hashed of an observed packet. Fields do not matter to a raw input.
+// input returns the bytes that are hashed of an observed packet. A raw input ignores the fields.
 func (a Arrangement) input(o *Observation, fields rss.Fields) []byte {
 	if o.Input != nil {
 		return a.Bytes.arrange(bytes.Clone(o.Input), 0)
@@ -73,7 +73,7 @@ func (o Order) ends(f packet.Flow) (first, second netip.AddrPort) {
 	return s, d
 }
 
-// appendPair appends what is hashed of a pair of fields.
+// appendPair appends the input of a pair of fields.
 func appendPair(b []byte, o Order, s, d []byte, withS, withD bool) []byte {
 	if withS && withD {
 		s, d = o.mix(s, d)
@@ -87,7 +87,7 @@ func appendPair(b []byte, o Order, s, d []byte, withS, withD bool) []byte {
 	return b
 }
 
-// mix combines a pair of fields of one length, if the order does.
+// mix combines a pair of fields of equal length, for the symmetric orders.
 func (o Order) mix(s, d []byte) (first, second []byte) {
 	if o < SymmetricXOR {
 		return s, d
@@ -105,7 +105,7 @@ func (o Order) mix(s, d []byte) (first, second []byte) {
 	return xor, xor
 }
 
-// arrange puts an input, that ends with this many bytes of ports, into byte order. It changes its argument.
+// arrange puts an input, whose last bytes are this many bytes of ports, into byte order. It changes its argument.
 func (b Bytes) arrange(input []byte, ports int) []byte {
 	switch b {
 	case FieldsReversed:

@@ -7,7 +7,7 @@ import (
 	"lbctl/rss"
 )
 
-// known is a hash function without unknowns that fits a view.
+// known is a candidate that fits a view.
 type known struct {
 	candidate
 	Arrangement
@@ -18,7 +18,7 @@ type known struct {
 	evidence float64
 }
 
-// inputs are the inputs of a view's observations, by group and subset: many candidates share them.
+// inputs are the inputs of a view's observations, by group and subset. All candidates share them.
 type inputs [][][][]byte
 
 func (f *facts) inputs(a Arrangement, v view) inputs {
@@ -35,7 +35,7 @@ func (f *facts) inputs(a Arrangement, v view) inputs {
 	return all
 }
 
-// fitKnown returns how candidates fit a view, those that do.
+// fitKnown returns the candidates that fit a view.
 func fitKnown(f *facts, a Arrangement, v view, all []candidate) (fits []known) {
 	if len(all) == 0 {
 		return nil
@@ -58,8 +58,8 @@ func fitKnown(f *facts, a Arrangement, v view, all []candidate) (fits []known) {
 	return fits
 }
 
-// initials are the initial values that are tried: none, ENA's default of all ones, and, where hashes were
-// observed, the one that most of the first observations of the largest group agree on.
+// initials are the initial values that are tried: 0, ENA's default of all ones, and, where hashes were
+// observed, those that at least two of the first observations of the largest group agree on.
 func (f *facts) initials(a Arrangement, v view, c candidate, in inputs) []uint32 {
 	all := []uint32{0, math.MaxUint32}
 	if !f.byHash {
@@ -77,7 +77,7 @@ func (f *facts) initials(a Arrangement, v view, c candidate, in inputs) []uint32
 	return all
 }
 
-// fit finds the fields of each group under which few enough of it contradict.
+// fit finds the fields of each group under which no more observations contradict than the view tolerates.
 func (k *known) fit(f *facts, v view, in inputs) bool {
 	for n, g := range v.groups {
 		best, fields := v.spare(g)+1, rss.Fields(0)

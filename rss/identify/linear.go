@@ -7,15 +7,15 @@ import (
 	"lbctl/rss/gf2"
 )
 
-// linear solves a view for one arrangement and an unknown key.
+// linear solves for the key under one arrangement of a view.
 type linear struct {
 	*facts
 	Arrangement
 	view
-	// anyInitial says that the initial value is unknown too; else it is 0.
+	// anyInitial is true when the initial value is unknown too; else it is 0.
 	anyInitial bool
 
-	// system is of the bits of the key, then those of the initial value.
+	// system has the bits of the key as unknowns, then those of the initial value.
 	system    *gf2.System
 	fields    []rss.Fields // of each group
 	wrong     []int
@@ -23,18 +23,18 @@ type linear struct {
 	scratch   gf2.Vector
 }
 
-// solveLinear finds the fields under which a view does not contradict itself; false when there are none.
+// solveLinear finds fields under which a view has a solution; false when there are none.
 func solveLinear(f *facts, a Arrangement, v view, anyInitial bool) (*linear, bool) {
 	l := &linear{facts: f, Arrangement: a, view: v, anyInitial: anyInitial, system: gf2.NewSystem(f.keyBits + 32)}
 	l.scratch = l.system.Equation()
 	return l, l.solve(0)
 }
 
-// evidence is the number of bits that could have contradicted.
+// evidence is the number of bits that could have contradicted the solution.
 func (l *linear) evidence() float64 { return float64(l.equations - l.system.Rank()) }
 
-// solve finds fields for the groups from the n-th on, and takes their observations in. Without success
-// the state is as before.
+// solve finds fields for the groups from the n-th on, and adds their observations. If there are none it restores
+// the state.
 func (l *linear) solve(n int) bool {
 	if n == len(l.groups) {
 		return true
@@ -51,7 +51,7 @@ func (l *linear) solve(n int) bool {
 	return false
 }
 
-// take takes in a group; false when too many of it contradict.
+// take adds a group; false when too many of its observations contradict.
 func (l *linear) take(g group, fields rss.Fields) bool {
 	before := len(l.wrong)
 	for seen, i := range g.members {
@@ -66,7 +66,7 @@ func (l *linear) take(g group, fields rss.Fields) bool {
 	return true
 }
 
-// add takes in one observation, or nothing of it if it contradicts.
+// add adds one observation, or none of its equations if one contradicts.
 func (l *linear) add(i int, fields rss.Fields) bool {
 	input := pack(l.input(&l.observations[i], fields))
 	rank := l.system.Rank()
@@ -106,4 +106,60 @@ func pack(input []byte) gf2.Vector {
 		v[i/8] |= uint64(bits.Reverse8(b)) << (i % 8 * 8)
 	}
 	return v
+}
+
+// parity is one linear equation about a hash: the parity of its bits under the mask.
+type parity struct {
+	mask uint32
+	odd  bool
+}
+
+// hashParities are the equations of a known hash: one for each bit in use.
+func hashParities(hash, use uint32) []parity {
+	all := make([]parity, 0, 32)
+	for bit := range 32 {
+		if mask := uint32(1) << bit; use&mask != 0 {
+			all = append(all, parity{mask, hash&mask != 0})
+		}
+	}
+	return all
+}
+
+// queueParities are the equations of each queue. An unknown table (nil)
+// is assumed to be filled in turn, with a size that is a multiple of the largest power of two that
+// divides the number of queues.
+func queueParities(table rss.Table, queues int) [][]parity {
+	if table != nil {
+		return tableParities(table)
+	}
+	all := make([][]parity, queues)
+	for q := range all {
+		all[q] = hashParities(uint32(q), uint32(queues&-queues-1))
+	}
+	return all
+}
+
+// tableParities finds, for each queue, the parities of index bits that are the same in all its entries.
+func tableParities(table rss.Table) [][]parity {
+	known := len(table) & -len(table) // hash and index are the same modulo this
+	width := bits.Len(uint(known)) - 1
+	first := make([]int, table.Queues())
+	systems := make([]*gf2.System, len(first))
+	for i, q := range table {
+		if systems[q] == nil {
+			first[q], systems[q] = i%known, gf2.NewSystem(width)
+		}
+		systems[q].Add(gf2.Vector{uint64(i%known ^ first[q])}) // width is at most 16: one word
+	}
+	all := make([][]parity, len(first))
+	for q, s := range systems {
+		if s == nil || width == 0 {
+			continue
+		}
+		for _, v := range s.Kernel() {
+			mask := uint32(v[0])
+			all[q] = append(all[q], parity{mask, bits.OnesCount32(mask&uint32(first[q]))%2 == 1})
+		}
+	}
+	return all
 }

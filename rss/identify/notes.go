@@ -3,9 +3,12 @@ package identify
 import (
 	"fmt"
 	"math"
+
+	"lbctl/rss"
+	"lbctl/rss/gf2"
 )
 
-// fewestPairs is how many pairs of known key bits must agree to speak of a repetition: chance does so in
+// fewestPairs is the number of pairs of known key bits that must agree for a repetition. By chance that happens in
 // one of 2^32 cases.
 const fewestPairs = 32
 
@@ -38,7 +41,7 @@ func (m *Model) knows(bit int) bool {
 	return bit/8 < len(m.Known) && m.Known[bit/8]>>(7-bit%8)&1 == 1
 }
 
-// notes say what is odd about a model's key and initial value.
+// notes describe peculiarities of a model's key and initial value.
 func (m *Model) notes() (notes []string) {
 	if m.Initial == math.MaxUint32 {
 		notes = append(notes, "the initial value is all ones, ENA's default")
@@ -68,4 +71,45 @@ func (m *Model) period() int {
 		}
 	}
 	return 0
+}
+
+// affine notes for each class of packets whether the hash can be an affine function of the tuple, as
+// Toeplitz, xor and crc32 are under any key. That is decided only when there are more observations than
+// independent bits in the tuples, as with the ports of one client.
+func (f *facts) affine(members []int) (notes []string) {
+	for _, g := range f.view(Arrangement{}, members, 0).groups {
+		broken, evidence := f.affineGroup(g)
+		switch {
+		case broken >= 0:
+			notes = append(notes, fmt.Sprintf("%s: the hash is not an affine function of the tuple, unlike Toeplitz, xor and crc32 (first contradiction at %s)",
+				g.class, f.observations[broken].name(broken)))
+		case evidence >= enough:
+			notes = append(notes, fmt.Sprintf("%s: the hash is an affine function of the tuple, but not a known one (%d bits of evidence)", g.class, evidence))
+		}
+	}
+	return notes
+}
+
+// affineGroup solves for 32 affine functions, one for each bit of the hash. It returns the first
+// observation that contradicts them, or -1 and the evidence.
+func (f *facts) affineGroup(g group) (broken, evidence int) {
+	fields := rss.FourTuple
+	systems := make([]*gf2.System, 32)
+	for j := range systems {
+		systems[j] = gf2.NewSystem(8*f.longest + 1)
+	}
+	for n, i := range g.members {
+		input := pack(Arrangement{}.input(&f.observations[i], fields))
+		for j, s := range systems {
+			e := s.Equation()
+			e.Add(input)
+			e.Flip(8 * f.longest) // the constant
+			e.Set(s.Unknowns(), f.observations[i].Hash>>j&1 == 1)
+			if s.Add(e) == gf2.Contradiction {
+				return i, 0
+			}
+		}
+		evidence = 32 * (n + 1 - systems[0].Rank())
+	}
+	return -1, evidence
 }

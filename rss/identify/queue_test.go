@@ -104,7 +104,7 @@ func TestQueuesRefused(t *testing.T) {
 	all := byQueue(observe(r, 10, plain(rss.MicrosoftKey()), "tcp4"), equal(t, 128, 8))
 	all[3].Queue = 7
 	_, err := Identify(all, Options{Queues: 4})
-	if err == nil || err.Error() != "queue 7 was seen: want below 4, the number of queues" {
+	if err == nil || err.Error() != "queue 7 was observed: want below 4, the number of queues" {
 		t.Errorf("error %v", err)
 	}
 }
@@ -167,7 +167,7 @@ func TestQueuesBehindAnotherHash(t *testing.T) {
 		}
 		got := identified(t, all, Options{})
 		sameKey(t, got.Model, key, Range{0, 28}, Range{127, 319})
-		want := "the hashes that were observed are " + name + ": they are not what the queues are chosen by"
+		want := "the observed hashes are " + name + ": the NIC does not choose queues by them"
 		if got.ByHash || !slices.Contains(got.Notes, want) {
 			t.Errorf("by hash %v, notes %q, want %q", got.ByHash, got.Notes, want)
 		}

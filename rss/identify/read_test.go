@@ -66,12 +66,12 @@ func TestReadRefuses(t *testing.T) {
 	row := func(names, cells string) string { return names + "\n" + cells + "\n" }
 	many := "src,dst,queue\n" + strings.Repeat("192.0.2.1:1,192.0.2.2:2,0\n", MaxObservations+1)
 	for _, c := range []struct{ name, text, want string }{
-		{"empty", "", "read observations: nothing there"},
-		{"space", " \n\n", "read observations: nothing there"},
+		{"empty", "", "read observations: the input is empty"},
+		{"space", " \n\n", "read observations: the input is empty"},
 		{"names alone", "src,dst,hash\n", "read observations: there are none"},
 		{"empty array", "[]", "read observations: there are none"},
 		{"unknown column", row("src,dest,hash", "a,b,c"), `line 1: column "dest" is not known: want a first line with names of src, dst,`},
-		{"column twice", row("src,dst,src", "a,b,c"), `line 1: column "src" stands there twice`},
+		{"column twice", row("src,dst,src", "a,b,c"), `line 1: column "src" is there twice`},
 		{"too many cells", row("src,dst,hash", "192.0.2.1:1,192.0.2.2:2,1,2"), "line 2: wrong number of fields"},
 		{"a quote", row("src,dst,hash", `"192.0.2.1:1,192.0.2.2:2,1`), "line 2: extraneous or missing \" in quoted-field"},
 		{"no source", row("dst,hash", "192.0.2.2:2,1"), "line 2: src is missing"},

@@ -11,7 +11,7 @@ import (
 	"lbctl/rss/packet"
 )
 
-// record is an observation as it is written, in CSV and JSON alike.
+// record is an observation as text, in CSV and JSON alike.
 type record struct {
 	Source        string `json:"src"`
 	Destination   string `json:"dst"`
@@ -24,7 +24,7 @@ type record struct {
 	Queue         number `json:"queue"`
 }
 
-// columns are where each column is kept.
+// columns returns the field of each column.
 func (r *record) columns() map[string]*string {
 	return map[string]*string{
 		"src": &r.Source, "dst": &r.Destination, "protocol": &r.Protocol,
@@ -33,7 +33,7 @@ func (r *record) columns() map[string]*string {
 	}
 }
 
-// observation reads what the record says.
+// observation parses the record.
 func (r *record) observation() (o Observation, err error) {
 	if r.Input != "" {
 		if r.Source+r.Destination+r.Protocol+r.InnerSource+r.InnerDest+r.InnerProtocol != "" {
@@ -67,7 +67,7 @@ func (r *record) observation() (o Observation, err error) {
 	return o, nil
 }
 
-// number is a number as it is written: decimal, or hexadecimal after 0x.
+// number is a number as text: decimal, or hexadecimal after 0x.
 type number string
 
 // UnmarshalJSON takes a string or a number.
@@ -94,7 +94,7 @@ func (n number) parse(bits int) (uint64, error) {
 	return v, nil
 }
 
-// parseFlow reads a tuple; prefix is that of the columns' names.
+// parseFlow reads a tuple; prefix is the prefix of the columns' names.
 func parseFlow(prefix, source, destination, protocol string) (f packet.Flow, err error) {
 	var ports [2]bool
 	if f.Source, ports[0], err = parseEnd(source); err != nil {

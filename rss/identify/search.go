@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	// enough is the evidence in bits from which a model is taken for true: of the some thousand that are
-	// tried, a wrong one gets there in one of a million cases.
+	// enough is the evidence in bits from which a model is accepted: one of the some thousand wrong models that are
+	// tried gets there in one of a million cases.
 	enough = 32
-	// sample is how many observations of each class a search looks at; the model is then held against all.
+	// sample is the most observations of each class that the search uses. The model is then applied to all.
 	sample = 512
-	// trials is how many random orders are tried when some observations are wrong.
+	// trials is the number of random orders that are tried when some observations are wrong.
 	trials = 64
-	// near is how much less evidence another model may have to be named beside the best.
+	// near is how much less evidence than the best another model may have to be reported too.
 	near = 16
 )
 
@@ -46,7 +46,8 @@ type found struct {
 
 func (m *found) score() float64 { return score(m.evidence, m.size(), len(m.wrong)) }
 
-// run searches, first for what explains all, then with fewer bits of the hash, then with wrong observations.
+// run searches for a model that explains all observations, then with fewer bits of the hash, then with wrong
+// observations.
 func (s *search) run() Verdict {
 	members := s.sampled()
 	all := s.try(members, 0, s.candidates, true)
@@ -75,7 +76,7 @@ func (s *search) run() Verdict {
 	return Unexplained
 }
 
-// choose takes the best of some models if its evidence is enough.
+// choose picks the best of some models and tells whether its evidence is enough.
 func (s *search) choose(all []*found) bool {
 	s.best, s.others = nil, nil
 	if len(all) == 0 {
@@ -85,7 +86,7 @@ func (s *search) choose(all []*found) bool {
 	return !notEnough(s.best.score())
 }
 
-// pick takes the best model, and notes the arrangements of those that are about as good.
+// pick picks the best model, and the arrangements of those that are about as good.
 func (s *search) pick(all []*found) {
 	slices.SortStableFunc(all, func(a, b *found) int { return cmp.Compare(b.score(), a.score()) })
 	s.best, s.others = all[0], nil
@@ -96,7 +97,7 @@ func (s *search) pick(all []*found) {
 	}
 }
 
-// try returns the models that fit the members in their order.
+// try returns the models that fit the members, taken in this order.
 func (s *search) try(members []int, tolerance float64, candidates []candidate, unknown bool) (all []*found) {
 	unknown = unknown && s.linearBits() > 0
 	for _, a := range arrangements(s.inner) {
@@ -105,12 +106,12 @@ func (s *search) try(members []int, tolerance float64, candidates []candidate, u
 			all = append(all, &found{Arrangement: a, view: v, known: &k, fields: k.fields, wrong: k.wrong, evidence: k.evidence})
 		}
 		if !unknown || a.Output == BytesSwapped && !s.byHash {
-			continue // the few bits of a queue do not show where in the hash they were
+			continue // the few bits of a queue do not show the byte order of the hash
 		}
 		for _, anyInitial := range []bool{true, false} {
 			l, ok := solveLinear(s.facts, a, v, anyInitial)
 			if !ok {
-				break // nor will it with less freedom
+				break // a solution without initial value would be one of these
 			}
 			all = append(all, &found{Arrangement: a, view: v, anyInitial: anyInitial, fields: l.fields, wrong: l.wrong, evidence: l.evidence()})
 		}
@@ -118,7 +119,7 @@ func (s *search) try(members []int, tolerance float64, candidates []candidate, u
 	return all
 }
 
-// tolerant tries again, and lets some observations be wrong.
+// tolerant tries again with some observations allowed to be wrong.
 func (s *search) tolerant(members []int) []*found {
 	all := s.try(members, Tolerance, s.candidates, false)
 	random := rand.New(rand.NewPCG(s.seed, 0))
@@ -133,13 +134,13 @@ func (s *search) tolerant(members []int) []*found {
 	return all
 }
 
-// narrowing is a way in which a NIC may report fewer bits than it hashes.
+// narrowing is a subset of the bits of the hash that a NIC may report.
 type narrowing struct {
 	use  uint32
 	note string
 }
 
-// narrower finds bits of the hashes that say nothing new.
+// narrower finds bits of the hashes that are constant or copies of others.
 func (s *search) narrower() (all []narrowing) {
 	var varies, halves uint32
 	first := s.observations[s.distinct[0]].Hash
@@ -149,15 +150,15 @@ func (s *search) narrower() (all []narrowing) {
 		halves |= h>>16 ^ h&0xffff
 	}
 	if halves == 0 {
-		all = append(all, narrowing{0xffff, "the two halves of every hash are equal: 16 bits are reported; if they are the high ones, the key is 16 bits further on"})
+		all = append(all, narrowing{0xffff, "the two halves of every hash are equal: only 16 bits are reported; if they are the high ones, the key begins 16 bits later"})
 	}
 	if ^varies != 0 {
-		all = append(all, narrowing{varies, "some bits of the hash never vary and are left out: those outside " + fmt.Sprintf("%#08x", varies)})
+		all = append(all, narrowing{varies, "some bits of the hash are constant and were ignored: those outside " + fmt.Sprintf("%#08x", varies)})
 	}
 	return all
 }
 
-// sampled returns observations of every class, at most sample of each, evenly.
+// sampled returns evenly spaced observations of every class, at most sample of each.
 func (s *search) sampled() (some []int) {
 	type classes struct{ outer, inner string }
 	byClass := map[classes][]int{}

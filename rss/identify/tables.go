@@ -8,15 +8,15 @@ import (
 // TurnTable is an indirection table that is filled in turn: entry i is i modulo the number of queues.
 type TurnTable struct {
 	Queues int
-	// Sizes are those that explain what was observed; where the number of queues is a power of two, all do.
+	// Sizes are the sizes that explain the observations; if the number of queues is a power of two, all sizes do.
 	Sizes []int
 }
 
-// tableSizes are those that are tried.
+// tableSizes are the sizes that are tried.
 func tableSizes() []int { return []int{8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096} }
 
-// tables returns the table filled in turn under which hashes and queues agree, where both were observed; and if
-// there is none, of what size another table may be. The number of queues is the smallest possible.
+// tables returns the table filled in turn under which hashes and queues agree, if both were observed, with the smallest
+// possible number of queues. If there is none, it notes the possible size of another table.
 func tables(observations []Observation) (t *TurnTable, notes []string) {
 	seen := 0
 	for i := range observations {
@@ -25,7 +25,7 @@ func tables(observations []Observation) (t *TurnTable, notes []string) {
 		}
 		seen = max(seen, int(observations[i].Queue)+1)
 	}
-	for queues := seen; queues <= 2*seen; queues++ { // the last ones may not have been seen
+	for queues := seen; queues <= 2*seen; queues++ { // the last ones may not have been observed
 		if float64(len(observations))*math.Log2(float64(queues)) < enough {
 			continue
 		}
@@ -63,8 +63,8 @@ func filledInTurn(observations []Observation, size, queues int) bool {
 	return true
 }
 
-// anyTable tells whether the index decides the queue, and how often an index was seen again with
-// another hash.
+// anyTable tells whether the index determines the queue, and how many hashes had the index of an earlier
+// one.
 func anyTable(observations []Observation, size int) (again int, ok bool) {
 	first, seen := map[int]int{}, map[uint32]bool{}
 	for i := range observations {

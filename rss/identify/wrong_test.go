@@ -134,8 +134,8 @@ func TestUnexplained(t *testing.T) {
 		all  []Observation
 		note string
 	}{
-		{"not affine", multiply, "tcp4: the hash is no affine function of the tuple"},
-		{"another affine function", mirrored, "tcp4: the hash is an affine function of the tuple, but none that is known"},
+		{"not affine", multiply, "tcp4: the hash is not an affine function of the tuple"},
+		{"another affine function", mirrored, "tcp4: the hash is an affine function of the tuple, but not a known one"},
 	} {
 		got, err := Identify(c.all, Options{})
 		if err != nil || got.Verdict != Unexplained || got.Model != nil || len(got.Notes) != 1 || !strings.HasPrefix(got.Notes[0], c.note) {
