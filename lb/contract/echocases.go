@@ -84,6 +84,11 @@ func echoCases(s scene) []packetCase {
 			name: "echo from " + source.Addr().String(), packet: from(func(scene) netip.AddrPort { return source }), build: echo, want: other,
 		})
 	}
+	for _, source := range oddHosts(s) {
+		cases = append(cases, packetCase{
+			name: "echo from the host " + source.Addr().String(), packet: from(func(scene) netip.AddrPort { return source }), build: echo, want: ok,
+		})
+	}
 	for kind := range 256 {
 		if request := byte(kind); request != 8 && request != 128 {
 			cases = append(cases, packetCase{name: fmt.Sprintf("icmp type %d", kind), build: message(request, 0), want: other})

@@ -8,6 +8,7 @@
 package contract
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -65,6 +66,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("capacity", func(t *testing.T) { testCapacity(t, open) })
 	t.Run("interfaces", func(t *testing.T) { testInterfaces(t, open) })
 	t.Run("packets", func(t *testing.T) { testPackets(t, open) })
+	t.Run("random packets", func(t *testing.T) { testRandomPackets(t, open) })
 	t.Run("fragments", func(t *testing.T) { testFragments(t, open) })
 	t.Run("sweeps", func(t *testing.T) { testSweeps(t, open) })
 	t.Run("families", func(t *testing.T) { testFamilies(t, open) })
@@ -78,4 +80,25 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("monitor", func(t *testing.T) { testMonitor(t, open) })
 	t.Run("switch", func(t *testing.T) { testSwitch(t, open) })
 	t.Run("close", func(t *testing.T) { testClose(t, open) })
+}
+
+// Oracle opens the reference datapath in the network of Links.
+func Oracle(t *testing.T) Harness {
+	indexes := Indexes()
+	m := oracle.New(oracle.Config{Limits: Limits(), Interfaces: indexes, Routes: Routes()})
+	t.Cleanup(func() { m.Close() })
+	return Harness{
+		Dataplane: m,
+		Send: func(link string, frame []byte) (oracle.Verdict, error) {
+			index, found := indexes[link]
+			if !found {
+				return oracle.Verdict{}, fmt.Errorf("send on %s: %w", link, lb.ErrNotFound)
+			}
+			return m.Process(index, frame), nil
+		},
+		Advance:  func(_ *testing.T, d time.Duration) { m.Advance(d) },
+		Indexes:  indexes,
+		MaxFrame: 9014,
+		Reopen:   func(*testing.T) lb.Dataplane { return m.Reopen() },
+	}
 }

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -144,3 +145,63 @@ func hex(frame []byte) []string {
 }
 
 func isNAT(s scene) bool { return s.mode == lb.NAT }
+
+// testRandomPackets sends packets with random headers and payloads: what leaves is what the sender would have
+// sent to the replica, built from nothing. Answers of a replica and ICMP errors likewise.
+func testRandomPackets(t *testing.T, open func(t *testing.T) Harness) {
+	const packets = 30
+	for i, s := range allScenes() {
+		t.Run(s.name(), func(t *testing.T) {
+			b, r := newFixture(t, open), rand.New(rand.NewPCG(1, uint64(i)))
+			b.set(s.services()...)
+			for n := range packets {
+				for _, c := range randomCases(r, s) {
+					t.Run(fmt.Sprintf("%s %d", c.name, n), func(t *testing.T) { fixture{b.Harness, t}.run(s, c) })
+				}
+			}
+		})
+	}
+}
+
+// randomCases returns a packet to the VIP, an error about one from the VIP and, by nat, an answer of the
+// replica, all with random headers.
+func randomCases(r *rand.Rand, s scene) []packetCase {
+	outside, quoted := randomHeaders(r, s), randomHeaders(r, s)
+	inside := func(p *Packet) {
+		quoted(s, p)
+		p.Tags = nil
+		if !s.v4 {
+			p.Extensions = nil // which would make it none about a flow
+		}
+	}
+	west := sentTo(plain, West)
+	cases := []packetCase{
+		{name: "to the vip", packet: outside, want: west},
+		{name: "error to the vip", packet: outside, build: quote{quoted: inside}.build, want: west.as(lb.ErrorForwarded)},
+	}
+	if s.mode == lb.NAT {
+		cases = append(cases, packetCase{name: "answer", packet: all(answer, outside), ingress: West, want: returnedTo(East)})
+	}
+	return cases
+}
+
+// randomHeaders draws everything of a packet but its flow.
+func randomHeaders(r *rand.Rand, s scene) func(scene, *Packet) {
+	h := Packet{
+		TTL: uint8(2 + r.IntN(254)), Tags: double[:r.IntN(3)], Class: uint8(r.Uint32()), ID: uint16(r.Uint32()),
+		DontFragment: r.IntN(2) == 0, Payload: randomPayload(r),
+	}
+	h.Payload = h.Payload[:min(len(h.Payload), 200)]
+	if s.v4 {
+		h.Options = slices.Repeat([]byte{1}, 4*r.IntN(11))
+	} else {
+		h.Label, h.ID = r.Uint32N(1<<20), 0
+		for range r.IntN(mostExtensions + 1) {
+			h.Extensions = append(h.Extensions, header([]byte{0, 43, 60}[r.IntN(3)], 8*(1+r.IntN(3))))
+		}
+	}
+	return func(_ scene, p *Packet) {
+		p.TTL, p.Tags, p.Class, p.Label, p.ID, p.DontFragment = h.TTL, h.Tags, h.Class, h.Label, h.ID, h.DontFragment
+		p.Options, p.Extensions, p.Payload = h.Options, h.Extensions, h.Payload
+	}
+}

@@ -1,6 +1,8 @@
 package oracle
 
 import (
+	"net/netip"
+
 	"lbctl/lb"
 	"lbctl/rss/packet"
 )
@@ -100,3 +102,83 @@ func (d *decision) outcome(reason lb.Reason) Outcome {
 
 // isTCP tells whether the flow that decides is one of TCP.
 func (d *decision) isTCP() bool { return d.flow.Protocol == packet.TCP }
+
+// Outcome is what Decide decided. It shares memory with the frame and with what the View
+// returned.
+type Outcome struct {
+	Verdict     Verdict
+	Explanation lb.Explanation
+	Effects     Effects
+	// Service and Replica are those that the packet is to, or an answer from, as far as they
+	// were found.
+	Service lb.VIP
+	Replica netip.AddrPort
+}
+
+// Effects are what a packet changes in the tables. Counters are not among them: they follow
+// from the explanation.
+type Effects struct {
+	// Fragment is remembered from now on, if it is not nil, over what was remembered of its key.
+	Fragment *FragmentEffect
+	// Trace says what becomes of the memory of Flow, a flow to the service with VIP.
+	Trace Trace
+	VIP   lb.VIP
+	Flow  packet.Flow
+	// Replica is that of a flow that Started.
+	Replica netip.AddrPort
+	// Slot is that of a previous owner that was used, in the previous table if the service is rehashed.
+	Slot uint32
+}
+
+// FragmentEffect is what a first fragment says of the later ones.
+type FragmentEffect struct {
+	Key   FragmentKey
+	Ports FragmentPorts
+}
+
+// Trace is what a packet leaves in the memory of flows.
+type Trace uint8
+
+const (
+	// NoTrace: nothing.
+	NoTrace Trace = iota
+	// Started: the flow is recorded as half-open with its replica, instead of any earlier record.
+	Started
+	// Promoted: its record is established and of age 0 from now on, if there is room.
+	Promoted
+	// Refreshed: the age of its record becomes 0.
+	Refreshed
+	// PreviousUsed: the age of the slot's previous owner becomes 0.
+	PreviousUsed
+)
+
+// recallFragment gives a later fragment the flow that the first one of its packet showed.
+func (d *decision) recallFragment() lb.Reason {
+	f, found := d.view.Fragment(d.fragmentKey())
+	switch {
+	case found:
+		d.flow = d.flowWith(f.Protocol, f.Source, f.Destination)
+		return ok
+	case d.view.IsVIP(d.destination):
+		return lb.FragmentOrphan
+	}
+	return lb.NotOurs
+}
+
+// rememberFragment keeps what the first fragment shows.
+func (d *decision) rememberFragment() {
+	d.effects.Fragment = &FragmentEffect{
+		Key: d.fragmentKey(),
+		Ports: FragmentPorts{
+			Protocol: d.protocol, Source: d.flow.Source.Port(), Destination: d.flow.Destination.Port(),
+		},
+	}
+}
+
+func (p parsed) fragmentKey() FragmentKey {
+	k := FragmentKey{Source: p.source, Destination: p.destination, ID: p.id}
+	if p.v4 {
+		k.Protocol = p.protocol
+	}
+	return k
+}

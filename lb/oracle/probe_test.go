@@ -1,6 +1,7 @@
 package oracle_test
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -18,7 +19,10 @@ func TestFrameOf(t *testing.T) {
 				t.Fatal(err)
 			}
 			summed(t, f, frame[14:])
-			e := explained(t, oracle.New(oracle.Config{}), frame)
+			e, err := oracle.New(oracle.Config{}).Explain(lb.Probe{Frame: frame})
+			if err != nil {
+				t.Fatal(err)
+			}
 			if e.Reason != lb.NotOurs || e.Flow != f || !slices.Equal(e.Before, frame) {
 				t.Errorf("%v: %+v", f, e)
 			}
@@ -68,12 +72,17 @@ func sum(parts ...[]byte) uint16 {
 	return uint16((n-1)%0xffff + 1)
 }
 
-// explained explains a frame.
-func explained(t *testing.T, m *oracle.Datapath, frame []byte) lb.Explanation {
-	t.Helper()
-	e, err := m.Explain(lb.Probe{Ingress: ingress, Frame: frame})
-	if err != nil {
-		t.Fatal(err)
+// probedFlows are flows of each IP version and protocol.
+func probedFlows() (all []packet.Flow) {
+	six := packet.Flow{
+		Source:      netip.MustParseAddrPort("[2001:db8:1::1]:40000"),
+		Destination: netip.MustParseAddrPort("[2001:db8::1]:80"),
 	}
-	return e
+	for _, f := range []packet.Flow{flow, six} {
+		for _, p := range []packet.Protocol{packet.TCP, packet.UDP} {
+			f.Protocol = p
+			all = append(all, f)
+		}
+	}
+	return all
 }

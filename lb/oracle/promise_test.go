@@ -61,7 +61,7 @@ func (m moment) isPast(now time.Duration) bool { return now-m.at > m.patience }
 func newShadow(t *rapid.T) *shadow {
 	protocol := rapid.SampledFrom([]packet.Protocol{packet.TCP, packet.TCP, packet.TCP, packet.UDP}).Draw(t, "protocol")
 	s := &shadow{
-		t: t, memory: oracle.New(oracle.Config{Routes: everywhere{}}), flows: map[packet.Flow]*shadowFlow{},
+		t: t, memory: oracle.New(oracle.Config{Routes: everywhere{mtu: 1500}}), flows: map[packet.Flow]*shadowFlow{},
 		service: lb.Service{
 			VIP:       lb.VIP{Address: flow.Destination, Protocol: protocol},
 			Scheduler: lb.Maglev, TableSize: 7, Tracking: lb.DefaultTracking(protocol), Idle: lb.MinIdle,
@@ -197,13 +197,6 @@ func (s *shadow) fallAsleep() {
 	if f.InTransition != 0 || len(f.Replicas) != len(s.service.Replicas) {
 		s.t.Errorf("after silence: %+v", f)
 	}
-}
-
-// everywhere has one route to all addresses.
-type everywhere struct{}
-
-func (everywhere) Route(netip.Addr) (oracle.Route, bool) {
-	return oracle.Route{Interface: "eth0", Index: 2, MTU: 1500, Neighbour: lb.MAC{2, 1}}, true
 }
 
 func replicaAddress(i int) netip.AddrPort {

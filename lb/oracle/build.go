@@ -4,11 +4,70 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"lbctl/lb"
 	"lbctl/rss/packet"
 )
+
+// answerTTL is the TTL or hop limit of what the load balancer itself sends.
+const answerTTL = 64
+
+// wrap puts an IP packet into another one from source to the replica: RFC 2003, RFC 2473.
+func (d *decision) wrap(ip []byte, source netip.Addr) []byte {
+	d.why.Outer = lb.Tunnel{Source: source, Destination: d.why.Replica.Addr()}
+	if d.why.Outer.Destination.Is4() {
+		return slices.Concat(d.outerIPv4(), ip)
+	}
+	return slices.Concat(d.outerIPv6(), ip)
+}
+
+// outerIPv4 is never fragmented: packets are too big before they are wrapped.
+func (d *decision) outerIPv4() []byte {
+	return newIPv4(d.class(), d.length, v4DontFragment, packet.InnerIPv4, d.why.Outer)
+}
+
+// outerIPv6 has a flow label by which routers on the way spread flows (RFC 6438).
+func (d *decision) outerIPv6() []byte {
+	inner := packet.InnerIPv6
+	if d.v4 {
+		inner = packet.InnerIPv4
+	}
+	return newIPv6(d.class(), d.why.Hash&0xfffff, d.length, inner, d.why.Outer)
+}
+
+// class is the TOS or the traffic class of the packet.
+func (p parsed) class() uint8 {
+	if p.v4 {
+		return p.ip[v4TOS]
+	}
+	return uint8(binary.BigEndian.Uint16(p.ip) >> 4)
+}
+
+// newIPv4 makes the header of a packet that carries so many bytes.
+func newIPv4(tos uint8, bytes int, fragment uint16, carried packet.Protocol, ends lb.Tunnel) []byte {
+	ip := make([]byte, v4Header)
+	ip[0], ip[v4TOS] = 4<<4|v4Header/4, tos
+	binary.BigEndian.PutUint16(ip[v4Length:], uint16(v4Header+bytes))
+	binary.BigEndian.PutUint16(ip[v4Fragment:], fragment)
+	ip[v4TTL], ip[v4Protocol] = answerTTL, byte(carried)
+	copy(ip[v4Source:], ends.Source.AsSlice())
+	copy(ip[v4Destination:], ends.Destination.AsSlice())
+	writeChecksum(ip, v4Checksum, nil)
+	return ip
+}
+
+// newIPv6 makes the header of a packet that carries so many bytes.
+func newIPv6(class uint8, label uint32, bytes int, carried packet.Protocol, ends lb.Tunnel) []byte {
+	ip := make([]byte, v6Header)
+	binary.BigEndian.PutUint32(ip, 6<<28|uint32(class)<<20|label)
+	binary.BigEndian.PutUint16(ip[v6Length:], uint16(bytes))
+	ip[v6Next], ip[v6HopLimit] = byte(carried), answerTTL
+	copy(ip[v6Source:], ends.Source.AsSlice())
+	copy(ip[v6Destination:], ends.Destination.AsSlice())
+	return ip
+}
 
 // FrameOf returns the frame of a probe, or makes one of its flow: valid, from and to no MAC address,
 // with a TTL of 64 and without payload; TCP with the flag SYN or ACK. Of protocols

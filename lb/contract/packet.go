@@ -3,6 +3,7 @@ package contract
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"lbctl/lb"
 	"lbctl/rss/packet"
@@ -88,7 +89,7 @@ func (p Packet) appendIPv4(frame []byte, carried int) []byte {
 	if p.Fragment != nil {
 		binary.BigEndian.PutUint16(header[4:], uint16(p.Fragment.ID))
 	}
-	binary.BigEndian.PutUint16(header[10:], checksum(header))
+	binary.BigEndian.PutUint16(header[10:], packet.Checksum(header))
 	return frame
 }
 
@@ -144,19 +145,12 @@ func (p Packet) segment() []byte {
 	if p.Flow.Protocol == packet.UDP {
 		binary.BigEndian.PutUint16(s[4:], uint16(len(s)))
 	}
-	sum := checksum(append(pseudo(p.Flow, len(s)), s...))
+	sum := packet.TransportChecksum(p.Flow.Source.Addr(), p.Flow.Destination.Addr(), p.Flow.Protocol, s)
 	if sum == 0 && p.Flow.Protocol == packet.UDP {
 		sum = 0xffff
 	}
 	binary.BigEndian.PutUint16(s[at:], sum)
 	return s
-}
-
-// pseudo returns the header of addresses, length and protocol that checksums include.
-func pseudo(f packet.Flow, bytes int) []byte {
-	b := appendAddresses(make([]byte, 0, 40+bytes), f)
-	b = binary.BigEndian.AppendUint32(b, uint32(bytes))
-	return binary.BigEndian.AppendUint32(b, uint32(f.Protocol))
 }
 
 // l4Header returns the header without lengths and checksum, and the offset of the checksum.
@@ -178,26 +172,60 @@ func (p Packet) l4Header() ([]byte, int) {
 
 // appendAddresses appends source and destination in network byte order.
 func appendAddresses(b []byte, f packet.Flow) []byte {
-	for _, a := range [2]netip.Addr{f.Source.Addr(), f.Destination.Addr()} {
-		if a.Is4() {
-			four := a.As4()
-			b = append(b, four[:]...)
-		} else {
-			sixteen := a.As16()
-			b = append(b, sixteen[:]...)
-		}
-	}
-	return b
+	return append(append(b, f.Source.Addr().AsSlice()...), f.Destination.Addr().AsSlice()...)
 }
 
-// checksum returns the Internet checksum (RFC 1071) of bytes in which its own field is 0.
-func checksum(b []byte) uint16 {
-	var sum uint32
-	for i, v := range b {
-		sum += uint32(v) << (8 * (1 - i%2))
+// fragments cuts a packet into fragments at offsets of what it carries, multiples of 8.
+func (p Packet) fragments(id uint32, at ...int) []Packet {
+	carried := p.Carried
+	if carried == nil {
+		carried = p.segment()
 	}
-	for sum > 0xffff {
-		sum = sum&0xffff + sum>>16
+	var all []Packet
+	bounds := slices.Concat([]int{0}, at, []int{len(carried)})
+	for i, from := range bounds[:len(bounds)-1] {
+		part := p
+		part.Carried = carried[from:bounds[i+1]]
+		part.Fragment = &Fragment{ID: id, Offset: from, More: i < len(at)}
+		all = append(all, part)
 	}
-	return ^uint16(sum)
+	return all
+}
+
+// icmp makes the packet carry an ICMP or ICMPv6 message between its addresses: type, code, four bytes
+// and what follows.
+func (p Packet) icmp(kind, code byte, rest [4]byte, body []byte) Packet {
+	p.Flow.Source = netip.AddrPortFrom(p.Flow.Source.Addr(), 0)
+	p.Flow.Destination = netip.AddrPortFrom(p.Flow.Destination.Addr(), 0)
+	message := slices.Concat([]byte{kind, code, 0, 0}, rest[:], body)
+	p.Flow.Protocol = packet.ICMP
+	sum := packet.Checksum(message)
+	if !p.Flow.Source.Addr().Is4() {
+		p.Flow.Protocol = packet.ICMPv6
+		sum = packet.TransportChecksum(p.Flow.Source.Addr(), p.Flow.Destination.Addr(), packet.ICMPv6, message)
+	}
+	binary.BigEndian.PutUint16(message[2:], sum)
+	p.Carried = message
+	return p
+}
+
+// encapsulate puts the IP packet of a frame with so many tags into another one: RFC 2003, RFC 2473. Of
+// the tunnel the ports and the protocol do not matter.
+func encapsulate(frame []byte, tags int, tunnel packet.Flow, label uint32) []byte {
+	inner := frame[ethernet+4*tags:]
+	outer := Packet{Flow: tunnel, TTL: 64, DontFragment: true, Label: label}
+	length := int(binary.BigEndian.Uint16(inner[2:]))
+	outer.Flow.Protocol, outer.Class = packet.InnerIPv4, inner[1]
+	if inner[0]>>4 == 6 {
+		length = 40 + int(binary.BigEndian.Uint16(inner[4:]))
+		outer.Flow.Protocol, outer.Class = packet.InnerIPv6, inner[0]<<4|inner[1]>>4
+	}
+	for i := range tags {
+		tag := frame[12+4*i:]
+		outer.Tags = append(outer.Tags, Tag{binary.BigEndian.Uint16(tag), binary.BigEndian.Uint16(tag[2:])})
+	}
+	copy(outer.Destination[:], frame)
+	copy(outer.Source[:], frame[6:])
+	outer.Carried = inner[:length]
+	return append(outer.Frame(), inner[length:]...) // Ethernet padding
 }

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 
@@ -105,3 +106,87 @@ func chainCuts() (cases []packetCase) {
 
 // ipBehind writes IPv6's payload length.
 func ipBehind(n int) func(scene, []byte) []byte { return pokeIP(4, byte(n>>8), byte(n)) }
+
+// double are the most tags that are looked behind.
+var double = []Tag{{0x88a8, 0xe123}, {0x8100, 0x3fff}}
+
+// tagged puts tags before the packet.
+func tagged(tags ...Tag) func(scene, *Packet) {
+	return func(_ scene, p *Packet) { p.Tags = tags }
+}
+
+// tagCases are packets with VLAN tags: they stay with a packet that leaves by the link that it came on.
+func tagCases(s scene) []packetCase {
+	west, back := sentTo(plain, West), sentTo(plain, West).by(oracle.Transmit)
+	triple := append(double[:2:2], Tag{0x8100, 7})
+	cases := []packetCase{
+		{name: "arp with a tag", packet: tagged(double[1]), bytes: poke(16, 0x08, 0x06), want: passed(lb.NotIP)},
+		{name: "length with a tag", packet: tagged(double[1]), bytes: poke(16, 0x00, 0x2e), want: passed(lb.NotIP)},
+		{name: "three tags", packet: tagged(triple...), want: passed(lb.VLANTagged)},
+		{name: "three tags of a provider", packet: tagged(double[0], double[0], double[0]), want: passed(lb.VLANTagged)},
+		{name: "other ethertype of tags", packet: tagged(Tag{0x9100, 7}), want: passed(lb.NotIP)},
+		{name: "tags, no replica", packet: all(tagged(double...), to(empty)), want: dropped(lb.NoReplica)},
+		{name: "tags, not ours", packet: all(tagged(double...), to(99)), want: passed(lb.NotOurs)},
+		{name: "tags, neighbour unknown", packet: all(tagged(double...), to(unresolved)), want: s.waiting(unresolved)},
+		{name: "tags, ttl 1", packet: all(tagged(double...), ttl(1)), want: s.mortal(west)},
+		{name: "tags, full frame", packet: all(tagged(double...), filling(1500, 0)), want: west},
+		{name: "answer with tags", only: isNAT, ingress: West, packet: all(answer, tagged(double...)), want: returnedTo(East)},
+		{name: "answer with tags by the ingress", only: isNAT, packet: all(answer, tagged(double...)), want: returnedTo(East).by(oracle.Transmit)},
+		{name: "third tag cut short", packet: tagged(triple...), bytes: cutAt(ethernet + 8), want: passed(lb.VLANTagged)},
+	}
+	for name, tags := range map[string][]Tag{
+		"802.1q": {{0x8100, 5}}, "802.1ad": {{0x88a8, 5}}, "priority": {{0x8100, 0xe000}},
+		"802.1q in 802.1ad": double, "802.1ad in 802.1q": {{0x8100, 1}, {0x88a8, 2}}, "802.1q twice": {{0x8100, 1}, {0x8100, 1}},
+	} {
+		cases = append(cases,
+			packetCase{name: name, packet: tagged(tags...), want: west},
+			packetCase{name: name + ", back by the ingress", ingress: West, packet: tagged(tags...), want: back})
+		for n := 12; n < ethernet+4*len(tags); n++ {
+			cases = append(cases, packetCase{name: name + ", cut short", packet: tagged(tags...), bytes: cutAt(n), want: dropped(lb.MalformedEthernet)})
+		}
+	}
+	return cases
+}
+
+// cutAt leaves the first n bytes of the frame.
+func cutAt(n int) func(scene, []byte) []byte {
+	return func(_ scene, frame []byte) []byte { return frame[:n] }
+}
+
+// pad puts n bytes behind the IP packet.
+func pad(n int) func(scene, []byte) []byte {
+	return func(_ scene, frame []byte) []byte {
+		for i := range n {
+			frame = append(frame, byte(i+1))
+		}
+		return frame
+	}
+}
+
+// options gives the packet n bytes of IPv4 options.
+func options(n int) func(scene, *Packet) {
+	return func(_ scene, p *Packet) { p.Options = bytes.Repeat([]byte{1}, n) } // no operation
+}
+
+// optionCases are IPv4 packets with options, which nobody looks at.
+func optionCases() []packetCase {
+	west, bad := sentTo(plain, West), dropped(lb.MalformedIP)
+	cases := []packetCase{
+		{name: "options, back by the ingress", ingress: West, packet: options(8), want: west.by(oracle.Transmit)},
+		{name: "options that make no sense", packet: func(_ scene, p *Packet) { p.Options = bytes.Repeat([]byte{0x83, 0xff}, 20) }, want: west},
+		{name: "a source route", packet: func(_ scene, p *Packet) { p.Options = []byte{0x89, 7, 4, 10, 9, 9, 9, 0} }, want: west},
+		{name: "router alert", packet: func(_ scene, p *Packet) { p.Options = []byte{0x94, 4, 0, 0} }, want: west},
+		{name: "options, answer", only: isNAT, packet: all(answer, options(12)), ingress: West, want: returnedTo(East)},
+		{name: "options, not ours", packet: all(options(12), to(99)), want: passed(lb.NotOurs)},
+		{name: "options, tags", packet: all(options(12), tagged(double...)), want: west},
+		{name: "options, of another protocol", packet: options(12), bytes: pokeIP(9, 2), want: passed(lb.NotTCPUDP)},
+		{name: "options, fragment without its first", packet: options(12), bytes: pokeIP(6, 0, 3), want: dropped(lb.FragmentOrphan)},
+		{name: "options, no bytes behind them", packet: options(12), bytes: pokeIP(2, 0, 32), want: dropped(lb.MalformedL4)},
+		{name: "options cut short", packet: options(12), bytes: pokeIP(2, 0, 31), want: bad},
+		{name: "options past the frame", packet: options(12), bytes: cutAt(ethernet + 31), want: bad},
+	}
+	for words := 1; words <= 10; words++ {
+		cases = append(cases, packetCase{name: fmt.Sprintf("ihl %d", 5+words), packet: options(4 * words), want: west})
+	}
+	return cases
+}

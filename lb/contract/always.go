@@ -49,6 +49,10 @@ func testAlwaysRecorded(b fixture, s lb.Service) {
 		for _, f := range clients(s, 5000, 20) {
 			b.goes(f, flagACK, owner(s, f), "a flow that was not seen to begin")
 		}
+		for _, f := range clients(s, 6000, 5) {
+			b.goes(f, flagSYN|0xc0, owner(s, f), "a SYN that offers ECN")
+			count(want, owner(s, f), 0, 1)
+		}
 	}
 	b.remembers(s, "after flows that were not seen to begin", 0, want)
 }
