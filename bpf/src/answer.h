@@ -1,11 +1,11 @@
-/* Packets that the load balancer sends by itself: answers to whom a packet came from. */
+/* Packets that the load balancer itself sends: answers to the sender of a packet. */
 #pragma once
 
 #include "rewrite.h"
 #include "token_bucket.h"
 
-/* How much of a packet that is too big its sender gets back: a header with all options and 8
- * bytes (RFC 792), and room for extension headers. */
+/* How many bytes of a packet that is too big are quoted: IPv4 the longest header and 8 bytes
+ * (RFC 792), IPv6 with room for extension headers. */
 #define QUOTE_V4 68
 #define QUOTE_V6 128
 
@@ -18,7 +18,8 @@ static __always_inline void swap_macs(struct ethhdr *eth)
 	__builtin_memcpy(eth->h_source, mac, ETH_ALEN);
 }
 
-/* May an address be answered to? Not if it is unspecified, of a loop, of a group, of all. */
+/* Is it the address of a single host? Not if it is unspecified, loopback, multicast or
+ * broadcast. */
 static __always_inline bool is_host(const void *address, bool is_v6)
 {
 	const __u8 *b = address;
@@ -140,8 +141,8 @@ static __always_inline void fill_too_big_v6(struct too_big_v6 *m, const struct i
 	m->icmp.check = checksum(sum_words(&m->icmp, (sizeof(m->icmp) + QUOTE_V6) / 4, pseudo));
 }
 
-/* Replaces the frame, whose IP header begins at l3, by the news to its sender that it is too big: in
- * the name of its destination. False: it is as it was and will be dropped. */
+/* Replaces the frame by the ICMP message that it is too big, from its destination to its sender.
+ * Returns 0 if the frame is unchanged and is to be dropped. */
 __noinline int answer_too_big(struct xdp_md *ctx, __u32 tag_bytes, __u32 is_v6, __u32 mtu)
 {
 	__u32 grown = is_v6 ? sizeof(struct too_big_v6) - QUOTE_V6 : sizeof(struct too_big_v4) - QUOTE_V4;

@@ -2,9 +2,9 @@
  * IPv6 (RFC 2473), and passes the inner packet up as if it had come in on the interface.
  * The machine needs no tunnel device for it.
  *
- * What is not unpacked goes up untouched. Dropped is only what is addressed to us and
- * can be of no use to anybody. The first reason that applies decides, in the order of the
- * headers: link, outer packet, inner packet, congestion.
+ * A packet that is not unpacked is passed up untouched. Dropped are only packets that are addressed
+ * to us and of no use to anybody. The first reason that applies decides, in the order of the headers:
+ * link, outer packet, inner packet, congestion.
  */
 #include "headers.h"
 
@@ -13,7 +13,7 @@ enum decap_reason {
 	DECAP_UNPACKED,		  /* the inner packet goes up */
 	DECAP_NOT_IP,		  /* EtherType neither IPv4 nor IPv6 nor VLAN */
 	DECAP_VLAN_TAGGED,	  /* more than two tags, 802.1Q or 802.1ad */
-	DECAP_NOT_TUNNEL,	  /* no IP packet in it that we unpack */
+	DECAP_NOT_TUNNEL,	  /* carries no IP packet that we unpack */
 	DECAP_NOT_LOCAL,	  /* the outer packet is to an address that is not one of ours */
 	DECAP_OUTER_OPTIONS,	  /* the outer packet has options or an extension header */
 	DECAP_OUTER_FRAGMENT,	  /* the outer packet is a fragment */
@@ -22,7 +22,7 @@ enum decap_reason {
 	DECAP_MALFORMED_ETHERNET, /* shorter than an Ethernet header and its tags */
 	DECAP_MALFORMED_OUTER,	  /* outer IP header cut short or contradicting itself */
 	DECAP_MALFORMED_INNER,	  /* inner IP header cut short or contradicting itself */
-	DECAP_CONGESTED,	  /* congestion was met by a packet whose ends cannot be told */
+	DECAP_CONGESTED,	  /* the outer packet met congestion, and the inner one cannot carry the mark */
 	DECAP_FAULT,		  /* the kernel did not remove the outer header: a bug */
 	DECAP_REASONS,		  /* how many there are */
 	DECAP_OK = -1,		  /* not decided yet; never counted */
@@ -38,7 +38,7 @@ struct policy {
 	__u32 any_vip; /* not 0: `vips` is not asked */
 };
 
-/* The addresses that outer packets are unpacked of. */
+/* Our addresses: outer packets to them are unpacked. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct address);
@@ -138,7 +138,7 @@ static __always_inline __u16 fold(__u32 sum)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
-/* RFC 791: the ones' complement sum of a right header, its checksum included, is all ones. */
+/* RFC 791: the ones' complement sum of a header with a correct checksum is all ones. */
 static __always_inline bool is_sound(const struct iphdr *ip)
 {
 	__u32 sum = 0;
@@ -180,8 +180,8 @@ static __always_inline bool is_ip(struct l4_type type)
 	return l4_is(type, L4_IPV4) || l4_is(type, L4_IPV6);
 }
 
-/* An outer IPv6 packet that does not begin with the inner one: is it behind one header? All
- * extension headers begin with the number of the next one (RFC 8200, section 4). */
+/* An outer IPv6 packet with an extension header: is the inner packet behind that? All extension headers
+ * begin with the number of the next one (RFC 8200, section 4). */
 static __always_inline enum decap_reason look_behind(const struct ipv6hdr *ip, void *end)
 {
 	struct l4_type *next = (void *)(ip + 1);
@@ -290,7 +290,7 @@ static __always_inline void set_ecn_v6(struct ipv6hdr *ip, enum ecn ecn)
 	*class = (*class & ~(ECN_BITS << 4)) | ecn << 4;
 }
 
-/* RFC 6040, figure 4: what the inner packet learns of the congestion that the outer one met. */
+/* RFC 6040, figure 4: merges the congestion mark of the outer packet into the inner one. */
 static __always_inline enum decap_reason merge_ecn(const struct tunnel *t)
 {
 	enum ecn inner = t->inner_v6 ? ecn_of_v6(t->inner) : ((struct iphdr *)t->inner)->tos & ECN_BITS;
@@ -307,7 +307,7 @@ static __always_inline enum decap_reason merge_ecn(const struct tunnel *t)
 	return DECAP_OK;
 }
 
-/* Moves the link header, with its tags, to where the inner packet begins. */
+/* Removes the outer header: moves the link header, with its tags, in front of the inner packet. */
 static __always_inline enum decap_reason unpack(struct xdp_md *ctx, const struct tunnel *t)
 {
 	void *from = (void *)(long)ctx->data, *to, *end = (void *)(long)ctx->data_end;

@@ -1,7 +1,7 @@
-/* The headers of the packets that are not plain: tags, options, extension headers, fragments.
+/* The headers of packets that are not plain: tags, options, extension headers, fragments.
  *
- * A function that the verifier looks at by itself: it has too many ways to be looked at once
- * for each that may follow. So it returns where things are, in one word.
+ * dissect() has so many paths that the verifier must check it on its own, and not again for each path that
+ * follows it. So it is a function that is not inlined and returns where the headers are, in one word.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 
 enum part { WHOLE, FIRST, LATER };
 
-/* How many extension headers of IPv6 are looked behind. */
+/* How many IPv6 extension headers are skipped at most. */
 #define EXTENSIONS_MAX 6
 
 union dissection {
@@ -26,7 +26,7 @@ union dissection {
 	};
 };
 
-/* A walk over headers. Offsets are from the IP header on, which begins at l3. */
+/* A walk over extension headers. Offsets count from the IP header, which begins at l3. */
 struct walk {
 	void *l3, *end;
 	__u32 at;	/* where the next header begins */
@@ -71,7 +71,7 @@ static __always_inline enum lb_reason walk_options(struct walk *w)
 	return LB_OK;
 }
 
-/* Steps over the next header if it is an extension; done: it is the protocol. */
+/* Skips the next header if it is an extension header; otherwise sets done: it is the protocol. */
 static __always_inline enum lb_reason walk_on(struct walk *w, int headers, bool *done)
 {
 	switch (w->next) {

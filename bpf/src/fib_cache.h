@@ -12,8 +12,8 @@
 /* Entries of each CPU. */
 #define FIB_CACHE_ENTRIES 4096U
 
-/* How long an entry is valid, in ticks of the kernel's clock: 16 to 160 ms, by CONFIG_HZ. Go ends the
- * life of all entries when the network changes, by the epoch in `settings`. */
+/* How long an entry is valid, in ticks of the kernel's clock: 16 to 160 ms, by CONFIG_HZ. Go
+ * ends the life of all entries when the network changes, by the epoch in `settings`. */
 const volatile __u32 fib_cache_ticks = 16;
 
 /* How a packet reaches its client, and the sender on which that depends. */

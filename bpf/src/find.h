@@ -1,4 +1,4 @@
-/* Finding the service that a flow is for, or the replica that it is from. */
+/* Look-ups: the service to which a flow goes, or the replica from which it comes. */
 #pragma once
 
 #include "maps.h"
@@ -30,9 +30,9 @@ static __always_inline struct endpoint_key endpoint_key(const void *address, boo
 	return k;
 }
 
-/* Multiplicative hashing (Knuth, TAOCP 6.4): operators, not senders, choose what is
- * inserted. A product carries upwards only, so the high half, where the last byte of
- * an address is, is folded down first. Go computes the same in lb/datapath/index.go. */
+/* Multiplicative hashing (Knuth, TAOCP 6.4). It need not resist attacks: operators choose what
+ * is inserted, not senders. A product carries upwards only, so the high half, where the last
+ * byte of an address is, is folded down first. Go computes the same in bucketHash. */
 static __always_inline __u32 bucket_hash(struct endpoint_key k)
 {
 	__u64 h = k.high * 0xbf58476d1ce4e5b9ULL ^ k.low ^ k.rest;
@@ -77,13 +77,13 @@ static __always_inline struct rev_nat *rev_nat_at(struct endpoint_key k)
 	return NULL;
 }
 
-/* The service that a flow goes to. */
+/* The service to which a flow goes. */
 static __always_inline struct service *find_service(const struct tuple *f)
 {
 	return service_at(endpoint_key(f->destination, f->is_v6, f->ports >> 16, f->l4));
 }
 
-/* The replica that a flow comes from. */
+/* The reverse NAT entry of the replica from which a flow comes. */
 static __always_inline struct rev_nat *find_rev_nat(const struct tuple *f)
 {
 	return rev_nat_at(endpoint_key(f->source, f->is_v6, f->ports, f->l4));

@@ -1,4 +1,4 @@
-/* What the first fragment of a packet says of the later ones. */
+/* Fragments: the first one of a packet carries the ports, which are kept for the later ones. */
 #pragma once
 
 #include "maps.h"

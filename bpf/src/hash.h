@@ -1,10 +1,10 @@
-/* Hashes of the 4-tuple: 32 bits that choose the slot. */
+/* Hashes of the 4-tuple: 32 bits, which choose the slot. */
 #pragma once
 
 #include "parse.h"
 
-/* Toeplitz by tables: what byte value v at position i of the input adds.
- * Filled by Go from the RSS key before loading. */
+/* Toeplitz by tables: what a byte of value v at position i of the input adds to the hash. Go
+ * fills them from the RSS key before loading. */
 const volatile __u32 toeplitz_rows[36][256];
 
 static __always_inline __u32 rol32(__u32 w, __u32 by)
@@ -59,7 +59,7 @@ static __always_inline __u32 jhash_v6(const struct tuple *f, __u32 seed)
 	return jhash_final(a + d[2], b + d[3], c + f->ports);
 }
 
-/* Of a word of the input whose first byte is at that position. */
+/* What a word of the input adds, whose first byte is at that position. */
 static __always_inline __u32 toeplitz_word(__u32 at, __u32 word)
 {
 	return toeplitz_rows[at][word & 0xff] ^ toeplitz_rows[at + 1][word >> 8 & 0xff] ^
@@ -87,8 +87,8 @@ static __always_inline __u32 hash(const struct tuple *f, enum lb_hash function, 
 	return f->is_v6 ? jhash_v6(f, seed) : jhash_v4(f, seed);
 }
 
-/* The remainder of a division by size without a division: the quotient by the reciprocal is
- * at most one too small, as the reciprocal is less than one too small and h less than 2^32. */
+/* h mod size without a division. The reciprocal is less than one too small and h less than 2^32,
+ * so the quotient is at most one too small. */
 static __always_inline __u32 remainder(__u32 h, __u32 size, __u32 reciprocal)
 {
 	__u32 quotient = (__u64)h * reciprocal >> 32;

@@ -1,5 +1,5 @@
-/* What the headers of a frame are made of. EtherTypes and IP protocols cannot be
- * mixed up: each has its own type. */
+/* Headers of a frame. EtherTypes and IP protocols have types of their own, so that they cannot
+ * be confused. */
 #pragma once
 
 #include <linux/if_ether.h>
@@ -78,8 +78,8 @@ struct icmp {
 
 #define PAST_END(header, end) ((void *)((header) + 1) > (end))
 
-/* The interface that a packet came on. Written so that the compiler cannot compute the
- * field's address apart: the verifier takes no pointers into the context. */
+/* The interface that a packet came in on. In assembler, so that the compiler does not compute
+ * the field's address first: the verifier takes no pointers into the context. */
 static __always_inline __u32 ingress(const struct xdp_md *ctx)
 {
 	__u32 ifindex;

@@ -1,14 +1,24 @@
-/* The load balancer: a table of contents with one exit.
+/* The load balancer. The walk of a packet, from wire to wire, is the body of balance() below:
  *
- * A packet to a VIP goes to a replica, a replica's answer goes back as the
- * VIP's, everything else goes up to the kernel untouched. Each packet ends in
- * exactly one reason, which is counted and decides the verdict.
+ *   parse     parse.h, dissect.h    headers, 4-tuple
+ *   identify  fragments.h, quote.h  the flow of a later fragment or of an ICMP error
+ *   find      find.h                the service by its VIP, else the reverse NAT entry by the replica
+ *   send      pick.h, records.h     to a replica: slot, owner or previous owner, or the flow's record;
+ *             rewrite.h, leave.h    new addresses, or an outer header; next hop
+ *             fib_cache.h           to a client: the VIP as source, the route from the kernel's FIB
+ *             answer.h              "packet too big", to the sender
+ *   count     maps.h                by replica, or by reason
+ *   verdict                         one reason, one XDP action
  *
- * Look-ups of a forwarded packet, all of them into arrays and compiled to loads:
- * bucket, service, slot, replica; and one per-CPU counter. No call is made but bpf_redirect.
- * One more, into the records of flows, where a change of the replicas made it necessary.
- * An answer of a replica: buckets of service and rev_nat, rev_nat, entry, counter; the kernel's FIB
- * is asked some times a second for each client.
+ * A packet to a VIP goes to a replica. The answer of a replica goes to the client, with the VIP as
+ * its source. Everything else is passed to the kernel untouched. Each packet ends in exactly one
+ * reason.
+ *
+ * A forwarded packet looks up bucket, service, slot, replica, and one per-CPU counter. All of these
+ * are arrays, whose look-ups become loads; the only call is bpf_redirect. A slot in transition
+ * costs one load more, of a line of records. An answer looks up the buckets of service and reverse
+ * NAT, the entry, the FIB cache, a counter; the kernel's FIB is asked some times a second for each
+ * client.
  */
 #include "lb.h"
 #include "maps.h"
@@ -44,7 +54,8 @@ static __always_inline enum lb_reason find(const struct packet *p, struct decisi
 	return d->rev_nat ? LB_OK : LB_NOT_OURS;
 }
 
-/* ICMP: an echo that is answered, or an error about a flow, which becomes the packet's. */
+/* ICMP: answers an echo request to a VIP, or makes the flow that an error quotes that of the
+ * packet. */
 static __always_inline enum lb_reason read_icmp(struct xdp_md *ctx, struct packet *p, struct decision *d)
 {
 	void *end = (void *)(long)ctx->data_end;
@@ -63,7 +74,7 @@ static __always_inline enum lb_reason read_icmp(struct xdp_md *ctx, struct packe
 	return LB_OK;
 }
 
-/* The flow of a packet that does not show it itself. */
+/* Finds the flow of a packet that does not carry it in its own headers. */
 static __always_inline enum lb_reason identify(struct xdp_md *ctx, struct packet *p, struct decision *d)
 {
 	if (p->part == LATER)
@@ -91,8 +102,8 @@ static __always_inline enum lb_reason pick_replica(const struct packet *p, struc
 	return why;
 }
 
-/* Rewrites an ICMP error about a packet between client and VIP into one
- * about the same packet between client and replica. */
+/* Rewrites an ICMP error about a packet from the VIP into one about the same packet from the
+ * replica, and sends it to the replica. */
 static __always_inline void error_to_replica(struct packet *p, struct decision *d)
 {
 	struct replica *r = d->to.replica;
@@ -113,8 +124,8 @@ static __always_inline void error_to_replica(struct packet *p, struct decision *
 	icmp->check = adjust(icmp->check, delta);
 }
 
-/* The reverse, of an error that came from the replica's side. The sender is the replica or
- * a router on the entry, which keeps its address. */
+/* The reverse: an error from the replica's side about a packet to the replica becomes one about a
+ * packet to the VIP. Its sender is the replica, which becomes the VIP, or a router, which stays. */
 static __always_inline void error_to_client(struct packet *p, struct decision *d, bool from_replica)
 {
 	struct rev_nat *n = d->rev_nat;
@@ -221,7 +232,7 @@ static __always_inline enum lb_reason return_to_client(struct xdp_md *ctx, struc
 	return d->error ? LB_ERROR_RETURNED : LB_RETURNED;
 }
 
-/* Tells the sender of a packet that is too big, if it is one to be told. */
+/* Answers a packet that is too big with the MTU, unless its sender must not be answered. */
 static __always_inline enum lb_reason refuse(struct xdp_md *ctx, const struct packet *p, struct decision *d)
 {
 	bool is_v6 = p->flow.is_v6;
@@ -314,7 +325,7 @@ static __always_inline int verdict(struct xdp_md *ctx, enum lb_reason why, const
 	return XDP_ABORTED;
 }
 
-/* Monitored is known at each call: of what it guards nothing is left in the program without. */
+/* `monitored` is a constant at each call, so that lb contains nothing of the monitoring. */
 static __always_inline int balance(struct xdp_md *ctx, bool monitored)
 {
 	__u64 bytes = ctx->data_end - ctx->data;
@@ -343,7 +354,7 @@ int lb(struct xdp_md *ctx)
 	return balance(ctx, false);
 }
 
-/* Takes the place of lb while somebody watches. */
+/* Replaces lb while there are monitors. */
 SEC("xdp")
 int lb_monitored(struct xdp_md *ctx)
 {

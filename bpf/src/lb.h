@@ -1,4 +1,5 @@
-/* What the kernel program and Go share: reasons, flags and the rows of tables. Go reads them from BTF. */
+/* What the kernel program and Go share: reasons, flags and the rows of tables. Go reads them
+ * from BTF. */
 #pragma once
 
 #include <linux/bpf.h>
@@ -50,8 +51,9 @@ struct endpoint {
 	__u8 ip_version; /* 4 or 6: an IPv6 packet may carry a mapped address */
 };
 
-/* One bucket of a hash index: numbers of rows, plus one, that hold the endpoints of this hash; 0 ends the
- * list. A hash map of the kernel would do, but its look-up is a call and this one is inlined. */
+/* One bucket of a hash index: numbers of rows, plus one, that hold the endpoints of this hash; 0
+ * ends the list. A hash map of the kernel would do, but its look-up is a call and this one is
+ * inlined. */
 #define BUCKET_ROWS 16
 
 struct bucket {
@@ -98,10 +100,10 @@ struct service {
 	__u8 zero2[47];
 };
 
-/* A slot is a part of the hash space. It is settled while both words are equal: all its flows go to the
- * owner. After a change of owner it is in transition, which SLOT_IN_TRANSITION in `previous` says: flows from
- * before the change go to the previous owner. The bits of AGE say how long ago the last one did, in
- * eighths of the idle time. */
+/* A slot is a part of the hash space. It is settled while both words are equal: all its flows go
+ * to the owner. After a change of owner it is in transition, which SLOT_IN_TRANSITION in
+ * `previous` says: flows from before the change go to the previous owner. The bits of AGE say
+ * how long ago the last one did, in eighths of the idle time. */
 #define REPLICA_BITS 20
 #define REPLICA_ID ((1U << REPLICA_BITS) - 1)
 #define REPLICA_NONE REPLICA_ID /* is never given out */
@@ -114,9 +116,9 @@ struct slot {
 	__u32 previous; /* replica id, of flows from before the change; age; in transition */
 };
 
-/* A cache line of records of flows. A record is one word, so that compare and exchange can change it:
- * from the highest bits on, 32 bits of the service's hash, 8 of the flow's key, 4 of age, 20 of the
- * replica's id. 0 is no record. */
+/* A cache line of records of flows. A record is one word, so that compare and exchange can
+ * change it: from the highest bits on, 32 bits of the service's hash, 8 of the flow's key, 4 of
+ * age, 20 of the replica's id. 0 is no record. */
 #define RECORD_ENTRIES 8
 
 struct records {
@@ -137,10 +139,10 @@ struct hop {
 
 enum replica_state { REPLICA_GONE, REPLICA_ACTIVE, REPLICA_DRAINING, REPLICA_DOWN };
 
-/* One server behind a service. The second of its two cache lines is for tunnels. The deltas are what the
- * rewrite from the VIP adds to a checksum's complement (RFC 1624, equation 3): l3 for the address, in the
- * IPv4 header; l4 for address and port, in TCP and UDP. Packets use the hop that `active_hop` says; the other
- * one may be written meanwhile. */
+/* One server behind a service. The second of its two cache lines is for tunnels. The deltas are
+ * what the rewrite from the VIP adds to a checksum's complement (RFC 1624, equation 3): l3 for
+ * the address, in the IPv4 header; l4 for address and port, in TCP and UDP. Packets use the hop
+ * that `active_hop` says; the other one may be written meanwhile. */
 struct replica {
 	__u8 address[16];
 	__u8 port[2];

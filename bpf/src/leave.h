@@ -1,9 +1,10 @@
-/* The last changes of a frame before it leaves: link header, tags, an outer packet. */
+/* The last changes before a frame leaves: MAC addresses, tags, an outer header. */
 #pragma once
 
 #include "rewrite.h"
 
-/* Writes the addresses of a hop, without the tags if the network behind is another one. */
+/* Writes the MAC addresses of the next hop, and removes the tags if the frame leaves by another
+ * interface. */
 static __always_inline enum lb_reason set_link(struct xdp_md *ctx, struct packet *p,
 					       const void *addresses, bool keep_tags)
 {
@@ -51,7 +52,7 @@ static __always_inline void outer_v6(struct ipv6hdr *ip, const struct replica *r
 	copy16(&ip->daddr, r->address);
 }
 
-/* Puts the packet into another one to the replica. */
+/* Encapsulates the packet: an outer header to the replica, RFC 2003 and RFC 2473. */
 static __always_inline enum lb_reason encapsulate(struct xdp_md *ctx, const struct packet *p,
 						  const struct replica *r, bool keep_tags, __u32 hash)
 {

@@ -61,8 +61,8 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } rev_nats SEC(".maps");
 
-/* Records of flows: established ones, and half-open ones of which only the first packet has come. The
- * flow's key says which cache line a record is in. */
+/* Records of flows: established ones, and half-open ones of which only the first packet has
+ * come. The flow's key says which cache line a record is in. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
@@ -138,9 +138,9 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 } sample_filters SEC(".maps");
 
-/* Counters: by enum lb_reason, and by replica id. A packet is counted once: a forwarded one by its replica,
- * any other by its reason. When a replica is removed, Go adds its count to `retired_counts`, by service id,
- * and to the row of LB_FORWARDED. */
+/* Counters: by enum lb_reason, and by replica id. A packet is counted once: a forwarded one by
+ * its replica, any other by its reason. When a replica is removed, Go adds its count to
+ * `retired_counts`, by service id, and to the row of LB_FORWARDED. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);

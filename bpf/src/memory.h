@@ -1,6 +1,6 @@
-/* Loads and copies by words. Headers in a frame are not aligned to their words and
- * the compiler would go byte by byte; the machines we run on load unaligned words as fast.
- * They are little-endian, too: bpf2go builds for no others. */
+/* Loads, stores and copies by words. Headers in a frame are not aligned, so the compiler would
+ * go byte by byte; the machines that this runs on load unaligned words as fast. They are
+ * little-endian: bpf2go builds for no others. */
 #pragma once
 
 #include <linux/types.h>
@@ -55,13 +55,13 @@ static __always_inline void copy16(void *to, const void *from)
 	store64(to + 8, load64(from + 8));
 }
 
-/* The last 8 bytes of the form ::ffff:a.b.c.d of an IPv4 address as in a header. */
+/* The last 8 bytes of ::ffff:a.b.c.d, of an IPv4 address as in a header. */
 static __always_inline __u64 mapped_low(__u32 v4)
 {
 	return (__u64)v4 << 32 | 0xffff0000;
 }
 
-/* An IPv4 address lives in the last four bytes of its mapped form. */
+/* The IPv4 address in ::ffff:a.b.c.d. */
 static __always_inline __u32 mapped_v4(const __u8 address[16])
 {
 	return load32(address + 12);

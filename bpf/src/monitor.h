@@ -1,11 +1,11 @@
-/* Samples of packets with what became of them, for whoever watches. Only the program
- * lb_monitored has any of this; it stands in the place of lb while somebody watches. */
+/* Samples of packets and of what became of them, for monitors. Only the program lb_monitored
+ * contains this; it replaces lb while there are monitors. */
 #pragma once
 
 #include "maps.h"
 #include "memory.h"
 
-/* The frame as it came, before anything is written to it. */
+/* Copies the frame as it came, before anything is written to it. */
 static __always_inline void monitor_frame(struct xdp_md *ctx)
 {
 	__u32 zero = 0, bytes = ctx->data_end - ctx->data;
@@ -19,7 +19,7 @@ static __always_inline void monitor_frame(struct xdp_md *ctx)
 		bpf_xdp_load_bytes(ctx, 0, s->frame, ((s->captured - 1) & (SAMPLE_BYTES - 1)) + 1);
 }
 
-/* The two ends that the packet is for or from; protocol 0 is none. */
+/* Notes the VIP and the replica that the packet is to, or an answer from; protocol 0 is none. */
 static __always_inline void monitor_ends(struct sample *s, const struct service *service,
 					 const struct replica *replica, const struct rev_nat *rev_nat)
 {
@@ -52,7 +52,7 @@ static __always_inline bool is_wanted(const struct sample_filter *f, const struc
 	       load32(f->vip.port) == load32(s->vip.port);
 }
 
-/* Sends the sample on, if it is one in so many that are wanted. */
+/* Hands the sample to user space if the filter lets it through, one in `every`. */
 static __always_inline void monitor_reason(struct xdp_md *ctx, enum lb_reason why,
 					   const struct service *service, const struct replica *replica,
 					   const struct rev_nat *rev_nat)

@@ -1,14 +1,14 @@
-/* The observer: which receive queue and which CPU each flow was seen on, and with which
- * hash where the NIC tells.
+/* The observer: on which receive queue and CPU each flow was seen, and with which hash if the NIC
+ * tells.
  *
- * `observe` stands alone on an interface and passes everything on, or before another XDP
- * program, to which it hands each packet as it came. `observe_hash` is bound to its
- * device, whose driver is asked for the hash: it stands alone. `observe_socket` is a packet
- * socket's filter that takes nothing: it sees what the interface hands to the stack.
+ * `observe` is the only XDP program of an interface and passes everything, or it hands each packet
+ * unchanged to another XDP program. `observe_hash` is bound to its device, whose driver it asks for the
+ * hash; no program can follow it. `observe_socket` is the filter of a packet socket and accepts nothing:
+ * it sees what the interface hands to the stack.
  */
 #include "observe_sample.h"
 
-/* The program behind the observer, if there is one. */
+/* The program after the observer, if there is one. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__type(key, __u32);

@@ -1,5 +1,5 @@
-/* Samples: the first bytes of packets that no flow stands for, and of each flow's first,
- * for user space to look into. */
+/* Samples for user space: the first bytes of packets that belong to no flow, and of each flow's
+ * first packet. */
 #pragma once
 
 #include "observe.h"
@@ -23,10 +23,10 @@ struct {
 	__uint(max_entries, 4096); /* Go sets what is wanted */
 } samples SEC(".maps");
 
-/* Whether samples are taken, and whether all packets are to be samples: none then has a flow. */
+/* Whether samples are taken, and whether of all packets: then no flow is recorded. */
 const volatile bool sampling, sample_all;
 
-/* A sample to be filled in, or NULL when user space is behind. */
+/* Returns a sample to fill in, or NULL if the ring is full. */
 static __always_inline struct sample *sample_begin(const struct arrival *a, __u32 bytes, bool recorded)
 {
 	struct sample *s = bpf_ringbuf_reserve(&samples, sizeof(*s), 0);

@@ -1,10 +1,10 @@
-/* From a frame to a view of its headers, or a reason why not. */
+/* Parsing: from a frame to a view of its headers, or the reason why there is none. */
 #pragma once
 
 #include "dissect.h"
 
-/* A flow: whose packet it is, or whose packet an ICMP error quotes. The addresses are in the
- * frame, 4 or 16 bytes. */
+/* A flow: that of the packet, or of the packet that an ICMP error quotes. The addresses point
+ * into the frame, 4 or 16 bytes each. */
 struct tuple {
 	const void *source;
 	const void *destination;
@@ -13,8 +13,8 @@ struct tuple {
 	bool is_v6;
 };
 
-/* A parsed packet. Which of the two IP headers it has is a number and not a
- * pointer that may be null: the verifier does not know a packet pointer from null. */
+/* A parsed packet. flow.is_v6 says which of the two IP headers it has. A null pointer would not
+ * do: the verifier does not tell packet pointers from null. */
 struct packet {
 	struct ethhdr *eth;
 	union {
@@ -24,8 +24,8 @@ struct packet {
 	void *l4;     /* TCP, UDP or ICMP; not of a later fragment */
 	__u16 *check; /* of TCP or UDP; likewise */
 	struct tuple flow;
-	__u32 ip_bytes; /* IP header and all it says it carries */
-	__u32 l4_bytes; /* of it, what is left from TCP, UDP or ICMP on */
+	__u32 ip_bytes; /* length of the IP packet, header included */
+	__u32 l4_bytes; /* of these, from the TCP, UDP or ICMP header on */
 	__be32 fragment_id;
 	enum part part;
 	__u8 tag_bytes; /* of VLAN tags: 0, 4, 8 */
@@ -70,7 +70,7 @@ static __always_inline enum lb_reason parse_l4(struct packet *p, void *end)
 	return LB_NOT_TCP_UDP;
 }
 
-/* A packet without options or extension headers, tags or fragments: most are. */
+/* Most packets: without options or extension headers, tags or fragments. */
 static __always_inline enum lb_reason parse_plain_v4(struct packet *p, struct iphdr *ip, void *end)
 {
 	p->ip_bytes = bpf_ntohs(ip->tot_len);
@@ -102,7 +102,7 @@ static __always_inline enum lb_reason parse_plain_v6(struct packet *p, struct ip
 	return parse_l4(p, end);
 }
 
-/* Any other packet, from what was found out about its headers. */
+/* Any other packet. */
 static __always_inline enum lb_reason parse_dissected(struct xdp_md *ctx, struct packet *p, void *end)
 {
 	union dissection d = { .word = dissect(ctx) };
@@ -110,7 +110,7 @@ static __always_inline enum lb_reason parse_dissected(struct xdp_md *ctx, struct
 	struct fragment_header *f = l3 + (d.fragment & 0x3fff);
 	__u32 part = d.part, why = d.why;
 
-	barrier_var(part); /* one register for the verifier to know each by */
+	barrier_var(part); /* one register each, whose bounds the verifier keeps */
 	barrier_var(why);
 	if (why)
 		return why < LB_REASONS ? (enum lb_reason)(why - 1) : LB_TABLE_FAULT;

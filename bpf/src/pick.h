@@ -62,8 +62,8 @@ static __always_inline bool choose(struct choice *c, __u32 id)
 	return serves(c->replica);
 }
 
-/* Picks for a flow that has a record or may need one. With `records` false nothing is written: the packet
- * is only about the flow. */
+/* Picks for a flow that has a record or may need one. With `records` false nothing is written:
+ * the packet is only about the flow. */
 static __always_inline enum lb_reason pick_by_record(const struct service *s, const struct tuple *f,
 						     __u32 hash, bool is_syn, bool records,
 						     struct slot_owners *o, struct choice *c)

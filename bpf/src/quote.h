@@ -1,9 +1,10 @@
-/* ICMP errors: whose packet they quote, and changing the quote as the packet was changed. */
+/* ICMP errors: which flow the quoted packet belongs to, and rewriting the quote as that packet
+ * was rewritten. */
 #pragma once
 
 #include "rewrite.h"
 
-/* A quoted packet: the first bytes of one that somebody could not deliver. */
+/* The first bytes of a packet that somebody could not deliver. */
 struct quote {
 	__u8 *source, *destination; /* addresses, in the frame */
 	__u16 *ip_check;	    /* of IPv4 */
@@ -69,7 +70,7 @@ static __always_inline bool quote_v6(struct packet *p, struct quote *q, void *en
 	return quote_l4(p, q, ip + 1, bytes - sizeof(*ip), ip->nexthdr, end);
 }
 
-/* Makes the flow of the packet that of the quoted one, as its other end sends it. */
+/* Sets the flow of the packet to that which the receiver of the quoted packet sends. */
 static __always_inline bool read_quote(struct packet *p, struct quote *q, void *end)
 {
 	if (p->l4 + sizeof(struct icmp) > end ||
@@ -80,14 +81,14 @@ static __always_inline bool read_quote(struct packet *p, struct quote *q, void *
 	return true;
 }
 
-/* What a new port adds to a complement, and the rest of a delta of address and port. */
+/* What a new port adds to the complement of a checksum. */
 static __always_inline __u16 port_delta(const __u8 was[2], const __u8 is[2])
 {
 	return fold((__u16)~load16(was) + load16(is));
 }
 
-/* Gives one end of the quoted packet another address and port. What that adds to
- * the complement of the ICMP checksum it returns: the quoted checksums take part. */
+/* Gives one end of the quoted packet another address and port. Returns what that adds to the
+ * complement of the ICMP checksum, which covers the quoted checksums, too. */
 static __always_inline __u16 requote(struct packet *p, struct quote *q, void *address, void *port,
 				     const __u8 *to, const __u8 *to_port, __u16 address_delta,
 				     __u16 ports_delta)
@@ -95,7 +96,7 @@ static __always_inline __u16 requote(struct packet *p, struct quote *q, void *ad
 	__u32 l4_delta = address_delta + ports_delta, sum;
 	__u16 was, is;
 
-	/* The address; in IPv4 the header's checksum makes up for it. */
+	/* In IPv4 the quoted header's checksum compensates for its address. */
 	if (p->flow.is_v6) {
 		copy16(address, to);
 		sum = address_delta;

@@ -110,8 +110,8 @@ __noinline int replace_record(enum table t, __u64 key, __u64 old, __u64 new)
 	return 0;
 }
 
-/* Writes a record into a free entry, preferably one of its group. The last free entries of `established`
- * take a token of the group. */
+/* Writes a record into a free entry, preferably one of its group. The last free entries of
+ * `established` take a token of the group. */
 __noinline int add_record(enum table t, __u64 key, __u64 record, __u32 group)
 {
 	struct records *r = line(t, key);
@@ -132,8 +132,8 @@ __noinline int add_record(enum table t, __u64 key, __u64 record, __u32 group)
 	return 0;
 }
 
-/* Evicts the older of the two half-open flows in the entries of a group, for the sake of a new one. A
- * flood to one service can evict flows only of the services of its group, one in four. */
+/* Evicts the older of the two half-open flows in the entries of a group, for the sake of a new
+ * one. A flood to one service can evict flows only of the services of its group, one in four. */
 __noinline int evict(__u64 key, __u64 record, __u32 group)
 {
 	struct records *r = line(HALF_OPEN, key);
@@ -169,7 +169,8 @@ __noinline int record_start(__u64 key, __u64 tag, __u32 replica, __u32 group)
 	return add_record(HALF_OPEN, key, tag | replica, group) || evict(key, tag | replica, group);
 }
 
-/* Moves the record of a flow that goes on to `established`, where no flow that starts can evict it. */
+/* Moves the record of a flow that goes on to `established`, where no flow that starts can evict
+ * it. */
 __noinline int promote(__u64 key, __u64 record, __u32 group)
 {
 	__u64 old = find_record(ESTABLISHED, key, record & RECORD_TAG), new = record & ~RECORD_AGE;

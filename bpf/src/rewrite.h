@@ -1,4 +1,4 @@
-/* Changing addresses, ports, TTL and checksums of a parsed packet. */
+/* Rewriting addresses, ports, TTL and checksums of a parsed packet. */
 #pragma once
 
 #include "parse.h"
@@ -10,8 +10,8 @@ static __always_inline __u16 fold(__u32 sum)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
-/* RFC 1624, equation 3: the delta is the sum of what comes and the complement of
- * what goes. Addends fit 16 bits each. */
+/* RFC 1624, equation 3: the delta is the sum of the new words and of the complements of the old
+ * ones. */
 static __always_inline __u16 adjust(__u16 check, __u32 delta)
 {
 	return ~fold((__u16)~check + delta);

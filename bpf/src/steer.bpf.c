@@ -1,9 +1,8 @@
-/* A NIC's choice of the queue, made for a TAP: the Toeplitz hash of a frame's fields by
- * tables, and an indirection table. Attached with TUNSETSTEERINGEBPF it names the queue that a
- * frame leaves by; the driver takes the number modulo its queues.
+/* The queue that a NIC would choose, for a TAP: the Toeplitz hash of a frame's fields by tables, and
+ * an indirection table. Attached with TUNSETSTEERINGEBPF it returns the queue by which a frame leaves;
+ * the driver takes the number modulo its queues.
  *
- * It is written apart from the balancer's and from the Go model: three
- * implementations that are held against each other.
+ * It shares no code with the balancer's hash or with the one in Go: the three are compared.
  */
 #include <stdbool.h>
 #include <linux/bpf.h>
@@ -68,7 +67,7 @@ static __always_inline bool read_v4(struct __sk_buff *skb, struct cursor *c, str
 	return true;
 }
 
-/* Goes behind one extension header; false where there is none. */
+/* Skips one extension header; false where there is none. */
 static __always_inline bool skip_extension(struct __sk_buff *skb, struct cursor *c)
 {
 	__u8 header[2];
