@@ -1,9 +1,9 @@
 package lb
 
-// Reason is the named cause of a packet's verdict. Every packet that a datapath
-// sees ends in exactly one. The names of the kernel datapath come from its enum
-// lb_reason by BTF; a test holds these constants, which the reference datapath
-// uses, equal to them.
+// Reason is the named cause of a packet's verdict. Every packet that a datapath sees ends in exactly one.
+//
+// They are written in C, as enum lb_reason of bpf/src/lb.h, and the kernel's datapath reads their names from BTF. A
+// test compares these constants, which the reference uses, and the table in the comment of lb/oracle with them.
 type Reason string
 
 // The reasons. The comment gives the verdict.
@@ -21,6 +21,8 @@ const (
 	EchoAnswered Reason = "echo_answered"
 	// TooBigAnswered: ours, but longer than the MTU of its route: its sender is told (tx).
 	TooBigAnswered Reason = "too_big_answered"
+	// NotOurs: no service has this destination, no replica this source (pass).
+	NotOurs Reason = "not_ours"
 	// NotIP: EtherType neither IPv4 nor IPv6 nor VLAN (pass).
 	NotIP Reason = "not_ip"
 	// VLANTagged: more than two tags, 802.1Q or 802.1ad (pass).
@@ -28,8 +30,6 @@ const (
 	// NotTCPUDP: an IP protocol without ports that we balance, or ICMP that is not about
 	// such a flow (pass).
 	NotTCPUDP Reason = "not_tcp_udp"
-	// NotOurs: no service has this destination, no replica this source (pass).
-	NotOurs Reason = "not_ours"
 	// IPv6Extension: an extension header that is not looked behind (AH, mobility, HIP, shim6,
 	// routing with segments left), or more of them than are looked at (pass).
 	IPv6Extension Reason = "ipv6_extension"
@@ -60,3 +60,12 @@ const (
 	// TableFault: the tables contradict each other; always a bug (drop).
 	TableFault Reason = "table_fault"
 )
+
+// Reasons returns every reason, in the order of the enum in C.
+func Reasons() []Reason {
+	return []Reason{
+		Forwarded, Returned, ErrorForwarded, ErrorReturned, EchoAnswered, TooBigAnswered, NotOurs, NotIP, VLANTagged,
+		NotTCPUDP, IPv6Extension, TTLExpired, NeighbourMissing, NeighbourPending, MalformedEthernet, MalformedIP,
+		MalformedL4, FragmentOrphan, Hairpin, NoReplica, NoRoute, TooBig, TableFault,
+	}
+}

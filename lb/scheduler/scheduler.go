@@ -41,7 +41,7 @@ func build(s lb.Service, active []lb.Replica) []uint32 {
 	case lb.Maglev:
 		return maglev(active, s.TableSize)
 	}
-	panic(fmt.Sprintf("ring: %v", s.Scheduler))
+	panic(fmt.Sprintf("scheduler: %v", s.Scheduler))
 }
 
 // modulo returns the table in which slot i belongs to replica i.
