@@ -7,12 +7,11 @@ import (
 	"lbctl/rss/packet"
 )
 
-// Dataplane is a load balancer's forwarding side: it holds services and
-// interfaces, and counts. The kernel's is lb/datapath.Datapath; lb/oracle.Datapath is one in
-// memory. Both pass lb/contract.
+// Dataplane is a load balancer's forwarding side: it holds services and interfaces, and counts. Two implement it:
+// the kernel's, lb/datapath.Datapath, and the reference in memory, lb/oracle.Datapath. Both pass lb/contract.
 //
-// Every method is atomic and safe for concurrent use: it happens or, with an
-// error, nothing changes. A packet sees a service before or after a change, never between.
+// Every method is atomic and safe for concurrent use: on error nothing has changed. A packet sees a service as it
+// is before or after a change, never between.
 type Dataplane interface {
 	// Services returns what is being forwarded, sorted by VIP.
 	Services() ([]Service, error)
@@ -25,8 +24,8 @@ type Dataplane interface {
 
 	// Interfaces returns the interfaces that are attached, sorted by name.
 	Interfaces() ([]Interface, error)
-	// Attach makes the interface's packets go through the datapath; attaching what
-	// is attached in the same mode changes nothing. Errors: ErrNotFound (no such interface),
+	// Attach makes the interface's packets go through the datapath. It changes nothing if the interface is attached
+	// in this mode already. Errors: ErrNotFound (no such interface),
 	// ErrConflict (held by another XDP program, which is named, or attached in another mode), ErrUnsupported (mode
 	// native where the driver cannot, MTU too large), ErrDenied.
 	Attach(ctx context.Context, name string, mode AttachMode) (Interface, error)
@@ -35,15 +34,13 @@ type Dataplane interface {
 
 	// Counters returns counters since the tables were made.
 	Counters() (Counters, error)
-	// Flows returns, by service, what is remembered of flows: what keeps a replica from being
-	// removed without breaking any.
+	// Flows returns, by service, what is recorded of flows: whether a replica can be removed without breaking any.
 	Flows() (map[VIP]Flows, error)
-	// Explain says what would happen to a packet that arrives now, from the live
-	// tables, changing nothing.
+	// Explain says what would happen to a packet that arrives now, by the live tables. It changes nothing.
 	Explain(p Probe) (Explanation, error)
-	// Monitor hands samples of what comes in from now on to a watcher; several may watch. It
-	// costs packets time as long as somebody does, and none else. Errors: ErrInvalid (Filter.Validate);
-	// ErrNotFound when there is no such service, which may come and go later; ErrUnsupported on a
+	// Monitor returns samples of the packets that come in from now on. There may be several monitors. While there is
+	// one, every packet takes longer; without one there is no cost. Errors: ErrInvalid (Filter.Validate);
+	// ErrNotFound when there is no such service (it may be removed and set again later); ErrUnsupported on a
 	// kernel that cannot.
 	Monitor(f Filter) (Monitor, error)
 
@@ -55,7 +52,7 @@ type Dataplane interface {
 type AttachMode string
 
 const (
-	// Auto is native where the driver can, else generic. Which one it became is reported.
+	// Auto is native where the driver can, else generic. Interface.Mode reports which.
 	Auto AttachMode = "auto"
 	// Native runs in the driver, before a socket buffer exists.
 	Native AttachMode = "native"
@@ -71,8 +68,7 @@ type Interface struct {
 	Mode AttachMode
 }
 
-// Count is a number of packets and their bytes, Ethernet header included,
-// checksum and preamble not.
+// Count is a number of packets and their bytes: with the Ethernet header, without checksum and preamble.
 type Count struct {
 	Packets, Bytes uint64
 }
@@ -105,11 +101,10 @@ type ReplicaFlows struct {
 	OldFlowSlots uint32
 }
 
-// None tells whether, as far as is known, no flow would be broken if the replica were
-// removed. Flows of settled slots are not known.
+// None tells whether the replica can be removed without breaking a flow, as far as is known. Flows of settled slots are not known.
 func (f ReplicaFlows) None() bool { return f == ReplicaFlows{} }
 
-// Probe describes a packet to Explain: a frame, or a flow from which a frame is made.
+// Probe is a packet to explain: a frame, or a flow of which a frame is made.
 type Probe struct {
 	// Ingress is the index of the interface that it comes in on, 0 for none in particular.
 	Ingress int
@@ -169,7 +164,7 @@ type Explanation struct {
 	Choice  Choice
 	// Rewritten is the flow as the replica sees it, or as the client does.
 	Rewritten packet.Flow
-	// Outer is the addresses of the packet around it in the mode ipip.
+	// Outer is the ends of the outer packet in the mode ipip.
 	Outer Tunnel
 	// NextHop is how it leaves.
 	NextHop NextHop

@@ -7,11 +7,10 @@ import (
 	"lbctl/rss/packet"
 )
 
-// WithDefaults returns a copy of the service, sharing nothing with it, in which what was left
-// zero has its default: TableSize is the number of active replicas for Modulo and
-// DefaultMaglevSize for Maglev, a replica's weight is 1, Idle of a service that remembers flows
-// is DefaultIdle. Whoever can tell a weight of 0 from no weight
-// (a configuration file) must reject it first.
+// WithDefaults returns a copy of the service, sharing nothing with it, in which fields of value zero have their
+// defaults: TableSize is the number of active replicas for Modulo and DefaultMaglevSize for Maglev, a replica's
+// weight is 1, Idle of a service that tracks flows is DefaultIdle. A caller that can distinguish a weight of 0
+// from none (a configuration file) must reject 0 first.
 func (s Service) WithDefaults() Service {
 	s = s.Clone()
 	for i := range s.Replicas {
@@ -38,7 +37,7 @@ func (s Service) Clone() Service {
 	return s
 }
 
-// SameAs tells whether two services do the same.
+// SameAs tells whether two services are equal.
 func (s Service) SameAs(o Service) bool {
 	return s.VIP == o.VIP && s.Scheduler == o.Scheduler && s.Mode == o.Mode && s.Hash == o.Hash &&
 		s.Seed == o.Seed && s.TableSize == o.TableSize && s.Tracking == o.Tracking && s.Idle == o.Idle &&
@@ -64,8 +63,7 @@ func (s Service) Active() (n uint32) {
 	return n
 }
 
-// DefaultTracking is TrackChanges for TCP and TrackAlways for UDP, which does not say
-// when a flow starts.
+// DefaultTracking is TrackChanges for TCP, and TrackAlways for UDP, whose packets do not tell when a flow starts.
 func DefaultTracking(p packet.Protocol) Tracking {
 	if p == packet.TCP {
 		return TrackChanges

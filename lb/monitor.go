@@ -14,10 +14,10 @@ type Sample struct {
 	// Time is when the packet was decided about.
 	Time   time.Time
 	Reason Reason
-	// Service is the one that the packet is to, or an answer from; the zero VIP if there is none.
+	// Service is that to which the packet goes, or from which it is an answer; the zero VIP if there is none.
 	Service VIP
-	// Replica is the one that the packet is to or from, also where it does not get there; the zero value if
-	// there is none.
+	// Replica is that to which the packet goes, or would if nothing had stopped it, or from which it comes; the zero
+	// value if there is none.
 	Replica netip.AddrPort
 	// Interface and Index are where it came in; the name is "" if there is no such interface any more.
 	Interface string
@@ -27,15 +27,14 @@ type Sample struct {
 	CPU   int
 	// Length is that of the frame in bytes, Ethernet header included.
 	Length int
-	// Frame is the beginning of the frame as it came, at most SampleBytes. It is shared: not to be
-	// written to.
+	// Frame is the beginning of the frame as it came, at most SampleBytes. It is shared and must not be written to.
 	Frame []byte
 }
 
 // SampleBytes is how many bytes of a frame a sample has.
 const SampleBytes = 256
 
-// SampleBuffer is how many samples wait for a watcher before others are lost.
+// SampleBuffer is how many samples wait to be read before further ones are lost.
 const SampleBuffer = 1024
 
 // Filter says which packets are sampled. The zero value is all.
@@ -44,8 +43,8 @@ type Filter struct {
 	Reasons []Reason
 	// Service is the one whose packets are wanted; the zero VIP stands for all, and those of none.
 	Service VIP
-	// Every is N where one in N of the packets that the rest lets through is wanted, the first of
-	// them included; each CPU counts by itself. 0 stands for 1.
+	// Every is N to sample one in N of the packets that pass the rest of the filter, beginning with the first; each
+	// CPU counts by itself. 0 stands for 1.
 	Every uint32
 }
 
@@ -59,7 +58,7 @@ func (f Filter) Validate() error {
 	return nil
 }
 
-// Wants tells whether the sample is one of those that Every counts.
+// Wants tells whether the sample passes the filter, apart from Every.
 func (f Filter) Wants(s Sample) bool {
 	if len(f.Reasons) > 0 && !slices.Contains(f.Reasons, s.Reason) {
 		return false
@@ -75,14 +74,14 @@ func ParseReason(name string) (Reason, error) {
 	return "", fmt.Errorf("%w reason %q: want one of %v", ErrInvalid, name, Reasons())
 }
 
-// Monitor is a stream of samples for one watcher. It never holds packets up: what the watcher
-// is too slow for is lost, and counted. It is safe for concurrent use.
+// Monitor is a stream of samples. It never delays packets: if its reader is too slow, samples are lost and counted.
+// It is safe for concurrent use.
 type Monitor interface {
 	// Samples returns the samples in the order of their CPU. It is closed when the monitor is, or the
 	// dataplane.
 	Samples() <-chan Sample
-	// Lost is how many samples have been lost since the monitor began. While others watch,
-	// samples that only they wanted may be among them.
+	// Lost is how many samples have been lost since the monitor began. While there are other monitors, samples
+	// that only those wanted may be among them.
 	Lost() uint64
 	// Close ends the stream; samples that wait can still be read. A second call does nothing.
 	Close() error

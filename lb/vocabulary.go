@@ -56,21 +56,20 @@ const (
 	IPIP
 )
 
-// Tracking says which flows are remembered, so that they stay with their replica when
-// the set of replicas changes.
+// Tracking says which flows are recorded, so that they stay with their replica when the set of replicas changes.
 type Tracking uint8
 
 const (
-	// Stateless remembers none: the table alone decides, and a change moves flows.
+	// Stateless records none: the table alone decides, and a change moves flows.
 	Stateless Tracking = iota
-	// TrackChanges remembers flows that start in slots whose owner has changed, until the
-	// flows from before the change are gone. It needs a protocol that says when a flow starts: TCP.
+	// TrackChanges records flows that start in slots in transition, until the flows from before the change are
+	// gone. It needs a protocol that tells when a flow starts: TCP.
 	TrackChanges
-	// TrackAlways remembers every flow.
+	// TrackAlways records every flow.
 	TrackAlways
 )
 
-// ReplicaState says what a replica is given.
+// ReplicaState says which flows go to a replica.
 type ReplicaState uint8
 
 const (
@@ -78,7 +77,7 @@ const (
 	Active ReplicaState = iota
 	// Draining: only the flows that it has.
 	Draining
-	// Down: nothing. Its flows go to others, and come back if it does.
+	// Down: none. Its flows go to others, and return when it serves again.
 	Down
 )
 
@@ -120,8 +119,8 @@ type Service struct {
 	// replicas; for Modulo always the number of replicas that are Active.
 	TableSize uint32
 	Tracking  Tracking
-	// Idle is how long a flow may be silent and is still remembered, in whole seconds from
-	// MinIdle to MaxIdle; 0 if and only if Tracking is Stateless.
+	// Idle is how long a flow may be silent and stays recorded: whole seconds from MinIdle to MaxIdle, 0 if and only
+	// if Tracking is Stateless.
 	Idle time.Duration
 	// Replicas may be empty: then packets to the VIP are dropped as no_replica.
 	Replicas []Replica
@@ -133,8 +132,8 @@ const (
 	MaxIdle = 24 * time.Hour
 )
 
-// IdleSteps is how finely idle time is measured: the age of a flow goes up by one
-// every Idle/IdleSteps, and one of that many steps is forgotten.
+// IdleSteps is how finely idle time is measured: the age of a record goes up by one every Idle/IdleSteps, and the
+// record is removed when it has not been used for so many whole steps.
 const IdleSteps = 8
 
 // Limits are the capacities of a datapath, fixed when its tables are made.
@@ -143,12 +142,11 @@ type Limits struct {
 	Services uint32
 	// Replicas is the number of replicas over all services, 1 to 1<<20.
 	Replicas uint32
-	// Slots is the number of slots over all services, 1 to 1<<27, 8 bytes each.
-	// Replacing a table needs room for the old and the new one, and for the one
-	// that flows from before a change go by.
+	// Slots is the number of slots over all services, 1 to 1<<27, 8 bytes each. To replace a table there must be
+	// room for the old and the new one, and for the previous table of a rehashed service.
 	Slots uint32
-	// Flows is the number of flows that can be remembered, a power of two from 1024 to
-	// 1<<28, 8 bytes each. A quarter as many again are for flows that have only started.
+	// Flows is the number of established flows that can be recorded, a power of two from 1024 to 1<<28, 8 bytes each.
+	// There is room for a quarter as many half-open ones besides.
 	Flows uint32
 }
 

@@ -19,7 +19,7 @@ func testAlways(t *testing.T, open func(t *testing.T) Harness) {
 	}
 }
 
-// begun begins n flows, of which half send a second packet. It returns what is remembered.
+// begun starts n flows and sends a second packet of every other one. It returns what is recorded of them then.
 func begun(b fixture, s lb.Service, port uint16, n int) map[netip.AddrPort]lb.ReplicaFlows {
 	want := map[netip.AddrPort]lb.ReplicaFlows{}
 	for i, f := range clients(s, port, n) {
@@ -57,8 +57,8 @@ func testAlwaysRecorded(b fixture, s lb.Service) {
 	b.remembers(s, "after flows that were not seen to begin", 0, want)
 }
 
-// testAlwaysChanges changes the service in several ways: recorded flows stay, and are counted as before. Of later ones
-// only a SYN is sent, or they are UDP's first packet.
+// testAlwaysChanges changes the service in several ways: recorded flows stay with their replicas and are
+// counted as before. Of flows that start after a change only the first packet is sent.
 func testAlwaysChanges(b fixture, was lb.Service) {
 	begun(b, was, 1000, 40)
 	want := map[netip.AddrPort]lb.ReplicaFlows{}
@@ -82,8 +82,8 @@ func testAlwaysChanges(b fixture, was lb.Service) {
 	}
 }
 
-// testAlwaysDown has a replica go down and come back. TCP's flows come back to it. UDP's go on where they are: nothing says
-// that they do not begin anew.
+// testAlwaysDown sets a replica down and active again. TCP flows return to it. UDP flows stay where they went
+// meanwhile: their packets do not tell whether the flow starts again.
 func testAlwaysDown(b fixture, s lb.Service) {
 	begun(b, s, 1000, 40)
 	off := with(s, lb.Down, 0)
@@ -106,7 +106,7 @@ func testAlwaysDown(b fixture, s lb.Service) {
 	}
 }
 
-// testAlwaysSilence lets flows fall silent for the idle time, and for longer.
+// testAlwaysSilence lets flows be silent for the idle time, and for longer.
 func testAlwaysSilence(b fixture, s lb.Service) {
 	want := begun(b, s, 1000, 40)
 	b.advance(idle / 2)

@@ -24,7 +24,7 @@ func ipLength(n int) func(scene, *Packet) {
 	return func(s scene, p *Packet) { payload(n-s.headers())(s, p) }
 }
 
-// filling makes the IP packet so long that n bytes of the MTU are left on the route to the replica.
+// filling makes the IP packet so long that it leaves n bytes of the MTU of the route to the replica.
 func filling(mtu, left int) func(scene, *Packet) {
 	return func(s scene, p *Packet) { ipLength(mtu-s.overhead()-left)(s, p) }
 }
@@ -102,7 +102,8 @@ func (o outcome) unless(is bool, other outcome) outcome {
 	return o
 }
 
-// checksumFFFF finds a payload with which the checksum of the rewritten packet is 0, written 0xffff.
+// checksumFFFF finds a payload for which the checksum of the rewritten packet computes to 0, and so is sent as
+// 0xffff.
 func checksumFFFF(s scene, p *Packet) {
 	out := *p
 	if s.mode == lb.NAT {
@@ -146,7 +147,7 @@ func lookupCases(s scene) []packetCase {
 	}
 }
 
-// sameFamily tells the scenes in which replicas have addresses like clients.
+// sameFamily selects the scenes in which replicas and clients have addresses of the same family.
 func sameFamily(s scene) bool { return s.v4 == s.replicas.v4 }
 
 func withPort(a netip.AddrPort, port uint16) netip.AddrPort {

@@ -9,7 +9,7 @@ import (
 	"lbctl/rss/packet"
 )
 
-// testChanges changes services in all ways: no flow leaves a replica that serves.
+// testChanges changes services in many ways: no flow leaves a replica that serves.
 func testChanges(t *testing.T, open func(t *testing.T) Harness) {
 	for _, c := range changeCases() {
 		t.Run(c.name, func(t *testing.T) {
@@ -34,8 +34,8 @@ func testChanges(t *testing.T, open func(t *testing.T) Harness) {
 	})
 }
 
-// changeCase is changes of a service, one after the other, before the one before has settled. Each is
-// made of the service as it was at first.
+// changeCase is a sequence of changes of a service, each while slots of the last one are in transition. Each
+// is made to the service as it was at first.
 type changeCase struct {
 	name  string
 	only  func(s lb.Service) bool
@@ -115,7 +115,7 @@ func changeCases() []changeCase {
 	}
 }
 
-// testChange makes the changes one after the other, twice, and lets the flows fall silent in the end.
+// testChange makes the changes one after the other, twice. At the end it lets the flows be silent.
 func testChange(b fixture, s lb.Service, steps []func(lb.Service) lb.Service) {
 	c := newCrowd(b, s)
 	c.stay("before any change")
@@ -141,10 +141,10 @@ func testChange(b fixture, s lb.Service, steps []func(lb.Service) lb.Service) {
 type crowd struct {
 	fixture
 	service lb.Service
-	// home is the replica of every flow that has begun.
+	// home is the replica of every flow that has started.
 	home map[packet.Flow]netip.AddrPort
-	// order is that in which the flows have begun; halfOpen are those of which only a SYN was sent, and recorded: a
-	// SYN in a settled slot may be sent anew elsewhere.
+	// order is the order in which the flows have started. halfOpen are those of which only a SYN was sent and
+	// recorded. (In a settled slot the SYN may go elsewhere when it is sent again.)
 	order    []packet.Flow
 	halfOpen map[packet.Flow]bool
 	port     uint16

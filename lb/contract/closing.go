@@ -11,8 +11,8 @@ import (
 	"lbctl/rss/packet"
 )
 
-// testClose tests that the end of a handle is not the end of the datapath, and that a
-// change asked for in vain leaves no trace.
+// testClose tests that the datapath goes on when a handle is closed, and that a change with a cancelled
+// context is made or not made, but not half.
 func testClose(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("close", func(t *testing.T) { testGoesOn(newFixture(t, open)) })
 	t.Run("memory", func(t *testing.T) { testRemembersOn(newFixture(t, open)) })
@@ -72,7 +72,7 @@ func testRemembersOn(b fixture) {
 	}
 }
 
-// testCancelled asks with a context that has ended: either it happens or nothing does.
+// testCancelled makes changes with a cancelled context: each happens or changes nothing.
 func testCancelled(b fixture) {
 	old := ipv4.service(1, packet.TCP, ipv4.on(West, 1, 80))
 	b.set(old)
@@ -95,8 +95,8 @@ func testCancelled(b fixture) {
 	}
 }
 
-// testSwitch replaces a service again and again while packets run and others read: all see the
-// old one or the new one, never a mix, and never none.
+// testSwitch replaces a service again and again while packets are sent and others read: all see the old one or
+// the new one, never a mix, and never none.
 func testSwitch(t *testing.T, open func(t *testing.T) Harness) {
 	b := newFixture(t, open)
 	versions := []lb.Service{
@@ -115,8 +115,8 @@ func testSwitch(t *testing.T, open func(t *testing.T) Harness) {
 	equal(t, "services", b.services(), versions[1:])
 }
 
-// replaceInTurn sets one version after the other, the last one last. It is not the test's
-// own goroutine, and so reports errors without ending the test.
+// replaceInTurn sets one version after the other, the last one last. It does not run in the test's own
+// goroutine, so it reports errors without ending the test.
 func (b fixture) replaceInTurn(versions []lb.Service, times int) {
 	for i := range times * len(versions) {
 		if err := b.Dataplane.SetService(b.t.Context(), versions[i%len(versions)]); err != nil {

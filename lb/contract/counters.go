@@ -47,8 +47,8 @@ func testSum(b fixture) {
 	equal(b.t, "packets seen", packets, 30)
 }
 
-// testCountersLast replaces a service: its counters, and those of the replica that stays,
-// go on from where they were. A replica that comes starts from 0.
+// testCountersLast replaces a service: its counters, and those of a replica that stays, go on. Those of a new
+// replica start at 0.
 func testCountersLast(b fixture) {
 	stays, comes := ipv4.on(West, 1, 8080), ipv4.on(West, 2, 8080)
 	s := ipv4.service(1, packet.TCP, stays)
@@ -63,8 +63,8 @@ func testCountersLast(b fixture) {
 	equal(b.t, "replica that comes", after.Replicas[s.VIP][comes], lb.Count{})
 }
 
-// testCountersAnew lets replicas and services come and go, one at a time: whoever comes starts
-// from 0, whoever had its place in the tables before.
+// testCountersAnew adds and removes replicas and services, one at a time: the counters of what is added start
+// at 0, whatever had its place in the tables before.
 func testCountersAnew(b fixture) {
 	for host := range byte(6) {
 		s := ipv4.service(1+host%2, packet.TCP, ipv4.on(West, 1+host, 8080))
@@ -79,8 +79,8 @@ func testCountersAnew(b fixture) {
 	}
 }
 
-// moved returns by how much each counter has moved, without those that have not. A
-// service or replica that is missing counts 0.
+// moved returns by how much each counter has increased, without those that have not. A service or replica that
+// is missing counts 0.
 func moved(before, after lb.Counters) lb.Counters {
 	m := lb.Counters{
 		Reasons:  movedIn(before.Reasons, after.Reasons),

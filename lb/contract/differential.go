@@ -11,9 +11,10 @@ import (
 	"lbctl/lb/oracle"
 )
 
-// Differential gives a datapath and the reference the same random changes of services, the same
-// n random packets and the same time, and compares errors, actions, bytes, all counters and what is remembered of flows. Packets are
-// valid ones, mostly with one or two named changes. The same seed gives the same run.
+// Differential makes the same random changes to the services of a datapath and of the reference, sends both
+// the same n random packets and lets the same time pass. It compares errors, actions, bytes, all counters and
+// records of flows. Packets are valid ones, mostly with one or two named changes. The same seed gives the same
+// run.
 func Differential(t *testing.T, seed uint64, n int, open func(t *testing.T) Harness) {
 	t.Helper()
 	if err := newComparison(t, seed, open(t)).run(n); err != nil {
@@ -29,7 +30,7 @@ type comparison struct {
 	subject, reference Harness
 	random             *rand.Rand
 	indexes            map[string]int
-	// monitors are those of both, nil where nobody watches.
+	// monitors are those of both, nil if the run is not monitored.
 	monitors [2]lb.Monitor
 }
 
@@ -59,7 +60,7 @@ func (d *comparison) run(n int) error {
 	return nil
 }
 
-// remember lets some time pass, mostly, and compares what is remembered of flows.
+// remember lets some time pass in most rounds, and compares the records of flows.
 func (d *comparison) remember() error {
 	for range d.random.IntN(3) {
 		elapsed := time.Duration(d.random.Int64N(int64(2 * step)))

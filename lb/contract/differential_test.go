@@ -14,8 +14,8 @@ import (
 // difference where there is none.
 func TestDifferentialOracle(t *testing.T) { Differential(t, 1, 5000, Oracle) }
 
-// TestDifferentialReaches says that a run of that length meets every reason, and both ways to
-// send; a fault of the tables there cannot be.
+// TestDifferentialReaches checks that such a run meets every reason and every action. A fault of the tables
+// cannot occur.
 func TestDifferentialReaches(t *testing.T) {
 	actions := make(map[oracle.Action]int)
 	subject := Oracle(t)
@@ -43,7 +43,7 @@ func TestDifferentialReaches(t *testing.T) {
 	t.Logf("reasons %v, actions %v", counters.Reasons, actions)
 }
 
-// TestDifferentialNotices breaks the reference in one way at a time: each must be found.
+// TestDifferentialNotices breaks the reference in one way after the other: the run must find each.
 func TestDifferentialNotices(t *testing.T) {
 	for name, breaks := range defects() {
 		t.Run(name, func(t *testing.T) {
@@ -61,8 +61,7 @@ func TestDifferentialNotices(t *testing.T) {
 // defect breaks a harness. The frames it sees are its own copies.
 type defect func(h *Harness)
 
-// before changes frames before the datapath sees them, which is a way to make it blind
-// for something.
+// before changes frames before the datapath sees them, which makes it blind to something.
 func before(change func(frame []byte)) defect {
 	return func(h *Harness) {
 		send := h.Send
@@ -164,7 +163,7 @@ type clinging struct{ lb.Dataplane }
 
 func (clinging) RemoveService(context.Context, lb.VIP) error { return nil }
 
-// stateless tracks nothing, whatever it is told.
+// stateless makes every service stateless.
 type stateless struct{ lb.Dataplane }
 
 func (s stateless) SetService(ctx context.Context, service lb.Service) error {

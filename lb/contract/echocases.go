@@ -33,10 +33,11 @@ func answered(bytes string) outcome {
 	}}
 }
 
-// allOnes writes 0xffff for IPv4's checksum, which is as good as 0, where nothing changes that is summed up.
+// allOnes writes 0xffff as IPv4's checksum. It equals 0, and must stay as it is if nothing changes that it
+// covers.
 func allOnes(s scene, frame []byte) []byte { return pokeIP(10, 0xff, 0xff)(s, frame) }
 
-// then is the outcome with a change of the answer.
+// then returns the outcome with a change of the answer.
 func (o outcome) then(change func(scene, []byte) []byte) outcome {
 	answer := o.answer
 	o.answer = func(p Packet, frame []byte) []byte { return change(scene{}, answer(p, frame)) }

@@ -57,7 +57,7 @@ func errorCases(s scene) []packetCase {
 	return slices.Concat(cases, quoteCases(s, west), quoteCuts(s, nil, East, west))
 }
 
-// quoteCases change what is quoted; of the ICMP errors that are about a flow the outcome is sent.
+// quoteCases change what is quoted. The outcome of errors that are about a flow is sent.
 func quoteCases(s scene, sent outcome) []packetCase {
 	other, version, proto := passed(lb.NotTCPUDP), byte(0x55), 9
 	if !s.v4 {
@@ -109,7 +109,8 @@ func wrong(at int) func([]byte) {
 	}
 }
 
-// quotedFFFF finds a payload with which the checksum of the quoted packet, rewritten, is 0, written 0xffff.
+// quotedFFFF finds a payload for which the checksum of the rewritten quoted packet computes to 0, and so is
+// written as 0xffff.
 func (s scene) quotedFFFF(p *Packet) {
 	rewritten, vip := *p, s.vip(plain, s.protocol).Address
 	switch {
@@ -179,7 +180,7 @@ func errorReturnCases(s scene) []packetCase {
 	return onWest(slices.Concat(cases, quoteCuts(s, answer, West, east)))
 }
 
-// orNothing is a change, or none.
+// orNothing returns the change, or one that does nothing if it is nil.
 func orNothing(change func(scene, *Packet)) func(scene, *Packet) {
 	if change == nil {
 		return func(scene, *Packet) {}

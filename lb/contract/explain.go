@@ -90,7 +90,7 @@ func (b fixture) explained(s lb.Service, f packet.Flow) {
 	equal(b.t, "link", e.NextHop.Interface, West)
 }
 
-// explanation is that of a packet up to the look-up of its service.
+// explanation returns the explanation of a packet up to the look-up of its service.
 func explanation(reason lb.Reason, f packet.Flow, before []byte) lb.Explanation {
 	return lb.Explanation{Reason: reason, Flow: f, Before: before}
 }
@@ -189,7 +189,7 @@ func (b fixture) explainsAnswer(s scene) {
 	b.explainsAll("answer", e.Before, e)
 }
 
-// testExplainNonsense explains what no packet is.
+// testExplainNonsense explains flows that no packet can have, and frames that are too short.
 func testExplainNonsense(b fixture) {
 	none, half, mixed := packet.Flow{}, flowTo(ipv4.vip(1, packet.TCP)), flowTo(ipv4.vip(1, packet.TCP))
 	half.Destination = netip.AddrPort{}

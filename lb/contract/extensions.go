@@ -9,7 +9,7 @@ import (
 	"lbctl/lb/oracle"
 )
 
-// mostExtensions is how many extension headers are looked behind.
+// mostExtensions is the number of extension headers that are skipped at most.
 const mostExtensions = 6
 
 // extensions gives an IPv6 packet these headers.
@@ -107,7 +107,7 @@ func chainCuts() (cases []packetCase) {
 // ipBehind writes IPv6's payload length.
 func ipBehind(n int) func(scene, []byte) []byte { return pokeIP(4, byte(n>>8), byte(n)) }
 
-// double are the most tags that are looked behind.
+// double are as many tags as are skipped at most.
 var double = []Tag{{0x88a8, 0xe123}, {0x8100, 0x3fff}}
 
 // tagged puts tags before the packet.
@@ -168,7 +168,7 @@ func options(n int) func(scene, *Packet) {
 	return func(_ scene, p *Packet) { p.Options = bytes.Repeat([]byte{1}, n) } // no operation
 }
 
-// optionCases are IPv4 packets with options, which nobody looks at.
+// optionCases are IPv4 packets with options. They are skipped, whatever they are.
 func optionCases() []packetCase {
 	west, bad := sentTo(plain, West), dropped(lb.MalformedIP)
 	cases := []packetCase{

@@ -23,7 +23,7 @@ func newFixture(t *testing.T, open func(t *testing.T) Harness) fixture {
 	return fixture{open(t), t}
 }
 
-// compare are the options to compare values of package lb; an empty list or map is as good as none.
+// compare are the options for comparing values of package lb: an empty list or map equals none.
 func compare() cmp.Options {
 	return cmp.Options{cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})}
 }
@@ -100,7 +100,7 @@ func (b fixture) send(link string, frame []byte) oracle.Verdict {
 	return v
 }
 
-// state is everything that can be asked of a datapath.
+// state is all that a datapath tells of itself.
 type state struct {
 	Services   []lb.Service
 	Interfaces []lb.Interface
@@ -112,7 +112,7 @@ func (b fixture) state() state {
 	return state{b.services(), b.interfaces(), b.counters()}
 }
 
-// unchanged runs what must not change anything.
+// unchanged checks that run changes nothing.
 func (b fixture) unchanged(what string, run func()) {
 	b.t.Helper()
 	before := b.state()

@@ -41,7 +41,8 @@ func indexOf(s lb.Service, f packet.Flow) int {
 	return -1
 }
 
-// testErrorsFollow: errors follow recorded flows after a change. They promote nothing, and keep nothing awake.
+// testErrorsFollow: errors follow recorded flows after a change. They neither promote a record nor reset its
+// age.
 func testErrorsFollow(b fixture, was lb.Service) {
 	fs, unknown := clients(was, 1000, 12), clients(was, 3000, 12)
 	for _, f := range fs {

@@ -36,7 +36,7 @@ func part(i int, id uint32, at ...int) func(Packet) []byte {
 func first(id uint32) func(Packet) []byte { return part(0, id, 24) }
 func later(id uint32) func(Packet) []byte { return part(1, id, 24) }
 
-// orderCases are fragments that come in order and not.
+// orderCases are fragments in order and out of order.
 func orderCases(s scene) []packetCase {
 	west, orphan := sentTo(plain, West), dropped(lb.FragmentOrphan)
 	return []packetCase{
@@ -100,7 +100,7 @@ func keyCases(s scene) []packetCase {
 	}
 }
 
-// firstCases are first fragments that are not remembered, with a later one each.
+// firstCases are first fragments that are not kept, each with a later one.
 func firstCases(s scene) []packetCase {
 	west, orphan, bad := sentTo(plain, West), dropped(lb.FragmentOrphan), dropped(lb.MalformedL4)
 	elsewherePort := func(_ scene, p *Packet) { p.Flow.Destination = withPort(p.Flow.Destination, 81) }

@@ -1,10 +1,9 @@
-// Package contract tests what lb.Dataplane promises, of any implementation: Run is the
-// contract, with packet cases of the form "a valid packet, one named change, the verdict, the
-// bytes, the exact counters"; Differential compares an implementation with
-// the reference of package oracle over random configurations and packets.
+// Package contract tests what lb.Dataplane promises, of any implementation. Run is the contract: packet cases
+// of the form "a valid packet, one named change, the verdict, the bytes, the exact counters", and what
+// services, flows, counters, interfaces and monitors do. Differential compares an implementation with the
+// reference of package oracle over random configurations and packets.
 //
-// An implementation is brought in a Harness, which stands in the network that Links, Neighbours
-// and Routes describe.
+// An implementation comes in a Harness. It is in the network that Links, Neighbours and Routes describe.
 package contract
 
 import (
@@ -28,7 +27,7 @@ type Harness struct {
 	// must work after Dataplane.Close.
 	Send func(link string, frame []byte) (oracle.Verdict, error)
 
-	// Advance lets so much time pass for what is remembered of flows, which no other time does.
+	// Advance lets so much time pass for records and slots in transition. No other time passes for them.
 	Advance func(t *testing.T, d time.Duration)
 
 	// Indexes are the indexes of the links in Verdict.Egress, by name; nil when Send cannot tell
@@ -51,8 +50,8 @@ type Harness struct {
 	Reopen func(t *testing.T) lb.Dataplane
 }
 
-// Limits are the capacities of every datapath under test: small, to be able to fill it.
-// There is room for more flows than tests have, so that none is forgotten for the want of it.
+// Limits are the capacities of every datapath under test: small, so that tests can fill it. There is room for
+// more flows than tests have, so that no record is evicted.
 func Limits() lb.Limits { return lb.Limits{Services: 16, Replicas: 128, Slots: 8192, Flows: 1 << 16} }
 
 // longest is the length of the longest frame that can be sent.

@@ -13,7 +13,7 @@ func isV6(s scene) bool  { return !s.v4 }
 func isTCP(s scene) bool { return s.protocol == packet.TCP }
 func isUDP(s scene) bool { return s.protocol == packet.UDP }
 
-// both tells scenes of which two things are true.
+// both selects the scenes of which two things are true.
 func both(a, b func(scene) bool) func(scene) bool {
 	return func(s scene) bool { return a(s) && b(s) }
 }

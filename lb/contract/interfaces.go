@@ -48,8 +48,8 @@ func testAttach(b fixture) {
 	equal(b.t, "attached after all", b.attach(West, lb.Auto), west)
 }
 
-// testModes attaches in each mode: again in the same, which changes nothing, and in the
-// other, which is refused. A mode that the driver has not is refused too.
+// testModes attaches in each mode that the driver has. Attaching again in the same mode changes nothing; the
+// other mode is refused.
 func testModes(b fixture) {
 	for _, mode := range []lb.AttachMode{lb.Native, lb.Generic} {
 		got, err := b.Dataplane.Attach(b.t.Context(), East, mode)

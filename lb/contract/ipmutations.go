@@ -70,7 +70,7 @@ func ipv4AsIPv6(_ *rand.Rand, frame []byte) []byte {
 	return append(v6, frame[34:]...)
 }
 
-// withoutOptions tells IPv4 packets with a header of 20 bytes.
+// withoutOptions selects IPv4 packets with a header of 20 bytes.
 func withoutOptions(frame []byte) bool { return hasIPv4(frame) && frame[14] == 0x45 }
 
 // ipv4Options inserts 4 to 40 bytes of options, with the lengths that belong to them.

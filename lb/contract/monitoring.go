@@ -12,7 +12,7 @@ import (
 	"lbctl/rss/packet"
 )
 
-// testMonitor tests that who watches is shown what comes in, and that nobody else notices.
+// testMonitor tests that a monitor gets samples of what comes in, and that packets are not affected.
 func testMonitor(t *testing.T, open func(t *testing.T) Harness) {
 	for _, s := range allScenes() {
 		if s.protocol == packet.TCP { // UDP is found the same way
@@ -27,7 +27,7 @@ func testMonitor(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("refusals", func(t *testing.T) { testMonitorRefusals(newFixture(t, open)) })
 }
 
-// monitor watches until the test is over.
+// monitor opens a monitor until the end of the test.
 func (b fixture) monitor(f lb.Filter) lb.Monitor {
 	b.t.Helper()
 	m := must(b.t, "monitor", func() (lb.Monitor, error) { return b.Dataplane.Monitor(f) })
@@ -39,7 +39,7 @@ func (b fixture) monitor(f lb.Filter) lb.Monitor {
 	return m
 }
 
-// sampleTimeout is how long a sample may take to come. It is only waited for in vain when a test fails.
+// sampleTimeout is how long to wait for a sample. Only a failing test waits for so long.
 const sampleTimeout = 10 * time.Second
 
 // next returns the next sample.
@@ -112,7 +112,7 @@ func (s scene) ends(e lb.Explanation) (lb.VIP, netip.AddrPort) {
 	return lb.VIP{}, netip.AddrPort{}
 }
 
-// plausible checks what is another thing each time, and takes it out of a sample.
+// plausible checks the fields that differ each time, and clears them.
 func (b fixture) plausible(s lb.Sample) lb.Sample {
 	b.t.Helper()
 	if age := time.Since(s.Time); age < -time.Second || age > sampleTimeout {

@@ -9,7 +9,7 @@ import (
 // mutation is one named change of a frame.
 type mutation struct {
 	name string
-	// of tells the frames that can be changed so; apply may write to its argument.
+	// of selects the frames that can be changed so; apply may write to its argument.
 	of    func(frame []byte) bool
 	apply func(r *rand.Rand, frame []byte) []byte
 }

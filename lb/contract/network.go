@@ -52,7 +52,7 @@ type Neighbour struct {
 // neighboursPerPrefix are known in the prefix of every link: the hosts 1 to 16.
 const neighboursPerPrefix = 16
 
-// Neighbours returns the hosts that are known. Of the others nobody ever answers.
+// Neighbours returns the hosts that are known. No other host ever answers.
 func Neighbours() []Neighbour {
 	var all []Neighbour
 	for _, l := range Links() {
@@ -115,9 +115,9 @@ func (r routes) Route(destination netip.Addr) (oracle.Route, bool) {
 	return oracle.Route{}, false
 }
 
-// reserved tells the addresses of a link's prefix to which nothing is forwarded: its own; IPv4's
-// broadcast address; IPv6's anycast address of all routers, host 0 (RFC 4291, section
-// 2.6.1). IPv4's host 0 is a host like others since Linux 5.14.
+// reserved selects the addresses of a link's prefix to which nothing is forwarded: its own; IPv4's broadcast
+// address; IPv6's anycast address of all routers, host 0 (RFC 4291, section 2.6.1). Since Linux 5.14, IPv4's
+// host 0 is a host like others.
 func reserved(link netip.Prefix, a netip.Addr) bool {
 	if a.Is4() {
 		return a == link.Addr() || a == hostOf(link, 255)
@@ -158,7 +158,7 @@ func familyOf(a netip.Addr) family {
 
 func protocols() []packet.Protocol { return []packet.Protocol{packet.TCP, packet.UDP} }
 
-// unknown is the number of a host whose MAC address nobody knows.
+// unknown is the number of a host whose MAC address is not known.
 const unknown = 200
 
 // on returns the host of that number on a link.

@@ -76,7 +76,7 @@ func (s scene) waiting(vip byte) outcome {
 	return outcome{action: oracle.Pass, reason: lb.NeighbourMissing, service: vip}
 }
 
-// mortal is the outcome of a packet of which the TTL is used up: dsr does not look at it.
+// mortal is the outcome of a packet whose TTL has expired: dsr does not look at the TTL.
 func (s scene) mortal(otherwise outcome) outcome {
 	if s.mode == lb.DSR {
 		return otherwise

@@ -146,8 +146,8 @@ func hex(frame []byte) []string {
 
 func isNAT(s scene) bool { return s.mode == lb.NAT }
 
-// testRandomPackets sends packets with random headers and payloads: what leaves is what the sender would have
-// sent to the replica, built from nothing. Answers of a replica and ICMP errors likewise.
+// testRandomPackets sends packets with random headers and payloads, also answers and ICMP errors. What leaves
+// must be the packet that its sender would have sent to the replica, built from scratch.
 func testRandomPackets(t *testing.T, open func(t *testing.T) Harness) {
 	const packets = 30
 	for i, s := range allScenes() {

@@ -26,8 +26,8 @@ func (f randomFrame) String() string {
 	return fmt.Sprintf("%v with %s", f.flow, strings.Join(f.changes, ", "))
 }
 
-// randomFrame returns a packet that has to do with one of the services, with no change,
-// mostly one, or two.
+// randomFrame returns a packet that mostly belongs to one of the services, with up to two named changes,
+// mostly one.
 func (d *comparison) randomFrame(services []lb.Service) randomFrame {
 	r := d.random
 	p := Packet{
@@ -91,8 +91,8 @@ func strangers(r *rand.Rand) packet.Flow {
 	return packet.Flow{Source: randomClient(r, f), Destination: randomClient(r, f), Protocol: protocols()[r.IntN(2)]}
 }
 
-// randomClient is a host that is known or not, on East or Narrow, or cannot be reached, and
-// any port, mostly one of few.
+// randomClient is a host on East or Narrow, known or not, or one that cannot be reached. Its port is mostly
+// one of few.
 func randomClient(r *rand.Rand, f family) netip.AddrPort {
 	port, host := uint16(r.IntN(1<<16)), byte(1+r.IntN(neighboursPerPrefix))
 	if r.IntN(3) > 0 {
@@ -109,8 +109,8 @@ func randomClient(r *rand.Rand, f family) netip.AddrPort {
 	return f.on(East, host, port)
 }
 
-// randomICMP returns an echo to where a packet goes, or an error about it, or about the answer
-// to it, which a host on the way sends to its sender. Any of the quote may be missing.
+// randomICMP returns an echo request to the destination of a packet, or an error about the packet or the
+// answer to it. The quote may be cut anywhere.
 func randomICMP(r *rand.Rand, p Packet) Packet {
 	v4 := p.Flow.Source.Addr().Is4()
 	if r.IntN(4) == 0 {

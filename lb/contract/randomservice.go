@@ -13,8 +13,8 @@ import (
 	"lbctl/rss/packet"
 )
 
-// reconfigure makes some random changes, of both; many of them are refused. It compares the
-// errors, and then what is being forwarded.
+// reconfigure makes some random changes to both; many of them are refused. It compares the errors, and then
+// the services.
 func (d *comparison) reconfigure() error {
 	for range 1 + d.random.IntN(4) {
 		change := d.randomChange()
@@ -51,8 +51,7 @@ func kind(err error) string {
 	return err.Error()
 }
 
-// randomChange edits a service that is there three times out of five, else sets another one, or
-// removes one.
+// randomChange edits a present service six times out of ten, else sets another one, or removes one.
 func (d *comparison) randomChange() refusal {
 	s, choice := randomService(d.random), d.random.IntN(10)
 	services, err := d.reference.Dataplane.Services()
@@ -92,8 +91,8 @@ func randomMember(r *rand.Rand, s lb.Service) lb.Replica {
 	return lb.Replica{Address: randomEnd(r, f, s), Weight: randomWeight(r, s.Scheduler), State: randomState(r)}
 }
 
-// randomEnd returns a replica as the service's mode wants it, mostly: with the VIP's port
-// where the port stays, and sometimes of IPv6 for packets of IPv4 in it.
+// randomEnd returns an address that mostly suits the mode: with the VIP's port where the port stays, and
+// sometimes of IPv6 for IPv4 packets in it.
 func randomEnd(r *rand.Rand, f family, s lb.Service) netip.AddrPort {
 	if s.Mode == lb.IPIP && r.IntN(3) == 0 {
 		f = ipv6
@@ -147,7 +146,8 @@ func randomEdit(r *rand.Rand, s lb.Service) lb.Service {
 	return sized(s, s.TableSize)
 }
 
-// edits are the ways to change a service. That of the replicas' states is there more than once: it is the most frequent one.
+// edits are the changes of a service. That of a replica's state is the most frequent, so it is there more than
+// once.
 func edits() []func(r *rand.Rand, s *lb.Service) {
 	return []func(r *rand.Rand, s *lb.Service){
 		editState, editState, editState, addReplica, removeReplica, weigh,

@@ -9,7 +9,7 @@ import (
 	"lbctl/rss/packet"
 )
 
-// testRecords tests what is remembered of flows, by count.
+// testRecords tests how many flows are recorded.
 func testRecords(t *testing.T, open func(t *testing.T) Harness) {
 	for name, test := range map[string]func(fixture, lb.Service){
 		"settled":            testSettled,
@@ -86,8 +86,8 @@ func testSettled(b fixture, s lb.Service) {
 	b.remembers(s, "set once more", 0, nil)
 }
 
-// changed drains a replica, and begins flows, of which half send a second packet. It returns
-// the service, those of the flows that are recorded, and what is remembered.
+// changed drains a replica and starts flows; every other one sends a second packet. It returns the service,
+// the flows that are recorded, and what the datapath must tell of them.
 func changed(b fixture, was lb.Service) (s lb.Service, recorded []packet.Flow, inTransition uint32, want map[netip.AddrPort]lb.ReplicaFlows) {
 	s = with(was, lb.Draining, 1)
 	b.set(s)
@@ -131,7 +131,8 @@ func testStarted(b fixture, was lb.Service) {
 	}
 }
 
-// testOldFlows sends packets of flows that nobody has seen begin: they are from before, and not recorded.
+// testOldFlows sends packets of flows whose first packet did not come: they count as flows from before the
+// change, and are not recorded.
 func testOldFlows(b fixture, was lb.Service) {
 	s, _, inTransition, want := changed(b, was)
 	for _, f := range clients(s, 5000, 40) {
@@ -151,7 +152,7 @@ func testOldFlows(b fixture, was lb.Service) {
 	}
 }
 
-// testSilence lets time pass: nothing is forgotten before the idle time, and everything soon after.
+// testSilence lets time pass: no record is removed before the idle time, and all are soon after it.
 func testSilence(b fixture, was lb.Service) {
 	s, recorded, inTransition, want := changed(b, was)
 	b.advance(idle - 1)

@@ -17,7 +17,7 @@ func (b fixture) unrecorded(flows []packet.Flow, why string) {
 	}
 }
 
-// testReplicaGone removes a replica and adds it again: it is another one then, without flows.
+// testReplicaGone removes a replica and adds it again: it then is another one, without flows.
 func testReplicaGone(b fixture, was lb.Service) {
 	s, recorded, _, want := changed(b, was)
 	gone := s.Replicas[3].Address
@@ -43,7 +43,8 @@ func testReplicaGone(b fixture, was lb.Service) {
 	equal(b.t, "flows of a replica that is added again, later", b.flows(s.VIP).Replicas[gone], lb.ReplicaFlows{})
 }
 
-// testReplicaDown has a replica go down and come back: so do its flows, except those that begin anew meanwhile.
+// testReplicaDown sets a replica down and active again: its flows return, except those that start again
+// meanwhile.
 func testReplicaDown(b fixture, was lb.Service) {
 	s, recorded, _, want := changed(b, was)
 	ill := s.Replicas[3].Address
@@ -76,7 +77,7 @@ func testReplicaDown(b fixture, was lb.Service) {
 	}
 }
 
-// testServiceAnew removes the service and sets it again: nothing of before is known.
+// testServiceAnew removes the service and sets it again: nothing from before is known.
 func testServiceAnew(b fixture, was lb.Service) {
 	s, recorded, _, _ := changed(b, was)
 	b.remove(s.VIP)
@@ -90,7 +91,7 @@ func testServiceAnew(b fixture, was lb.Service) {
 	}
 }
 
-// testAllGone exchanges all replicas: nobody has flows from before.
+// testAllGone replaces all replicas: none has flows from before.
 func testAllGone(b fixture, was lb.Service) {
 	s, recorded, _, _ := changed(b, was)
 	f := familyOf(s.VIP.Address.Addr())
@@ -125,7 +126,7 @@ func testNoneBefore(b fixture, s lb.Service) {
 	}
 }
 
-// testDrainingAlone has no active replica: the flows that there are go on, and none begins.
+// testDrainingAlone has no active replica: present flows go on, and none starts.
 func testDrainingAlone(b fixture, was lb.Service) {
 	s, recorded, _, want := changed(b, was)
 	none := with(with(s, lb.Down, 0), lb.Draining, 1, 2, 3)

@@ -18,8 +18,8 @@ type refusal struct {
 	want []error
 }
 
-// testRefusals tests that a change with an error changes nothing: neither what is listed nor
-// what is counted nor the way of a packet.
+// testRefusals tests that a change with an error changes nothing: neither services nor counters nor where
+// packets go.
 func testRefusals(t *testing.T, open func(t *testing.T) Harness) {
 	for _, r := range refusals() {
 		t.Run(r.name, func(t *testing.T) {
@@ -68,8 +68,8 @@ func set(name string, s lb.Service, want ...error) refusal {
 	return refusal{name, func(ctx context.Context, d lb.Dataplane) error { return d.SetService(ctx, s) }, want}
 }
 
-// invalidServices are one valid service with one named change each. Package lb tests
-// validation itself; here, that it is asked.
+// invalidServices are one valid service with one named change each. Package lb tests the validation itself;
+// this tests that it is used.
 func invalidServices() []refusal {
 	var all []refusal
 	for name, change := range map[string]func(*lb.Service){
@@ -126,7 +126,7 @@ func testCapacity(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("slots are used again", func(t *testing.T) { testSlotsReused(newFixture(t, open)) })
 }
 
-// full tries to set a service, for which there is no room.
+// full tries to set a service for which there is no room.
 func (b fixture) full(s lb.Service) {
 	b.t.Helper()
 	b.unchanged("no room", func() { b.refused(set("no room", s, lb.ErrFull)) })
@@ -144,7 +144,7 @@ func testServiceLimit(b fixture) {
 	b.reaches(ipv4.vip(n, packet.TCP), lb.Replica{Address: ipv4.on(West, n, 80)})
 }
 
-// withReplicas returns a service with n replicas, told apart by their ports from first on.
+// withReplicas returns a service with n replicas, which differ by their ports, from first on.
 func withReplicas(number byte, n int, first uint16) lb.Service {
 	s := ipv4.service(number, packet.TCP)
 	for i := range n {
@@ -183,7 +183,7 @@ func testSlotLimit(b fixture) {
 	b.reaches(ipv4.vip(2, packet.TCP), lb.Replica{Address: ipv4.on(West, 2, 80)})
 }
 
-// testSlotsReused replaces a table more often than all slots could hold it.
+// testSlotsReused replaces a table more often than there would be slots for without reusing them.
 func testSlotsReused(b fixture) {
 	b.set(slotted(1, 1009), slotted(2, 13))
 	for i := range uint32(50) {

@@ -19,7 +19,7 @@ func answerTo(link string, host byte) func(scene, *Packet) {
 	}
 }
 
-// answerNowhere makes it an answer to where no route leads.
+// answerNowhere makes it an answer to a host to which no route leads.
 func answerNowhere(s scene, p *Packet) {
 	answer(s, p)
 	p.Flow.Destination = s.off(9, 40000)
@@ -55,7 +55,7 @@ func returnCases() []packetCase {
 	})
 }
 
-// onWest has the cases that name no ingress come in on West, where replicas are.
+// onWest gives cases that name no ingress the ingress West, where replicas are.
 func onWest(cases []packetCase) []packetCase {
 	for i := range cases {
 		if cases[i].ingress == "" {

@@ -109,8 +109,8 @@ func (s scene) plain() Packet {
 	}
 }
 
-// delivered returns the frame in which a packet leaves for the replica of a VIP; without an egress
-// the one that the kernel is to bring there.
+// delivered returns the frame that leaves for the replica of a VIP; without an egress, the frame that is
+// passed to the kernel to be delivered.
 func (s scene) delivered(o outcome, ingress string, p Packet, build func(Packet) []byte) []byte {
 	vip, replica := s.service(o.service, s.protocol), s.replica(o.service)
 	label := oracle.Hash(vip, rss.MicrosoftKey(), p.Flow) & 0xfffff

@@ -140,7 +140,7 @@ func testRemove(b fixture) {
 	b.reaches(s.VIP, s.Replicas[0])
 }
 
-// testMoveReplica gives a nat replica to another VIP once its own lets go of it.
+// testMoveReplica gives a nat replica to another VIP after its own no longer has it.
 func testMoveReplica(b fixture) {
 	r := ipv4.on(West, 1, 80)
 	b.set(ipv4.service(1, packet.TCP, r), ipv4.service(2, packet.TCP))

@@ -108,7 +108,7 @@ func wantOfLength(_ scene, n int) outcome {
 	return dropped(lb.MalformedIP)
 }
 
-// wantOfEtherType: of a tag, the length of the IPv4 packet follows as EtherType.
+// wantOfEtherType: behind the EtherType of a tag, the length of the IPv4 packet is read as an EtherType.
 func wantOfEtherType(_ scene, n int) outcome {
 	switch n {
 	case 0x0800:
@@ -119,9 +119,10 @@ func wantOfEtherType(_ scene, n int) outcome {
 	return passed(lb.NotIP)
 }
 
-// wantOfProtocol: port 40000 read as an ICMP type is none that says anything, and as the length of an extension
-// header is too long; the port 80 is the offset of a later fragment. TCP's sequence number read as the length of UDP, 0x1234, is too long; UDP
-// read as TCP has letters of the payload for its data offset, which is 7 words.
+// wantOfProtocol: the source port 40000, read as an ICMP type, is of no consequence, and as the length of an
+// extension header is too long. The port 80 is the offset of a later fragment. TCP's sequence number 0x1234,
+// read as the length of UDP, is too long. UDP read as TCP has letters of the payload as its data offset, which
+// is 7 words.
 func wantOfProtocol(s scene, n int) outcome {
 	switch p := packet.Protocol(n); {
 	case p == s.protocol:
@@ -150,8 +151,8 @@ func wantOfDataOffset(_ scene, n int) outcome {
 	return sentTo(plain, West)
 }
 
-// testFamilies tests that IPv6 addresses in which an IPv4 address stands are
-// not taken for it, wherever in the 16 bytes it stands.
+// testFamilies tests that IPv6 addresses that contain an IPv4 address, at whatever place, are not taken for
+// that.
 func testFamilies(t *testing.T, open func(t *testing.T) Harness) {
 	for _, p := range protocols() {
 		for name, embed := range embeddings() {

@@ -21,7 +21,7 @@ const (
 	flagACK = 0x10
 )
 
-// idle is that of all services that remember flows, step the time in which they grow older by one.
+// idle is the idle time of all services that track flows, step the time in which ages go up by one.
 const (
 	idle = lb.MinIdle
 	step = idle / lb.IdleSteps
@@ -36,7 +36,7 @@ func (b fixture) advance(d time.Duration) {
 	b.Harness.Advance(b.t, d)
 }
 
-// flows returns what is remembered of the flows of a service.
+// flows returns what the datapath tells of the flows of a service.
 func (b fixture) flows(v lb.VIP) lb.Flows {
 	b.t.Helper()
 	all := must(b.t, "list flows", b.Dataplane.Flows)
@@ -47,7 +47,7 @@ func (b fixture) flows(v lb.VIP) lb.Flows {
 	return f
 }
 
-// remembering returns a service of four replicas on West, by nat, that remembers flows.
+// remembering returns a service of four replicas on West, by nat, that tracks flows.
 func (f family) remembering(p packet.Protocol, scheduler lb.Scheduler, tracking lb.Tracking) lb.Service {
 	s := f.service(1, p, f.on(West, 1, 8080), f.on(West, 2, 8080), f.on(West, 3, 8080), f.on(West, 4, 8080))
 	s.Scheduler, s.Tracking, s.Idle = scheduler, tracking, idle
@@ -57,7 +57,7 @@ func (f family) remembering(p packet.Protocol, scheduler lb.Scheduler, tracking 
 	return sized(s, 13)
 }
 
-// sized returns a copy of the service with so many slots, if it is for the service to say.
+// sized returns a copy of the service with so many slots, if its scheduler lets it choose.
 func sized(s lb.Service, size uint32) lb.Service {
 	s = s.Clone()
 	s.TableSize = size
@@ -116,8 +116,8 @@ func clients(s lb.Service, port uint16, n int) []packet.Flow {
 // packetOf is a packet of a flow.
 func packetOf(f packet.Flow, flags uint8) Packet { return Packet{Flow: f, TTL: 64, Flags: flags} }
 
-// arrives sends a packet to a service by nat and returns the replica that it goes to, none if it is
-// not forwarded. It is explained before, which must come to the same and change nothing.
+// arrives sends a packet to a service by nat and returns the replica to which it goes, none if it is not
+// forwarded. It explains the packet first: the answer must be the same and change nothing.
 func (b fixture) arrives(f packet.Flow, flags uint8) netip.AddrPort {
 	b.t.Helper()
 	frame := packetOf(f, flags).Frame()
@@ -150,7 +150,7 @@ func destinationOf(frame []byte) netip.AddrPort {
 	return netip.AddrPortFrom(a, binary.BigEndian.Uint16(frame[l4+2:]))
 }
 
-// goes sends a packet, which must go to that replica, none if it must not be forwarded.
+// goes sends a packet, which must go to that replica; none means that it must not be forwarded.
 func (b fixture) goes(f packet.Flow, flags uint8, want netip.AddrPort, why string) {
 	b.t.Helper()
 	if got := b.arrives(f, flags); got != want {
@@ -158,8 +158,8 @@ func (b fixture) goes(f packet.Flow, flags uint8, want netip.AddrPort, why strin
 	}
 }
 
-// remembers compares what is remembered of a service with the records and slots in transition wanted. Replicas that are
-// not named have none.
+// remembers compares what the datapath tells of a service's flows with the records and slots in transition
+// wanted. Replicas that are not named have none.
 func (b fixture) remembers(s lb.Service, when string, inTransition uint32, want map[netip.AddrPort]lb.ReplicaFlows) {
 	b.t.Helper()
 	f := lb.Flows{InTransition: inTransition, Replicas: map[netip.AddrPort]lb.ReplicaFlows{}}
@@ -169,7 +169,7 @@ func (b fixture) remembers(s lb.Service, when string, inTransition uint32, want 
 	equal(b.t, "flows "+when, b.flows(s.VIP), f)
 }
 
-// eachTracked runs a test for each family and scheduler, with services that remember flows.
+// eachTracked runs a test for each family and scheduler, with services of that tracking.
 func eachTracked(t *testing.T, open func(t *testing.T) Harness, p packet.Protocol, tracking lb.Tracking, test func(b fixture, s lb.Service)) {
 	b := newFixture(t, open)
 	for _, f := range families() {

@@ -7,7 +7,7 @@ import (
 	"lbctl/rss/packet"
 )
 
-// testTracking tests what Tracking says, and changes of it.
+// testTracking tests each tracking, and changes of it.
 func testTracking(t *testing.T, open func(t *testing.T) Harness) {
 	for name, test := range map[string]func(fixture, lb.Service){
 		"never": testNever, "begins": testTrackingBegins, "ends": testTrackingEnds, "changes to always": testToAlways,
@@ -40,7 +40,7 @@ func testNever(b fixture, was lb.Service) {
 	}
 }
 
-// testTrackingBegins: flows from before go by the table from before.
+// testTrackingBegins: flows from before go by the previous table.
 func testTrackingBegins(b fixture, was lb.Service) {
 	for _, how := range []lb.Tracking{lb.TrackChanges, lb.TrackAlways} {
 		b.set(was)
@@ -61,7 +61,7 @@ func testTrackingBegins(b fixture, was lb.Service) {
 	}
 }
 
-// testTrackingEnds: everything moves at once, and nothing is known later.
+// testTrackingEnds: all flows move at once, and nothing is recorded later.
 func testTrackingEnds(b fixture, was lb.Service) {
 	s := with(tracking(was, lb.TrackAlways), lb.Draining, 1)
 	b.set(tracking(was, lb.TrackAlways))
@@ -80,7 +80,7 @@ func testTrackingEnds(b fixture, was lb.Service) {
 	b.unrecorded(clients(s, 1000, 20), "tracking had ended")
 }
 
-// testToAlways goes from remembering changes to remembering everything and back.
+// testToAlways changes the tracking from changes to always and back.
 func testToAlways(b fixture, was lb.Service) {
 	changes, always := tracking(was, lb.TrackChanges), tracking(was, lb.TrackAlways)
 	b.remove(was.VIP)

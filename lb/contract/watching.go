@@ -10,8 +10,8 @@ import (
 	"lbctl/rss/packet"
 )
 
-// testFilters has several watch at once, each for something else. After what one of them is not to
-// see there always comes something that it is: order tells that nothing was between.
+// testFilters opens several monitors, each with another filter. After a packet that a filter stops there
+// always comes one that it lets through, so the order shows that nothing was between.
 func testFilters(b fixture) {
 	s := scenes()[0] // IPv4, TCP
 	b.set(s.services()...)
@@ -50,7 +50,7 @@ func (b fixture) reasonsOf(m lb.Monitor, wanted string) string {
 	return fmt.Sprint(got)
 }
 
-// testEvery counts what one sees who wants one in so many, alone and beside another.
+// testEvery counts the samples of a monitor that wants one in so many, alone and beside another monitor.
 func testEvery(b fixture) {
 	s := ipv4.service(1, packet.TCP)
 	b.set(s)
@@ -64,7 +64,7 @@ func testEvery(b fixture) {
 		for range sent {
 			b.send(East, frame)
 		}
-		b.settled()
+		b.flush()
 		if err := m.Close(); err != nil {
 			b.t.Error(err)
 		}
@@ -79,8 +79,8 @@ func testEvery(b fixture) {
 	}
 }
 
-// settled returns when all samples of what was sent have been offered to all who watch.
-func (b fixture) settled() {
+// flush returns when the samples of all packets sent so far have been handed to all monitors.
+func (b fixture) flush() {
 	b.t.Helper()
 	m := b.monitor(lb.Filter{Reasons: []lb.Reason{lb.NotIP}})
 	b.send(East, make([]byte, 60))
@@ -90,7 +90,7 @@ func (b fixture) settled() {
 	}
 }
 
-// testLost: what one is too slow for is lost to him alone, and counted.
+// testLost: a monitor that is not read loses samples and counts them; another one loses none.
 func testLost(b fixture) {
 	slow, quick := b.monitor(lb.Filter{}), b.monitor(lb.Filter{})
 	frame := Packet{Flow: flowTo(ipv4.vip(1, packet.TCP)), TTL: 64}.Frame()
@@ -108,10 +108,10 @@ func testLost(b fixture) {
 	}
 	equal(b.t, "samples that waited", got, lb.SampleBuffer)
 	equal(b.t, "samples lost", slow.Lost(), more)
-	equal(b.t, "samples lost to who was quick", quick.Lost(), 0)
+	equal(b.t, "samples lost by the monitor that was read", quick.Lost(), 0)
 }
 
-// DifferentialMonitored is Differential while both are watched: their samples are compared, too.
+// DifferentialMonitored is Differential with a monitor on both: their samples are compared, too.
 func DifferentialMonitored(t *testing.T, seed uint64, n int, open func(t *testing.T) Harness) {
 	t.Helper()
 	d := newComparison(t, seed, open(t))
