@@ -61,7 +61,7 @@ func with(a netip.AddrPort, address, port bool, v uint16) netip.AddrPort {
 func TestAnalyse(t *testing.T) {
 	symmetric, _ := rss.Named("symmetric")
 	random := rss.MicrosoftKey()
-	index := make1(t, Wishes{Length: 40, Symmetric: true, Table: 128, IndexOnly: true}, source(t)).Keys[0]
+	index := generate(t, Constraints{Length: 40, Symmetric: true, Table: 128, IndexOnly: true}, source(t)).Keys[0]
 	for _, c := range []struct {
 		name     string
 		key      rss.Key
@@ -166,7 +166,7 @@ func TestSourcePorts(t *testing.T) {
 
 // TestBlind flips every bit of every field and looks at the index.
 func TestBlind(t *testing.T) {
-	made := make1(t, Wishes{Length: 40, Only: rss.SourceAddress | rss.DestinationPort, Table: 128}, source(t))
+	made := generate(t, Constraints{Length: 40, Only: rss.SourceAddress | rss.DestinationPort, Table: 128}, source(t))
 	key := made.Keys[0]
 	for _, f := range families() {
 		for _, field := range fields() {

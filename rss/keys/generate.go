@@ -12,27 +12,27 @@ import (
 // attempts is how many keys are drawn among those that meet the constraints. The best one is kept.
 const attempts = 64
 
-// Wishes are what a key shall do. The zero value, with a length and a table, asks for any key that
-// spreads well.
-type Wishes struct {
-	// Length is the key's in bytes, rss.MinKeyLength to rss.MaxKeyLength.
+// Constraints are what a key must do. With only a length and a table, any key that spreads well
+// will do.
+type Constraints struct {
+	// Length is the length of the key in bytes, rss.MinKeyLength to rss.MaxKeyLength.
 	Length int
-	// Families are those of the packets that the rest is about; none means both.
+	// Families are the families of the packets that the other constraints apply to; none means both.
 	Families []Family
-	// Only are the fields that count, a subset of rss.FourTuple: packets that agree in them have the
+	// Only are the fields that affect the hash, a subset of rss.FourTuple: packets that agree in them have the
 	// same hash. 0 means all.
 	Only rss.Fields
-	// Symmetric asks for the same hash for a packet and its answer.
+	// Symmetric requires the same hash for both directions of a flow.
 	Symmetric bool
-	// TwoWays asks for two keys: a packet under the first has the hash of its answer under the
-	// second, as two ports need that see one direction each.
+	// TwoWays requires two keys, for two interfaces that each receive one direction: a packet under the first key has the
+	// hash of the opposite direction under the second.
 	TwoWays bool
 	// Spreads are ranges of bits to spread perfectly over the index.
 	Spreads []BitRange
-	// Table is the size of the indirection table, at least 2, that the key is for.
+	// Table is the size of the indirection table that the key is for, at least 2.
 	Table int
-	// IndexOnly asks for equal indexes into the table where the others ask for equal hashes; there are
-	// more such keys. Table must be a power of two.
+	// IndexOnly requires equal indexes into the table instead of equal hashes, which more keys
+	// achieve. Table must be a power of two.
 	IndexOnly bool
 }
 
@@ -46,62 +46,62 @@ type BitRange struct {
 	Low, High int
 }
 
-// Made are keys that fulfil wishes.
-type Made struct {
-	// Keys are one, or two for TwoWays.
+// Generated are keys that meet constraints.
+type Generated struct {
+	// Keys is one key, or two for TwoWays.
 	Keys []rss.Key
-	// Free is the number of key bits that the wishes left to chance: there are 2^Free such keys, or pairs.
+	// Free is the number of key bits that the constraints leave open: there are 2^Free such keys, or pairs.
 	Free int
 }
 
-// ErrNone: no key fulfils the wishes, or every one that does makes fields not count that should.
+// ErrNone: no key meets the constraints, or with every key that does a field has no effect that should.
 var ErrNone = errors.New("no such key")
 
-// Generate draws keys that fulfil wishes. It returns an error when the wishes make no sense, and ErrNone.
-func Generate(w Wishes, random *rand.Rand) (Made, error) {
-	if err := w.validate(); err != nil {
-		return Made{}, err
+// Generate draws keys that meet constraints. It returns an error for invalid constraints, and ErrNone.
+func Generate(c Constraints, random *rand.Rand) (Generated, error) {
+	if err := c.validate(); err != nil {
+		return Generated{}, err
 	}
-	if w.Only == 0 {
-		w.Only = rss.FourTuple
+	if c.Only == 0 {
+		c.Only = rss.FourTuple
 	}
-	if len(w.Families) == 0 {
-		w.Families = families()
+	if len(c.Families) == 0 {
+		c.Families = families()
 	}
-	s := gf2.NewSystem(w.keys() * 8 * w.Length)
-	if err := w.state(s); err != nil {
-		return Made{}, err
+	s := gf2.NewSystem(c.keys() * 8 * c.Length)
+	if err := c.state(s); err != nil {
+		return Generated{}, err
 	}
-	made, best := Made{Free: s.Unknowns() - s.Rank()}, -1
+	made, best := Generated{Free: s.Unknowns() - s.Rank()}, -1
 	for range attempts {
-		keys := w.draw(s, random)
-		if moved := w.moved(keys); moved > best {
+		keys := c.draw(s, random)
+		if moved := c.moved(keys); moved > best {
 			made.Keys, best = keys, moved
 		}
 	}
 	for n := range made.Keys {
-		if field, dead := w.dead(made.Keys, n); dead {
-			return Made{}, fmt.Errorf("%w: under all keys of these wishes field %v does not move the index", ErrNone, field)
+		if field, dead := c.dead(made.Keys, n); dead {
+			return Generated{}, fmt.Errorf("%w: under all keys that meet the constraints field %v does not change the index", ErrNone, field)
 		}
 	}
 	return made, nil
 }
 
-func (w Wishes) keys() int {
-	if w.TwoWays {
+func (c Constraints) keys() int {
+	if c.TwoWays {
 		return 2
 	}
 	return 1
 }
 
 // draw makes keys of a random solution.
-func (w Wishes) draw(s *gf2.System, random *rand.Rand) []rss.Key {
+func (c Constraints) draw(s *gf2.System, random *rand.Rand) []rss.Key {
 	x := s.Solution(func(int) bool { return random.Uint64()&1 == 1 })
-	keys := make([]rss.Key, w.keys())
+	keys := make([]rss.Key, c.keys())
 	for n := range keys {
-		keys[n] = make(rss.Key, w.Length)
-		for i := range 8 * w.Length {
-			if x.Bit(n*8*w.Length + i) {
+		keys[n] = make(rss.Key, c.Length)
+		for i := range 8 * c.Length {
+			if x.Bit(n*8*c.Length + i) {
 				keys[n][i/8] |= 0x80 >> (i % 8)
 			}
 		}
@@ -110,13 +110,13 @@ func (w Wishes) draw(s *gf2.System, random *rand.Rand) []rss.Key {
 }
 
 // moved returns the sum of the index ranks of the fields that count.
-func (w Wishes) moved(keys []rss.Key) int {
+func (c Constraints) moved(keys []rss.Key) int {
 	sum := 0
 	for n, key := range keys {
-		for _, f := range w.Families {
+		for _, f := range c.Families {
 			for _, field := range fields() {
-				if w.only(n)&field != 0 {
-					sum += indexRank(key, f, field, indexBits(w.Table))
+				if c.only(n)&field != 0 {
+					sum += indexRank(key, f, field, indexBits(c.Table))
 				}
 			}
 		}
@@ -125,10 +125,10 @@ func (w Wishes) moved(keys []rss.Key) int {
 }
 
 // dead returns a field that should count under key n but has no effect on the index.
-func (w Wishes) dead(keys []rss.Key, n int) (rss.Fields, bool) {
-	for _, f := range w.Families {
+func (c Constraints) dead(keys []rss.Key, n int) (rss.Fields, bool) {
+	for _, f := range c.Families {
 		for _, field := range fields() {
-			if w.only(n)&field != 0 && indexRank(keys[n], f, field, indexBits(w.Table)) == 0 {
+			if c.only(n)&field != 0 && indexRank(keys[n], f, field, indexBits(c.Table)) == 0 {
 				return field, true
 			}
 		}

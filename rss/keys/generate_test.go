@@ -43,7 +43,7 @@ func hash(key rss.Key, source, destination netip.AddrPort) uint32 {
 	return rss.Toeplitz(key, rss.AppendTuple(nil, source, destination))
 }
 
-func make1(t *testing.T, w Wishes, r *rand.Rand) Made {
+func generate(t *testing.T, w Constraints, r *rand.Rand) Generated {
 	t.Helper()
 	made, err := Generate(w, r)
 	if err != nil {
@@ -59,13 +59,13 @@ func make1(t *testing.T, w Wishes, r *rand.Rand) Made {
 
 func TestGenerateSymmetric(t *testing.T) {
 	r := source(t)
-	for _, w := range []Wishes{
+	for _, w := range []Constraints{
 		{Length: 40, Symmetric: true, Table: 128},
 		{Length: 52, Symmetric: true, Table: 512},
 		{Length: 40, Symmetric: true, Table: 128, IndexOnly: true},
 		{Length: 40, Symmetric: true, Table: 128, Only: rss.Addresses},
 	} {
-		made, mask := make1(t, w, r), uint32(1<<32-1)
+		made, mask := generate(t, w, r), uint32(1<<32-1)
 		if w.IndexOnly {
 			mask = uint32(w.Table - 1)
 		}
@@ -76,8 +76,8 @@ func TestGenerateSymmetric(t *testing.T) {
 			}
 		}
 	}
-	full := make1(t, Wishes{Length: 40, Symmetric: true, Table: 128}, r)
-	index := make1(t, Wishes{Length: 40, Symmetric: true, Table: 128, IndexOnly: true}, r)
+	full := generate(t, Constraints{Length: 40, Symmetric: true, Table: 128}, r)
+	index := generate(t, Constraints{Length: 40, Symmetric: true, Table: 128, IndexOnly: true}, r)
 	if index.Free <= full.Free || full.Free < 16 {
 		t.Errorf("%d bits are free for equal hashes, %d for equal indexes", full.Free, index.Free)
 	}
@@ -85,7 +85,7 @@ func TestGenerateSymmetric(t *testing.T) {
 
 func TestGenerateTwoWays(t *testing.T) {
 	r := source(t)
-	made := make1(t, Wishes{Length: 40, TwoWays: true, Table: 128}, r)
+	made := generate(t, Constraints{Length: 40, TwoWays: true, Table: 128}, r)
 	differ := 0
 	for _, f := range flows(r, 200) {
 		there, back := hash(made.Keys[0], f[0], f[1]), hash(made.Keys[1], f[1], f[0])
@@ -105,13 +105,13 @@ func TestGenerateTwoWays(t *testing.T) {
 // mirrored ones.
 func TestGenerateOnly(t *testing.T) {
 	r := source(t)
-	for _, w := range []Wishes{
+	for _, w := range []Constraints{
 		{Length: 40, Only: rss.SourceAddress | rss.DestinationPort, Table: 128},
 		{Length: 40, Only: rss.DestinationAddress | rss.DestinationPort, Table: 128, IndexOnly: true, Families: []Family{IPv4}},
 		{Length: 40, Only: rss.Addresses, TwoWays: true, Table: 128},
 		{Length: 52, Only: rss.Addresses | rss.SourcePort, TwoWays: true, Table: 64, IndexOnly: true},
 	} {
-		made, mask := make1(t, w, r), uint32(1<<32-1)
+		made, mask := generate(t, w, r), uint32(1<<32-1)
 		if w.IndexOnly {
 			mask = uint32(w.Table - 1)
 		}
@@ -147,7 +147,7 @@ func TestGenerateOnly(t *testing.T) {
 			t.Errorf("%+v: the fields that count tell only %d of %d flows apart", w, counts, n)
 		}
 	}
-	impossible := Wishes{Length: 40, Only: rss.DestinationAddress, Table: 128}
+	impossible := Constraints{Length: 40, Only: rss.DestinationAddress, Table: 128}
 	if made, err := Generate(impossible, r); !errors.Is(err, ErrNone) {
 		t.Errorf("both families at once: %v, %v", made, err)
 	}
@@ -157,13 +157,13 @@ func TestGenerateOnly(t *testing.T) {
 // index once, for every m, whatever the rest of the packet.
 func TestGenerateSpread(t *testing.T) {
 	r := source(t)
-	for _, w := range []Wishes{
+	for _, w := range []Constraints{
 		{Length: 40, Table: 128, Spreads: []BitRange{{rss.SourcePort, 0, 15}}},
 		{Length: 40, Table: 4096, Spreads: []BitRange{{rss.SourcePort, 1, 12}}},
 		{Length: 40, Table: 64, Spreads: []BitRange{{rss.SourceAddress, 0, 7}, {rss.DestinationPort, 0, 3}}},
 		{Length: 40, Table: 128, Symmetric: true, Spreads: []BitRange{{rss.SourcePort, 0, 6}}},
 	} {
-		made := make1(t, w, r)
+		made := generate(t, w, r)
 		for _, f := range flows(r, 20) {
 			for _, s := range w.Spreads {
 				checkSpread(t, made.Keys[0], w.Table, s, f)
@@ -194,8 +194,8 @@ func checkSpread(t *testing.T, key rss.Key, table int, s BitRange, f [2]netip.Ad
 }
 
 func TestGenerateRandom(t *testing.T) {
-	w := Wishes{Length: 52, Table: 4096}
-	a, b := make1(t, w, source(t)), make1(t, w, source(t))
+	w := Constraints{Length: 52, Table: 4096}
+	a, b := generate(t, w, source(t)), generate(t, w, source(t))
 	if !slices.Equal(a.Keys[0], b.Keys[0]) || a.Free != 8*52 {
 		t.Errorf("the same seed gives %v and %v; %d bits free", a.Keys[0], b.Keys[0], a.Free)
 	}
@@ -211,22 +211,22 @@ func TestGenerateRandom(t *testing.T) {
 func TestGenerateRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		w     Wishes
+		w     Constraints
 		error string
 	}{
-		{"short", Wishes{Length: 39, Table: 128}, "rss key of 39 bytes: want 40 to 256"},
-		{"long", Wishes{Length: 257, Table: 128}, "rss key of 257 bytes: want 40 to 256"},
-		{"table", Wishes{Length: 40, Table: 1}, "indirection table of 1 entries: want 2 to 65536"},
-		{"odd index", Wishes{Length: 40, Table: 48, IndexOnly: true}, "equal indexes into a table of 48 entries: want a power of two"},
-		{"other fields", Wishes{Length: 40, Table: 128, Only: 1 << 2}, "want letters of sdfn"},
-		{"one-sided", Wishes{Length: 40, Table: 128, Symmetric: true, Only: rss.SourceAddress}, "symmetric over fields s: want both ends' addresses, ports, or all"},
-		{"one and two", Wishes{Length: 40, Table: 128, Symmetric: true, TwoWays: true}, "one symmetric key and a pair of keys: want one of the two"},
-		{"two fields in a range", Wishes{Length: 40, Table: 128, Spreads: []BitRange{{rss.Addresses, 0, 3}}}, "spread field sd: want one of s, d, f, n"},
-		{"family", Wishes{Length: 40, Table: 128, Families: []Family{5}}, "address family 5: want 4 or 6"},
-		{"range too high", Wishes{Length: 40, Table: 128, Spreads: []BitRange{{rss.SourcePort, 10, 16}}}, "spread bits 10 to 16 of field f: want 0 to 15, the lower one first"},
-		{"range backwards", Wishes{Length: 40, Table: 128, Spreads: []BitRange{{rss.SourcePort, 3, 2}}}, "spread bits 3 to 2 of field f"},
-		{"range of what shall not count", Wishes{Length: 40, Table: 128, Only: rss.Addresses, Spreads: []BitRange{{rss.SourcePort, 0, 6}}}, "spread field f, which shall not count"},
-		{"two spreads that exclude each other", Wishes{Length: 40, Table: 128, Spreads: []BitRange{{rss.SourcePort, 0, 6}, {rss.SourcePort, 1, 7}, {rss.SourcePort, 2, 8}, {rss.SourcePort, 3, 9}}}, "no such key: none spreads bits"},
+		{"short", Constraints{Length: 39, Table: 128}, "rss key of 39 bytes: want 40 to 256"},
+		{"long", Constraints{Length: 257, Table: 128}, "rss key of 257 bytes: want 40 to 256"},
+		{"table", Constraints{Length: 40, Table: 1}, "indirection table of 1 entries: want 2 to 65536"},
+		{"odd index", Constraints{Length: 40, Table: 48, IndexOnly: true}, "equal indexes into a table of 48 entries: want a power of two"},
+		{"other fields", Constraints{Length: 40, Table: 128, Only: 1 << 2}, "want letters of sdfn"},
+		{"one-sided", Constraints{Length: 40, Table: 128, Symmetric: true, Only: rss.SourceAddress}, "symmetric over fields s: want both ends' addresses, ports, or all"},
+		{"one and two", Constraints{Length: 40, Table: 128, Symmetric: true, TwoWays: true}, "one symmetric key and a pair of keys: want one of the two"},
+		{"two fields in a range", Constraints{Length: 40, Table: 128, Spreads: []BitRange{{rss.Addresses, 0, 3}}}, "spread field sd: want one of s, d, f, n"},
+		{"family", Constraints{Length: 40, Table: 128, Families: []Family{5}}, "address family 5: want 4 or 6"},
+		{"range too high", Constraints{Length: 40, Table: 128, Spreads: []BitRange{{rss.SourcePort, 10, 16}}}, "spread bits 10 to 16 of field f: want 0 to 15, the lower one first"},
+		{"range backwards", Constraints{Length: 40, Table: 128, Spreads: []BitRange{{rss.SourcePort, 3, 2}}}, "spread bits 3 to 2 of field f"},
+		{"range of a field without effect", Constraints{Length: 40, Table: 128, Only: rss.Addresses, Spreads: []BitRange{{rss.SourcePort, 0, 6}}}, "spread field f, which is not one of the fields sd that count"},
+		{"two spreads that exclude each other", Constraints{Length: 40, Table: 128, Spreads: []BitRange{{rss.SourcePort, 0, 6}, {rss.SourcePort, 1, 7}, {rss.SourcePort, 2, 8}, {rss.SourcePort, 3, 9}}}, "no such key: none spreads bits"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			made, err := Generate(c.w, source(t))

@@ -131,7 +131,7 @@ func TestClassifyTunnels(t *testing.T) {
 	}
 }
 
-// FuzzClassify asks what holds for any bytes under any set-up: no panic, a queue that exists, a hash
+// FuzzClassify asks what holds for any bytes under any setup: no panic, a queue that exists, a hash
 // only of fields, and the same for the flow where that is all there is.
 func FuzzClassify(f *testing.F) {
 	for _, frame := range []packet.Frame{

@@ -42,7 +42,7 @@ func TestDefaultRefuses(t *testing.T) {
 	}
 }
 
-// Each field of the set-up decides for its protocol and for no other.
+// Each field of the setup decides for its protocol and for no other.
 func TestFieldsByProtocol(t *testing.T) {
 	for name, c := range map[string]struct {
 		set func(*Config, rss.Fields)
@@ -82,7 +82,7 @@ func check(t *testing.T, name string, config Config, of func(*NIC) Result, want 
 	}
 }
 
-// The NIC keeps a copy of its set-up, and Config gives one.
+// The NIC keeps a copy of its setup, and Config gives one.
 func TestConfigIsCopied(t *testing.T) {
 	config, err := Default(4)
 	if err != nil {
@@ -97,7 +97,7 @@ func TestConfigIsCopied(t *testing.T) {
 	clear(n.Config().Table)
 	clear(n.Config().Key)
 	if got := n.ClassifyFlow(flow6); got != want {
-		t.Errorf("after its set-up was written to: %+v, want %+v", got, want)
+		t.Errorf("after its setup was written to: %+v, want %+v", got, want)
 	}
 	if n.Config().Key[0] != 0x6d {
 		t.Errorf("the key of the NIC was written to")

@@ -116,7 +116,7 @@ func TestVirtioGolden(t *testing.T) {
 		}
 	}
 	if len(setups) < 8 || len(kinds) < 11 || packets < 400 || hashed < 360 || hashed == packets {
-		t.Errorf("%d packets, %d hashed, of %d kinds in %d set-ups: the file is cut short", packets, hashed, len(kinds), len(setups))
+		t.Errorf("%d packets, %d hashed, of %d kinds in %d setups: the file is cut short", packets, hashed, len(kinds), len(setups))
 	}
 }
 

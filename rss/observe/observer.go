@@ -87,7 +87,7 @@ func BeforePinned(program, at string, flows uint32) (*Observer, error) {
 func (o *Observer) Detach() error {
 	var errs []error
 	if o.link != nil {
-		errs = append(errs, o.stepAside(), o.link.Close())
+		errs = append(errs, o.restore(), o.link.Close())
 		o.link = nil
 	}
 	if o.socket != 0 {
@@ -104,8 +104,8 @@ func (o *Observer) Detach() error {
 // Close is Detach, and releases the records.
 func (o *Observer) Close() error { return errors.Join(o.Detach(), o.release()) }
 
-// stepAside puts the former program back into the link.
-func (o *Observer) stepAside() error {
+// restore puts the former program back into the link.
+func (o *Observer) restore() error {
 	if o.behind == nil {
 		return nil
 	}

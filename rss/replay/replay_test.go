@@ -117,7 +117,7 @@ func TestTop(t *testing.T) {
 	}
 }
 
-// Two set-ups beside each other are each what they are alone, and what moves is what differs.
+// Two setups beside each other are each what they are alone, and what moves is what differs.
 func TestCompare(t *testing.T) {
 	first, second := mustNIC(t, 4), mustNIC(t, 8)
 	c := newCapture(pcap.Ethernet)

@@ -15,7 +15,7 @@ import (
 
 // generateFlag are the flags of lbctl rss key generate.
 type generateFlag struct {
-	want       keys.Wishes
+	want       keys.Constraints
 	only       string
 	spreads    []string
 	family     string

@@ -102,7 +102,7 @@ func TestRSSKeyBadInput(t *testing.T) {
 		{"rss key generate --table 1", 2, "indirection table of 1 entries: want 2 to 65536", "see lbctl rss key generate --help"},
 		{"rss key generate --only none", 2, `--only: want letters of sdfn, not "none"`, "see lbctl rss key generate --help"},
 		{"rss key generate --only sx", 2, `--only: want letters of sdfn, not "sx"`, "see lbctl rss key generate --help"},
-		{"rss key generate --only d", 1, "no such key: under all keys of these wishes field d does not move the index", "drop a constraint, name one --family, or allow equal indexes (--index-only)"},
+		{"rss key generate --only d", 1, "no such key: under all keys that meet the constraints field d does not change the index", "drop a constraint, name one --family, or allow equal indexes (--index-only)"},
 		{"rss key generate --spread f", 2, `--spread: "f": want a field and its bits, as f:0-6`, "see lbctl rss key generate --help"},
 		{"rss key generate --spread f:a-b", 2, `--spread: "f:a-b": want a field and its bits, as f:0-6`, "see lbctl rss key generate --help"},
 		{"rss key generate --spread f:10-16", 2, "spread bits 10 to 16 of field f: want 0 to 15, the lower one first", "see lbctl rss key generate --help"},
