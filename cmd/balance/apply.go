@@ -3,7 +3,6 @@ package balance
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 
@@ -118,40 +117,4 @@ func inFile(file *config.File, err error) error {
 		e.Problems = append(e.Problems, lb.Problem{Field: field, Reason: f.Message, Hint: hint})
 	}
 	return file.Locate(e)
-}
-
-func printSteps(w io.Writer, change api.Change) {
-	if len(change.Steps) == 0 {
-		fmt.Fprintf(w, "nothing to do%s (revision %d)\n", inDatapath(change), change.Revision)
-	}
-	for n, s := range change.Steps {
-		cli.Row(w, n+1, s.Verb, stepTarget(s), s.Why, stepDetail(s))
-		printEffect(w, s.Effect)
-	}
-	for _, c := range change.Intent {
-		fmt.Fprintf(w, "%s: %s > %s\n", c.Field, cli.SideText(c.Before), cli.SideText(c.After))
-	}
-}
-
-// inDatapath says where there is nothing to do, if there is something elsewhere.
-func inDatapath(change api.Change) string {
-	if len(change.Intent) == 0 {
-		return ""
-	}
-	return " in the datapath"
-}
-
-// stepTarget names what a step acts on.
-func stepTarget(s api.Step) string {
-	if s.Interface != "" {
-		return s.Interface
-	}
-	return s.Protocol + " " + s.VIP
-}
-
-func stepDetail(s api.Step) string {
-	if s.Service == nil {
-		return s.Mode
-	}
-	return fmt.Sprintf("%s, %s, %s, %s", s.Service.Mode, s.Service.Scheduler, s.Service.Hash, cli.Many(len(s.Service.Replicas), "replica"))
 }

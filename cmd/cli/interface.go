@@ -11,6 +11,7 @@ import (
 
 	"lbctl/rss/ethtool"
 	"lbctl/rss/observe"
+	"lbctl/testbed/progress"
 )
 
 // Interfaces reads and changes the settings of NICs: this machine's, or in tests those of a NIC in memory.
@@ -103,4 +104,36 @@ func (a *App) Observe(ctx context.Context, name string, mode observe.Mode, durat
 // AdviseObserver says what to do about an observer that could not be attached.
 func AdviseObserver(err error) error {
 	return Advise(err, "run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW; another --mode may be possible")
+}
+
+// Observation shows how far an observation of packets is.
+type Observation struct {
+	progress.Progress
+	started  time.Time
+	duration time.Duration
+	packets  uint64
+}
+
+// observationSteps is how finely it is shown.
+const observationSteps = 1000
+
+// Observation begins to show an observation that lasts for a duration, or a number of packets, whichever
+// ends first; 0 is no limit.
+func (a *App) Observation(what string, duration time.Duration, packets uint64) *Observation {
+	o := &Observation{Progress: a.Progress(), started: time.Now(), duration: duration, packets: packets}
+	o.Begin(observationSteps)
+	o.Step(what)
+	return o
+}
+
+// Saw shows where the observation is.
+func (o *Observation) Saw(t observe.Totals) {
+	done := 0.0
+	if o.duration > 0 {
+		done = float64(time.Since(o.started)) / float64(o.duration)
+	}
+	if o.packets > 0 {
+		done = max(done, float64(t.All())/float64(o.packets))
+	}
+	o.At(min(int(done*observationSteps), observationSteps-1))
 }

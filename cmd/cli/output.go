@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"lbctl/control/api"
+	"lbctl/testbed/progress"
+	"lbctl/testbed/report"
 )
 
 // Format is how data is printed: for a reader or for a script.
@@ -93,4 +95,18 @@ func SideText(s string) string {
 // FlowText returns "tcp 198.51.100.7:40000 > 192.0.2.1:80".
 func FlowText(f api.Flow) string {
 	return fmt.Sprintf("%s %s > %s", f.Protocol, f.Source, f.Destination)
+}
+
+// Progress returns a bar on stderr if that is a terminal, else a line for each step.
+func (a *App) Progress() progress.Progress { return progress.New(a.Stderr, report.Terminal(a.Stderr)) }
+
+// ProgressLines returns a line for each step, also on a terminal.
+func (a *App) ProgressLines() progress.Progress { return progress.New(a.Stderr, false) }
+
+// ProgressBar returns a bar on stderr if that is a terminal, else nothing.
+func (a *App) ProgressBar() progress.Progress {
+	if report.Terminal(a.Stderr) {
+		return progress.New(a.Stderr, true)
+	}
+	return progress.Silent{}
 }

@@ -1,11 +1,18 @@
 package lab
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/cli"
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/experiments/live"
+	"lbctl/testbed/experiments/peers"
 	"lbctl/testbed/report"
 )
 
@@ -37,6 +44,23 @@ It needs root.`,
 	})
 }
 
+func benchPeersCommand(a *cli.App) *cobra.Command {
+	return benchmarkCommand(a, benchmark{trial: peers.Experiment().Trial()}, &cobra.Command{
+		Use:   "peers",
+		Short: "Do the same work through lbctl, nftables, HAProxy and nginx",
+		Long: `Send the same requests through the load balancer and through others, and to the replicas' own
+addresses, in turns, in network namespaces of its own; print requests a second, latency, and CPU time a
+request: that of the process that balances, and that of everything, softirqs included, above that
+of direct. Between the namespaces are wires: frames arrive as from a NIC, whatever sent them, and
+every path has as much wire. The exit code is 1 when lbctl is not near enough to direct, or not
+ahead of all others. It needs root and some two minutes. What is missing is installed from
+Debian's packages; no daemon of theirs is started.`,
+		Example: `  lbctl bench peers
+  lbctl bench peers --peers direct,lbctl,haproxy --works connections --rounds 20
+  lbctl bench peers --requests 10000 --concurrency 64 --out /tmp/peers -o json`,
+	})
+}
+
 // benchmarkCommand makes the command of a benchmark: a flag for each of its parameters.
 func benchmarkCommand(a *cli.App, b benchmark, c *cobra.Command) *cobra.Command {
 	c.Args = cli.Takes()
@@ -61,23 +85,11 @@ func benchmarkCommand(a *cli.App, b benchmark, c *cobra.Command) *cobra.Command 
 
 // runBench runs a benchmark, prints its tables and its checks, and writes the report if one is wanted.
 func runBench(a *cli.App, c *cobra.Command, b *benchmark) error {
-	for _, assignment := range b.set {
-		if err := b.trial.Parameters().Set(assignment); err != nil {
-			return adviseBench(c, err)
-		}
-	}
-	env, err := labEnvironment(a, &b.labRun)
-	if err != nil {
-		return err
-	}
-	outcome, err := b.trial.Run(c.Context(), env)
-	if err != nil {
-		return adviseBench(c, err)
-	}
-	if b.out != "" {
-		if err := report.Write(b.out, outcome.Result, outcome.Figures); err != nil {
-			return cli.Advise(err, "name another folder with --out")
-		}
+	outcome, err := runTrial(a, c.Context(), &b.labRun, b.trial, b.out)
+	if errors.Is(err, experiment.ErrParameter) {
+		return cli.Usage(c, "%v", err)
+	} else if err != nil {
+		return adviseLab(err)
 	}
 	if err := showBench(a, *b.format, outcome.Result, b.out); err != nil {
 		return err
@@ -102,4 +114,38 @@ func showBench(a *cli.App, f cli.Format, r report.Result, dir string) error {
 		}
 	}
 	return summarise(a, f, r, dir)
+}
+
+// writeTable writes a table of a report for a terminal: its name, its columns, its rows, and an empty
+// line. Numbers are flush right.
+func writeTable(w io.Writer, t report.Table) error {
+	lines := [][]string{t.Columns}
+	for _, cells := range t.Rows {
+		line := make([]string, len(cells))
+		for i, c := range cells {
+			line[i] = report.Cell(c)
+		}
+		lines = append(lines, line)
+	}
+	widths := make([]int, len(t.Columns))
+	for _, line := range lines {
+		for i, cell := range line {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var b strings.Builder
+	b.WriteString(t.Name + "\n")
+	for _, line := range lines {
+		for i, cell := range line {
+			line[i] = fmt.Sprintf("%-*s", widths[i], cell)
+			if t.Numeric(i) {
+				line[i] = fmt.Sprintf("%*s", widths[i], cell)
+			}
+		}
+		b.WriteString("  " + strings.TrimRight(strings.Join(line, "  "), " ") + "\n")
+	}
+	if _, err := io.WriteString(w, b.String()+"\n"); err != nil {
+		return fmt.Errorf("write table: %w", err)
+	}
+	return nil
 }

@@ -1,0 +1,157 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/lb"
+	"lbctl/testbed/experiment"
+	"lbctl/testbed/lab"
+	"lbctl/testbed/report"
+)
+
+const defaultReportDir = "lbctl-report"
+
+// labRun is what a run of an experiment is told.
+type labRun struct {
+	out     string
+	seed    uint64
+	set     []string
+	quick   bool
+	full    bool
+	verbose bool
+	format  *cli.Format
+}
+
+func (r *labRun) flags(c *cobra.Command) {
+	c.Flags().StringVar(&r.out, "out", defaultReportDir, "the folder for report.html, report.json and the figures")
+	c.Flags().Uint64Var(&r.seed, "seed", 1, "what decides everything that is chosen at random")
+	c.Flags().StringArrayVar(&r.set, "set", nil, "set a parameter, key=value; may be repeated")
+	c.Flags().BoolVar(&r.quick, "quick", false, "run at the size for a test; --set changes single parameters of it")
+	c.Flags().BoolVar(&r.full, "full", false, "run at full size; --set changes single parameters of it")
+	c.MarkFlagsMutuallyExclusive("quick", "full")
+	c.Flags().BoolVarP(&r.verbose, "verbose", "v", false, "log what is done")
+	r.format = cli.OutputFlag(c)
+}
+
+// runLab runs one experiment, or all.
+func runLab(a *cli.App, ctx context.Context, r *labRun, name string) error {
+	chosen := lab.All()
+	if name != "all" {
+		e, err := lab.Find(name)
+		if err != nil {
+			return cli.Advise(err, "see lbctl lab list")
+		}
+		chosen = []experiment.Experiment{e}
+	}
+	var failed error
+	for _, e := range chosen {
+		dir := r.out
+		if name == "all" {
+			dir = filepath.Join(r.out, e.Name)
+		}
+		pass, err := runExperiment(a, ctx, r, e, dir)
+		if err != nil {
+			return err
+		}
+		if !pass {
+			failed = &cli.Failure{Code: cli.ExitFailed, What: e.Name + ": a check failed", Do: "read " + filepath.Join(dir, "report.html")}
+		}
+	}
+	return failed
+}
+
+// runExperiment runs one experiment and writes its report to dir.
+func runExperiment(a *cli.App, ctx context.Context, r *labRun, e experiment.Experiment, dir string) (pass bool, err error) {
+	outcome, err := runTrial(a, ctx, r, e.Trial(), dir)
+	if err != nil {
+		return false, adviseLab(err)
+	}
+	return outcome.Result.Pass, summarise(a, *r.format, outcome.Result, dir)
+}
+
+// runTrial sets the parameters, runs a trial and writes its report to dir, unless that is empty.
+func runTrial(a *cli.App, ctx context.Context, r *labRun, trial *experiment.Trial, dir string) (outcome experiment.Outcome, err error) {
+	if err := r.resize(trial.Parameters()); err != nil {
+		return outcome, err
+	}
+	for _, assignment := range r.set {
+		if err := trial.Parameters().Set(assignment); err != nil {
+			return outcome, err
+		}
+	}
+	env, err := labEnvironment(a, r)
+	if err != nil {
+		return outcome, err
+	}
+	if outcome, err = trial.Run(ctx, env); err != nil || dir == "" {
+		return outcome, err
+	}
+	if err := report.Write(dir, outcome.Result, outcome.Figures); err != nil {
+		return outcome, cli.Advise(err, "name another folder with --out")
+	}
+	return outcome, nil
+}
+
+// resize sets the parameters of the size that was asked for.
+func (r *labRun) resize(p *experiment.Parameters) error {
+	switch {
+	case r.quick:
+		return p.Resize(experiment.Quick)
+	case r.full:
+		return p.Resize(experiment.Full)
+	}
+	return nil
+}
+
+// labEnvironment is what an experiment is given.
+func labEnvironment(a *cli.App, r *labRun) (experiment.Env, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return experiment.Env{}, fmt.Errorf("find own program: %w", err)
+	}
+	level, progress := slog.LevelWarn, a.Progress()
+	if r.verbose { // a bar would be in the way of the log
+		level, progress = slog.LevelDebug, a.ProgressLines()
+	}
+	return experiment.Env{
+		Program: program, Seed: r.seed, Now: time.Now,
+		Progress: progress,
+		Log:      slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: level})),
+	}, nil
+}
+
+// summarise prints a result: for a reader in short, for a script all of it.
+func summarise(a *cli.App, f cli.Format, r report.Result, dir string) error {
+	if f == cli.FormatJSON {
+		return a.Print(f, r, nil)
+	}
+	return report.Summary(a.Stdout, r, dir, report.Colour(a.Stdout, a.Getenv))
+}
+
+// adviseLab says what to do about an experiment that did not run.
+func adviseLab(err error) error {
+	var told *cli.Failure
+	if errors.As(err, &told) {
+		return err
+	}
+	if errors.Is(err, experiment.ErrParameter) {
+		return &cli.Failure{Code: cli.ExitUsage, What: err.Error(), Do: "see lbctl lab list", Cause: err}
+	}
+	if errors.Is(err, context.Canceled) {
+		// Without its cause, for which the hint would be another.
+		return &cli.Failure{Code: cli.ExitInterrupted, What: "interrupted", Do: "everything that was set up is removed again"}
+	}
+	if errors.Is(err, lb.ErrDenied) {
+		return cli.Advise(err, "run it as root, for instance with sudo")
+	}
+	return cli.Advise(err, "see what the message quotes; lbctl lab run with --verbose says more")
+}
