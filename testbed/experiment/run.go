@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"lbctl/testbed/bed"
+	"lbctl/testbed/packages"
 	"lbctl/testbed/report"
 )
 
@@ -34,6 +35,9 @@ func (t *Trial) Run(ctx context.Context, env Env) (out Outcome, err error) {
 		return out, err
 	}
 	if err := root(); err != nil {
+		return out, err
+	}
+	if err := packages.Sweep(); err != nil {
 		return out, err
 	}
 	r := &Run{Env: env, XDP: "native"}

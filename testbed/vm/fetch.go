@@ -63,7 +63,7 @@ func newestKernel(ctx context.Context) (name, version string, err error) {
 	out, err := ask(ctx, "", show...)
 	if err != nil {
 		// Perhaps the lists of packages were never fetched.
-		if err := tool(ctx, "apt-get", "update", "-qq"); err != nil {
+		if _, err := ask(ctx, "", "apt-get", "update", "-qq"); err != nil {
 			return "", "", err
 		}
 		if out, err = ask(ctx, "", show...); err != nil {

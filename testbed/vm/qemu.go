@@ -14,6 +14,7 @@ import (
 
 	"lbctl/testbed/helper"
 	"lbctl/testbed/netns"
+	"lbctl/testbed/packages"
 	"lbctl/testbed/vm/line"
 )
 
@@ -148,24 +149,10 @@ func emulator(ctx context.Context, config Config) (string, error) {
 	}
 	config.Step("install " + Package)
 	config.Log.Info("install a package", "package", Package, "for", Emulator)
-	// Another run may be installing it at this moment: wait for its lock.
-	install := []string{"apt-get", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "-qq", "--no-install-recommends", Package}
-	if err := tool(ctx, install...); err != nil {
-		// Perhaps the lists of packages are old or were never fetched.
-		if err := tool(ctx, "apt-get", "update", "-qq"); err != nil {
-			return "", fmt.Errorf("install %s: %w: %w", Package, ErrMissing, err)
-		}
-		if err := tool(ctx, install...); err != nil {
-			return "", fmt.Errorf("install %s: %w: %w", Package, ErrMissing, err)
-		}
+	if err := packages.Install(ctx, Package); err != nil {
+		return "", fmt.Errorf("install %s: %w: %w", Package, ErrMissing, err)
 	}
 	return exec.LookPath(Emulator)
-}
-
-// tool runs a program to its end. Its error quotes the last of what it said.
-func tool(ctx context.Context, args ...string) error {
-	_, err := ask(ctx, "", args...)
-	return err
 }
 
 // ask runs a program in a folder, the present one if "", and returns its output.

@@ -3,12 +3,14 @@ package peers
 import (
 	"context"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 
 	"lbctl/lb"
 	"lbctl/rss/packet"
 	"lbctl/testbed/load"
+	"lbctl/testbed/packages"
 )
 
 // role is what a peer is measured for.
@@ -112,4 +114,46 @@ func (p peer) refuses(w load.Work) string {
 		return p.noUDP
 	}
 	return ""
+}
+
+// programs finds what the peers need, and installs what is missing unless that is forbidden. The
+// result is the path of each program. Errors wrap lb.ErrNotFound.
+func (p *parameters) programs(ctx context.Context) (map[string]string, error) {
+	found, missing := look(p.chosen)
+	if len(missing) == 0 {
+		return found, nil
+	}
+	if p.noInstall {
+		return nil, fmt.Errorf("find programs of peers: %w: install the packages %s, or leave out those peers with --peers", lb.ErrNotFound, strings.Join(missing, ", "))
+	}
+	if err := packages.Install(ctx, missing...); err != nil {
+		return nil, fmt.Errorf("%w, or leave out those peers with --peers", err)
+	}
+	if found, missing = look(p.chosen); len(missing) > 0 {
+		return nil, fmt.Errorf("find programs of peers: %w: still missing after installing %s", lb.ErrNotFound, strings.Join(missing, ", "))
+	}
+	return found, nil
+}
+
+// look returns the programs that there are, and the packages of those that there are not.
+func look(chosen []peer) (found map[string]string, missing []string) {
+	found = map[string]string{}
+	for _, p := range chosen {
+		if p.program == "" {
+			continue
+		}
+		path, err := where(p.program)
+		if err != nil || p.program == "nginx" && !streams(path) {
+			missing = append(missing, p.packages...)
+			continue
+		}
+		found[p.program] = path
+	}
+	return found, slices.Compact(missing)
+}
+
+// streams tells whether an nginx has the stream module, built in or as Debian's file.
+func streams(program string) bool {
+	said, _ := exec.Command(program, "-V").CombinedOutput()
+	return len(streamModule("nginx")) > 0 || strings.Contains(string(said)+" ", "--with-stream ")
 }
