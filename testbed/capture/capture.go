@@ -2,6 +2,9 @@
 // memory-mapped ring (TPACKET_V3, Documentation/networking/packet_mmap.rst), decoded by
 // gopacket. It tells when the kernel dropped packets because the reader was too slow, and counts
 // everything that the link carried until Stop, what is still in the ring included.
+//
+// It is the one package outside of tests that uses gopacket: what it counts is held against counters of ours, and
+// gopacket shares no code with rss/packet, which those come from. It also writes capture files.
 package capture
 
 import (
