@@ -38,7 +38,7 @@ attached, also without the daemon, until lbctl detach. The mode it got is printe
 		if err != nil {
 			return err
 		}
-		n := slices.IndexFunc(attached.Interfaces, func(i api.Attached) bool { return i.Name == args[0] })
+		n := slices.IndexFunc(attached.Interfaces, func(i api.InterfaceStatus) bool { return i.Name == args[0] && i.Mode != "" })
 		if n < 0 {
 			return fmt.Errorf("interface %s: %w: it has just gone", args[0], lb.ErrNotFound)
 		}

@@ -100,7 +100,9 @@ func askDaemon(a *cli.App, ctx context.Context, q *netstate.Question) error {
 	}
 	q.Daemon = doctor.DaemonAnswers
 	for _, i := range interfaces.Interfaces {
-		q.Attached = append(q.Attached, i.Name)
+		if i.Mode != "" {
+			q.Attached = append(q.Attached, i.Name)
+		}
 	}
 	return addServices(q, services.Services)
 }

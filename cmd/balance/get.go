@@ -103,16 +103,16 @@ func slotsOf(s api.Service) (n int64) {
 
 func getInterfaces(a *cli.App) *cobra.Command {
 	return listing[api.Interfaces]{
-		command: cobra.Command{Use: "interfaces [NAME]", Short: "Print the attached interfaces, or one", Example: "  lbctl get interfaces"},
-		kind:    "attached interface", list: "get interfaces",
+		command: cobra.Command{Use: "interfaces [NAME]", Short: "Print the interfaces that are attached, or wanted and missing, or one", Example: "  lbctl get interfaces"},
+		kind:    "interface", list: "get interfaces",
 		ask: func(ctx context.Context, d *client.Client) (api.Interfaces, error) { return d.Interfaces(ctx) },
 		keep: func(v *api.Interfaces, name string) []string {
-			return keepNamed(&v.Interfaces, name, func(i api.Attached) string { return i.Name })
+			return keepNamed(&v.Interfaces, name, func(i api.InterfaceStatus) string { return i.Name })
 		},
 		table: func(w io.Writer, v api.Interfaces) {
-			cli.Row(w, "NAME", "INDEX", "MODE", "REQUESTED")
+			cli.Row(w, "NAME", "STATE", "INDEX", "MODE", "REQUESTED", "REASON")
 			for _, i := range v.Interfaces {
-				cli.Row(w, i.Name, i.IfIndex, i.Mode, i.RequestedMode)
+				cli.Row(w, i.Name, i.State, i.IfIndex, i.Mode, i.RequestedMode, i.Reason)
 			}
 		},
 	}.make(a)

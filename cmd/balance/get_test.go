@@ -22,8 +22,8 @@ func TestGetByName(t *testing.T) {
 			"web      10.0.0.1:8080  active  1       0        0\nweb      10.0.0.2:8080  active  1       0        0\n", "nothing",
 			"lbctl: service \"nothing\": not found\n  list what there is: lbctl get services\n"},
 		{"get flows", "", "dsn", "lbctl: service \"dsn\": not found\n  did you mean dns?\n"},
-		{"get interfaces", "NAME  INDEX  MODE    REQUESTED\neth0  2      native  auto\n", "eth1",
-			"lbctl: attached interface \"eth1\": not found\n  did you mean eth0?\n"},
+		{"get interfaces", "NAME  STATE     INDEX  MODE    REQUESTED  REASON\neth0  attached  2      native  auto       -\n", "eth1",
+			"lbctl: interface \"eth1\": not found\n  did you mean eth0?\n"},
 		{"get counters", "REASON      PACKETS  BYTES\nno_replica  0        0\nall         0        0\n", "no_replicas",
 			"lbctl: reason \"no_replicas\": not found\n  did you mean no_replica?\n"},
 	} {

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/cli"
 	"lbctl/control/config"
+	"lbctl/control/engine"
 	"lbctl/control/intent"
 	"lbctl/control/rest"
 	"lbctl/control/store"
@@ -77,14 +80,24 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 		return adviseServe(err, "keep datapath as it was, or make the tables anew: lbctl purge; another daemon needs another --pin-dir")
 	}
 	defer dataplane.Close()
-	s, err := rest.Start(ctx, rest.Options{Dataplane: dataplane, Store: state, Logger: log, Version: cli.ThisBuild().Version}, intent)
+	e, err := engine.Start(ctx, engine.Options{Dataplane: dataplane, Store: state, Logger: log, Source: d.file}, intent)
 	if err != nil {
 		return err
 	}
 	log.Info("ready", "socket", a.Socket, "services", len(intent.Services), "interfaces", len(intent.Interfaces))
-	err = s.Serve(ctx, listener)
+	err = run(ctx, e, rest.New(rest.Options{Engine: e, Logger: log, Version: cli.ThisBuild().Version}), listener)
 	log.Info("stopped; traffic goes on being balanced")
 	return err
+}
+
+// run keeps the datapath as intended and answers, until ctx ends or the server fails.
+func run(ctx context.Context, e *engine.Engine, s *rest.Server, l net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var keeping sync.WaitGroup
+	keeping.Go(func() { e.Run(ctx) })
+	defer keeping.Wait()
+	defer cancel()
+	return s.Serve(ctx, l)
 }
 
 // readIntent returns what to serve: the file on top of what is stored.

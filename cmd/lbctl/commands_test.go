@@ -78,12 +78,13 @@ dns      [2001:db8:1::1]:53  active  3       0        0
 }
 `},
 		{"attach eth1 --mode generic", "attached eth1 in mode generic\n"},
-		{"get interfaces", `NAME  INDEX  MODE     REQUESTED
-eth0  2      native   auto
-eth1  3      generic  generic
+		{"get interfaces", `NAME  STATE     INDEX  MODE     REQUESTED  REASON
+eth0  attached  2      native   auto       -
+eth1  attached  3      generic  generic    -
 `},
 		{"attach eth1 --mode native -o json", `{
   "name": "eth1",
+  "state": "attached",
   "ifindex": 3,
   "mode": "native",
   "requested_mode": "native"

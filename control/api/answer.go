@@ -62,16 +62,17 @@ type Mode struct {
 
 // Interfaces is the answer to GET /v1/interfaces.
 type Interfaces struct {
-	Interfaces []Attached `json:"interfaces" nullable:"false"`
+	Interfaces []InterfaceStatus `json:"interfaces" nullable:"false" doc:"By name."`
 }
 
-// Attached is an interface that packets come from.
-type Attached struct {
-	Name    string `json:"name"`
-	IfIndex int    `json:"ifindex" doc:"The kernel's number of the interface."`
-	Mode    string `json:"mode" enum:"native,generic" doc:"How it is attached."`
-	// RequestedMode is the mode of the intent; empty when the intent does not name the interface.
-	RequestedMode string `json:"requested_mode,omitempty" doc:"The mode that was asked for: native, generic or auto."`
+// InterfaceStatus is an interface that the intent names, or that is attached beside it.
+type InterfaceStatus struct {
+	Name          string `json:"name"`
+	State         string `json:"state" enum:"attached,missing"`
+	IfIndex       int    `json:"ifindex,omitempty" doc:"The kernel's number of the interface; left out while it is missing."`
+	Mode          string `json:"mode,omitempty" enum:"native,generic" doc:"How it is attached; left out while it is missing."`
+	RequestedMode string `json:"requested_mode,omitempty" enum:"auto,native,generic" doc:"The mode that the intent asks for; left out when the intent does not name the interface."`
+	Reason        string `json:"reason,omitempty" doc:"Why it is not attached as the intent asks. The daemon tries again every second."`
 }
 
 // Change is the answer to every mutation: what was done.

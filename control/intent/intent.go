@@ -118,11 +118,11 @@ func (i Intent) Equal(j Intent) bool {
 		slices.EqualFunc(i.Services, j.Services, Service.Equal)
 }
 
-// NextDeadline returns the earliest drain deadline after a time, false when there is none.
-func (i Intent) NextDeadline(after time.Time) (next time.Time, found bool) {
+// NextDeadline returns the earliest drain deadline, false when there is none.
+func (i Intent) NextDeadline() (next time.Time, found bool) {
 	for _, s := range i.Services {
 		for _, t := range s.Deadlines {
-			if t.After(after) && (!found || t.Before(next)) {
+			if !found || t.Before(next) {
 				next, found = t, true
 			}
 		}

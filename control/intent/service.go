@@ -91,26 +91,3 @@ func (s Service) WithoutReplica(a netip.AddrPort) (Service, bool) {
 	}
 	return s.WithReplicas(slices.Delete(s.AllReplicas(), n, n+1)), true
 }
-
-// At returns the intent as it is at a time: draining replicas whose deadline has come are
-// down, and have none any more.
-func (i Intent) At(now time.Time) Intent {
-	i.Services = slices.Clone(i.Services)
-	for n, s := range i.Services {
-		i.Services[n] = s.at(now)
-	}
-	return i
-}
-
-func (s Service) at(now time.Time) Service {
-	if len(s.Deadlines) == 0 {
-		return s
-	}
-	all := s.AllReplicas()
-	for n, r := range all {
-		if !r.DrainUntil.IsZero() && !r.DrainUntil.After(now) {
-			all[n].State, all[n].DrainUntil = lb.Down, time.Time{}
-		}
-	}
-	return s.WithReplicas(all)
-}

@@ -38,8 +38,8 @@ func Current(dp lb.Dataplane) (State, error) {
 	return s, nil
 }
 
-// fulfils reports whether an attachment in mode is what was asked for.
-func fulfils(mode, asked lb.AttachMode) bool {
+// Fulfils reports whether an attachment in mode is what was asked for.
+func Fulfils(mode, asked lb.AttachMode) bool {
 	return asked == mode || asked == lb.Auto
 }
 
@@ -91,7 +91,7 @@ func (p *planner) interfaces(current, intended []intent.Interface) {
 		switch {
 		case !attached:
 			p.add(Step{Verb: Attach, Why: New, Interface: w})
-		case !fulfils(h.Mode, w.Mode):
+		case !Fulfils(h.Mode, w.Mode):
 			p.add(Step{Verb: Detach, Why: Changed, Interface: h})
 			p.add(Step{Verb: Attach, Why: Changed, Interface: w})
 		}

@@ -82,7 +82,7 @@ func TestInterfaces(t *testing.T) {
 	if _, err := w.client.Attach(ctx, "eth0", "auto"); err != nil {
 		t.Fatal(err)
 	}
-	want := api.Interfaces{Interfaces: []api.Attached{{Name: "eth0", IfIndex: 2, Mode: "native", RequestedMode: "auto"}}}
+	want := api.Interfaces{Interfaces: []api.InterfaceStatus{{Name: "eth0", State: "attached", IfIndex: 2, Mode: "native", RequestedMode: "auto"}}}
 	got, err := w.client.Interfaces(ctx)
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("interfaces (-want +got): %s %v", diff, err)

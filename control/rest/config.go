@@ -7,8 +7,11 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"lbctl/control/api"
+	"lbctl/control/engine"
 	"lbctl/control/intent"
+	"lbctl/control/reconcile"
 	"lbctl/control/wire"
+	"lbctl/lb"
 )
 
 type configInput struct{ Body api.Config }
@@ -19,32 +22,87 @@ type putConfigInput struct {
 }
 
 func (s *Server) configRoutes(a huma.API) {
-	register(a, "get-config", http.MethodGet, "/v1/config", "The whole intent",
+	register(a, "get-config", http.MethodGet, "/v1/config", "The whole intent, as a configuration file has it",
 		func(context.Context, *struct{}) (*answer[api.Config], error) {
-			now := s.keeper.now.Load()
+			now := s.engine.Now()
 			return answerAt(now.Number, wire.Config(now.Intent)), nil
 		})
 	register(a, "put-config", http.MethodPut, "/v1/config", "Replace the whole intent",
 		func(ctx context.Context, in *putConfigInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.Conditional, replace(in.Body))
+			return s.change(ctx, in.Conditional, engine.Change{Reason: "put config", Edit: replace(in.Body)})
 		})
 	register(a, "plan-config", http.MethodPost, "/v1/plan", "What replacing the whole intent would do",
 		func(_ context.Context, in *configInput) (*answer[api.Change], error) {
-			revision := s.keeper.now.Load().Number
-			p, err := s.keeper.plan(replace(in.Body))
-			return answerAt(revision, p.wire(revision)), err
+			now, plan, err := s.engine.Plan(engine.Change{Edit: replace(in.Body)})
+			if err != nil {
+				return nil, err
+			}
+			return answerAt(now.Number, wireChange(now.Number, plan)), nil
 		})
 }
+
+// edit makes the next intent of the present one, or refuses.
+type edit func(intent.Intent) (intent.Intent, error)
 
 func replace(doc api.Config) edit {
 	return func(old intent.Intent) (intent.Intent, error) { return wire.Resolve(doc, old) }
 }
 
+// actor is who makes changes over the API. The socket's permissions are all that is known of them.
+const actor = "api"
+
 // change makes a change and answers with what was done.
-func (s *Server) change(ctx context.Context, in Conditional, e edit) (*answer[api.Change], error) {
-	now, done, err := s.keeper.change(ctx, matcher(in.IfMatch), e)
+func (s *Server) change(ctx context.Context, in Conditional, c engine.Change) (*answer[api.Change], error) {
+	c.Actor, c.Match = actor, matcher(in.IfMatch).allows
+	now, done, err := s.engine.Change(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	return answerAt(now.Number, done.wire(now.Number)), nil
+	return answerAt(now.Number, wireChange(now.Number, done)), nil
+}
+
+// wireChange describes a change after which, or before which if it is not done, the intent is at a revision.
+func wireChange(revision uint64, p engine.Plan) api.Change {
+	change := api.Change{Revision: revision, Steps: make([]api.Step, 0, len(p.Steps)), Intent: wire.Changes(p.Before, p.After)}
+	names := p.After.Names()
+	for _, s := range p.Steps {
+		change.Steps = append(change.Steps, wireStep(names, s))
+	}
+	for n, e := range p.Effects {
+		if e != nil {
+			change.Steps[n].Effect = wireEffect(*e)
+		}
+	}
+	return change
+}
+
+// wireStep describes a step with the names of services.
+func wireStep(names map[lb.VIP]string, s reconcile.Step) api.Step {
+	step := api.Step{Verb: string(s.Verb), Why: string(s.Why)}
+	switch s.Verb {
+	case reconcile.Set, reconcile.Remove:
+		step.VIP, step.Protocol = s.Service.VIP.Address.String(), s.Service.VIP.Protocol.String()
+	case reconcile.Attach, reconcile.Detach:
+		step.Interface = s.Interface.Name
+	}
+	if s.Verb == reconcile.Set {
+		service := wire.NamedService(names[s.Service.VIP], s.Service)
+		step.Service = &service
+	}
+	if s.Verb == reconcile.Attach {
+		step.Mode = s.Interface.Mode.String()
+	}
+	return step
+}
+
+func wireEffect(e reconcile.Effect) *api.Effect {
+	effect := &api.Effect{
+		Changes:    make([]api.FieldChange, 0, len(e.Differences)),
+		MovedParts: e.Moved, Parts: e.Parts, Share: float64(e.Moved) / float64(e.Parts),
+		FlowsEnded: e.Ended, AtLeast: e.AtLeast,
+	}
+	for _, d := range e.Differences {
+		effect.Changes = append(effect.Changes, api.FieldChange{Field: d.Field, Before: d.Before, After: d.After})
+	}
+	return effect
 }

@@ -61,7 +61,7 @@ func (w *world) waitSet(set <-chan lb.Service) lb.Service {
 }
 
 // TestDrainDeadline: the replica is down at the second of its deadline, not before, in
-// datapath, store and API.
+// datapath and API, also after a restart.
 func TestDrainDeadline(t *testing.T) {
 	w := newWorld(t)
 	w.apply(web)
@@ -86,8 +86,8 @@ func TestDrainDeadline(t *testing.T) {
 	w.stop() // ends when the change is whole
 	w = startAt(t, w.dir(), w.dp.Datapath, w.clock)
 	w.wantFirst("down", "")
-	if _, revision, err := w.client.Config(t.Context()); err != nil || revision != 4 {
-		t.Errorf("revision %d, %v; want 4: apply, drain, down", revision, err)
+	if _, revision, err := w.client.Config(t.Context()); err != nil || revision != 3 {
+		t.Errorf("revision %d, %v; want 3: apply, drain; a deadline is no change of the intent", revision, err)
 	}
 }
 
@@ -112,7 +112,7 @@ func TestDrainDeadlineOutlivesTheDaemon(t *testing.T) {
 	}
 }
 
-// TestDeadlineThatHasPassed: a file that says so is the same as one that says down.
+// TestDeadlineThatHasPassed: it sets the replica down at once.
 func TestDeadlineThatHasPassed(t *testing.T) {
 	w := newWorld(t)
 	w.apply(web)

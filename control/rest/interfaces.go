@@ -7,9 +7,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"lbctl/control/api"
+	"lbctl/control/engine"
 	"lbctl/control/intent"
 	"lbctl/control/wire"
-	"lbctl/lb"
 )
 
 // InterfacePath is the part of a path that names an interface.
@@ -29,32 +29,35 @@ type putInterfaceInput struct {
 }
 
 func (s *Server) interfaceRoutes(a huma.API) {
-	register(a, "list-interfaces", http.MethodGet, "/v1/interfaces", "The attached interfaces",
+	register(a, "list-interfaces", http.MethodGet, "/v1/interfaces", "The interfaces that are wanted, attached or missing",
 		func(context.Context, *struct{}) (*answer[api.Interfaces], error) {
-			now := s.keeper.now.Load()
-			attached, err := s.keeper.dp.Interfaces()
-			return answerAt(now.Number, wireInterfaces(now.Intent, attached)), err
+			status, err := s.engine.Status()
+			return answerAt(status.Revision, wireInterfaces(status.Interfaces)), err
 		})
 	register(a, "put-interface", http.MethodPut, "/v1/interfaces/{name}", "Attach an interface",
 		func(ctx context.Context, in *putInterfaceInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.Conditional, attach(in.Name, in.Body.Mode))
+			return s.change(ctx, in.Conditional, engine.Change{Reason: "attach " + in.Name, Edit: attach(in.Name, in.Body.Mode), Attach: in.Name})
 		})
 	register(a, "delete-interface", http.MethodDelete, "/v1/interfaces/{name}", "Detach an interface",
 		func(ctx context.Context, in *interfaceInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.Conditional, detach(in.Name))
+			return s.change(ctx, in.Conditional, engine.Change{Reason: "detach " + in.Name, Edit: detach(in.Name)})
 		})
 }
 
-func wireInterfaces(i intent.Intent, attached []lb.Interface) api.Interfaces {
-	wire := api.Interfaces{Interfaces: make([]api.Attached, 0, len(attached))}
-	for _, a := range attached {
-		w := api.Attached{Name: a.Name, IfIndex: a.Index, Mode: a.Mode.String()}
-		if wanted, is := i.Interface(a.Name); is {
-			w.RequestedMode = wanted.Mode.String()
+// wireInterfaces lists by name.
+func wireInterfaces(all []engine.InterfaceStatus) api.Interfaces {
+	list := api.Interfaces{Interfaces: make([]api.InterfaceStatus, 0, len(all))}
+	for _, i := range all {
+		status := api.InterfaceStatus{
+			Name: i.Name, State: "attached", IfIndex: i.Attached.Index, Mode: i.Attached.Mode.String(),
+			RequestedMode: i.Wanted.String(), Reason: i.Reason,
 		}
-		wire.Interfaces = append(wire.Interfaces, w)
+		if i.Attached.Mode == "" {
+			status.State = "missing"
+		}
+		list.Interfaces = append(list.Interfaces, status)
 	}
-	return wire
+	return list
 }
 
 // attach adds an interface, or changes its mode.
@@ -70,4 +73,27 @@ func attach(name, mode string) edit {
 
 func detach(name string) edit {
 	return func(i intent.Intent) (intent.Intent, error) { return i.WithoutInterface(name) }
+}
+
+func (s *Server) healthRoutes(a huma.API) {
+	register(a, "healthz", http.MethodGet, "/healthz", "The daemon answers",
+		func(context.Context, *struct{}) (*answer[api.Health], error) {
+			revision := s.engine.Now().Number
+			return answerAt(revision, api.Health{Status: "ok", Revision: revision}), nil
+		})
+	register(a, "readyz", http.MethodGet, "/readyz", "The datapath forwards as intended",
+		func(context.Context, *struct{}) (*answer[api.Health], error) {
+			revision := s.engine.Now().Number
+			if why := s.engine.NotReady(); why != "" {
+				return nil, notReady(why)
+			}
+			return answerAt(revision, api.Health{Status: "ready", Revision: revision}), nil
+		})
+}
+
+func notReady(why string) *api.Problem {
+	return &api.Problem{
+		Type: "about:blank", Title: http.StatusText(http.StatusServiceUnavailable), Status: http.StatusServiceUnavailable,
+		Detail: why, Hint: "see lbctl get interfaces; apply the configuration again; the daemon's log says more",
+	}
 }

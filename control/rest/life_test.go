@@ -14,7 +14,6 @@ import (
 	"go.uber.org/goleak"
 
 	"lbctl/control/client"
-	"lbctl/control/intent"
 	"lbctl/control/rest"
 	"lbctl/lb"
 )
@@ -63,24 +62,6 @@ func TestCrashBetweenDatapathAndStore(t *testing.T) {
 	}
 }
 
-func TestStartRefusedChangesNothing(t *testing.T) {
-	w := newWorld(t)
-	w.apply(web)
-	stored, err := w.store.Latest(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	next := stored.Intent
-	next.Interfaces = []intent.Interface{{Name: "eth0", Mode: lb.Auto}, {Name: "eth9", Mode: lb.Auto}}
-	_, err = rest.Start(t.Context(), rest.Options{Dataplane: w.dp, Store: w.store}, next)
-	if !errors.Is(err, lb.ErrNotFound) {
-		t.Errorf("start with an interface that is missing: %v", err)
-	}
-	if attached, err := w.dp.Interfaces(); err != nil || len(attached) != 0 {
-		t.Errorf("attached after the refusal: %v, %v", attached, err)
-	}
-}
-
 // TestPanicIsAnswered: a bug in one request is answered, rolled back, and the
 // daemon goes on.
 func TestPanicIsAnswered(t *testing.T) {
@@ -103,8 +84,8 @@ func TestPanicIsAnswered(t *testing.T) {
 	}
 }
 
-// TestAstray: a rollback that fails shows in readyz, until a change succeeds.
-func TestAstray(t *testing.T) {
+// TestOutOfSync: a rollback that fails shows in readyz, until a change succeeds.
+func TestOutOfSync(t *testing.T) {
 	w := newWorld(t)
 	w.apply(webAndDNS)
 	w.dp.refuseWith(func(s lb.Service) error {

@@ -7,8 +7,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"lbctl/control/engine"
 	"lbctl/control/intent"
-	"lbctl/control/store"
+	"lbctl/control/store/storetest"
 	"lbctl/lb"
 	"lbctl/lb/oracle"
 )
@@ -18,25 +19,21 @@ func TestMetricsAreDescribed(t *testing.T) {
 	replica := netip.MustParseAddrPort("10.1.0.2:80")
 	s := lb.Service{VIP: lb.VIP{Address: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: 6}, Replicas: []lb.Replica{{Address: replica, State: lb.Draining}}}.WithDefaults()
 	dp := oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2}})
-	if err := dp.SetService(t.Context(), s); err != nil {
+	i := intent.Default().WithInterface(intent.Interface{Name: "eth0", Mode: lb.Auto})
+	i.Services = []intent.Service{{Name: "web", Service: s, Deadlines: map[netip.AddrPort]time.Time{replica: time.Now().Add(time.Hour)}}}
+	e, err := engine.Start(t.Context(), engine.Options{Dataplane: dp, Store: &storetest.Memory{}}, i)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := dp.Attach(t.Context(), "eth0", lb.Auto); err != nil {
-		t.Fatal(err)
-	}
-	k := &keeper{dp: dp}
 	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(newCollector(k)); err != nil { // there is no intent yet
+	if err := registry.Register(newCollector(e)); err != nil {
 		t.Fatal(err)
 	}
-	k.now.Store(&store.Revision{Entry: store.Entry{Number: 1}, Intent: intent.Intent{Services: []intent.Service{
-		{Name: "web", Service: s, Deadlines: map[netip.AddrPort]time.Time{replica: time.Unix(1, 0)}},
-	}}})
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := len(newCollector(k).all); len(families) != want {
+	if want := len(newCollector(e).all); len(families) != want {
 		t.Errorf("%d kinds of metrics, %d are described: %v", len(families), want, families)
 	}
 }

@@ -1,17 +1,20 @@
 package rest
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/netip"
+	"reflect"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"lbctl/control/api"
-	"lbctl/control/store"
+	"lbctl/control/engine"
 	"lbctl/control/wire"
 	"lbctl/lb"
 	"lbctl/rss/packet"
@@ -53,22 +56,22 @@ func (s *Server) monitor(in *monitorInput) (lb.Monitor, error) {
 		f.Reasons = append(f.Reasons, r)
 	}
 	if in.Service != "" {
-		service, err := s.keeper.now.Load().Intent.Service(in.Service)
+		service, err := s.engine.Now().Intent.Service(in.Service)
 		if err != nil {
 			return nil, err
 		}
 		f.Service = service.VIP
 	}
-	return s.keeper.dp.Monitor(f)
+	return s.engine.Observe().Monitor(f)
 }
 
 // names are those of the services of an intent by VIP, made anew when it changes: of samples there are many.
 type names struct {
-	of  *store.Revision
+	of  *engine.Snapshot
 	all map[lb.VIP]string
 }
 
-func (n *names) name(now *store.Revision, vip lb.VIP) string {
+func (n *names) name(now *engine.Snapshot, vip lb.VIP) string {
 	if n.of != now {
 		n.of, n.all = now, now.Intent.Names()
 	}
@@ -119,3 +122,82 @@ func (e *unknownReason) Hint() string {
 
 // Unwrap makes it lb.ErrInvalid.
 func (e *unknownReason) Unwrap() error { return lb.ErrInvalid }
+
+// streamPatience is how long a client may let an event wait. Then it is hung up on: packets take
+// longer as long as it watches.
+const streamPatience = 30 * time.Second
+
+// sampleResponse describes a stream of samples.
+func sampleResponse(a huma.API) *huma.Response {
+	schema := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[api.Sample](), true, "Sample")
+	return &huma.Response{
+		Description: "Server-sent events; the data of each is a sample",
+		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: schema}},
+	}
+}
+
+// stream sends samples until the client is gone, the server or the datapath ends; then it closes the
+// monitor.
+func (s *Server) stream(c huma.Context, m lb.Monitor) {
+	defer func() {
+		if err := m.Close(); err != nil {
+			s.log.Error("end of a monitor", "error", err)
+		}
+	}()
+	c.SetHeader("Content-Type", "text/event-stream")
+	c.SetHeader("Cache-Control", "no-store")
+	c.SetHeader("Connection", "close") // it has a deadline that no other request is to have
+	c.SetStatus(http.StatusOK)
+	e := newEvents(c.BodyWriter().(http.ResponseWriter))
+	var lost uint64
+	var n names
+	for err := e.flush(); err == nil; {
+		select {
+		case <-c.Context().Done():
+			return
+		case <-s.ending:
+			return
+		case sample, open := <-m.Samples():
+			if !open {
+				return
+			}
+			wire, told := wireSample(n.name(s.engine.Now(), sample.Service), sample), m.Lost()
+			wire.Lost, lost = told-lost, told
+			if err = e.send(wire); err == nil && len(m.Samples()) == 0 {
+				err = e.flush()
+			}
+		}
+	}
+}
+
+// events are what is sent in a stream.
+type events struct {
+	buffer *bufio.Writer
+	json   *json.Encoder
+	client *http.ResponseController
+}
+
+func newEvents(w http.ResponseWriter) *events {
+	b := bufio.NewWriterSize(w, 1<<16)
+	return &events{buffer: b, json: json.NewEncoder(b), client: http.NewResponseController(w)}
+}
+
+// send adds an event; the line that JSON ends with is followed by an empty one, which ends the event.
+func (e *events) send(v any) error {
+	if err := e.client.SetWriteDeadline(time.Now().Add(streamPatience)); err != nil {
+		return err
+	}
+	_, _ = e.buffer.WriteString("data: ") // the buffer keeps its first error
+	if err := e.json.Encode(v); err != nil {
+		return err
+	}
+	return e.buffer.WriteByte('\n')
+}
+
+// flush sends what was added on its way.
+func (e *events) flush() error {
+	if err := e.buffer.Flush(); err != nil {
+		return err
+	}
+	return e.client.Flush()
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"lbctl/control/api"
+	"lbctl/control/engine"
 	"lbctl/control/intent"
 	"lbctl/control/wire"
 	"lbctl/lb"
@@ -21,8 +22,8 @@ type explainBatchInput struct{ Body api.Probes }
 func (s *Server) observeRoutes(a huma.API) {
 	register(a, "get-counters", http.MethodGet, "/v1/counters", "Packets and bytes by reason, service and replica",
 		func(context.Context, *struct{}) (*answer[api.Counters], error) {
-			now := s.keeper.now.Load()
-			counters, err := s.keeper.dp.Counters()
+			now := s.engine.Now()
+			counters, err := s.engine.Observe().Counters()
 			return answerAt(now.Number, wireCounters(now.Intent, counters)), err
 		})
 	register(a, "explain", http.MethodPost, "/v1/explain", "What would happen to a packet, and why; sends and changes nothing",
@@ -48,7 +49,7 @@ func (s *Server) observeRoutes(a huma.API) {
 // explainer explains packets on the interfaces attached when it was made, in the words of
 // the intent then.
 type explainer struct {
-	dp       lb.Dataplane
+	dp       engine.Observer
 	intent   intent.Intent
 	revision uint64
 	brief    bool
@@ -56,8 +57,8 @@ type explainer struct {
 }
 
 func (s *Server) explainer(brief bool) (*explainer, error) {
-	now := s.keeper.now.Load()
-	x := &explainer{dp: s.keeper.dp, intent: now.Intent, revision: now.Number, brief: brief, indexes: map[string]int{"": 0}}
+	now := s.engine.Now()
+	x := &explainer{dp: s.engine.Observe(), intent: now.Intent, revision: now.Number, brief: brief, indexes: map[string]int{"": 0}}
 	attached, err := x.dp.Interfaces()
 	for _, i := range attached {
 		x.indexes[i.Name] = i.Index

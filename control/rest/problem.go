@@ -1,11 +1,15 @@
 package rest
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 	"strings"
 
 	"lbctl/control/api"
+	"lbctl/control/engine"
 	"lbctl/control/intent"
 	"lbctl/lb"
 )
@@ -69,7 +73,7 @@ func location(field string) string {
 // classify returns the status of an error, and a hint for errors without one.
 func classify(err error) (status int, hint string) {
 	switch {
-	case errors.Is(err, errStale):
+	case errors.Is(err, engine.ErrStale):
 		return http.StatusPreconditionFailed, "read it again, and decide again"
 	case errors.Is(err, lb.ErrInvalid):
 		return http.StatusUnprocessableEntity, "correct the request; /openapi.json describes it"
@@ -85,4 +89,53 @@ func classify(err error) (status int, hint string) {
 		return http.StatusNotImplemented, "see what the kernel and the driver can do"
 	}
 	return http.StatusInternalServerError, "see the daemon's log"
+}
+
+// recoverPanics answers a panic of a handler with 500 and logs it: a bug in one
+// request must not stop the daemon.
+func (s *Server) recoverPanics(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			cause := recover()
+			if cause == nil {
+				return
+			}
+			if cause == http.ErrAbortHandler {
+				panic(cause) // net/http's own way to hang up
+			}
+			s.log.Error("panic", "request", r.Method+" "+r.URL.Path, "cause", cause, "stack", string(debug.Stack()))
+			write(w, &api.Problem{Status: http.StatusInternalServerError, Detail: fmt.Sprintf("internal error: %v", cause),
+				Hint: "see the daemon's log, and report it"})
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// noRoute answers what no route takes: 405 where another method would do, else 404.
+func noRoute(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete} {
+		probe := r.Clone(r.Context())
+		probe.Method = method
+		if _, pattern := mux.Handler(probe); pattern != "/" && pattern != "" {
+			allowed = append(allowed, method)
+		}
+	}
+	p := &api.Problem{Status: http.StatusNotFound, Detail: fmt.Sprintf("no such path: %s", r.URL.Path), Hint: "/openapi.json lists them"}
+	if len(allowed) > 0 {
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		p.Status = http.StatusMethodNotAllowed
+		p.Detail = fmt.Sprintf("%s does not take %s", r.URL.Path, r.Method)
+		p.Hint = "use " + strings.Join(allowed, " or ")
+	}
+	write(w, p)
+}
+
+// write answers with a problem, outside the framework.
+func write(w http.ResponseWriter, p *api.Problem) {
+	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	// The client may be gone; there is nobody else to tell.
+	_ = json.NewEncoder(w).Encode(p)
 }

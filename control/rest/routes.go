@@ -2,8 +2,11 @@ package rest
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -26,9 +29,9 @@ func (s *Server) routes(version string) http.Handler {
 	s.observeRoutes(a)
 	s.monitorRoutes(a)
 	s.healthRoutes(a)
-	mux.Handle("GET /metrics", metrics(s.keeper))
+	mux.Handle("GET /metrics", metrics(s.engine))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { noRoute(mux, w, r) })
-	return s.survive(mux)
+	return s.recoverPanics(mux)
 }
 
 // describe is the API's self-description, without pages that load from the network.
@@ -102,3 +105,21 @@ func answerAt[T any](revision uint64, body T) *answer[T] {
 type Conditional struct {
 	IfMatch string `header:"If-Match" doc:"Change only if the intent is at this revision: an ETag."`
 }
+
+// matcher is the value of an If-Match header (RFC 9110, section 13.1.1); empty, it
+// allows everything.
+type matcher string
+
+// allows reports whether the intent may be changed at a revision. Weak tags never match.
+func (m matcher) allows(revision uint64) bool {
+	if strings.TrimSpace(string(m)) == "" {
+		return true
+	}
+	return slices.ContainsFunc(strings.Split(string(m), ","), func(tag string) bool {
+		tag = strings.TrimSpace(tag)
+		return tag == "*" || tag == etag(revision)
+	})
+}
+
+// etag is the entity tag of everything that belongs to a revision of the intent.
+func etag(revision uint64) string { return fmt.Sprintf(`"%d"`, revision) }

@@ -2,13 +2,14 @@ package rest
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"lbctl/control/api"
+	"lbctl/control/engine"
 	"lbctl/control/intent"
-	"lbctl/control/store"
 	"lbctl/control/wire"
 	"lbctl/lb"
 )
@@ -30,10 +31,10 @@ type putServiceInput struct {
 }
 
 func (s *Server) serviceRoutes(a huma.API) {
-	register(a, "list-services", http.MethodGet, "/v1/services", "All services",
+	register(a, "list-services", http.MethodGet, "/v1/services", "All services, replicas in their effective state",
 		func(context.Context, *struct{}) (*answer[api.Services], error) {
-			now := s.keeper.now.Load()
-			return answerAt(now.Number, api.Services{Services: wire.Config(now.Intent).Services}), nil
+			now := s.engine.Now()
+			return answerAt(now.Number, api.Services{Services: wire.Config(now.Effective).Services}), nil
 		})
 	register(a, "get-service", http.MethodGet, "/v1/services/{name}", "One service",
 		func(_ context.Context, in *ServicePath) (*answer[api.ServiceStatus], error) {
@@ -42,22 +43,22 @@ func (s *Server) serviceRoutes(a huma.API) {
 		})
 	register(a, "put-service", http.MethodPut, "/v1/services/{name}", "Add or replace one service",
 		func(ctx context.Context, in *putServiceInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.Conditional, putService(in.Name, in.Body.Service))
+			return s.change(ctx, in.Conditional, engine.Change{Reason: "put service " + in.Name, Edit: putService(in.Name, in.Body.Service)})
 		})
 	register(a, "delete-service", http.MethodDelete, "/v1/services/{name}", "Remove one service",
 		func(ctx context.Context, in *deleteServiceInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.Conditional, deleteService(in.Name))
+			return s.change(ctx, in.Conditional, engine.Change{Reason: "delete service " + in.Name, Edit: deleteService(in.Name)})
 		})
 }
 
-// flowsOf returns a service and what is remembered of its flows.
-func (s *Server) flowsOf(name string) (*store.Revision, intent.Service, lb.Flows, error) {
-	now := s.keeper.now.Load()
-	service, err := now.Intent.Service(name)
+// flowsOf returns a service in its effective state and what is remembered of its flows.
+func (s *Server) flowsOf(name string) (*engine.Snapshot, intent.Service, lb.Flows, error) {
+	now := s.engine.Now()
+	service, err := now.Effective.Service(name)
 	if err != nil {
 		return now, service, lb.Flows{}, err
 	}
-	flows, err := s.keeper.dp.Flows()
+	flows, err := s.engine.Observe().Flows()
 	return now, service, flows[service.VIP], err
 }
 
@@ -84,4 +85,77 @@ func invalid(field, hint, reason string, args ...any) error {
 	var ps intent.Problems
 	ps.Add(field, hint, reason, args...)
 	return ps.Err()
+}
+
+// ReplicaPath is the part of a path that names a replica.
+type ReplicaPath struct {
+	ServicePath
+	Address string `path:"address" doc:"Address and port." example:"10.1.0.1:8080"`
+}
+
+// reason is what a change of the replica is for.
+func (p ReplicaPath) reason(verb string) string {
+	return fmt.Sprintf("%s replica %s of service %s", verb, p.Address, p.Name)
+}
+
+type replicaInput struct {
+	Conditional
+	ReplicaPath
+}
+
+type putReplicaInput struct {
+	Conditional
+	ReplicaPath
+	Body api.ReplicaSpec
+}
+
+func (s *Server) replicaRoutes(a huma.API) {
+	register(a, "list-replicas", http.MethodGet, "/v1/services/{name}/replicas", "The replicas of a service and what is remembered of their flows",
+		func(_ context.Context, in *ServicePath) (*answer[api.Replicas], error) {
+			now, service, flows, err := s.flowsOf(in.Name)
+			return answerAt(now.Number, api.Replicas{Replicas: wireStatus(service, flows)}), err
+		})
+	register(a, "put-replica", http.MethodPut, "/v1/services/{name}/replicas/{address}", "Add a replica, at the end, or change its weight, state and deadline",
+		func(ctx context.Context, in *putReplicaInput) (*answer[api.Change], error) {
+			return s.change(ctx, in.Conditional, engine.Change{Reason: in.reason("put"), Edit: putReplica(in.Name, in.Address, in.Body)})
+		})
+	register(a, "delete-replica", http.MethodDelete, "/v1/services/{name}/replicas/{address}", "Remove a replica",
+		func(ctx context.Context, in *replicaInput) (*answer[api.Change], error) {
+			return s.change(ctx, in.Conditional, engine.Change{Reason: in.reason("delete"), Edit: deleteReplica(in.Name, in.Address)})
+		})
+}
+
+func putReplica(name, address string, t api.ReplicaSpec) edit {
+	doc := api.Replica{Address: address, Weight: t.Weight, State: t.State, DrainUntil: t.DrainUntil}
+	return editService(name, doc, func(s intent.Service, r intent.Replica) (intent.Service, error) {
+		return s.WithReplica(r), nil
+	})
+}
+
+func deleteReplica(name, address string) edit {
+	return editService(name, api.Replica{Address: address}, func(s intent.Service, r intent.Replica) (intent.Service, error) {
+		s, had := s.WithoutReplica(r.Address)
+		if !had {
+			return s, fmt.Errorf("replica %s of service %s: %w", address, name, lb.ErrNotFound)
+		}
+		return s, nil
+	})
+}
+
+// editService edits a service, given a replica of a document.
+func editService(name string, doc api.Replica, change func(intent.Service, intent.Replica) (intent.Service, error)) edit {
+	return func(i intent.Intent) (intent.Intent, error) {
+		service, err := i.Service(name)
+		if err != nil {
+			return i, err
+		}
+		r, err := wire.ResolveReplica(doc)
+		if err != nil {
+			return i, inPath(err, "address")
+		}
+		if service, err = change(service, r); err != nil {
+			return i, err
+		}
+		return i.WithService(service)
+	}
 }

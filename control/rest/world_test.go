@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 
 	"lbctl/control/api"
 	"lbctl/control/client"
 	"lbctl/control/config"
+	"lbctl/control/engine"
 	"lbctl/control/rest"
 	"lbctl/control/store"
 	"lbctl/lb"
@@ -94,7 +96,7 @@ func startAt(t *testing.T, dir string, memory *oracle.Datapath, clock *fakeClock
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := rest.Start(t.Context(), rest.Options{Dataplane: w.dp, Store: w.store, Version: "test", Clock: clock}, stored.Intent)
+	e, err := engine.Start(t.Context(), engine.Options{Dataplane: w.dp, Store: w.store, Clock: clock}, stored.Intent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,16 +104,18 @@ func startAt(t *testing.T, dir string, memory *oracle.Datapath, clock *fakeClock
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.serve(s, l)
+	w.serve(e, l)
 	w.client = client.New(w.socket)
 	t.Cleanup(w.stop)
 	return w
 }
 
-func (w *world) serve(s *rest.Server, l net.Listener) {
+func (w *world) serve(e *engine.Engine, l net.Listener) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, l) }()
+	go func() { ended <- rest.New(rest.Options{Engine: e, Version: "test"}).Serve(ctx, l) }()
+	var keeping sync.WaitGroup
+	keeping.Go(func() { e.Run(ctx) })
 	stopped := false
 	w.stop = func() {
 		if stopped {
@@ -123,6 +127,7 @@ func (w *world) serve(s *rest.Server, l net.Listener) {
 		if err := <-ended; err != nil {
 			w.t.Errorf("serve: %v", err)
 		}
+		keeping.Wait()
 		if err := w.store.Close(); err != nil {
 			w.t.Error(err)
 		}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -37,44 +36,6 @@ const draining = service + `    replicas:
       - {address: 10.1.0.3:80, state: draining, drain_until: 2030-01-31T11:00:00Z}
       - {address: 10.1.0.4:80, state: draining}
 `
-
-func TestAt(t *testing.T) {
-	i, err := resolve(draining)
-	if err != nil {
-		t.Fatal(err)
-	}
-	first := time.Date(2030, 1, 31, 11, 0, 0, 0, time.UTC)
-	if next, found := i.NextDeadline(time.Time{}); !found || next != first {
-		t.Errorf("next deadline %v, %v; want %v", next, found, first)
-	}
-	for _, c := range []struct {
-		at    time.Time
-		down  int
-		next  time.Time
-		found bool
-	}{
-		{first.Add(-time.Nanosecond), 0, first, true},
-		{first, 1, first.Add(time.Hour), true},
-		{first.Add(time.Hour), 2, time.Time{}, false},
-	} {
-		later := i.At(c.at)
-		down := 0
-		for _, r := range later.Services[0].Replicas {
-			if r.State == lb.Down {
-				down++
-			}
-		}
-		if next, found := later.NextDeadline(time.Time{}); down != c.down || found != c.found || found && next != c.next {
-			t.Errorf("at %v: %d down, next deadline %v %v; want %d, %v", c.at, down, next, found, c.down, c.next)
-		}
-		if err := later.Validate(); err != nil {
-			t.Errorf("at %v: %v", c.at, err)
-		}
-	}
-	if again, err := resolve(draining); err != nil || !again.Equal(i) {
-		t.Errorf("At has changed the intent that it was asked about: %+v, %v", i, err)
-	}
-}
 
 // TestWithReplica: the table of modulo follows the number of active replicas, and a deadline
 // goes with its replica.

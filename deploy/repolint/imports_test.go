@@ -112,7 +112,7 @@ var controlLayers = map[string][]string{
 	"store/storetest": {"intent", "wire", "store"},
 	"engine":          {"intent", "reconcile", "store"},
 	"framediff":       {"api"},
-	"rest":            {"api", "intent", "wire", "reconcile", "store", "engine", "framediff"},
+	"rest":            {"api", "intent", "wire", "reconcile", "engine", "framediff"},
 	"client":          {"api"},
 }
 

@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"lbctl/control/intent"
+	"lbctl/control/reconcile"
+	"lbctl/control/store"
+	"lbctl/lb"
+)
+
+// Change is a change of the intent that somebody asks for.
+type Change struct {
+	// Match is asked whether the intent may be changed at a revision; nil allows every one.
+	Match func(revision uint64) bool
+	// Actor is who asks, Reason what for: they are kept with the revision.
+	Actor, Reason string
+	// Edit makes the next intent of the present one, or refuses.
+	Edit func(intent.Intent) (intent.Intent, error)
+	// Attach names an interface without which the change fails. "" is none. Interfaces that the change does
+	// not add, and whose mode it leaves, may be missing.
+	Attach string
+}
+
+// Plan is a change of the intent, done or not.
+type Plan struct {
+	Before, After intent.Intent
+	// Steps are those of the datapath.
+	Steps []reconcile.Step
+	// Effects are what each step does to flows, of a change that is not done.
+	Effects []*reconcile.Effect
+}
+
+// ErrStale: Match did not allow the present revision.
+var ErrStale = errors.New("the intent has changed")
+
+// Change changes the intent, the datapath and the store together, and returns the state then and what
+// was done. With an error nothing has changed, or Status says that the datapath is out of sync.
+// Errors: ErrStale; those of Edit; an *intent.Error when the next intent is not valid; lb.ErrConflict for
+// other tables; *reconcile.StepError when the datapath refuses; those of the store.
+//
+// The order is datapath, then store, then answer. A crash before the store leaves a datapath ahead of
+// the stored intent, of which nobody was told; the next start takes it back. What was answered is stored.
+func (e *Engine) Change(ctx context.Context, c Change) (*Snapshot, Plan, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	old := e.now.Load()
+	if c.Match != nil && !c.Match(old.Number) {
+		return nil, Plan{}, fmt.Errorf("%w: it is at revision %d", ErrStale, old.Number)
+	}
+	next, err := edit(old.Intent, c.Edit)
+	if err != nil {
+		return nil, Plan{}, err
+	}
+	may := func(a intent.Interface) bool {
+		had, wanted := old.Intent.Interface(a.Name)
+		return wanted && had == a && a.Name != c.Attach
+	}
+	// A client that hangs up does not leave the change half done.
+	steps, err := e.install(context.WithoutCancel(ctx), next, store.Entry{Actor: c.Actor, Reason: c.Reason}, may)
+	return e.now.Load(), Plan{Before: old.Intent, After: next, Steps: steps}, err
+}
+
+// Plan returns what Change would do. It changes nothing.
+func (e *Engine) Plan(c Change) (*Snapshot, Plan, error) {
+	now := e.now.Load()
+	next, err := edit(now.Intent, c.Edit)
+	if err != nil {
+		return nil, Plan{}, err
+	}
+	current, err := reconcile.Current(e.dp)
+	if err != nil {
+		return nil, Plan{}, err
+	}
+	flows, err := e.dp.Flows()
+	if err != nil {
+		return nil, Plan{}, err
+	}
+	links := linksOf(current)
+	for name, obstacle := range now.obstacles {
+		if had, _ := now.Intent.Interface(name); wants(next, had) {
+			links.obstruct(name, obstacle)
+		}
+	}
+	steps := reconcile.Plan(current, stateOf(Effective(next, e.facts(links))), next.Datapath.Limits)
+	return now, Plan{now.Intent, next, steps, reconcile.Effects(current, steps, flows)}, nil
+}
+
+// edit returns the edited intent, valid and possible without new tables.
+func edit(old intent.Intent, e func(intent.Intent) (intent.Intent, error)) (intent.Intent, error) {
+	next, err := e(old)
+	if err != nil {
+		return intent.Intent{}, err
+	}
+	if err := next.ValidateAfter(old); err != nil {
+		return intent.Intent{}, err
+	}
+	return next, sameTables(old.Datapath, next.Datapath)
+}
+
+// tablesError refuses a change of what is fixed when the tables are made.
+type tablesError struct{ what string }
+
+func (e *tablesError) Error() string {
+	return fmt.Sprintf("%s: %v: fixed when the tables were made", e.what, lb.ErrConflict)
+}
+
+func (e *tablesError) Hint() string {
+	return "leave it out; or stop the daemon, lbctl purge, and start it with this file (traffic stops meanwhile)"
+}
+
+func (e *tablesError) Unwrap() error { return lb.ErrConflict }
+
+func sameTables(old, next intent.Datapath) error {
+	switch {
+	case old.Limits != next.Limits:
+		return &tablesError{"datapath.limits"}
+	case !old.Equal(next):
+		return &tablesError{"datapath.toeplitz_key"}
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+// Package engine keeps a datapath forwarding as the operator intends, and says whether it does. It knows
+// nothing of HTTP, YAML or BPF.
+//
+// The walk of a configuration file from YAML to tables: config reads the file into the wire types of api; the
+// daemon (cmd/balance, or PUT /v1/config in rest) has wire resolve them into an intent; Engine.Change
+// checks it beside what is there (intent), Effective derives what is to be forwarded now,
+// reconcile.Plan orders the steps from what is forwarded, reconcile.Execute hands them to the
+// lb.Dataplane, whose tables packets read; then store keeps the revision, and the change is answered.
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"lbctl/control/intent"
+	"lbctl/control/store"
+	"lbctl/lb"
+)
+
+// Options are what an engine is made of.
+type Options struct {
+	// Dataplane forwards. The engine does not close it.
+	Dataplane lb.Dataplane
+	// Store keeps the revisions. The engine does not close it.
+	Store store.Store
+	// Logger takes what happens; nil discards it.
+	Logger *slog.Logger
+	// Clock tells the time, the machine's when nil.
+	Clock Clock
+	// Source says where the intent comes from that Start is given, "" for the store.
+	Source string
+}
+
+// Engine owns the intent, what follows from it, and the datapath's state. It is safe for concurrent
+// use. The zero value is not usable: see Start.
+type Engine struct {
+	dp    lb.Dataplane
+	store store.Store
+	log   *slog.Logger
+	clock Clock
+
+	// mu is held by the one change that is under way.
+	mu sync.Mutex
+	// now is replaced as a whole: readers see the state before a change or after it.
+	now atomic.Pointer[Snapshot]
+	// health has no producer yet: every replica is healthy.
+	health Health
+	// changed gets a value, unless it is full, after every change of now.
+	changed chan struct{}
+	events  hub
+}
+
+// Snapshot is the state of an engine between two changes. It is not changed any more.
+type Snapshot struct {
+	// Revision is what is stored last.
+	store.Revision
+	// Effective is what the datapath was last brought to: see Effective.
+	Effective intent.Intent
+	// obstacles are, by name, why wanted interfaces are not attached as wanted.
+	obstacles map[string]string
+	// outOfSync says why the datapath may not forward as it should, "" if it does.
+	outOfSync string
+}
+
+// Start brings the datapath to an intent, which it stores if it differs from what is
+// stored. With an error the datapath and the store are as they were. Errors: *reconcile.StepError when
+// the datapath refuses, and those of the store. Interfaces that cannot be attached are no error: they
+// show in Status, and Run tries them again.
+func Start(ctx context.Context, o Options, i intent.Intent) (*Engine, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Clock == nil {
+		o.Clock = wallClock{}
+	}
+	e := &Engine{dp: o.Dataplane, store: o.Store, log: o.Logger, clock: o.Clock, changed: make(chan struct{}, 1)}
+	stored, err := o.Store.Latest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e.now.Store(&Snapshot{Revision: stored, Effective: stored.Intent})
+	reason := "start"
+	if o.Source != "" {
+		reason = "start with " + o.Source
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, err := e.install(ctx, i, store.Entry{Actor: "serve", Reason: reason}, mayBeMissing); err != nil {
+		return nil, err
+	}
+	e.warnReactivated(stored.Intent, i)
+	return e, nil
+}
+
+// Now returns the present state.
+func (e *Engine) Now() *Snapshot { return e.now.Load() }
+
+// Observer is the part of an lb.Dataplane that changes nothing.
+type Observer interface {
+	Counters() (lb.Counters, error)
+	Flows() (map[lb.VIP]lb.Flows, error)
+	Interfaces() ([]lb.Interface, error)
+	Explain(lb.Probe) (lb.Explanation, error)
+	Monitor(lb.Filter) (lb.Monitor, error)
+}
+
+// Observe returns the datapath to look at: changes of it go through the engine.
+func (e *Engine) Observe() Observer { return e.dp }
+
+// warnReactivated warns of replicas that drained, or were down, and that an intent makes active again:
+// whoever starts a daemon with a file does not see them in it.
+func (e *Engine) warnReactivated(before, now intent.Intent) {
+	had := before.ByVIP()
+	for _, s := range now.Services {
+		was := had[s.VIP]
+		for _, r := range s.Replicas {
+			if state, had := was.State(r.Address); had && state != lb.Active && r.State == lb.Active {
+				e.log.Warn("the file makes a replica active that was not", "service", s.Name, "replica", r.Address, "was", state)
+			}
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"lbctl/control/reconcile"
+	"lbctl/control/store"
+	"lbctl/lb"
+)
+
+const (
+	// recheck is the longest wait for a deadline, since the clock may be set meanwhile, and the time between
+	// two looks at the wanted interfaces.
+	recheck = time.Second
+	// retryAfter is the wait after a refusal of the datapath or the store.
+	retryAfter = 10 * time.Second
+)
+
+// Run keeps the datapath at the effective state until ctx ends: it sets draining replicas down when their
+// deadlines come, attaches wanted interfaces when they can be, and tries again what was refused.
+func (e *Engine) Run(ctx context.Context) {
+	var refused error
+	for ctx.Err() == nil {
+		due, stop := e.nextCheck(refused)
+		select {
+		case <-ctx.Done():
+		case <-e.changed:
+		case <-due:
+			refused = e.check(ctx)
+		}
+		stop()
+		select { // a check's own change: the next wait knows it
+		case <-e.changed:
+		default:
+		}
+	}
+}
+
+// nextCheck returns when to check again: never when there is nothing that could need it.
+func (e *Engine) nextCheck(refused error) (<-chan time.Time, func()) {
+	now := e.now.Load()
+	wait := recheck
+	deadline, found := now.Effective.NextDeadline()
+	if found {
+		wait = min(deadline.Sub(e.clock.Now()), recheck)
+	}
+	if !found && len(now.Intent.Interfaces) == 0 && now.outOfSync == "" {
+		return nil, func() {}
+	}
+	if refused != nil || now.outOfSync != "" {
+		wait = max(wait, retryAfter)
+	}
+	return e.clock.After(wait)
+}
+
+// check brings the datapath to the effective state, if that has changed by itself or the datapath is
+// not there. With an error the datapath is as it was.
+func (e *Engine) check(ctx context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.now.Load()
+	deadline, found := now.Effective.NextDeadline()
+	due := found && !deadline.After(e.clock.Now())
+	if !due && now.outOfSync == "" && !e.linksChanged(ctx, now) {
+		return nil
+	}
+	_, err := e.install(ctx, now.Intent, store.Entry{}, mayBeMissing)
+	if err != nil {
+		e.log.Error("follow deadlines and links", "error", err)
+		if e.now.Load().outOfSync == "" {
+			e.fallOutOfSync(err.Error())
+		}
+	}
+	return err
+}
+
+// linksChanged attaches what is wanted and missing, and tells whether an interface is attached now, or is
+// missing for another reason than before.
+func (e *Engine) linksChanged(ctx context.Context, now *Snapshot) bool {
+	attached, err := e.dp.Interfaces()
+	if err != nil {
+		e.log.Error("look at the interfaces", "error", err)
+		return false
+	}
+	changed := false
+	for _, wanted := range now.Intent.Interfaces {
+		n := slices.IndexFunc(attached, func(a lb.Interface) bool { return a.Name == wanted.Name })
+		obstacle := now.obstacles[wanted.Name]
+		if n >= 0 {
+			changed = changed || obstacle != "" && reconcile.Fulfils(attached[n].Mode, wanted.Mode)
+			continue
+		}
+		_, err := e.dp.Attach(ctx, wanted.Name, wanted.Mode)
+		changed = changed || err == nil || err.Error() != obstacle
+	}
+	return changed
+}

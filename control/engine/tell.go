@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"maps"
+	"slices"
+
+	"lbctl/control/intent"
+	"lbctl/lb"
+)
+
+// tell publishes and logs what is different between two states that follow each other.
+func (e *Engine) tell(old, now *Snapshot) {
+	publish := func(n News) { e.events.publish(Event{Time: e.clock.Now(), Revision: now.Number, News: n}) }
+	if now.Number != old.Number {
+		publish(IntentChanged{Actor: now.Actor, Reason: now.Reason})
+	}
+	for _, c := range e.replicaChanges(old, now) {
+		e.log.Info(c.Why+", replica is "+c.After.String(), "service", c.Service, "replica", c.Replica, "was", c.Before)
+		publish(c)
+	}
+	for _, name := range slices.Sorted(maps.Keys(now.obstacles)) {
+		if why := now.obstacles[name]; old.obstacles[name] != why {
+			e.log.Warn("interface is wanted and not attached", "interface", name, "reason", why)
+			publish(InterfaceMissing{name, why})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(old.obstacles)) {
+		_, wanted := now.Intent.Interface(name)
+		if _, still := now.obstacles[name]; wanted && !still {
+			e.log.Info("interface is attached", "interface", name)
+			publish(InterfaceAttached{name})
+		}
+	}
+	switch {
+	case now.outOfSync == old.outOfSync:
+	case now.outOfSync != "":
+		e.log.Error("out of sync", "reason", now.outOfSync)
+		publish(OutOfSync{now.outOfSync})
+	default:
+		e.log.Info("in sync")
+		publish(InSync{})
+	}
+}
+
+// override is a replica whose effective state is not the intended one.
+type override struct {
+	service             intent.Service
+	intended, effective lb.ReplicaState
+}
+
+func overrides(s *Snapshot) map[Endpoint]override {
+	found := map[Endpoint]override{}
+	for n, effective := range s.Effective.Services {
+		intended := s.Intent.Services[n]
+		for k, r := range effective.Replicas {
+			if want := intended.Replicas[k].State; want != r.State {
+				found[Endpoint{effective.VIP, r.Address}] = override{intended, want, r.State}
+			}
+		}
+	}
+	return found
+}
+
+// replicaChanges returns the replicas whose effective state has changed while their intended one has not, by
+// service and address.
+func (e *Engine) replicaChanges(old, now *Snapshot) []ReplicaChanged {
+	before, after := overrides(old), overrides(now)
+	if len(before)+len(after) == 0 {
+		return nil
+	}
+	var all []ReplicaChanged
+	had, has := old.Intent.ByVIP(), now.Intent.ByVIP()
+	for p, o := range after {
+		was, there := had[p.VIP].State(p.Replica)
+		if b, overridden := before[p]; overridden {
+			was, there = b.effective, there && b.intended == o.intended
+		} else {
+			there = there && was == o.intended
+		}
+		if there && was != o.effective {
+			all = append(all, ReplicaChanged{o.service.Name, p, was, o.effective, e.why(o.service, p)})
+		}
+	}
+	for p, o := range before {
+		is, there := has[p.VIP].State(p.Replica)
+		if _, still := after[p]; !still && there && is == o.intended {
+			all = append(all, ReplicaChanged{has[p.VIP].Name, p, o.effective, is, "as intended again"})
+		}
+	}
+	slices.SortFunc(all, func(a, b ReplicaChanged) int {
+		if c := a.VIP.Compare(b.VIP); c != 0 {
+			return c
+		}
+		return a.Replica.Compare(b.Replica)
+	})
+	return all
+}
+
+// why says why a replica is not in the intended state.
+func (e *Engine) why(s intent.Service, p Endpoint) string {
+	if reason, unhealthy := e.health[p]; unhealthy {
+		return reason
+	}
+	return "drain deadline passed"
+}
