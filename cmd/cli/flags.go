@@ -37,13 +37,33 @@ func briefNICFlags(c *cobra.Command, queues int, key, table string) *setup.Setup
 	f := c.Flags()
 	f.StringVar(&s.Key, "key", "", "RSS key: hexadecimal digits, or one of "+strings.Join(rss.KeyNames(), ", ")+key)
 	f.IntVar(&s.Queues, "queues", queues, "receive queues of the NIC")
-	f.Func("table", "`entries` of the indirection table"+table, func(text string) error {
-		n, err := strconv.Atoi(text)
-		s.Table = &n
-		return err
-	})
+	f.Var(optionalInt{&s.Table}, "table", "entries of the indirection table"+table)
 	return s
 }
+
+// optionalInt is a flag of a number that may be absent.
+type optionalInt struct{ to **int }
+
+// String implements pflag.Value.
+func (o optionalInt) String() string {
+	if o.to == nil || *o.to == nil {
+		return ""
+	}
+	return strconv.Itoa(**o.to)
+}
+
+// Set implements pflag.Value.
+func (o optionalInt) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return errors.New("want a number")
+	}
+	*o.to = &n
+	return nil
+}
+
+// Type implements pflag.Value.
+func (o optionalInt) Type() string { return "int" }
 
 func longNICFlags(c *cobra.Command, queues int, key, table string) *setup.Setup {
 	s := briefNICFlags(c, queues, key, table)

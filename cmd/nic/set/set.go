@@ -114,7 +114,7 @@ func (f *flags) plan(c *cobra.Command) (*rss.TablePlan, error) {
 	return &rss.TablePlan{Start: f.start, Equal: f.equal, Weights: f.weight}, nil
 }
 
-// setRSS checks a change, says what it does, and makes it unless this is a dry run.
+// apply checks a change, says what it does, and makes it unless this is a dry run.
 func apply(a *cli.App, c *cobra.Command, f *flags, name string, change ethtool.Change) (*answer, error) {
 	before, err := a.NICs.Read(name)
 	if err != nil {

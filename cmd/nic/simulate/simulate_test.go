@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { nictest.Main(m) }
 
-// simulate runs lbctl rss simulate for 20 ms and returns what it prints as JSON.
+// simulated runs lbctl rss simulate for 20 ms and returns what it prints as JSON.
 func simulated(t *testing.T, w *clitest.World, line string) answer {
 	t.Helper()
 	text := w.OK(append(strings.Fields("rss simulate --duration 20ms -o json "), strings.Fields(line)...)...)
@@ -134,6 +134,9 @@ func TestRSSSimulateSweep(t *testing.T) {
 	s = simulated(t, w, "--sweep queues=1..4:20")
 	if len(s.Runs) != 4 || len(s.Runs[3].Queues) != 4 || len(s.Runs[0].Cores) != 1 {
 		t.Errorf("whole numbers: %d runs", len(s.Runs))
+	}
+	if s = simulated(t, w, "--duration 5ms --sweep table=64..65:4"); len(s.Runs) != 2 {
+		t.Errorf("whole numbers: %d runs of two tables", len(s.Runs))
 	}
 	lines := strings.Split(w.OK(strings.Fields("rss simulate --duration 5ms --sweep usecs=0..100:3 --frames 0")...), "\n")
 	if len(lines) != 5 || !strings.HasPrefix(lines[0], "MODE  USECS  OFFERED/S") || !strings.HasPrefix(lines[3], "napi  100    ") {
