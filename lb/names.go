@@ -1,104 +1,81 @@
 package lb
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
+
+// The names of the choices, by value: as in configuration files and in the API.
+func schedulerNames() []string { return []string{"modulo", "maglev"} }
+func modeNames() []string      { return []string{"nat", "dsr", "ipip"} }
+func trackingNames() []string  { return []string{"never", "changes", "always"} }
+func stateNames() []string     { return []string{"active", "draining", "down"} }
+func hashNames() []string      { return []string{"jhash", "toeplitz"} }
 
 // String returns "modulo", "maglev", or "scheduler-N".
-func (s Scheduler) String() string {
-	switch s {
-	case Modulo:
-		return "modulo"
-	case Maglev:
-		return "maglev"
-	}
-	return fmt.Sprintf("scheduler-%d", uint8(s))
-}
+func (s Scheduler) String() string { return nameOf(s, "scheduler", schedulerNames()) }
 
 // ParseScheduler reads "modulo" or "maglev". Its error wraps ErrInvalid.
-func ParseScheduler(s string) (Scheduler, error) {
-	return parseName(s, "scheduler", Modulo, Maglev)
+func ParseScheduler(name string) (Scheduler, error) {
+	return parseName[Scheduler](name, "scheduler", schedulerNames())
 }
 
 // String returns "nat", "dsr", "ipip", or "mode-N".
-func (m Mode) String() string {
-	switch m {
-	case NAT:
-		return "nat"
-	case DSR:
-		return "dsr"
-	case IPIP:
-		return "ipip"
-	}
-	return fmt.Sprintf("mode-%d", uint8(m))
-}
+func (m Mode) String() string { return nameOf(m, "mode", modeNames()) }
 
 // ParseMode reads "nat", "dsr" or "ipip". Its error wraps ErrInvalid.
-func ParseMode(s string) (Mode, error) { return parseName(s, "mode", NAT, DSR, IPIP) }
+func ParseMode(name string) (Mode, error) { return parseName[Mode](name, "mode", modeNames()) }
 
 // String returns "never", "changes", "always", or "tracking-N".
-func (t Tracking) String() string {
-	switch t {
-	case Stateless:
-		return "never"
-	case TrackChanges:
-		return "changes"
-	case TrackAlways:
-		return "always"
-	}
-	return fmt.Sprintf("tracking-%d", uint8(t))
-}
+func (t Tracking) String() string { return nameOf(t, "tracking", trackingNames()) }
 
 // ParseTracking reads "never", "changes" or "always". Its error wraps ErrInvalid.
-func ParseTracking(s string) (Tracking, error) {
-	return parseName(s, "tracking", Stateless, TrackChanges, TrackAlways)
+func ParseTracking(name string) (Tracking, error) {
+	return parseName[Tracking](name, "tracking", trackingNames())
 }
 
 // String returns "active", "draining", "down", or "state-N".
-func (s ReplicaState) String() string {
-	switch s {
-	case Active:
-		return "active"
-	case Draining:
-		return "draining"
-	case Down:
-		return "down"
-	}
-	return fmt.Sprintf("state-%d", uint8(s))
-}
+func (s ReplicaState) String() string { return nameOf(s, "state", stateNames()) }
 
 // ParseReplicaState reads "active", "draining" or "down". Its error wraps ErrInvalid.
-func ParseReplicaState(s string) (ReplicaState, error) {
-	return parseName(s, "replica state", Active, Draining, Down)
+func ParseReplicaState(name string) (ReplicaState, error) {
+	return parseName[ReplicaState](name, "replica state", stateNames())
 }
 
 // String returns "jhash", "toeplitz", or "hash-N".
-func (h Hash) String() string {
-	switch h {
-	case JHash:
-		return "jhash"
-	case ToeplitzHash:
-		return "toeplitz"
-	}
-	return fmt.Sprintf("hash-%d", uint8(h))
-}
+func (h Hash) String() string { return nameOf(h, "hash", hashNames()) }
 
 // ParseHash reads "jhash" or "toeplitz". Its error wraps ErrInvalid.
-func ParseHash(s string) (Hash, error) { return parseName(s, "hash", JHash, ToeplitzHash) }
+func ParseHash(name string) (Hash, error) { return parseName[Hash](name, "hash", hashNames()) }
 
 // String returns "auto", "native", "generic", or whatever the value holds.
 func (m AttachMode) String() string { return string(m) }
 
 // ParseAttachMode reads "auto", "native" or "generic". Its error wraps ErrInvalid.
-func ParseAttachMode(s string) (AttachMode, error) {
-	return parseName(s, "attach mode", Auto, Native, Generic)
+func ParseAttachMode(name string) (AttachMode, error) {
+	modes := []AttachMode{Auto, Native, Generic}
+	if !slices.Contains(modes, AttachMode(name)) {
+		return "", unknownName(name, "attach mode", modes)
+	}
+	return AttachMode(name), nil
 }
 
-// parseName returns the choice whose String is name.
-func parseName[T fmt.Stringer](name, what string, choices ...T) (T, error) {
-	for _, c := range choices {
-		if c.String() == name {
-			return c, nil
-		}
+// nameOf returns the name of a value, or what it is with its number.
+func nameOf[T ~uint8](v T, what string, names []string) string {
+	if int(v) < len(names) {
+		return names[v]
 	}
-	var zero T
-	return zero, fmt.Errorf("%w %s %q: want one of %v", ErrInvalid, what, name, choices)
+	return fmt.Sprintf("%s-%d", what, uint8(v))
+}
+
+// parseName returns the value with that name.
+func parseName[T ~uint8](name, what string, names []string) (T, error) {
+	if i := slices.Index(names, name); i >= 0 {
+		return T(i), nil
+	}
+	return 0, unknownName(name, what, names)
+}
+
+func unknownName[T any](name, what string, names []T) error {
+	return fmt.Errorf("%w %s %q: want one of %v", ErrInvalid, what, name, names)
 }

@@ -11,10 +11,10 @@ import (
 	"lbctl/rss/packet"
 )
 
-// answerTTL is the TTL or hop limit of what the load balancer itself sends.
+// answerTTL is the TTL or hop limit of packets that the load balancer itself makes.
 const answerTTL = 64
 
-// wrap puts an IP packet into another one from source to the replica: RFC 2003, RFC 2473.
+// wrap encapsulates an IP packet, from source to the replica: RFC 2003, RFC 2473.
 func (d *decision) wrap(ip []byte, source netip.Addr) []byte {
 	d.why.Outer = lb.Tunnel{Source: source, Destination: d.why.Replica.Addr()}
 	if d.why.Outer.Destination.Is4() {
@@ -23,12 +23,12 @@ func (d *decision) wrap(ip []byte, source netip.Addr) []byte {
 	return slices.Concat(d.outerIPv6(), ip)
 }
 
-// outerIPv4 is never fragmented: packets are too big before they are wrapped.
+// outerIPv4 has DF: packets that would need fragmentation are too big before.
 func (d *decision) outerIPv4() []byte {
 	return newIPv4(d.class(), d.length, v4DontFragment, packet.InnerIPv4, d.why.Outer)
 }
 
-// outerIPv6 has a flow label by which routers on the way spread flows (RFC 6438).
+// outerIPv6 has a flow label, by which routers spread flows (RFC 6438).
 func (d *decision) outerIPv6() []byte {
 	inner := packet.InnerIPv6
 	if d.v4 {
@@ -69,10 +69,9 @@ func newIPv6(class uint8, label uint32, bytes int, carried packet.Protocol, ends
 	return ip
 }
 
-// FrameOf returns the frame of a probe, or makes one of its flow: valid, from and to no MAC address,
-// with a TTL of 64 and without payload; TCP with the flag SYN or ACK. Of protocols
-// that are neither TCP nor UDP it has 8 bytes, all 0. Its error wraps lb.ErrInvalid: no packet
-// has that flow.
+// FrameOf returns the frame of a probe, or makes one of its flow: valid, with MAC addresses of zeros, a TTL of
+// 64 and no payload; TCP with the flag SYN or ACK. For protocols other than TCP and UDP it has 8 bytes of
+// zeros behind the IP header. Its error wraps lb.ErrInvalid: no packet can have that flow.
 func FrameOf(p lb.Probe) ([]byte, error) {
 	if p.Frame != nil {
 		return p.Frame, nil
@@ -89,7 +88,7 @@ func FrameOf(p lb.Probe) ([]byte, error) {
 	return slices.Concat(make([]byte, macBytes), etherTypeOf(ip), ip, segment), nil
 }
 
-// checkFlow says why no packet has this flow.
+// checkFlow says why no packet can have this flow.
 func checkFlow(f packet.Flow) error {
 	source, destination := f.Source.Addr(), f.Destination.Addr()
 	switch {

@@ -15,11 +15,10 @@ import (
 	"lbctl/rss"
 )
 
-// Datapath is the reference datapath behind lb.Dataplane, in memory. Frames are given to it by
-// Process. It is a handle: Close closes it, not the datapath. Safe for concurrent use.
+// Datapath is the reference datapath behind lb.Dataplane, in memory. Process gives it frames. It is a handle:
+// Close closes the handle, not the tables. It is safe for concurrent use.
 //
-// Every method of a closed handle but Process, Reopen and Close returns an error
-// that wraps os.ErrClosed.
+// After Close every method but Process, Reopen and Close returns an error that wraps os.ErrClosed.
 type Datapath struct {
 	tables    *tables
 	closed    atomic.Bool
@@ -139,8 +138,8 @@ func (m *Datapath) RemoveService(ctx context.Context, v lb.VIP) error {
 	return nil
 }
 
-// Counters implements lb.Dataplane. The counts of a service end with it, those of a
-// replica when it leaves its service.
+// Counters implements lb.Dataplane. The counts of a service end when it is removed, those of a replica when it
+// leaves its service.
 func (m *Datapath) Counters() (lb.Counters, error) {
 	done, err := m.begin("read counters")
 	if err != nil {
@@ -161,7 +160,7 @@ func (m *Datapath) Close() error {
 	return nil
 }
 
-// Reopen returns a new handle on the same datapath, as a daemon gets that starts again.
+// Reopen returns a new handle on the same tables, as a daemon gets that starts again.
 func (m *Datapath) Reopen() *Datapath { return m.tables.open() }
 
 // begin locks the tables, unless the handle is closed; done unlocks them.

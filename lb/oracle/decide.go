@@ -7,8 +7,8 @@ import (
 	"lbctl/rss/packet"
 )
 
-// Decide says what becomes of a frame that came in on the interface of that index, 0 for none
-// in particular, and why. It does not write to the frame.
+// Decide says what becomes of a frame that came in on the interface with that index (0: on none in
+// particular), and why. It does not write to the frame.
 func Decide(view View, ingress int, frame []byte) Outcome {
 	d := decision{view: view, ingress: ingress, frame: frame}
 	var reason lb.Reason
@@ -32,22 +32,22 @@ type decision struct {
 	ingress int
 	frame   []byte
 
-	// quote is set in an ICMP error. The flow is then the quoted one, turned round: what the
-	// quoted packet's receiver sends.
+	// quote is set in an ICMP error. The flow is then that which the receiver of the quoted packet sends.
 	quote *quote
-	// vip is that of the service, which is nil for an answer of a replica.
+	// vip is the VIP of the service. The service is nil for an answer of a replica.
 	vip     lb.VIP
 	service *lb.Service
 
 	why     lb.Explanation
 	effects Effects
 
-	// out is the frame as it leaves or is passed, nil: as it came. egress is the interface.
+	// out is the frame as it leaves or is passed, nil if it is unchanged. egress is the interface by which it
+	// leaves.
 	out    []byte
 	egress int
 }
 
-// identify finds the flow of a packet that does not show it itself.
+// identify finds the flow of a packet that does not carry it in its own headers.
 func (d *decision) identify() lb.Reason {
 	switch {
 	case d.part == later:
@@ -58,7 +58,7 @@ func (d *decision) identify() lb.Reason {
 	return ok
 }
 
-// find looks up the service that the flow is to, or the one that it is an answer from.
+// find looks up the service to which the flow goes, or from whose replica it comes.
 func (d *decision) find() lb.Reason {
 	d.why.Flow = d.flow
 	if s, found := d.view.Service(lb.VIP{Address: d.flow.Destination, Protocol: d.flow.Protocol}); found {
@@ -74,7 +74,7 @@ func (d *decision) find() lb.Reason {
 	return ok
 }
 
-// send brings a packet of a service nearer to its replica or client.
+// send sends a packet to its replica, or an answer to its client.
 func (d *decision) send() lb.Reason {
 	if d.service != nil {
 		return d.toReplica()
@@ -82,7 +82,7 @@ func (d *decision) send() lb.Reason {
 	return d.toClient()
 }
 
-// outcome puts everything together.
+// outcome returns what was decided.
 func (d *decision) outcome(reason lb.Reason) Outcome {
 	v := Verdict{Action: actionOf(reason), Reason: reason, Frame: d.frame}
 	if d.out != nil {
@@ -100,43 +100,42 @@ func (d *decision) outcome(reason lb.Reason) Outcome {
 	return o
 }
 
-// isTCP tells whether the flow that decides is one of TCP.
+// isTCP tells whether the flow is one of TCP.
 func (d *decision) isTCP() bool { return d.flow.Protocol == packet.TCP }
 
-// Outcome is what Decide decided. It shares memory with the frame and with what the View
-// returned.
+// Outcome is the result of Decide. It shares memory with the frame and with what the View returned.
 type Outcome struct {
 	Verdict     Verdict
 	Explanation lb.Explanation
 	Effects     Effects
-	// Service and Replica are those that the packet is to, or an answer from, as far as they
+	// Service and Replica are those to which the packet goes, or from which it is an answer, as far as they
 	// were found.
 	Service lb.VIP
 	Replica netip.AddrPort
 }
 
-// Effects are what a packet changes in the tables. Counters are not among them: they follow
-// from the explanation.
+// Effects are the changes that a packet makes to the tables, apart from counters, which follow from the
+// explanation.
 type Effects struct {
-	// Fragment is remembered from now on, if it is not nil, over what was remembered of its key.
+	// Fragment, if not nil, is kept from now on, in place of what was kept for its key.
 	Fragment *FragmentEffect
-	// Trace says what becomes of the memory of Flow, a flow to the service with VIP.
+	// Trace says what changes in the records of Flow, a flow to the service with VIP.
 	Trace Trace
 	VIP   lb.VIP
 	Flow  packet.Flow
-	// Replica is that of a flow that Started.
+	// Replica is the replica of a flow that Started.
 	Replica netip.AddrPort
-	// Slot is that of a previous owner that was used, in the previous table if the service is rehashed.
+	// Slot is the slot whose previous owner was used, in the previous table if the service is rehashed.
 	Slot uint32
 }
 
-// FragmentEffect is what a first fragment says of the later ones.
+// FragmentEffect is what a first fragment tells about the later ones.
 type FragmentEffect struct {
 	Key   FragmentKey
 	Ports FragmentPorts
 }
 
-// Trace is what a packet leaves in the memory of flows.
+// Trace is what a packet changes in the records of its flow.
 type Trace uint8
 
 const (
@@ -152,7 +151,7 @@ const (
 	PreviousUsed
 )
 
-// recallFragment gives a later fragment the flow that the first one of its packet showed.
+// recallFragment gives a later fragment the flow of its first fragment.
 func (d *decision) recallFragment() lb.Reason {
 	f, found := d.view.Fragment(d.fragmentKey())
 	switch {
@@ -165,7 +164,7 @@ func (d *decision) recallFragment() lb.Reason {
 	return lb.NotOurs
 }
 
-// rememberFragment keeps what the first fragment shows.
+// rememberFragment keeps the flow of a first fragment.
 func (d *decision) rememberFragment() {
 	d.effects.Fragment = &FragmentEffect{
 		Key: d.fragmentKey(),

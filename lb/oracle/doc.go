@@ -39,7 +39,7 @@
 //	          nat, ipip: TTL or hop limit <= 1               ttl_expired         pass
 //	pick      nobody serves the flow, see below              no_replica          drop
 //	          the replica is the sender (not of errors)      hairpin             drop
-//	way out   no route to the replica, or to the client      no_route            drop
+//	route     no route to the replica, or to the client      no_route            drop
 //	          IP length and outer header > MTU: the sender
 //	          is told, see below                             too_big_answered    tx
 //	          or not                                         too_big             drop
@@ -49,41 +49,39 @@
 //	          else, from a replica                           returned            tx or redirect
 //	          else, an ICMP error about either               error_forwarded, error_returned
 //
-// Lengths of layer 4 are taken from the IP header: what follows in the frame is Ethernet padding. A UDP
-// length past the end is right in a first fragment. IPv6 with a payload length of 0 has no payload:
-// jumbograms are not known. IPv4 options are not looked at. A fragment header with offset 0 and no more
-// fragments makes no fragment (RFC 6946).
+// The length of TCP, UDP or ICMP follows from the IP header; what is behind it in the frame is Ethernet padding. In
+// a first fragment a UDP length past the end is right. IPv6 with a payload length of 0 has no payload: jumbograms
+// are not supported. IPv4 options are skipped. A packet with a fragment header of offset 0 and without more
+// fragments is whole (RFC 6946).
 //
-// The VIP is looked up before the replica: a packet from a replica to a VIP is balanced. What a first
-// fragment shows is remembered if the look-up finds something, whatever becomes of it afterwards; later
-// fragments have its ports and protocol.
+// The VIP is looked up before the replica: a packet from a replica to a VIP is balanced. If the look-up of a first
+// fragment finds something, its ports and protocol are kept for the later fragments, whatever then becomes of it.
 //
-// An error is of ICMP type 3, 4, 11, 12, of ICMPv6 1 to 4, and quotes, within its own packet, a whole
-// IP header (of IPv4 with options and of offset 0, of IPv6 without extensions) and 8 bytes of TCP or
-// UDP, from the address that the error goes to. It is looked up as a packet of the flow that the quoted
-// one's receiver sends; it belongs to that flow, and is neither recorded nor counted for it.
+// An error is ICMP of type 3, 4, 11, 12 or ICMPv6 of type 1 to 4. It quotes, within its own length, a whole IP
+// header (IPv4 with its options and of offset 0, IPv6 without extension headers) and 8 bytes of TCP or UDP, sent
+// by the address to which the error goes. Its flow is that which the receiver of the quoted packet sends. The error
+// goes to the flow's replica or client; it is neither recorded nor counted for the flow.
 //
-// Who is told: an IPv4 or IPv6 host (not unspecified, of a loop, of a group, of all) gets an answer to
-// an echo request without options and extension headers; and "packet too big" about one that is longer
-// than the MTU unless that may be fragmented (IPv4 without DF), is a later fragment or an ICMP error,
-// or is shorter than what would be quoted of it. The datapath of the kernel sends so many of these a
-// second at most.
+// Only a single host is answered: its address is not unspecified, loopback, multicast or broadcast. It gets an
+// answer to an echo request without options or extension headers. And it gets "packet too big" about a packet that is longer
+// than the MTU, unless the packet may be fragmented (IPv4 without DF), is a later fragment or an ICMP error, or
+// is shorter than what would be quoted of it. The kernel's datapath limits how many of these it sends a second.
 //
 // # What is rewritten
 //
-// nat: Towards a replica the destination address and port, on the way back the source, together with
-// the checksums of layer 4 and IPv4, both updated incrementally (RFC 1624, equation 3), so that a wrong
-// checksum stays wrong. UDP without a checksum (0) stays without; UDP's 0 that comes out of the update
-// is sent as 0xffff (RFC 768). A later fragment has neither ports nor a checksum of layer 4. An error
-// has, of the packet that it quotes, the other end rewritten: with its checksums as far as they are
-// quoted, with the checksum of ICMP, and with its own destination, or source if that was the replica.
+// nat: towards a replica the destination address and port, towards a client the source; and the checksums of TCP,
+// UDP and IPv4. They are updated incrementally (RFC 1624, equation 3), so a wrong checksum stays wrong. UDP
+// without a checksum (0) stays without; if the update of UDP's checksum gives 0, 0xffff is sent (RFC 768). A later
+// fragment has neither ports nor a checksum of TCP or UDP. Of a packet that an error quotes, the other end is
+// rewritten, with its checksums as far as they are quoted; the checksum of ICMP is updated; and the error's own
+// destination is rewritten, or its source if that was the replica.
 //
-// dsr: nothing. ipip: nothing inside, and a header outside with a TTL of 64 and the inner TOS or
-// traffic class; of IPv4 with DF and no ID, of IPv6 with 20 bits of the flow's hash as flow label.
+// dsr: nothing. ipip: nothing of the packet; the outer header has a TTL of 64 and the packet's TOS or traffic class.
+// IPv4 has DF and no identification, IPv6 has 20 bits of the flow's hash as its flow label.
 //
-// What is sent has, besides, its TTL one less (not with dsr) and the MAC addresses of the next hop, and
-// its VLAN tags only if it leaves by the interface that it came on. A packet whose neighbour is missing
-// keeps TTL, MAC addresses and tags: the kernel forwards it, and decrements then.
+// Besides, what is sent has a TTL one less (not with dsr), the MAC addresses of the next hop, and its VLAN tags only if
+// it leaves by the interface that it came in on. A packet whose neighbour is missing keeps TTL, MAC addresses
+// and tags: the kernel forwards it, and decrements the TTL then.
 //
 // # Which replica
 //

@@ -10,12 +10,12 @@ import (
 	"lbctl/rss/packet"
 )
 
-// Hash returns the hash of a flow towards service s; the flow's slot is Hash mod s.TableSize. Both
-// addresses of the flow are of one family. The key is used by ToeplitzHash only.
+// Hash returns the hash of a flow to service s; the flow's slot is Hash mod s.TableSize. Both addresses of the
+// flow are of one family. Only ToeplitzHash uses the key.
 //
-// JHash reads the tuple as the packet has it (source address, destination address, source
-// port, destination port, network byte order) in words of 4 bytes, each loaded as
-// little-endian: the machines that the kernel program runs on are.
+// JHash reads the 4-tuple as the packet has it (source address, destination address, source port, destination
+// port, in network byte order) in words of 4 bytes, each loaded as little-endian, like the machines on which
+// the kernel program runs.
 func Hash(s lb.Service, key rss.Key, f packet.Flow) uint32 {
 	tuple := tupleOf(f)
 	if s.Hash == lb.ToeplitzHash {

@@ -41,7 +41,7 @@ func (p parsed) isError(messageType byte) bool {
 	return messageType >= 1 && messageType <= 4
 }
 
-// echo answers in the place of the VIP, whichever its ports.
+// echo answers for a VIP with that address, whatever its ports.
 func (d *decision) echo(reply byte) lb.Reason {
 	if !d.plain || !answerable(d.source) || !d.view.IsVIP(d.destination) {
 		return lb.NotTCPUDP
@@ -56,13 +56,14 @@ func (d *decision) echo(reply byte) lb.Reason {
 	return lb.EchoAnswered
 }
 
-// answer sends an IP packet to whom the frame came from, with its tags.
+// answer sends an IP packet back to the sender of the frame, with its tags.
 func (d *decision) answer(ip []byte) {
 	d.out = slices.Concat(d.frame[6:12], d.frame[0:6], d.tags, etherTypeOf(ip), ip)
 	d.egress = d.ingress
 }
 
-// answerable tells whether an address is one host's: not unspecified, of a loop, of a group, of all.
+// answerable tells whether an address is that of a single host: not unspecified, loopback, multicast or
+// broadcast.
 func answerable(a netip.Addr) bool {
 	if a.Is4() {
 		b := a.As4()
@@ -72,15 +73,15 @@ func answerable(a netip.Addr) bool {
 	return a != netip.IPv6Unspecified() && a != netip.IPv6Loopback() && a.As16()[0] != 0xff
 }
 
-// How much of a packet that is too big its sender gets back: of IPv4 the longest header and 8 bytes
-// (RFC 792), of IPv6 with some room for extension headers.
+// How many bytes of a packet that is too big are quoted to its sender: IPv4 the longest header and 8 bytes
+// (RFC 792), IPv6 with some room for extension headers.
 const (
 	quoteIPv4 = 68
 	quoteIPv6 = 128
 )
 
-// tooBig tells the sender of a packet that no more than mtu bytes get through, if it is one to be told:
-// RFC 1191, section 4; RFC 4443, sections 2.4 and 3.2.
+// tooBig tells the sender that packets may have mtu bytes at most, unless it must not be answered: RFC 1191,
+// section 4; RFC 4443, sections 2.4 and 3.2.
 func (d *decision) tooBig(mtu int) lb.Reason {
 	mayFragment := d.v4 && binary.BigEndian.Uint16(d.ip[v4Fragment:])&v4DontFragment == 0
 	if mayFragment || d.quote != nil || d.part == later || !answerable(d.source) || d.length < d.quoteBytes() {
@@ -97,7 +98,7 @@ func (p parsed) quoteBytes() int {
 	return quoteIPv6
 }
 
-// tooBigMessage comes from whom the packet was for: the VIP.
+// tooBigMessage has the destination of the packet as its source: the VIP.
 func (d *decision) tooBigMessage(mtu int) []byte {
 	ends := lb.Tunnel{Source: d.destination, Destination: d.source}
 	header := []byte{3, 4, 0, 0, 0, 0, 0, 0} // unreachable, fragmentation needed

@@ -82,7 +82,7 @@ const (
 	nextShim6       = 140
 )
 
-// mostExtensions is how many extension headers are looked behind, fragment headers included.
+// mostExtensions is the number of extension headers that are skipped at most, fragment headers included.
 const mostExtensions = 6
 
 // parseIPv6 reads the header and those that follow it.
@@ -107,8 +107,8 @@ func (p parsed) parseIPv6() (parsed, lb.Reason) {
 	return p.parseL4()
 }
 
-// walk steps over the extension headers to what is carried. It stops behind the
-// fragment header of a later fragment: what follows is the middle of something.
+// walk skips the extension headers. It stops behind the fragment header of a later fragment: what follows is
+// not a header.
 func (p *parsed) walk() lb.Reason {
 	p.l4, p.protocol = v6Header, packet.Protocol(p.ip[v6Next])
 	fragments := 0
@@ -137,7 +137,7 @@ func (p *parsed) walk() lb.Reason {
 	return ok
 }
 
-// stepOptions steps over a header of options (RFC 8200, section 4.2) or of routing, with no segments left.
+// stepOptions skips a header of options (RFC 8200, section 4.2), or of routing with no segments left.
 func (p *parsed) stepOptions() lb.Reason {
 	header := p.segment()
 	if len(header) < 8 || (int(header[1])+1)*8 > len(header) {
@@ -151,8 +151,8 @@ func (p *parsed) stepOptions() lb.Reason {
 	return ok
 }
 
-// stepFragment steps over a fragment header (RFC 8200, section 4.5). One with offset 0 and no more
-// fragments says nothing: RFC 6946.
+// stepFragment reads a fragment header (RFC 8200, section 4.5). With offset 0 and no more fragments the packet
+// is whole: RFC 6946.
 func (p *parsed) stepFragment() lb.Reason {
 	header := p.segment()
 	if len(header) < 8 {

@@ -8,7 +8,7 @@ import (
 	"lbctl/rss/packet"
 )
 
-// toReplica sends a packet to a VIP on to a replica.
+// toReplica sends a packet that is to a VIP to a replica.
 func (d *decision) toReplica() lb.Reason {
 	if d.service.Mode != lb.DSR && d.ttl <= 1 { // whoever only bridges does not count
 		return lb.TTLExpired
@@ -29,7 +29,7 @@ func (d *decision) toReplica() lb.Reason {
 	if d.length > mtu {
 		return d.tooBig(mtu)
 	}
-	return d.bring(route)
+	return d.deliver(route)
 }
 
 // overhead is the length of the outer header.
@@ -43,23 +43,23 @@ func (d *decision) overhead(replica netip.Addr) int {
 	return v6Header
 }
 
-// bring rewrites or wraps the packet for its replica, as the mode says, and sends it.
-func (d *decision) bring(route Route) lb.Reason {
+// deliver rewrites or encapsulates the packet for its replica, by the mode, and sends it.
+func (d *decision) deliver(route Route) lb.Reason {
 	d.why.Rewritten = d.flow
 	if d.service.Mode != lb.NAT {
 		if !route.resolved() {
 			return lb.NeighbourPending
 		}
-		d.carry(route)
+		d.sendUnchanged(route)
 		return d.sentAs(lb.Forwarded, lb.ErrorForwarded)
 	}
 	d.why.Rewritten.Destination = d.why.Replica
 	ip := d.readdressed(d.source, d.why.Replica.Addr())
-	return d.depart(route, ip, d.sentAs(lb.Forwarded, lb.ErrorForwarded))
+	return d.sendOrPass(route, ip, d.sentAs(lb.Forwarded, lb.ErrorForwarded))
 }
 
-// carry sends the packet in the modes that leave its addresses alone.
-func (d *decision) carry(route Route) {
+// sendUnchanged sends the packet in the modes that do not rewrite its addresses.
+func (d *decision) sendUnchanged(route Route) {
 	ip := slices.Clone(d.ip)
 	if d.service.Mode == lb.IPIP {
 		d.writeTTL(ip, d.ttl-1)
@@ -68,7 +68,7 @@ func (d *decision) carry(route Route) {
 	d.sendBy(route, ip)
 }
 
-// toClient sends a replica's answer on to the client, in the name of the VIP.
+// toClient sends a replica's answer to the client, with the VIP as its source.
 func (d *decision) toClient() lb.Reason {
 	if d.ttl <= 1 {
 		return lb.TTLExpired
@@ -87,11 +87,11 @@ func (d *decision) toClient() lb.Reason {
 	}
 	d.why.Rewritten = packet.Flow{Source: d.vip.Address, Destination: d.flow.Destination, Protocol: d.flow.Protocol}
 	ip := d.readdressed(source, d.destination)
-	return d.depart(route, ip, d.sentAs(lb.Returned, lb.ErrorReturned))
+	return d.sendOrPass(route, ip, d.sentAs(lb.Returned, lb.ErrorReturned))
 }
 
-// readdressed returns the IP packet from source to destination; the flow, whether it is the
-// packet's or the quoted one, becomes why.Rewritten.
+// readdressed returns the IP packet with these addresses. Its flow, or in an error the quoted one, becomes
+// why.Rewritten.
 func (d *decision) readdressed(source, destination netip.Addr) []byte {
 	if d.quote == nil {
 		return d.rewritten(d.why.Rewritten)
@@ -107,9 +107,9 @@ func (d *decision) readdressed(source, destination netip.Addr) []byte {
 	return ip
 }
 
-// depart sends a rewritten packet for the reason given, or leaves that to the kernel, which
-// finds the neighbour and takes one off the TTL.
-func (d *decision) depart(route Route, ip []byte, sent lb.Reason) lb.Reason {
+// sendOrPass sends a rewritten packet, for the reason `sent`. If the neighbour is not known it passes the
+// packet to the kernel, which resolves the neighbour and decrements the TTL.
+func (d *decision) sendOrPass(route Route, ip []byte, sent lb.Reason) lb.Reason {
 	if !route.resolved() {
 		d.out = slices.Concat(d.frame[:len(d.frame)-len(d.ip)], ip)
 		return lb.NeighbourMissing
@@ -119,8 +119,7 @@ func (d *decision) depart(route Route, ip []byte, sent lb.Reason) lb.Reason {
 	return sent
 }
 
-// sendBy sends an IP packet by a route. The tags stay with a packet that leaves by the interface
-// that it came on: behind another one is another network.
+// sendBy sends an IP packet by a route. The tags stay only if it leaves by the interface that it came in on.
 func (d *decision) sendBy(route Route, ip []byte) {
 	tags := d.tags
 	if route.Index != d.ingress {
@@ -130,7 +129,7 @@ func (d *decision) sendBy(route Route, ip []byte) {
 	d.egress = route.Index
 }
 
-// sentAs returns the reason of a packet, or that of an ICMP error.
+// sentAs returns the reason for a packet, or that for an ICMP error.
 func (d *decision) sentAs(packet, icmpError lb.Reason) lb.Reason {
 	if d.quote != nil {
 		return icmpError
@@ -138,7 +137,7 @@ func (d *decision) sentAs(packet, icmpError lb.Reason) lb.Reason {
 	return packet
 }
 
-// etherTypeOf returns that of an IP packet.
+// etherTypeOf returns the EtherType of an IP packet.
 func etherTypeOf(ip []byte) []byte {
 	if ip[0]>>4 == 4 {
 		return []byte{etherIPv4 >> 8, etherIPv4 & 0xff}

@@ -9,7 +9,7 @@ import (
 	"lbctl/lb/fanout"
 )
 
-// Monitor implements lb.Dataplane: a monitor is handed what any handle processes, until this one is
+// Monitor implements lb.Dataplane. The monitor gets samples of what any handle processes, until this one is
 // closed. Queue and CPU of its samples are 0.
 func (m *Datapath) Monitor(f lb.Filter) (lb.Monitor, error) {
 	done, err := m.begin("monitor")
@@ -31,8 +31,8 @@ func (m *Datapath) unsubscribe(s *fanout.Subscription) error {
 	return nil
 }
 
-// show hands a packet to all who watch.
-func (t *tables) show(ingress int, frame []byte, o Outcome) {
+// publish hands a sample of a packet to all monitors.
+func (t *tables) publish(ingress int, frame []byte, o Outcome) {
 	if !slices.ContainsFunc(t.publishers, func(p *fanout.Publisher) bool { return !p.Empty() }) {
 		return
 	}
@@ -50,7 +50,8 @@ func (t *tables) show(ingress int, frame []byte, o Outcome) {
 	}
 }
 
-// ends returns the VIP and the replica that a packet is to, or an answer from, as far as they were found.
+// ends returns the VIP and the replica to which a packet goes, or from which it is an answer, as far as they
+// were found.
 func (d *decision) ends() (lb.VIP, netip.AddrPort) {
 	switch {
 	case d.service != nil:

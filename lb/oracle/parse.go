@@ -8,7 +8,7 @@ import (
 	"lbctl/rss/packet"
 )
 
-// ok is the reason of a packet about which nothing is decided yet.
+// ok is the reason of a packet that is not decided yet.
 const ok lb.Reason = ""
 
 // macBytes is the length of the two addresses that an Ethernet header begins with.
@@ -25,7 +25,7 @@ const (
 	etherTypeLen = 2
 )
 
-// part is which part of a packet a fragment is.
+// part says which part of a packet a fragment is.
 type part uint8
 
 const (
@@ -34,14 +34,13 @@ const (
 	later
 )
 
-// parsed is what the pipeline needs to know of a packet. Offsets count from the beginning of
-// the IP header.
+// parsed is what the pipeline needs of a packet. Offsets count from the beginning of the IP header.
 type parsed struct {
 	// tags are the VLAN tags as they stand in the frame, each with its EtherType first.
 	tags []byte
 	// ip is the IP packet, and what follows it in the frame: Ethernet padding.
 	ip []byte
-	// length is that of the IP packet, header included.
+	// length is the length of the IP packet, header included.
 	length int
 	v4     bool
 	ttl    uint8
@@ -49,13 +48,13 @@ type parsed struct {
 	plain               bool
 	source, destination netip.Addr
 	part                part
-	// id is what fragments of one packet share.
+	// id is the identification that the fragments of a packet share.
 	id uint32
 	// protocol is what is carried; not known of a later fragment in IPv6.
 	protocol packet.Protocol
 	// l4 is the offset of what is carried.
 	l4 int
-	// flow has the ports, unless the packet does not show them itself.
+	// flow is the 4-tuple, unless the packet does not carry the ports itself.
 	flow packet.Flow
 	// isSYN: TCP with SYN and without ACK, the first packet of a connection.
 	isSYN bool
@@ -86,13 +85,13 @@ func parse(frame []byte) (parsed, lb.Reason) {
 	return p, lb.NotIP
 }
 
-// isTag tells whether the EtherType is that of a VLAN tag.
+// isTag tells whether a VLAN tag begins here.
 func isTag(frame []byte) bool {
 	t := binary.BigEndian.Uint16(frame)
 	return t == ether8021Q || t == ether8021AD
 }
 
-// segment is what is carried; it ends where the IP header says.
+// segment returns what is carried, up to the end by the IP header.
 func (p parsed) segment() []byte { return p.ip[p.l4:p.length] }
 
 // Offsets into the headers of TCP (RFC 9293) and UDP (RFC 768).
@@ -163,8 +162,8 @@ func (p parsed) flowWith(protocol packet.Protocol, source, destination uint16) p
 	}
 }
 
-// addressAt reads an address of 4 or 16 bytes. An IPv6 address ::ffff:a.b.c.d on the wire stays
-// one, and so is never equal to an IPv4 address.
+// addressAt reads an address of 4 or 16 bytes. An IPv6 address ::ffff:a.b.c.d in a header stays IPv6, so it
+// never equals an IPv4 address.
 func addressAt(b []byte, at, length int) netip.Addr {
 	a, _ := netip.AddrFromSlice(b[at : at+length])
 	return a

@@ -51,7 +51,7 @@ func (d *decision) readSlot() (previousSlot uint32) {
 	return previousSlot
 }
 
-// choose ends the search, unless nobody was found.
+// choose sets the replica and why, unless there is none.
 func (d *decision) choose(replica netip.AddrPort, by lb.Choice) lb.Reason {
 	if !replica.IsValid() {
 		return lb.NoReplica
@@ -66,7 +66,7 @@ func (d *decision) serves(replica netip.AddrPort) bool {
 	return listed && (state == lb.Active || state == lb.Draining)
 }
 
-// followed says that another packet of a recorded flow has come.
+// followed notes another packet of a recorded flow.
 func (d *decision) followed(r Record) {
 	if r.Stage == lb.HalfOpen && !d.isSYN {
 		d.trace(Effects{Trace: Promoted})
@@ -75,8 +75,8 @@ func (d *decision) followed(r Record) {
 	d.trace(Effects{Trace: Refreshed})
 }
 
-// trace sets what the packet leaves in the memory of its flow: nothing if it is about the
-// flow, or a later fragment.
+// trace sets what changes in the records of the flow. Later fragments and packets about the flow change
+// nothing.
 func (d *decision) trace(e Effects) {
 	if d.quote != nil || d.part == later {
 		return

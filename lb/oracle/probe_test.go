@@ -34,42 +34,18 @@ func TestFrameOf(t *testing.T) {
 	}
 }
 
-// summed adds up an IP packet without options or extension headers.
+// summed checks the checksums of an IP packet without options or extension headers.
 func summed(t *testing.T, f packet.Flow, ip []byte) {
 	t.Helper()
 	header := 40
 	if f.Source.Addr().Is4() {
-		if header = 20; sum(ip[:header]) != 0xffff {
-			t.Errorf("%v: sum of IPv4 %#x", f, sum(ip[:header]))
+		if header = 20; packet.Checksum(ip[:header]) != 0 {
+			t.Errorf("%v: the header's checksum is wrong: % x", f, ip)
 		}
 	}
-	l4 := ip[header:]
-	pseudo := []byte{0, byte(f.Protocol), 0, byte(len(l4))}
-	if got := sum(f.Source.Addr().AsSlice(), f.Destination.Addr().AsSlice(), pseudo, l4); got != 0xffff {
-		t.Errorf("%v: sum %#x", f, got)
+	if packet.TransportChecksum(f.Source.Addr(), f.Destination.Addr(), f.Protocol, ip[header:]) != 0 {
+		t.Errorf("%v: the checksum is wrong: % x", f, ip)
 	}
-}
-
-// TestSum has the example of RFC 1071, section 3.
-func TestSum(t *testing.T) {
-	if got := sum([]byte{0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7}); got != 0xddf2 {
-		t.Errorf("%#04x, want 0xddf2", got)
-	}
-}
-
-// sum adds up 16-bit words with end-around carry; a last odd byte counts as a high one, and only
-// the last part may have one.
-func sum(parts ...[]byte) uint16 {
-	var n uint64
-	for _, b := range parts {
-		for i, c := range b {
-			n += uint64(c) << (8 * (1 - i%2))
-		}
-	}
-	if n == 0 {
-		return 0
-	}
-	return uint16((n-1)%0xffff + 1)
 }
 
 // probedFlows are flows of each IP version and protocol.

@@ -7,9 +7,9 @@ import (
 	"lbctl/lb"
 )
 
-// Process decides about a frame that came in on the interface of that index, remembers what it says
-// of its flow, counts it and shows it to those who watch. The frame is not kept or changed. The
-// interface need not be attached: this is what the program would do if it were asked.
+// Process decides about a frame that came in on the interface with that index, applies the effects, counts it
+// and publishes a sample. The frame is neither kept nor changed. The interface need not be attached: this is
+// what the program does when it runs.
 func (m *Datapath) Process(ingress int, frame []byte) Verdict {
 	t := m.tables
 	t.mu.Lock()
@@ -17,7 +17,7 @@ func (m *Datapath) Process(ingress int, frame []byte) Verdict {
 	o := Decide(t, ingress, slices.Clone(frame))
 	t.apply(o.Effects)
 	t.count(o.Explanation, len(frame))
-	t.show(ingress, frame, o)
+	t.publish(ingress, frame, o)
 	return o.Verdict
 }
 
@@ -44,8 +44,7 @@ func (t *tables) apply(e Effects) {
 	}
 }
 
-// Explain implements lb.Dataplane. Errors: lb.ErrInvalid when there is no frame and the flow is
-// none.
+// Explain implements lb.Dataplane. Errors: lb.ErrInvalid when the probe has neither a frame nor a valid flow.
 func (m *Datapath) Explain(p lb.Probe) (lb.Explanation, error) {
 	done, err := m.begin("explain")
 	if err != nil {

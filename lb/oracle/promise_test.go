@@ -16,9 +16,8 @@ import (
 	"lbctl/rss/packet"
 )
 
-// TestPromise: whatever changes, a flow that is not silent for longer than the idle time stays with
-// the replica of its first packet as long as that serves. The shadow knows nothing of slots: it remembers
-// every flow.
+// TestPromise: whatever changes, a flow that is not silent for longer than the idle time stays with the
+// replica of its first packet while that serves. The shadow does not know of slots: it remembers every flow.
 func TestPromise(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := newShadow(t)
@@ -26,42 +25,42 @@ func TestPromise(t *testing.T) {
 		steps := slices.Concat(
 			slices.Repeat([]func(){s.change}, changes),
 			slices.Repeat([]func(){s.wait}, 8),
-			slices.Repeat([]func(){s.goOn}, 40),
+			slices.Repeat([]func(){s.nextPacket}, 40),
 			slices.Repeat([]func(){s.anyPacket}, 3),
 		)
 		for range 600 {
 			rapid.SampledFrom(steps).Draw(t, "step")()
 		}
-		s.fallAsleep()
+		s.endSilent()
 	})
 }
 
-// shadow is a datapath, and what ought to become of its flows.
+// shadow is a datapath, and where its flows must go.
 type shadow struct {
-	t       *rapid.T
-	memory  *oracle.Datapath
-	service lb.Service
-	now     time.Duration
-	flows   map[packet.Flow]*shadowFlow
+	t        *rapid.T
+	datapath *oracle.Datapath
+	service  lb.Service
+	now      time.Duration
+	flows    map[packet.Flow]*shadowFlow
 }
 
-// shadowFlow is a flow that has begun.
+// shadowFlow is a flow that has started.
 type shadowFlow struct {
 	replica netip.AddrPort
-	// seen is when a packet of it came last, recorded when a record of it was made or used last.
+	// seen is when its last packet came, recorded when a record of it was last made or used.
 	seen, recorded moment
 }
 
 // moment is a time, and the least idle time of the service since then.
-type moment struct{ at, patience time.Duration }
+type moment struct{ at, idle time.Duration }
 
-// isPast tells whether the service may have forgotten it.
-func (m moment) isPast(now time.Duration) bool { return now-m.at > m.patience }
+// mayBeForgotten tells whether the service need not remember it any more.
+func (m moment) mayBeForgotten(now time.Duration) bool { return now-m.at > m.idle }
 
 func newShadow(t *rapid.T) *shadow {
 	protocol := rapid.SampledFrom([]packet.Protocol{packet.TCP, packet.TCP, packet.TCP, packet.UDP}).Draw(t, "protocol")
 	s := &shadow{
-		t: t, memory: oracle.New(oracle.Config{Routes: everywhere{mtu: 1500}}), flows: map[packet.Flow]*shadowFlow{},
+		t: t, datapath: oracle.New(oracle.Config{Routes: everywhere{mtu: 1500}}), flows: map[packet.Flow]*shadowFlow{},
 		service: lb.Service{
 			VIP:       lb.VIP{Address: flow.Destination, Protocol: protocol},
 			Scheduler: lb.Maglev, TableSize: 7, Tracking: lb.DefaultTracking(protocol), Idle: lb.MinIdle,
@@ -74,7 +73,7 @@ func newShadow(t *rapid.T) *shadow {
 	return s
 }
 
-// flow draws one of a few: they are to meet in slots.
+// flow draws one of few flows, so that they share slots.
 func (s *shadow) flow() packet.Flow {
 	port := rapid.Uint16Range(1, 8).Draw(s.t, "port")
 	return packet.Flow{
@@ -82,7 +81,7 @@ func (s *shadow) flow() packet.Flow {
 	}
 }
 
-// change changes the service, and forgets the flows that are not promised anything.
+// change changes the service, and drops the flows for which the promise ends.
 func (s *shadow) change() {
 	had := s.service.Tracking
 	s.edit()
@@ -96,13 +95,13 @@ func (s *shadow) change() {
 		})
 	})
 	for _, f := range s.flows {
-		f.seen.patience = min(f.seen.patience, s.idle())
-		f.recorded.patience = min(f.recorded.patience, s.idle())
+		f.seen.idle = min(f.seen.idle, s.idle())
+		f.recorded.idle = min(f.recorded.idle, s.idle())
 	}
 }
 
 func (s *shadow) set() {
-	if err := s.memory.SetService(s.t.Context(), s.service); err != nil {
+	if err := s.datapath.SetService(s.t.Context(), s.service); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -119,24 +118,24 @@ func (s *shadow) idle() time.Duration {
 func (s *shadow) wait() {
 	step := s.service.Idle / lb.IdleSteps
 	d := rapid.SampledFrom([]time.Duration{1, step / 2, step - 1, step, step + 1, 2 * step, 5 * step, 8 * step}).Draw(s.t, "time")
-	s.memory.Advance(d)
+	s.datapath.Advance(d)
 	s.now += d
-	maps.DeleteFunc(s.flows, func(_ packet.Flow, f *shadowFlow) bool { return f.seen.isPast(s.now) })
+	maps.DeleteFunc(s.flows, func(_ packet.Flow, f *shadowFlow) bool { return f.seen.mayBeForgotten(s.now) })
 }
 
-// goOn sends the next packet of a flow: the first, if it has not begun.
-func (s *shadow) goOn() {
+// nextPacket sends the next packet of a flow: the first, if it has not started.
+func (s *shadow) nextPacket() {
 	f := s.flow()
 	_, begun := s.flows[f]
 	s.packet(f, !begun)
 }
 
-// anyPacket sends one that may be out of order.
+// anyPacket sends a packet that may be out of order.
 func (s *shadow) anyPacket() { s.packet(s.flow(), rapid.Bool().Draw(s.t, "SYN")) }
 
-// packet sends one, and says where it should have gone.
+// packet sends a packet and checks where it goes.
 func (s *shadow) packet(f packet.Flow, syn bool) {
-	why, err := s.memory.Explain(lb.Probe{Flow: f, SYN: syn})
+	why, err := s.datapath.Explain(lb.Probe{Flow: f, SYN: syn})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -152,7 +151,7 @@ func (s *shadow) packet(f packet.Flow, syn bool) {
 	case isTCP && !syn && !begun:
 		return // of a flow that the service never saw begin
 	// A SYN begins a flow anew, unless a record shows it to be the same.
-	case begun && to != known.replica && !(isTCP && syn && known.recorded.isPast(s.now)):
+	case begun && to != known.replica && !(isTCP && syn && known.recorded.mayBeForgotten(s.now)):
 		s.t.Fatalf("%v (SYN: %v) goes to %v, was with %v: %+v", f, syn, to, known.replica, why)
 	case !begun || to != known.replica:
 		known = &shadowFlow{replica: to, recorded: moment{at: -lb.MaxIdle}}
@@ -170,7 +169,7 @@ func (s *shadow) send(f packet.Flow, syn bool, why lb.Explanation) netip.AddrPor
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	v := s.memory.Process(1, frame)
+	v := s.datapath.Process(1, frame)
 	if v.Reason != why.Reason || !slices.Equal(v.Frame, why.After) && why.After != nil {
 		s.t.Fatalf("%v: %v, explained as %+v", f, v.Reason, why)
 	}
@@ -181,10 +180,10 @@ func (s *shadow) send(f packet.Flow, syn bool, why lb.Explanation) netip.AddrPor
 	return netip.AddrPortFrom(address, binary.BigEndian.Uint16(v.Frame[36:]))
 }
 
-// fallAsleep sees that nothing is remembered of what is silent.
-func (s *shadow) fallAsleep() {
-	s.memory.Advance(s.service.Idle*(lb.IdleSteps+1)/lb.IdleSteps + 1)
-	all, err := s.memory.Flows()
+// endSilent checks that nothing is recorded after a silence.
+func (s *shadow) endSilent() {
+	s.datapath.Advance(s.service.Idle*(lb.IdleSteps+1)/lb.IdleSteps + 1)
+	all, err := s.datapath.Flows()
 	if err != nil {
 		s.t.Fatal(err)
 	}

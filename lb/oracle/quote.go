@@ -9,18 +9,18 @@ import (
 	"lbctl/rss/packet"
 )
 
-// quote is the packet that an ICMP error quotes: its IP header, 8 bytes of TCP or UDP, and maybe
-// more. Its lengths are those of a packet of which only the beginning is here.
+// quote is the packet that an ICMP error quotes: its IP header, 8 bytes of TCP or UDP, and maybe more. Lengths
+// in its headers are those of the whole packet.
 type quote struct {
-	// at is where its IP header begins, l4 where TCP or UDP does, from the error's IP header on.
+	// at is the offset of its IP header, l4 that of TCP or UDP, from the error's IP header.
 	at, l4 int
-	// checksum is the offset of that of TCP or UDP, 0 if it was not quoted or UDP has none.
+	// checksum is the offset of the TCP or UDP checksum, 0 if it was not quoted or UDP has none.
 	checksum int
 	protocol packet.Protocol
 }
 
-// readQuote makes the flow that of the quoted packet's receiver: a flow to a VIP if the packet
-// was from it, one from a replica if the packet was to it.
+// readQuote sets the flow to that which the receiver of the quoted packet sends: to a VIP if the packet was
+// from it, from a replica if the packet was to it.
 func (d *decision) readQuote() lb.Reason {
 	q, source, destination, found := d.quoteIPv6()
 	if d.v4 {
@@ -41,7 +41,7 @@ func (d *decision) readQuote() lb.Reason {
 	return ok
 }
 
-// quoteIPv4 reads a quoted header with its options; a first fragment will do.
+// quoteIPv4 reads a quoted header with its options. The packet may be a first fragment.
 func (d *decision) quoteIPv4() (q quote, source, destination netip.Addr, found bool) {
 	q.at = d.l4 + icmpHeader
 	header := d.ip[q.at:d.length]
@@ -66,8 +66,8 @@ func (d *decision) quoteIPv6() (q quote, source, destination netip.Addr, found b
 	return q, addressAt(header, v6Source, 16), addressAt(header, v6Destination, 16), true
 }
 
-// requoted returns a copy of the packet, of which the quoted one has the ends of another flow, the
-// quoted packet's receiver being its source. The checksum of ICMP makes up for all that has changed.
+// requoted returns a copy of the packet in which the quoted packet has the ends of another flow, whose source
+// is the quoted packet's receiver. The ICMP checksum is updated for all that has changed.
 func (d *decision) requoted(to packet.Flow) []byte {
 	ip := slices.Clone(d.ip)
 	q := d.quote
@@ -92,8 +92,7 @@ func (d *decision) requoted(to packet.Flow) []byte {
 	return ip
 }
 
-// reconcile updates a checksum of an ICMP message that has changed from the packet's own; none of its
-// changes stand behind the last whole word.
+// reconcile updates the checksum of an ICMP message, in which something has changed before its last odd byte.
 func (d *decision) reconcile(ip []byte, from, checksum int) {
 	sum := binary.BigEndian.Uint16(ip[checksum:])
 	for at := from; at+1 < d.length; at += 2 {

@@ -8,9 +8,8 @@ import (
 	"lbctl/rss/packet"
 )
 
-// rewritten returns a copy of the IP packet with the addresses and ports of a flow, of which one
-// end is new, and the checksums updated. A later fragment has neither ports nor a
-// checksum of TCP or UDP.
+// rewritten returns a copy of the IP packet with the addresses and ports of a flow and the checksums updated.
+// A later fragment has neither ports nor a checksum of TCP or UDP.
 func (p parsed) rewritten(to packet.Flow) []byte {
 	ip := slices.Clone(p.ip)
 	var l4, withIP []int
@@ -70,9 +69,9 @@ func (p parsed) writeTTL(ip []byte, ttl uint8) {
 // address returns the 4 or 16 bytes of an end's address.
 func address(a netip.AddrPort) []byte { return a.Addr().AsSlice() }
 
-// checksumAt returns the offset of the checksum of TCP or UDP, whose header begins at l4 of an IP
-// packet; 0 if it is not there or if there is none: UDP with 0 (RFC 768; over IPv6 tunnels may send so, and
-// whoever forwards leaves it: RFC 6935, RFC 6936).
+// checksumAt returns the offset of the checksum of TCP or UDP, whose header is at l4; 0 if the packet is too
+// short or UDP has no checksum (RFC 768; allowed over IPv6 in tunnels, and forwarded unchanged: RFC 6935, RFC
+// 6936).
 func checksumAt(ip []byte, l4 int, protocol packet.Protocol) int {
 	at := l4 + udpChecksum
 	if protocol == packet.TCP {
@@ -109,15 +108,15 @@ func update(checksum, was, is uint16) uint16 {
 	return ^fold(uint32(^checksum) + uint32(^was) + uint32(is))
 }
 
-// avoidZero writes UDP's checksum 0 as its equal 0xffff: 0 means that there is none.
+// avoidZero writes UDP's checksum 0 as 0xffff, which equals it: 0 would mean that there is none.
 func avoidZero(checksum []byte) {
 	if binary.BigEndian.Uint16(checksum) == 0 {
 		binary.BigEndian.PutUint16(checksum, 0xffff)
 	}
 }
 
-// writeChecksum computes a checksum from scratch (RFC 1071) over bytes, among which it is, and over a
-// pseudo header before them. Both have an even number of bytes.
+// writeChecksum computes the checksum at an offset of b from scratch (RFC 1071), over b and a pseudo header
+// before it. Both have an even number of bytes.
 func writeChecksum(b []byte, at int, pseudo []byte) {
 	b[at], b[at+1] = 0, 0
 	binary.BigEndian.PutUint16(b[at:], ^fold(sumWords(b)+sumWords(pseudo)))

@@ -9,11 +9,11 @@ import (
 	"lbctl/rss/packet"
 )
 
-// service is a service, its slots, and what is remembered of its flows.
+// service is a service, its slots, and the records of its flows.
 type service struct {
 	lb.Service
 	states map[netip.AddrPort]lb.ReplicaState
-	// slots are none if no replica is active.
+	// slots is empty if no replica is active.
 	slots []slot
 	// previous is the table by which flows from before go, if the service is rehashed.
 	previous *previousTable
@@ -42,13 +42,13 @@ type previousTable struct {
 	slots []previousOwner
 }
 
-// record is what is remembered of a flow.
+// record is the record of a flow, and its age.
 type record struct {
 	Record
 	age age
 }
 
-// newService returns a service that remembers nothing.
+// newService returns a service without records.
 func newService(s lb.Service) *service {
 	n := &service{
 		Service: s.Clone(),
@@ -70,7 +70,7 @@ func (s *service) lists(replica netip.AddrPort) bool {
 	return listed
 }
 
-// listed returns the replica, the zero value if it is not one of the service.
+// listed returns the replica, or the zero value if it is not one of the service.
 func (s *service) listed(replica netip.AddrPort) netip.AddrPort {
 	if s.lists(replica) {
 		return replica
@@ -100,7 +100,7 @@ func (m *Datapath) Flows() (map[lb.VIP]lb.Flows, error) {
 	return all, nil
 }
 
-// flows sums up what is remembered.
+// flows counts records and slots in transition.
 func (s *service) flows() lb.Flows {
 	sums := make(map[netip.AddrPort]lb.ReplicaFlows, len(s.Replicas))
 	for _, r := range s.Replicas {

@@ -12,7 +12,7 @@ import (
 	"lbctl/rss/packet"
 )
 
-// tables are the state of a datapath; they outlive the handles on it.
+// tables are the state of a datapath. All handles on it share them.
 type tables struct {
 	limits lb.Limits
 	key    rss.Key
@@ -25,7 +25,7 @@ type tables struct {
 	// index says what excludes what, and whose a replica's answers are; usage what the limits leave.
 	index *lb.Index
 	usage lb.Usage
-	// fragments are all first fragments ever seen, by the last one of each key.
+	// fragments are all first fragments ever seen, the last one of each key.
 	fragments map[FragmentKey]FragmentPorts
 	attached  map[string]lb.Interface
 	counters  lb.Counters
@@ -34,8 +34,8 @@ type tables struct {
 	now        func() time.Time
 }
 
-// set adds or replaces a service, which is valid beside the others. One that is there already
-// makes no change.
+// set adds or replaces a service that is valid beside the others. If the same service is there, nothing
+// changes.
 func (t *tables) set(s lb.Service) {
 	n := newService(s)
 	if old, found := t.services[s.VIP]; found {
@@ -92,8 +92,8 @@ func add[K comparable](counts map[K]lb.Count, key K, bytes int) {
 	counts[key] = lb.Count{Packets: c.Packets + 1, Bytes: c.Bytes + uint64(bytes)}
 }
 
-// recount gives a service that was set a count for itself and each of its replicas: those
-// that it had go on, those of replicas that left are dropped.
+// recount gives a service and each of its replicas a count: they keep the ones that they had; those of removed
+// replicas are dropped.
 func (t *tables) recount(s lb.Service) {
 	had := t.counters.Replicas[s.VIP]
 	has := make(map[netip.AddrPort]lb.Count, len(s.Replicas))

@@ -8,12 +8,12 @@ import (
 	"lbctl/rss/packet"
 )
 
-// View is the tables of a datapath as Decide reads them: those of a Datapath, or live ones. Nothing
-// changes them while Decide runs, and Decide changes nothing.
+// View is the tables of a datapath as Decide reads them: those of a Datapath, or the kernel's. They do not
+// change while Decide runs.
 type View interface {
 	// Key is the RSS key of lb.ToeplitzHash.
 	Key() rss.Key
-	// Service returns the service with that VIP. Nobody writes to what it points at.
+	// Service returns the service with that VIP. The caller does not write to it.
 	Service(v lb.VIP) (*lb.Service, bool)
 	// IsVIP tells whether a service has the address, on any port and protocol.
 	IsVIP(a netip.Addr) bool
@@ -29,12 +29,12 @@ type View interface {
 	// not listed any more; i is below the Size of PreviousTable.
 	PreviousOwner(v lb.VIP, i uint32) netip.AddrPort
 
-	// Record returns what is recorded of a flow to a service. A record of a replica that is not
-	// listed any more is none.
+	// Record returns the record of a flow to a service. A record of a replica that is not listed any more is
+	// none.
 	Record(v lb.VIP, f packet.Flow) (Record, bool)
 	// State returns the state of a replica of a service, false if it is not listed.
 	State(v lb.VIP, replica netip.AddrPort) (lb.ReplicaState, bool)
-	// Fragment returns what the first fragment of a packet said.
+	// Fragment returns what the first fragment of a packet told.
 	Fragment(k FragmentKey) (FragmentPorts, bool)
 
 	// RouteToReplica returns the route to a replica of a service, false if there is none.
@@ -75,7 +75,7 @@ func functionOf(s lb.Service) Function {
 	return Function{Hash: s.Hash, Seed: s.Seed, Size: s.Slots()}
 }
 
-// Record is what is remembered of one flow.
+// Record is what is recorded of a flow.
 type Record struct {
 	// Stage is lb.HalfOpen or lb.Established.
 	Stage   lb.Record
@@ -93,14 +93,13 @@ type FragmentKey struct {
 	Protocol packet.Protocol
 }
 
-// FragmentPorts is what only the first fragment of a packet says.
+// FragmentPorts is what only the first fragment of a packet carries.
 type FragmentPorts struct {
 	Protocol            packet.Protocol
 	Source, Destination uint16
 }
 
-// Routes says how packets leave. It must be safe for concurrent use, and must not change while
-// a frame is processed.
+// Routes finds routes. It is safe for concurrent use and does not change while a frame is processed.
 type Routes interface {
 	// Route returns the route to an address, false when there is none.
 	Route(destination netip.Addr) (Route, bool)
@@ -117,7 +116,7 @@ type Route struct {
 	Source lb.MAC
 	// Neighbour is the next hop's address; the zero value when it is not known.
 	Neighbour lb.MAC
-	// Preferred is our own address that the kernel would send from: the source of tunnels.
+	// Preferred is our address that the kernel would use as the source: the source of tunnels.
 	Preferred netip.Addr
 }
 
