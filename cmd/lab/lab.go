@@ -42,7 +42,7 @@ func labCommand(a *cli.App) *cobra.Command {
 		Use:     "lab",
 		Short:   "Measure what textbooks claim, on this kernel",
 		Example: `  lbctl lab run spread --out /tmp/spread`,
-	}, labListCommand(a), labRunCommand(a), labReportCommand(a))
+	}, labListCommand(a), labDescribeCommand(a), labRunCommand(a), labReportCommand(a))
 }
 
 // labEntry is an experiment of the catalogue; scripts rely on its names.

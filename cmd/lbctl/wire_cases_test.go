@@ -104,6 +104,7 @@ var wireCases = []wireCase{
 	{command: "rss identify", lines: []string{"DIR/observed.csv"}},
 
 	{command: "lab list", lines: []string{""}, alone: true},
+	{command: "lab describe", lines: []string{"nic-oracle", "spread"}, alone: true},
 	{command: "lab report", lines: []string{"DIR/report"}, alone: true},
 	{command: "lab run", as: "lab report"},
 	{command: "demo", as: "lab report"},

@@ -42,9 +42,9 @@ type Experiment struct {
 // Statement is a check or a control in words.
 type Statement struct {
 	// Name is its name in reports.
-	Name string
+	Name string `json:"name"`
 	// Text is what a check demands, or what a control breaks so that a check must fail.
-	Text string
+	Text string `json:"text"`
 }
 
 // Needs is what an experiment needs of the machine. Every one needs root: its bed makes network namespaces and
