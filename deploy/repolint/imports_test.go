@@ -145,9 +145,11 @@ var fences = []struct {
 	{"lbctl/testbed/progress", []string{"testbed", "cmd"}, "whatever takes long shows how far it is"},
 	{"lbctl/testbed", []string{"testbed", "cmd/lab"}, "the testbed drives the product from outside"},
 	{"lbctl/lb/datapath", []string{"lb/datapath", "cmd/balance", "lb/doctor", "lb/decap"}, "control knows the Dataplane, never a map"},
-	{"github.com/cilium/ebpf", []string{"bpf", "lb/datapath", "lb/decap", "lb/xdp", "lb/testns", "lb/doctor", "rss/observe", "testbed/xdp", "testbed/rig", "testbed/vm", "testbed/experiments/live", "testbed/experiments/peers"}, "only these load BPF programs; the benchmarks send and count live frames with theirs"},
-	{"github.com/vishvananda/netlink", []string{"lb/datapath", "lb/decap", "lb/xdp", "lb/testns", "lb/doctor", "rss/ethtool", "testbed"}, "so has its network"},
+	{"github.com/cilium/ebpf", []string{"bpf", "lb/datapath", "lb/tables", "lb/decap", "lb/xdp", "lb/testns", "lb/doctor", "rss/observe", "testbed/xdp", "testbed/rig", "testbed/vm", "testbed/experiments/live", "testbed/experiments/peers"}, "only these load BPF programs; the benchmarks send and count live frames with theirs"},
+	{"github.com/vishvananda/netlink", []string{"lb/nexthop", "lb/decap", "lb/xdp", "lb/testns", "lb/doctor", "rss/ethtool", "testbed"}, "so has its network"},
 	{gopacket, []string{"testbed/capture"}, "it is no longer maintained: captures of the testbed alone are written and decoded by it, never on a hot path"},
+	{"lbctl/lb/tables", []string{"lb/tables", "lb/nexthop", "lb/datapath"}, "the rows that packets read are changed by the kernel dataplane alone"},
+	{"lbctl/lb/nexthop", []string{"lb/datapath"}, "the kernel dataplane alone resolves next hops"},
 	{"lbctl/lb/testns", nil, "it makes namespaces and links for tests"},
 	{"C", nil, "no cgo: one static binary"},
 }
@@ -211,7 +213,7 @@ func TestOracleStandsApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dependency := range strings.Fields(string(out)) {
-		if within(dependency, "bpf", "lb/xdp", "lb/datapath") {
+		if within(dependency, "bpf", "lb/xdp", "lb/tables", "lb/nexthop", "lb/datapath") {
 			t.Errorf("lbctl/lb/oracle depends on %s", dependency)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"lbctl/lb"
 	"lbctl/lb/contract"
+	"lbctl/lb/tables"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -63,7 +64,7 @@ func median(v []float64) float64 {
 // laboratory is the benchmark's programs and the frames that they write.
 type laboratory struct {
 	*benchObjects
-	frames table[benchFrame]
+	frames tables.Table[benchFrame]
 }
 
 // load loads the benchmark's programs.
@@ -81,10 +82,10 @@ func (s scenario) load(b *testing.B) laboratory {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { l.Close() })
-	if l.frames, err = mapTable[benchFrame](l.Frames); err != nil {
+	if l.frames, err = tables.Map[benchFrame](l.Frames); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { l.frames.unmap() })
+	b.Cleanup(func() { l.frames.Unmap() })
 	return l
 }
 
@@ -93,12 +94,12 @@ const frameBytes = 6 + 80
 
 // write fills the frames, one packet of every flow in turn.
 func (l laboratory) write(b *testing.B, s scenario, change func(*contract.Packet)) {
-	for i := range l.frames.rows {
+	for i := range l.frames.Rows {
 		frame := s.frame(i, change)
 		if len(frame) > frameBytes {
 			b.Fatalf("a frame of %d bytes", len(frame))
 		}
-		row := unsafe.Slice((*byte)(unsafe.Pointer(&l.frames.rows[i])), frameBytes)
+		row := unsafe.Slice((*byte)(unsafe.Pointer(&l.frames.Rows[i])), frameBytes)
 		clear(row)
 		copy(row[frameBytes-6:], frame)
 		copy(row, frame[6:])

@@ -10,10 +10,11 @@ import (
 
 	"lbctl/lb"
 	"lbctl/lb/contract"
+	"lbctl/lb/nexthop"
 	"lbctl/lb/oracle"
+	"lbctl/lb/testns"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 )
@@ -51,7 +52,7 @@ func placed(t testing.TB) (indexes map[string]int) {
 		for _, a := range l.Addresses {
 			addresses = append(addresses, a.String())
 		}
-		device := veth(t, l.Name, addresses...)
+		device := testns.Veth(t, l.Name, addresses...)
 		if err := netlink.LinkSetHardwareAddr(device, net.HardwareAddr(l.MAC[:])); err != nil {
 			t.Fatal(err)
 		}
@@ -61,13 +62,7 @@ func placed(t testing.TB) (indexes map[string]int) {
 		indexes[l.Name], links[l.Name] = device.Attrs().Index, device
 	}
 	for _, n := range contract.Neighbours() {
-		err := netlink.NeighSet(&netlink.Neigh{
-			LinkIndex: indexes[n.Link], Family: family(n.Address), State: netlink.NUD_PERMANENT,
-			IP: n.Address.AsSlice(), HardwareAddr: net.HardwareAddr(n.MAC[:]),
-		})
-		if err != nil {
-			t.Fatal("set neighbour", n, err)
-		}
+		testns.SetNeighbour(t, indexes[n.Link], n.Address, n.MAC)
 	}
 	return indexes
 }
@@ -75,24 +70,17 @@ func placed(t testing.TB) (indexes map[string]int) {
 // hold makes an interface that another XDP program holds.
 func hold(t testing.TB, device, program string) {
 	t.Helper()
-	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name: program, Type: ebpf.XDP, License: "GPL",
-		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()},
-	})
-	if err != nil {
-		t.Fatal("load the holder:", err)
-	}
-	l, err := link.AttachXDP(link.XDPOptions{Program: p, Interface: veth(t, device).Attrs().Index})
+	l, err := link.AttachXDP(link.XDPOptions{Program: testns.Program(t, program), Interface: testns.Veth(t, device).Attrs().Index})
 	if err != nil {
 		t.Fatal("attach the holder:", err)
 	}
-	t.Cleanup(func() { l.Close(); p.Close() })
+	t.Cleanup(func() { l.Close() })
 }
 
 func harness(t *testing.T) contract.Harness {
 	indexes := placed(t)
 	hold(t, "taken", "squatter")
-	o := Options{Dir: pinDir(t), Limits: contract.Limits(), manualClock: true}
+	o := Options{Dir: testns.PinDir(t), Limits: contract.Limits(), manualClock: true}
 	d := open(t, o)
 	opened := d
 	program, err := d.Program().Clone()
@@ -100,15 +88,15 @@ func harness(t *testing.T) contract.Harness {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { program.Close() })
-	home, err := newHops()
+	home, err := nexthop.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(home.close)
+	t.Cleanup(home.Close)
 	return contract.Harness{
 		Dataplane: d,
 		Send: func(link string, frame []byte) (v oracle.Verdict, err error) {
-			err = home.inside(func() error {
+			err = home.Inside(func() error {
 				under := program
 				if !opened.closed.Load() {
 					under = opened.Program() // another one while somebody watches

@@ -4,7 +4,10 @@ import (
 	"net/netip"
 	"testing"
 
+	"lbctl/bpf"
 	"lbctl/lb"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // The counts of a removed replica stay part of its service's and of the reason forwarded: while its number is
@@ -22,7 +25,7 @@ func countsOfRemovedReplicas(t *testing.T, reclaim, reopen bool) {
 	s := web("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80")
 	x := newFixture(t, s)
 	rest := func() {
-		if err := x.d.reclaim(); err != nil {
+		if err := x.d.registry.reclaim(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -74,5 +77,23 @@ func (x fixture) counts(v lb.VIP, service, forwarded uint64) {
 	c := x.counters()
 	if c.Services[v].Packets != service || c.Reasons[lb.Forwarded].Packets != forwarded {
 		x.Errorf("service %d packets, forwarded %d, want %d, %d", c.Services[v].Packets, c.Reasons[lb.Forwarded].Packets, service, forwarded)
+	}
+}
+
+// The reasons of package lb are those of the kernel program.
+func TestReasons(t *testing.T) {
+	names, err := bpf.Reasons()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernel, reference := map[lb.Reason]bool{}, map[lb.Reason]bool{}
+	for _, n := range names {
+		kernel[lb.Reason(n)] = true
+	}
+	for _, r := range lb.Reasons() {
+		reference[r] = true
+	}
+	if diff := cmp.Diff(kernel, reference); diff != "" {
+		t.Error("enum lb_reason and package lb (-C +Go):", diff)
 	}
 }

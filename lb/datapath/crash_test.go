@@ -6,6 +6,8 @@ import (
 
 	"lbctl/bpf"
 	"lbctl/lb"
+	"lbctl/lb/tables"
+	"lbctl/lb/testns"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -25,8 +27,8 @@ func maglev(s lb.Service) lb.Service {
 // begin prepares a change up to the switch.
 func begin(t *testing.T, d *Datapath, s lb.Service) (e, old *entry) {
 	t.Helper()
-	old = d.services[s.VIP]
-	e, err := d.prepare(s, old)
+	old = d.registry.services[s.VIP]
+	e, err := d.registry.prepare(s, old)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,49 +61,49 @@ func testCutShort(t *testing.T, old, changed lb.Service) {
 		"before the switch": {func(t *testing.T, d *Datapath) { begin(t, d, changed) }, []lb.Service{old}},
 		"after the switch": {func(t *testing.T, d *Datapath) {
 			e, was := begin(t, d, changed)
-			d.point(e, was)
+			d.registry.point(e, was)
 		}, []lb.Service{changed}},
 		"after the states": {func(t *testing.T, d *Datapath) {
 			e, was := begin(t, d, changed)
-			d.point(e, was)
-			d.writeStates(e)
+			d.registry.point(e, was)
+			d.registry.writeStates(e)
 		}, []lb.Service{changed}},
 		"before previous owners are cleaned": {func(t *testing.T, d *Datapath) {
 			e, was := begin(t, d, changed)
-			d.point(e, was)
-			d.writeStates(e)
-			d.retire(was, e)
+			d.registry.point(e, was)
+			d.registry.writeStates(e)
+			d.registry.retire(was, e)
 		}, []lb.Service{changed}},
 		"in a third change": {func(t *testing.T, d *Datapath) {
 			if err := d.SetService(t.Context(), changed); err != nil {
 				t.Fatal(err)
 			}
 			e, was := begin(t, d, old)
-			d.point(e, was)
+			d.registry.point(e, was)
 		}, []lb.Service{old}},
 		"an address without a service": {func(t *testing.T, d *Datapath) {
-			if err := d.addAddress(web("192.0.2.2:80").VIP); err != nil {
+			if err := d.registry.addAddress(web("192.0.2.2:80").VIP); err != nil {
 				t.Fatal(err)
 			}
 		}, []lb.Service{old}},
 		"in a removal": {func(t *testing.T, d *Datapath) {
-			e := d.services[old.VIP]
-			d.tables.serviceAt().remove(e.row.Vip, e.at)
+			e := d.registry.services[old.VIP]
+			d.registry.tables.ServiceIndex().Remove(e.row.Vip, e.at)
 		}, nil},
 		"after a previous table is given up": {func(t *testing.T, d *Datapath) {
 			if err := d.SetService(t.Context(), changed); err != nil {
 				t.Fatal(err)
 			}
-			e := d.services[old.VIP]
-			at, _ := d.ids.rows.alloc(1)
-			d.tables.services.rows[at] = withoutPreviousTable(e.row)
-			d.tables.serviceAt().replace(e.row.Vip, e.at, at)
+			e := d.registry.services[old.VIP]
+			at, _ := d.registry.ids.Rows.Alloc(1)
+			d.registry.tables.Services.Rows[at] = withoutPreviousTable(e.row)
+			d.registry.tables.ServiceIndex().Replace(e.row.Vip, e.at, at)
 		}, []lb.Service{changed}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNamespace(t)
-			veth(t, "up", "10.1.0.1/24")
-			o := Options{Dir: pinDir(t), Limits: lb.Limits{Services: 2, Replicas: 7, Slots: 22, Flows: 1 << 10}, manualClock: true}
+			testns.Veth(t, "up", "10.1.0.1/24")
+			o := Options{Dir: testns.PinDir(t), Limits: lb.Limits{Services: 2, Replicas: 7, Slots: 22, Flows: 1 << 10}, manualClock: true}
 			first := open(t, o)
 			if err := first.SetService(t.Context(), old); err != nil {
 				t.Fatal(err)
@@ -144,27 +146,27 @@ func converges(t *testing.T, o Options, want []lb.Service, old, changed lb.Servi
 // consistent checks that the tables of every service name only its own replicas, in their states.
 func consistent(t *testing.T, d *Datapath) {
 	t.Helper()
-	for id, row := range d.tables.replicas.rows {
-		if d.serviceOfReplica(uint32(id)) == nil && row.State != uint8(bpf.LbReplicaStateREPLICA_GONE) {
+	for id, row := range d.registry.tables.Replicas.Rows {
+		if d.registry.serviceOfReplica(uint32(id)) == nil && row.State != uint8(bpf.LbReplicaStateREPLICA_GONE) {
 			t.Errorf("replica %d is of no service and has state %d", id, row.State)
 		}
 	}
-	for v, e := range d.services {
+	for v, e := range d.registry.services {
 		for _, r := range e.service.Replicas {
-			if row := d.tables.replicas.rows[e.ids[r.Address]]; row.State != uint8(replicaState(r.State)) {
+			if row := d.registry.tables.Replicas.Rows[e.ids[r.Address]]; row.State != uint8(replicaState(r.State)) {
 				t.Errorf("%v: replica %v has state %d, want %v", v, r.Address, row.State, r.State)
 			}
 		}
 		for _, r := range e.ranges() {
-			for at := r.from; at < r.to; at++ {
-				s := d.tables.readSlot(at)
-				if p := s.Previous(); p != bpf.ReplicaNone && d.serviceOfReplica(p) != e {
+			for at := r.From; at < r.To; at++ {
+				s := d.registry.tables.Slot(at)
+				if p := s.Previous(); p != bpf.ReplicaNone && d.registry.serviceOfReplica(p) != e {
 					t.Errorf("%v: slot %d has the previous owner %d, which is none of the service's replicas", v, at, p)
 				}
 			}
 		}
 		for slot := range e.row.Size {
-			if current := d.tables.readSlot(e.row.Offset + slot).Owner(); d.serviceOfReplica(current) != e {
+			if current := d.registry.tables.Slot(e.row.Offset + slot).Owner(); d.registry.serviceOfReplica(current) != e {
 				t.Errorf("%v: slot %d belongs to %d, which is none of the service's replicas", v, slot, current)
 			}
 		}
@@ -174,28 +176,28 @@ func consistent(t *testing.T, d *Datapath) {
 // unused checks that a datapath without services has no number in use.
 func unused(t *testing.T, d *Datapath) {
 	t.Helper()
-	if err := d.reclaim(); err != nil {
+	if err := d.registry.reclaim(); err != nil {
 		t.Fatal(err)
 	}
 	l := d.options.Limits
 	for what, c := range map[string]struct {
-		ids  extents
+		ids  tables.Extents
 		size uint32
 	}{
-		"services": {d.ids.services, l.Services}, "rows": {d.ids.rows, rowsFor(l)}, "slots": {d.ids.slots, l.Slots},
-		"replicas": {d.ids.replicas, l.Replicas}, "lists": {d.ids.lists, 2 * l.Replicas},
+		"services": {d.registry.ids.Services, l.Services}, "rows": {d.registry.ids.Rows, tables.RowsFor(l)}, "slots": {d.registry.ids.Slots, l.Slots},
+		"replicas": {d.registry.ids.Replicas, l.Replicas}, "lists": {d.registry.ids.Lists, 2 * l.Replicas},
 	} {
-		if diff := cmp.Diff(newExtents(c.size), c.ids, cmp.AllowUnexported(extents{}, extent{})); diff != "" {
+		if diff := cmp.Diff(tables.NewExtents(c.size), c.ids, cmp.AllowUnexported(tables.Extents{}, tables.Extent{})); diff != "" {
 			t.Errorf("%s: some are not free (-want +got):\n%s", what, diff)
 		}
 	}
-	for id := range d.tables.revNatAt().rows() {
+	for id := range d.registry.tables.RevNatIndex().Rows() {
 		t.Errorf("a reverse NAT entry is left in row %d", id)
 	}
-	for at := range d.tables.serviceAt().rows() {
+	for at := range d.registry.tables.ServiceIndex().Rows() {
 		t.Errorf("a service or address is left in row %d", at)
 	}
-	d.tables.records(func(_ recordAt, r bpf.Record) { t.Errorf("record %x is left", r) })
+	d.registry.tables.Records(func(_ tables.Record, r bpf.Record) { t.Errorf("record %x is left", r) })
 	consistent(t, d)
 }
 
@@ -207,11 +209,11 @@ func TestUnchanged(t *testing.T) {
 	if err := d.SetService(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
-	at := d.services[s.VIP].at
+	at := d.registry.services[s.VIP].at
 	if err := d.SetService(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
-	if d.services[s.VIP].at != at {
+	if d.registry.services[s.VIP].at != at {
 		t.Error("the same service was written again")
 	}
 }

@@ -1,124 +1,59 @@
 // Package datapath is the kernel's lb.Dataplane: the XDP program of bpf/src/lb.bpf.c, its tables, and the
 // links that attach it to interfaces.
 //
-// A packet's walk, wire to wire, is in the program and reads none of this package: the XDP link calls the
-// program (attach.go), parse finds the 4-tuple, service_index (index.go) leads to the row of the service
-// (rows.go), the slots (inherit.go) or the records (records.go) say which replica, the replica's row has its
-// active next hop (netstate.go, refresh.go), the packet is rewritten or encapsulated and sent, and counted by
-// replica or reason (counters.go). An answer of a replica finds its VIP by rev_nat_index, and its route in the
-// kernel's FIB.
+// A packet's walk, wire to wire, is in the program and runs no code of this package: the XDP link calls the program,
+// parse finds the 4-tuple, service_index leads to the row of the service, its slots or the records say which replica,
+// the replica's row has its active next hop, the packet is rewritten or encapsulated and sent, and counted by replica
+// or by reason. An answer of a replica finds its VIP by rev_nat_index, and its route in the kernel's FIB.
+//
+// A change's walk: Datapath.SetService checks the service and takes the lock; registry.set asks the index of services
+// what excludes it, and prepare allocates numbers and writes the replicas, the reverse NAT entries, the slots and
+// the row; install makes the switch by one store into service_index, and retires what was replaced. That is reused after
+// a grace period, when no packet can be reading it (tables.Grace).
+//
+// Datapath is thin: it holds the lock and calls its parts, each of which owns its state. registry: the services in
+// the tables (lb/tables). transitions: the ages of flows and of slots in transition. hops: the next hops of the replicas
+// (lb/nexthop). links: the interfaces (lb/xdp). counters, monitoring, and view, over which lb/oracle explains.
+// What happens by itself, changes of the network and time, comes in by background.go.
 //
 // The kernel's tables are the only state. Everything is pinned in a private directory, so that what is
 // attached goes on forwarding when the process ends, however it ends, and the next Open takes over (adopt.go).
-//
-// The rule of every change: what is pointed at is written before what points at it; one store makes the
-// switch; what nothing points at any more is reused only after a grace period, when no packet can be reading
-// it (retire.go).
 package datapath
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"lbctl/lb"
+	"lbctl/lb/nexthop"
+	"lbctl/lb/tables"
 	"lbctl/lb/xdp"
-	"lbctl/rss"
 
 	"github.com/cilium/ebpf"
 )
 
-// Options of Open. The zero value of each field means its default.
-type Options struct {
-	// Dir is the pin directory, below a BPF file system. Default /sys/fs/bpf/lbctl.
-	Dir string
-	// Limits are the capacities. Default lb.DefaultLimits. Pinned tables keep theirs: to ask for others is
-	// ErrConflict.
-	Limits lb.Limits
-	// ToeplitzKey is the RSS key of lb.ToeplitzHash. Default the Microsoft key.
-	ToeplitzKey rss.Key
-	// Logger logs what happens later, like changes of next hops. Default: discarded.
-	Logger *slog.Logger
-	// TokenRate limits, on each CPU and per second, how often a flow is recorded as established where a line of
-	// records is nearly full, and how often a packet that is too big is answered. Default 2000.
-	TokenRate uint32
-
-	// manualClock leaves the passing of time to the caller of sweep, does not follow the network, and sets no limit
-	// to TokenRate: for tests, which read the tables without a lock.
-	manualClock bool
-	// edit changes the program before it is loaded: for tests of what becomes of broken ones.
-	edit func(*ebpf.CollectionSpec)
-	// now is the clock. Default time.Now.
-	now func() time.Time
-	// ring is the size in bytes of what holds samples until they are read. Default sampleRing.
-	ring uint32
-}
-
-// DefaultDir is the pin directory of the appliance's one instance.
-const DefaultDir = xdp.Root + "/lbctl"
-
-func (o Options) withDefaults() Options {
-	if o.Dir == "" {
-		o.Dir = DefaultDir
-	}
-	if o.Limits == (lb.Limits{}) {
-		o.Limits = lb.DefaultLimits
-	}
-	if o.ToeplitzKey == nil {
-		o.ToeplitzKey, _ = rss.Named("ms")
-	}
-	if o.Limits.Flows == 0 {
-		o.Limits.Flows = lb.DefaultLimits.Flows
-	}
-	if o.TokenRate == 0 {
-		o.TokenRate = 2000
-	}
-	if o.now == nil {
-		o.now = time.Now
-	}
-	if o.ring == 0 {
-		o.ring = sampleRing
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	return o
-}
-
 // Datapath is the kernel datapath in the network namespace of the thread that
-// opened it. It is safe for concurrent use.
+// opened it. It is safe for concurrent use: every operation holds the lock, which guards the parts.
 type Datapath struct {
-	options Options
-	objects objects
-	reasons []string
-	secret  [4]uint64 // of the keys of flows
+	*program // does not change after Open
 
-	closed          atomic.Bool
-	mu              sync.Mutex
-	tables          tables
-	services        map[lb.VIP]*entry
-	index           *lb.Index
-	via             map[uint32]neighbour // of each replica, by id
-	byReplica       []*entry             // the service of each replica, by id; nil: none
-	addresses       map[netip.Addr]*addressRow
-	sweeper         *sweeper
-	hook            *xdp.Hook
-	deferred        []func() // what to free when no packet reads it any more
-	removedReplicas []uint32 // ids of removed replicas whose counters have not been added to retiredCounts
-	readersPending  bool     // packets may read what the last change replaced
-	staleRecords    bool     // there may be records of replicas that no service has
-	ids             struct{ services, rows, replicas, lists, slots extents }
+	closed atomic.Bool
+	mu     sync.Mutex
 
-	hops    *hops
-	network func() network // as it is now
-	watch   *watch
-	monitor *monitor // nil: nobody watches
+	registry    *registry
+	transitions transitions
+	hops        *hops
+	links       *links
+	counters    *counters
+	monitoring  *monitoring
+
+	// What calls the datapath by itself: changes of the network, and time.
+	watcher *nexthop.Watcher
+	sweeper *sweeper
 }
 
 var _ lb.Dataplane = (*Datapath)(nil)
@@ -141,21 +76,21 @@ func Open(ctx context.Context, o Options) (*Datapath, error) {
 
 // newDatapath returns one without tables.
 func newDatapath(o Options) *Datapath {
-	d := &Datapath{
-		options:   o,
-		services:  map[lb.VIP]*entry{},
-		index:     lb.NewIndex(),
-		via:       map[uint32]neighbour{},
-		addresses: map[netip.Addr]*addressRow{},
-	}
-	d.ids.services, d.ids.rows = newExtents(o.Limits.Services), newExtents(rowsFor(o.Limits))
-	d.ids.replicas, d.ids.lists = newExtents(o.Limits.Replicas), newExtents(2*o.Limits.Replicas)
-	d.ids.slots = newExtents(o.Limits.Slots)
+	d := &Datapath{program: &program{options: o}}
+	d.hops = &hops{tables: &tables.Tables{}, via: map[uint32]nexthop.Neighbour{}, log: o.Logger}
+	d.counters = &counters{program: d.program, tables: d.hops.tables}
+	d.registry = newRegistry(o.Limits, d.hops, d.counters)
+	d.transitions = transitions{registry: d.registry}
+	d.links = &links{hops: d.hops, log: o.Logger}
+	d.monitoring = &monitoring{program: d.program, links: d.links, lock: &d.mu}
 	return d
 }
 
 func (d *Datapath) open(ctx context.Context) error {
-	steps := []func() error{d.checkLimits, d.checkKernel, d.makeDir, d.load, d.openHops, d.mapTables, d.adopt, d.selfTest, d.swap, d.watchHops, d.startSweeper}
+	steps := []func() error{
+		d.options.checkLimits, d.options.checkKernel, d.options.makeDir, d.load, d.hops.open, d.mapTables, d.adopt, d.selfTest,
+		d.swap, d.watch, d.startSweeper,
+	}
 	for _, step := range steps {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -167,13 +102,24 @@ func (d *Datapath) open(ctx context.Context) error {
 	return nil
 }
 
-func (d *Datapath) openHops() (err error) {
-	d.hops, err = newHops()
-	d.network = func() network { return d.hops.gather() }
-	return err
+// mapTables maps the tables of the loaded program.
+func (d *Datapath) mapTables() error { return d.registry.tables.Map(&d.objects.LbMaps) }
+
+// adopt takes over the links and tables that an earlier process has pinned.
+func (d *Datapath) adopt() error {
+	if err := d.links.adopt(d.options.Dir); err != nil {
+		return err
+	}
+	if err := d.registry.adopt(); err != nil {
+		return fmt.Errorf("pinned tables in %s: %w", d.options.Dir, err)
+	}
+	if len(d.registry.services) > 0 {
+		d.options.Logger.Info("took over pinned tables", "services", len(d.registry.services), "interfaces", len(d.links.hook.Links))
+	}
+	return nil
 }
 
-func (d *Datapath) swap() error { return d.hook.Swap(d.objects.Lb) }
+func (d *Datapath) swap() error { return d.links.hook.Swap(d.objects.Lb) }
 
 // Close releases the handle; what is attached goes on forwarding. Operations after
 // it fail with os.ErrClosed; a second Close does nothing.
@@ -181,22 +127,17 @@ func (d *Datapath) Close() error {
 	if d.closed.Swap(true) {
 		return nil
 	}
-	if d.watch != nil {
-		d.watch.stop()
+	if d.watcher != nil {
+		d.watcher.Stop()
 	}
 	if d.sweeper != nil {
 		d.sweeper.stop()
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	errs := []error{d.endMonitor(), d.tables.unmap()}
-	if d.hook != nil {
-		errs = append(errs, d.hook.Close())
-	}
-	if d.hops != nil {
-		d.hops.close()
-	}
-	return errors.Join(append(errs, d.objects.Close())...)
+	err := errors.Join(d.monitoring.end(), d.registry.tables.Unmap(), d.links.close())
+	d.hops.close()
+	return errors.Join(err, d.objects.Close())
 }
 
 // lock begins an operation that reads or writes the tables; the caller unlocks.
@@ -214,15 +155,7 @@ func (d *Datapath) lock() (unlock func(), err error) {
 func (d *Datapath) Program() *ebpf.Program {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.program()
-}
-
-// program is Program under the lock.
-func (d *Datapath) program() *ebpf.Program {
-	if d.monitor != nil {
-		return d.monitor.objects.Lb
-	}
-	return d.objects.Lb
+	return d.monitoring.current()
 }
 
 // Purge removes everything that is pinned in the directory: traffic is no longer

@@ -7,6 +7,7 @@ import (
 
 	"lbctl/lb"
 	"lbctl/lb/oracle"
+	"lbctl/lb/testns"
 	"lbctl/rss/packet"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,8 +20,8 @@ var exact = []cmp.Option{cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{}
 // A second process finds what the first has written, and writes nothing.
 func TestAdopt(t *testing.T) {
 	inNamespace(t)
-	veth(t, "up", "10.1.0.1/24")
-	dir := pinDir(t)
+	testns.Veth(t, "up", "10.1.0.1/24")
+	dir := testns.PinDir(t)
 	first := open(t, Options{Dir: dir})
 	want := []lb.Service{
 		web("192.0.2.1:80", "10.1.0.2:8080", "10.1.0.3:8080"),
@@ -78,9 +79,9 @@ func programID(t *testing.T, d *Datapath) uint32 {
 // Reverse NAT entries are taken over too: answers are returned, and the replicas are in use.
 func TestAdoptWaysBack(t *testing.T) {
 	inNamespace(t)
-	l := veth(t, "up", "10.1.0.1/24")
-	neighbourAt(t, l, "10.1.0.9")
-	o := Options{Dir: pinDir(t)}
+	l := testns.Veth(t, "up", "10.1.0.1/24")
+	testns.Neighbour(t, l, "10.1.0.9")
+	o := Options{Dir: testns.PinDir(t)}
 	first := open(t, o)
 	if err := first.SetService(t.Context(), web("192.0.2.1:80", "10.1.0.2:8080")); err != nil {
 		t.Fatal(err)
@@ -105,8 +106,8 @@ func TestAdoptWaysBack(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	inNamespace(t)
-	l := veth(t, "up", "10.1.0.1/24")
-	mac := neighbourAt(t, l, "10.1.0.2")
+	l := testns.Veth(t, "up", "10.1.0.1/24")
+	mac := testns.Neighbour(t, l, "10.1.0.2")
 	d := open(t, Options{})
 	if err := d.SetService(t.Context(), web("192.0.2.1:80", "10.1.0.2:8080")); err != nil {
 		t.Fatal(err)
@@ -118,4 +119,38 @@ func TestExplain(t *testing.T) {
 	if x.Reason != lb.Forwarded || x.NextHop.Destination != mac || x.NextHop.Interface != "up" {
 		t.Errorf("explained %+v", x)
 	}
+}
+
+// inNamespace puts the test's thread into a network namespace of its own that forwards packets.
+func inNamespace(t testing.TB) {
+	t.Helper()
+	testns.Enter(t)
+	testns.Sysctl(t, "net/ipv4/ip_forward", "1")
+	testns.Sysctl(t, "net/ipv6/conf/all/forwarding", "1")
+}
+
+// open opens a datapath in a pin directory of its own.
+func open(t testing.TB, o Options) *Datapath {
+	t.Helper()
+	if o.Dir == "" {
+		o.Dir = testns.PinDir(t)
+	}
+	d, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error("close:", err)
+		}
+	})
+	return d
+}
+
+func web(vip string, replicas ...string) lb.Service {
+	s := lb.Service{VIP: lb.VIP{Address: netip.MustParseAddrPort(vip), Protocol: 6}}
+	for _, r := range replicas {
+		s.Replicas = append(s.Replicas, lb.Replica{Address: netip.MustParseAddrPort(r)})
+	}
+	return s.WithDefaults()
 }

@@ -4,15 +4,15 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"lbctl/bpf"
+	"lbctl/lb/tables"
+	"lbctl/lb/testns"
 	"lbctl/rss/packet"
 
 	"github.com/cilium/ebpf"
-	"github.com/vishvananda/netlink"
 )
 
 // forever keeps entries of the FIB cache valid until the network changes.
@@ -24,7 +24,7 @@ func forever(s *ebpf.CollectionSpec) {
 
 // entryOf is the index of a client's entry in the FIB cache of a CPU.
 func entryOf(client string) uint32 {
-	return bucketHash(bpf.Endpoint(netip.AddrPortFrom(netip.MustParseAddr(client), 0), 0)) % bpf.FIBCacheEntries
+	return tables.BucketHash(bpf.Endpoint(netip.AddrPortFrom(netip.MustParseAddr(client), 0), 0)) % bpf.FIBCacheEntries
 }
 
 // sharing returns a client, of those that the pattern makes of a number, with the same entry.
@@ -71,7 +71,7 @@ func TestFIBCacheKey(t *testing.T) {
 			if at := h.goesTo(first); at != 1 {
 				t.Errorf("the first one goes to %d, want 1: it is in the cache", at)
 			}
-			h.d.tables.invalidateFIBCache()
+			h.d.registry.tables.InvalidateFIBCache()
 			if at := h.goesTo(first); at != 2 {
 				t.Errorf("the first one goes to %d, want 2: the cache was invalidated", at)
 			}
@@ -115,7 +115,7 @@ func TestFIBCacheWithoutNeighbour(t *testing.T) {
 	if at := h.goesTo(q); at != 0 {
 		t.Fatalf("without a neighbour: goes to %d", at)
 	}
-	mac := neighbourAt(t, h.link, q.client)
+	mac := testns.Neighbour(t, h.link, q.client)
 	if at := h.goesTo(q); at != mac[5] {
 		t.Errorf("with a neighbour: goes to %d, want %d", at, mac[5])
 	}
@@ -152,25 +152,12 @@ func TestFIBCacheExpires(t *testing.T) {
 
 // Every message about neighbours, routes or links invalidates the cache.
 func TestNewsInvalidateFIBCache(t *testing.T) {
-	inNamespace(t)
-	d := open(t, Options{manualClock: true})
-	d.watch = &watch{stopped: make(chan struct{})}
-	n := &news{
-		neighbours: make(chan netlink.NeighUpdate), routes: make(chan netlink.RouteUpdate), links: make(chan netlink.LinkUpdate),
-	}
-	d.watch.done.Go(func() { d.follow(n) })
-	epoch := func() uint32 { return atomic.LoadUint32(&d.tables.settings.rows[0].Epoch) }
-	for name, tell := range map[string]func(){
-		"neighbour": func() { n.neighbours <- netlink.NeighUpdate{} },
-		"route":     func() { n.routes <- netlink.RouteUpdate{} },
-		"link":      func() { n.links <- netlink.LinkUpdate{} },
-	} {
-		before := epoch()
-		tell()
-		for deadline := time.Now().Add(10 * time.Second); epoch() == before; time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("news of a %s: the epoch is still %d", name, before)
-			}
-		}
+	h := newReturnPath(t, Options{manualClock: true, edit: forever})
+	q := question{replica: "10.1.0.2", client: "198.18.0.1", protocol: packet.TCP}
+	h.goesTo(q)
+	h.gatewayIs(2)
+	follower{h.d}.Changed()
+	if at := h.goesTo(q); at != 2 {
+		t.Errorf("goes to %d after a message, want 2", at)
 	}
 }

@@ -1,62 +1,73 @@
 package datapath
 
 import (
-	"errors"
-	"fmt"
-	"runtime"
+	"log/slog"
+	"net/netip"
 
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
-	"golang.org/x/sys/unix"
+	"lbctl/lb"
+	"lbctl/lb/nexthop"
+	"lbctl/lb/tables"
 )
 
-// hops asks the kernel for the next hop towards an address: route, link, neighbour. Its
-// sockets belong to one network namespace, whichever thread uses them.
+// hops are the next hops of the replicas in the tables, and what each depends on.
 type hops struct {
-	namespace netns.NsHandle
-	netlink   *netlink.Handle
+	tables  *tables.Tables
+	network *nexthop.Network             // nil before open
+	via     map[uint32]nexthop.Neighbour // of each replica, by id
+	log     *slog.Logger
+	// made resolves in place of the network: for the self-test.
+	made nexthop.Resolver
 }
 
-func newHops() (*hops, error) {
-	runtime.LockOSThread() // a socket is of the namespace of the thread that opens it; to enter one takes CAP_SYS_ADMIN
-	defer runtime.UnlockOSThread()
-	ns, err := netns.Get()
-	if err != nil {
-		return nil, fmt.Errorf("open network namespace: %w", err)
-	}
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open netlink: %w", err), ns.Close())
-	}
-	return &hops{namespace: ns, netlink: h}, nil
+func (h *hops) open() (err error) {
+	h.network, err = nexthop.Open()
+	return err
 }
 
 func (h *hops) close() {
-	h.netlink.Close()
-	h.namespace.Close()
+	if h.network != nil {
+		h.network.Close()
+	}
 }
 
-// inside runs f on a thread that is in the namespace.
-func (h *hops) inside(f func() error) error {
-	runtime.LockOSThread()
-	here, err := netns.Get()
-	if err != nil {
-		runtime.UnlockOSThread()
-		return fmt.Errorf("open network namespace: %w", err)
+// resolver begins an operation that resolves next hops.
+func (h *hops) resolver() nexthop.Resolver {
+	if h.made != nil {
+		return h.made
 	}
-	defer here.Close()
-	if here.Equal(h.namespace) {
-		defer runtime.UnlockOSThread()
-		return f()
+	return h.network.Gather()
+}
+
+// resolve returns the next hop of a replica, and remembers the neighbour.
+func (h *hops) resolve(r nexthop.Resolver, replica uint32, a netip.Addr) tables.Hop {
+	next, via := r.Resolve(a)
+	h.via[replica] = via
+	return next
+}
+
+// forget removes what a removed replica depends on.
+func (h *hops) forget(replica uint32) { delete(h.via, replica) }
+
+// refresh resolves the next hops of the replicas that a change of the network may concern, and writes those that differ.
+// It reports whether there was one.
+func (h *hops) refresh(c nexthop.Changes, services map[lb.VIP]*entry) (changed bool) {
+	network := h.network.Gather()
+	for _, e := range services {
+		for a, id := range e.ids {
+			switch via := h.via[id]; {
+			case c.Routes(a.Addr()):
+			case c.Has(via) && !network.Agrees(h.tables.Hop(id), via):
+			default:
+				continue
+			}
+			next := h.resolve(network, id, a.Addr())
+			if h.tables.Hop(id) == next {
+				continue
+			}
+			h.tables.FlipHop(id, next)
+			changed = true
+			h.log.Debug("next hop changed", "replica", a, "interface", next.Ifindex, "state", next.State)
+		}
 	}
-	if err := netns.Set(h.namespace); err != nil {
-		runtime.UnlockOSThread()
-		return fmt.Errorf("enter network namespace: %w", err)
-	}
-	err = f()
-	if back := netns.Set(here); back != nil {
-		return errors.Join(err, back) // still locked: the thread ends with its goroutine
-	}
-	runtime.UnlockOSThread()
-	return err
+	return changed
 }

@@ -6,7 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"lbctl/bpf"
 	"lbctl/lb"
+	"lbctl/lb/nexthop"
+	"lbctl/lb/tables"
+	"lbctl/lb/testns"
 	"lbctl/rss/packet"
 
 	"github.com/vishvananda/netlink"
@@ -40,9 +44,9 @@ func TestNextHopsFollow(t *testing.T) {
 		return func(x lb.Explanation) bool { return x.Reason == r }
 	}
 	explained(t, d, "no link", is(lb.NoRoute))
-	l := veth(t, "up", "10.1.0.1/24")
+	l := testns.Veth(t, "up", "10.1.0.1/24")
 	explained(t, d, "a link with a route", is(lb.NeighbourMissing))
-	mac := neighbourAt(t, l, "10.1.0.2")
+	mac := testns.Neighbour(t, l, "10.1.0.2")
 	explained(t, d, "a neighbour", func(x lb.Explanation) bool {
 		return x.Reason == lb.Forwarded && x.NextHop.Destination == mac && x.NextHop.Interface == "up"
 	})
@@ -54,8 +58,8 @@ func TestNextHopsFollow(t *testing.T) {
 	explained(t, d, "the neighbour moved", func(x lb.Explanation) bool {
 		return x.Reason == lb.Forwarded && x.NextHop.Destination == lb.MAC(moved)
 	})
-	other := veth(t, "side", "10.2.0.1/24")
-	neighbourAt(t, other, "10.2.0.9")
+	other := testns.Veth(t, "side", "10.2.0.1/24")
+	testns.Neighbour(t, other, "10.2.0.9")
 	route := netlink.Route{Dst: &net.IPNet{IP: net.IPv4(10, 1, 0, 2).To4(), Mask: net.CIDRMask(32, 32)}, Gw: net.IPv4(10, 2, 0, 9)}
 	if err := netlink.RouteAdd(&route); err != nil {
 		t.Fatal(err)
@@ -67,4 +71,53 @@ func TestNextHopsFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	explained(t, d, "the gateway's link is down", func(x lb.Explanation) bool { return x.NextHop.Interface == "up" })
+}
+
+// hopTo returns the next hop of a replica of 192.0.2.1:80.
+func hopTo(t *testing.T, d *Datapath, replica string) tables.Hop {
+	t.Helper()
+	unlock, err := d.lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	return d.registry.tables.Hop(d.registry.services[web("192.0.2.1:80").VIP].ids[netip.MustParseAddrPort(replica)])
+}
+
+// A change of a link's MTU is told by a message about the link alone.
+func TestLinkSizeFollows(t *testing.T) {
+	inNamespace(t)
+	l := testns.Veth(t, "up", "10.1.0.1/24")
+	d := open(t, Options{})
+	if err := d.SetService(t.Context(), web("192.0.2.1:80", "10.1.0.2:80")); err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.LinkSetMTU(l, 1400); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); hopTo(t, d, "10.1.0.2:80").Mtu != 1400; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the next hop is still %+v", hopTo(t, d, "10.1.0.2:80"))
+		}
+	}
+}
+
+// The next hops of several replicas follow their neighbours at once.
+func TestNeighboursFollow(t *testing.T) {
+	inNamespace(t)
+	d := open(t, Options{manualClock: true})
+	l := testns.Veth(t, "up", "10.1.0.1/24")
+	replicas := []string{"10.1.0.2:80", "10.1.0.3:80", "10.1.0.4:80"}
+	if err := d.SetService(t.Context(), web("192.0.2.1:80", replicas...)); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range replicas {
+		testns.Neighbour(t, l, netip.MustParseAddrPort(r).Addr().String())
+	}
+	follower{d}.Refresh(nexthop.Everything())
+	for _, r := range replicas {
+		if next := hopTo(t, d, r); next.State != uint8(bpf.LbHopStateHOP_RESOLVED) {
+			t.Errorf("the next hop of %s: %+v", r, next)
+		}
+	}
 }

@@ -62,18 +62,18 @@ func sameHash(a, b bpf.LbService) bool {
 }
 
 // writeSlots fills the table and the list of replicas of a service that replaces old (nil: none).
-func (d *Datapath) writeSlots(e, old *entry) {
-	ids := d.writeList(e)
-	sameSlots, listed := e.sameSlots(old), d.list(ids)
+func (reg *registry) writeSlots(e, old *entry) {
+	ids := reg.writeList(e)
+	sameSlots, listed := e.sameSlots(old), reg.list(ids)
 	for i, replica := range scheduler.Build(e.service) {
 		slot := bpf.SettledSlot(ids[replica])
 		if sameSlots {
-			slot = inheritSlot(d.tables.readSlot(old.row.Offset+uint32(i)), ids[replica], listed)
+			slot = inheritSlot(reg.tables.Slot(old.row.Offset+uint32(i)), ids[replica], listed)
 		}
 		if slot.InTransition() {
 			e.inTransition++
 		}
-		*d.tables.slot(e.row.Offset + uint32(i)) = uint64(slot)
+		reg.tables.SetSlot(e.row.Offset+uint32(i), slot)
 	}
 	e.recorded = e.tracked() && (e.recorded || e.inTransition > 0 || e.rehashed() || e.service.Tracking == lb.TrackAlways)
 }
@@ -96,8 +96,8 @@ func inheritSlot(was bpf.Slot, owner uint32, listed listed) bpf.Slot {
 // writeList writes the service's replicas in the order of the configuration and returns their
 // ids. A row has the id and, in place of the previous owner, the weight in the low half and the state in the high
 // one: with the row of the service all states are switched at once.
-func (d *Datapath) writeList(e *entry) []uint32 {
-	list := d.tables.slots.rows[e.row.List:]
+func (reg *registry) writeList(e *entry) []uint32 {
+	list := reg.tables.Slots.Rows[e.row.List:]
 	ids := make([]uint32, len(e.service.Replicas))
 	for i, r := range e.service.Replicas {
 		ids[i] = e.ids[r.Address]
@@ -110,8 +110,8 @@ func (d *Datapath) writeList(e *entry) []uint32 {
 type listed []bool
 
 // list returns the set of these ids.
-func (d *Datapath) list(ids []uint32) listed {
-	set := make(listed, len(d.byReplica))
+func (reg *registry) list(ids []uint32) listed {
+	set := make(listed, len(reg.byReplica))
 	for _, id := range ids {
 		for int(id) >= len(set) {
 			set = append(set, false)
@@ -125,20 +125,20 @@ func (l listed) has(id uint32) bool { return int(id) < len(l) && l[id] }
 
 // cleanPrevious takes replicas that are not listed any more out of the previous owners of a service and,
 // if young, resets their ages. Packets may be changing the ages at the same time.
-func (d *Datapath) cleanPrevious(e *entry, young bool) {
+func (reg *registry) cleanPrevious(e *entry, young bool) {
 	ids := make([]uint32, 0, len(e.ids))
 	for _, id := range e.ids {
 		ids = append(ids, id)
 	}
-	set := d.list(ids)
-	for at := e.previousSlots().from; at < e.previousSlots().to; at++ {
-		d.cleanPreviousOwner(at, set, young)
+	set := reg.list(ids)
+	for at := e.previousSlots().From; at < e.previousSlots().To; at++ {
+		reg.cleanPreviousOwner(at, set, young)
 	}
 }
 
-func (d *Datapath) cleanPreviousOwner(at uint32, set listed, young bool) {
+func (reg *registry) cleanPreviousOwner(at uint32, set listed, young bool) {
 	for {
-		was := d.tables.readSlot(at)
+		was := reg.tables.Slot(at)
 		is := was
 		if young {
 			is = was.WithAge(0)
@@ -146,7 +146,7 @@ func (d *Datapath) cleanPreviousOwner(at uint32, set listed, young bool) {
 		if !set.has(is.Previous()) {
 			is = is.WithPrevious(bpf.ReplicaNone)
 		}
-		if is == was || d.tables.swapSlot(at, was, is) {
+		if is == was || reg.tables.SwapSlot(at, was, is) {
 			return
 		}
 	}

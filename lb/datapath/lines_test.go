@@ -42,7 +42,7 @@ func (x fixture) record(port uint16) lb.Record {
 // A half-open flow evicts the older one of two.
 func TestOlderHalfOpenIsEvicted(t *testing.T) {
 	x := newFixture(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"))
-	ports := x.inLine(len(x.d.tables.halfOpen.rows), bpf.RecordEntries+2, 1)
+	ports := x.inLine(len(x.d.registry.tables.HalfOpen.Rows), bpf.RecordEntries+2, 1)
 	for _, port := range ports[:bpf.RecordEntries] {
 		x.send(port, true)
 	}
@@ -85,7 +85,7 @@ func TestFloodOfAnotherService(t *testing.T) {
 			t.Errorf("port %d has %q for a record", port, got)
 		}
 	}
-	if n, all := halfOpenOf(flooded.flows()), bpf.RecordEntries*len(x.d.tables.halfOpen.rows)-2; n < uint64(all)/2 {
+	if n, all := halfOpenOf(flooded.flows()), bpf.RecordEntries*len(x.d.registry.tables.HalfOpen.Rows)-2; n < uint64(all)/2 {
 		t.Errorf("%d records of the flood where there is room for %d", n, all)
 	}
 }
@@ -94,7 +94,7 @@ func TestFloodOfAnotherService(t *testing.T) {
 func TestLastWaysAreGated(t *testing.T) {
 	x := newFixtureWith(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"), Options{TokenRate: 1})
 	began := time.Now()
-	ports := x.inLine(len(x.d.tables.established.rows), 2*bpf.RecordEntries, 1)
+	ports := x.inLine(len(x.d.registry.tables.Established.Rows), 2*bpf.RecordEntries, 1)
 	for _, port := range ports {
 		x.send(port, true)
 		x.send(port, false)

@@ -3,13 +3,18 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 
 	"lbctl/bpf"
 	"lbctl/lb"
 	"lbctl/lb/fanout"
+	"lbctl/lb/tables"
+	"lbctl/lb/xdp"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/ringbuf"
 )
 
@@ -21,7 +26,7 @@ const sampleRing = 1 << 20
 // keep the program until the next start.
 type monitor struct {
 	objects   monitorObjects
-	filter    table[bpf.LbSampleFilter]
+	filter    tables.Table[bpf.LbSampleFilter]
 	reader    *ringbuf.Reader
 	publisher fanout.Publisher
 	decoder   decoder
@@ -35,70 +40,129 @@ type monitorObjects struct {
 	SampleFilters *ebpf.Map     `ebpf:"sample_filters"`
 }
 
-// Monitor implements lb.Dataplane.
-func (d *Datapath) Monitor(f lb.Filter) (lb.Monitor, error) {
-	if err := f.Validate(); err != nil {
-		return nil, fmt.Errorf("monitor: %w", err)
+// monitoring puts the monitoring program in the place of the ordinary one as long as somebody watches.
+type monitoring struct {
+	program *program
+	links   *links
+	lock    sync.Locker // the datapath's, for a subscriber that leaves
+	running *monitor    // nil: nobody watches
+}
+
+// current returns the program that stands under the links.
+func (m *monitoring) current() *ebpf.Program {
+	if m.running != nil {
+		return m.running.objects.Lb
 	}
-	unlock, err := d.lock()
-	if err != nil {
+	return m.program.objects.Lb
+}
+
+// subscribe begins a stream of samples.
+func (m *monitoring) subscribe(f lb.Filter) (lb.Monitor, error) {
+	if err := m.begin(); err != nil {
 		return nil, err
 	}
-	defer unlock()
-	if _, found := d.services[f.Service]; !found && f.Service != (lb.VIP{}) {
-		return nil, fmt.Errorf("monitor: %w: service %v", lb.ErrNotFound, f.Service)
-	}
-	if err := d.beginMonitor(); err != nil {
-		return nil, fmt.Errorf("monitor: %w", err)
-	}
-	w := d.monitor.publisher.Subscribe(f, d.unsubscribe)
-	d.tune()
+	w := m.running.publisher.Subscribe(f, m.unsubscribe)
+	m.running.tune(m.program.reasons)
 	return w, nil
 }
 
 // unsubscribe ends a subscription. After the last one the ordinary program is put back.
-func (d *Datapath) unsubscribe(s *fanout.Subscription) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.monitor == nil {
+func (m *monitoring) unsubscribe(s *fanout.Subscription) error {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	if m.running == nil {
 		return nil
 	}
-	if d.monitor.publisher.Unsubscribe(s); d.monitor.publisher.Empty() {
-		return d.endMonitor()
+	if m.running.publisher.Unsubscribe(s); m.running.publisher.Empty() {
+		return m.end()
 	}
-	d.tune()
+	m.running.tune(m.program.reasons)
 	return nil
 }
 
-// beginMonitor puts the monitoring program under all links, unless it is there. On error all links have the
+// begin puts the monitoring program under all links, unless it is there. On error all links have the
 // ordinary one.
-func (d *Datapath) beginMonitor() error {
-	if d.monitor != nil {
+func (m *monitoring) begin() error {
+	if m.running != nil {
 		return nil
 	}
-	m, err := d.loadMonitor()
+	next, err := m.load()
 	if err != nil {
 		return err
 	}
-	if err := d.hook.Update(m.objects.Lb, d.objects.Lb); err != nil {
-		return errors.Join(err, m.release())
+	if err := m.links.hook.Update(next.objects.Lb, m.program.objects.Lb); err != nil {
+		return errors.Join(err, next.release())
 	}
-	d.monitor = m
-	m.done.Go(func() { m.read(d.options.Logger) })
-	d.options.Logger.Info("the monitoring program stands under all links")
+	m.running = next
+	log := m.program.options.Logger
+	next.done.Go(func() { next.read(log) })
+	log.Info("the monitoring program stands under all links")
 	return nil
 }
 
-// endMonitor puts the ordinary program back and ends all subscriptions. On error a link may keep the
+// end puts the ordinary program back and ends all subscriptions. On error a link may keep the
 // monitoring program, which forwards as well, until the next start.
-func (d *Datapath) endMonitor() error {
-	m := d.monitor
-	if m == nil {
+func (m *monitoring) end() error {
+	old := m.running
+	if old == nil {
 		return nil
 	}
-	d.monitor = nil
-	err := d.hook.Restore(d.objects.Lb)
-	m.publisher.UnsubscribeAll()
-	d.options.Logger.Info("the ordinary program stands under all links again")
-	return errors.Join(err, m.release())
+	m.running = nil
+	err := m.links.hook.Restore(m.program.objects.Lb)
+	old.publisher.UnsubscribeAll()
+	m.program.options.Logger.Info("the ordinary program stands under all links again")
+	return errors.Join(err, old.release())
+}
+
+// load loads the monitoring program over the tables. Its filter lets nothing through yet. Errors:
+// lb.ErrUnsupported.
+func (of *monitoring) load() (m *monitor, err error) {
+	if err := features.HaveProgramHelper(ebpf.XDP, asm.FnXdpLoadBytes); errors.Is(err, ebpf.ErrNotSupported) {
+		return nil, fmt.Errorf("%w: the kernel cannot copy packets in XDP, Linux 5.18 or later is needed", lb.ErrUnsupported)
+	}
+	spec, err := of.program.spec()
+	if err != nil {
+		return nil, err
+	}
+	spec.Maps[bpf.LbMapSamples].MaxEntries = of.program.options.ring
+	m = &monitor{decoder: of.newDecoder()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.release())
+		}
+	}()
+	replaced := ebpf.CollectionOptions{MapReplacements: pinnedOf(spec, &of.program.objects.LbMaps)}
+	if err := spec.LoadAndAssign(&m.objects, &replaced); err != nil {
+		return m, fmt.Errorf("load the monitoring program: %w", xdp.Denied(err))
+	}
+	if m.filter, err = tables.Map[bpf.LbSampleFilter](m.objects.SampleFilters); err != nil {
+		return m, err
+	}
+	if m.reader, err = ringbuf.NewReader(m.objects.Samples); err != nil {
+		return m, fmt.Errorf("open the ring of samples: %w", err)
+	}
+	return m, nil
+}
+
+// pinnedOf returns the maps that are pinned, by name.
+func pinnedOf(spec *ebpf.CollectionSpec, all *bpf.LbMaps) map[string]*ebpf.Map {
+	pinned := map[string]*ebpf.Map{}
+	for field, value := range reflect.ValueOf(all).Elem().Fields() {
+		name := field.Tag.Get("ebpf")
+		if m, is := value.Interface().(*ebpf.Map); is && spec.Maps[name].Pinning == ebpf.PinByName {
+			pinned[name] = m
+		}
+	}
+	return pinned
+}
+
+// release closes what loadMonitor opened, once the reader has ended.
+func (m *monitor) release() error {
+	var errs []error
+	if m.reader != nil {
+		errs = append(errs, m.reader.Close())
+	}
+	m.done.Wait()
+	o := m.objects
+	return errors.Join(append(errs, m.filter.Unmap(), o.Lb.Close(), o.Samples.Close(), o.SampleFilters.Close())...)
 }

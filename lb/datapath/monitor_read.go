@@ -20,26 +20,23 @@ import (
 
 // tune sets the kernel's filter to what the subscribers want together. Its fields are written one after the
 // other: for a moment packets may be missed, or sampled in vain.
-func (d *Datapath) tune() {
-	m := d.monitor
-	f, row := m.publisher.Filter(), &m.filter.rows[0]
+func (m *monitor) tune(reasons []string) {
+	f, row := m.publisher.Filter(), &m.filter.Rows[0]
 	row.Every, row.Vip = f.Every, bpf.LbEndpoint{}
 	if f.Service != (lb.VIP{}) {
 		row.Vip = vipKey(f.Service)
 	}
-	atomic.StoreUint64(&row.Reasons, d.reasonBits(f.Reasons))
+	atomic.StoreUint64(&row.Reasons, reasonBits(reasons, f.Reasons))
 }
 
-// reasonBits returns the reasons as bits by the kernel's numbers; no reasons stand for all.
-func (d *Datapath) reasonBits(reasons []lb.Reason) (bits uint64) {
-	if len(reasons) == 0 {
-		return 1<<len(d.reasons) - 1
+// reasonBits returns the reasons that are wanted as bits by their numbers; none stand for all.
+func reasonBits(reasons []string, wanted []lb.Reason) (bits uint64) {
+	if len(wanted) == 0 {
+		return 1<<len(reasons) - 1
 	}
-	for n, name := range d.reasons {
-		for _, r := range reasons {
-			if lb.Reason(name) == r {
-				bits |= 1 << n
-			}
+	for n, name := range reasons {
+		if slices.Contains(wanted, lb.Reason(name)) {
+			bits |= 1 << n
 		}
 	}
 	return bits
@@ -66,7 +63,7 @@ func (m *monitor) read(log *slog.Logger) {
 		}
 		m.publisher.Publish(s, every)
 		// Samples are lost only while the ring is full, so there is always one to read afterwards.
-		lost := atomic.LoadUint64(&m.filter.rows[0].Lost)
+		lost := atomic.LoadUint64(&m.filter.Rows[0].Lost)
 		m.publisher.Drop(lost - told)
 		told = lost
 	}
@@ -82,13 +79,13 @@ type decoder struct {
 	start time.Time
 }
 
-func (d *Datapath) newDecoder() decoder {
+func (m *monitoring) newDecoder() decoder {
 	var since unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &since) // which there always is
 	return decoder{
-		reasons: d.reasons, names: map[int]string{}, start: d.options.now().Add(-time.Duration(since.Nano())).Round(0),
+		reasons: m.program.reasons, names: map[int]string{}, start: m.program.options.now().Add(-time.Duration(since.Nano())).Round(0),
 		name: func(index int) string {
-			if device := d.hops.gather().link(index); device != nil {
+			if device := m.links.hops.network.Gather().Link(index); device != nil {
 				return device.Name
 			}
 			return ""

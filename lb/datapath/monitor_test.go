@@ -11,6 +11,7 @@ import (
 	"lbctl/bpf"
 	"lbctl/lb"
 	"lbctl/lb/contract"
+	"lbctl/lb/testns"
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
@@ -67,7 +68,7 @@ func holds(t *testing.T, when string, want uint32, names ...string) {
 // While there is a monitor, all links have the monitoring program, those that are attached meanwhile too.
 func TestMonitorStandsInPlace(t *testing.T) {
 	inNamespace(t)
-	o := Options{Dir: pinDir(t)}
+	o := Options{Dir: testns.PinDir(t)}
 	attachedTo(t, o, "early")
 	d := open(t, o)
 	ordinary := programID(t, d)
@@ -76,7 +77,7 @@ func TestMonitorStandsInPlace(t *testing.T) {
 	if monitoring == ordinary {
 		t.Fatal("there is no other program")
 	}
-	veth(t, "late")
+	testns.Veth(t, "late")
 	if _, err := d.Attach(t.Context(), "late", lb.Auto); err != nil {
 		t.Fatal(err)
 	}
@@ -97,14 +98,14 @@ func TestMonitorStandsInPlace(t *testing.T) {
 // back.
 func TestMonitorLeftBehind(t *testing.T) {
 	inNamespace(t)
-	o := Options{Dir: pinDir(t)}
+	o := Options{Dir: testns.PinDir(t)}
 	attachedTo(t, o, "up")
 	killed := open(t, o)
 	watchAll(t, killed)
 	holds(t, "left behind", programID(t, killed), "up")
 	next := open(t, o)
 	holds(t, "after the next start", programID(t, next), "up")
-	p, err := next.hook.Pinned()
+	p, err := next.links.hook.Pinned()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +113,7 @@ func TestMonitorLeftBehind(t *testing.T) {
 	if info, err := p.Info(); err != nil || info.Name != bpf.LbProgLb {
 		t.Errorf("%v is pinned, %v", info, err)
 	}
-	killed.hook.Links = nil // it is dead: its end in the test changes nothing
+	killed.links.hook.Links = nil // it is dead: its end in the test changes nothing
 }
 
 // A deleted interface gives no samples and does not keep others from giving them.
@@ -120,7 +121,7 @@ func TestMonitorAfterInterfaceIsDeleted(t *testing.T) {
 	inNamespace(t)
 	d := open(t, Options{})
 	for _, name := range []string{"gone", "up"} {
-		veth(t, name)
+		testns.Veth(t, name)
 		if _, err := d.Attach(t.Context(), name, lb.Auto); err != nil {
 			t.Fatal(err)
 		}
@@ -141,18 +142,18 @@ func TestMonitorAfterInterfaceIsDeleted(t *testing.T) {
 // If one link keeps its program, the monitor fails and all links have the ordinary one.
 func TestMonitorTakenBack(t *testing.T) {
 	inNamespace(t)
-	o := Options{Dir: pinDir(t)}
+	o := Options{Dir: testns.PinDir(t)}
 	attachedTo(t, o, "first", "second")
 	d := open(t, o)
-	last := slices.Max(slices.Collect(maps.Keys(d.hook.Links)))
-	willing := d.hook.Links[last]
-	d.hook.Links[last] = stubborn{willing}
+	last := slices.Max(slices.Collect(maps.Keys(d.links.hook.Links)))
+	willing := d.links.hook.Links[last]
+	d.links.hook.Links[last] = stubborn{willing}
 	m, err := d.Monitor(lb.Filter{})
 	if !errors.Is(err, errStubborn) {
 		t.Errorf("monitor: %v, %v", m, err)
 	}
 	holds(t, "after the refusal", programID(t, d), "first", "second")
-	d.hook.Links[last] = willing
+	d.links.hook.Links[last] = willing
 	closed(t, watchAll(t, d))
 }
 
@@ -174,7 +175,7 @@ func TestMonitorCountsLost(t *testing.T) {
 	for deadline := time.Now().Add(10 * time.Second); told() < sent && time.Now().Before(deadline); {
 		runtime.Gosched()
 	}
-	inKernel := d.monitor.filter.rows[0].Lost
+	inKernel := d.monitoring.running.filter.Rows[0].Lost
 	t.Logf("%d packets, %d samples wait, %d lost, %d of them in the kernel", sent, len(m.Samples()), m.Lost(), inKernel)
 	if inKernel == 0 || inKernel > m.Lost() || told() != sent {
 		t.Errorf("%d samples make %d packets, of which %d were lost in the kernel", told(), sent, inKernel)
@@ -214,12 +215,12 @@ func TestMonitorFiltersInKernel(t *testing.T) {
 				monitors = append(monitors, m)
 			}
 			leaves := func() bool {
-				before := d.monitor.filter.rows[0].Lost
+				before := d.monitoring.running.filter.Rows[0].Lost
 				frame := toVIP("192.0.2.1:80", 1, false)
 				if _, err := d.Program().Run(&ebpf.RunOptions{Data: frame, DataOut: make([]byte, 256), Repeat: 20_000}); err != nil {
 					t.Fatal(err)
 				}
-				return d.monitor.filter.rows[0].Lost > before
+				return d.monitoring.running.filter.Rows[0].Lost > before
 			}
 			if got := leaves(); got != c.leaves {
 				t.Errorf("more leaves the kernel than there is room for: %v, want %v", got, c.leaves)

@@ -11,6 +11,7 @@ import (
 	"lbctl/lb"
 	"lbctl/lb/contract"
 	"lbctl/lb/oracle"
+	"lbctl/lb/testns"
 	"lbctl/rss/packet"
 
 	"github.com/google/go-cmp/cmp"
@@ -22,7 +23,7 @@ func TestLikeReference(t *testing.T) {
 	seed, rounds := setting(t, "LBCTL_SEED", 1), int(setting(t, "LBCTL_ROUNDS", 100))
 	indexes := placed(t)
 	limits := lb.Limits{Services: 8, Replicas: 256, Slots: 1 << 14, Flows: 1 << 16}
-	d := open(t, Options{Dir: pinDir(t), Limits: limits, manualClock: true})
+	d := open(t, Options{Dir: testns.PinDir(t), Limits: limits, manualClock: true})
 	routes := preferring{contract.Routes()}
 	m := oracle.New(oracle.Config{Limits: limits, Interfaces: contract.Indexes(), Routes: routes})
 	p := pair{t: t, random: rand.New(rand.NewPCG(seed, 0)), kernel: d, reference: m, ingress: indexes[contract.East]}

@@ -1,95 +1,168 @@
 package datapath
 
 import (
+	"net/netip"
 	"slices"
 
 	"lbctl/bpf"
+	"lbctl/lb"
+	"lbctl/lb/tables"
 )
 
 // retire gives up what e has and keep (nil: none) has not. The index does not point at e any more, or not
 // yet. But packets that have read the index before may still be reading e, so its numbers are freed only
 // by reclaim.
-func (d *Datapath) retire(e, keep *entry) {
-	d.readersPending = true
-	ids := d.retireReplicas(e, keep)
+func (reg *registry) retire(e, keep *entry) {
+	reg.grace.Changed()
+	ids := reg.retireReplicas(e, keep)
 	if e.recorded && (len(ids) > 0 || !keep.tracked()) {
-		d.staleRecords = true
+		reg.staleRecords = true
 	}
 	ranges := e.ranges()
 	if keep != nil {
 		kept := keep.ranges()
-		ranges = slices.DeleteFunc(ranges, func(r extent) bool { return slices.Contains(kept, r) })
+		ranges = slices.DeleteFunc(ranges, func(r tables.Extent) bool { return slices.Contains(kept, r) })
 	}
-	d.deferFree(func() {
+	reg.grace.Defer(func() {
 		for _, id := range ids {
-			d.ids.replicas.release(id, 1)
+			reg.ids.Replicas.Release(id, 1)
 		}
 		for _, r := range ranges {
-			d.ids.slots.release(r.from, r.to-r.from)
+			reg.ids.Slots.Release(r.From, r.To-r.From)
 		}
 		if keep == nil {
-			d.ids.services.release(e.row.Id, 1)
+			reg.ids.Services.Release(e.row.Id, 1)
 		}
 		if keep == nil || keep.row.List != e.row.List {
-			d.ids.lists.release(e.row.List-d.options.Limits.Slots, e.row.Replicas)
+			reg.ids.Lists.Release(e.row.List-reg.limits.Slots, e.row.Replicas)
 		}
-		d.ids.rows.release(e.at, 1)
+		reg.ids.Rows.Release(e.at, 1)
 	})
 }
 
 // retireReplicas removes the reverse NAT entries and the replicas of e that keep has not, and returns
 // the ids of these replicas.
-func (d *Datapath) retireReplicas(e, keep *entry) (ids []uint32) {
+func (reg *registry) retireReplicas(e, keep *entry) (ids []uint32) {
 	for a, id := range e.ids {
 		if e.answered(a) && !keep.answered(a) {
 			k := replicaKey(e.service.VIP, a)
-			d.tables.revNatAt().remove(k, id)
+			reg.tables.RevNatIndex().Remove(k, id)
 		}
 		if _, ok := keep.replicaID(a); ok {
 			continue
 		}
-		setState(&d.tables.replicas.rows[id], bpf.LbReplicaStateREPLICA_GONE)
-		if d.serviceOfReplica(id) == e {
-			d.byReplica[id] = nil
+		reg.tables.SetState(id, bpf.LbReplicaStateREPLICA_GONE)
+		if reg.serviceOfReplica(id) == e {
+			reg.byReplica[id] = nil
 		}
-		delete(d.via, id)
-		d.removedReplicas = append(d.removedReplicas, id)
+		reg.hops.forget(id)
+		reg.counters.removed = append(reg.counters.removed, id)
 		ids = append(ids, id)
 	}
 	return ids
 }
 
-// deferFree has release called by reclaim, when no packet can be using the numbers any more.
-func (d *Datapath) deferFree(release func()) { d.deferred = append(d.deferred, release) }
-
 // reclaim waits until no packet reads what is retired, removes the records that are of no service, and
 // frees the numbers. One grace period and one pass over all records serve any number of changes, and
 // neither is needed before numbers run out.
-func (d *Datapath) reclaim() error {
-	if len(d.deferred) == 0 && !d.staleRecords {
+func (reg *registry) reclaim() error {
+	if !reg.grace.Deferred() && !reg.staleRecords {
 		return nil
 	}
-	if err := d.awaitReaders(); err != nil {
+	if err := reg.grace.Wait(); err != nil {
 		return err
 	}
-	if d.staleRecords {
-		d.removeStaleRecords()
+	if reg.staleRecords {
+		reg.removeStaleRecords()
 	}
-	if err := d.foldRemoved(); err != nil {
+	if err := reg.counters.foldRemoved(); err != nil {
 		return err
 	}
-	for _, release := range d.deferred {
-		release()
-	}
-	d.deferred = nil
+	reg.grace.Free()
 	return nil
 }
 
-// awaitReaders returns when no packet reads any more what the changes so far have replaced.
-func (d *Datapath) awaitReaders() error {
-	if err := grace(); err != nil {
+// removeStaleRecords removes all records that name no replica of a service that tracks flows. No packet may
+// read what a change has replaced.
+func (reg *registry) removeStaleRecords() {
+	reg.tables.Records(func(p tables.Record, r bpf.Record) {
+		for r != 0 {
+			if e := reg.serviceOfReplica(r.Replica()); e != nil && e.tracked() {
+				e.recorded = true
+				return
+			}
+			if p.Swap(r, 0) {
+				return
+			}
+			r = p.Read()
+		}
+	})
+	reg.staleRecords = false
+}
+
+// finishTransition gives a rehashed service a row without a previous table.
+func (reg *registry) finishTransition(e *entry) error {
+	at, err := reg.take(&reg.ids.Rows, 1, "the row", e.service.VIP, tables.RowsFor(reg.limits))
+	if err != nil {
 		return err
 	}
-	d.readersPending = false
+	next := *e
+	next.aging = nil
+	next.at, next.row = at, withoutPreviousTable(e.row)
+	reg.tables.Services.Rows[at] = next.row
+	reg.tables.ServiceIndex().Replace(e.row.Vip, e.at, at)
+	reg.services[e.service.VIP] = &next
+	reg.claim(&next)
+	reg.retire(e, &next)
 	return nil
+}
+
+// addressRow is the row for an address that VIPs have. Packets without ports look it up: echo requests and
+// fragments.
+type addressRow struct {
+	at uint32
+	// services is the number of VIPs with the address.
+	services int
+}
+
+// addressKey is the endpoint of such a row. Its port and protocol are 0, which no VIP has.
+func addressKey(a netip.Addr) bpf.LbEndpoint { return bpf.Endpoint(netip.AddrPortFrom(a, 0), 0) }
+
+// addAddress makes the address of a VIP visible to packets. Errors: lb.ErrFull; then nothing has changed.
+func (reg *registry) addAddress(v lb.VIP) error {
+	a := v.Address.Addr()
+	if row, ok := reg.addresses[a]; ok {
+		row.services++
+		return nil
+	}
+	at, err := reg.take(&reg.ids.Rows, 1, "the row of the address", v, tables.RowsFor(reg.limits))
+	if err != nil {
+		return err
+	}
+	reg.tables.Services.Rows[at] = bpf.LbService{Vip: addressKey(a)}
+	if err := reg.tables.ServiceIndex().Add(addressKey(a), at); err != nil {
+		reg.ids.Rows.Release(at, 1)
+		return err
+	}
+	reg.addresses[a] = &addressRow{at: at, services: 1}
+	return nil
+}
+
+// removeAddress makes the address of a removed VIP invisible, unless another VIP has it.
+func (reg *registry) removeAddress(a netip.Addr) {
+	row := reg.addresses[a]
+	if row.services--; row.services > 0 {
+		return
+	}
+	reg.tables.ServiceIndex().Remove(addressKey(a), row.at)
+	delete(reg.addresses, a)
+	reg.grace.Defer(func() { reg.ids.Rows.Release(row.at, 1) })
+}
+
+// address returns the row of an address; if there is none, a new one without number and services.
+func (reg *registry) address(a netip.Addr) *addressRow {
+	if reg.addresses[a] == nil {
+		reg.addresses[a] = &addressRow{}
+	}
+	return reg.addresses[a]
 }

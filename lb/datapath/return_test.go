@@ -6,8 +6,10 @@ import (
 	"testing"
 	"unsafe"
 
+	"lbctl/lb"
 	"lbctl/lb/contract"
 	"lbctl/lb/oracle"
+	"lbctl/lb/testns"
 	"lbctl/rss/packet"
 
 	"github.com/vishvananda/netlink"
@@ -28,7 +30,7 @@ type returnPath struct {
 // address tells whether a packet was sent by an entry of the FIB cache.
 func newReturnPath(t *testing.T, o Options) returnPath {
 	inNamespace(t)
-	h := returnPath{T: t, cpus: cpus(t), link: veth(t, "up", "10.1.0.254/24", "2001:db8:2::fe/64"), other: veth(t, "other").Attrs().Index}
+	h := returnPath{T: t, cpus: cpus(t), link: testns.Veth(t, "up", "10.1.0.254/24", "2001:db8:2::fe/64"), other: testns.Veth(t, "other").Attrs().Index}
 	h.on(0) // each CPU has a FIB cache of its own
 	h.gatewayIs(1)
 	for _, clients := range []string{"198.18.0.0/15", "2001:db8:1::/48"} {
@@ -65,14 +67,7 @@ func newReturnPath(t *testing.T, o Options) returnPath {
 func (h returnPath) gatewayIs(last byte) {
 	h.Helper()
 	for _, gateway := range []string{"10.1.0.1", "2001:db8:2::1"} {
-		a := netip.MustParseAddr(gateway)
-		err := netlink.NeighSet(&netlink.Neigh{
-			LinkIndex: h.link.Attrs().Index, Family: family(a), State: netlink.NUD_PERMANENT,
-			IP: a.AsSlice(), HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 9, last},
-		})
-		if err != nil {
-			h.Fatal("set neighbour", gateway, err)
-		}
+		testns.SetNeighbour(h, h.link.Attrs().Index, netip.MustParseAddr(gateway), lb.MAC{2, 0, 0, 0, 9, last})
 	}
 }
 

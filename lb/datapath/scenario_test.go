@@ -8,6 +8,7 @@ import (
 
 	"lbctl/lb"
 	"lbctl/lb/contract"
+	"lbctl/lb/testns"
 	"lbctl/rss/packet"
 
 	"github.com/vishvananda/netlink"
@@ -146,10 +147,10 @@ func (s scenario) configured() (is, was lb.Service) {
 // configure makes the replicas, on a link with neighbours, and the service, and returns the index of
 // the interface that the frames come from.
 func (s scenario) configure(b *testing.B, d *Datapath) (ingress int) {
-	l := veth(b, "up", "10.1.0.254/24", "2001:db8:2::fe/64")
+	l := testns.Veth(b, "up", "10.1.0.254/24", "2001:db8:2::fe/64")
 	is, was := s.configured()
 	for _, r := range is.Replicas {
-		neighbourAt(b, l, r.Address.Addr().String())
+		testns.Neighbour(b, l, r.Address.Addr().String())
 	}
 	for clients, gateway := range map[string]string{"198.18.0.0/15": "10.1.0.1", "2001:db8:1::/64": "2001:db8:2::1"} {
 		to := netip.MustParsePrefix(clients)
@@ -171,7 +172,7 @@ func (s scenario) configure(b *testing.B, d *Datapath) (ingress int) {
 		}
 	}
 	if s.twoArms {
-		return veth(b, "clients").Attrs().Index
+		return testns.Veth(b, "clients").Attrs().Index
 	}
 	return l.Attrs().Index
 }

@@ -8,7 +8,9 @@ import (
 
 	"lbctl/bpf"
 	"lbctl/lb"
+	"lbctl/lb/nexthop"
 	"lbctl/lb/oracle"
+	"lbctl/lb/tables"
 	"lbctl/lb/xdp"
 
 	"github.com/cilium/ebpf"
@@ -18,8 +20,8 @@ import (
 // must do the same as the reference with some packets. There is no test where nothing is attached or the
 // program is the same.
 func (d *Datapath) selfTest() error {
-	known, err := d.hook.IsPinned(d.objects.Lb)
-	if err != nil || known || len(d.hook.Links) == 0 {
+	known, err := d.links.hook.IsPinned(d.objects.Lb)
+	if err != nil || known || len(d.links.hook.Links) == 0 {
 		return err
 	}
 	r, err := d.private()
@@ -39,7 +41,7 @@ func (d *Datapath) private() (*Datapath, error) {
 	o := d.options
 	o.Limits, o.manualClock = lb.Limits{Services: 8, Replicas: 32, Slots: 64, Flows: 1 << 10}, true
 	r := newDatapath(o)
-	r.secret, r.network = d.secret, func() network { return oneHop{} }
+	r.secret, r.hops.made = d.secret, oneHop{}
 	spec, err := r.spec()
 	if err != nil {
 		return nil, err
@@ -117,10 +119,11 @@ func (oneHop) Route(a netip.Addr) (oracle.Route, bool) {
 	return r, true
 }
 
-func (o oneHop) resolve(a netip.Addr) (nextHop, neighbour) {
+// Resolve implements nexthop.Resolver.
+func (o oneHop) Resolve(a netip.Addr) (tables.Hop, nexthop.Neighbour) {
 	r, _ := o.Route(a)
-	return nextHop{source: bpf.Address(r.Preferred), hop: bpf.LbHop{
+	return tables.Hop{Tunnel: bpf.Address(r.Preferred), LbHop: bpf.LbHop{
 		State: uint8(bpf.LbHopStateHOP_RESOLVED), Ifindex: loopbackIndex, Mtu: uint16(r.MTU),
 		Source: r.Source, Destination: r.Neighbour,
-	}}, neighbour{}
+	}}, nexthop.Neighbour{}
 }

@@ -10,6 +10,7 @@ import (
 
 	"lbctl/bpf"
 	"lbctl/lb"
+	"lbctl/lb/testns"
 
 	"github.com/cilium/ebpf"
 )
@@ -43,7 +44,7 @@ func TestOtherSchema(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNamespace(t)
-			o := Options{Dir: pinDir(t)}
+			o := Options{Dir: testns.PinDir(t)}
 			old := attachedTo(t, o, "up")
 			c.spoil(t, o.Dir)
 			for range 2 { // the first refusal must not make the second start succeed
@@ -66,7 +67,7 @@ func TestOtherSchema(t *testing.T) {
 // The next process finds the record of a flow: the secret of the key is kept.
 func TestSecretIsKept(t *testing.T) {
 	inNamespace(t)
-	o := Options{Dir: pinDir(t)}
+	o := Options{Dir: testns.PinDir(t)}
 	first := open(t, o)
 	secret := first.secret
 	if err := first.Close(); err != nil {
@@ -86,7 +87,7 @@ func TestSecretIsKept(t *testing.T) {
 func TestFlowLimits(t *testing.T) {
 	for _, flows := range []uint32{512, 1000, 1<<20 + 1, 1 << 29} {
 		d := newDatapath(Options{Limits: lb.Limits{Services: 1, Replicas: 1, Slots: 1, Flows: flows}}.withDefaults())
-		if err := d.checkLimits(); !errors.Is(err, lb.ErrInvalid) {
+		if err := d.options.checkLimits(); !errors.Is(err, lb.ErrInvalid) {
 			t.Errorf("%d flows: %v", flows, err)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"lbctl/bpf"
 	"lbctl/lb"
 	"lbctl/lb/oracle"
+	"lbctl/lb/tables"
+	"lbctl/lb/testns"
 	"lbctl/rss/packet"
 )
 
@@ -51,9 +53,9 @@ func newFixture(t *testing.T, s lb.Service) fixture {
 
 func newFixtureWith(t *testing.T, s lb.Service, o Options) fixture {
 	inNamespace(t)
-	l := veth(t, "up", "10.1.0.1/24")
+	l := testns.Veth(t, "up", "10.1.0.1/24")
 	for _, a := range []string{"10.1.0.2", "10.1.0.3", "10.1.0.4"} {
-		neighbourAt(t, l, a)
+		testns.Neighbour(t, l, a)
 	}
 	o.Limits = lb.Limits{Services: 4, Replicas: 16, Slots: 64, Flows: 1 << 10}
 	x := fixture{t, open(t, o), l.Attrs().Index, s}
@@ -149,7 +151,7 @@ func TestFlowsStay(t *testing.T) {
 			for range 10 {
 				x.wait(time.Second)
 			}
-			e := x.d.services[x.service.VIP]
+			e := x.d.registry.services[x.service.VIP]
 			if f := x.flows(); f.InTransition > 0 || e.recorded || e.rehashed() {
 				t.Errorf("silent for longer than the idle time: %+v, records %v, rehashed %v", f, e.recorded, e.rehashed())
 			}
@@ -167,10 +169,10 @@ func TestBaseUsedMeanwhile(t *testing.T) {
 	s := x.service.Clone()
 	s.Replicas[0].State = lb.Draining
 	x.set(s)
-	e := x.d.services[s.VIP]
+	e := x.d.registry.services[s.VIP]
 	slot := func() (at uint32, is bpf.Slot) {
 		for at = e.row.Offset; at < e.row.Offset+e.row.Size; at++ {
-			if is = x.d.tables.readSlot(at); is.InTransition() {
+			if is = x.d.registry.tables.Slot(at); is.InTransition() {
 				return at, is
 			}
 		}
@@ -179,14 +181,14 @@ func TestBaseUsedMeanwhile(t *testing.T) {
 	}
 	at, is := slot()
 	old := is.WithAge(expired)
-	*x.d.tables.slot(at) = uint64(old)
-	*x.d.tables.slot(at) = uint64(old.WithAge(0)) // by a packet, after the sweep has looked
-	if x.d.tables.swapSlot(at, old, bpf.SettledSlot(old.Owner())) {
+	x.d.registry.tables.SetSlot(at, old)
+	x.d.registry.tables.SetSlot(at, old.WithAge(0)) // by a packet, after the sweep has looked
+	if x.d.registry.tables.SwapSlot(at, old, bpf.SettledSlot(old.Owner())) {
 		t.Error("the slot was settled while a packet used its previous owner")
 	}
-	*x.d.tables.slot(at) = uint64(old)
+	x.d.registry.tables.SetSlot(at, old)
 	x.wait(time.Second)
-	if now := x.d.tables.readSlot(at); now != bpf.SettledSlot(old.Owner()) {
+	if now := x.d.registry.tables.Slot(at); now != bpf.SettledSlot(old.Owner()) {
 		t.Errorf("slot %x whose previous owner has expired became %x", old, now)
 	}
 }
@@ -203,24 +205,24 @@ func TestRemovedReplicasAreForgotten(t *testing.T) {
 			with = append(with, port+1)
 		}
 	}
-	id := x.d.services[s.VIP].ids[netip.MustParseAddrPort("10.1.0.3:80")]
+	id := x.d.registry.services[s.VIP].ids[netip.MustParseAddrPort("10.1.0.3:80")]
 	less := s.Clone()
 	less.Replicas = less.Replicas[:1]
 	x.set(less)
-	if row := x.d.tables.replicas.rows[id]; row.State != uint8(bpf.LbReplicaStateREPLICA_GONE) {
+	if row := x.d.registry.tables.Replicas.Rows[id]; row.State != uint8(bpf.LbReplicaStateREPLICA_GONE) {
 		t.Errorf("a replica that has been removed has state %d", row.State)
 	}
-	if err := x.d.reclaim(); err != nil {
+	if err := x.d.registry.reclaim(); err != nil {
 		t.Fatal(err)
 	}
-	x.d.tables.records(func(_ recordAt, r bpf.Record) {
+	x.d.registry.tables.Records(func(_ tables.Record, r bpf.Record) {
 		if r.Replica() == id {
 			t.Errorf("record %x names %d, which is free", r, id)
 		}
 	})
 	s.Replicas[1].Address = netip.MustParseAddrPort("10.1.0.4:80")
 	x.set(s)
-	if got := x.d.services[s.VIP].ids[s.Replicas[1].Address]; got != id {
+	if got := x.d.registry.services[s.VIP].ids[s.Replicas[1].Address]; got != id {
 		t.Errorf("the new replica has id %d, want %d again", got, id)
 	}
 	for _, port := range with {

@@ -5,24 +5,29 @@ import (
 
 	"lbctl/bpf"
 	"lbctl/lb"
+	"lbctl/lb/nexthop"
 	"lbctl/lb/oracle"
+	"lbctl/lb/tables"
 	"lbctl/rss"
 	"lbctl/rss/packet"
+
+	"github.com/cilium/ebpf"
 )
 
 // view is the live tables as the reference datapath reads them, for one packet.
 type view struct {
-	*Datapath
-	network netstate
+	program  *program
+	registry *registry
+	network  nexthop.State
 }
 
 var _ oracle.View = view{}
 
 // Key implements oracle.View, as do the others here.
-func (v view) Key() rss.Key { return v.options.ToeplitzKey }
+func (v view) Key() rss.Key { return v.program.options.ToeplitzKey }
 
 func (v view) Service(vip lb.VIP) (*lb.Service, bool) {
-	e, ok := v.services[vip]
+	e, ok := v.registry.services[vip]
 	if !ok {
 		return nil, false
 	}
@@ -30,21 +35,21 @@ func (v view) Service(vip lb.VIP) (*lb.Service, bool) {
 }
 
 func (v view) IsVIP(a netip.Addr) bool {
-	_, ok := v.addresses[a]
+	_, ok := v.registry.addresses[a]
 	return ok
 }
 
 func (v view) ReverseNAT(replica netip.AddrPort, p packet.Protocol) (lb.VIP, bool) {
-	return v.index.Owner(replica, p)
+	return v.registry.index.Owner(replica, p)
 }
 
 func (v view) Slot(vip lb.VIP, i uint32) oracle.Slot {
-	s := v.tables.readSlot(v.services[vip].row.Offset + i)
-	return oracle.Slot{Owner: v.tables.addressOf(s.Owner()), Previous: v.tables.addressOf(s.Previous()), InTransition: s.InTransition()}
+	s := v.registry.tables.Slot(v.registry.services[vip].row.Offset + i)
+	return oracle.Slot{Owner: v.registry.tables.AddressOf(s.Owner()), Previous: v.registry.tables.AddressOf(s.Previous()), InTransition: s.InTransition()}
 }
 
 func (v view) PreviousTable(vip lb.VIP) (oracle.Function, bool) {
-	e := v.services[vip]
+	e := v.registry.services[vip]
 	if !e.rehashed() {
 		return oracle.Function{}, false
 	}
@@ -52,21 +57,21 @@ func (v view) PreviousTable(vip lb.VIP) (oracle.Function, bool) {
 }
 
 func (v view) PreviousOwner(vip lb.VIP, i uint32) netip.AddrPort {
-	return v.tables.addressOf(v.tables.readSlot(v.services[vip].row.PreviousOffset + i).Previous())
+	return v.registry.tables.AddressOf(v.registry.tables.Slot(v.registry.services[vip].row.PreviousOffset + i).Previous())
 }
 
 func (v view) Record(vip lb.VIP, f packet.Flow) (oracle.Record, bool) {
-	e := v.services[vip]
-	hash := oracle.Hash(lb.Service{Hash: lb.Hash(e.row.PreviousHash), Seed: e.row.PreviousSeed}, v.options.ToeplitzKey, f)
-	r, stage := v.tables.recall(bpf.FlowKey(v.secret, f.Source, f.Destination, uint8(f.Protocol)), hash)
-	if r == 0 || v.serviceOfReplica(r.Replica()) != e {
+	e := v.registry.services[vip]
+	hash := oracle.Hash(lb.Service{Hash: lb.Hash(e.row.PreviousHash), Seed: e.row.PreviousSeed}, v.program.options.ToeplitzKey, f)
+	r, stage := v.registry.tables.FindRecord(bpf.FlowKey(v.program.secret, f.Source, f.Destination, uint8(f.Protocol)), hash)
+	if r == 0 || v.registry.serviceOfReplica(r.Replica()) != e {
 		return oracle.Record{}, false
 	}
-	return oracle.Record{Stage: stage, Replica: v.tables.addressOf(r.Replica())}, true
+	return oracle.Record{Stage: stage, Replica: v.registry.tables.AddressOf(r.Replica())}, true
 }
 
 func (v view) State(vip lb.VIP, replica netip.AddrPort) (lb.ReplicaState, bool) {
-	for _, r := range v.services[vip].service.Replicas {
+	for _, r := range v.registry.services[vip].service.Replicas {
 		if r.Address == replica {
 			return r.State, true
 		}
@@ -75,7 +80,7 @@ func (v view) State(vip lb.VIP, replica netip.AddrPort) (lb.ReplicaState, bool) 
 }
 
 func (v view) Fragment(k oracle.FragmentKey) (oracle.FragmentPorts, bool) {
-	f, ok := recallFragment(v.objects.Fragments, k)
+	f, ok := recallFragment(v.program.objects.Fragments, k)
 	if !ok {
 		return oracle.FragmentPorts{}, false
 	}
@@ -84,25 +89,32 @@ func (v view) Fragment(k oracle.FragmentKey) (oracle.FragmentPorts, bool) {
 }
 
 func (v view) RouteToReplica(vip lb.VIP, replica netip.AddrPort) (oracle.Route, bool) {
-	return v.route(hopInUse(&v.tables.replicas.rows[v.services[vip].ids[replica]]))
+	return v.route(v.registry.tables.Hop(v.registry.services[vip].ids[replica]))
 }
 
 func (v view) RouteToClient(_, destination netip.Addr) (oracle.Route, bool) {
-	next, _ := v.network.resolve(destination)
+	next, _ := v.network.Resolve(destination)
 	return v.route(next)
 }
 
-func (v view) route(next nextHop) (oracle.Route, bool) {
-	h := next.hop
+func (v view) route(next tables.Hop) (oracle.Route, bool) {
+	h := next
 	if h.State == uint8(bpf.LbHopStateHOP_NONE) {
 		return oracle.Route{}, false
 	}
-	r := oracle.Route{Index: int(h.Ifindex), MTU: int(h.Mtu), Source: h.Source, Preferred: netip.AddrFrom16(next.source).Unmap()}
-	if device := v.network.link(r.Index); device != nil {
+	r := oracle.Route{Index: int(h.Ifindex), MTU: int(h.Mtu), Source: h.Source, Preferred: netip.AddrFrom16(next.Tunnel).Unmap()}
+	if device := v.network.Link(r.Index); device != nil {
 		r.Interface = device.Name
 	}
 	if h.State == uint8(bpf.LbHopStateHOP_RESOLVED) {
 		r.Neighbour = h.Destination
 	}
 	return r, true
+}
+
+// recallFragment looks up what the first fragment of a packet said. A look-up from user space does not
+// count as a use of the entry, so the kernel evicts it no later than it would have.
+func recallFragment(m *ebpf.Map, k oracle.FragmentKey) (f bpf.LbFragment, ok bool) {
+	key := bpf.FragmentKey(k.Source, k.Destination, k.ID, uint8(k.Protocol))
+	return f, m.Lookup(key, &f) == nil
 }

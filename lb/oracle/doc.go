@@ -3,11 +3,11 @@
 // tables and changes nothing; Datapath has tables of its own, applies what Decide says to them, and puts all
 // of it behind lb.Dataplane.
 //
-// It shares no code with what it checks: it imports neither bpf nor lb/tables, lb/xdp or lb/datapath. What both
-// use is checked elsewhere: lb (what a valid service is), lb/scheduler (which replica owns which slot: by the
-// properties and vectors of its own tests), lb/fanout (which monitor gets a sample: by its own tests), rss
-// (Toeplitz: by Microsoft's vectors). The kernel's program uses none of these four: it reads a table that
-// the scheduler has filled, and computes its hashes in C.
+// It shares no code with what it checks: it imports neither bpf nor lb/tables, lb/nexthop, lb/xdp or lb/datapath.
+// What both use is checked elsewhere: lb (what a valid service is, which services exclude each other), lb/scheduler
+// (which replica owns which slot: by the properties and vectors of its own tests), lb/fanout (which monitor gets a
+// sample: by its own tests), rss (Toeplitz: by Microsoft's vectors). The kernel's program uses none of these: it
+// reads a table that the scheduler has filled, and computes its hashes in C.
 //
 // # The order of decisions
 //

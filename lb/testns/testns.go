@@ -107,18 +107,23 @@ func Neighbour(t testing.TB, l netlink.Link, address string) lb.MAC {
 	t.Helper()
 	a := netip.MustParseAddr(address)
 	mac := lb.MAC{2, 0, 0, 0, 0, a.AsSlice()[a.BitLen()/8-1]}
+	SetNeighbour(t, l.Attrs().Index, a, mac)
+	return mac
+}
+
+// SetNeighbour makes a permanent neighbour on a link, or gives it another MAC.
+func SetNeighbour(t testing.TB, link int, a netip.Addr, mac lb.MAC) {
+	t.Helper()
 	family := unix.AF_INET6
 	if a.Is4() {
 		family = unix.AF_INET
 	}
 	err := netlink.NeighSet(&netlink.Neigh{
-		LinkIndex: l.Attrs().Index, Family: family, State: netlink.NUD_PERMANENT,
-		IP: a.AsSlice(), HardwareAddr: net.HardwareAddr(mac[:]),
+		LinkIndex: link, Family: family, State: netlink.NUD_PERMANENT, IP: a.AsSlice(), HardwareAddr: net.HardwareAddr(mac[:]),
 	})
 	if err != nil {
-		t.Fatal("set neighbour", address, err)
+		t.Fatal("set neighbour", a, err)
 	}
-	return mac
 }
 
 // PinDir names a directory on the BPF file system that is removed when the test is over.

@@ -1,4 +1,4 @@
-package datapath
+package tables
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ import (
 )
 
 // find looks an endpoint up as the kernel program does.
-func (x index) find(e bpf.LbEndpoint, rows map[uint32]bpf.LbEndpoint) (uint32, bool) {
+func (x Index) find(e bpf.LbEndpoint, rows map[uint32]bpf.LbEndpoint) (uint32, bool) {
 	for _, row := range x.of(e).Row {
 		if row == 0 {
 			break
@@ -34,7 +34,7 @@ func anyEndpoint(t *rapid.T) bpf.LbEndpoint {
 // An index is a map from endpoints to rows, whatever is done to it.
 func TestIndex(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		x := make(index, bucketsFor(64))
+		x := make(Index, BucketsFor(64))
 		want := map[bpf.LbEndpoint]uint32{}
 		rows := map[uint32]bpf.LbEndpoint{}
 		next := uint32(0)
@@ -44,7 +44,7 @@ func TestIndex(t *testing.T) {
 				if _, ok := want[e]; ok || len(want) == 64 {
 					t.Skip("there or full")
 				}
-				if err := x.add(e, next); errors.Is(err, lb.ErrFull) {
+				if err := x.Add(e, next); errors.Is(err, lb.ErrFull) {
 					t.Skip("bucket full")
 				}
 				want[e], rows[next] = next, e
@@ -55,7 +55,7 @@ func TestIndex(t *testing.T) {
 					t.Skip("empty")
 				}
 				e := rapid.SampledFrom(sortedEndpoints(want)).Draw(t, "which")
-				x.replace(e, want[e], next)
+				x.Replace(e, want[e], next)
 				delete(rows, want[e])
 				want[e], rows[next] = next, e
 				next++
@@ -65,8 +65,8 @@ func TestIndex(t *testing.T) {
 					t.Skip("empty")
 				}
 				e := rapid.SampledFrom(sortedEndpoints(want)).Draw(t, "which")
-				x.remove(e, want[e])
-				x.remove(e, want[e]) // nothing more
+				x.Remove(e, want[e])
+				x.Remove(e, want[e]) // nothing more
 				delete(rows, want[e])
 				delete(want, e)
 			},
@@ -76,7 +76,7 @@ func TestIndex(t *testing.T) {
 						t.Fatalf("%v is in row %d (%v), want %d", e.AddrPort(), got, ok, row)
 					}
 				}
-				if got := slices.Sorted(x.rows()); !slices.Equal(got, slices.Sorted(maps.Values(want))) {
+				if got := slices.Sorted(x.Rows()); !slices.Equal(got, slices.Sorted(maps.Values(want))) {
 					t.Fatalf("rows %v, want those of %v", got, want)
 				}
 			},
@@ -91,15 +91,15 @@ func sortedEndpoints(m map[bpf.LbEndpoint]uint32) []bpf.LbEndpoint {
 // A process that ends in the middle of a removal leaves the last row of a bucket there twice. It is yielded
 // once.
 func TestIndexCutShort(t *testing.T) {
-	x := make(index, 1)
+	x := make(Index, 1)
 	e := bpf.Endpoint(netip.MustParseAddrPort("10.0.0.1:1"), 6)
 	for row := range uint32(3) {
-		if err := x.add(e, row); err != nil {
+		if err := x.Add(e, row); err != nil {
 			t.Fatal(err)
 		}
 	}
 	x[0].Row[0] = x[0].Row[2]
-	if got := slices.Sorted(x.rows()); !slices.Equal(got, []uint32{1, 2}) {
+	if got := slices.Sorted(x.Rows()); !slices.Equal(got, []uint32{1, 2}) {
 		t.Errorf("rows %v, want 1 and 2", got)
 	}
 }
@@ -125,9 +125,9 @@ func TestIndexSpreads(t *testing.T) {
 			return netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 6: byte(i >> 8), 7: byte(i), 15: 1}), 80)
 		},
 	} {
-		x := make(index, bucketsFor(n))
+		x := make(Index, BucketsFor(n))
 		for i := range n {
-			if err := x.add(bpf.Endpoint(nth(i), 6), uint32(i)); err != nil {
+			if err := x.Add(bpf.Endpoint(nth(i), 6), uint32(i)); err != nil {
 				t.Errorf("%s: endpoint %d: %v", name, i, err)
 				break
 			}

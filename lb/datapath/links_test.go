@@ -8,11 +8,48 @@ import (
 
 	"lbctl/bpf"
 	"lbctl/lb"
+	"lbctl/lb/testns"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
 )
+
+// A link whose MTU is too large for the driver's XDP is refused in mode native. Mode auto takes generic, and
+// logs why.
+func TestAttachLargeMTU(t *testing.T) {
+	inNamespace(t)
+	l := testns.Veth(t, "jumbo")
+	peer, err := netlink.LinkByName("jumbo-peer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []netlink.Link{peer, l} {
+		if err := netlink.LinkSetMTU(end, 9000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := open(t, Options{})
+	_, err = d.Attach(t.Context(), "jumbo", lb.Native)
+	if !errors.Is(err, lb.ErrUnsupported) || !strings.Contains(err.Error(), "MTU 9000") {
+		t.Errorf("native: %v, want the MTU named", err)
+	}
+	got, err := d.Attach(t.Context(), "jumbo", lb.Auto)
+	if err != nil || got.Mode != lb.Generic {
+		t.Errorf("auto: %+v, %v, want generic", got, err)
+	}
+}
+
+func TestOtherLimits(t *testing.T) {
+	inNamespace(t)
+	dir := testns.PinDir(t)
+	open(t, Options{Dir: dir}).Close()
+	_, err := Open(t.Context(), Options{Dir: dir, Limits: lb.Limits{Services: 1, Replicas: 1, Slots: 1}})
+	if !errors.Is(err, lb.ErrConflict) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("open with other limits: %v, want a conflict that names %s", err, dir)
+	}
+}
 
 // attachedTo opens a datapath with a service that is attached to interfaces, and closes it.
 func attachedTo(t *testing.T, o Options, names ...string) (program uint32) {
@@ -22,7 +59,7 @@ func attachedTo(t *testing.T, o Options, names ...string) (program uint32) {
 		t.Fatal(err)
 	}
 	for _, name := range names {
-		veth(t, name)
+		testns.Veth(t, name)
 		if _, err := d.Attach(t.Context(), name, lb.Auto); err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +78,7 @@ func TestSelfTestRefuses(t *testing.T) {
 	for name, instructions := range map[string]asm.Instructions{"drops all": drop, "passes all": pass} {
 		t.Run(name, func(t *testing.T) {
 			inNamespace(t)
-			o := Options{Dir: pinDir(t)}
+			o := Options{Dir: testns.PinDir(t)}
 			old := attachedTo(t, o, "up")
 			broken := o
 			broken.edit = func(s *ebpf.CollectionSpec) {
@@ -70,14 +107,14 @@ func TestSelfTestRefuses(t *testing.T) {
 // Another program that passes its self-test replaces the old one.
 func TestSelfTestPasses(t *testing.T) {
 	inNamespace(t)
-	o := Options{Dir: pinDir(t)}
+	o := Options{Dir: testns.PinDir(t)}
 	old := attachedTo(t, o, "up")
 	o.edit = func(s *ebpf.CollectionSpec) {
 		p := s.Programs[bpf.LbProgLb]
 		p.Instructions = slices.Insert(p.Instructions, 1, asm.Mov.Imm(asm.R0, 0))
 	}
 	d := open(t, o)
-	if known, err := d.hook.IsPinned(d.objects.Lb); err != nil || !known {
+	if known, err := d.links.hook.IsPinned(d.objects.Lb); err != nil || !known {
 		t.Errorf("the new program is pinned: %v, %v", known, err)
 	}
 	if got := attached(t, "up"); got == old || got != programID(t, d) {

@@ -1,4 +1,4 @@
-package datapath
+package nexthop
 
 import (
 	"net/netip"
@@ -8,40 +8,43 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// changes are what has changed in the network since next hops were resolved. The zero value is nothing.
-type changes struct {
+// Changes are what has changed in the network since next hops were resolved. The zero value is nothing.
+type Changes struct {
 	// all: any route may have changed.
 	all bool
 	// routes are the destinations of those that changed, at most someRoutes of them.
 	routes     []netip.Prefix
-	neighbours map[neighbour]bool
+	neighbours map[Neighbour]bool
 }
 
 // someRoutes is the number of routes from which on resolving every next hop costs no more.
 const someRoutes = 16
 
-// everything is the change that is assumed after messages were lost.
-func everything() changes { return changes{all: true} }
+// Everything is the change that is assumed after messages were lost.
+func Everything() Changes { return Changes{all: true} }
 
-// empty tells whether nothing has changed.
-func (c *changes) empty() bool { return !c.all && len(c.routes) == 0 && len(c.neighbours) == 0 }
+// empty reports whether nothing has changed.
+func (c *Changes) empty() bool { return !c.all && len(c.routes) == 0 && len(c.neighbours) == 0 }
 
-// mayRoute tells whether the route to an address may be another one.
-func (c *changes) mayRoute(a netip.Addr) bool {
+// Routes reports whether the route to an address may have changed.
+func (c *Changes) Routes(a netip.Addr) bool {
 	return c.all || slices.ContainsFunc(c.routes, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-func (c *changes) neighbour(u netlink.NeighUpdate) {
+// Has reports whether a neighbour has changed.
+func (c *Changes) Has(n Neighbour) bool { return c.neighbours[n] }
+
+func (c *Changes) addNeighbour(u netlink.NeighUpdate) {
 	if c.neighbours == nil {
-		c.neighbours = map[neighbour]bool{}
+		c.neighbours = map[Neighbour]bool{}
 	}
 	a, _ := netip.AddrFromSlice(u.IP)
-	c.neighbours[neighbour{index: u.LinkIndex, address: a.Unmap()}] = true
+	c.neighbours[Neighbour{Link: u.LinkIndex, Address: a.Unmap()}] = true
 }
 
-// route notes the destination of a route. When one of our own addresses is removed, so are the routes that
+// addRoute notes the destination of a route. When one of our own addresses is removed, so are the routes that
 // have it as their source; the kernel sends no message about those.
-func (c *changes) route(u netlink.RouteUpdate) {
+func (c *Changes) addRoute(u netlink.RouteUpdate) {
 	if u.Dst == nil || u.Type == unix.RTM_DELROUTE && u.Route.Type == unix.RTN_LOCAL || len(c.routes) == someRoutes {
 		c.all = true
 		return
@@ -65,9 +68,9 @@ func portOf(a *netlink.LinkAttrs) port {
 	return port{flags: a.RawFlags, state: uint32(a.OperState), mtu: a.MTU, master: a.MasterIndex, mac: string(a.HardwareAddr)}
 }
 
-// link notes a link, unless nothing of it changed on which next hops depend: most messages about links are
+// addLink notes a link, unless nothing of it changed on which next hops depend: most messages about links are
 // about their programs and statistics.
-func (c *changes) link(u netlink.LinkUpdate, was ports) {
+func (c *Changes) addLink(u netlink.LinkUpdate, was ports) {
 	if u.Link == nil {
 		c.all = true
 		return

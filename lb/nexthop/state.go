@@ -1,4 +1,4 @@
-package datapath
+package nexthop
 
 import (
 	"math"
@@ -7,78 +7,75 @@ import (
 	"slices"
 
 	"lbctl/bpf"
+	"lbctl/lb/tables"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// neighbour is the host to which packets are sent on a link: the destination itself or a gateway.
-type neighbour struct {
-	index   int
-	address netip.Addr
+// Neighbour is the host to which packets are sent on a link: the destination itself or a gateway.
+type Neighbour struct {
+	// Link is the index of the interface.
+	Link    int
+	Address netip.Addr
 }
 
-// nextHop is how packets reach an address, as the tables hold it: the hop, and our address towards it.
-type nextHop struct {
-	hop    bpf.LbHop
-	source [16]byte
+// Resolver finds next hops, and the neighbour that each goes by.
+type Resolver interface {
+	Resolve(netip.Addr) (tables.Hop, Neighbour)
 }
 
-// network resolves next hops.
-type network interface {
-	resolve(netip.Addr) (nextHop, neighbour)
-}
-
-// netstate is the state of the network as one operation sees it: links and neighbours are asked for
-// once and kept.
-type netstate struct {
-	*hops
+// State is the network as one operation sees it: links and neighbours are asked for once and kept. It is not safe
+// for concurrent use.
+type State struct {
+	network    *Network
 	links      map[int]*netlink.LinkAttrs
 	neighbours map[int]map[netip.Addr]netlink.Neigh // by interface
 }
 
-func (h *hops) gather() netstate {
-	return netstate{hops: h, links: map[int]*netlink.LinkAttrs{}, neighbours: map[int]map[netip.Addr]netlink.Neigh{}}
+// Gather begins an operation.
+func (n *Network) Gather() State {
+	return State{network: n, links: map[int]*netlink.LinkAttrs{}, neighbours: map[int]map[netip.Addr]netlink.Neigh{}}
 }
 
-// resolve returns the next hop towards an address and the neighbour that it is. Without a route the state is
+// Resolve returns the next hop towards an address and the neighbour that it is. Without a route its state is
 // HOP_NONE. Where the neighbour's MAC address is not known it is HOP_UNRESOLVED, and the kernel has been asked
 // to find it and to keep it up to date.
-func (s netstate) resolve(a netip.Addr) (nextHop, neighbour) {
-	routes, err := s.netlink.RouteGet(a.AsSlice())
+func (s State) Resolve(a netip.Addr) (tables.Hop, Neighbour) {
+	routes, err := s.network.netlink.RouteGet(a.AsSlice())
 	if err != nil || len(routes) == 0 || routes[0].Type != unix.RTN_UNICAST {
-		return nextHop{}, neighbour{}
+		return tables.Hop{}, Neighbour{}
 	}
 	route := routes[0]
-	device := s.link(route.LinkIndex)
+	device := s.Link(route.LinkIndex)
 	if device == nil {
-		return nextHop{}, neighbour{}
+		return tables.Hop{}, Neighbour{}
 	}
-	n := neighbour{index: route.LinkIndex, address: a}
+	n := Neighbour{Link: route.LinkIndex, Address: a}
 	if gateway, ok := netip.AddrFromSlice(route.Gw); ok {
-		n.address = gateway.Unmap()
+		n.Address = gateway.Unmap()
 	}
-	next := nextHop{hop: s.fill(device, route.MTU, n)}
+	next := tables.Hop{LbHop: s.hop(device, route.MTU, n)}
 	if source, ok := netip.AddrFromSlice(route.Src); ok {
-		next.source = bpf.Address(source.Unmap())
+		next.Tunnel = bpf.Address(source.Unmap())
 	}
 	return next, n
 }
 
-// link returns an interface, nil if there is none.
-func (s netstate) link(index int) *netlink.LinkAttrs {
+// Link returns an interface, nil if there is none.
+func (s State) Link(index int) *netlink.LinkAttrs {
 	if device, ok := s.links[index]; ok {
 		return device
 	}
 	var attributes *netlink.LinkAttrs
-	if device, err := s.netlink.LinkByIndex(index); err == nil {
+	if device, err := s.network.netlink.LinkByIndex(index); err == nil {
 		attributes = device.Attrs()
 	}
 	s.links[index] = attributes
 	return attributes
 }
 
-func (s netstate) fill(device *netlink.LinkAttrs, routeMTU int, n neighbour) bpf.LbHop {
+func (s State) hop(device *netlink.LinkAttrs, routeMTU int, n Neighbour) bpf.LbHop {
 	hop := bpf.LbHop{State: uint8(bpf.LbHopStateHOP_UNRESOLVED), Ifindex: uint32(device.Index), Mtu: mtu(device.MTU, routeMTU)}
 	if len(device.HardwareAddr) != len(hop.Source) {
 		return bpf.LbHop{} // not Ethernet: frames cannot leave by it
@@ -104,13 +101,13 @@ const usable = netlink.NUD_PERMANENT | netlink.NUD_NOARP | netlink.NUD_REACHABLE
 
 // mac returns the MAC address of a neighbour, nil if it is not known. It asks the kernel to keep a neighbour
 // that it would not keep by itself.
-func (s netstate) mac(n neighbour) net.HardwareAddr {
-	all := s.known(n.index)
-	known, ok := all[n.address]
+func (s State) mac(n Neighbour) net.HardwareAddr {
+	all := s.known(n.Link)
+	known, ok := all[n.Address]
 	if !ok || known.State&netlink.NUD_PERMANENT == 0 && known.FlagsExt&netlink.NTF_EXT_MANAGED == 0 {
-		s.manage(n)
+		s.network.manage(n)
 		known.FlagsExt |= netlink.NTF_EXT_MANAGED // asked once
-		all[n.address] = known
+		all[n.Address] = known
 	}
 	if known.State&usable == 0 {
 		return nil
@@ -118,8 +115,8 @@ func (s netstate) mac(n neighbour) net.HardwareAddr {
 	return known.HardwareAddr
 }
 
-// agrees tells whether a hop has its neighbour's present MAC address.
-func (s netstate) agrees(hop bpf.LbHop, n neighbour) bool {
+// Agrees reports whether a hop has its neighbour's present MAC address.
+func (s State) Agrees(hop tables.Hop, n Neighbour) bool {
 	mac := s.mac(n)
 	if len(mac) != len(hop.Destination) {
 		return hop.State == uint8(bpf.LbHopStateHOP_UNRESOLVED)
@@ -128,12 +125,12 @@ func (s netstate) agrees(hop bpf.LbHop, n neighbour) bool {
 }
 
 // known returns the neighbours on a link, of both families.
-func (s netstate) known(index int) map[netip.Addr]netlink.Neigh {
+func (s State) known(index int) map[netip.Addr]netlink.Neigh {
 	if all, ok := s.neighbours[index]; ok {
 		return all
 	}
 	all := map[netip.Addr]netlink.Neigh{}
-	listed, _ := s.netlink.NeighList(index, unix.AF_UNSPEC) // an error is a link that has gone
+	listed, _ := s.network.netlink.NeighList(index, unix.AF_UNSPEC) // an error is a link that has gone
 	for _, n := range listed {
 		if a, ok := netip.AddrFromSlice(n.IP); ok {
 			all[a.Unmap()] = n
@@ -145,11 +142,11 @@ func (s netstate) known(index int) map[netip.Addr]netlink.Neigh {
 
 // manage asks the kernel (5.16 and later) to resolve a neighbour and to keep it resolved although the kernel
 // itself sends nothing there. Older kernels refuse; with them, packets that are passed up resolve it.
-func (h *hops) manage(n neighbour) {
-	_ = h.netlink.NeighSet(&netlink.Neigh{
-		LinkIndex: n.index,
-		Family:    family(n.address),
-		IP:        n.address.AsSlice(),
+func (n *Network) manage(to Neighbour) {
+	_ = n.netlink.NeighSet(&netlink.Neigh{
+		LinkIndex: to.Link,
+		Family:    family(to.Address),
+		IP:        to.Address.AsSlice(),
 		State:     netlink.NUD_NONE,
 		FlagsExt:  netlink.NTF_EXT_MANAGED,
 	})

@@ -1,4 +1,4 @@
-package datapath
+package tables
 
 import (
 	"testing"
@@ -10,11 +10,11 @@ import (
 func TestExtents(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const size = 40
-		e := newExtents(size)
+		e := NewExtents(size)
 		var used [size]bool
-		var held []extent
-		mark := func(x extent, as bool) {
-			for i := x.from; i < x.to; i++ {
+		var held []Extent
+		mark := func(x Extent, as bool) {
+			for i := x.From; i < x.To; i++ {
 				if used[i] == as {
 					t.Fatalf("%d is marked %v already", i, as)
 				}
@@ -24,13 +24,13 @@ func TestExtents(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"alloc": func(t *rapid.T) {
 				n := rapid.Uint32Range(1, 9).Draw(t, "n")
-				from, ok := e.alloc(n)
+				from, ok := e.Alloc(n)
 				if ok != (longest(used[:]) >= n) {
 					t.Fatalf("alloc %d: %v, the longest free range is %d", n, ok, longest(used[:]))
 				}
 				if ok {
-					mark(extent{from, from + n}, true)
-					held = append(held, extent{from, from + n})
+					mark(Extent{from, from + n}, true)
+					held = append(held, Extent{from, from + n})
 				}
 			},
 			"take": func(t *rapid.T) {
@@ -39,12 +39,12 @@ func TestExtents(t *testing.T) {
 				for i := from; free && i < from+n; i++ {
 					free = !used[i]
 				}
-				if err := e.take(from, n); (err == nil) != free {
+				if err := e.Take(from, n); (err == nil) != free {
 					t.Fatalf("take [%d, %d): %v, free: %v", from, from+n, err, free)
 				}
 				if free {
-					mark(extent{from, from + n}, true)
-					held = append(held, extent{from, from + n})
+					mark(Extent{from, from + n}, true)
+					held = append(held, Extent{from, from + n})
 				}
 			},
 			"release": func(t *rapid.T) {
@@ -52,7 +52,7 @@ func TestExtents(t *testing.T) {
 					t.Skip("nothing held")
 				}
 				i := rapid.IntRange(0, len(held)-1).Draw(t, "which")
-				e.release(held[i].from, held[i].to-held[i].from)
+				e.Release(held[i].From, held[i].To-held[i].From)
 				mark(held[i], false)
 				held = append(held[:i], held[i+1:]...)
 			},

@@ -1,4 +1,4 @@
-package datapath
+package tables
 
 import (
 	"encoding/binary"
@@ -12,19 +12,19 @@ import (
 	"lbctl/lb"
 )
 
-// index is a hash index: in which row of a table an endpoint is. It is service_index or rev_nat_index. Packets
+// Index is a hash index: in which row of a table an endpoint is. It is service_index or rev_nat_index. Packets
 // read it while it is written, so every change is one aligned store, and a row is complete before the store
 // that makes it visible.
-type index []bpf.LbBucket
+type Index []bpf.LbBucket
 
-// bucketsFor returns the number of buckets of an index for so many endpoints: a power of two, such that a
+// BucketsFor returns the number of buckets of an index for so many endpoints: a power of two, such that a
 // bucket holds two on average. The probability that one overflows is then some 1e-11.
-func bucketsFor(endpoints uint32) uint32 {
+func BucketsFor(endpoints uint32) uint32 {
 	return 1 << bits.Len32((endpoints-1)/2)
 }
 
-// bucketHash is bucket_hash of bpf/src/find.h.
-func bucketHash(e bpf.LbEndpoint) uint32 {
+// BucketHash is bucket_hash of bpf/src/find.h.
+func BucketHash(e bpf.LbEndpoint) uint32 {
 	high, low := binary.NativeEndian.Uint64(e.Address[:8]), binary.NativeEndian.Uint64(e.Address[8:])
 	rest := uint64(binary.NativeEndian.Uint16(e.Port[:])) | uint64(e.Protocol)<<16 | uint64(e.IpVersion)<<24
 	h := high*0xbf58476d1ce4e5b9 ^ low ^ rest
@@ -33,10 +33,10 @@ func bucketHash(e bpf.LbEndpoint) uint32 {
 }
 
 // of returns the endpoint's bucket.
-func (x index) of(e bpf.LbEndpoint) *bpf.LbBucket { return &x[bucketHash(e)&uint32(len(x)-1)] }
+func (x Index) of(e bpf.LbEndpoint) *bpf.LbBucket { return &x[BucketHash(e)&uint32(len(x)-1)] }
 
-// add makes a row visible under an endpoint. Errors: lb.ErrFull.
-func (x index) add(e bpf.LbEndpoint, row uint32) error {
+// Add makes a row visible under an endpoint. Errors: lb.ErrFull.
+func (x Index) Add(e bpf.LbEndpoint, row uint32) error {
 	b := x.of(e)
 	free := slices.Index(b.Row[:], 0)
 	if free < 0 {
@@ -46,15 +46,15 @@ func (x index) add(e bpf.LbEndpoint, row uint32) error {
 	return nil
 }
 
-// replace makes another row visible in place of a visible one.
-func (x index) replace(e bpf.LbEndpoint, row, by uint32) {
+// Replace makes another row visible in place of a visible one.
+func (x Index) Replace(e bpf.LbEndpoint, row, by uint32) {
 	b := x.of(e)
 	atomic.StoreUint32(&b.Row[slices.Index(b.Row[:], row+1)], by+1)
 }
 
-// remove makes a row invisible, if it is visible. The last row of the bucket first takes its place, so that no
+// Remove makes a row invisible, if it is visible. The last row of the bucket first takes its place, so that no
 // packet misses that row.
-func (x index) remove(e bpf.LbEndpoint, row uint32) {
+func (x Index) Remove(e bpf.LbEndpoint, row uint32) {
 	b := x.of(e)
 	at := slices.Index(b.Row[:], row+1)
 	if at < 0 {
@@ -68,9 +68,9 @@ func (x index) remove(e bpf.LbEndpoint, row uint32) {
 	atomic.StoreUint32(&b.Row[last], 0)
 }
 
-// rows yields every visible row once. If a process ended in the middle of remove, the last row of a bucket is
+// Rows yields every visible row once. If a process ended in the middle of remove, the last row of a bucket is
 // there twice.
-func (x index) rows() iter.Seq[uint32] {
+func (x Index) Rows() iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
 		for i := range x {
 			seen := x[i].Row[:]

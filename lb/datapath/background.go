@@ -1,0 +1,96 @@
+package datapath
+
+import (
+	"sync"
+	"time"
+
+	"lbctl/lb/nexthop"
+)
+
+// watch follows the network, and then resolves everything once: nothing that changes in between is missed.
+func (d *Datapath) watch() (err error) {
+	if d.options.manualClock {
+		return nil
+	}
+	if d.watcher, err = nexthop.Watch(d.hops.network, follower{d}, d.options.Logger); err != nil {
+		return err
+	}
+	return d.refresh(nexthop.Everything())
+}
+
+// follower passes what changes in the network on to the datapath.
+type follower struct{ d *Datapath }
+
+// Changed implements nexthop.Follower.
+func (f follower) Changed() { f.d.registry.tables.InvalidateFIBCache() }
+
+// Refresh implements nexthop.Follower.
+func (f follower) Refresh(c nexthop.Changes) {
+	if err := f.d.refresh(c); err != nil {
+		f.d.options.Logger.Error("refresh next hops", "error", err)
+	}
+}
+
+// refresh brings the next hops of the replicas up to date. It returns when no packet can be reading the hops that it
+// replaced, so that the next change may write there.
+func (d *Datapath) refresh(c nexthop.Changes) error {
+	unlock, err := d.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if !d.hops.refresh(c, d.registry.services) {
+		return nil
+	}
+	return d.registry.grace.Wait()
+}
+
+// sweep lets time pass for the flows.
+func (d *Datapath) sweep(elapsed time.Duration) error {
+	unlock, err := d.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return d.transitions.sweep(elapsed)
+}
+
+// tick is how often the records of flows are swept.
+const tick = time.Second
+
+// sweeper calls sweep every tick.
+type sweeper struct {
+	stopped chan struct{}
+	done    sync.WaitGroup
+}
+
+func (d *Datapath) startSweeper() error {
+	if d.options.manualClock {
+		return nil
+	}
+	d.sweeper = &sweeper{stopped: make(chan struct{})}
+	d.sweeper.done.Go(d.passTime)
+	return nil
+}
+
+func (s *sweeper) stop() {
+	close(s.stopped)
+	s.done.Wait()
+}
+
+func (d *Datapath) passTime() {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for last := d.options.now(); ; {
+		select {
+		case <-d.sweeper.stopped:
+			return
+		case <-ticker.C:
+		}
+		now := d.options.now()
+		if err := d.sweep(now.Sub(last)); err != nil {
+			d.options.Logger.Error("age the records of flows", "error", err)
+		}
+		last = now
+	}
+}

@@ -1,0 +1,154 @@
+// Package tables holds the memory-mapped tables by which packets are forwarded, and the means to change them
+// while packets read them: rows and indexes (Tables, Index), free ranges (Extents, Numbers), and grace periods
+// (Grace). It knows the layout of the rows, not what a service is.
+//
+// The rule of every change: what is pointed at is written before what points at it; one aligned store makes the
+// switch; what nothing points at any more is reused after a grace period, when no packet can still read it.
+//
+// Nothing here locks. The owner of the tables changes them under its lock; packets, and other programs' packets, change
+// slots and records at any time, so those are read and swapped atomically.
+package tables
+
+import (
+	"errors"
+	"net/netip"
+	"sync/atomic"
+	"unsafe"
+
+	"lbctl/bpf"
+	"lbctl/lb"
+)
+
+// Tables are the arrays of bpf/src/maps.h. The zero value has no rows.
+type Tables struct {
+	Services Table[bpf.LbService]
+	// Slots are those of all services. Behind them stand the lists of replicas.
+	Slots    Table[bpf.LbSlot]
+	Replicas Table[bpf.LbReplica]
+	RevNats  Table[bpf.LbRevNat]
+	// RetiredCounts is, by the id of a service, what was counted of removed replicas.
+	RetiredCounts Table[bpf.LbCount]
+	// Established and HalfOpen are the records of flows: see Records.
+	Established, HalfOpen Table[bpf.LbRecords]
+
+	serviceIndex, revNatIndex Table[bpf.LbBucket]
+	settings                  Table[bpf.LbSetting]
+}
+
+// Map maps the tables of a loaded program, and invalidates the FIB cache. After an error the caller unmaps.
+func (t *Tables) Map(m *bpf.LbMaps) error {
+	var errs [10]error
+	t.serviceIndex, errs[0] = Map[bpf.LbBucket](m.ServiceIndex)
+	t.revNatIndex, errs[1] = Map[bpf.LbBucket](m.RevNatIndex)
+	t.Services, errs[2] = Map[bpf.LbService](m.Services)
+	t.Slots, errs[3] = Map[bpf.LbSlot](m.Slots)
+	t.Replicas, errs[4] = Map[bpf.LbReplica](m.Replicas)
+	t.RevNats, errs[5] = Map[bpf.LbRevNat](m.RevNats)
+	t.Established, errs[6] = Map[bpf.LbRecords](m.Established)
+	t.HalfOpen, errs[7] = Map[bpf.LbRecords](m.HalfOpen)
+	t.RetiredCounts, errs[8] = Map[bpf.LbCount](m.RetiredCounts)
+	t.settings, errs[9] = Map[bpf.LbSetting](m.Settings)
+	if err := errors.Join(errs[:]...); err != nil {
+		return err
+	}
+	t.InvalidateFIBCache() // empty lines are from epoch 0
+	return nil
+}
+
+// Unmap removes all mappings.
+func (t *Tables) Unmap() error {
+	return errors.Join(t.serviceIndex.Unmap(), t.revNatIndex.Unmap(), t.Services.Unmap(), t.Slots.Unmap(), t.Replicas.Unmap(),
+		t.RevNats.Unmap(), t.Established.Unmap(), t.HalfOpen.Unmap(), t.RetiredCounts.Unmap(), t.settings.Unmap())
+}
+
+// ServiceIndex finds the rows of services, and of the addresses of VIPs.
+func (t *Tables) ServiceIndex() Index { return t.serviceIndex.Rows }
+
+// RevNatIndex finds the reverse NAT entries of replicas.
+func (t *Tables) RevNatIndex() Index { return t.revNatIndex.Rows }
+
+// InvalidateFIBCache makes all entries of the FIB cache void. It may be called without a lock.
+func (t *Tables) InvalidateFIBCache() { atomic.AddUint32(&t.settings.Rows[0].Epoch, 1) }
+
+// Slot reads a slot.
+func (t *Tables) Slot(at uint32) bpf.Slot { return bpf.Slot(atomic.LoadUint64(t.slotWord(at))) }
+
+// SetSlot writes a slot that no packet reads yet.
+func (t *Tables) SetSlot(at uint32, s bpf.Slot) { *t.slotWord(at) = uint64(s) }
+
+// SwapSlot changes a slot unless a packet changed it first.
+func (t *Tables) SwapSlot(at uint32, was, is bpf.Slot) bool {
+	return atomic.CompareAndSwapUint64(t.slotWord(at), uint64(was), uint64(is))
+}
+
+func (t *Tables) slotWord(at uint32) *uint64 { return (*uint64)(unsafe.Pointer(&t.Slots.Rows[at])) }
+
+// AddressOf returns the address and port of a replica, the zero value for bpf.ReplicaNone.
+func (t *Tables) AddressOf(replica uint32) netip.AddrPort {
+	if replica == bpf.ReplicaNone {
+		return netip.AddrPort{}
+	}
+	r := &t.Replicas.Rows[replica]
+	return bpf.AddrPort(r.Address, r.Port)
+}
+
+// Hop is how packets reach an address: the next hop, and our address towards it. The zero value is no route.
+type Hop struct {
+	bpf.LbHop
+	// Tunnel is the source address of the outer header in mode ipip.
+	Tunnel [16]byte
+}
+
+// Hop returns the active next hop of a replica.
+func (t *Tables) Hop(replica uint32) Hop {
+	row := &t.Replicas.Rows[replica]
+	return Hop{row.Hops[row.ActiveHop&1], row.TunnelSource[row.ActiveHop&1]}
+}
+
+// FlipHop gives a replica another next hop: it writes the one that is not active, then one store makes that active.
+// No packet may be reading the one that is not active: after the flip before, a grace period has passed.
+func (t *Tables) FlipHop(replica uint32, next Hop) {
+	row := &t.Replicas.Rows[replica]
+	changed := *row
+	changed.ActiveHop = (row.ActiveHop & 1) ^ 1
+	row.Hops[changed.ActiveHop], row.TunnelSource[changed.ActiveHop] = next.LbHop, next.Tunnel
+	storeWord(row, changed)
+}
+
+// SetState writes the state of a replica, unless it has it.
+func (t *Tables) SetState(replica uint32, s bpf.LbReplicaState) {
+	row := &t.Replicas.Rows[replica]
+	if row.State == uint8(s) {
+		return
+	}
+	changed := *row
+	changed.State = uint8(s)
+	storeWord(row, changed)
+}
+
+// storeWord switches to the active hop and the state of a changed row by one aligned store of the
+// word that holds them; the deltas in the same word never change.
+func storeWord(row *bpf.LbReplica, changed bpf.LbReplica) {
+	atomic.StoreUint32((*uint32)(unsafe.Pointer(&row.L4Delta)), *(*uint32)(unsafe.Pointer(&changed.L4Delta)))
+}
+
+// Numbers are the ids and ranges of all tables that are free.
+type Numbers struct {
+	Services, Rows, Replicas Extents
+	// Slots are ranges of the slots, Lists those of the lists of replicas, counted from the first slot behind the slots.
+	Slots, Lists Extents
+}
+
+// NewNumbers returns those of empty tables.
+func NewNumbers(l lb.Limits) Numbers {
+	return Numbers{
+		Services: NewExtents(l.Services), Rows: NewExtents(RowsFor(l)), Replicas: NewExtents(l.Replicas),
+		Slots: NewExtents(l.Slots), Lists: NewExtents(ListsFor(l)),
+	}
+}
+
+// RowsFor is the number of rows of services: one for each, one for what takes its place, one for its address.
+func RowsFor(l lb.Limits) uint32 { return 3 * l.Services }
+
+// ListsFor is the number of rows of the lists of replicas: the old ones and the new ones.
+func ListsFor(l lb.Limits) uint32 { return 2 * l.Replicas }
