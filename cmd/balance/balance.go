@@ -12,7 +12,7 @@ import (
 func Commands(a *cli.App) []*cobra.Command {
 	return []*cobra.Command{
 		serveCommand(a), applyCommand(a), planCommand(a), attachCommand(a), detachCommand(a), getCommand(a),
-		explainCommand(a, a.NICs, machine{"/"}), monitorCommand(a), decapCommand(a), doctorCommand(a),
+		explainCommand(a), monitorCommand(a), decapCommand(a), doctorCommand(a),
 		replicaCommand(a), drainCommand(a), purgeCommand(a),
 	}
 }

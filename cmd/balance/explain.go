@@ -8,6 +8,7 @@ import (
 	"lbctl/cmd/cli"
 	"lbctl/control/api"
 	"lbctl/control/client"
+	"lbctl/rss/ingress"
 	"lbctl/rss/nic"
 	"lbctl/rss/setup"
 )
@@ -15,22 +16,20 @@ import (
 // explanation is the daemon's answer and, where a NIC was named or described, the queue before it.
 type explanation struct {
 	api.Explanation
-	RSS     *cli.RSSAnswer `json:"rss,omitempty"`
-	Ingress *ingressAnswer `json:"ingress,omitempty"`
+	RSS     *cli.RSSAnswer  `json:"rss,omitempty"`
+	Ingress *ingress.Answer `json:"ingress,omitempty"`
 }
 
 // explainFlag are the flags of lbctl explain.
 type explainFlag struct {
-	flow    *cli.FlowFlag
-	flags   []string
-	nic     *setup.Setup
-	ingress string
-	file    string
-	nics    cli.Interfaces
-	machine machine
+	flow  *cli.FlowFlag
+	flags []string
+	nic   *setup.Setup
+	iface string
+	file  string
 }
 
-func explainCommand(a *cli.App, nics cli.Interfaces, m machine) *cobra.Command {
+func explainCommand(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explain {--src ADDRESS:PORT --dst VIP:PORT | --pcap FILE}",
 		Short: "Print what would happen to a packet, or to every packet of a capture, and why",
@@ -55,9 +54,9 @@ table of the reasons ends the output. With -o json every packet is a line of JSO
   tcpdump -c 100 -w - -i eth0 | lbctl explain --pcap - -o json`,
 		Args: cli.Takes(),
 	}
-	f := &explainFlag{flow: cli.FlowFlags(c), nics: nics, machine: m}
+	f := &explainFlag{flow: cli.FlowFlags(c)}
 	c.Flags().StringSliceVar(&f.flags, "flags", nil, "TCP flags of the packet: syn, ack, fin, rst, psh, urg (default ack)")
-	c.Flags().StringVar(&f.ingress, "interface", "", "the attached interface that it comes in on")
+	c.Flags().StringVar(&f.iface, "interface", "", "the attached interface that it comes in on")
 	c.Flags().StringVar(&f.file, "pcap", "", "explain every packet of a capture; - is stdin")
 	f.nic = cli.BriefNICFlags(c)
 	output := cli.OutputFlag(c)
@@ -88,7 +87,7 @@ func (f *explainFlag) validate(c *cobra.Command) error {
 	if given := changed("src", "dst", "protocol", "flags"); f.file != "" && len(given) > 0 {
 		return cli.Usage(c, "--pcap and %s: want a capture or a flow", strings.Join(given, ", "))
 	}
-	if given := changed("queues", "key", "table"); f.ingress != "" && len(given) > 0 {
+	if given := changed("queues", "key", "table"); f.iface != "" && len(given) > 0 {
 		return cli.Usage(c, "--interface and %s: want a NIC of this machine or one that flags describe", strings.Join(given, ", "))
 	}
 	if given := changed("key", "table"); len(given) > 0 && f.nic.Queues == 0 {
@@ -113,13 +112,13 @@ func explainOne(a *cli.App, c *cobra.Command, d *client.Client, f *explainFlag, 
 		e.RSS = &answer
 	}
 	e.Explanation, err = d.Explain(c.Context(), api.Probe{
-		Source: f.flow.Source, Destination: f.flow.Destination, Protocol: f.flow.Protocol, Flags: f.flags, Interface: f.ingress,
+		Source: f.flow.Source, Destination: f.flow.Destination, Protocol: f.flow.Protocol, Flags: f.flags, Interface: f.iface,
 	})
 	if err != nil {
 		return err
 	}
-	if f.ingress != "" {
-		e.Ingress = newIngress(f.nics, f.machine, f.ingress).answer(func(n *nic.NIC) nic.Result { return n.ClassifyFlow(flow) })
+	if f.iface != "" {
+		e.Ingress = ingress.New(a.NICs.Read, "/", f.iface).Of(func(n *nic.NIC) nic.Result { return n.ClassifyFlow(flow) })
 	}
 	return a.Print(o, e, e.print)
 }

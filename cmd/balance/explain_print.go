@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"lbctl/cmd/cli"
+	"lbctl/rss/ingress"
 )
 
 func (e explanation) print(w io.Writer) {
@@ -15,7 +16,7 @@ func (e explanation) print(w io.Writer) {
 		cli.Row(w, "queue", fmt.Sprintf("%d (rss hash %s, entry %d)", r.Queue, r.Hash, r.Index))
 	}
 	if e.Ingress != nil {
-		e.Ingress.print(w)
+		printIngress(w, e.Ingress)
 	}
 	cli.Row(w, "reason", e.Reason)
 	cli.Row(w, "action", actionText(e.Action))
@@ -92,5 +93,24 @@ func (e explanation) printRewrite(w io.Writer) {
 	for _, f := range e.Rewrite {
 		cli.Row(w, title, fmt.Sprintf("%-*s %s > %s", width, f.Field, cli.SideText(f.Before), cli.SideText(f.After)))
 		title = " "
+	}
+}
+
+// printIngress prints the queue and core of a packet, or why they are not known.
+func printIngress(w io.Writer, a *ingress.Answer) {
+	if a.Queue == nil {
+		cli.Row(w, "queue", "unknown: "+a.QueueUnknown)
+	} else if a.Index != nil {
+		cli.Row(w, "queue", fmt.Sprintf("%d of %s (rss hash %s, entry %d)", *a.Queue, a.Interface, a.Hash, *a.Index))
+	} else {
+		cli.Row(w, "queue", fmt.Sprintf("%d of %s (not hashed)", *a.Queue, a.Interface))
+	}
+	if a.Core == nil {
+		cli.Row(w, "core", "unknown: "+a.CoreUnknown)
+	} else {
+		cli.Row(w, "core", fmt.Sprintf("%d (interrupt %d, %s)", *a.Core, a.Interrupt, a.InterruptOf))
+	}
+	for _, n := range a.Notes {
+		cli.Row(w, "note", n)
 	}
 }

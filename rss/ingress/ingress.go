@@ -1,23 +1,24 @@
-package balance
+// Package ingress says where a packet enters this machine: the receive queue that its interface's RSS settings give it, and the
+// core that the interrupt of this queue runs on. Nothing is observed or changed: it reads the settings of the driver, /proc and /sys.
+package ingress
 
 import (
 	"fmt"
-	"io"
 	"net"
 
-	"lbctl/cmd/cli"
 	"lbctl/rss"
+	"lbctl/rss/ethtool"
 	"lbctl/rss/nic"
 )
 
-// ingressAnswer is where a NIC puts a packet before it is balanced; scripts rely on its names.
-type ingressAnswer struct {
+// Answer is the queue and core of a packet; scripts rely on its names.
+type Answer struct {
 	Interface string `json:"interface"`
 	Driver    string `json:"driver,omitempty"`
-	// Hash and Index are left out where the queue does not follow from them.
+	// Hash and Index, the table's entry, are left out if the queue does not follow from them.
 	Hash  string `json:"hash,omitempty"`
 	Index *int   `json:"index,omitempty"`
-	// Queue and Core are left out where they are not known, which the other two explain.
+	// Queue and Core are left out if they are not known; QueueUnknown and CoreUnknown say why.
 	Queue        *rss.Queue `json:"queue,omitempty"`
 	QueueUnknown string     `json:"queue_unknown,omitempty"`
 	Core         *int       `json:"core,omitempty"`
@@ -27,10 +28,10 @@ type ingressAnswer struct {
 	Notes        []string   `json:"notes,omitempty"`
 }
 
-// ingress is what is known of an interface.
-type ingress struct {
-	blank ingressAnswer
-	// model is nil where the queue is not known, or always the one.
+// Interface is what is known of an interface. It is not safe for concurrent use.
+type Interface struct {
+	blank Answer
+	// model is nil if the queue is not known, or there is only one.
 	model   *nic.NIC
 	mac     string
 	single  bool
@@ -38,14 +39,14 @@ type ingress struct {
 	cores   map[rss.Queue]core
 }
 
-// newIngress reads an interface. What cannot be read is unknown, and no error: the daemon may see
-// interfaces that this process does not.
-func newIngress(nics cli.Interfaces, m machine, name string) *ingress {
-	i := &ingress{blank: ingressAnswer{Interface: name}, machine: m, cores: map[rss.Queue]core{}}
+// New reads an interface: its settings by read, and its interrupts below root, which is "/" but in tests. It is no error that
+// something cannot be read, for the daemon may see interfaces that this process does not: queue or core are unknown then.
+func New(read func(name string) (ethtool.Settings, error), root, name string) *Interface {
+	i := &Interface{blank: Answer{Interface: name}, machine: machine{root}, cores: map[rss.Queue]core{}}
 	if l, err := net.InterfaceByName(name); err == nil {
 		i.mac = l.HardwareAddr.String()
 	}
-	s, err := nics.Read(name)
+	s, err := read(name)
 	if err != nil {
 		i.blank.QueueUnknown = err.Error()
 		return i
@@ -68,8 +69,8 @@ func newIngress(nics cli.Interfaces, m machine, name string) *ingress {
 	return i
 }
 
-// answer says where a packet goes, by what it is to the NIC.
-func (i *ingress) answer(classify func(*nic.NIC) nic.Result) *ingressAnswer {
+// Of returns the queue and core of a packet. classify returns what the NIC makes of it.
+func (i *Interface) Of(classify func(*nic.NIC) nic.Result) *Answer {
 	a := i.blank
 	switch {
 	case i.model != nil:
@@ -92,30 +93,12 @@ func (i *ingress) answer(classify func(*nic.NIC) nic.Result) *ingressAnswer {
 	return &a
 }
 
-// core looks every queue up once.
-func (i *ingress) core(q rss.Queue) core {
+// core returns the core of a queue, which it looks up once.
+func (i *Interface) core(q rss.Queue) core {
 	c, known := i.cores[q]
 	if !known {
 		c = i.machine.core(i.blank.Interface, i.mac, int(q))
 		i.cores[q] = c
 	}
 	return c
-}
-
-func (a *ingressAnswer) print(w io.Writer) {
-	if a.Queue == nil {
-		cli.Row(w, "queue", "unknown: "+a.QueueUnknown)
-	} else if a.Index != nil {
-		cli.Row(w, "queue", fmt.Sprintf("%d of %s (rss hash %s, entry %d)", *a.Queue, a.Interface, a.Hash, *a.Index))
-	} else {
-		cli.Row(w, "queue", fmt.Sprintf("%d of %s (not hashed)", *a.Queue, a.Interface))
-	}
-	if a.Core == nil {
-		cli.Row(w, "core", "unknown: "+a.CoreUnknown)
-	} else {
-		cli.Row(w, "core", fmt.Sprintf("%d (interrupt %d, %s)", *a.Core, a.Interrupt, a.InterruptOf))
-	}
-	for _, n := range a.Notes {
-		cli.Row(w, "note", n)
-	}
 }

@@ -1,4 +1,4 @@
-package balance
+package ingress
 
 import (
 	"os"
@@ -9,26 +9,26 @@ import (
 	"strings"
 )
 
-// machine is where the kernel tells of devices and interrupts: the directory over proc and sys.
+// machine is the directory over proc and sys, where the kernel describes devices and interrupts.
 type machine struct{ root string }
 
-// core is on which core the interrupt of a receive queue runs.
+// core is the core that serves the interrupt of a receive queue.
 type core struct {
-	// number is -1 where it is not one.
+	// number is -1 if it is not known, or not one core.
 	number int
-	// interrupt and name are the kernel's, 0 and "" where none was found.
+	// interrupt and name are the kernel's, 0 and "" if no interrupt was found.
 	interrupt int
 	name      string
-	// why says why there is no number.
+	// why says why number is -1.
 	why string
 }
 
-// core finds the interrupt of a receive queue by its name in /proc/interrupts, which drivers make of the
-// interface's name or the device's and the number of the queue: "eth0-TxRx-3", "virtio2-input.0",
-// "mlx5_comp3@pci:0000:03:00.0"; and then the core that the kernel has it run on.
+// core finds the interrupt of a receive queue by its name in /proc/interrupts, and the core that the kernel runs it
+// on. Drivers make that name of the interface's or the device's name and the number of the queue: "eth0-TxRx-3",
+// "virtio2-input.0", "mlx5_comp3@pci:0000:03:00.0".
 //
-// Interrupts are the whole machine's, and /sys shows the interfaces of the network namespace that it was mounted in. So an
-// interface is told from another one of its name by its MAC address.
+// /proc/interrupts lists the interrupts of the whole machine, but /sys shows the interfaces of the network namespace
+// that it was mounted in. The MAC address tells whether that is the interface meant, or another one of its name.
 func (m machine) core(name, mac string, queue int) core {
 	shown, err := os.ReadFile(m.path("sys/class/net", name, "address"))
 	if err != nil || mac == "" || strings.TrimSpace(string(shown)) != mac {
