@@ -132,12 +132,6 @@ static __always_inline enum decap_reason find_outer(struct xdp_md *ctx, struct t
 	return t->outer_v6 || l3_is(type, L3_IPV4) ? DECAP_OK : DECAP_NOT_IP;
 }
 
-static __always_inline __u16 fold(__u32 sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (sum & 0xffff) + (sum >> 16);
-}
-
 /* RFC 791: the ones' complement sum of a header with a correct checksum is all ones. */
 static __always_inline bool is_sound(const struct iphdr *ip)
 {

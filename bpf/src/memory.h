@@ -55,6 +55,13 @@ static __always_inline void copy16(void *to, const void *from)
 	store64(to + 8, load64(from + 8));
 }
 
+/* Reduces a sum of 16-bit words to 16 bits, in ones' complement arithmetic. */
+static __always_inline __u16 fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
 /* The last 8 bytes of ::ffff:a.b.c.d, of an IPv4 address as in a header. */
 static __always_inline __u64 mapped_low(__u32 v4)
 {

@@ -6,7 +6,7 @@
  * hash; no program can follow it. `observe_socket` is the filter of a packet socket and accepts nothing:
  * it sees what the interface hands to the stack.
  */
-#include "observe_sample.h"
+#include "observe.h"
 
 /* The program after the observer, if there is one. */
 struct {

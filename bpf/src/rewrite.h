@@ -3,13 +3,6 @@
 
 #include "parse.h"
 
-/* Sums of 16-bit words in ones' complement arithmetic. */
-static __always_inline __u16 fold(__u32 sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (sum & 0xffff) + (sum >> 16);
-}
-
 /* RFC 1624, equation 3: the delta is the sum of the new words and of the complements of the old
  * ones. */
 static __always_inline __u16 adjust(__u16 check, __u32 delta)
