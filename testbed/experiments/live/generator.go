@@ -25,7 +25,7 @@ type generator struct {
 	sent    counter
 }
 
-// newGenerator makes one that sends the frames in turn; their number is a power of two.
+// newGenerator makes a generator that sends the frames in turn; their number is a power of two.
 func newGenerator(frames [][]byte) (g *generator, err error) {
 	g = &generator{}
 	defer func() {
@@ -61,7 +61,7 @@ func (g *generator) Close() error {
 }
 
 // send sends frames out of a link, and returns how many, and the CPU time that they took all together. After a
-// signal to the thread the kernel begins anew: the program's own count is true all the same.
+// signal to the thread the kernel repeats a part; the program counts what was really sent.
 func (g *generator) send(from netns.Link) (frames uint64, took time.Duration, err error) {
 	before, err := g.sent.read()
 	if err != nil {
@@ -84,8 +84,8 @@ func (g *generator) send(from netns.Link) (frames uint64, took time.Duration, er
 // the program's verdict says, in batches of 64.
 const liveFrames = 1 << 1
 
-// testRunAttributes is the part of union bpf_attr for BPF_PROG_TEST_RUN in include/uapi/linux/bpf.h. The library
-// begins anew by itself after a signal.
+// testRunAttributes is the part of union bpf_attr for BPF_PROG_TEST_RUN in include/uapi/linux/bpf.h. The library's own
+// call starts again after a signal.
 type testRunAttributes struct {
 	program, result, size, sizeOut                uint32
 	data, dataOut                                 uint64
@@ -98,9 +98,9 @@ type testRunAttributes struct {
 type xdpMD struct{ Data, DataEnd, DataMeta, Ingress, Queue, Egress uint32 }
 
 // testRun runs a program on a chunk of live frames of a size that come from an interface of the calling
-// thread's namespace, and returns the CPU time that the thread took meanwhile: what is done with the frames, in
-// softirqs, is done on top of it. Other tasks do not count, and a run that a signal cut short does. The caller
-// stays on its thread. The kernel's own figure would be the mean of one frame in whole nanoseconds.
+// thread's namespace, and returns the CPU time that the thread took meanwhile, with the softirqs that process the
+// frames on top of it. Other tasks do not count; a run that a signal cut short does. The caller
+// stays on its thread. The kernel itself would report the mean of one frame in whole nanoseconds.
 func testRun(program *ebpf.Program, size, ingress int) (took time.Duration, err error) {
 	frame, context := make([]byte, size), &xdpMD{DataEnd: uint32(size), Ingress: uint32(ingress)}
 	run := testRunAttributes{
@@ -120,7 +120,7 @@ func testRun(program *ebpf.Program, size, ingress int) (took time.Duration, err 
 		case 0:
 			end, err := threadTime()
 			return end - start, err
-		case unix.EINTR: // a signal: the runtime's own; the kernel begins to count anew
+		case unix.EINTR: // a signal of the Go runtime: start again
 		default:
 			return 0, fmt.Errorf("send live frames: %w", errno)
 		}

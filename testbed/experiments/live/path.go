@@ -91,20 +91,20 @@ func attach(b *bed.Bed, to netns.Link, name string, code asm.Instructions) error
 	return nil
 }
 
-// settledWithin is how long the last frames of a round may be under way.
-const settledWithin = 500 * time.Millisecond
+// arriveWithin is how long the last frames of a round may be in flight.
+const arriveWithin = 500 * time.Millisecond
 
 // round is what was measured once on one path.
 type round struct {
 	sent, received uint64
-	// took is the CPU time of all: of generator, balancer and sink.
+	// took is the CPU time of generator, balancer and sink together.
 	took time.Duration
 }
 
-// nanoseconds is the time of a frame that arrived.
+// nanoseconds is the CPU time for each frame that arrived.
 func (r round) nanoseconds() float64 { return float64(r.took) / float64(max(r.received, 1)) }
 
-// rate is in million packets a second, of those that arrived.
+// rate is in million packets that arrived, a second.
 func (r round) rate() float64 { return 1e3 / r.nanoseconds() }
 
 // run sends frames over the path. Frames that do not arrive are no error.
@@ -117,7 +117,7 @@ func (p *path) run(ctx context.Context, g *generator) (r round, err error) {
 		return round{}, fmt.Errorf("%s: %w", p.name, err)
 	}
 	errMissing := errors.New("frames are missing")
-	err = helper.Until(ctx, settledWithin, "the last frames", func() error {
+	err = helper.Until(ctx, arriveWithin, "the last frames", func() error {
 		after, err := p.sink.read()
 		r.received = after - before
 		if err == nil && r.received < r.sent {

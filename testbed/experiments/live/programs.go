@@ -10,8 +10,8 @@ import (
 	"lbctl/testbed/xdp"
 )
 
-// counter counts what a program sees: one number in a map. It is added to without a lock: of each
-// of the programs here one instance runs at a time, on the generating thread or for the one
+// counter counts the packets that a program sees: one number in a map. It needs no lock: one
+// instance of each program runs at a time, on the generating thread or for the only
 // receive queue of a veth.
 type counter struct{ *ebpf.Map }
 
@@ -42,15 +42,15 @@ func (c counter) add() asm.Instructions {
 	}
 }
 
-// A frame is kept, and written, in words that begin at its byte 6, so that no header field
-// lies across two of them: whoever loads it would wait until both stores have left the store buffer,
-// which no frame that came by DMA makes it do.
+// A frame is stored and written in words that begin at its byte 6, so that no header field
+// lies across two of them. A load across two recent stores waits until both have left the store buffer;
+// a frame that came by DMA never causes that.
 const (
 	frameWords = 10
 	frameSize  = 6 + 8*frameWords
 	rowSize    = frameSize + 2
-	// A frame ends with a mark, in what pads it behind the IP packet: the sink counts no others, as
-	// those that the kernel sends of its own accord.
+	// A frame ends with a mark, in the padding behind the IP packet. The sink counts only frames with the mark, not
+	// those that the kernel sends by itself.
 	mark   = 0x6b72616d
 	markAt = frameSize - 4
 )

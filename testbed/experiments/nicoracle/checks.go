@@ -36,7 +36,7 @@ func total(all []Evidence, want func(Frame) bool) (t tally) {
 	return t
 }
 
-// settingsAsSet: what the driver says is what it was told.
+// settingsAsSet demands that the driver reports what it was told to set.
 func settingsAsSet(all []Evidence) report.Check {
 	var wrong []string
 	for _, e := range all {
@@ -65,7 +65,7 @@ func (e Evidence) asSet() bool {
 	return slices.Equal(said.RSS.Key, want.RSS.Key) && len(e.Assumed) == 0
 }
 
-// delivered: every frame was seen by the guest, once.
+// delivered demands that the guest saw every frame once.
 func delivered(all []Evidence) report.Check {
 	sent, once, more, strange := 0, 0, 0, 0
 	for _, e := range all {
@@ -83,7 +83,7 @@ func delivered(all []Evidence) report.Check {
 	}
 }
 
-// everyQueue: without packets on all queues the other checks would say little.
+// everyQueue demands packets on all queues: without them the other checks would show little.
 func everyQueue(all []Evidence) report.Check {
 	named, used := 0, 0
 	for _, e := range all {
@@ -118,7 +118,7 @@ func hashAsPredicted(all []Evidence) report.Check {
 	}
 }
 
-// kindAgrees is queue and hash together for one kind.
+// kindAgrees demands queue and hash as predicted for one kind.
 func kindAgrees(all []Evidence, k Kind) report.Check {
 	t := total(all, only(k))
 	return report.Check{

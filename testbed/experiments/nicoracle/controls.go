@@ -21,7 +21,7 @@ const (
 // sigmas is how far from its mean, in standard deviations, a count may lie.
 const sigmas = 5
 
-// anotherKey holds the evidence against models with another key. As many packets must be on
+// anotherKey compares the evidence with models with another key. As many packets must be on
 // the queue that it names as chance puts there, and none may have its hash.
 func anotherKey(all []Evidence, different func(nic.Config) (*nic.NIC, error)) (report.Check, error) {
 	var t tally
@@ -50,8 +50,8 @@ func anotherKey(all []Evidence, different func(nic.Config) (*nic.NIC, error)) (r
 	}, nil
 }
 
-// tableRewritten holds what was seen after the table was rewritten against the model of before. The same frames
-// were sent again: those that the model says move must have moved, and no hash changed.
+// tableRewritten compares what was seen before and after the table was rewritten. The same frames were sent
+// again: exactly those that the model says move must have moved, and no hash may have changed.
 func tableRewritten(before, after Evidence) report.Check {
 	moved, predicted, wrong, hashes := 0, 0, 0, 0
 	for i, o := range after.Observations {
@@ -71,7 +71,7 @@ func tableRewritten(before, after Evidence) report.Check {
 	}
 }
 
-// fragmentsByPorts holds first fragments against a model that hashes the ports they show, as some NICs do.
+// fragmentsByPorts compares first fragments with a model that hashes the ports they show, as some NICs do.
 func fragmentsByPorts(all []Evidence) report.Check {
 	sent, told, agree := 0, 0, 0
 	for _, e := range all {
@@ -82,7 +82,7 @@ func fragmentsByPorts(all []Evidence) report.Check {
 			sent++
 			wrong := e.Model.ClassifyFlow(o.Flow)
 			if wrong.Hash == e.byModel(o.Frame).Hash {
-				continue // set up so that ports are not hashed anyway
+				continue // this set-up hashes no ports anyway
 			}
 			told++
 			agree += experiment.One(o.Times == 1 && o.Hash == wrong.Hash)
@@ -95,7 +95,7 @@ func fragmentsByPorts(all []Evidence) report.Check {
 	}
 }
 
-// hashIsOff: with ethtool -K rxhash off the NIC reports none, and spreads nothing.
+// hashIsOff: with ethtool -K rxhash off the NIC reports no hash and spreads no packets.
 func hashIsOff(e Evidence) report.Check {
 	without, elsewhere := 0, 0
 	for _, o := range e.Observations {

@@ -22,9 +22,9 @@ type Observation struct {
 // Evidence is what one set-up left.
 type Evidence struct {
 	Setup Setup
-	// Settings are the driver's words after the change.
+	// Settings are what the driver reports after the change.
 	Settings line.Settings
-	// Config is the set-up of the model, and Model the model, made of those words alone.
+	// Config is the set-up of the model, and Model the model, made from Settings alone.
 	Config nic.Config
 	Model  *nic.NIC
 	// Assumed is what the driver did not say.
@@ -65,8 +65,8 @@ type predictor func(Frame) nic.Result
 // byModel is the model itself.
 func (e Evidence) byModel(f Frame) nic.Result { return e.Model.Classify(f.Bytes) }
 
-// agree counts the frames, of those that want picks and the guest saw once, and the frames among them of which queue and
-// hash are as predicted.
+// agree counts the frames that want picks, and those of them that the guest saw once and with queue, hash or both as
+// predicted.
 func (e Evidence) agree(predict predictor, want func(Frame) bool) (t tally) {
 	for _, o := range e.Observations {
 		if !want(o.Frame) {

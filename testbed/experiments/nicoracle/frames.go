@@ -48,8 +48,8 @@ func (k Kind) String() string {
 type Frame struct {
 	Kind  Kind
 	Bytes []byte
-	// Flow is the one it was built from: a fragment's with the ports, which it does not
-	// show, or not all of them.
+	// Flow is the one it was built from; a fragment's has the ports, also where the fragment
+	// does not show them.
 	Flow packet.Flow
 }
 
@@ -121,7 +121,7 @@ func endpoint(r *rand.Rand, v4 bool) netip.AddrPort {
 	for i := range b {
 		b[i] = byte(r.Uint32())
 	}
-	b[0] |= 0x20 // not ::ffff:0:0/96, which is the other family in disguise
+	b[0] |= 0x20 // not ::ffff:0:0/96, which would be IPv4
 	address := netip.AddrFrom16(b)
 	if v4 {
 		address = netip.AddrFrom4([4]byte(b[12:]))
@@ -159,8 +159,8 @@ const (
 	hashOff       = "hash off"
 )
 
-// fields are what is hashed of TCP and UDP of both families. Of other IP packets the driver has the
-// addresses hashed as long as it is not told to leave out TCP or UDP altogether (Linux,
+// fields are the hash fields of TCP and UDP of both families. The driver has the addresses of other IP
+// packets hashed unless it is told to leave out TCP or UDP altogether (Linux,
 // drivers/net/virtio_net.c, virtnet_set_hashflow).
 func fields(tcp4, udp4, tcp6, udp6 rss.Fields) []ethtool.FieldsOf {
 	return []ethtool.FieldsOf{
@@ -189,7 +189,7 @@ func setups(r *rand.Rand, packets int, hello line.Hello) []Setup {
 		n := packets*(i+1)/len(list) - packets*i/len(list)
 		list[i].Frames = newFrames(r, n, hello)
 		if list[i].Name == afterRewrite {
-			list[i].Frames = list[i-1].Frames // the very same, so that only the table can make a difference
+			list[i].Frames = list[i-1].Frames // the same frames, so that only the table can make a difference
 		}
 	}
 	off := setup(hashOff, vm.Queues, one, equal, whole)
@@ -204,7 +204,7 @@ func setup(name string, queues int, key rss.Key, table rss.TablePlan, fields []e
 	}}
 }
 
-// newFrames makes frames of all kinds in turn, tagged with their places.
+// newFrames makes frames of all kinds in turn, tagged with their indexes.
 func newFrames(r *rand.Rand, n int, hello line.Hello) []Frame {
 	frames := make([]Frame, n)
 	for i := range frames {

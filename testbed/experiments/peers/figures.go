@@ -20,15 +20,15 @@ type figures struct {
 	// ofDirect is the rate relative to that of direct in the same round.
 	ofDirect float64
 	errors   int
-	// balancer is the CPU time of the process that balances, NaN if there is none, all that of balancer,
-	// clients, replicas and kernel, above the same less that of direct in the same round; in microseconds a request.
+	// CPU times, in microseconds a request. balancer is that of the process that balances, NaN if there is none; all is
+	// that of balancer, clients, replicas and kernel; above is all less that of direct in the same round.
 	balancer, all, above float64
-	// leastCPU and mostCPU are all of the cheapest and of the dearest round.
+	// leastCPU and mostCPU are all in the cheapest and in the most expensive round.
 	leastCPU, mostCPU float64
 	arrivals          arrivals
 }
 
-// microseconds is a time for each request.
+// microseconds divides a time by the number of requests.
 func (m measurement) microseconds(t time.Duration) float64 {
 	return float64(t) / float64(time.Microsecond) / float64(max(m.Requests, 1))
 }

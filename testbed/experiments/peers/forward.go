@@ -13,7 +13,7 @@ import (
 	"lbctl/testbed/xdp"
 )
 
-// startXDP has the hop's packets forwarded by the least XDP program that can do so: it looks at one byte of
+// startXDP forwards packets by the smallest XDP program that can do so: it reads one byte of
 // the address, writes the MACs and redirects. No balancer in XDP can cost less.
 func startXDP(_ context.Context, b *bench, p *path) error {
 	back, err := p.hop(toClients, p.hosts[0])
@@ -36,13 +36,13 @@ func startXDP(_ context.Context, b *bench, p *path) error {
 	return b.forward(p, toClients, there, asm.Instructions{asm.LoadMem(asm.R1, asm.R6, thirdByte, asm.Byte)})
 }
 
-// A hop is the beginning of an Ethernet header and the number of the interface.
+// A hop is the two MACs of an Ethernet header and the index of the interface.
 const (
 	hopMACs = 12
 	hopSize = hopMACs + 4
 )
 
-// hop is the way from one of the balancer's interfaces to the host behind it.
+// hop returns the hop from one of the balancer's interfaces to the host behind it.
 func (p *path) hop(name string, to netns.Link) ([]byte, error) {
 	out, err := p.balancer.Link(name)
 	if err != nil {
@@ -51,7 +51,7 @@ func (p *path) hop(name string, to netns.Link) ([]byte, error) {
 	return binary.NativeEndian.AppendUint32(slices.Concat(to.MAC, out.MAC), uint32(out.Index)), nil
 }
 
-// forward has IPv4 that comes in by an interface sent to one of some hops: the one whose number code
+// forward sends IPv4 packets that come in by an interface to one of some hops: the one whose number the code
 // leaves in R1, or without code the first.
 func (b *bench) forward(p *path, name string, hops [][]byte, code asm.Instructions) error {
 	table, err := ebpf.NewMap(&ebpf.MapSpec{Name: "hops", Type: ebpf.Array, KeySize: 4, ValueSize: hopSize, MaxEntries: uint32(len(hops))})

@@ -98,7 +98,7 @@ func (b *bench) startPaths(ctx context.Context) error {
 // startedWithin is how long a balancer may take to answer the first request.
 const startedWithin = 10 * time.Second
 
-// reachable asks until a peer does each work.
+// reachable sends requests until a peer does each work.
 func (b *bench) reachable(ctx context.Context, p *path) error {
 	for _, w := range b.works {
 		if !b.gives(p, w) {

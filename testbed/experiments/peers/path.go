@@ -10,21 +10,21 @@ import (
 	"lbctl/testbed/netns"
 )
 
-// path is the way from the clients to the replicas by one peer:
+// path is the network path from the clients to the replicas by one peer:
 //
 //	clients --wire-- balancer --wire-- replica 0 .. N-1
 //
-// Clients and replicas are the same on all paths. That of direct has nothing in the middle, but wires
-// as long from the clients to each replica.
+// Clients and replicas are the same on all paths. The path of direct has nothing in the middle, and a wire of the
+// same length from the clients to each replica.
 type path struct {
 	peer
 	number   int
 	replicas int
 	// balancer is nil for direct.
 	balancer *netns.Namespace
-	// hosts are the ends that are the clients', if there is a balancer, and the replicas'.
+	// hosts are the far ends of the links: that of the clients, if there is a balancer, then those of the replicas.
 	hosts []netns.Link
-	// pid and process are what balances, where it is a process.
+	// pid and process are those of the balancer, if it is a process.
 	pid     int
 	process *helper.Process
 	// broken says why the peer could not be measured; empty: it can.
@@ -45,7 +45,7 @@ func (p *path) interfaces() []string {
 	return names
 }
 
-// vip is where clients ask on this path: an address of TEST-NET-1 (RFC 5737).
+// vip is what clients connect to on this path: an address of TEST-NET-1 (RFC 5737).
 func (p *path) vip() netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(1 + p.number)}) }
 
 // clientNet is the network between clients, its first host, and balancer, its second.
@@ -67,7 +67,7 @@ func host(n netip.Prefix, i int) netip.Addr {
 // replica is the address of a replica on this path.
 func (p *path) replica(i int) netip.Addr { return host(p.replicaNet(i), 2) }
 
-// targets are where the clients ask: a VIP, or replicas.
+// targets are what the clients connect to: a VIP, or the replicas.
 func (p *path) targets() []netip.Addr {
 	if p.role != baseline {
 		return []netip.Addr{p.vip()}
@@ -113,7 +113,7 @@ func (b *bench) span(p *path, near, replica netns.End) (netns.Link, netns.Link, 
 	return b.run.Bed.Wire(near, replica, p.slow)
 }
 
-// join addresses the link to a replica, which knows the way back to the clients.
+// join addresses the link to a replica and gives the replica a route to the clients.
 func (b *bench) join(p *path, i int, here, there netns.Link) error {
 	n := p.replicaNet(i)
 	err := bed.Join(here, there, netip.PrefixFrom(host(n, 1), n.Bits()), netip.PrefixFrom(host(n, 2), n.Bits()))

@@ -37,7 +37,7 @@ type peer struct {
 	// program is what has to be installed, packages are Debian's that have it.
 	program  string
 	packages []string
-	// start brings up what balances on a path, and leaves its process, if it has one, there.
+	// start starts the balancer of a path. If it is a process, start records it in the path.
 	start func(context.Context, *bench, *path) error
 	// noUDP says why the peer takes no datagrams.
 	noUDP string
@@ -49,8 +49,8 @@ type peer struct {
 // subjectName is the peer that the claims are about.
 const subjectName = "lbctl"
 
-// direct is the peer that all are compared with: clients that know the replicas, and spread their
-// connections themselves. What a balancer costs beyond it is all that it costs: itself, and that packets come in by it.
+// direct is the peer that all are compared with: clients know the replicas and spread their
+// connections themselves. The difference to it is all that a balancer costs: its own work, and one more hop for packets.
 const direct = "direct"
 
 // all returns every peer there is.
@@ -68,14 +68,14 @@ func all() []peer {
 	}
 }
 
-// slowed is the control, which nobody asks for by name.
+// slowed is the control, which cannot be chosen by name.
 const slowed = "slowed"
 
-// defaultPeers is what is measured if nothing is said.
+// defaultPeers are measured by default.
 const defaultPeers = "direct,xdp,lbctl,nftables,haproxy,nginx"
 
-// choose returns the peers of a comma-separated list, and the control where there is what it
-// is to be held against. Errors wrap experiment.ErrParameter.
+// choose returns the peers of a comma-separated list, and the control if there is
+// a baseline to compare it with.
 func choose(list string) (chosen []peer, err error) {
 	var known []string
 	for _, p := range all() {
@@ -108,7 +108,7 @@ func has(list []peer, name string) bool {
 	return slices.ContainsFunc(list, func(p peer) bool { return p.name == name })
 }
 
-// refuses says why a peer is not given some work; empty: it is.
+// refuses says why a peer cannot do some work; empty: it can.
 func (p peer) refuses(w load.Work) string {
 	if w.Protocol == packet.UDP {
 		return p.noUDP
@@ -135,7 +135,7 @@ func (p *parameters) programs(ctx context.Context) (map[string]string, error) {
 	return found, nil
 }
 
-// look returns the programs that there are, and the packages of those that there are not.
+// look returns the programs that are installed, and the packages of those that are not.
 func look(chosen []peer) (found map[string]string, missing []string) {
 	found = map[string]string{}
 	for _, p := range chosen {

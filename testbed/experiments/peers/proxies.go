@@ -17,18 +17,18 @@ import (
 // at is an address with the port of some work.
 func at(a netip.Addr, w load.Work) netip.AddrPort { return netip.AddrPortFrom(a, w.Port) }
 
-// settings is what the configurations below are filled in with.
+// settings are the values for the templates below.
 type settings struct {
 	VIP     netip.Addr
 	Folder  string
 	Threads int
-	// Modules are files of nginx's that are loaded.
+	// Modules are the files of modules that nginx loads.
 	Modules  []string
 	Works    []load.Work
 	Replicas []netip.Addr
 }
 
-// UDP tells the templates.
+// UDP tells the templates whether a work is of UDP.
 func (settings) UDP(w load.Work) bool { return w.Protocol == packet.UDP }
 
 // nftables: the connection's first packet picks the replica, the tracked connection keeps it.
@@ -93,7 +93,7 @@ func (b *bench) configure(p *path, text string) (string, error) {
 	return file, nil
 }
 
-// streamModule returns the file of nginx's stream module where it is one, as in Debian.
+// streamModule returns the file of nginx's stream module if it is a file, as in Debian.
 func streamModule(program string) []string {
 	const file = "/usr/lib/nginx/modules/ngx_stream_module.so"
 	if _, err := os.Stat(file); err != nil || program != "nginx" {
@@ -102,7 +102,7 @@ func streamModule(program string) []string {
 	return []string{file}
 }
 
-// briefly is set where connections are tracked: how long ended ones are remembered.
+// briefly is for how many seconds connection tracking remembers a connection that has ended.
 const briefly = "1"
 
 func startNFTables(_ context.Context, b *bench, p *path) error {
@@ -113,7 +113,7 @@ func startNFTables(_ context.Context, b *bench, p *path) error {
 	if err := helper.Run(p.balancer, "nft", b.programs[p.program], "-f", file); err != nil {
 		return err
 	}
-	// As whoever has many short connections sets it, lest the table fills up.
+	// An operator with many short connections sets it too, or the table fills up.
 	return p.balancer.Sysctl("net/netfilter/nf_conntrack_tcp_timeout_time_wait", briefly)
 }
 
