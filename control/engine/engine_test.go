@@ -21,7 +21,7 @@ func TestAMissingInterfaceBlocksNothing(t *testing.T) {
 	w := startWorld(t, dp, wanting("eth0", "eth1"))
 	w.wantInterfaces("eth0 native", "eth1 missing: "+noEth1)
 	if p := w.mustEdit(func(i intent.Intent) (intent.Intent, error) {
-		return i.WithService(web(in(lb.Active), in(lb.Down)))
+		return with(i, web(in(lb.Active), in(lb.Down)))
 	}); len(p.Steps) != 1 {
 		t.Errorf("steps %v", p.Steps)
 	}
@@ -84,7 +84,7 @@ func TestAModeThatIsRefused(t *testing.T) {
 	i, _ := native(wanting())
 	w := startWorld(t, dp, i)
 	w.wantInterfaces("eth0 generic: attach eth0: not supported")
-	p := w.mustEdit(func(i intent.Intent) (intent.Intent, error) { return i.WithService(web(in(lb.Active))) })
+	p := w.mustEdit(func(i intent.Intent) (intent.Intent, error) { return with(i, web(in(lb.Active))) })
 	if len(p.Steps) != 1 {
 		t.Errorf("steps %v", p.Steps)
 	}
@@ -118,7 +118,7 @@ func TestStartRefused(t *testing.T) {
 func TestADeadlineIsNoRevision(t *testing.T) {
 	w := startWorld(t, newLinks(), wanting())
 	drain := web(in(lb.Active), until(noon.Add(time.Hour)))
-	w.mustEdit(func(i intent.Intent) (intent.Intent, error) { return i.WithService(drain) })
+	w.mustEdit(func(i intent.Intent) (intent.Intent, error) { return with(i, drain) })
 	w.wantNews(IntentChanged{"test", "edit"})
 	w.dp.refuseSet(lb.ErrFull)
 	w.hand.tick(time.Hour)
@@ -175,7 +175,7 @@ func TestSubscribers(t *testing.T) {
 	slow := w.Subscribe()
 	flip := func(n int) {
 		w.mustEdit(func(i intent.Intent) (intent.Intent, error) {
-			return i.WithService(web(in([]lb.ReplicaState{lb.Active, lb.Down}[n%2])))
+			return with(i, web(in([]lb.ReplicaState{lb.Active, lb.Down}[n%2])))
 		})
 	}
 	const told = eventBuffer + 10

@@ -197,6 +197,12 @@ func (w *world) wantInterfaces(want ...string) {
 	}
 }
 
+// with returns the intent with a service.
+func with(i intent.Intent, s intent.Service) (intent.Intent, error) {
+	i, _ = i.WithService(s)
+	return i, nil
+}
+
 // edit changes the intent.
 func (w *world) edit(e func(intent.Intent) (intent.Intent, error)) (Plan, error) {
 	_, p, err := w.Change(w.t.Context(), Change{Actor: "test", Reason: "edit", Edit: e})

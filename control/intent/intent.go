@@ -158,30 +158,27 @@ func inIntent(err error) error {
 }
 
 // WithService returns the intent with a service in the place of the one with its name, or at the
-// end. The error is an *Error; it names fields of that service without a prefix: "vip".
-func (i Intent) WithService(service Service) (Intent, error) {
-	old := i
+// end, and where it is. It is not validated beside the others.
+func (i Intent) WithService(service Service) (_ Intent, at int) {
 	i.Services = slices.Clone(i.Services)
-	n := i.serviceAt(service.Name)
-	if n < 0 {
-		n = len(i.Services)
-		i.Services = append(i.Services, service)
-	} else {
-		i.Services[n] = service
+	if at = i.serviceAt(service.Name); at >= 0 {
+		i.Services[at] = service
+		return i, at
 	}
-	return i, inService(i.ValidateAfter(old), n)
+	i.Services = append(i.Services, service)
+	return i, len(i.Services) - 1
 }
 
-// inService shortens the fields of service n to what they are called in it.
-func inService(err error, n int) error {
+// InService shortens the fields that an *Error says of service n to what they are called in it: "vip". It
+// returns other errors as they are.
+func InService(err error, n int) error {
 	var e *Error
-	if !errors.As(err, &e) {
-		return err
+	if errors.As(err, &e) {
+		for k, p := range e.Problems {
+			e.Problems[k].Field = strings.TrimPrefix(p.Field, fmt.Sprintf("services[%d].", n))
+		}
 	}
-	for k, p := range e.Problems {
-		e.Problems[k].Field = strings.TrimPrefix(p.Field, fmt.Sprintf("services[%d].", n))
-	}
-	return e
+	return err
 }
 
 // WithoutService returns the intent without the service of a name. The error wraps lb.ErrNotFound.

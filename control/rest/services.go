@@ -43,11 +43,13 @@ func (s *Server) serviceRoutes(a huma.API) {
 		})
 	register(a, "put-service", http.MethodPut, "/v1/services/{name}", "Add or replace one service",
 		func(ctx context.Context, in *putServiceInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.Conditional, engine.Change{Reason: "put service " + in.Name, Edit: putService(in.Name, in.Body.Service)})
+			return s.changeService(ctx, in.Conditional, "put service "+in.Name, putService(in.Name, in.Body.Service))
 		})
 	register(a, "delete-service", http.MethodDelete, "/v1/services/{name}", "Remove one service",
 		func(ctx context.Context, in *deleteServiceInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.Conditional, engine.Change{Reason: "delete service " + in.Name, Edit: deleteService(in.Name)})
+			return s.change(ctx, in.Conditional, engine.Change{Reason: "delete service " + in.Name, Edit: func(i intent.Intent) (intent.Intent, error) {
+				return i.WithoutService(in.Name)
+			}})
 		})
 }
 
@@ -62,29 +64,33 @@ func (s *Server) flowsOf(name string) (*engine.Snapshot, intent.Service, lb.Flow
 	return now, service, flows[service.VIP], err
 }
 
-// putService adds a service at the end, or replaces the one with its name in its place.
-func putService(name string, doc api.Service) edit {
-	return func(i intent.Intent) (intent.Intent, error) {
-		if doc.Name != name {
-			return i, invalid("name", "want the name in the path, "+name, "%q", doc.Name)
-		}
-		service, err := wire.ResolveService(doc)
+// serviceEdit makes a service, of one that an intent has or anew.
+type serviceEdit func(intent.Intent) (intent.Service, error)
+
+// changeService puts a service in the place of the one with its name, or at the end. Errors name fields as
+// they are called in the service.
+func (s *Server) changeService(ctx context.Context, in Conditional, reason string, edit serviceEdit) (*answer[api.Change], error) {
+	at := 0
+	done, err := s.change(ctx, in, engine.Change{Reason: reason, Edit: func(i intent.Intent) (intent.Intent, error) {
+		service, err := edit(i)
 		if err != nil {
 			return i, err
 		}
-		return i.WithService(service)
+		i, at = i.WithService(service)
+		return i, nil
+	}})
+	return done, intent.InService(err, at)
+}
+
+func putService(name string, doc api.Service) serviceEdit {
+	return func(intent.Intent) (intent.Service, error) {
+		if doc.Name != name {
+			var ps intent.Problems
+			ps.Add("name", "want the name in the path, "+name, "%q", doc.Name)
+			return intent.Service{}, ps.Err()
+		}
+		return wire.ResolveService(doc)
 	}
-}
-
-func deleteService(name string) edit {
-	return func(i intent.Intent) (intent.Intent, error) { return i.WithoutService(name) }
-}
-
-// invalid is one wrong field of a body.
-func invalid(field, hint, reason string, args ...any) error {
-	var ps intent.Problems
-	ps.Add(field, hint, reason, args...)
-	return ps.Err()
 }
 
 // ReplicaPath is the part of a path that names a replica.
@@ -117,22 +123,22 @@ func (s *Server) replicaRoutes(a huma.API) {
 		})
 	register(a, "put-replica", http.MethodPut, "/v1/services/{name}/replicas/{address}", "Add a replica, at the end, or change its weight, state and deadline",
 		func(ctx context.Context, in *putReplicaInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.Conditional, engine.Change{Reason: in.reason("put"), Edit: putReplica(in.Name, in.Address, in.Body)})
+			return s.changeService(ctx, in.Conditional, in.reason("put"), putReplica(in.Name, in.Address, in.Body))
 		})
 	register(a, "delete-replica", http.MethodDelete, "/v1/services/{name}/replicas/{address}", "Remove a replica",
 		func(ctx context.Context, in *replicaInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.Conditional, engine.Change{Reason: in.reason("delete"), Edit: deleteReplica(in.Name, in.Address)})
+			return s.changeService(ctx, in.Conditional, in.reason("delete"), deleteReplica(in.Name, in.Address))
 		})
 }
 
-func putReplica(name, address string, t api.ReplicaSpec) edit {
+func putReplica(name, address string, t api.ReplicaSpec) serviceEdit {
 	doc := api.Replica{Address: address, Weight: t.Weight, State: t.State, DrainUntil: t.DrainUntil}
 	return editService(name, doc, func(s intent.Service, r intent.Replica) (intent.Service, error) {
 		return s.WithReplica(r), nil
 	})
 }
 
-func deleteReplica(name, address string) edit {
+func deleteReplica(name, address string) serviceEdit {
 	return editService(name, api.Replica{Address: address}, func(s intent.Service, r intent.Replica) (intent.Service, error) {
 		s, had := s.WithoutReplica(r.Address)
 		if !had {
@@ -143,19 +149,16 @@ func deleteReplica(name, address string) edit {
 }
 
 // editService edits a service, given a replica of a document.
-func editService(name string, doc api.Replica, change func(intent.Service, intent.Replica) (intent.Service, error)) edit {
-	return func(i intent.Intent) (intent.Intent, error) {
+func editService(name string, doc api.Replica, change func(intent.Service, intent.Replica) (intent.Service, error)) serviceEdit {
+	return func(i intent.Intent) (intent.Service, error) {
 		service, err := i.Service(name)
 		if err != nil {
-			return i, err
+			return service, err
 		}
 		r, err := wire.ResolveReplica(doc)
 		if err != nil {
-			return i, inPath(err, "address")
+			return service, inPath(err, "address")
 		}
-		if service, err = change(service, r); err != nil {
-			return i, err
-		}
-		return i.WithService(service)
+		return change(service, r)
 	}
 }

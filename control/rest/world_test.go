@@ -3,10 +3,12 @@ package rest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -40,6 +42,21 @@ type faulty struct {
 	// watchers is how many monitors there are; watching gets a value whenever that changes.
 	watchers atomic.Int64
 	watching chan struct{}
+	// gone has the interfaces that are not there any more.
+	gone sync.Map
+}
+
+// unplug takes an interface away: the kernel detaches, and nothing can attach.
+func (f *faulty) unplug(name string) {
+	f.gone.Store(name, true)
+	_ = f.Detach(context.Background(), name) // it may not be attached
+}
+
+func (f *faulty) Attach(ctx context.Context, name string, mode lb.AttachMode) (lb.Interface, error) {
+	if _, gone := f.gone.Load(name); gone {
+		return lb.Interface{}, fmt.Errorf("attach %s: interface %w", name, lb.ErrNotFound)
+	}
+	return f.Datapath.Attach(ctx, name, mode)
 }
 
 // Monitor counts who watches.
@@ -184,6 +201,20 @@ func (w *world) forwarded() map[string]int {
 func (w *world) request(method, path, body string, headers ...string) (*http.Response, string) {
 	w.t.Helper()
 	return rawRequest(w.t, w.socket, method, path, body, headers...)
+}
+
+// wantMetrics fails unless the page for Prometheus has lines.
+func (w *world) wantMetrics(lines ...string) {
+	w.t.Helper()
+	response, page := w.request("GET", "/metrics", "")
+	if response.StatusCode != http.StatusOK {
+		w.t.Fatalf("status %d: %s", response.StatusCode, page)
+	}
+	for _, line := range lines {
+		if !strings.Contains(page, "\n"+line+"\n") {
+			w.t.Errorf("metrics lack %s", line)
+		}
+	}
 }
 
 // wantStatus fails unless err is the daemon's refusal with a status.
