@@ -95,6 +95,9 @@ func TestCommandsGoDown(t *testing.T) {
 			if within(i, "cmd") && !within(i, below...) {
 				t.Errorf("%s imports %s: want %v only", p.ImportPath, i, below)
 			}
+			if p.ImportPath != "lbctl/"+noun && noun != "cmd/cli" && within(i, noun) {
+				t.Errorf("%s imports %s: the verbs of a noun do not know each other", p.ImportPath, i)
+			}
 		}
 	}
 }
