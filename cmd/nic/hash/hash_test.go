@@ -136,9 +136,6 @@ func TestRSSHashRefuses(t *testing.T) {
 		{verified + "--fields vsd", "--fields: hash fields vsd of tcp4: in which order a NIC hashes v is not specified; want sdfn", "see lbctl rss hash --help"},
 		{verified + "--transform symmetric-xor --fields sdf", "--fields: hash fields sdf of tcp4 under symmetric-xor: want both addresses or none, both ports or none, and no other", "see lbctl rss hash --help"},
 	} {
-		code, stdout, stderr := w.Run(strings.Fields(c.line)...)
-		if want := "lbctl: " + c.what + "\n  " + c.hint + "\n"; stderr != want || code != cli.ExitUsage || stdout != "" {
-			t.Errorf("lbctl %s: exit %d, stdout %q, stderr\n%s want\n%s", c.line, code, stdout, stderr, want)
-		}
+		nictest.Refused(w, c.line, cli.ExitUsage, c.what, c.hint)
 	}
 }

@@ -127,10 +127,6 @@ func TestRSSPlanBadInput(t *testing.T) {
 		{"--buckets DIR/gone.json", 3, "open DIR/gone.json: no such file or directory", "check the name"},
 		{"--buckets DIR/zero.json --queues 70000", 2, "--queues: 70000: want 1 to 65536", help},
 	} {
-		args := append([]string{"rss", "plan"}, strings.Fields(strings.ReplaceAll(c.line, "DIR", w.Dir))...)
-		code, stdout, stderr := w.Run(args...)
-		if want := "lbctl: " + c.what + "\n  " + c.hint + "\n"; stderr != want || code != c.code || stdout != "" {
-			t.Errorf("%s: exit %d, stderr\n%s want %d,\n%s", c.line, code, stderr, c.code, want)
-		}
+		nictest.Refused(w, "rss plan "+c.line, c.code, c.what, c.hint)
 	}
 }

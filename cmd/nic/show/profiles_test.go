@@ -51,9 +51,6 @@ func TestRSSProfilesRefuses(t *testing.T) {
 		{"rss profiles nosuchnic", cli.ExitNotFound, `profile "nosuchnic" is not known`, "list them: lbctl rss profiles"},
 		{"rss profiles ena igb", cli.ExitUsage, `unexpected argument "igb"`, "see lbctl rss profiles --help"},
 	} {
-		code, stdout, stderr := w.Run(strings.Fields(c.line)...)
-		if want := "lbctl: " + c.what + "\n  " + c.hint + "\n"; stderr != want || code != c.code || stdout != "" {
-			t.Errorf("lbctl %s: exit %d, stdout %q, stderr\n%s want\n%s", c.line, code, stdout, stderr, want)
-		}
+		nictest.Refused(w, c.line, c.code, c.what, c.hint)
 	}
 }
