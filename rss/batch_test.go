@@ -38,8 +38,8 @@ func (b batchOf) input6(i int) []byte {
 	return binary.BigEndian.AppendUint32(in, b.ports[i])
 }
 
-// TestBatchEqualsTables holds batches of every length up to 300 to the tables, with what is
-// behind them in memory unchanged.
+// TestBatchEqualsTables compares batches of every length up to 300 with the tables, and checks that the memory
+// after them is unchanged.
 func TestBatchEqualsTables(t *testing.T) {
 	const seed, most, behind = 3, 300, 0xdeadbeef
 	random := rand.New(rand.NewPCG(seed, seed))
@@ -72,7 +72,7 @@ func TestBatchEqualsTables(t *testing.T) {
 	}
 }
 
-// FuzzBatch holds batches to the tables under any key.
+// FuzzBatch compares batches with the tables under any key.
 func FuzzBatch(f *testing.F) {
 	f.Add([]byte(MicrosoftKey()), uint64(1), uint16(17))
 	f.Add(make([]byte, MaxKeyLength), uint64(2), uint16(0))

@@ -15,7 +15,7 @@ func BenchmarkToeplitz(b *testing.B) {
 	}
 }
 
-// flows is how many different inputs a benchmark goes round.
+// flows is the number of different inputs of a benchmark.
 const flows = 1024
 
 func BenchmarkTablesIPv4(b *testing.B) {
@@ -51,7 +51,7 @@ func BenchmarkTablesSlice(b *testing.B) {
 	}
 }
 
-// The figures of batches are of flows/b.N hashes: divide by flows.
+// The figures of batches are for flows hashes: divide them by flows.
 func BenchmarkBatchIPv4(b *testing.B) {
 	batch, all, hashes := NewBatch(MicrosoftKey()), randomBatch(rand.New(rand.NewPCG(1, 1)), flows), make([]uint32, flows)
 	for b.Loop() {

@@ -55,7 +55,7 @@ func TestTablePlanBuild(t *testing.T) {
 	}
 }
 
-// fillIndirTable is the loop of ethtool's fill_indir_table, kept in its own form as the definition.
+// fillIndirTable is the loop of ethtool's fill_indir_table, unchanged, as the definition.
 func fillIndirTable(size, start int, weights []int) Table {
 	sum := 0
 	for _, w := range weights {

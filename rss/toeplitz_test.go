@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// verification holds the rows of Microsoft's "Verifying the RSS Hash Calculation" (NDIS
+// verification has the rows of Microsoft's "Verifying the RSS Hash Calculation" (NDIS
 // documentation), under MicrosoftKey; DPDK's app/test/test_thash.c and VPP test the same.
 var verification = []struct {
 	source, destination string
@@ -46,8 +46,8 @@ func TestVerificationSuite(t *testing.T) {
 	}
 }
 
-// Only the last bit of this key, number 319, is set: what an input bit gives tells
-// where its window of 32 key bits lies, and that zeros follow the key.
+// Only the last bit of this key, number 319, is set. So the hash of an input bit shows
+// where its window of 32 key bits is, and that zeros follow the key.
 func TestToeplitzPastTheKey(t *testing.T) {
 	key := make(Key, MinKeyLength)
 	key[MinKeyLength-1] = 1
@@ -86,8 +86,8 @@ func TestSymmetricKey(t *testing.T) {
 	}
 }
 
-// FuzzTables holds the tables equal to the definition, at every length up to 300
-// and under every key length, past the end of the key too.
+// FuzzTables compares the tables with the definition, at every length up to 300
+// and every key length, also past the end of the key.
 func FuzzTables(f *testing.F) {
 	f.Add([]byte(MicrosoftKey()), []byte("66.9.149.187"))
 	f.Add(bytes.Repeat([]byte{0xff}, MaxKeyLength), bytes.Repeat([]byte{0xff}, 300))

@@ -15,7 +15,7 @@ func TestVectorIsUsed(t *testing.T) {
 	}
 }
 
-// A matrix times a byte is what the definition says the byte adds.
+// A matrix times a byte equals the contribution of the byte by the definition.
 func TestMatrix(t *testing.T) {
 	rows := NewTables(MicrosoftKey(), 1).Rows()
 	for out := range 4 {

@@ -72,7 +72,7 @@ func TestShareBands(t *testing.T) {
 	}
 }
 
-// Many bands at once hold as often as was asked.
+// Simultaneous bands hold with the requested probability.
 func TestSimultaneousAndImbalanceBound(t *testing.T) {
 	const seed, runs, n, places = 1, 2000, 1000, 16
 	random := rand.New(rand.NewPCG(seed, seed))

@@ -91,8 +91,8 @@ func TestLPT(t *testing.T) {
 	})
 }
 
-// The band of loads holds as often as was asked, both for a few large loads and for many small
-// ones, also where they are thrown one by one in earnest.
+// The band of loads holds with the requested probability, for a few large loads and for many small
+// ones, in a simulation that places every load.
 func TestLoadBand(t *testing.T) {
 	const seed, runs, level = 7, 1000, 0.9
 	for name, c := range map[string]struct {

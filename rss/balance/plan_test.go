@@ -26,7 +26,7 @@ func drawProblem(t *rapid.T, entries, queues int) Problem {
 	return p
 }
 
-// effect counts by itself what a table does.
+// effect computes the effect of a table independently.
 func (p *Problem) effect(table rss.Table) (loads []uint64, entries int, flows, load, forced uint64) {
 	loads = append(slices.Clone(p.Fixed), make([]uint64, p.Queues-len(p.Fixed))...)
 	for i, q := range table {
@@ -44,8 +44,8 @@ func (p *Problem) effect(table rss.Table) (loads []uint64, entries int, flows, l
 	return loads, entries, flows, load, forced
 }
 
-// What a plan says of itself is true, it keeps to the budget, and is never worse than doing only
-// what must be done.
+// A plan's figures are correct, it keeps to the budget, and is never worse than making only the forced
+// moves.
 func TestRebalanceKeepsItsWord(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawProblem(t, 40, 6)
@@ -153,8 +153,8 @@ func TestRebalance(t *testing.T) {
 	}
 }
 
-// A table made anew calls its queues so that most stays where it is; a queue with a fixed load keeps
-// its own.
+// A new table assigns groups to queues so that most flows stay; a queue with a fixed load keeps
+// its group.
 func TestSpreadKeepsNames(t *testing.T) {
 	p := Problem{
 		Table: rss.Table{2, 2, 0, 0, 1, 0}, Queues: 3,
@@ -200,7 +200,7 @@ func TestRebalanceRefuses(t *testing.T) {
 	}
 }
 
-// Runs against all ways to cut.
+// Runs against all possible divisions.
 func TestRuns(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		buckets := rapid.SliceOfN(rapid.Uint64Range(0, 20), 1, 8).Draw(t, "buckets")

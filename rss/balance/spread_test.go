@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// enumerate calls visit with every way to put r things on the places, and its
+// enumerate calls visit with every way to spread r items over the places, and its
 // probability.
 func enumerate(r int, weights []float64, visit func(places uint, p float64)) {
 	var put func(left int, places uint, p float64)
@@ -89,7 +89,7 @@ func TestSpreadRefuses(t *testing.T) {
 	}
 }
 
-// Bands hold as often as they say, exact or by approximation, in simulation.
+// Exact and approximate bands hold with their probability, in simulation.
 func TestBandHolds(t *testing.T) {
 	const seed, runs, level = 3, 1000, 0.9
 	random := rand.New(rand.NewPCG(seed, seed))

@@ -13,7 +13,7 @@ import (
 	"lbctl/rss"
 )
 
-// scribe takes settings, writes down in which order, and fails where told.
+// scribe accepts settings, records their order, and fails where it should.
 type scribe struct {
 	netlink unix.Errno // of RSS_SET
 	fails   map[string]unix.Errno
@@ -96,7 +96,7 @@ func TestApplyByIoctl(t *testing.T) {
 	}
 }
 
-// What fails half way is undone: the state is that from before.
+// A change that fails half way is undone.
 func TestApplyUndoes(t *testing.T) {
 	const table = "rss table 0x2 key 0 0300000003000000"
 	for _, c := range []struct {
@@ -124,7 +124,7 @@ func TestApplyUndoes(t *testing.T) {
 	}
 }
 
-// What does not fit is refused before anything is asked of the kernel, and privilege is not tried again by ioctl.
+// An impossible change is refused before the kernel is asked, and a lack of privilege is not retried by ioctl.
 func TestApplyValidatesFirst(t *testing.T) {
 	k := &scribe{}
 	if err := apply(k, small(), Change{Table: &rss.TablePlan{Equal: 1, Start: 4}}); err == nil || len(k.log) != 0 {

@@ -37,7 +37,7 @@ func TestLiveVeth(t *testing.T) {
 	if s.Driver != "veth" || s.HasRSS() || s.Channels == nil || s.Channels.MaxRX != 4 {
 		t.Errorf("%+v, channels %+v", s, s.Channels)
 	}
-	// Not After's refusal but the kernel's own: it understands the message and says that the driver does not.
+	// The kernel's refusal, not After's: it understands the message and says that the driver does not support it.
 	s.Table, s.Key = rss.Table{0}, make(rss.Key, 40)
 	err = Apply(s, Change{Table: &rss.TablePlan{Equal: 1}, Key: rss.MicrosoftKey()})
 	if !errors.Is(err, ErrRefused) || !errors.Is(err, unix.EOPNOTSUPP) {
@@ -78,7 +78,7 @@ func TestLiveNoInterface(t *testing.T) {
 	}
 }
 
-// The kernel checks a message's attributes before it asks the driver: ours pass, crooked ones do not.
+// The kernel checks a message's attributes before it asks the driver: ours pass, malformed ones do not.
 func TestLiveMessageIsUnderstood(t *testing.T) {
 	inNamespace(t)
 	s := Settings{Interface: "lo", Queues: 1, Table: rss.Table{0}, Key: make(rss.Key, 40), Fields: map[FlowType]rss.Fields{TCP4: 0}}

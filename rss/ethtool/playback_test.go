@@ -24,7 +24,7 @@ type exchange struct {
 	Errno   uint   `json:"errno,omitempty"`
 }
 
-// recorder asks another kernel and writes down what was said.
+// recorder asks another kernel and records the answers.
 type recorder struct {
 	kernel kernel
 	said   []exchange
@@ -51,7 +51,7 @@ func (r *recorder) note(e exchange, err error) {
 	r.said = append(r.said, e)
 }
 
-// playback answers as a recorded kernel did; a question that was not asked then fails the test.
+// playback answers as a recorded kernel did; a request that was not recorded fails the test.
 type playback struct {
 	t    *testing.T
 	said []exchange

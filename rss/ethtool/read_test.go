@@ -20,7 +20,7 @@ func equal(t *testing.T, size, queues int) rss.Table {
 	return table
 }
 
-// Machines that answered once answer again, and are understood as ethtool 6.1 showed them.
+// The recorded answers of real machines are read as ethtool 6.1 showed them.
 func TestReadRecorded(t *testing.T) {
 	for fixture, want := range map[string]Settings{
 		"virtio_net.json": {

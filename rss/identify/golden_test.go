@@ -13,8 +13,8 @@ import (
 	"lbctl/rss/packet"
 )
 
-// golden is what QEMU's virtio-net did: a NIC that shares no code with this repository. Its comments say how
-// it came about.
+// golden are observations of QEMU's virtio-net, a NIC that shares no code with this repository. The comments in the file
+// say how it was made.
 const golden = "../nic/testdata/virtio-net.csv"
 
 // setup is a key that the NIC was given, and what it then did.
@@ -76,8 +76,7 @@ func goldenPacket(t *testing.T, row []string) (Observation, bool) {
 	return Observation{Flow: h.Flow, Hash: uint32(hash), HasHash: true}, true
 }
 
-// TestIdentifiesVirtioNet recovers from another implementation's hashes the key that it was given, whatever that was,
-// without being told.
+// TestIdentifiesVirtioNet recovers the key from the hashes of another implementation.
 func TestIdentifiesVirtioNet(t *testing.T) {
 	setups := readGolden(t)
 	if len(setups) == 0 {

@@ -52,7 +52,7 @@ func randomFlow(r *rand.Rand, class string) packet.Flow {
 	return packet.Flow{Source: ends[0], Destination: ends[1], Protocol: protocol}
 }
 
-// observe makes n observations of the classes in turn, hashed by a NIC.
+// observe makes n observations, of the classes in turn, with the hashes of a NIC.
 func observe(r *rand.Rand, n int, nic func(o *Observation) uint32, classes ...string) []Observation {
 	all := make([]Observation, n)
 	for i := range all {
@@ -62,7 +62,7 @@ func observe(r *rand.Rand, n int, nic func(o *Observation) uint32, classes ...st
 	return all
 }
 
-// tuple is the input as Microsoft has it, written without the code under test.
+// tuple is the input by Microsoft's definition, without the code under test.
 func tuple(f packet.Flow) []byte { return rss.AppendTuple(nil, f.Source, f.Destination) }
 
 // plain is a NIC as Microsoft specifies.
@@ -70,7 +70,7 @@ func plain(key rss.Key) func(o *Observation) uint32 {
 	return func(o *Observation) uint32 { return rss.Toeplitz(key, tuple(o.Flow)) }
 }
 
-// identified runs Identify and asks for a model.
+// identified runs Identify, which must find a model.
 func identified(t *testing.T, observations []Observation, o Options) Result {
 	t.Helper()
 	r, err := Identify(observations, o)
@@ -83,7 +83,7 @@ func identified(t *testing.T, observations []Observation, o Options) Result {
 	return r
 }
 
-// sameKey compares the bits that are said to be known with the true key's, and their number with what is wanted.
+// sameKey compares the known bits with the true key's, and their ranges with the wanted ones.
 func sameKey(t *testing.T, m *Model, key rss.Key, want ...Range) {
 	t.Helper()
 	for i := range min(len(key), len(m.Key)) {
@@ -96,7 +96,7 @@ func sameKey(t *testing.T, m *Model, key rss.Key, want ...Range) {
 	}
 }
 
-// TestRecoversKey: random keys from hashes, as far as the inputs reach.
+// TestRecoversKey: random keys are recovered from hashes, as far as the inputs reach.
 func TestRecoversKey(t *testing.T) {
 	for _, c := range []struct {
 		name         string

@@ -6,8 +6,8 @@ import (
 	"lbctl/rss/gf2"
 )
 
-// TestContradictingObservationLeavesNothing: of an observation that contradicts in its second equation the
-// first one is taken back.
+// TestContradictingObservationLeavesNothing: if the second equation of an observation contradicts, the
+// first one is removed too.
 func TestContradictingObservationLeavesNothing(t *testing.T) {
 	f := &facts{
 		observations: []Observation{{Input: []byte{0x80}}, {Input: []byte{0x01}}},
@@ -24,7 +24,7 @@ func TestContradictingObservationLeavesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkIdentify is of 64 observations, of which the issue asks for 100 ms.
+// BenchmarkIdentify identifies from 64 observations; at most 100 ms are acceptable.
 func BenchmarkIdentify(b *testing.B) {
 	for _, c := range []struct {
 		name    string

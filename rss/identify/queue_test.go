@@ -29,7 +29,7 @@ func equal(t testing.TB, size, queues int) rss.Table {
 	return table
 }
 
-// TestQueues: what queues say of a random key, whatever the size of the table.
+// TestQueues: queues determine part of a random key, whatever the size of the table.
 func TestQueues(t *testing.T) {
 	for _, c := range []struct {
 		name         string
@@ -56,7 +56,7 @@ func TestQueues(t *testing.T) {
 	}
 }
 
-// TestQueuesOfGivenTable: a table that is not filled in turn says more when it is known.
+// TestQueuesOfGivenTable: a known table gives more equations than an assumed one.
 func TestQueuesOfGivenTable(t *testing.T) {
 	r := source(t)
 	key := randomKey(r, 40)
@@ -88,7 +88,7 @@ func TestQueuesOfKnownKey(t *testing.T) {
 	}
 }
 
-// TestQueuesQuirk: quirks show in queues too, when there are enough.
+// TestQueuesQuirk: quirks are found from queues too, if there are enough observations.
 func TestQueuesQuirk(t *testing.T) {
 	r := source(t)
 	key := randomKey(r, 40)

@@ -11,7 +11,7 @@ import (
 	"lbctl/rss/packet"
 )
 
-// TestNamesQuirk: everything that is odd about a NIC is named, with a random key and with a known one.
+// TestNamesQuirk: every quirk of a NIC is reported, with a random key and with a known one.
 func TestNamesQuirk(t *testing.T) {
 	toeplitz := func(change func(f packet.Flow, input []byte) []byte) func(key rss.Key, f packet.Flow) uint32 {
 		return func(key rss.Key, f packet.Flow) uint32 { return rss.Toeplitz(key, change(f, tuple(f))) }
@@ -114,7 +114,7 @@ func turn(b []byte, n int) {
 	}
 }
 
-// TestNamesKeyQuirk: what was made of a given key.
+// TestNamesKeyQuirk: the variant of a given key is reported.
 func TestNamesKeyQuirk(t *testing.T) {
 	for _, c := range []struct {
 		name   string

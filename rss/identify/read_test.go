@@ -111,8 +111,8 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-// FuzzRead asks what holds for any text: no panic, and what is read is valid and has its line; errors that are about a
-// line name one that there is.
+// FuzzRead checks for any text that there is no panic, that the observations are valid and have their lines, and that
+// errors name an existing line.
 func FuzzRead(f *testing.F) {
 	for _, seed := range []string{
 		"src,dst,hash\n192.0.2.1:1,192.0.2.2:2,0x51ccc178\n",

@@ -74,7 +74,7 @@ func TestTooManyWrong(t *testing.T) {
 	}
 }
 
-// TestUndetermined: too few observations leave it open, and say so.
+// TestUndetermined: too few observations give the verdict undetermined.
 func TestUndetermined(t *testing.T) {
 	r := source(t)
 	key := randomKey(r, 40)
@@ -92,8 +92,8 @@ func TestUndetermined(t *testing.T) {
 	}
 }
 
-// TestStructuredTraffic: one client's ports leave most of the key open, and all arrangements that
-// cannot be told apart are named.
+// TestStructuredTraffic: the ports of one client leave most of the key open, and all arrangements that
+// explain them are reported.
 func TestStructuredTraffic(t *testing.T) {
 	r := source(t)
 	key := randomKey(r, 40)
@@ -119,11 +119,11 @@ func TestStructuredTraffic(t *testing.T) {
 	}
 }
 
-// TestUnexplained: a hash that is no known one is not explained, and what can be said of it is.
+// TestUnexplained: an unknown hash is unexplained, with a note whether it is affine.
 func TestUnexplained(t *testing.T) {
 	r := source(t)
 	key := randomKey(r, 40)
-	// 400 observations in 97 dimensions leave an affine function no choice.
+	// 400 observations in 97 dimensions determine an affine function.
 	multiply := observe(r, 400, func(o *Observation) uint32 { return plain(key)(o) * 0x9e3779b1 }, "tcp4")
 	mirrored := observe(r, 400, func(o *Observation) uint32 {
 		b := tuple(o.Flow)
@@ -152,8 +152,8 @@ func TestConstant(t *testing.T) {
 	}
 }
 
-// TestRepetitionsAndConflicts: a repeated observation is no evidence, and one packet with two results is
-// named.
+// TestRepetitionsAndConflicts: a repeated observation adds no evidence, and a packet with two results is
+// reported.
 func TestRepetitionsAndConflicts(t *testing.T) {
 	r := source(t)
 	one := observe(r, 2, plain(randomKey(r, 40)), "tcp4")
@@ -204,7 +204,7 @@ func TestIdentifyRefuses(t *testing.T) {
 	}
 }
 
-// TestRandomResults: random hashes and queues are not taken for a model.
+// TestRandomResults: no model is found for random hashes and queues.
 func TestRandomResults(t *testing.T) {
 	r := source(t)
 	for n := range 2 {

@@ -12,7 +12,7 @@ import (
 	"lbctl/rss"
 )
 
-// TestRanksByCounting lets a field take values and counts the entries that are reached.
+// TestRanksByCounting varies a field and counts the entries that are reached.
 func TestRanksByCounting(t *testing.T) {
 	symmetric, _ := rss.Named("symmetric")
 	for _, key := range []rss.Key{rss.MicrosoftKey(), symmetric, bytes.Repeat([]byte{0xff}, 40)} {
@@ -34,7 +34,7 @@ func TestRanksByCounting(t *testing.T) {
 						entries++
 					}
 				}
-				// Only 16 bits of an address were moved: a lower bound.
+				// Only 16 bits of an address were varied, so this is a lower bound.
 				port := r.Field == rss.SourcePort || r.Field == rss.DestinationPort
 				if got := bits.Len(uint(entries)) - 1; got > r.Bits[i] || port && got != r.Bits[i] {
 					t.Errorf("key %v: %v %v reaches %d of %d entries, analysis says 2^%d", key[:4], r.Family, r.Field, entries, size, r.Bits[i])
@@ -92,7 +92,7 @@ func TestAnalyse(t *testing.T) {
 	}
 }
 
-// checkSymmetry: as many low bits as the analysis says agree in all flows, and one more does not.
+// checkSymmetry checks that exactly as many low bits as the analysis says agree in all flows.
 func checkSymmetry(t *testing.T, key rss.Key, s Symmetry) {
 	t.Helper()
 	var differ uint32
@@ -164,7 +164,7 @@ func TestSourcePorts(t *testing.T) {
 	}
 }
 
-// TestBlind flips every bit of every field and looks at the index.
+// TestBlind flips every bit of every field and compares the index.
 func TestBlind(t *testing.T) {
 	made := generate(t, Constraints{Length: 40, Only: rss.SourceAddress | rss.DestinationPort, Table: 128}, source(t))
 	key := made.Keys[0]

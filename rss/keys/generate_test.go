@@ -21,7 +21,7 @@ func source(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-// flows are random ones of both families, made without this package.
+// flows are random flows of both families, made without this package.
 func flows(r *rand.Rand, n int) [][2]netip.AddrPort {
 	all := make([][2]netip.AddrPort, n)
 	for i := range all {
@@ -101,8 +101,8 @@ func TestGenerateTwoWays(t *testing.T) {
 	}
 }
 
-// TestGenerateOnly: fields that shall not count do not, the others do; under the second of two keys the
-// mirrored ones.
+// TestGenerateOnly: excluded fields have no effect, the others do; under the second of two keys the
+// mirrored fields.
 func TestGenerateOnly(t *testing.T) {
 	r := source(t)
 	for _, w := range []Constraints{
@@ -153,8 +153,8 @@ func TestGenerateOnly(t *testing.T) {
 	}
 }
 
-// TestGenerateSpread counts: every aligned run of 2^m values fills all values of the low m bits of the
-// index once, for every m, whatever the rest of the packet.
+// TestGenerateSpread counts that every aligned run of 2^m values gives all values of the low m bits of the
+// index once, for every m and any other fields.
 func TestGenerateSpread(t *testing.T) {
 	r := source(t)
 	for _, w := range []Constraints{

@@ -10,7 +10,7 @@ import (
 	"lbctl/rss/packet"
 )
 
-// definition is what the NIC must report of an input, by the slow functions.
+// definition is the hash of an input by the slow functions.
 func definition(c Config, input []byte) uint32 {
 	switch c.Function {
 	case rss.FunctionXOR:
@@ -21,7 +21,7 @@ func definition(c Config, input []byte) uint32 {
 	return rss.Toeplitz(c.Key, input)
 }
 
-// classified holds a frame's classification, with and without its Ethernet header, to the hash of
+// classified compares a frame's classification, with and without its Ethernet header, with the hash of
 // an input.
 func classified(t *testing.T, change func(*Config), frame []byte, fields rss.Fields, input []byte) Result {
 	t.Helper()
@@ -79,7 +79,7 @@ func TestClassifyFields(t *testing.T) {
 	}
 }
 
-// The flow label joins the addresses; over IPv6 what an AH protects is hashed unless AH is asked for.
+// The flow label is hashed with the addresses; over IPv6 the packet that an AH protects is hashed unless AH6 is set.
 func TestClassifyIPv6(t *testing.T) {
 	two := rss.AppendAddresses(nil, flow6.Source.Addr(), flow6.Destination.Addr())
 	four := rss.AppendTuple(nil, flow6.Source, flow6.Destination)
@@ -131,8 +131,8 @@ func TestClassifyTunnels(t *testing.T) {
 	}
 }
 
-// FuzzClassify asks what holds for any bytes under any setup: no panic, a queue that exists, a hash
-// only of fields, and the same for the flow where that is all there is.
+// FuzzClassify checks for any bytes and any setup that there is no panic, that the queue exists, that a hash has
+// fields, and that the flow of a plain packet has the same result.
 func FuzzClassify(f *testing.F) {
 	for _, frame := range []packet.Frame{
 		{Flow: flow4}, {Flow: flow6}, {Flow: with(flow4, packet.UDP), Tags: make([]packet.Tag, 2)},

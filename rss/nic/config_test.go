@@ -42,7 +42,7 @@ func TestDefaultRefuses(t *testing.T) {
 	}
 }
 
-// Each field of the setup decides for its protocol and for no other.
+// Each set of fields applies to its protocol and to no other.
 func TestFieldsByProtocol(t *testing.T) {
 	for name, c := range map[string]struct {
 		set func(*Config, rss.Fields)
@@ -104,7 +104,7 @@ func TestConfigIsCopied(t *testing.T) {
 	}
 }
 
-// A zero set of fields for SCTP, ESP or AH is that of any other IP packet.
+// With zero fields SCTP, ESP and AH are hashed like any other IP packet.
 func TestFieldsThatDefer(t *testing.T) {
 	for _, protocol := range []packet.Protocol{packet.SCTP, packet.ESP, packet.Authentication} {
 		config, err := Default(4)

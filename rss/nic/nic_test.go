@@ -39,7 +39,7 @@ func portless(f packet.Flow) packet.Flow {
 	return f
 }
 
-// result is what a table of 128 equal entries over 4 queues makes of a hash.
+// result is the result for a hash with a table of 128 equal entries over 4 queues.
 func result(fields rss.Fields, hash uint32, f packet.Flow) Result {
 	return Result{Fields: fields, Hash: hash, Hashed: true, Index: int(hash % 128), Queue: rss.Queue(hash % 128 % 4), Flow: f}
 }
@@ -144,7 +144,7 @@ func TestClassifyDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// Under the race detector this finds a write that New promised not to do.
+// The race detector would find a write to the NIC here.
 func TestConcurrentUse(t *testing.T) {
 	n, frame := mustNew(t, 4), packet.Frame{Flow: flow4}.Marshal()
 	var group sync.WaitGroup

@@ -9,7 +9,7 @@ import (
 	"lbctl/rss"
 )
 
-// Every profile can be a NIC, says where it is from, and either is verified or says why not.
+// Every profile is a valid NIC, has an origin, and either is verified or says why not.
 func TestProfiles(t *testing.T) {
 	seen := map[string]bool{}
 	for _, p := range Profiles() {

@@ -13,7 +13,7 @@ import (
 )
 
 // calculator is the arithmetic of Amazon's toeplitz_calc.py for one IPv4 flow, written from its
-// description: a hash that begins with initial, the key going round.
+// description: the hash begins with initial, and the key is rotated.
 func calculator(key []byte, initial uint32, input []byte) uint32 {
 	hash := initial
 	for i := range 8 * len(input) {

@@ -12,7 +12,7 @@ import (
 	"lbctl/rss/nic"
 )
 
-// golden is a NIC that is not ours, as it was set up, and what it did with some frames.
+// golden is the setup of another implementation of a NIC, and its results for some frames.
 type golden struct {
 	name    string
 	config  nic.Config
@@ -120,7 +120,7 @@ func TestVirtioGolden(t *testing.T) {
 	}
 }
 
-// Under another key no hash is the same: or the test above would notice nothing.
+// Under another key no hash is the same, so the test above can fail.
 func TestVirtioGoldenUnderAnotherKey(t *testing.T) {
 	for _, g := range readGolden(t) {
 		for i := range g.config.Key {

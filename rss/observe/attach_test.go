@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Auto takes the first place that there is, and says what was refused.
+// Auto takes the first possible mode, and notes what was refused.
 func TestOpen(t *testing.T) {
 	index := device(t)
 	for mode, want := range map[Mode]Mode{Auto: Native, Native: Native, Generic: Generic, Socket: Socket, "": Native} {
@@ -61,7 +61,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	}
 }
 
-// Where another program has the interface, auto looks from behind it, aloud; the others fail.
+// If another program is attached, auto observes on a socket and notes it; the other modes fail.
 func TestOpenOccupied(t *testing.T) {
 	index := device(t)
 	other, err := Alone(index, link.XDPDriverMode, 16)

@@ -150,7 +150,7 @@ func TestBefore(t *testing.T) {
 	}
 }
 
-// What has no flow to be recorded under is counted, and nothing is recorded wrongly.
+// Packets without a flow are counted, and nothing is recorded wrongly.
 func TestNoFlow(t *testing.T) {
 	index := device(t)
 	program, _ := balancer(t)
@@ -192,7 +192,7 @@ func TestAlone(t *testing.T) {
 	}
 }
 
-// Close puts back what was there, but not over what came meanwhile.
+// Close puts the former program back, unless another one has replaced the observer.
 func TestClosePutsBack(t *testing.T) {
 	index := device(t)
 	program, _ := balancer(t)

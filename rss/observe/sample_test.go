@@ -42,7 +42,7 @@ func taken(t *testing.T, o *Observer) (all []Sample) {
 	}
 }
 
-// Of a plain flow the first packet is a sample; of what has no flow, each.
+// The first packet of a plain flow is a sample, and every packet without a flow.
 func TestSamples(t *testing.T) {
 	index := device(t)
 	o := sampling(t, index, Options{Mode: Generic, Samples: DefaultSamples})
@@ -84,7 +84,7 @@ func TestEveryPacket(t *testing.T) {
 	}
 }
 
-// A reader that is behind loses samples, not the count of them.
+// A slow reader loses samples, but they are counted.
 func TestSamplesLost(t *testing.T) {
 	index := device(t)
 	o := sampling(t, index, Options{Mode: Generic, Samples: 1})

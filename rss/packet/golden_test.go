@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// golden holds frames written by hand from the RFCs, so that builder and parser
-// are not only held against each other.
+// golden has frames written by hand from the RFCs, so that builder and parser
+// are not only compared with each other.
 var golden = []struct {
 	name  string
 	hex   string

@@ -69,8 +69,8 @@ func TestAuthenticationHeader(t *testing.T) {
 	}
 }
 
-// FuzzParse asks what holds for any bytes: no panic, offsets inside the frame, and
-// ports that are those at the offset.
+// FuzzParse checks for any bytes that there is no panic, that offsets are inside the frame, and
+// that the ports are those at the offset.
 func FuzzParse(f *testing.F) {
 	for _, frame := range []Frame{
 		{Flow: tcp4}, {Flow: udp4, Payload: []byte("x")}, {Flow: tcp6},

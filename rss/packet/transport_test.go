@@ -54,7 +54,7 @@ func TestParseTransport(t *testing.T) {
 	}
 }
 
-// Over IPv6 an AH is an extension header: its SPI is read, and what it protects too.
+// Over IPv6 an AH is an extension header: its SPI is read, and the header after it too.
 func TestAuthenticationHeaderOverIPv6(t *testing.T) {
 	b := Frame{Flow: tcp6, Extensions: []Extension{{Kind: DestinationOptions, Data: make([]byte, 22)}}}.Marshal()
 	b[EthernetLength+6], b[EthernetLength+41] = byte(Authentication), 4
@@ -73,7 +73,7 @@ func TestFlowLabel(t *testing.T) {
 	}
 }
 
-// A packet without Ethernet header is parsed alike, with offsets that are 14 less.
+// A packet without Ethernet header has the same headers, with offsets that are 14 less.
 func TestParseIP(t *testing.T) {
 	for _, frame := range []Frame{
 		{Flow: tcp4}, {Flow: udp4, Options: make([]byte, 8)}, {Flow: tcp4, Fragment: &Fragment{More: true}},

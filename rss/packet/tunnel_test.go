@@ -63,7 +63,7 @@ func TestInner(t *testing.T) {
 	}
 }
 
-// What is no tunnel that is known, or cut short, carries nothing.
+// An unknown or truncated tunnel has no inner packet.
 func TestInnerNone(t *testing.T) {
 	vxlan, geneve, gtpu := over(VXLANPort), over(GenevePort), over(GTPUPort)
 	for name, frame := range map[string]Frame{
@@ -107,8 +107,8 @@ func TestTunnelString(t *testing.T) {
 	}
 }
 
-// FuzzInner asks what holds for any bytes at any depth: no panic, offsets inside the bytes, and
-// each tunnel further in.
+// FuzzInner checks for any bytes at any depth that there is no panic, that offsets are inside the bytes, and
+// increase from tunnel to tunnel.
 func FuzzInner(f *testing.F) {
 	ip4, ethernet := Frame{Flow: tcp4}.Marshal()[14:], Frame{Flow: tcp6}.Marshal()
 	for _, frame := range []Frame{

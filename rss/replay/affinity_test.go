@@ -56,8 +56,8 @@ func TestFragments(t *testing.T) {
 	}
 }
 
-// Fragments of datagrams that nobody saw the start of are nobody's, though the memory of starts is
-// small and full.
+// Fragments of datagrams whose first fragment was not captured have no owner, also when the table of first
+// fragments is full.
 func TestOrphans(t *testing.T) {
 	n := mustNIC(t, 8)
 	torn := differs(n, false)
@@ -184,7 +184,7 @@ func TestDirection(t *testing.T) {
 	}
 }
 
-// A flow label that changes in mid-flow moves the flow of a NIC that hashes it.
+// A change of the flow label moves the flow if the NIC hashes it.
 func TestOtherFields(t *testing.T) {
 	config := mustNIC(t, 8).Config()
 	config.UDP6 = rss.FourTuple | rss.FlowLabel

@@ -25,8 +25,8 @@ type theirs interface {
 	ReadPacketData() ([]byte, gopacket.CaptureInfo, error)
 }
 
-// tuple is what gopacket makes of a packet: the flow of the innermost IP header on the way from the
-// outside in to the first thing that is not Ethernet, VLAN or IPv6 extension; ports only of whole packets.
+// tuple is the flow of a packet by gopacket: that of the outermost IP header, after Ethernet, VLAN tags and IPv6
+// extensions; without ports for fragments.
 func tuple(data []byte, first gopacket.Decoder) (f packet.Flow) {
 	p := gopacket.NewPacket(data, first, gopacket.DecodeOptions{NoCopy: true, DecodeStreamsAsDatagrams: true})
 	for _, layer := range p.Layers() {
@@ -72,7 +72,7 @@ func queueOf(f packet.Flow, queues int) rss.Queue {
 	return rss.Queue(rss.Toeplitz(rss.MicrosoftKey(), input) % 128 % uint32(queues))
 }
 
-// agree holds the replay against gopacket, packet by packet: the flow, and the queue of it.
+// agree compares flow and queue of every packet of the replay with gopacket.
 func agree(t *testing.T, file []byte, other theirs, first func(int) gopacket.Decoder) {
 	t.Helper()
 	const queues = 8
@@ -190,7 +190,7 @@ func TestAgreesWithGopacket(t *testing.T) {
 	}
 }
 
-// The same on real captures, beside the repository, where there are some.
+// The same with real captures next to the repository, if there are any.
 func TestAgreesWithGopacketOnRealCaptures(t *testing.T) {
 	const folder = "../../../shared/pcap"
 	files, err := filepath.Glob(filepath.Join(folder, "*.pcap*"))

@@ -14,8 +14,8 @@ import (
 	"lbctl/rss/replay/pcap"
 )
 
-// endless is a capture of 100-byte packets of some number of flows, chosen at random, without
-// end: what is in it costs little to make.
+// endless is an endless capture of 100-byte packets of random flows that is cheap to
+// generate.
 type endless struct {
 	record []byte
 	flows  int
@@ -57,8 +57,8 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// A packet's whole way, from the file to the flow table; ns/op is per packet of 100 bytes. The
-// capture is 64 MB in memory, over and over.
+// The whole processing of a packet, from the file to the flow table; ns/op is per packet of 100 bytes. The
+// capture is 64 MB in memory, repeated.
 func BenchmarkReplay(b *testing.B) {
 	for _, flows := range []int{1000, 100_000, 1_000_000} {
 		file := make([]byte, 64<<20)

@@ -12,7 +12,7 @@ import (
 	"lbctl/rss/replay/pcap"
 )
 
-// What a report prints can be read again.
+// The JSON of a report can be read back.
 func TestReadObservedOfReport(t *testing.T) {
 	c := newCapture(pcap.Ethernet).frames(packet.Frame{Flow: flowOf(1)}, packet.Frame{Flow: flowOf(2)})
 	report := run(t, c, Options{NIC: mustNIC(t, 4), Queues: 200})
@@ -56,7 +56,7 @@ func TestReadObservedRefuses(t *testing.T) {
 	}
 }
 
-// FuzzReadObserved asks that what is accepted is a table of queues that exist, with sums that fit.
+// FuzzReadObserved checks that accepted input is a table of existing queues, with sums that fit.
 func FuzzReadObserved(f *testing.F) {
 	f.Add(`{"buckets":[{"index":1,"queue":3,"packets":7,"bytes":700,"flows":2},{"index":0}],"unhashed":{"packets":1},"queues":[{},{}]}`)
 	f.Add(`{"buckets":[{"index":0,"queue":65535,"packets":72057594037927936}]}`)

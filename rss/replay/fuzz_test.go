@@ -11,8 +11,8 @@ import (
 	"lbctl/rss/replay/pcap"
 )
 
-// FuzzReplay asks what holds for any capture: no panic, every packet and flow on one queue, no
-// violation larger than what there is.
+// FuzzReplay checks for any capture that there is no panic, that every packet and flow is on one queue, and that no
+// violation is larger than the capture.
 func FuzzReplay(f *testing.F) {
 	random := rand.New(rand.NewPCG(1, 1))
 	for _, link := range []pcap.LinkType{pcap.Ethernet, pcap.LinuxSLL2} {

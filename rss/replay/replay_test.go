@@ -16,7 +16,7 @@ import (
 	"lbctl/rss/replay/pcap"
 )
 
-// Every number of a small capture, counted by hand.
+// Every figure of a small capture, counted by hand.
 func TestReport(t *testing.T) {
 	n := mustNIC(t, 2)
 	a, b := on(n, 0, 0), on(n, 1, 0)
@@ -68,7 +68,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// Whatever batches packets wait in, all of them are counted.
+// All packets are counted, whatever the batches in which they wait.
 func TestEveryNumberOfPackets(t *testing.T) {
 	n := mustNIC(t, 4)
 	for _, packets := range []int{1, 63, 64, 65, 128, 1000} {
@@ -117,7 +117,7 @@ func TestTop(t *testing.T) {
 	}
 }
 
-// Two setups beside each other are each what they are alone, and what moves is what differs.
+// Each of two compared setups has the result that it has alone, and the packets that move are those on another queue.
 func TestCompare(t *testing.T) {
 	first, second := mustNIC(t, 4), mustNIC(t, 8)
 	c := newCapture(pcap.Ethernet)
@@ -177,7 +177,7 @@ func TestRunRefuses(t *testing.T) {
 	}
 }
 
-// Packets of flows that are known cost no allocation, and a flow at most 200 bytes.
+// Packets of known flows cost no allocation, and a new flow costs at most 200 bytes.
 func TestMemory(t *testing.T) {
 	const flows = 500_000
 	source := newEndless(flows)

@@ -66,7 +66,7 @@ func flowOf(i int) packet.Flow {
 	}
 }
 
-// on returns a number from from on whose flow the NIC puts on a queue.
+// on returns the first number, from a start on, whose flow the NIC puts on a queue.
 func on(n *nic.NIC, queue, from int) int {
 	for ; int(n.ClassifyFlow(flowOf(from)).Queue) != queue; from++ {
 	}
@@ -79,7 +79,7 @@ func udp(source, destination string) packet.Flow {
 	}
 }
 
-// violation returns a cause's, or one of nothing.
+// violation returns the violation of a cause, a zero one if there is none.
 func violation(p *Report, cause Cause) Violation {
 	for _, v := range p.Affinity {
 		if v.Cause == cause.String() {

@@ -61,7 +61,7 @@ func TestWindowsWiden(t *testing.T) {
 	}
 }
 
-// Times far from the first are not believed, but for when it is the first that is wrong.
+// Times far from the first one are ignored, unless the first one is wrong.
 func TestAbsurdTimes(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	base := int64(1_700_000_000e9)

@@ -135,7 +135,7 @@ func TestBadAssignments(t *testing.T) {
 	}
 }
 
-// What was read from a NIC stays but for the words that were given.
+// Settings that were read from a NIC stay, except those that words replace.
 func TestOver(t *testing.T) {
 	base, err := nic.Default(3)
 	if err != nil {

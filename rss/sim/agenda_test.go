@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestAgenda: the tournament names the timer that a search over all of them does.
+// TestAgenda: the tree finds the same timer as a search over all of them.
 func TestAgenda(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 40).Draw(t, "timers")
@@ -28,7 +28,7 @@ func TestAgenda(t *testing.T) {
 	})
 }
 
-// TestFIFO: it gives back what it was given, in order, and knows when it is full.
+// TestFIFO: elements come out in order, and a full buffer says so.
 func TestFIFO(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.IntRange(1, 9).Draw(t, "limit")

@@ -8,8 +8,8 @@ import (
 	"lbctl/rss/sim"
 )
 
-// TestCoalescing: with a delay u and Poisson arrivals of rate r, work costing nothing, each
-// interrupt has the first packet, that waits u, and r*u more on average, that wait u/2.
+// TestCoalescing: with a delay u, Poisson arrivals of rate r and work without cost, each
+// interrupt is for the first packet, which waits u, and r*u more on average, which wait u/2.
 func TestCoalescing(t *testing.T) {
 	const rate = 100_000
 	for _, u := range []time.Duration{time.Microsecond, 8 * time.Microsecond, 64 * time.Microsecond, 256 * time.Microsecond} {
@@ -30,7 +30,7 @@ func TestCoalescing(t *testing.T) {
 	}
 }
 
-// TestFrames: the interrupt comes with the last of so many frames, when they come in time.
+// TestFrames: the interrupt comes with the last of rx-frames packets, if they come in time.
 func TestFrames(t *testing.T) {
 	config := server(t, 1024)
 	config.Moderation = sim.Moderation{Delay: time.Second, Frames: 25}
@@ -40,9 +40,9 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-// TestCoalescingBound: below saturation no packet waits longer than the delay and then the
-// costs of what the interrupt, one poll and the packets before it take. Of one alone, that is
-// what it takes exactly.
+// TestCoalescingBound: below saturation no packet waits longer than the delay plus the
+// costs of the interrupt, one poll and the packets before it. A single packet takes exactly
+// that.
 func TestCoalescingBound(t *testing.T) {
 	config := server(t, 1024)
 	config.Moderation = sim.Moderation{Delay: 50 * time.Microsecond, Frames: 16}
@@ -58,8 +58,8 @@ func TestCoalescingBound(t *testing.T) {
 	}
 }
 
-// TestAdaptive: DIM lets a busy queue have fewer interrupts than its first profile would, and never
-// leaves its profiles.
+// TestAdaptive: with DIM a busy queue has fewer interrupts than with the default profile, and the settings are
+// always those of a profile.
 func TestAdaptive(t *testing.T) {
 	config := machine(t, 1)
 	config.Duration = time.Second

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestDIM: the profiles that rates lead through, worked out by hand from lib/dim/net_dim.c and
-// lib/dim/dim.c. It begins parked at profile 1, without rates to compare with.
+// TestDIM: the sequence of profiles for given rates, worked out by hand from lib/dim/net_dim.c and
+// lib/dim/dim.c. DIM begins parked at profile 1, without rates to compare with.
 func TestDIM(t *testing.T) {
 	fewer := func(events uint64) dimRates { return dimRates{bytes: 6400, packets: 100, events: events} }
 	for _, c := range []struct {
@@ -56,7 +56,7 @@ func TestDIM(t *testing.T) {
 	}
 }
 
-// TestDIMSamples: a measurement takes 64 interrupts, and begins anew after a change.
+// TestDIMSamples: a measurement takes 64 interrupts, and a new one begins after a change.
 func TestDIMSamples(t *testing.T) {
 	d := dim{profile: dimDefault}
 	for i, c := range []struct {

@@ -11,7 +11,7 @@ import (
 	"lbctl/rss/sim"
 )
 
-// TestHistogram: against the sorted times themselves.
+// TestHistogram compares with the sorted times.
 func TestHistogram(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sizes := rapid.Custom(func(t *rapid.T) time.Duration {

@@ -9,7 +9,7 @@ import (
 	"lbctl/rss/sim"
 )
 
-// livelock is a machine whose core an interrupt per packet can take wholly.
+// livelock is a machine whose core can be fully occupied by interrupts per packet.
 func livelock(t *testing.T, mode sim.Mode) sim.Config {
 	c := machine(t, 1)
 	c.Mode, c.Moderation = mode, sim.Moderation{}
@@ -19,7 +19,7 @@ func livelock(t *testing.T, mode sim.Mode) sim.Config {
 	return c
 }
 
-// goodput is what the application gets done of a rate, per second.
+// goodput is the number of packets that the application processes per second at a rate.
 func goodput(t *testing.T, c sim.Config, rate float64) float64 {
 	r := run(t, c, poisson(t, 1, rate))
 	sums(t, r)
@@ -33,8 +33,8 @@ func TestReceiveLivelock(t *testing.T) {
 	config := livelock(t, sim.ModeInterrupt)
 	for _, rate := range []float64{50_000, 100_000, 190_000, 220_000, 250_000, 300_000, 320_000} {
 		fluid := math.Min(rate, (1-rate*3e-6)/2e-6)
-		// Of n Poisson packets sqrt(n) are chance, and in saturation each takes or leaves 1.5
-		// packets' time; around the corner the socket evens it out.
+		// The standard deviation of n Poisson packets is sqrt(n), and in saturation each costs or frees the time of 1.5
+		// packets; near saturation the socket smooths it.
 		tolerance := 5 * 1.5 * math.Sqrt(rate*0.5) / 0.5
 		if got := goodput(t, config, rate); math.Abs(got-fluid) > tolerance {
 			t.Errorf("at %.0f/s: %.0f/s, want %.0f within %.0f; seed 1", rate, got, fluid, tolerance)
@@ -48,8 +48,8 @@ func TestReceiveLivelock(t *testing.T) {
 }
 
 // TestNoLivelock: under any overload the polling modes keep the application's share of the
-// core, half of it: 0.5/A = 250,000/s; busy polling does not even waste the rest: it takes
-// no packet that it does not deliver, 1/(P+A).
+// core, half of it: 0.5/A = 250,000/s. Busy polling does not waste the rest either: it takes
+// only packets that it delivers, 1/(P+A).
 func TestNoLivelock(t *testing.T) {
 	for _, c := range []struct {
 		mode     sim.Mode
@@ -61,14 +61,14 @@ func TestNoLivelock(t *testing.T) {
 		{sim.ModeBusyPoll, 400_000, 1e6 / 3}, {sim.ModeBusyPoll, 4_000_000, 1e6 / 3},
 	} {
 		got := goodput(t, livelock(t, c.mode), c.overload)
-		// Turns of 2.8 ms in 500 ms: the window may cut one turn more of one than of the other.
+		// Slices of 2.8 ms in 500 ms: the window may have one slice more of one thread than of the other.
 		if math.Abs(got-c.want) > c.want*2.8/250 {
 			t.Errorf("%s at %.0f/s: %.0f/s, want %.0f; seed 1", c.mode, c.overload, got, c.want)
 		}
 	}
 }
 
-// TestShare: the application's share is what was asked for, if it always has a packet.
+// TestShare: the application gets its share if it always has a packet.
 func TestShare(t *testing.T) {
 	for _, share := range []int{10, 25, 50, 80} {
 		config := livelock(t, sim.ModeThreaded)
@@ -82,9 +82,8 @@ func TestShare(t *testing.T) {
 	}
 }
 
-// TestNothingOwed: a thread that had little to do, while the other had much, does not get the core
-// for itself when it has: turns begin anew. (20 us of packet work at 40,000/s leave little, then
-// come packets without length.)
+// TestNothingOwed: a thread that had little work does not get credit for that when it has more. (20 us of packet work
+// at 40,000/s leave little for the application; then packets without length come.)
 func TestNothingOwed(t *testing.T) {
 	for _, c := range []struct {
 		name                string
@@ -138,8 +137,8 @@ func blocking(utilisation float64, k int) float64 {
 	return 1 - 1/(p[0]/sum+utilisation)
 }
 
-// TestBlockingFormula: where the loss is known otherwise. With K = 1 it is Erlang's, and for an
-// overloaded large system what exceeds the capacity.
+// TestBlockingFormula: the formula for cases with a known loss. With K = 1 it is Erlang's, and for an
+// overloaded large system the excess over the capacity.
 func TestBlockingFormula(t *testing.T) {
 	for _, c := range []struct {
 		utilisation float64
@@ -152,7 +151,7 @@ func TestBlockingFormula(t *testing.T) {
 	}
 }
 
-// TestRingLoss: a ring loses what M/D/1/K does.
+// TestRingLoss: the loss of a ring is that of M/D/1/K.
 func TestRingLoss(t *testing.T) {
 	for _, c := range []struct {
 		utilisation float64

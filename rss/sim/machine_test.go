@@ -22,7 +22,7 @@ func machine(t testing.TB, queues int) sim.Config {
 	return c
 }
 
-// server is a machine that costs nothing but packet work: a queueing system of one server.
+// server is a machine in which only packet work takes time: a queueing system of one server.
 func server(t testing.TB, ring int) sim.Config {
 	t.Helper()
 	c := machine(t, 1)
@@ -76,7 +76,7 @@ func run(t testing.TB, c sim.Config, arrivals iter.Seq[sim.Arrival]) sim.Result 
 	return r
 }
 
-// replications is how often an experiment is repeated, with the seeds 1, 2, ...
+// replications is the number of repetitions of an experiment, with the seeds 1, 2, ...
 const replications = 40
 
 // sample is the outcome of independent replications.
@@ -99,8 +99,8 @@ func replicate(experiment func(seed uint64) float64) sample {
 	return s
 }
 
-// agrees fails unless theory is within 4.5 standard errors of the sample (of 100,000 right ones,
-// 7 are not, by Student's distribution of 39 degrees), and unless that is precise enough to tell.
+// agrees fails unless theory is within 4.5 standard errors of the sample (7 of 100,000 correct samples
+// are not, by Student's distribution with 39 degrees), and unless the standard error is small enough.
 func (s sample) agrees(t *testing.T, name string, theory, precision float64) {
 	t.Helper()
 	if s.deviation > precision*theory {
@@ -122,7 +122,7 @@ func spread(gap time.Duration, n int) iter.Seq[sim.Arrival] {
 	}
 }
 
-// sums checks what holds of every result.
+// sums checks the sums in a result.
 func sums(t interface {
 	Helper()
 	Errorf(string, ...any)

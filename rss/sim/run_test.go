@@ -15,7 +15,7 @@ import (
 	"lbctl/rss/sim/load"
 )
 
-// TestRepeatable: the same machine and load give the same result to the last counter.
+// TestRepeatable: the same machine and load give the same result in every counter.
 func TestRepeatable(t *testing.T) {
 	for _, mode := range sim.Modes() {
 		config := machine(t, 8)
@@ -37,8 +37,8 @@ func TestRepeatable(t *testing.T) {
 	}
 }
 
-// TestAccounts: on any machine under any load packets and time add up, and rings and sockets
-// keep within their sizes.
+// TestAccounts: for any machine and load the sums of packets and times are correct, and rings and sockets
+// do not exceed their sizes.
 func TestAccounts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		config, arrivals := anyMachine(t), anyLoad(t)
@@ -106,7 +106,7 @@ func anyLoad(t *rapid.T) iter.Seq[sim.Arrival] {
 	}
 }
 
-// TestQueueOfHash: the indirection table decides; without a hash it is queue 0.
+// TestQueueOfHash: the indirection table picks the queue; without a hash it is queue 0.
 func TestQueueOfHash(t *testing.T) {
 	config := machine(t, 4)
 	arrivals := []sim.Arrival{{Hash: 6, Hashed: true}, {Hash: 130, Hashed: true}, {Hash: 3, Hashed: true}, {Hash: 3}}
@@ -126,7 +126,7 @@ func TestQueueOfHash(t *testing.T) {
 	}
 }
 
-// TestQueuesShareACore: what two queues of one core offer together takes that core's time.
+// TestQueuesShareACore: the packets of two queues of one core take that core's time.
 func TestQueuesShareACore(t *testing.T) {
 	config := machine(t, 4)
 	config.Cores = []int{0, 1, 0, 1}
@@ -140,7 +140,7 @@ func TestQueuesShareACore(t *testing.T) {
 	}
 }
 
-// TestNoAllocation: ten times the packets allocate not one time more.
+// TestNoAllocation: ten times as many packets make no further allocation.
 func TestNoAllocation(t *testing.T) {
 	for _, mode := range sim.Modes() {
 		allocations := func(d time.Duration) float64 {

@@ -10,7 +10,7 @@ import (
 
 const us = time.Microsecond
 
-// TestTimeline: the ways of single packets, added up by hand. Costs are interrupt 1.5, poll
+// TestTimeline: the latencies of single packets, added up by hand. Costs are interrupt 1.5, poll
 // 0.3, packet 0.5, application 1, switch 1.5 us.
 func TestTimeline(t *testing.T) {
 	for _, c := range []struct {
@@ -38,14 +38,14 @@ func TestTimeline(t *testing.T) {
 			sim.Core{Interrupt: 1500, Softirq: 800, Switching: 1500, Application: us, Idle: 95200, Interrupts: 1, Polls: 1, Switches: 2, Completed: 1},
 		},
 		{
-			// At 10 us the first is being worked on; the poll takes the second too. Both are in
-			// the socket at 10.8, the application is there at 12.3.
+			// At 10 us the first is being processed; the poll takes the second too. Both are in
+			// the socket at 10.8; the application runs from 12.3.
 			"one poll for two", sim.ModeNAPI, 8 * us,
 			[]time.Duration{0, 10 * us}, [2]time.Duration{4300, 13300},
 			sim.Core{Interrupt: 1500, Softirq: 1300, Switching: 1500, Application: 2 * us, Idle: 93700, Interrupts: 1, Polls: 1, Switches: 2, Completed: 2},
 		},
 		{
-			// Without delay. The first is worked on from 3.8 to 4.8; the interrupt at 4 puts it off by
+			// Without delay. The first is processed from 3.8 to 4.8; the interrupt at 4 delays it by
 			// 1.5, 0.3 and 0.5.
 			"the application is interrupted", sim.ModeNAPI, 0,
 			[]time.Duration{0, 4 * us}, [2]time.Duration{4100, 7100},
@@ -63,7 +63,7 @@ func TestTimeline(t *testing.T) {
 			sim.Core{Interrupt: 1500, Ksoftirqd: 800, Switching: 3 * us, Application: us, Idle: 93700, Interrupts: 1, Polls: 1, Switches: 3, Completed: 1},
 		},
 		{
-			// It spins from 12.8, in polls of 0.3: that which ends at 20.3 does not see it, the next
+			// It spins from 12.8, in polls of 0.3: the one that ends at 20.3 does not find it, the next
 			// does. It spins again from 22.1 to 72.1, and then sleeps.
 			"an application that polls sees the second at once", sim.ModeBusyPoll, 8 * us,
 			[]time.Duration{0, 20100}, [2]time.Duration{2000, 12800},
@@ -92,7 +92,7 @@ func TestTimeline(t *testing.T) {
 	}
 }
 
-// TestBudgetTimeline: what ends a poll and a round, with budgets of one.
+// TestBudgetTimeline: the ends of polls and rounds, with budgets of one.
 func TestBudgetTimeline(t *testing.T) {
 	for _, c := range []struct {
 		name      string
@@ -139,8 +139,8 @@ func TestBudgetTimeline(t *testing.T) {
 	}
 }
 
-// TestRounds: where nothing else is due, as many rounds follow each other as may; then ksoftirqd
-// goes on.
+// TestRounds: if nothing else is due, all rounds follow each other; then ksoftirqd
+// continues.
 func TestRounds(t *testing.T) {
 	config := machine(t, 1)
 	config.Costs.Application, config.Moderation = 0, sim.Moderation{}
@@ -185,7 +185,7 @@ func TestWindowEdges(t *testing.T) {
 	}
 }
 
-// TestTurns: when its slice is over, a thread makes way for the other in the middle of its work.
+// TestTurns: at the end of its slice a thread is preempted in the middle of its work.
 func TestTurns(t *testing.T) {
 	config := machine(t, 1)
 	config.Mode, config.Duration, config.Costs.Application = sim.ModeThreaded, 5*time.Millisecond, 10*time.Millisecond
@@ -193,7 +193,7 @@ func TestTurns(t *testing.T) {
 		t.Errorf("in the application's work: %+v", core)
 	}
 	// Two interrupts to 3.0, a poll of queue 0 to 3.8; its packet is delivered at 6.3. Queue 1 is
-	// ksoftirqd's, so that the application spins, to the end of its slice at 15.3; then 1.5 switch, poll and
+	// polled by ksoftirqd, so that the application spins until the end of its slice at 15.3; then 1.5 switch, poll and
 	// packet, 1.5 and the application.
 	config, arrivals := two(t, sim.ModeBusyPoll, 0)
 	config.Budget.Poll, config.Budget.Round, config.Scheduler.Slice = 1, 1, 10*us

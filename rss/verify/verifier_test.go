@@ -36,7 +36,7 @@ func key(c *nic.Config)   { c.Key, _ = rss.Named("symmetric") }
 func table(c *nic.Config) { slices.Reverse(c.Table) }
 func noUDP(c *nic.Config) { c.UDP4 = rss.Addresses }
 
-// seen is what would be observed of a NIC: flows of TCP and UDP, and frames with options.
+// seen are observations of a NIC: flows of TCP and UDP, and frames with options.
 func seen(n *nic.NIC, flows int, hashed bool) (all []Observation) {
 	const seed = 7
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -100,7 +100,7 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// A model with one queue agrees with everything, and says so.
+// A model with one queue agrees with everything, and the report says that this is weak evidence.
 func TestOneQueueSaysLittle(t *testing.T) {
 	one := card(t, func(c *nic.Config) { c.Table = rss.Table{0} })
 	r := verified(t, one, seen(one, 300, false))
@@ -109,7 +109,7 @@ func TestOneQueueSaysLittle(t *testing.T) {
 	}
 }
 
-// Every number of a report that one can count by hand.
+// The figures of a report, counted by hand.
 func TestReport(t *testing.T) {
 	n := card(t, same)
 	right := n.ClassifyFlow(four)
@@ -163,7 +163,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// Examples are few, however much disagrees.
+// The number of examples is limited.
 func TestExamplesAreBounded(t *testing.T) {
 	r := verified(t, card(t, same), seen(card(t, key), 3000, false))
 	for _, c := range r.Classes {

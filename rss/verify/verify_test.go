@@ -8,7 +8,7 @@ import (
 	"lbctl/rss/observe"
 )
 
-// Native XDP makes virtio_net forget RSS: auto keeps away from it, native says so.
+// Native XDP makes virtio_net forget RSS: auto avoids it, native notes it.
 func TestChooseMode(t *testing.T) {
 	virtio := ethtool.Settings{Driver: "virtio_net", Table: rss.Table{0, 1}}
 	for _, c := range []struct {

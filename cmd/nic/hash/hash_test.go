@@ -35,7 +35,7 @@ func TestRSSHashFlags(t *testing.T) {
 	}
 }
 
-// Both directions of a flow land on one queue under a symmetric transform, and not without.
+// Both directions of a flow go to one queue under a symmetric transform, and not without.
 func TestRSSHashTransform(t *testing.T) {
 	w := nictest.New(t, Command, PortsCommand)
 	for transform, same := range map[string]bool{"none": false, "symmetric-xor": true, "symmetric-or-xor": true} {
@@ -47,7 +47,7 @@ func TestRSSHashTransform(t *testing.T) {
 	}
 }
 
-// A key that is given with a profile is as the driver shows it: ENA hashes with its bytes reversed.
+// A key that is given with a profile is in the driver's byte order: ENA hashes with its bytes reversed.
 func TestRSSHashProfileKey(t *testing.T) {
 	w := nictest.New(t, Command, PortsCommand)
 	plain := w.OK(strings.Fields(verified + "--profile dpdk-ena --key ms -o json")...)

@@ -11,7 +11,7 @@ import (
 	"lbctl/rss"
 )
 
-// TestRSSPorts holds every port of an answer, and of what it leaves out, against the definition of the hash.
+// TestRSSPorts compares all ports, those in the answer and the others, with the definition of the hash.
 func TestRSSPorts(t *testing.T) {
 	w := nictest.New(t, Command, PortsCommand)
 	text := w.OK("rss", "ports", "--src", "198.51.100.7", "--dst", "192.0.2.1:6379", "--range", "32768-60999",
@@ -81,7 +81,7 @@ func TestRSSPortsBadInput(t *testing.T) {
 	} {
 		nictest.Refused(w, "rss ports "+c.line, c.code, c.what, c.hint)
 	}
-	// Ports that lead nowhere are an answer, and a failure.
+	// If no port is found the answer is printed and the command fails.
 	code, stdout, stderr := w.Run("rss", "ports", "--src", "192.0.2.1", "--dst", "192.0.2.1:80", "--range", "7", "--queue", "0", "--reply-queue", "1", "--key", "symmetric")
 	if code != cli.ExitFailed || !strings.Contains(stdout, "count  0 of 1\n") || !strings.HasPrefix(stderr, "lbctl: no source port leads to these queues\n") {
 		t.Errorf("exit %d, stdout %s, stderr %s", code, stdout, stderr)

@@ -77,7 +77,7 @@ table           4 queues in turn, of any size
 	if err := json.Unmarshal([]byte(w.OK("rss", "identify", w.Path("queues.csv"), "-o", "json", "--queues", "4", "--table", "128")), &got); err != nil {
 		t.Fatal(err)
 	}
-	// All first addresses begin with 10 or 192.0.2, so that sums are all that is known of some bits.
+	// All source addresses begin with 10 or 192.0.2, so that only sums of some key bits are known.
 	if got.Verdict != "identified" || got.By != "queue" || got.Model.KeyName != "" || len(got.Model.Undetermined) == 0 || got.Model.Order != "source, destination" {
 		t.Errorf("got %+v", got)
 	}
@@ -124,7 +124,7 @@ func TestRSSIdentifyBadInput(t *testing.T) {
 		}
 		nictest.Refused(w, "rss identify "+c.line, c.code, c.what, c.hint)
 	}
-	// What does not identify anything is printed, and fails.
+	// An answer without a model is printed and the command fails.
 	w.Write("few.csv", observations(slices.Repeat(rss.Key{0xc5, 0x11, 0x2f}, 14), 2, "src,dst,hash"))
 	code, stdout, stderr := w.Run("rss", "identify", w.Path("few.csv"))
 	if code != cli.ExitFailed || !strings.HasPrefix(stdout, "verdict         undetermined") || !strings.HasPrefix(stderr, "lbctl: there are too few observations\n") {
@@ -132,7 +132,7 @@ func TestRSSIdentifyBadInput(t *testing.T) {
 	}
 }
 
-// TestObserved: of what an interface showed, sightings with a hash count, if there are any.
+// TestObserved: only sightings with a hash are used, if there are any.
 func TestObserved(t *testing.T) {
 	flow := packet.Flow{Source: netip.MustParseAddrPort("192.0.2.1:1"), Destination: netip.MustParseAddrPort("192.0.2.2:2"), Protocol: packet.TCP}
 	plain := observe.Sighting{Flow: flow, Queue: 3}

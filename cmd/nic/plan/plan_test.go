@@ -25,7 +25,7 @@ func planOf(t *testing.T, w *clitest.World, args ...string) (p advice.Plan) {
 	return p
 }
 
-// What a plan predicts is what a replay under its table finds, and what it says to move is what moves.
+// A replay under the planned table has the load and the moved flows that the plan predicts.
 func TestRSSPlanComesTrue(t *testing.T) {
 	w := nictest.New(t, Command, replay.Command)
 	file := w.Write("c.pcap", nictest.Capture(60))

@@ -53,7 +53,7 @@ func TestRSSReplay(t *testing.T) {
 	}
 }
 
-// For a reader: every section is there.
+// The text has every section.
 func TestRSSReplayTable(t *testing.T) {
 	w := nictest.New(t, Command)
 	text := w.OK("rss", "replay", w.Write("c.pcap", nictest.Capture(20)), "--window", "1ms", "--compare", "queues=8")
@@ -74,7 +74,7 @@ func TestRSSReplayTable(t *testing.T) {
 	}
 }
 
-// The same words set up the same NIC as a flag and in --compare: nothing moves.
+// A flag and the same word in --compare describe the same NIC, so nothing moves.
 func TestRSSReplayWords(t *testing.T) {
 	w := nictest.New(t, Command)
 	file := w.Write("c.pcap", nictest.Capture(40))
@@ -129,7 +129,7 @@ func TestRSSReplayReport(t *testing.T) {
 	}
 }
 
-// A capture that is cut gives what it holds, and says so.
+// A capture that is cut short is replayed up to the cut, with a warning.
 func TestRSSReplayOfWhatIsLeft(t *testing.T) {
 	w := nictest.New(t, Command)
 	whole := nictest.Capture(5)

@@ -170,7 +170,7 @@ func TestRSSSetRefuses(t *testing.T) {
 	}
 }
 
-// The kernel's own answer to what every machine has.
+// The real kernel refuses to set RSS of the loopback interface.
 func TestRSSSetLoopback(t *testing.T) {
 	if code, _, stderr := nictest.New(t, Command).Run("rss", "set", "lo", "--equal", "1"); code != cli.ExitFailed || stderr == "" {
 		t.Errorf("set lo: exit %d, %s", code, stderr)

@@ -55,7 +55,7 @@ func TestRSSShowJSON(t *testing.T) {
 	}
 }
 
-// The kernel's own answers to what every machine has, and to what none has.
+// The real kernel's settings of the loopback interface, and of one that does not exist.
 func TestRSSShowReal(t *testing.T) {
 	w := nictest.New(t, Command)
 	if got := w.OK("rss", "show", "lo"); got != "lo (a driver without a name) has one receive queue and no RSS: everything goes there\n" {

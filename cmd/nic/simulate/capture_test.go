@@ -29,7 +29,7 @@ func TestRSSSimulateCapture(t *testing.T) {
 	if faster.Offered != 210 || faster.Window != 209*time.Microsecond+1 {
 		t.Errorf("ten times as fast: %d packets in %v, want 210 in 209 µs", faster.Offered, faster.Window)
 	}
-	// Queues are those that a replay names.
+	// The queues are those of a replay.
 	var replayed struct {
 		Queues []struct{ Packets uint64 }
 	}
@@ -42,7 +42,7 @@ func TestRSSSimulateCapture(t *testing.T) {
 	}
 }
 
-// A capture that is cut short gives what it holds and says so; one of a single moment has no rate.
+// A capture that is cut short is used up to the cut, with a warning; one with a single time has no rate.
 func TestRSSSimulateCaptureBad(t *testing.T) {
 	w := nictest.New(t, Command, replay.Command)
 	whole := nictest.Capture(3)

@@ -63,7 +63,7 @@ func TestRSSSimulate(t *testing.T) {
 	}
 }
 
-// TestRSSSimulateFlags: every flag does something, in the direction that it says.
+// TestRSSSimulateFlags: every flag has an effect in the right direction.
 func TestRSSSimulateFlags(t *testing.T) {
 	w := nictest.New(t, Command)
 	base := simulated(t, w, "").Runs[0]

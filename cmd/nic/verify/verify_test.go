@@ -25,8 +25,8 @@ import (
 
 func TestMain(m *testing.M) { nictest.Main(m) }
 
-// datagrams sends flows of UDP over the loopback until the test ends, in a namespace of the test's own,
-// which has no other traffic.
+// datagrams sends UDP flows over the loopback until the test ends, in a new network namespace without other
+// traffic.
 func datagrams(t *testing.T) {
 	t.Helper()
 	need.Root(t)
@@ -102,7 +102,7 @@ func TestRSSVerify(t *testing.T) {
 	}
 }
 
-// What a reader gets to see of each verdict.
+// The text of each verdict.
 func TestRSSVerifyReport(t *testing.T) {
 	config, err := nic.Default(4)
 	if err != nil {
@@ -162,7 +162,7 @@ the NIC's hash equals the model's: the indirection table differs, or a flow rule
 	}
 }
 
-// classifyFailure returns how a command that ends so exits.
+// classifyFailure returns the exit code of an error.
 func classifyFailure(err error) (int, string) {
 	if err == nil {
 		return cli.ExitDone, ""

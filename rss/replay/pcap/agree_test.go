@@ -17,7 +17,7 @@ type theirs interface {
 	ReadPacketData() ([]byte, gopacket.CaptureInfo, error)
 }
 
-// agree holds this reader against gopacket's, record by record. link returns the link type
+// agree compares this reader with gopacket's, record by record. link returns the link type
 // of an interface.
 func agree(t *testing.T, file []byte, other theirs, link func(int) layers.LinkType) {
 	t.Helper()
@@ -78,7 +78,7 @@ func TestAgreesWithGopacket(t *testing.T) {
 	}
 }
 
-// The same on real captures, beside the repository, where there are some.
+// The same with real captures next to the repository, if there are any.
 func TestAgreesWithGopacketOnRealCaptures(t *testing.T) {
 	const folder = "../../../../shared/pcap"
 	files, err := filepath.Glob(filepath.Join(folder, "*.pcap*"))

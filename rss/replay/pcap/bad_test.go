@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A file that is cut anywhere gives the records before the cut, and says that it is cut.
+// A file that is cut anywhere gives the records before the cut, then ErrCut.
 func TestCutAnywhere(t *testing.T) {
 	order := binary.LittleEndian
 	one, two := packetOf(1, 20), packetOf(2, 21)
@@ -48,7 +48,7 @@ func TestCutAnywhere(t *testing.T) {
 						t.Errorf("%s of %d bytes: %v, want %v", name, n, err, ErrCut)
 					}
 				}
-				// A packet whose block is cut behind it is whole.
+				// A packet whose block is cut after it is complete.
 				if least := count(ends[1:], n); len(got) < least || len(got) > least+1 || name == "pcap" && len(got) != least {
 					t.Errorf("%s of %d bytes: %d records, want %d", name, n, len(got), least)
 				}
@@ -140,8 +140,8 @@ func TestFileError(t *testing.T) {
 	}
 }
 
-// FuzzReader asks what holds for any bytes: no panic; errors are of the kinds promised; the records
-// do not depend on how the bytes come; and a file of n bytes has no more than n bytes of packets.
+// FuzzReader checks for any bytes that there is no panic, that errors are documented ones, that the records
+// do not depend on the sizes of reads, and that a file of n bytes has at most n bytes of packets.
 func FuzzReader(f *testing.F) {
 	order := binary.BigEndian
 	f.Add(classicFile(f, 3, 60))

@@ -8,8 +8,8 @@ import (
 	"github.com/google/gopacket/pcapgo"
 )
 
-// Reading alone, of packets of 100 bytes; ns/op is per packet. The two of gopacket are what
-// this package is measured against.
+// Reading only, packets of 100 bytes; ns/op is per packet. gopacket's two readers are for
+// comparison.
 func BenchmarkNext(b *testing.B) {
 	const packets = 200_000
 	for name, file := range map[string][]byte{"pcap": classicFile(b, packets, 100), "pcapng": sectionFile(b, packets, 100)} {

@@ -64,7 +64,7 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-// These write files byte by byte, after the specifications: all that gopacket's writer cannot.
+// These write files byte by byte from the specifications, where gopacket's writer cannot.
 
 // classicHead is the header of a pcap file.
 func classicHead(order binary.AppendByteOrder, magic, link uint32) []byte {

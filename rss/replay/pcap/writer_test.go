@@ -27,7 +27,7 @@ func written(t *testing.T) (packets []Packet, file []byte) {
 	return packets, b.Bytes()
 }
 
-// What was written is read, here and by gopacket.
+// Written files can be read by this package and by gopacket.
 func TestWriter(t *testing.T) {
 	packets, file := written(t)
 	r, err := Open(bytes.NewReader(file))
@@ -62,7 +62,7 @@ func TestWriterNamesInterfaces(t *testing.T) {
 	}
 }
 
-// Options stand where and as they should: of the last packet, comment and queue.
+// The options of the last packet, comment and queue, are encoded correctly.
 func TestWriterOptions(t *testing.T) {
 	_, file := written(t)
 	want := append([]byte{1, 0, 8, 0}, "forwarde"...)

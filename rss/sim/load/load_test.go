@@ -14,8 +14,8 @@ import (
 	"lbctl/rss/sim"
 )
 
-// seeds are those of every test here; a check allows for 4.5 standard errors, or a
-// probability of 1e-5, of each.
+// seeds are the seeds of all tests here. Each check allows for 4.5 standard errors, or a
+// probability of 1e-5.
 var seeds = []uint64{1, 2, 3}
 
 const unlikely = 1e-5
@@ -144,7 +144,7 @@ func variance(values []float64) (variance float64) {
 	return variance
 }
 
-// TestPopularity: packets fall on flows by their weights, and on lengths by theirs.
+// TestPopularity: flows and lengths of packets are drawn by their weights.
 func TestPopularity(t *testing.T) {
 	zipf, elephants, uniform := plain(0), plain(0), plain(0)
 	zipf.Choice, zipf.Skew = Zipf, 1.1
@@ -190,7 +190,7 @@ func fits(t *testing.T, name string, seed uint64, counts []int, weights []float6
 	}
 }
 
-// TestFlood: every packet is of another flow, and they fall evenly on the table.
+// TestFlood: every packet is of another flow, and they are spread evenly over the table.
 func TestFlood(t *testing.T) {
 	for _, seed := range seeds {
 		c := plain(seed)
@@ -208,8 +208,8 @@ func TestFlood(t *testing.T) {
 	}
 }
 
-// TestRepeatable: a load is the same every time; other seeds give another one; and what is not
-// changed stays the same when something else is.
+// TestRepeatable: a load is the same every time, another seed gives another load, and a change of one part leaves the
+// others the same.
 func TestRepeatable(t *testing.T) {
 	base := first(make4(t, plain(1)), 1000)
 	l := make4(t, plain(1))
