@@ -28,7 +28,7 @@ type DecapCount struct {
 type DecapDecapReason int32
 
 const (
-	DecapDecapReasonDECAP_UNPACKED           DecapDecapReason = 0
+	DecapDecapReasonDECAP_DECAPSULATED       DecapDecapReason = 0
 	DecapDecapReasonDECAP_NOT_IP             DecapDecapReason = 1
 	DecapDecapReasonDECAP_VLAN_TAGGED        DecapDecapReason = 2
 	DecapDecapReasonDECAP_NOT_TUNNEL         DecapDecapReason = 3

@@ -52,7 +52,7 @@ const (
 	// holds the VIP and answers the client directly.
 	DSR
 	// IPIP puts the packet into another one to the replica (RFC 2003, RFC 2473), which holds
-	// the VIP, unpacks it and answers the client directly: IPv4 in IPv4 or IPv6, IPv6 in IPv6.
+	// the VIP, decapsulates it and answers the client directly: IPv4 in IPv4 or IPv6, IPv6 in IPv6.
 	IPIP
 )
 

@@ -1,8 +1,8 @@
-/* The replica's side of mode ipip: unpacks IPv4 in IPv4 (RFC 2003), IPv6 in IPv6 and IPv4 in
+/* The replica's side of mode ipip: decapsulates IPv4 in IPv4 (RFC 2003), IPv6 in IPv6 and IPv4 in
  * IPv6 (RFC 2473), and passes the inner packet up as if it had come in on the interface.
  * The machine needs no tunnel device for it.
  *
- * A packet that is not unpacked is passed up untouched. Dropped are only packets that are addressed
+ * A packet that is not decapsulated is passed up untouched. Dropped are only packets that are addressed
  * to us and of no use to anybody. The first reason that applies decides, in the order of the headers:
  * link, outer packet, inner packet, congestion.
  */
@@ -10,10 +10,10 @@
 
 /* Why a packet met its verdict. Go names them in lower case without the prefix. */
 enum decap_reason {
-	DECAP_UNPACKED,		  /* the inner packet goes up */
+	DECAP_DECAPSULATED,	  /* the inner packet goes up */
 	DECAP_NOT_IP,		  /* EtherType neither IPv4 nor IPv6 nor VLAN */
 	DECAP_VLAN_TAGGED,	  /* more than two tags, 802.1Q or 802.1ad */
-	DECAP_NOT_TUNNEL,	  /* carries no IP packet that we unpack */
+	DECAP_NOT_TUNNEL,	  /* carries no IP packet that we decapsulate */
 	DECAP_NOT_LOCAL,	  /* the outer packet is to an address that is not one of ours */
 	DECAP_OUTER_OPTIONS,	  /* the outer packet has options or an extension header */
 	DECAP_OUTER_FRAGMENT,	  /* the outer packet is a fragment */
@@ -38,7 +38,7 @@ struct policy {
 	__u32 any_vip; /* not 0: `vips` is not asked */
 };
 
-/* Our addresses: outer packets to them are unpacked. */
+/* Our addresses: outer packets to them are decapsulated. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct address);
@@ -302,7 +302,7 @@ static __always_inline enum decap_reason merge_ecn(const struct tunnel *t)
 }
 
 /* Removes the outer header: moves the link header, with its tags, in front of the inner packet. */
-static __always_inline enum decap_reason unpack(struct xdp_md *ctx, const struct tunnel *t)
+static __always_inline enum decap_reason decapsulate(struct xdp_md *ctx, const struct tunnel *t)
 {
 	void *from = (void *)(long)ctx->data, *to, *end = (void *)(long)ctx->data_end;
 	struct l3_type type = t->inner_v6 ? L3_IPV6 : L3_IPV4;
@@ -328,7 +328,7 @@ static __always_inline enum decap_reason unpack(struct xdp_md *ctx, const struct
 		to += 4;
 	}
 	store16(to, type.wire);
-	return DECAP_UNPACKED;
+	return DECAP_DECAPSULATED;
 }
 
 static __always_inline void count(enum decap_reason why, __u64 bytes)
@@ -345,7 +345,7 @@ static __always_inline void count(enum decap_reason why, __u64 bytes)
 static __always_inline int verdict(enum decap_reason why)
 {
 	switch (why) {
-	case DECAP_UNPACKED:
+	case DECAP_DECAPSULATED:
 	case DECAP_NOT_IP:
 	case DECAP_VLAN_TAGGED:
 	case DECAP_NOT_TUNNEL:
@@ -382,7 +382,7 @@ int lb_decap(struct xdp_md *ctx)
 	if (why == DECAP_OK)
 		why = merge_ecn(&t);
 	if (why == DECAP_OK)
-		why = unpack(ctx, &t);
+		why = decapsulate(ctx, &t);
 	count(why, bytes);
 	return verdict(why);
 }

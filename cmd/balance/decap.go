@@ -15,8 +15,8 @@ import (
 func decapCommand(a *cli.App) *cobra.Command {
 	return cli.Noun(&cobra.Command{
 		Use:   "decap",
-		Short: "Unpack, on a replica, what a service in mode ipip sends",
-		Long: `Unpack, on a replica, the packets of services in mode ipip: IPv4 in IPv4, IPv6 in IPv6 and IPv4
+		Short: "Decapsulate, on a replica, what a service in mode ipip sends",
+		Long: `Decapsulate, on a replica, the packets of services in mode ipip: IPv4 in IPv4, IPv6 in IPv6 and IPv4
 in IPv6. An XDP program takes the outer header off, and the kernel receives the client's packet as if it
 had come in on the interface; no tunnel device is needed. No daemon runs for it, on the replica either.
 
@@ -37,7 +37,7 @@ What else a replica needs:
 Anybody who can reach the replica can send it an outer packet, whatever the source within: name the
 VIPs, and let a firewall before it drop protocols 4 and 41 that are not from the balancer.
 
-What is not unpacked is left to the kernel untouched, but for inner packets that are malformed and for those
+What is not decapsulated is left to the kernel untouched, but for inner packets that are malformed and for those
 that met congestion and cannot say so (RFC 6040): they are dropped. Each packet is counted by its reason: see
 lbctl decap list.`,
 		Example: `  lbctl decap attach eth0 --vip 192.0.2.1,2001:db8::1
@@ -53,8 +53,8 @@ func decapDirFlag(c *cobra.Command) *string {
 func decapAttachCommand(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "attach IFACE",
-		Short: "Have an interface unpack what comes to its addresses",
-		Long: `Have an interface unpack what comes to its addresses: those it has now, but link-local ones, and those that
+		Short: "Have an interface decapsulate what comes to its addresses",
+		Long: `Have an interface decapsulate what comes to its addresses: those it has now, but link-local ones, and those that
 --local names. It goes on until lbctl decap detach, without a process. The mode it got is printed.
 
 Again for an interface that is attached, it replaces the addresses by those that are named now, without a
@@ -90,7 +90,7 @@ packet lost; after a change of the interface's addresses, do so.`,
 		for _, note := range i.Notes {
 			fmt.Fprintf(a.Stderr, "lbctl: %s\n", cli.OneLine(note))
 		}
-		return a.Print(*f, unpackingOf(i), func(w io.Writer) {
+		return a.Print(*f, decapsulationOf(i), func(w io.Writer) {
 			fmt.Fprintf(w, "attached %s in mode %s: what comes to %s, for %s\n", i.Name, i.Mode, joined(i.Locals, "nobody"), joined(i.VIPs, "any address"))
 		})
 	}
@@ -100,7 +100,7 @@ packet lost; after a change of the interface's addresses, do so.`,
 func decapDetachCommand(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "detach IFACE",
-		Short:   "Have an interface unpack no more",
+		Short:   "Have an interface decapsulate no more",
 		Example: `  lbctl decap detach eth0`,
 		Args:    cli.Takes("IFACE"),
 	}

@@ -15,37 +15,37 @@ import (
 	"lbctl/lb/decap"
 )
 
-// unpacking is an interface that unpacks, as it is printed.
-type unpacking struct {
-	Name    string           `json:"name"`
-	Index   int              `json:"index"`
-	Mode    string           `json:"mode"`
-	Local   []netip.Addr     `json:"local"`
-	VIPs    []netip.Addr     `json:"vips"` // empty: any
-	Reasons []unpackingCount `json:"reasons"`
+// decapsulation is an interface that decapsulates, as it is printed.
+type decapsulation struct {
+	Name    string       `json:"name"`
+	Index   int          `json:"index"`
+	Mode    string       `json:"mode"`
+	Local   []netip.Addr `json:"local"`
+	VIPs    []netip.Addr `json:"vips"` // empty: any
+	Reasons []decapCount `json:"reasons"`
 }
 
-// unpackingCount is what ended as one reason.
-type unpackingCount struct {
+// decapCount is what ended as one reason.
+type decapCount struct {
 	Reason  lb.Reason `json:"reason"`
 	Packets uint64    `json:"packets"`
 	Bytes   uint64    `json:"bytes"`
 }
 
-type unpackings struct {
-	Interfaces []unpacking `json:"interfaces"`
+type decapsulations struct {
+	Interfaces []decapsulation `json:"interfaces"`
 }
 
-// unpackingOf sorts the counts: the most frequent reason first.
-func unpackingOf(i decap.Interface) unpacking {
-	u := unpacking{
+// decapsulationOf sorts the counts: the most frequent reason first.
+func decapsulationOf(i decap.Interface) decapsulation {
+	u := decapsulation{
 		Name: i.Name, Index: i.Index, Mode: i.Mode.String(),
 		Local: append([]netip.Addr{}, i.Locals...), VIPs: append([]netip.Addr{}, i.VIPs...),
 	}
 	for reason, n := range i.Reasons {
-		u.Reasons = append(u.Reasons, unpackingCount{reason, n.Packets, n.Bytes})
+		u.Reasons = append(u.Reasons, decapCount{reason, n.Packets, n.Bytes})
 	}
-	slices.SortFunc(u.Reasons, func(a, b unpackingCount) int {
+	slices.SortFunc(u.Reasons, func(a, b decapCount) int {
 		return cmp.Or(cmp.Compare(b.Packets, a.Packets), cmp.Compare(a.Reason, b.Reason))
 	})
 	return u
@@ -54,7 +54,7 @@ func unpackingOf(i decap.Interface) unpacking {
 func decapListCommand(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
-		Short: "Print the interfaces that unpack, and what became of their packets",
+		Short: "Print the interfaces that decapsulate, and what became of their packets",
 		Example: `  lbctl decap list
   lbctl decap list -o json`,
 		Args: cli.Takes(),
@@ -66,9 +66,9 @@ func decapListCommand(a *cli.App) *cobra.Command {
 		if err != nil {
 			return adviseDecap(err, "")
 		}
-		all := unpackings{Interfaces: []unpacking{}}
+		all := decapsulations{Interfaces: []decapsulation{}}
 		for _, i := range found {
-			all.Interfaces = append(all.Interfaces, unpackingOf(i))
+			all.Interfaces = append(all.Interfaces, decapsulationOf(i))
 		}
 		return a.Print(*f, all, func(w io.Writer) {
 			cli.Row(w, "NAME", "INDEX", "MODE", "LOCAL", "VIPS", "PACKETS")
@@ -80,8 +80,8 @@ func decapListCommand(a *cli.App) *cobra.Command {
 	return c
 }
 
-// packets is "12 unpacked, 3 not_tunnel", those reasons that were met.
-func (u unpacking) packets() string {
+// packets is "12 decapsulated, 3 not_tunnel", those reasons that were met.
+func (u decapsulation) packets() string {
 	var some []string
 	for _, n := range u.Reasons {
 		if n.Packets > 0 {

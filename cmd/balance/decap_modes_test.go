@@ -162,7 +162,7 @@ func TestModesEndToEnd(t *testing.T) {
 	}
 }
 
-// prepare makes replica n hold the VIPs, unpack, and serve.
+// prepare makes replica n hold the VIPs, decapsulate, and serve.
 func (b *modesBed) prepare(n int) {
 	b.T.Helper()
 	lo, err := b.replicas[n].Link("lo")
@@ -206,13 +206,13 @@ func (b *modesBed) wantReasons(mtu int) {
 		b.T.Errorf("the balancer counted %v", told)
 	}
 	for n := range b.replicas {
-		var list unpackings
+		var list decapsulations
 		must(b.T, json.Unmarshal([]byte(b.onReplica(n, "decap list -o json --pin-dir "+b.pins+"-decap")), &list))
 		for _, r := range list.Interfaces[0].Reasons {
 			switch r.Reason {
-			case "unpacked":
+			case "decapsulated":
 				if r.Packets == 0 {
-					b.T.Errorf("replica %d unpacked nothing", n+1)
+					b.T.Errorf("replica %d decapsulated nothing", n+1)
 				}
 			case "not_tunnel", "not_ip": // dsr, ARP
 			default:

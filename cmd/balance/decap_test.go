@@ -109,7 +109,7 @@ func TestDecapListJSON(t *testing.T) {
 		t.Fatalf("attach: exit %d, %s", code, stderr)
 	}
 	_, list, _ := run("list -o json")
-	for _, want := range []string{`"local": [`, `"vips": [`, `"reason": "unpacked"`, `"reason": "congested"`, `"mode": "native"`} {
+	for _, want := range []string{`"local": [`, `"vips": [`, `"reason": "decapsulated"`, `"reason": "congested"`, `"mode": "native"`} {
 		if !strings.Contains(list, want) {
 			t.Errorf("list lacks %s:\n%s", want, list)
 		}

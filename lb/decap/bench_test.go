@@ -31,7 +31,7 @@ func BenchmarkDecap(b *testing.B) {
 	}{
 		"pass-no-tunnel": {miss, "not_tunnel", false},
 		"pass-no-vip":    {elsewhere, "not_vip", false},
-		"4in4-any-vip":   {encapsulations[0].valid(make([]byte, 40)...), Unpacked, true},
+		"4in4-any-vip":   {encapsulations[0].valid(make([]byte, 40)...), Decapsulated, true},
 	}
 	for _, e := range encapsulations {
 		s := scenarios["4in4-any-vip"]

@@ -30,33 +30,33 @@ type change struct {
 }
 
 var changes = []change{
-	{name: "none", edit: func(f *frame) {}, want: "unpacked"},
-	{name: "padding behind it", edit: func(f *frame) { f.padding = make([]byte, 9) }, want: "unpacked"},
-	{name: "more in the outer packet than the inner one", edit: func(f *frame) { f.padding = make([]byte, 9); f.resize(len(f.inner) + 9) }, want: "unpacked"},
+	{name: "none", edit: func(f *frame) {}, want: "decapsulated"},
+	{name: "padding behind it", edit: func(f *frame) { f.padding = make([]byte, 9) }, want: "decapsulated"},
+	{name: "more in the outer packet than the inner one", edit: func(f *frame) { f.padding = make([]byte, 9); f.resize(len(f.inner) + 9) }, want: "decapsulated"},
 	{name: "the other zero as checksum", outer: 4, edit: func(f *frame) {
 		copy(f.outer[4:6], f.outer[10:12]) // the id makes up for all the rest
 		seal(f.outer)
 		f.outer[10], f.outer[11] = ^f.outer[10], ^f.outer[11]
-	}, want: "unpacked"},
+	}, want: "decapsulated"},
 	{name: "no payload", inner: 4, edit: func(f *frame) {
 		f.inner = ip4(client4, vip4, 17, nil)
 		f.resize(20)
-	}, want: "unpacked"},
+	}, want: "decapsulated"},
 	{name: "no payload", inner: 6, edit: func(f *frame) {
 		f.inner = ip6(client6, vip6, 59, nil)
 		f.resize(40)
-	}, want: "unpacked"},
+	}, want: "decapsulated"},
 	{name: "inner options", inner: 4, edit: func(f *frame) {
 		f.inner = append(f.inner[:20], append([]byte{1, 1, 1, 0}, f.inner[20:]...)...)
 		f.inner[0] = 0x46
 		binary.BigEndian.PutUint16(f.inner[2:], uint16(len(f.inner)))
 		seal(f.inner)
 		f.resize(len(f.inner))
-	}, want: "unpacked"},
-	{name: "inner fragment", inner: 4, edit: func(f *frame) { f.inner[6] = 0x20; seal(f.inner) }, want: "unpacked"},
-	{name: "wrong inner checksum", inner: 4, edit: func(f *frame) { f.inner[10]++ }, want: "unpacked"},
-	{name: "inner TTL of 1", inner: 4, edit: func(f *frame) { f.inner[8] = 1; seal(f.inner) }, want: "unpacked"},
-	{name: "inner hop limit of 0", inner: 6, edit: func(f *frame) { f.inner[7] = 0 }, want: "unpacked"},
+	}, want: "decapsulated"},
+	{name: "inner fragment", inner: 4, edit: func(f *frame) { f.inner[6] = 0x20; seal(f.inner) }, want: "decapsulated"},
+	{name: "wrong inner checksum", inner: 4, edit: func(f *frame) { f.inner[10]++ }, want: "decapsulated"},
+	{name: "inner TTL of 1", inner: 4, edit: func(f *frame) { f.inner[8] = 1; seal(f.inner) }, want: "decapsulated"},
+	{name: "inner hop limit of 0", inner: 6, edit: func(f *frame) { f.inner[7] = 0 }, want: "decapsulated"},
 
 	{name: "ARP", edit: func(f *frame) { f.kind = 0x0806 }, want: "not_ip"},
 	{name: "EtherType of the other version", outer: 4, edit: func(f *frame) { f.kind = etherIPv6 }, want: "malformed_outer"},
@@ -160,8 +160,8 @@ func TestCases(t *testing.T) {
 				c.edit(f)
 				in := f.bytes()
 				want := result{c.want, !c.drop, in}
-				if c.want == Unpacked {
-					want.Frame = f.unpacked()
+				if c.want == Decapsulated {
+					want.Frame = f.decapsulated()
 				}
 				if diff := cmp.Diff(want, k.send(in)); diff != "" {
 					t.Errorf("%s, %d tags, %s (-want +got):\n%s", e.name, tags, c.name, diff)
@@ -181,11 +181,11 @@ func TestAnyVIP(t *testing.T) {
 		vips []string
 		want lb.Reason
 	}{
-		{nil, "unpacked"},
+		{nil, "decapsulated"},
 		{[]string{"192.0.2.2"}, "not_vip"},
-		{[]string{"192.0.2.1", "192.0.2.2"}, "unpacked"},
+		{[]string{"192.0.2.1", "192.0.2.2"}, "decapsulated"},
 		{[]string{"192.0.2.2"}, "not_vip"},
-		{nil, "unpacked"},
+		{nil, "decapsulated"},
 	} {
 		o.VIPs = addresses(c.vips...)
 		if err := k.fill(o); err != nil {
@@ -260,12 +260,12 @@ func TestECN(t *testing.T) {
 					dress(f.inner, others)
 					setECN(f.outer, outer)
 					setECN(f.inner, inner)
-					in, want := f.bytes(), result{Unpacked, true, nil}
+					in, want := f.bytes(), result{Decapsulated, true, nil}
 					if figure4[row][column] == drop {
 						want = result{"congested", false, in}
 					} else {
 						setECN(f.inner, figure4[row][column])
-						want.Frame = f.unpacked()
+						want.Frame = f.decapsulated()
 					}
 					name := fmt.Sprintf("%s, inner %02b, outer %02b, others %#02x", e.name, inner, outer, others)
 					if diff := cmp.Diff(want, k.send(in)); diff != "" {

@@ -1,10 +1,10 @@
-// Package decap is the replica's side of mode ipip: it hooks the XDP program of
-// bpf/src/decap.bpf.c to an interface, where the program unpacks what a balancer packed, and
+// Package decap is the replica's side of mode ipip: it attaches the XDP program of
+// bpf/src/decap.bpf.c to an interface. The program decapsulates what a balancer encapsulated, and
 // passes the inner packet up.
 //
-// There is no daemon. All there is of an interface is pinned in a directory of its own, so that
-// it goes on unpacking when the process ends; the next one finds it there. The network
-// namespace counts, and is that of the calling thread.
+// There is no daemon. All state of an interface is pinned in a directory of its own, so that
+// it goes on decapsulating when the process ends; the next process finds it there. Everything acts
+// in the network namespace of the calling thread.
 package decap
 
 import (
@@ -25,9 +25,9 @@ import (
 // DefaultDir is where interfaces are pinned.
 const DefaultDir = xdp.Root + "/lbctl-decap"
 
-// Options say what an interface unpacks.
+// Options say what an interface decapsulates.
 type Options struct {
-	// Mode is how the program is hooked to the interface. Default lb.Auto.
+	// Mode is how the program is attached to the interface. Default lb.Auto.
 	Mode lb.AttachMode
 	// Locals are addresses that outer packets come to, beside those that the interface has now, which
 	// count unless they are link-local.
@@ -36,7 +36,7 @@ type Options struct {
 	VIPs []netip.Addr
 }
 
-// Interface is an interface that unpacks.
+// Interface is an interface that decapsulates.
 type Interface struct {
 	lb.Interface
 	// Locals are all addresses that outer packets come to; sorted, as are VIPs.

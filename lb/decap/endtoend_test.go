@@ -112,15 +112,15 @@ func TestEndToEnd(t *testing.T) {
 				})
 				overTCP(t, w, e)
 				all, err := List(dir)
-				if err != nil || len(all) != 1 || all[0].Reasons[Unpacked].Packets != 3 {
-					t.Errorf("list: %+v, %v, want 3 packets unpacked", all, err)
+				if err != nil || len(all) != 1 || all[0].Reasons[Decapsulated].Packets != 3 {
+					t.Errorf("list: %+v, %v, want 3 packets decapsulated", all, err)
 				}
 			})
 		}
 	}
 }
 
-// overUDP sends one datagram before there is anything to unpack it, and one after.
+// overUDP sends one datagram before there is anything to decapsulate it, and one after.
 func overUDP(t *testing.T, w *wire, e encapsulation, attach func()) {
 	client, vip := e.ends()
 	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(vip))

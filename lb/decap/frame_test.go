@@ -31,7 +31,7 @@ var (
 	replicaMAC, gatewayMAC = []byte{2, 0, 0, 0, 0, 1}, []byte{2, 0, 0, 0, 0, 2}
 )
 
-// encapsulation is one of the three that are unpacked.
+// encapsulation is one of the three that are decapsulated.
 type encapsulation struct {
 	name           string
 	outer6, inner6 bool
@@ -60,8 +60,8 @@ func (f *frame) bytes() []byte {
 	return slices.Concat(f.macs, f.tags, binary.BigEndian.AppendUint16(nil, f.kind), f.outer, f.inner, f.padding)
 }
 
-// unpacked is the frame that goes up.
-func (f *frame) unpacked() []byte {
+// decapsulated is the frame that goes up.
+func (f *frame) decapsulated() []byte {
 	kind := uint16(etherIPv4)
 	if f.inner[0]>>4 == 6 {
 		kind = etherIPv6

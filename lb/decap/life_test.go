@@ -79,7 +79,7 @@ func TestLife(t *testing.T) {
 	if diff := cmp.Diff([]Interface{want}, all, exact...); diff != "" {
 		t.Error("list (-want +got):", diff)
 	}
-	if len(all[0].Reasons) != 14 || all[0].Reasons["unpacked"].Packets != 0 {
+	if len(all[0].Reasons) != 14 || all[0].Reasons["decapsulated"].Packets != 0 {
 		t.Errorf("reasons %v", all[0].Reasons)
 	}
 

@@ -13,17 +13,17 @@ import (
 type reference struct{ locals, vips []netip.Addr }
 
 func (r reference) judge(frame []byte) result {
-	why, unpacked := r.decide(frame)
+	why, decapsulated := r.decide(frame)
 	switch {
-	case why == "unpacked":
-		return result{why, true, unpacked}
+	case why == "decapsulated":
+		return result{why, true, decapsulated}
 	case why == "malformed_inner", why == "congested":
 		return result{why, false, frame}
 	}
 	return result{why, true, frame}
 }
 
-func (r reference) decide(frame []byte) (why lb.Reason, unpacked []byte) {
+func (r reference) decide(frame []byte) (why lb.Reason, decapsulated []byte) {
 	if len(frame) < 14 {
 		return "malformed_ethernet", nil
 	}
@@ -70,7 +70,7 @@ func (r reference) decide(frame []byte) (why lb.Reason, unpacked []byte) {
 	if why := learn(inner, congestion); why != "" {
 		return why, nil
 	}
-	return "unpacked", slices.Concat(link, binary.BigEndian.AppendUint16(nil, kind), inner)
+	return "decapsulated", slices.Concat(link, binary.BigEndian.AppendUint16(nil, kind), inner)
 }
 
 // outer4 opens an IPv4 packet: carried is its payload.

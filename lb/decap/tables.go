@@ -120,8 +120,8 @@ func addressOf(k bpf.DecapAddress) netip.Addr {
 	return a
 }
 
-// Unpacked is the reason of the packets whose inner one went up.
-const Unpacked lb.Reason = "unpacked"
+// Decapsulated is the reason of the packets whose inner one went up.
+const Decapsulated lb.Reason = "decapsulated"
 
 // Reasons returns the names of enum decap_reason in the order of their numbers, in lower
 // case and without the prefix. They come from the BTF of the compiled object.
@@ -130,7 +130,7 @@ var Reasons = sync.OnceValues(readReasons)
 func readReasons() ([]lb.Reason, error) {
 	spec, err := bpf.LoadDecap()
 	if err != nil {
-		return nil, fmt.Errorf("read the object of the program that unpacks: %w", err)
+		return nil, fmt.Errorf("read the object of the decapsulation program: %w", err)
 	}
 	var enum *btf.Enum
 	if err := spec.Types.TypeByName("decap_reason", &enum); err != nil {

@@ -22,7 +22,7 @@ type Facts struct {
 	VIPs       []VIP
 	Replicas   []Replica
 	Sysctl     Sysctls
-	// Tunnels are the kernel's own that unpack IP in IP.
+	// Tunnels are the kernel's own that decapsulate IP in IP.
 	Tunnels []Tunnel
 	// Default4 and Default6 are the default routes; the zero value if there is none.
 	Default4, Default6 Default

@@ -28,8 +28,8 @@ type Interface struct {
 	// BondMode is a bond's, as ip link names it.
 	BondMode string
 	XDP      XDP
-	// Unpacks is what Decapsulator does there; nil where it is not attached or that may not be seen.
-	Unpacks *Unpacks
+	// Decapsulation is what Decapsulator does there; nil where it is not attached or that may not be seen.
+	Decapsulation *Decapsulation
 	// Features are what the driver says it can do in XDP; nil where the kernel does not tell (before Linux 6.3).
 	Features *Features
 	// Offloads are nil where they cannot be read.

@@ -8,7 +8,7 @@ import (
 	"lbctl/lb"
 )
 
-// Decapsulator is the name of the program that unpacks on replicas.
+// Decapsulator is the name of the decapsulation program on replicas.
 const Decapsulator = "lb_decap"
 
 func judgeDecapsulation(f Facts, i Interface) verdict {
@@ -16,7 +16,7 @@ func judgeDecapsulation(f Facts, i Interface) verdict {
 	case f.Mode != lb.IPIP:
 		return verdict{}
 	case i.XDP.Program == Decapsulator:
-		return i.unpacks(f.VIPs)
+		return i.decapsulates(f.VIPs)
 	}
 	for _, t := range f.Tunnels {
 		if t.Up {
@@ -32,17 +32,17 @@ func judgeDecapsulation(f Facts, i Interface) verdict {
 	return bad(Problem, "lbctl decap attach "+i.Name+vipFlag(f.VIPs), "neither the program %s nor a tunnel", Decapsulator)
 }
 
-// Unpacks is what is unpacked on an interface.
-type Unpacks struct {
+// Decapsulation is what an interface decapsulates.
+type Decapsulation struct {
 	// Locals are the addresses that outer packets may come to, VIPs those of inner ones; no VIPs: any.
 	Locals, VIPs []netip.Addr
 	// Own are the interface's addresses now, but link-local ones.
 	Own []netip.Addr
 }
 
-// unpacks judges whether what is attached takes all that comes.
-func (i Interface) unpacks(vips []VIP) verdict {
-	u := i.Unpacks
+// decapsulates judges whether what is attached takes all that comes.
+func (i Interface) decapsulates(vips []VIP) verdict {
+	u := i.Decapsulation
 	if u == nil {
 		return ok("by %s, in mode %s", Decapsulator, i.XDP.Mode)
 	}
@@ -53,14 +53,14 @@ func (i Interface) unpacks(vips []VIP) verdict {
 	}
 	for _, a := range u.Own {
 		if !slices.Contains(u.Locals, a) {
-			return bad(Problem, u.again(i.Name, vips), "%s was attached before the interface had %v, and does not unpack what comes there", Decapsulator, a)
+			return bad(Problem, u.again(i.Name, vips), "%s was attached before the interface had %v, and does not decapsulate what comes there", Decapsulator, a)
 		}
 	}
 	return ok("by %s, in mode %s", Decapsulator, i.XDP.Mode)
 }
 
 // again is the command that attaches it for all that it is attached for, more VIPs and the addresses of now.
-func (u Unpacks) again(name string, more []VIP) string {
+func (u Decapsulation) again(name string, more []VIP) string {
 	text := "lbctl decap attach " + name
 	for _, a := range u.Locals {
 		if !slices.Contains(u.Own, a) {
@@ -76,7 +76,7 @@ func (u Unpacks) again(name string, more []VIP) string {
 	return text + vipFlag(slices.DeleteFunc(slices.Clone(more), func(v VIP) bool { return slices.Contains(u.VIPs, v.Address) }))
 }
 
-// vipFlag keeps what is unpacked to the VIPs.
+// vipFlag keeps what is decapsulated to the VIPs.
 func vipFlag(all []VIP) string {
 	text := ""
 	for _, v := range all {

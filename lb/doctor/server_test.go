@@ -68,14 +68,14 @@ func TestDSRReplica(t *testing.T) {
 	})
 }
 
-// unpacking makes eth0, which has the address 10.1.0.1, unpack what comes to another, for VIPs.
-func unpacking(local string, vips ...string) func(*Facts) {
+// decapsulating makes eth0, which has the address 10.1.0.1, decapsulate what comes to another, for VIPs.
+func decapsulating(local string, vips ...string) func(*Facts) {
 	return func(f *Facts) {
-		u := &Unpacks{Locals: []netip.Addr{netip.MustParseAddr(local)}, Own: []netip.Addr{netip.MustParseAddr("10.1.0.1")}}
+		u := &Decapsulation{Locals: []netip.Addr{netip.MustParseAddr(local)}, Own: []netip.Addr{netip.MustParseAddr("10.1.0.1")}}
 		for _, v := range vips {
 			u.VIPs = append(u.VIPs, netip.MustParseAddr(v))
 		}
-		f.Interfaces[0].Unpacks = u
+		f.Interfaces[0].Decapsulation = u
 	}
 }
 
@@ -85,23 +85,23 @@ func TestIPIPReplica(t *testing.T) {
 		return func(f *Facts) { bare(f); f.Tunnels = []Tunnel{{Name: "tunl0", Kind: "ipip", Up: up}} }
 	}
 	try(t, serving(lb.IPIP), []aCase{
-		{"nothing unpacks", bare, []string{
+		{"nothing decapsulates", bare, []string{
 			"problem eth0 decapsulation: neither the program lb_decap nor a tunnel | lbctl decap attach eth0 --vip 192.0.2.1", "ok eth0 tunnel-rp-filter: not strict",
 		}},
 		{"a program that is not visible", func(f *Facts) { f.Interfaces[0].XDP.Program = "" }, []string{
 			"unknown eth0 decapsulation: what is attached this user may not see | sudo lbctl doctor --on-replica --mode ipip eth0 --vip 192.0.2.1", "ok eth0 tunnel-rp-filter: not strict",
 		}},
-		{"another VIP", unpacking("10.1.0.1", "192.0.2.7"), []string{
+		{"another VIP", decapsulating("10.1.0.1", "192.0.2.7"), []string{
 			"problem eth0 decapsulation: lb_decap is attached, and not for 192.0.2.1 | lbctl decap attach eth0 --vip 192.0.2.7 --vip 192.0.2.1",
 		}},
-		{"another address since", unpacking("10.1.0.9", "192.0.2.1"), []string{
-			"problem eth0 decapsulation: lb_decap was attached before the interface had 10.1.0.1, and does not unpack what comes there | lbctl decap attach eth0 --local 10.1.0.9 --vip 192.0.2.1",
+		{"another address since", decapsulating("10.1.0.9", "192.0.2.1"), []string{
+			"problem eth0 decapsulation: lb_decap was attached before the interface had 10.1.0.1, and does not decapsulate what comes there | lbctl decap attach eth0 --local 10.1.0.9 --vip 192.0.2.1",
 		}},
-		{"another address since, for any VIP", unpacking("10.1.0.9"), []string{
-			"problem eth0 decapsulation: lb_decap was attached before the interface had 10.1.0.1, and does not unpack what comes there | lbctl decap attach eth0 --local 10.1.0.9",
+		{"another address since, for any VIP", decapsulating("10.1.0.9"), []string{
+			"problem eth0 decapsulation: lb_decap was attached before the interface had 10.1.0.1, and does not decapsulate what comes there | lbctl decap attach eth0 --local 10.1.0.9",
 		}},
-		{"that VIP", unpacking("10.1.0.1", "192.0.2.7", "192.0.2.1"), nil},
-		{"any VIP", unpacking("10.1.0.1"), nil},
+		{"that VIP", decapsulating("10.1.0.1", "192.0.2.7", "192.0.2.1"), nil},
+		{"any VIP", decapsulating("10.1.0.1"), nil},
 		{"a tunnel", tunnel(true), []string{"ok eth0 decapsulation: by the kernel's tunl0", "ok eth0 tunnel-rp-filter: not strict"}},
 		{"a tunnel that is down", tunnel(false), []string{
 			"problem eth0 decapsulation: tunl0 is down | ip link set dev tunl0 up", "ok eth0 tunnel-rp-filter: not strict",

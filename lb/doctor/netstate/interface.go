@@ -137,15 +137,15 @@ func holder(program uint32, index int) uint32 {
 	return 0
 }
 
-// unpacks returns what is decapsulated on an interface, nil if nothing is or the caller may not see it.
-func (v *snapshot) unpacks(i doctor.Interface) *doctor.Unpacks {
+// decapsulation returns what is decapsulated on an interface, nil if nothing is or the caller may not see it.
+func (v *snapshot) decapsulation(i doctor.Interface) *doctor.Decapsulation {
 	if i.XDP.Program != doctor.Decapsulator {
 		return nil
 	}
 	all, _ := decap.List(cmp.Or(v.question.DecapDir, decap.DefaultDir)) // an error is that it may not be seen
 	for _, d := range all {
 		if d.Index == i.Index {
-			return &doctor.Unpacks{Locals: d.Locals, VIPs: d.VIPs, Own: v.own(i.Index)}
+			return &doctor.Decapsulation{Locals: d.Locals, VIPs: d.VIPs, Own: v.own(i.Index)}
 		}
 	}
 	return nil

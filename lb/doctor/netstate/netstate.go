@@ -26,7 +26,7 @@ type Question struct {
 	// Mode is, on a replica, how packets are brought to it.
 	Mode   lb.Mode
 	Daemon doctor.Daemon
-	// DecapDir is where the program that unpacks is pinned; empty: decap.DefaultDir.
+	// DecapDir is where the decapsulation program is pinned; empty: decap.DefaultDir.
 	DecapDir string
 	// Attached are the interfaces that the daemon says it is attached to.
 	Attached []string
@@ -54,7 +54,7 @@ func Gather(q Question) (doctor.Facts, error) {
 			return f, err
 		}
 		if q.OnReplica {
-			i.Unpacks = v.unpacks(i)
+			i.Decapsulation = v.decapsulation(i)
 		}
 		f.Interfaces = append(f.Interfaces, i)
 	}
@@ -154,7 +154,7 @@ func (v *snapshot) vip(t Target, named []doctor.Interface) doctor.VIP {
 	return found
 }
 
-// tunnels returns the kernel's tunnels that unpack IP in IP.
+// tunnels returns the kernel's tunnels that decapsulate IP in IP.
 func (v *snapshot) tunnels() []doctor.Tunnel {
 	var all []doctor.Tunnel
 	for _, l := range v.links {

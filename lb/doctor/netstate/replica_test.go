@@ -29,7 +29,7 @@ func serving(m lb.Mode) Question {
 }
 
 func TestReplicaCures(t *testing.T) {
-	unpack := func(w world) { w.attach(doctor.Decapsulator, "cl", link.XDPDriverMode) }
+	decapsulate := func(w world) { w.attach(doctor.Decapsulator, "cl", link.XDPDriverMode) }
 	advertise := here("ip route replace default via 10.0.0.1 advmss 1420")
 	for _, b := range []struct {
 		breakage
@@ -44,10 +44,10 @@ func TestReplicaCures(t *testing.T) {
 		{breakage{"no GRO", here("ethtool -K cl gro off"), []string{"problem cl napi"}, true}, lb.DSR, nil},
 		{breakage{"leaves checksums", here("ethtool -K cl tx on"), []string{"problem cl sender-checksums"}, true}, lb.NAT, here("ethtool -K cl tx off")},
 		{breakage{"full segments", here("ip route replace default via 10.0.0.1"), []string{"warning cl segment-size"}, true}, lb.IPIP,
-			func(w world) { unpack(w); advertise(w) }},
-		{breakage{"nothing unpacks", func(world) {}, []string{"problem cl decapsulation"}, false}, lb.IPIP, advertise},
+			func(w world) { decapsulate(w); advertise(w) }},
+		{breakage{"nothing decapsulates", func(world) {}, []string{"problem cl decapsulation"}, false}, lb.IPIP, advertise},
 		{breakage{"something else attached", func(w world) { w.attach("other", "cl", link.XDPDriverMode) }, []string{"problem cl decapsulation"}, false}, lb.IPIP, advertise},
-		{breakage{"it unpacks", unpack, nil, true}, lb.IPIP, advertise},
+		{breakage{"it decapsulates", decapsulate, nil, true}, lb.IPIP, advertise},
 	} {
 		t.Run(b.mode.String()+", "+b.name, func(t *testing.T) {
 			t.Parallel()
@@ -73,8 +73,8 @@ func TestReplicaCures(t *testing.T) {
 	}
 }
 
-// TestUnpacks: the program on a replica is there, and for something else; the cure is the command of its own package.
-func TestUnpacks(t *testing.T) {
+// TestDecapsulates: the program on a replica is there, and for something else; the cure is the command of its own package.
+func TestDecapsulates(t *testing.T) {
 	w := newReplica(t)
 	w.here("ip route replace default via 10.0.0.1 advmss 1420")
 	q := serving(lb.IPIP)
