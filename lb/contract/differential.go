@@ -23,9 +23,23 @@ func Differential(t *testing.T, seed uint64, n int, open func(t *testing.T) Harn
 	t.Logf("seed %d: %d packets", seed, n)
 }
 
+// DifferentialFlows is Differential with valid packets of few flows to few services, so that the same flows come
+// again and again: they are recorded, promoted, forgotten, and lose their replicas.
+func DifferentialFlows(t *testing.T, seed uint64, n int, open func(t *testing.T) Harness) {
+	t.Helper()
+	d := newComparison(t, seed, open(t))
+	d.few = true
+	if err := d.run(n); err != nil {
+		t.Fatalf("seed %d: %v", seed, err)
+	}
+	t.Logf("seed %d: %d packets", seed, n)
+}
+
 // comparison is a run of Differential.
 type comparison struct {
 	t *testing.T
+	// few selects the services and packets of DifferentialFlows.
+	few bool
 	// Both get the same. The subject is compared with the reference.
 	subject, reference Harness
 	random             *rand.Rand
@@ -64,6 +78,9 @@ func (d *comparison) run(n int) error {
 func (d *comparison) remember() error {
 	for range d.random.IntN(3) {
 		elapsed := time.Duration(d.random.Int64N(int64(2 * step)))
+		if d.few && d.random.IntN(5) == 0 {
+			elapsed *= 8 // more than an idle time
+		}
 		d.subject.Advance(d.t, elapsed)
 		d.reference.Advance(d.t, elapsed)
 	}
@@ -93,7 +110,7 @@ func (d *comparison) packets(n int) error {
 	}
 	var sent []string
 	for range n {
-		f := d.randomFrame(services)
+		f := d.nextFrame(services)
 		if len(f.bytes) < d.subject.MinFrame || len(f.bytes) > d.subject.longest() {
 			continue
 		}
@@ -123,7 +140,7 @@ func (d *comparison) bothCounters() (both [2]lb.Counters, err error) {
 
 // packet sends one frame to both, after the subject has explained it.
 func (d *comparison) packet(f randomFrame) error {
-	explained, err := d.subject.Dataplane.Explain(lb.Probe{Frame: slices.Clone(f.bytes), Ingress: d.subject.ingress(f.ingress)})
+	explained, err := d.explain(f)
 	if err != nil {
 		return fmt.Errorf("explain: %w", err)
 	}
@@ -145,6 +162,31 @@ func (d *comparison) packet(f randomFrame) error {
 		return fmt.Errorf("explained as %v, want %v:\n%s", explained.Reason, want.Reason, difference(hex(want.Frame), hex(explained.After)))
 	}
 	return nil
+}
+
+// explain lets both explain a frame, and compares the explanations.
+func (d *comparison) explain(f randomFrame) (got lb.Explanation, err error) {
+	got, err = d.subject.Dataplane.Explain(lb.Probe{Frame: slices.Clone(f.bytes), Ingress: d.subject.ingress(f.ingress)})
+	if err != nil {
+		return got, err
+	}
+	want, err := d.reference.Dataplane.Explain(lb.Probe{Frame: slices.Clone(f.bytes), Ingress: d.indexes[f.ingress]})
+	if err != nil {
+		return got, err
+	}
+	got.NextHop.Index, want.NextHop.Index = 0, 0
+	if diff := difference(want, got); diff != "" {
+		return got, fmt.Errorf("(-reference +subject):\n%s", diff)
+	}
+	return got, nil
+}
+
+// nextFrame draws a frame.
+func (d *comparison) nextFrame(services []lb.Service) randomFrame {
+	if d.few {
+		return fewFrame(d.random)
+	}
+	return d.randomFrame(services)
 }
 
 // agree compares two verdicts.

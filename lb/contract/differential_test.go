@@ -12,7 +12,10 @@ import (
 
 // TestDifferentialOracle compares the reference with itself: the driver must see no
 // difference where there is none.
-func TestDifferentialOracle(t *testing.T) { Differential(t, 1, 5000, Oracle) }
+func TestDifferentialOracle(t *testing.T) {
+	Differential(t, 1, 5000, Oracle)
+	DifferentialFlows(t, 1, 5000, Oracle)
+}
 
 // TestDifferentialReaches checks that such a run meets every reason and every action. A fault of the tables
 // cannot occur.

@@ -47,6 +47,14 @@ func (d *comparison) randomFrame(services []lb.Service) randomFrame {
 	return f
 }
 
+// fewFrame returns a packet of one of the flows of DifferentialFlows: of TCP a SYN or a later one.
+func fewFrame(r *rand.Rand) randomFrame {
+	v := fewVIPs()[r.IntN(3)]
+	client := familyOf(v.Address.Addr()).on(East, 1, uint16(1000+r.IntN(60)))
+	p := packetOf(packet.Flow{Source: client, Destination: v.Address, Protocol: v.Protocol}, []uint8{flagSYN, flagACK, flagACK}[r.IntN(3)])
+	return randomFrame{bytes: p.Frame(), ingress: East, flow: p.Flow}
+}
+
 // randomFlags are those of the first packet of a connection, of a later one, or any.
 func randomFlags(r *rand.Rand) uint8 {
 	return []uint8{flagSYN, flagSYN, flagACK, flagACK, flagACK, uint8(r.IntN(256))}[r.IntN(6)]

@@ -53,6 +53,9 @@ func kind(err error) string {
 
 // randomChange edits a present service six times out of ten, else sets another one, or removes one.
 func (d *comparison) randomChange() refusal {
+	if d.few {
+		return fewChange(d.random)
+	}
 	s, choice := randomService(d.random), d.random.IntN(10)
 	services, err := d.reference.Dataplane.Services()
 	if err == nil && len(services) > 0 && choice < 6 {
@@ -61,9 +64,49 @@ func (d *comparison) randomChange() refusal {
 	if choice < 9 {
 		return set(fmt.Sprintf("set %+v", s), s)
 	}
-	return refusal{name: fmt.Sprintf("remove %v", s.VIP), try: func(ctx context.Context, p lb.Dataplane) error {
-		return p.RemoveService(ctx, s.VIP)
+	return removal(s.VIP)
+}
+
+func removal(v lb.VIP) refusal {
+	return refusal{name: fmt.Sprintf("remove %v", v), try: func(ctx context.Context, p lb.Dataplane) error {
+		return p.RemoveService(ctx, v)
 	}}
+}
+
+// fewVIPs are those of DifferentialFlows.
+func fewVIPs() []lb.VIP {
+	return []lb.VIP{ipv4.vip(1, packet.TCP), ipv6.vip(1, packet.TCP), ipv4.vip(2, packet.UDP)}
+}
+
+// fewChange sets one of the services of DifferentialFlows, whose replicas are mostly the same, or removes it.
+func fewChange(r *rand.Rand) refusal {
+	v := fewVIPs()[r.IntN(3)]
+	if r.IntN(25) == 0 {
+		return removal(v)
+	}
+	s := lb.Service{
+		VIP: v, Mode: lb.Mode(r.IntN(3)), Scheduler: lb.Scheduler(r.IntN(2)), Tracking: lb.TrackAlways,
+		Idle: time.Duration(1+r.IntN(2)) * idle, TableSize: []uint32{13, 13, 13, 7}[r.IntN(4)],
+	}
+	if r.IntN(8) == 0 {
+		s.Seed = r.Uint32N(3)
+	}
+	if r.IntN(8) == 0 {
+		s.Hash = lb.ToeplitzHash
+	}
+	if r.IntN(2) == 0 && v.Protocol == packet.TCP {
+		s.Tracking = lb.TrackChanges
+	}
+	if r.IntN(15) == 0 {
+		s.Tracking, s.Idle = lb.Stateless, 0
+	}
+	for host := range byte(6) {
+		if r.IntN(5) > 0 {
+			a := familyOf(v.Address.Addr()).on(West, 1+host, v.Address.Port())
+			s.Replicas = append(s.Replicas, lb.Replica{Address: a, Weight: 1, State: []lb.ReplicaState{0, 0, 0, 1, 2}[r.IntN(5)]})
+		}
+	}
+	return set(fmt.Sprintf("set %+v", s), sized(s, s.TableSize))
 }
 
 // randomService returns one of few VIPs with up to seven replicas, each on one of few ports. It

@@ -132,6 +132,11 @@ func TestDifferential(t *testing.T) {
 	contract.Differential(t, setting(t, "LBCTL_SEED", 1), int(setting(t, "LBCTL_PACKETS", 20_000)), harness)
 }
 
+// They agree on what is recorded of flows, too, through changes of their services and time.
+func TestDifferentialFlows(t *testing.T) {
+	contract.DifferentialFlows(t, setting(t, "LBCTL_SEED", 1), int(setting(t, "LBCTL_PACKETS", 5_000)), harness)
+}
+
 func setting(t *testing.T, name string, otherwise uint64) uint64 {
 	value, ok := os.LookupEnv(name)
 	if !ok {
