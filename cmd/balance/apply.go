@@ -22,8 +22,8 @@ func applyCommand(a *cli.App) *cobra.Command {
 		Use:   "apply -f FILE",
 		Short: "Make a file the whole intent",
 		Long: `Make a configuration file the daemon's whole intent: services that it does not name
-are removed. Interfaces are left alone unless the file has a list of them. With an error
-nothing is changed.`,
+are removed. Without a list of interfaces in the file, interfaces stay as they are. An error
+changes nothing.`,
 		Example: `  lbctl apply -f lb.yaml
   lbctl apply -f lb.yaml --dry-run
   lbctl apply -f - <lb.yaml
@@ -31,7 +31,7 @@ nothing is changed.`,
 		Args: cli.Takes(),
 	}
 	file := fileFlag(c)
-	dry := c.Flags().Bool("dry-run", false, "print what would be done, and do nothing")
+	dry := c.Flags().Bool("dry-run", false, "print the steps, and change nothing")
 	revision := c.Flags().Uint64("revision", client.AnyRevision, "apply only if the intent is at this revision")
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -49,9 +49,9 @@ func planCommand(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plan -f FILE",
 		Short: "Print what apply would do, in order",
-		Long: `Print what apply would do, in order. Of a service that is there already it also says what changes, the
-exact share of the hash values, so of new flows, that would go to another replica, and how many
-recorded flows would end with their replica.`,
+		Long: `Print the steps of an apply, in order. For a service that exists it also prints what changes, the exact
+share of the hash values, and so of new flows, that would go to another replica, and the number of
+recorded flows that would end with their replica.`,
 		Example: `  lbctl plan -f lb.yaml
   lbctl plan -f lb.yaml -o json`,
 		Args: cli.Takes(),
@@ -70,7 +70,7 @@ func fileFlag(c *cobra.Command) *string {
 	return c.Flags().StringP("file", "f", "", "the configuration file, YAML; - is stdin")
 }
 
-// withFile reads a file, has something done with it, and prints the steps.
+// withFile reads a file, calls do with it, and prints the steps.
 func withFile(a *cli.App, c *cobra.Command, name string, f cli.Format, do func(*client.Client, api.Config) (api.Change, error)) error {
 	if name == "" {
 		return cli.Usage(c, "missing -f FILE")
@@ -88,20 +88,20 @@ func withFile(a *cli.App, c *cobra.Command, name string, f cli.Format, do func(*
 	return a.Print(f, change, func(w io.Writer) { printSteps(w, change) })
 }
 
-// readFile reads a configuration file and checks all that can be checked without the daemon.
+// readFile reads a configuration file and checks what it can without the daemon.
 func readFile(a *cli.App, _ context.Context, name string) (*config.File, error) {
 	file, err := config.Read(name, a.Stdin)
 	if err != nil {
 		return nil, err
 	}
-	// The daemon knows its limits; here they are the largest possible.
+	// Only the daemon knows its limits; these are the largest possible.
 	base := intent.Default()
 	base.Datapath.Limits = lb.Limits{Services: 1 << 16, Replicas: 1 << 20, Slots: 1 << 27, Flows: 1 << 28}
 	_, err = wire.Resolve(file.Config, base)
 	return file, file.Locate(err)
 }
 
-// inFile tells where in the file a field is that the daemon refuses.
+// inFile adds to an error of the daemon the line and column of the field that it refuses.
 func inFile(file *config.File, err error) error {
 	var refused *client.Error
 	if !errors.As(err, &refused) || len(refused.Problem.Errors) == 0 {

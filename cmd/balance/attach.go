@@ -16,18 +16,18 @@ import (
 func attachCommand(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "attach IFACE",
-		Short: "Have the packets of an interface balanced",
-		Long: `Attach the load balancer to an interface of the daemon's network namespace. It stays
-attached, also without the daemon, until lbctl detach. The mode it got is printed.`,
+		Short: "Balance the packets that come in on an interface",
+		Long: `Attach the load balancer to an interface of the daemon's network namespace, and print the mode
+that it is attached in. It stays attached until lbctl detach, also while no daemon runs.`,
 		Example: `  lbctl attach eth0
   lbctl attach eth0 --mode generic`,
 		Args: cli.Takes("IFACE"),
 	}
-	mode := c.Flags().String("mode", lb.Auto.String(), "native (in the driver), generic (any driver, slower) or auto")
+	mode := attachModeFlag(c)
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if _, err := lb.ParseAttachMode(*mode); err != nil {
-			return cli.Usage(c, "attach mode %q is not known", *mode).OrNearest(*mode, []string{"native", "generic", "auto"}, "--mode ")
+		if _, err := parseAttachMode(c, *mode); err != nil {
+			return err
 		}
 		d := client.New(a.Socket)
 		defer d.Close()
@@ -48,10 +48,22 @@ attached, also without the daemon, until lbctl detach. The mode it got is printe
 	return c
 }
 
+func attachModeFlag(c *cobra.Command) *string {
+	return c.Flags().String("mode", lb.Auto.String(), "native (in the driver), generic (any driver, slower) or auto")
+}
+
+func parseAttachMode(c *cobra.Command, text string) (lb.AttachMode, error) {
+	mode, err := lb.ParseAttachMode(text)
+	if err != nil {
+		return mode, cli.Usage(c, "attach mode %q is not known", text).OrNearest(text, []string{"native", "generic", "auto"}, "--mode ")
+	}
+	return mode, nil
+}
+
 func detachCommand(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "detach IFACE",
-		Short:   "Have the packets of an interface left alone",
+		Short:   "Stop balancing the packets of an interface",
 		Example: `  lbctl detach eth0`,
 		Args:    cli.Takes("IFACE"),
 	}

@@ -1,5 +1,6 @@
-// Package balance has the commands of the load balancer: the daemon (serve), the verbs that change what it does, and
-// those that show it. All but serve, purge, decap and doctor ask the daemon over its socket.
+// Package balance has the commands of the load balancer: the daemon (serve), the verbs that change its intent (apply,
+// attach, detach, replica, drain), those that show its state (get, plan, explain, monitor), and those that need no
+// daemon (purge, decap, doctor). All but serve and the last three talk to the daemon over its socket.
 package balance
 
 import (
@@ -8,7 +9,7 @@ import (
 	"lbctl/cmd/cli"
 )
 
-// Commands are those of the load balancer.
+// Commands returns the commands of the load balancer.
 func Commands(a *cli.App) []*cobra.Command {
 	return []*cobra.Command{
 		serveCommand(a), applyCommand(a), planCommand(a), attachCommand(a), detachCommand(a), getCommand(a),

@@ -15,31 +15,30 @@ import (
 func decapCommand(a *cli.App) *cobra.Command {
 	return cli.Noun(&cobra.Command{
 		Use:   "decap",
-		Short: "Decapsulate, on a replica, what a service in mode ipip sends",
-		Long: `Decapsulate, on a replica, the packets of services in mode ipip: IPv4 in IPv4, IPv6 in IPv6 and IPv4
-in IPv6. An XDP program takes the outer header off, and the kernel receives the client's packet as if it
-had come in on the interface; no tunnel device is needed. No daemon runs for it, on the replica either.
+		Short: "On a replica, decapsulate the packets of services in mode ipip",
+		Long: `On a replica, decapsulate the packets of services in mode ipip: IPv4 in IPv4, IPv6 in IPv6 and IPv4
+in IPv6. An XDP program removes the outer header, and the kernel receives the client's packet as if it
+had come in on the interface. This needs no tunnel device and no daemon.
 
-What else a replica needs:
+A replica also needs:
 
-  the VIP on lo, so that the inner packet is its own and nobody else hears of the address:
+  the VIP on lo, so that the kernel accepts the inner packet and does not announce the address:
       ip address add 192.0.2.1/32 dev lo
       ip address add 2001:db8::1/128 dev lo
   no strict reverse path filter, if the route to clients leaves by another interface:
       sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0     (or 2; the greater of the two counts)
-  no ARP answers for the VIP, if the replica shares a link with whoever asks for it (always in mode dsr):
+  no ARP answers for the VIP, if hosts on the same link ask for it (always in mode dsr):
       sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
-  room for the outer header, 20 bytes (replica's address IPv4) or 40 (IPv6): let the links between balancer and
-  replica have an MTU of so much more than the clients' (1520, 1540), or have clients send less:
+  room for the outer header, 20 bytes (IPv4) or 40 (IPv6): set the MTU of the links between balancer and replica
+  that much above the clients' (1520, 1540), or limit the segments that clients send:
       ip route change default via GATEWAY advmss 1440                              (IPv4 in IPv4; in IPv6: 1420; IPv6 in IPv6: 1400)
-  A packet that does not fit is answered by the balancer with "too big" where its sender can be told.
+  The balancer answers a packet that does not fit with an ICMP "packet too big", if that can reach its sender.
 
-Anybody who can reach the replica can send it an outer packet, whatever the source within: name the
-VIPs, and let a firewall before it drop protocols 4 and 41 that are not from the balancer.
+Anybody who can reach the replica can send it an encapsulated packet with any inner source address: name the
+VIPs, and let a firewall drop protocols 4 and 41 that do not come from the balancer.
 
-What is not decapsulated is left to the kernel untouched, but for inner packets that are malformed and for those
-that met congestion and cannot say so (RFC 6040): they are dropped. Each packet is counted by its reason: see
-lbctl decap list.`,
+All other packets pass to the kernel unchanged. Dropped are inner packets that are malformed, and those whose
+outer header has a congestion mark that they cannot carry (RFC 6040). lbctl decap list counts all of them by reason.`,
 		Example: `  lbctl decap attach eth0 --vip 192.0.2.1,2001:db8::1
   lbctl decap list
   lbctl decap detach eth0`,
@@ -47,32 +46,32 @@ lbctl decap list.`,
 }
 
 func decapDirFlag(c *cobra.Command) *string {
-	return c.Flags().String("pin-dir", decap.DefaultDir, "where interfaces are pinned, below a BPF file system")
+	return c.Flags().String("pin-dir", decap.DefaultDir, "the directory in which interfaces are pinned, below a BPF file system")
 }
 
 func decapAttachCommand(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "attach IFACE",
-		Short: "Have an interface decapsulate what comes to its addresses",
-		Long: `Have an interface decapsulate what comes to its addresses: those it has now, but link-local ones, and those that
---local names. It goes on until lbctl decap detach, without a process. The mode it got is printed.
+		Short: "Decapsulate packets to the addresses of an interface",
+		Long: `Decapsulate packets to the addresses that an interface has now, without its link-local ones, and to those that
+--local names; and print the mode that the program is attached in. It works until lbctl decap detach, without a process.
 
-Again for an interface that is attached, it replaces the addresses by those that are named now, without a
-packet lost; after a change of the interface's addresses, do so.`,
+For an interface that is attached already, this replaces the addresses, without losing a packet. Repeat it after
+the interface's addresses have changed.`,
 		Example: `  lbctl decap attach eth0 --vip 192.0.2.1 --vip 2001:db8::1
   lbctl decap attach eth0 --mode native --vip 192.0.2.1
-  lbctl decap attach eth0 --vip 192.0.2.1 --local 10.9.0.1     # an address of another interface, lo say`,
+  lbctl decap attach eth0 --vip 192.0.2.1 --local 10.9.0.1     # an address of another interface, such as lo`,
 		Args: cli.Takes("IFACE"),
 	}
-	mode := c.Flags().String("mode", lb.Auto.String(), "native (in the driver), generic (any driver, slower) or auto")
-	vips := c.Flags().StringSlice("vip", nil, "addresses that inner packets may be to (default: any)")
-	locals := c.Flags().StringSlice("local", nil, "addresses that outer packets come to, beside the interface's")
+	mode := attachModeFlag(c)
+	vips := c.Flags().StringSlice("vip", nil, "destination addresses of inner packets (default: any)")
+	locals := c.Flags().StringSlice("local", nil, "more destination addresses of outer packets, beside the interface's")
 	dir := decapDirFlag(c)
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) (err error) {
 		o := decap.Options{}
-		if o.Mode, err = lb.ParseAttachMode(*mode); err != nil {
-			return cli.Usage(c, "attach mode %q is not known", *mode).OrNearest(*mode, []string{"native", "generic", "auto"}, "--mode ")
+		if o.Mode, err = parseAttachMode(c, *mode); err != nil {
+			return err
 		}
 		if o.VIPs, err = addressesFlag(c, "vip", *vips); err != nil {
 			return err
@@ -85,12 +84,12 @@ packet lost; after a change of the interface's addresses, do so.`,
 			return adviseDecap(err, args[0])
 		}
 		if len(i.VIPs) == 0 {
-			i.Notes = append(i.Notes, "whoever reaches this machine can send to any of its addresses in another packet, past filters: name the VIPs with --vip")
+			i.Notes = append(i.Notes, "whoever reaches this machine can send encapsulated packets to any of its addresses, past filters: name the VIPs with --vip")
 		}
 		for _, note := range i.Notes {
 			fmt.Fprintf(a.Stderr, "lbctl: %s\n", cli.OneLine(note))
 		}
-		return a.Print(*f, decapsulationOf(i), func(w io.Writer) {
+		return a.Print(*f, newDecapInterface(i), func(w io.Writer) {
 			fmt.Fprintf(w, "attached %s in mode %s: what comes to %s, for %s\n", i.Name, i.Mode, joined(i.Locals, "nobody"), joined(i.VIPs, "any address"))
 		})
 	}
@@ -100,7 +99,7 @@ packet lost; after a change of the interface's addresses, do so.`,
 func decapDetachCommand(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "detach IFACE",
-		Short:   "Have an interface decapsulate no more",
+		Short:   "Stop decapsulating packets of an interface",
 		Example: `  lbctl decap detach eth0`,
 		Args:    cli.Takes("IFACE"),
 	}
@@ -115,7 +114,7 @@ func decapDetachCommand(a *cli.App) *cobra.Command {
 	return c
 }
 
-// detached says what decap detach did.
+// detached is the answer of decap detach; scripts rely on its names.
 type detached struct {
 	Detached string `json:"detached"`
 }

@@ -15,32 +15,32 @@ import (
 	"lbctl/lb/decap"
 )
 
-// decapsulation is an interface that decapsulates, as it is printed.
-type decapsulation struct {
+// decapInterface is an attached interface; scripts rely on its names.
+type decapInterface struct {
 	Name    string       `json:"name"`
-	Index   int          `json:"index"`
+	Index   int          `json:"ifindex"`
 	Mode    string       `json:"mode"`
 	Local   []netip.Addr `json:"local"`
 	VIPs    []netip.Addr `json:"vips"` // empty: any
 	Reasons []decapCount `json:"reasons"`
 }
 
-// decapCount is what ended as one reason.
+// decapCount counts the packets of one reason.
 type decapCount struct {
 	Reason  lb.Reason `json:"reason"`
 	Packets uint64    `json:"packets"`
 	Bytes   uint64    `json:"bytes"`
 }
 
-type decapsulations struct {
-	Interfaces []decapsulation `json:"interfaces"`
+type decapInterfaces struct {
+	Interfaces []decapInterface `json:"interfaces"`
 }
 
-// decapsulationOf sorts the counts: the most frequent reason first.
-func decapsulationOf(i decap.Interface) decapsulation {
-	u := decapsulation{
+// newDecapInterface describes an interface. Its counts are sorted: the most frequent reason first.
+func newDecapInterface(i decap.Interface) decapInterface {
+	u := decapInterface{
 		Name: i.Name, Index: i.Index, Mode: i.Mode.String(),
-		Local: append([]netip.Addr{}, i.Locals...), VIPs: append([]netip.Addr{}, i.VIPs...),
+		Reasons: []decapCount{}, Local: append([]netip.Addr{}, i.Locals...), VIPs: append([]netip.Addr{}, i.VIPs...),
 	}
 	for reason, n := range i.Reasons {
 		u.Reasons = append(u.Reasons, decapCount{reason, n.Packets, n.Bytes})
@@ -54,7 +54,7 @@ func decapsulationOf(i decap.Interface) decapsulation {
 func decapListCommand(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
-		Short: "Print the interfaces that decapsulate, and what became of their packets",
+		Short: "Print the attached interfaces, and count their packets by reason",
 		Example: `  lbctl decap list
   lbctl decap list -o json`,
 		Args: cli.Takes(),
@@ -66,9 +66,9 @@ func decapListCommand(a *cli.App) *cobra.Command {
 		if err != nil {
 			return adviseDecap(err, "")
 		}
-		all := decapsulations{Interfaces: []decapsulation{}}
+		all := decapInterfaces{Interfaces: []decapInterface{}}
 		for _, i := range found {
-			all.Interfaces = append(all.Interfaces, decapsulationOf(i))
+			all.Interfaces = append(all.Interfaces, newDecapInterface(i))
 		}
 		return a.Print(*f, all, func(w io.Writer) {
 			cli.Row(w, "NAME", "INDEX", "MODE", "LOCAL", "VIPS", "PACKETS")
@@ -80,8 +80,8 @@ func decapListCommand(a *cli.App) *cobra.Command {
 	return c
 }
 
-// packets is "12 decapsulated, 3 not_tunnel", those reasons that were met.
-func (u decapsulation) packets() string {
+// packets returns "12 decapsulated, 3 not_tunnel": the reasons that packets had.
+func (u decapInterface) packets() string {
 	var some []string
 	for _, n := range u.Reasons {
 		if n.Packets > 0 {
@@ -91,7 +91,7 @@ func (u decapsulation) packets() string {
 	return strings.Join(some, ", ")
 }
 
-// joined writes addresses one behind the other, or what stands for none.
+// joined returns addresses with commas between them, or none if there are none.
 func joined(addresses []netip.Addr, none string) string {
 	if len(addresses) == 0 {
 		return none
@@ -103,7 +103,7 @@ func joined(addresses []netip.Addr, none string) string {
 	return strings.Join(text, ",")
 }
 
-// addressesFlag reads the addresses that a flag was given.
+// addressesFlag parses the values of a flag.
 func addressesFlag(c *cobra.Command, name string, texts []string) ([]netip.Addr, error) {
 	var all []netip.Addr
 	for _, text := range texts {

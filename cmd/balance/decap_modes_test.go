@@ -206,7 +206,7 @@ func (b *modesBed) wantReasons(mtu int) {
 		b.T.Errorf("the balancer counted %v", told)
 	}
 	for n := range b.replicas {
-		var list decapsulations
+		var list decapInterfaces
 		must(b.T, json.Unmarshal([]byte(b.onReplica(n, "decap list -o json --pin-dir "+b.pins+"-decap")), &list))
 		for _, r := range list.Interfaces[0].Reasons {
 			switch r.Reason {

@@ -79,7 +79,7 @@ func TestDecap(t *testing.T) {
 		{"attach eth0 --vip 192.0.2.1,2001:db8::1", 0, "attached eth0 in mode native: what comes to 10.1.0.1, for 192.0.2.1,2001:db8::1\n", ""},
 		{"attach eth0 --mode generic", 4, "", "lbctl: conflict: eth0 is attached in mode native\n  detach what holds it first (what is ours: lbctl decap detach eth0)\n"},
 		{"attach eth0 --local 203.0.113.1", 0, "attached eth0 in mode native: what comes to 10.1.0.1,203.0.113.1, for any address\n",
-			"lbctl: whoever reaches this machine can send to any of its addresses in another packet, past filters: name the VIPs with --vip\n"},
+			"lbctl: whoever reaches this machine can send encapsulated packets to any of its addresses, past filters: name the VIPs with --vip\n"},
 		{"attach eth0 --vip 192.0.2.1", 0, "attached eth0 in mode native: what comes to 10.1.0.1, for 192.0.2.1\n", ""},
 		{"list", 0, "NAME  INDEX  MODE    LOCAL     VIPS       PACKETS\neth0  INDEX  native  10.1.0.1  192.0.2.1  -\n", ""},
 		{"detach eth0 -o json", 0, "{\n  \"detached\": \"eth0\"\n}\n", ""},

@@ -13,12 +13,12 @@ import (
 	"lbctl/lb/doctor/netstate"
 )
 
-// diagnosis is what was found; scripts rely on its names.
+// diagnosis is the answer of the doctor; scripts rely on its names.
 type diagnosis struct {
 	// Role is "balancer" or "replica".
 	Role       string   `json:"role"`
 	Interfaces []string `json:"interface_names"`
-	// Findings are sorted: problems, warnings, what is unknown, what is well.
+	// Findings are sorted by severity: problems, warnings, unknown, ok.
 	Findings []doctor.Finding        `json:"findings"`
 	Counts   map[doctor.Severity]int `json:"counts"`
 }
@@ -26,15 +26,15 @@ type diagnosis struct {
 func doctorCommand(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor IFACE...",
-		Short: "Look for what would break or slow the balancer on an interface",
-		Long: `Look at an interface that the balancer is or will be attached to, and at the ways to replicas, and
-print what would lose packets or slow them, each with its cure as a command to copy. Nothing is
-changed. Name all interfaces that are or will be attached: those of clients and those of replicas.
+		Short: "Find what would break or slow down the balancer on an interface",
+		Long: `Examine interfaces that the balancer is or will be attached to, and the routes to replicas, and
+print what would lose packets or slow them down, with commands that cure it. Nothing is
+changed. Name all interfaces that are or will be attached: those to clients and those to replicas.
 
-VIPs, replicas and modes are those of the running daemon, and those given by flags. What cannot
-be seen from here (the other end of a veth, a replica) is unknown, with the command to run there;
-with --on-replica the replica's own side is looked at. Run it in the network namespace of the
-balancer, with nsenter --net=/run/netns/NAME. As root it sees most.
+VIPs, replicas and modes are those of the running daemon and those that flags add. What cannot be
+seen from here (the other end of a veth, a replica) is unknown, with a command to run there;
+--on-replica examines a replica from inside. Run it in the network namespace of the balancer, for
+example with nsenter --net=/run/netns/NAME. It sees most as root.
 
 Exit codes: 0 no problem, 1 a problem (warnings do not count), 3 no such interface, 5 denied.`,
 		Example: `  lbctl doctor eth0 eth1
@@ -65,7 +65,7 @@ Exit codes: 0 no problem, 1 a problem (warnings do not count), 3 no such interfa
 	return c
 }
 
-// examine looks, judges and prints.
+// examine gathers the facts, judges them and prints the findings.
 func examine(a *cli.App, f cli.Format, q netstate.Question) error {
 	facts, err := netstate.Gather(q)
 	if err != nil {
@@ -87,7 +87,7 @@ func examine(a *cli.App, f cli.Format, q netstate.Question) error {
 	return nil
 }
 
-// adviseDoctor says what to do about a namespace that could not be looked at.
+// adviseDoctor says what to do if the facts cannot be gathered.
 func adviseDoctor(err error) error {
 	if errors.Is(err, lb.ErrNotFound) {
 		return cli.Advise(err, "name an interface that ip link shows in this network namespace")
@@ -95,14 +95,14 @@ func adviseDoctor(err error) error {
 	return fmt.Errorf("look at the network: %w", err)
 }
 
-// printDiagnosis writes a line a finding, the worst first; one that is not well is followed by why, and by its cure.
+// printDiagnosis prints a line for each finding, the worst first. Why and the cure follow one that is not ok.
 func printDiagnosis(w io.Writer, d diagnosis) {
 	severity, subject, name := 0, 0, 0
 	for _, f := range d.Findings {
 		severity, subject, name = max(severity, len(f.Severity)), max(subject, len(f.Subject)), max(name, len(f.Name))
 	}
 	for _, f := range d.Findings {
-		// Spaces, not tabs: the lines between would end the columns.
+		// Spaces, not tabs: the lines between would break the columns.
 		fmt.Fprintf(w, "%-*s  %-*s  %-*s  %s\n", severity, f.Severity, subject, f.Subject, name, f.Name, f.Seen)
 		if f.Severity != doctor.OK {
 			fmt.Fprintf(w, "    %s\n", f.Why)

@@ -15,7 +15,7 @@ import (
 	"lbctl/lb/doctor/netstate"
 )
 
-// doctorFlag is what the command line says of services.
+// doctorFlag are the flags of lbctl doctor: services in addition to the daemon's.
 type doctorFlag struct {
 	vips, replicas []string
 	mode           string
@@ -31,7 +31,7 @@ func doctorFlags(c *cobra.Command) *doctorFlag {
 	return f
 }
 
-// question reads the flags.
+// question returns the question that the flags ask.
 func (f *doctorFlag) question(c *cobra.Command, names []string) (netstate.Question, error) {
 	mode, err := lb.ParseMode(f.mode)
 	if err != nil {
@@ -65,7 +65,7 @@ func targets(texts []string, mode lb.Mode) ([]netstate.Target, error) {
 	return all, nil
 }
 
-// addressOf reads ADDRESS or ADDRESS:PORT.
+// addressOf parses ADDRESS or ADDRESS:PORT.
 func addressOf(text string) (netip.Addr, error) {
 	if both, err := netip.ParseAddrPort(text); err == nil {
 		return both.Addr().Unmap(), nil
@@ -77,8 +77,8 @@ func addressOf(text string) (netip.Addr, error) {
 	return a.Unmap(), nil
 }
 
-// askDaemon adds what a running daemon balances. None is needed; that one may not be asked is an error only if
-// the command line does not say what to look at.
+// askDaemon adds the services of a running daemon. None needs to run. If it may not be asked, that is an error only
+// if no flag names a service.
 func askDaemon(a *cli.App, ctx context.Context, q *netstate.Question) error {
 	d := client.New(a.Socket)
 	defer d.Close()

@@ -26,24 +26,24 @@ func drainCommand(a *cli.App) *cobra.Command {
 	f := &drainFlag{}
 	c := &cobra.Command{
 		Use:   "drain SERVICE ADDRESS",
-		Short: "Give a replica no new flows, and leave it those that it has",
-		Long: `Give a replica no new flows, and leave it those that it has, so that it can be removed without
-breaking any. With --for or --until it is set down at that time, whatever flows are left; the
-daemon keeps the deadline, also over restarts. But lbctl apply, and a daemon that is started with -f, take
-the file's word: without "state: draining" there the replica is active again. lbctl replica set
---state active takes it back, too.
+		Short: "Send a replica no new flows, and keep those that it has",
+		Long: `Send a replica no new flows, and keep those that it has, so that it can be removed without
+breaking a flow. With --for or --until the daemon sets it down at that time, whatever flows are left, also
+if the daemon was restarted. lbctl apply, and a daemon that is started with -f, replace the state: without
+"state: draining" in the file the replica is active again. lbctl replica set --state active ends the
+draining, too.
 
-With --wait the command ends when the replica is safe to remove: no recorded flow is its, and none from
-before the change was seen within the idle time of the service. It exits 1 when the deadline
-comes first. A daemon that is started again meanwhile is waited for. Ctrl-C ends the waiting, not
+With --wait the command ends when the replica is safe to remove: it has no recorded flow, and no flow from
+before the change was seen within the idle time of the service. It exits with 1 if the deadline
+comes first. While the daemon restarts, the command waits for it. Ctrl-C ends the waiting, not
 the draining.`,
 		Example: `  lbctl drain web 10.1.0.1:8080
   lbctl drain web 10.1.0.1:8080 --for 10m --wait
   lbctl drain web 10.1.0.1:8080 --until 2030-01-31T12:00:00Z`,
 		Args: cli.Takes("SERVICE", "ADDRESS"),
 	}
-	c.Flags().DurationVar(&f.span, "for", 0, "how long it may take, as in 90s or 10m; then the replica is set down (default: as long as it takes)")
-	c.Flags().StringVar(&f.until, "until", "", "until when it may take, as RFC 3339 writes it, in whole seconds")
+	c.Flags().DurationVar(&f.span, "for", 0, "set the replica down after this time, as in 90s or 10m (default: never)")
+	c.Flags().StringVar(&f.until, "until", "", "set the replica down at this time, RFC 3339 in whole seconds")
 	c.Flags().BoolVar(&f.wait, "wait", false, "wait until the replica is safe to remove")
 	output := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -62,8 +62,7 @@ the draining.`,
 	return c
 }
 
-// deadline returns the end of the draining in the daemon's words, "" for none. A span ends with
-// the second in which it does.
+// deadline returns the end of the draining as the API has it, "" for none. The end of --for is rounded up to a second.
 func (f *drainFlag) deadline(c *cobra.Command, now time.Time) (string, error) {
 	switch {
 	case f.until != "" && c.Flags().Changed("for"):
@@ -131,12 +130,12 @@ func safetyText(r api.ReplicaStatus) string {
 	return "not yet safe to remove: " + leftText(r.FlowCounts)
 }
 
-// leftText says what is left of the flows of a replica.
+// leftText describes the flows that a replica has left.
 func leftText(f api.ReplicaFlows) string {
 	return fmt.Sprintf("%s left, and %s that may have old flows", cli.Many(int(f.Established+f.HalfOpen), "recorded flow"), cli.Many(int(f.OldFlowSlots), "slot"))
 }
 
-// status returns the replica as it is now, and warns when nobody takes new flows.
+// status returns the replica as it is now, and warns if no replica takes new flows.
 func (d *drain) status(ctx context.Context) (api.ReplicaStatus, error) {
 	all, err := d.client.Replicas(ctx, d.service)
 	if err != nil {

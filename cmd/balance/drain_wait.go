@@ -13,18 +13,18 @@ import (
 )
 
 const (
-	// pollEvery is the time between two looks at a replica that drains.
+	// pollEvery is the time between two requests for the state of the replica.
 	pollEvery = time.Second
-	// restartPolls is how many looks in a row a daemon may be away: one that is replaced by another build comes back.
+	// restartPolls is the number of requests in a row that a daemon may leave unanswered while it restarts.
 	restartPolls = 60
 )
 
-// wait returns the replica when it is safe to remove. What is left is said on stderr whenever
-// that changes. A daemon that is started again meanwhile is waited for.
+// wait returns the replica when it is safe to remove. It prints on stderr what is left whenever that changes, and waits
+// for a daemon that restarts.
 func (d *drain) wait(ctx context.Context) (api.ReplicaStatus, error) {
 	said, away := "", 0
 	for {
-		r, err := d.look(ctx)
+		r, err := d.poll(ctx)
 		now := leftText(r.FlowCounts)
 		switch {
 		case errors.Is(err, client.ErrUnreachable) && away < restartPolls:
@@ -47,8 +47,8 @@ func (d *drain) wait(ctx context.Context) (api.ReplicaStatus, error) {
 	}
 }
 
-// look returns the replica, and says why it drains no longer.
-func (d *drain) look(ctx context.Context) (api.ReplicaStatus, error) {
+// poll returns the replica. If it no longer drains, the error says why.
+func (d *drain) poll(ctx context.Context) (api.ReplicaStatus, error) {
 	all, err := d.client.Replicas(ctx, d.service)
 	if err != nil {
 		return api.ReplicaStatus{}, err
@@ -60,7 +60,7 @@ func (d *drain) look(ctx context.Context) (api.ReplicaStatus, error) {
 	return r, d.interrupted(r)
 }
 
-// interrupted says why a replica drains no longer, nil when it does.
+// interrupted says why a replica no longer drains; nil if it does.
 func (d *drain) interrupted(r api.ReplicaStatus) error {
 	switch r.State {
 	case lb.Draining.String():

@@ -13,7 +13,7 @@ import (
 	"lbctl/rss/setup"
 )
 
-// explanation is the daemon's answer and, where a NIC was named or described, the queue before it.
+// explanation is the daemon's answer and, if flags name or describe a NIC, the receive queue of the packet.
 type explanation struct {
 	api.Explanation
 	RSS     *cli.RSSAnswer  `json:"rss,omitempty"`
@@ -37,15 +37,15 @@ func explainCommand(a *cli.App) *cobra.Command {
 replica and why it was chosen, what is rewritten and the next hop, or the reason why not. The live tables are
 asked; nothing is changed.
 
-The packet has a TTL of 64, no payload and, for tcp, the flag ack, as one of a flow that is there already
-has; --flags syn is the first one of a flow. With --interface it comes in there, and the receive queue and
-core are added as far as the driver tells; with --queues those of a NIC that flags describe, as in
+The packet has a TTL of 64, no payload and, for tcp, the flag ack, like a packet of an established flow;
+--flags syn makes it the first one of a flow. --interface names the interface that it comes in on, and adds its
+receive queue and core as far as the driver tells; --queues adds the queue of a NIC that flags describe, as in
 lbctl rss hash.
 
 With --pcap every packet of a capture (pcap or pcapng, "-" for standard input) gives one line: time, flow,
-reason, service, replica, and why that one. Packets are looked at one by one, in the tables as they are now: an
-earlier one does not open a flow for a later one. What a short snapshot left out of a packet is taken for zeros. A
-table of the reasons ends the output. With -o json every packet is a line of JSON, and so is the summary, the last one.`,
+reason, service, replica, and why that one. Each packet is explained by itself, from the tables as they are now: an
+earlier packet does not open a flow for a later one. Zeros stand for bytes that a short snapshot left out. A
+table of the reasons ends the output. With -o json every packet is a line of JSON; the last line is the summary.`,
 		Example: `  lbctl explain --src 198.51.100.7:40000 --dst 192.0.2.1:80
   lbctl explain --src "[2001:db8::7]:40000" --dst "[2001:db8::1]:443" --protocol udp
   lbctl explain --src 198.51.100.7:40000 --dst 192.0.2.1:80 --flags syn --interface eth0
@@ -74,7 +74,7 @@ table of the reasons ends the output. With -o json every packet is a line of JSO
 	return c
 }
 
-// validate finds flags that contradict each other.
+// validate checks that flags do not contradict each other.
 func (f *explainFlag) validate(c *cobra.Command) error {
 	changed := func(names ...string) (given []string) {
 		for _, n := range names {

@@ -19,12 +19,12 @@ import (
 	"lbctl/lb/datapath"
 )
 
-// XDP is the kernel of this machine.
+// XDP is the kernel of this machine: its datapath is pinned in a directory that one daemon at a time may use.
 type XDP struct{}
 
-// Open implements kernel.
+// Open implements cli.Kernel.
 func (XDP) Open(ctx context.Context, dir string, d intent.Datapath, log *slog.Logger) (lb.Dataplane, error) {
-	lock, err := lockPins(dir) // before anything is touched, where it exists
+	lock, err := lockPins(dir) // before anything is changed, if the directory exists
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func (XDP) Open(ctx context.Context, dir string, d intent.Datapath, log *slog.Lo
 	return &locked{Dataplane: plane, lock: lock}, nil
 }
 
-// Purge implements kernel.
+// Purge implements cli.Kernel.
 func (XDP) Purge(dir string) error {
 	lock, err := lockPins(dir)
 	if err != nil {
@@ -52,7 +52,7 @@ func (XDP) Purge(dir string) error {
 	return datapath.Purge(dir)
 }
 
-// locked is a datapath whose pins no other daemon uses.
+// locked is a datapath with the lock of its pin directory.
 type locked struct {
 	lb.Dataplane
 	lock *os.File
@@ -61,9 +61,8 @@ type locked struct {
 // Close implements lb.Dataplane.
 func (l *locked) Close() error { return errors.Join(l.Dataplane.Close(), l.lock.Close()) }
 
-// lockPins takes the lock of a pin directory, which ends with the process at the latest. It
-// returns nil if there is no such directory. Errors: lb.ErrConflict when another
-// process has it, lb.ErrDenied.
+// lockPins locks a pin directory. The kernel releases the lock when the process ends. The file is nil if there is no
+// such directory. Errors: lb.ErrConflict if another process has the lock, lb.ErrDenied.
 func lockPins(dir string) (*os.File, error) {
 	f, err := os.Open(dir)
 	switch {
@@ -81,7 +80,7 @@ func lockPins(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// purged says what purge removed.
+// purged is the answer of purge; scripts rely on its names.
 type purged struct {
 	Purged string `json:"purged"`
 }
@@ -90,10 +89,10 @@ func purgeCommand(a *cli.App) *cobra.Command {
 	var dir string
 	c := &cobra.Command{
 		Use:   "purge",
-		Short: "Remove the datapath: traffic stops being balanced",
+		Short: "Remove the datapath, and stop balancing traffic",
 		Long: `Remove everything that is pinned: tables, programs, and their links to interfaces. Traffic
-stops being balanced. Refused while a daemon runs. The stored intent is kept: the next lbctl
-serve makes the tables anew.`,
+is no longer balanced. A running daemon must be stopped first. The stored intent is kept: the
+next lbctl serve makes new tables.`,
 		Example: `  lbctl purge
   lbctl purge --pin-dir /sys/fs/bpf/a`,
 		Args: cli.Takes(),

@@ -23,18 +23,18 @@ func monitorCommand(a *cli.App) *cobra.Command {
 	f := &monitorFlag{}
 	c := &cobra.Command{
 		Use:   "monitor",
-		Short: "Print packets as they come in, with what becomes of them",
+		Short: "Print packets as they come in, and what happens to them",
 		Long: `Print packets as they come in, one line each: time (UTC), interface, receive queue and core, flow, reason,
-service, replica, and length in bytes. It ends at Ctrl-C, or after --count packets, with 0.
+service, replica, and length in bytes. Ctrl-C or --count ends the command with exit code 0.
 
-While somebody watches, another program stands under all links, which copies what is wanted; links change
-programs without losing a packet. Nobody who does not watch pays for it. Packets are never held up: samples
-that come faster than they are read are lost, and counted at the end (with -o json in the field lost of the
-next one). Several may watch at once.
+While a client watches, the daemon replaces the XDP program of all links by one that copies packets, without
+losing a packet; at other times watching costs nothing. Copying never delays packets: samples that come
+faster than they are read are lost, and their number is printed at the end (with -o json in the field lost of
+the next sample). Several clients may watch at once.
 
-The flow is that of the packet as it came: an ICMP error is shown as itself, its service and replica as those of
-the packet that it is about. With --pcap the first 256 bytes of each packet, as it came, are written as pcapng, with
-reason, service and replica as comment; then nothing is printed.`,
+The flow is that of the packet as it came in. For an ICMP error this is the error's own flow, but service and
+replica are those of the packet that it quotes. --pcap writes the first 256 bytes of each packet as pcapng, with
+reason, service and replica as a comment, and prints no lines.`,
 		Example: `  lbctl monitor
   lbctl monitor --reason no_replica --reason no_route
   lbctl monitor --service web --every 1000
@@ -43,11 +43,11 @@ reason, service and replica as comment; then nothing is printed.`,
   lbctl monitor --pcap - | tcpdump -r - -n`,
 		Args: cli.Takes(),
 	}
-	c.Flags().StringSliceVar(&f.watched.Reasons, "reason", nil, "only packets with this reason, or one of several (default all)")
-	c.Flags().StringVar(&f.watched.Service, "service", "", "only packets to this service, and answers from it")
-	c.Flags().Uint32Var(&f.watched.Every, "every", 1, "one in so many of them; every core counts by itself")
-	c.Flags().Uint64Var(&f.count, "count", 0, "stop after so many (default never)")
-	c.Flags().StringVar(&f.file, "pcap", "", "write a capture, and print nothing; - is stdout")
+	c.Flags().StringSliceVar(&f.watched.Reasons, "reason", nil, "only packets with this reason; may be repeated (default all)")
+	c.Flags().StringVar(&f.watched.Service, "service", "", "only packets to this service, and its answers")
+	c.Flags().Uint32Var(&f.watched.Every, "every", 1, "one in this many of these packets; every core counts for itself")
+	c.Flags().Uint64Var(&f.count, "count", 0, "stop after this many packets (default never)")
+	c.Flags().StringVar(&f.file, "pcap", "", "write a capture and print no lines; - is stdout")
 	output := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		switch {
@@ -61,7 +61,7 @@ reason, service and replica as comment; then nothing is printed.`,
 	return c
 }
 
-// runMonitor prints samples until the context ends or there are enough; that is no error.
+// runMonitor prints samples until the context ends, which is no error, or there are enough.
 func runMonitor(a *cli.App, ctx context.Context, f *monitorFlag, o cli.Format) error {
 	d := client.New(a.Socket)
 	defer d.Close()
@@ -81,14 +81,14 @@ func runMonitor(a *cli.App, ctx context.Context, f *monitorFlag, o cli.Format) e
 	if ctx.Err() != nil {
 		err = nil
 	}
-	sampled(a, f, got)
+	reportSamples(a, f, got)
 	return err
 }
 
 // copied counts what was read of a stream.
 type copied struct{ samples, lost uint64 }
 
-// copySamples reads samples into a sink, as many as are wanted; 0 is no limit.
+// copySamples copies samples to a sink, at most as many as are wanted; 0 is no limit.
 func copySamples(from *client.Samples, to sampleSink, wanted uint64) (got copied, err error) {
 	for err = to.flush(); err == nil && (wanted == 0 || got.samples < wanted); {
 		s, broken := from.Next()
@@ -104,13 +104,13 @@ func copySamples(from *client.Samples, to sampleSink, wanted uint64) (got copied
 	return got, err
 }
 
-// sampled says what the output does not.
-func sampled(a *cli.App, f *monitorFlag, got copied) {
+// reportSamples prints on stderr how many packets a capture has, and how many samples were lost.
+func reportSamples(a *cli.App, f *monitorFlag, got copied) {
 	if f.file != "" {
 		fmt.Fprintf(a.Stderr, "%s written to %s\n", cli.Many(int(got.samples), "packet"), f.file)
 	}
 	if got.lost > 0 {
-		fmt.Fprintf(a.Stderr, "%s lost, which came faster than they were read: see fewer with --reason, --service or --every\n",
+		fmt.Fprintf(a.Stderr, "%s lost, which came faster than they were read: watch fewer packets with --reason, --service or --every\n",
 			cli.Many(int(got.lost), "sample"))
 	}
 }

@@ -16,14 +16,14 @@ import (
 	"lbctl/rss/replay/pcap"
 )
 
-// sampleSink takes samples; what it holds back, flush writes.
+// sampleSink writes samples; it may hold them back until flush.
 type sampleSink interface {
 	add(s api.Sample) error
 	flush() error
 	close() error
 }
 
-// newSampleSink opens what samples are written to: a capture file, if it is named, or stdout.
+// newSampleSink opens a sink: a capture file if it is named, else stdout.
 func newSampleSink(a *cli.App, file string, o cli.Format) (sampleSink, error) {
 	switch {
 	case file == "-":
@@ -40,7 +40,7 @@ func newSampleSink(a *cli.App, file string, o cli.Format) (sampleSink, error) {
 	return newSampleLines(a.Stdout), nil
 }
 
-// buffered is a sink's way out.
+// buffered is the output of a sink.
 type buffered struct {
 	out *bufio.Writer
 	// file is closed at the end, unless it is nil.

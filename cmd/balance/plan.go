@@ -22,7 +22,7 @@ func printSteps(w io.Writer, change api.Change) {
 	}
 }
 
-// inDatapath says where there is nothing to do, if there is something elsewhere.
+// inDatapath restricts "nothing to do" if the intent changes and the datapath does not.
 func inDatapath(change api.Change) string {
 	if len(change.Intent) == 0 {
 		return ""

@@ -19,8 +19,8 @@ func replicaCommand(a *cli.App) *cobra.Command {
 	return cli.Noun(&cobra.Command{
 		Use:   "replica",
 		Short: "Add, change or remove one replica of a service",
-		Long: `Add, change or remove one replica of a service. The change is part of the daemon's intent and
-outlives it, until lbctl apply makes a file the whole intent.`,
+		Long: `Add, change or remove one replica of a service. The change is stored with the daemon's intent, until
+lbctl apply replaces that by a file.`,
 		Example: `  lbctl replica add web 10.1.0.3:8080
   lbctl replica set web 10.1.0.3:8080 --weight 5
   lbctl drain web 10.1.0.3:8080 --for 10m --wait && lbctl replica remove web 10.1.0.3:8080 --if-safe`,
@@ -38,8 +38,7 @@ func (f *replicaFlag) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.state, "state", lb.Active.String(), "active (gets new flows), draining (keeps those that it has) or down (gets nothing)")
 }
 
-// parse checks a replica before the daemon is asked, and returns it with its address as the
-// daemon writes it.
+// parse checks a replica before the daemon is asked. It returns the address in the form that the daemon uses.
 func (f *replicaFlag) parse(c *cobra.Command, address string) (api.Replica, error) {
 	doc := api.Replica{Address: address, Weight: &f.weight, State: f.state}
 	r, err := wire.ResolveReplica(doc)
@@ -85,14 +84,14 @@ func replicaSet(a *cli.App) *cobra.Command {
 		})
 		return change, "changed in", err
 	}, f)
-	c.Long = `Change the weight or the state of a replica; what no flag names stays. A replica that becomes active
-or down has no drain deadline any more; to give it one use lbctl drain.`
+	c.Long = `Change the weight or the state of a replica; without its flag each stays as it is. A replica that becomes
+active or down loses its drain deadline; lbctl drain sets one.`
 	c.Example = "  lbctl replica set web 10.1.0.3:8080 --weight 5\n  lbctl replica set web 10.1.0.3:8080 --state active"
 	f.add(c)
 	return c
 }
 
-// setState sets a state; only what drains has a deadline.
+// setState sets a state. Only a draining replica has a deadline.
 func setState(r *api.Replica, state string) {
 	r.State = state
 	if state != lb.Draining.String() {
@@ -102,7 +101,7 @@ func setState(r *api.Replica, state string) {
 
 func replicaRemove(a *cli.App) *cobra.Command {
 	var ifSafe bool
-	c := replicaVerb(a, "remove", "Remove a replica from a service: its flows go to others, which do not know them",
+	c := replicaVerb(a, "remove", "Remove a replica from a service; its flows go to other replicas and break",
 		func(c *cobra.Command, d *client.Client, service string, r api.Replica) (api.Change, string, error) {
 			change, err := d.RemoveReplica(c.Context(), service, r.Address, func(now api.ReplicaStatus) error {
 				if ifSafe && !now.SafeToRemove {
@@ -113,7 +112,7 @@ func replicaRemove(a *cli.App) *cobra.Command {
 			return change, "removed from", err
 		}, &replicaFlag{weight: 1})
 	c.Example = "  lbctl replica remove web 10.1.0.3:8080\n  lbctl replica remove web 10.1.0.3:8080 --if-safe"
-	c.Flags().BoolVar(&ifSafe, "if-safe", false, "only if it is draining or down and, as far as is known, has no flow left")
+	c.Flags().BoolVar(&ifSafe, "if-safe", false, "only if it is draining or down and has no flow left, as far as is known")
 	return c
 }
 
@@ -126,8 +125,7 @@ func notSafe(service string, r api.ReplicaStatus) error {
 	return cli.Advise(err, "drain it first: lbctl drain %s %s --wait", service, r.Address)
 }
 
-// replicaVerb makes a command that changes one replica and says so in a sentence; the change
-// returns what was done: "added to".
+// replicaVerb makes a command that changes one replica and prints that in a sentence. do returns its middle: "added to".
 func replicaVerb(a *cli.App, verb, short string, do func(*cobra.Command, *client.Client, string, api.Replica) (api.Change, string, error), f *replicaFlag) *cobra.Command {
 	c := &cobra.Command{Use: verb + " SERVICE ADDRESS", Short: short, Args: cli.Takes("SERVICE", "ADDRESS")}
 	output := cli.OutputFlag(c)

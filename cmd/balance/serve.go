@@ -20,13 +20,13 @@ import (
 	"lbctl/lb"
 )
 
-// Where the daemon keeps its things when it is not told otherwise.
+// The directories of the daemon if no flag names others.
 const (
 	defaultStateDir = "/var/lib/lbctl"
 	defaultPinDir   = "/sys/fs/bpf/lbctl"
 )
 
-// daemon is what serve is told.
+// daemon are the flags of serve.
 type daemon struct {
 	file, stateDir, pinDir string
 	log                    logFormat
@@ -37,28 +37,27 @@ func serveCommand(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the daemon",
-		Long: `Run the daemon: bring the datapath to the intent, and answer the API on a unix socket.
-The intent is the file, or without -f what was stored before. When the daemon ends, by
-whatever signal, traffic goes on being balanced; the next start takes it over.`,
+		Long: `Run the daemon. It keeps the datapath as the intent says, and serves the API on a unix socket.
+The intent is the file or, without -f, the one that was stored last. The kernel goes on balancing
+traffic after the daemon has ended, by whatever signal; the next daemon takes the datapath over.`,
 		Example: `  lbctl serve -f lb.yaml
   lbctl serve                                             # with the stored intent
   lbctl serve --socket /tmp/a.sock --state-dir /tmp/a --pin-dir /sys/fs/bpf/a`,
 		Args: cli.Takes(),
 	}
 	c.Flags().StringVarP(&d.file, "file", "f", "", "the configuration file, YAML; - is stdin")
-	c.Flags().StringVar(&d.stateDir, "state-dir", defaultStateDir, "where the intent is stored")
+	c.Flags().StringVar(&d.stateDir, "state-dir", defaultStateDir, "the directory in which the intent is stored")
 	pinDirFlag(c, &d.pinDir)
-	cli.ChoiceFlag(c, &d.log, "log-format", "", "how to log on stderr", logText, logJSON)
+	cli.ChoiceFlag(c, &d.log, "log-format", "", "the format of the log on stderr", logText, logJSON)
 	c.RunE = func(c *cobra.Command, _ []string) error { return runServe(a, c.Context(), d) }
 	return c
 }
 
 func pinDirFlag(c *cobra.Command, dir *string) {
-	c.Flags().StringVar(dir, "pin-dir", defaultPinDir, "where the datapath is pinned, below a BPF file system")
+	c.Flags().StringVar(dir, "pin-dir", defaultPinDir, "the directory in which the datapath is pinned, below a BPF file system")
 }
 
-// runServe runs the daemon until ctx ends. What can be refused without touching the
-// datapath is refused first.
+// runServe runs the daemon until ctx ends. It checks what it can before it touches the datapath.
 func runServe(a *cli.App, ctx context.Context, d daemon) error {
 	log := d.log.logger(a.Stderr)
 	state, err := store.Open(d.stateDir)
@@ -90,7 +89,7 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 	return err
 }
 
-// run keeps the datapath as intended and answers, until ctx ends or the server fails.
+// run keeps the datapath as intended and serves the API, until ctx ends or the server fails.
 func run(ctx context.Context, e *engine.Engine, s *rest.Server, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var keeping sync.WaitGroup
@@ -100,7 +99,7 @@ func run(ctx context.Context, e *engine.Engine, s *rest.Server, l net.Listener) 
 	return s.Serve(ctx, l)
 }
 
-// readIntent returns what to serve: the file on top of what is stored.
+// readIntent returns the intent of a file, on top of the one that is stored; without a file the stored one.
 func readIntent(ctx context.Context, a *cli.App, state store.Store, name string) (intent.Intent, error) {
 	stored, err := state.Latest(ctx)
 	if err != nil {
@@ -117,7 +116,7 @@ func readIntent(ctx context.Context, a *cli.App, state store.Store, name string)
 	return intent, file.Locate(err)
 }
 
-// adviseServe says what to do about a daemon that cannot start; onConflict is for lb.ErrConflict.
+// adviseServe says what to do about a daemon that cannot start. onConflict is the advice for lb.ErrConflict.
 func adviseServe(err error, onConflict string) error {
 	switch {
 	case errors.Is(err, lb.ErrConflict):
@@ -132,7 +131,7 @@ func adviseServe(err error, onConflict string) error {
 	return err
 }
 
-// logFormat is the form of the log.
+// logFormat is the format of the log.
 type logFormat string
 
 const (
