@@ -147,7 +147,7 @@ func Veth(a, b End, mtu int) (Link, Link, error) {
 func (l Link) running() error {
 	k, err := l.namespace.handle.LinkByIndex(l.Index)
 	if err != nil {
-		return fmt.Errorf("look at link %s: %w", l.Name, err)
+		return fmt.Errorf("read link %s: %w", l.Name, err)
 	}
 	if state := k.Attrs().OperState; state != netlink.OperUp {
 		return fmt.Errorf("start link %s: its state is %v", l.Name, state)

@@ -77,18 +77,18 @@ func (n *Namespace) Path() string { return filepath.Join(mountDir, n.name) }
 // namespace; goroutines that f starts do not run inside it. Calls may be nested.
 func (n *Namespace) Do(f func() error) (err error) {
 	runtime.LockOSThread()
-	home, err := os.Open("/proc/thread-self/ns/net")
+	own, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
 		runtime.UnlockOSThread()
 		return fmt.Errorf("open own namespace: %w", err)
 	}
-	defer home.Close()
+	defer own.Close()
 	if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET); err != nil {
 		runtime.UnlockOSThread()
 		return fmt.Errorf("enter namespace %s: %w", n.name, err)
 	}
 	defer func() {
-		if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
+		if back := unix.Setns(int(own.Fd()), unix.CLONE_NEWNET); back != nil {
 			// The thread stays locked: it ends with the goroutine and is not reused.
 			err = errors.Join(err, fmt.Errorf("leave namespace %s: %w", n.name, back))
 			return

@@ -17,7 +17,7 @@ type behaviour struct {
 	// spray ignores the hash and goes round robin.
 	spray  bool
 	counts []count
-	turn   int
+	next   int
 }
 
 // count is what arrived for one queue. The padding keeps the counts of two queues on different cache lines.
@@ -31,8 +31,8 @@ func (b *behaviour) queue(frame []byte) rss.Queue {
 	if !b.spray {
 		return b.nic.Classify(frame).Queue
 	}
-	b.turn = (b.turn + 1) % len(b.counts)
-	return rss.Queue(b.turn)
+	b.next = (b.next + 1) % len(b.counts)
+	return rss.Queue(b.next)
 }
 
 // SetTable rewrites the indirection table, between two frames. Frames that are in a

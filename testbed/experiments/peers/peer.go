@@ -119,7 +119,7 @@ func (p peer) refuses(w load.Work) string {
 // programs finds what the peers need, and installs what is missing unless that is forbidden. The
 // result is the path of each program. Errors wrap lb.ErrNotFound.
 func (p *parameters) programs(ctx context.Context) (map[string]string, error) {
-	found, missing := look(p.chosen)
+	found, missing := installed(p.chosen)
 	if len(missing) == 0 {
 		return found, nil
 	}
@@ -129,14 +129,14 @@ func (p *parameters) programs(ctx context.Context) (map[string]string, error) {
 	if err := packages.Install(ctx, missing...); err != nil {
 		return nil, fmt.Errorf("%w, or leave out those peers with --peers", err)
 	}
-	if found, missing = look(p.chosen); len(missing) > 0 {
+	if found, missing = installed(p.chosen); len(missing) > 0 {
 		return nil, fmt.Errorf("find programs of peers: %w: still missing after installing %s", lb.ErrNotFound, strings.Join(missing, ", "))
 	}
 	return found, nil
 }
 
-// look returns the programs that are installed, and the packages of those that are not.
-func look(chosen []peer) (found map[string]string, missing []string) {
+// installed returns the programs that are installed, and the packages of those that are not.
+func installed(chosen []peer) (found map[string]string, missing []string) {
 	found = map[string]string{}
 	for _, p := range chosen {
 		if p.program == "" {

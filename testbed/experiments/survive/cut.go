@@ -106,7 +106,7 @@ func (c *cut) do(ctx context.Context, delay time.Duration) (err error) {
 		return err
 	}
 	done := <-answered == nil
-	dead, err := c.look(ctx)
+	dead, err := c.locate(ctx)
 	if err != nil {
 		return err
 	}
@@ -116,8 +116,8 @@ func (c *cut) do(ctx context.Context, delay time.Duration) (err error) {
 	return c.converge(ctx, delay, done, dead)
 }
 
-// look sends new SYNs and returns the replicas where they arrived, by flow.
-func (c *cut) look(ctx context.Context) (map[packet.Flow]int, error) {
+// locate sends new SYNs and returns the replicas where they arrived, by flow.
+func (c *cut) locate(ctx context.Context) (map[packet.Flow]int, error) {
 	c.probes.renew()
 	to := c.probes.to
 	captures, err := c.run.cluster.Captured(to.from, to.to, func() error { return c.probes.send(ctx) })
@@ -156,7 +156,7 @@ func (c *cut) converge(ctx context.Context, delay time.Duration, done bool, dead
 		f.strange++
 		return c.restore(ctx)
 	}
-	alive, err := c.look(ctx)
+	alive, err := c.locate(ctx)
 	if err != nil {
 		return err
 	}

@@ -100,7 +100,7 @@ func (p *part) fate(f packet.Flow, h held) fate {
 }
 
 // judge sorts the connections that were held before a round that ends now: it determines what had to become of each
-// before it looks whether the connection was lost.
+// before it checks whether the connection was lost.
 func (p *part) judge(all connections, losses []hold.Lost, silent []hold.Place) {
 	gone := make(map[packet.Flow]hold.Lost, len(losses))
 	for _, l := range losses {
