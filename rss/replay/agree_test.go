@@ -25,8 +25,8 @@ type theirs interface {
 	ReadPacketData() ([]byte, gopacket.CaptureInfo, error)
 }
 
-// tuple is the flow of a packet by gopacket: that of the outermost IP header, after Ethernet, VLAN tags and IPv6
-// extensions; without ports for fragments.
+// tuple is the flow of a packet by gopacket: that of the last IP header before the first header that is not Ethernet,
+// VLAN, IP or an IPv6 extension; without ports for fragments.
 func tuple(data []byte, first gopacket.Decoder) (f packet.Flow) {
 	p := gopacket.NewPacket(data, first, gopacket.DecodeOptions{NoCopy: true, DecodeStreamsAsDatagrams: true})
 	for _, layer := range p.Layers() {

@@ -24,17 +24,17 @@ func (r *Report) judge() {
 		return
 	case r.Queue.complete() && r.Hash.complete():
 		r.Verdict = Agrees
-		r.say("every packet came on the queue that the model names")
+		r.say("every packet came on the queue that the model predicts")
 	case r.isChance():
 		r.Verdict = Chance
-		r.say("%.1f %% of the flows came on the queue that the model names, and %.1f %% would by chance: the model has nothing to do with this NIC",
+		r.say("%.1f %% of the flows came on the queue that the model predicts, and %.1f %% would by chance: the model has nothing to do with this NIC",
 			100*r.Flows.share(), 100*r.Flows.Chance)
 	case r.Queue.complete():
 		r.Verdict = Disagrees
-		r.say("every packet came on the queue that the model names, but not with its hash")
+		r.say("every packet came on the queue that the model predicts, but not with its hash")
 	default:
 		r.Verdict = Disagrees
-		r.say("%d of %d packets came on another queue than the model names", r.Queue.Compared-r.Queue.Agreed, r.Queue.Compared)
+		r.say("%d of %d packets came on another queue than the model predicts", r.Queue.Compared-r.Queue.Agreed, r.Queue.Compared)
 	}
 	r.sayHash()
 	r.sayMore()

@@ -146,7 +146,7 @@ QUEUE  PACKETS  EXPECTED  CPUS
 DISAGREES  PACKETS  QUEUE  WANT  HASH  WANT        FIELDS  FLOW
 tcp4       1        3      0     -     0x51ccc178  sdfn    tcp 66.9.149.187:2794 > 161.142.100.80:1766
 
-1 of 1000 packets came on another queue than the model names
+1 of 1000 packets came on another queue than the model predicts
 the NIC's hash equals the model's: the indirection table differs, or a flow rule, aRFS or RPS moved the packets
 1 of 1 flows came on more than one queue
 7 packets came too fast to be compared
