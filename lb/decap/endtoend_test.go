@@ -10,6 +10,7 @@ import (
 
 	"lbctl/lb"
 	"lbctl/lb/testns"
+	"lbctl/rss/packet"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -159,13 +160,13 @@ func overTCP(t *testing.T, w *wire, e encapsulation) {
 	if err := l.SetDeadline(deadline); err != nil {
 		t.Fatal(err)
 	}
-	w.send(e, tcp(client, vip, flagSYN, 1000, 0, ""))
+	w.send(e, tcp(client, vip, packet.SYN, 1000, 0, ""))
 	synAck := w.answer(vip.Addr(), client.Addr(), unix.IPPROTO_TCP)
-	if synAck[13] != flagSYN|flagACK {
+	if packet.TCPFlags(synAck[13]) != packet.SYN|packet.ACK {
 		t.Fatalf("flags %#x, want SYN and ACK", synAck[13])
 	}
 	next := binary.BigEndian.Uint32(synAck[4:]) + 1
-	w.send(e, tcp(client, vip, flagACK, 1001, next, "question"))
+	w.send(e, tcp(client, vip, packet.ACK, 1001, next, "question"))
 	c, err := l.Accept()
 	if err != nil {
 		t.Fatal("accept:", err)

@@ -2,6 +2,7 @@ package decap
 
 import (
 	"encoding/binary"
+	"lbctl/rss/packet"
 	"net/netip"
 	"slices"
 )
@@ -106,19 +107,7 @@ func ip6(from, to netip.Addr, next byte, payload []byte) []byte {
 // seal writes the checksum of an IPv4 header, RFC 791, as long as it says it is.
 func seal(h []byte) {
 	h[10], h[11] = 0, 0
-	binary.BigEndian.PutUint16(h[10:], ^onesSum(h[:min(len(h), int(h[0]&15)*4)]))
-}
-
-// onesSum is the ones' complement sum of 16-bit words, RFC 1071.
-func onesSum(b []byte) uint16 {
-	var sum uint64
-	for i, x := range b {
-		sum += uint64(x) << (8 * (1 - i%2))
-	}
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	return uint16(sum)
+	binary.BigEndian.PutUint16(h[10:], packet.Checksum(h[:min(len(h), int(h[0]&15)*4)]))
 }
 
 // ecn reads and sets the congestion field of an IP header.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"lbctl/lb"
+	"lbctl/rss/packet"
 )
 
 // reference says what must become of a frame, from the RFCs and one copy at a time. It shares
@@ -179,6 +180,6 @@ func learn(inner []byte, outer byte) lb.Reason {
 	old := binary.BigEndian.Uint16(inner)
 	inner[1] = inner[1]&^3 | is
 	sum := []byte{^inner[10], ^inner[11], ^byte(old >> 8), ^byte(old), inner[0], inner[1]}
-	binary.BigEndian.PutUint16(inner[10:], ^onesSum(sum))
+	binary.BigEndian.PutUint16(inner[10:], packet.Checksum(sum))
 	return ""
 }

@@ -1,7 +1,7 @@
 package decap
 
 import (
-	"encoding/binary"
+	"lbctl/rss/packet"
 	"net/netip"
 	"slices"
 	"testing"
@@ -73,35 +73,17 @@ func (w *wire) answer(from, to netip.Addr, protocol byte) []byte {
 	}
 }
 
-// datagram is an IP packet of UDP or TCP with the right checksum, which is at that offset of the segment.
-func datagram(from, to netip.Addr, protocol byte, checksum int, segment []byte) []byte {
-	pseudo := slices.Concat(from.AsSlice(), to.AsSlice(), []byte{0, protocol}, binary.BigEndian.AppendUint16(nil, uint16(len(segment))))
-	binary.BigEndian.PutUint16(segment[checksum:], ^onesSum(slices.Concat(pseudo, segment)))
-	if from.Is6() {
-		return ip6(from, to, protocol, segment)
-	}
-	return ip4(from, to, protocol, segment)
-}
-
-// udp is a datagram between two addresses.
+// udp is a datagram between two addresses, an IP packet.
 func udp(from, to netip.AddrPort, payload string) []byte {
-	s := ports(from, to)
-	s = binary.BigEndian.AppendUint16(s, uint16(8+len(payload)))
-	s = append(append(s, 0, 0), payload...)
-	return datagram(from.Addr(), to.Addr(), unix.IPPROTO_UDP, 6, s)
+	f := packet.Frame{Flow: packet.Flow{Source: from, Destination: to, Protocol: packet.UDP}, DontFragment: true, Payload: []byte(payload)}
+	return f.Marshal()[packet.EthernetLength:]
 }
 
-const flagSYN, flagACK = 2, 16
-
-// tcp is a segment between two addresses.
-func tcp(from, to netip.AddrPort, flags byte, seq, ack uint32, payload string) []byte {
-	s := ports(from, to)
-	s = binary.BigEndian.AppendUint32(s, seq)
-	s = binary.BigEndian.AppendUint32(s, ack)
-	s = append(s, 5<<4, flags, 0xff, 0xff, 0, 0, 0, 0)
-	return datagram(from.Addr(), to.Addr(), unix.IPPROTO_TCP, 16, append(s, payload...))
-}
-
-func ports(from, to netip.AddrPort) []byte {
-	return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, from.Port()), to.Port())
+// tcp is a segment between two addresses, an IP packet.
+func tcp(from, to netip.AddrPort, flags packet.TCPFlags, seq, ack uint32, payload string) []byte {
+	f := packet.Frame{
+		Flow: packet.Flow{Source: from, Destination: to, Protocol: packet.TCP}, DontFragment: true,
+		Flags: flags, Sequence: seq, Acknowledgement: ack, Payload: []byte(payload),
+	}
+	return f.Marshal()[packet.EthernetLength:]
 }
