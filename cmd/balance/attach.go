@@ -26,9 +26,6 @@ that it is attached in. It stays attached until lbctl detach, also while no daem
 	mode := attachModeFlag(c)
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if _, err := parseAttachMode(c, *mode); err != nil {
-			return err
-		}
 		d := client.New(a.Socket)
 		defer d.Close()
 		if _, err := d.Attach(c.Context(), args[0], *mode); err != nil {
@@ -49,15 +46,10 @@ that it is attached in. It stays attached until lbctl detach, also while no daem
 }
 
 func attachModeFlag(c *cobra.Command) *string {
-	return c.Flags().String("mode", lb.Auto.String(), "native (in the driver), generic (any driver, slower) or auto")
-}
-
-func parseAttachMode(c *cobra.Command, text string) (lb.AttachMode, error) {
-	mode, err := lb.ParseAttachMode(text)
-	if err != nil {
-		return mode, cli.Usage(c, "attach mode %q is not known", text).OrNearest(text, []string{"native", "generic", "auto"}, "--mode ")
-	}
-	return mode, nil
+	mode := new(string)
+	cli.ChoiceFlag(c, mode, "mode", "", "in the driver (native), for any driver and slower (generic), or what is possible (auto)",
+		lb.Auto.String(), lb.Native.String(), lb.Generic.String())
+	return mode
 }
 
 func detachCommand(a *cli.App) *cobra.Command {

@@ -70,7 +70,7 @@ the interface's addresses have changed.`,
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) (err error) {
 		o := decap.Options{}
-		if o.Mode, err = parseAttachMode(c, *mode); err != nil {
+		if o.Mode, err = lb.ParseAttachMode(*mode); err != nil {
 			return err
 		}
 		if o.VIPs, err = addressesFlag(c, "vip", *vips); err != nil {

@@ -71,7 +71,7 @@ func TestDecap(t *testing.T) {
 		{"detach eth0", 3, "", "lbctl: not found: eth0 is not attached\n  see lbctl decap list, and ip link, in this network namespace\n"},
 		{"attach", 2, "", "lbctl: missing IFACE\n  see lbctl decap attach --help\n"},
 		{"attach eth9", 3, "", "lbctl: not found: interface eth9\n  see lbctl decap list, and ip link, in this network namespace\n"},
-		{"attach eth0 --mode natve", 2, "", "lbctl: attach mode \"natve\" is not known\n  did you mean --mode native?\n"},
+		{"attach eth0 --mode natve", 2, "", "lbctl: --mode: \"natve\" is not known: want auto, native or generic\n  did you mean --mode native?\n"},
 		{"attach eth0 --vip 192.0.2.1:80", 2, "", "lbctl: --vip: \"192.0.2.1:80\" is no IP address\n  see lbctl decap attach --help\n"},
 		{"attach eth0 --local 10.1.0.0/24", 2, "", "lbctl: --local: \"10.1.0.0/24\" is no IP address\n  see lbctl decap attach --help\n"},
 		{"attach eth0 --vip 0.0.0.0", 2, "", "lbctl: invalid: address 0.0.0.0: want one of a host, without a zone\n  name addresses of hosts; those that the balancer sends to with --local\n"},

@@ -26,7 +26,7 @@ func doctorFlags(c *cobra.Command) *doctorFlag {
 	f := &doctorFlag{}
 	c.Flags().StringSliceVar(&f.vips, "vip", nil, "address of a service, a port is allowed; may be repeated")
 	c.Flags().StringSliceVar(&f.replicas, "replica", nil, "address of a replica, a port is allowed; may be repeated")
-	c.Flags().StringVar(&f.mode, "mode", lb.NAT.String(), "mode of those services: nat, dsr or ipip")
+	cli.ChoiceFlag(c, &f.mode, "mode", "", "mode of those services", lb.NAT.String(), lb.DSR.String(), lb.IPIP.String())
 	c.Flags().BoolVar(&f.onReplica, "on-replica", false, "this machine is a replica: look at its own side")
 	return f
 }
@@ -35,7 +35,7 @@ func doctorFlags(c *cobra.Command) *doctorFlag {
 func (f *doctorFlag) question(c *cobra.Command, names []string) (netstate.Question, error) {
 	mode, err := lb.ParseMode(f.mode)
 	if err != nil {
-		return netstate.Question{}, cli.Usage(c, "--mode: %v", err)
+		return netstate.Question{}, err
 	}
 	q := netstate.Question{Interfaces: names, OnReplica: f.onReplica, Mode: mode}
 	if f.onReplica && len(f.replicas) > 0 {

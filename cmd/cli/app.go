@@ -22,8 +22,8 @@ type App struct {
 	started bool
 }
 
-// Run executes the one of the commands that the arguments name and returns the exit code. Data
-// goes to stdout, everything else to stderr.
+// Run executes the command that the arguments name and returns the exit code. Data goes to stdout, everything else to
+// stderr.
 func Run(env Environment, commands func(*App) []*cobra.Command) int {
 	a := &App{Environment: env}
 	err := a.Root(commands(a)...).ExecuteContext(env.Context)
@@ -66,7 +66,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or invalid input, 3 not found, 4 con
 	return c
 }
 
-// build says what this program was made of.
+// build is what this program was built from; scripts rely on its names.
 type build struct {
 	Version  string `json:"version"`
 	Commit   string `json:"commit"`
@@ -95,6 +95,7 @@ func ThisBuild() build {
 	return b
 }
 
+// VersionCommand returns lbctl version.
 func VersionCommand(a *App) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "version",

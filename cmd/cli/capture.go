@@ -41,7 +41,7 @@ func (a *App) ReadCapture(name string, bar bool, read func(*pcap.Reader) (replay
 	return nil
 }
 
-// OpenInput opens a file, or stdin for "-". The size is 0 where it is not known.
+// OpenInput opens a file, or stdin for "-". The size in bytes is 0 if it is not known.
 func (a *App) OpenInput(name string) (io.ReadCloser, int64, error) {
 	if name == "-" {
 		return io.NopCloser(a.Stdin), 0, nil
@@ -52,7 +52,7 @@ func (a *App) OpenInput(name string) (io.ReadCloser, int64, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && info.IsDir() {
-		err = &Failure{Code: ExitUsage, What: name + ": a folder, not a capture", Do: "name a file"}
+		err = &Failure{Code: ExitUsage, What: name + ": a folder, not a file", Do: "name a file"}
 	}
 	if err != nil {
 		f.Close()
@@ -61,7 +61,7 @@ func (a *App) OpenInput(name string) (io.ReadCloser, int64, error) {
 	return f, info.Size(), nil
 }
 
-// captureError says what is wrong with a capture and what to do.
+// captureError adds to an error of a capture what to do about it.
 func captureError(name string, err error) error {
 	hints := []struct {
 		is   error
@@ -82,7 +82,7 @@ func captureError(name string, err error) error {
 	return err
 }
 
-// warnCapture says what of a capture was not used.
+// warnCapture prints which records of a capture were not used.
 func (a *App) warnCapture(name string, f replay.File) {
 	if f.Cut != "" {
 		fmt.Fprintf(a.Stderr, "lbctl: %s: %s; the packets before it are used\n", name, f.Cut)
@@ -106,16 +106,13 @@ type ReplayFlags struct {
 // NewReplayFlags adds them to a command.
 func NewReplayFlags(c *cobra.Command) *ReplayFlags {
 	f := &ReplayFlags{Setup: NICFlags(c)}
-	c.Flags().StringVar((*string)(&f.By), "by", string(replay.Packets), "the load of a queue is counted in packets or bytes")
+	ChoiceFlag(c, &f.By, "by", "", "what the load of a queue is counted in", replay.Packets, replay.Bytes)
 	c.Flags().Uint64Var(&f.Seed, "seed", 1, "seed of the by-chance band of the load")
 	return f
 }
 
 // Options returns the replay that the flags describe. others are the values of another flag: setups to compare with.
 func (f *ReplayFlags) Options(c *cobra.Command, flag string, others []string) (replay.Options, error) {
-	if f.By != replay.Packets && f.By != replay.Bytes {
-		return replay.Options{}, Usage(c, "--by: %q is not known", f.By).OrNearest(string(f.By), []string{"packets", "bytes"}, "--by ")
-	}
 	first, err := f.NIC()
 	if err != nil {
 		return replay.Options{}, SetupFailure(c, err)

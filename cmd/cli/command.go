@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -9,8 +10,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Noun makes a command that only has others below it: alone it prints its help, with an unknown
-// word it says which one was probably meant.
+// Noun makes a command that has only other commands below it. By itself it prints its help; an unknown word is an
+// error that suggests the nearest command.
 func Noun(c *cobra.Command, below ...*cobra.Command) *cobra.Command {
 	c.AddCommand(below...)
 	c.Args = func(c *cobra.Command, args []string) error {
@@ -33,8 +34,14 @@ func commandNames(c *cobra.Command) []string {
 	return names
 }
 
-// flagError says what is wrong with a flag.
+// flagError is the error of a flag that is not known or has a wrong value. It suggests the nearest flag or word.
 func flagError(c *cobra.Command, err error) error {
+	var value *pflag.InvalidValueError
+	var wrong *choiceError
+	if errors.As(err, &value) && errors.As(err, &wrong) {
+		name := value.GetFlag().Name
+		return Usage(c, "--%s: %v", name, wrong).OrNearest(wrong.word, wrong.allowed, "--"+name+" ")
+	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
 		return Usage(c, "%v", err)
@@ -70,14 +77,28 @@ func Takes(names ...string) cobra.PositionalArgs {
 // choice is a flag that takes one of a few words.
 type choice[T ~string] struct {
 	value   *T
-	allowed []T
+	allowed []string
+}
+
+// choiceError is the error of a word that is none of those allowed.
+type choiceError struct {
+	word    string
+	allowed []string
+}
+
+// Error returns `"xml" is not known: want table or json`.
+func (e *choiceError) Error() string {
+	return fmt.Sprintf("%q is not known: want %s", e.word, oneOf(e.allowed))
 }
 
 // ChoiceFlag adds a flag that takes one of the words allowed, the first by default. An abbreviation may be empty.
 func ChoiceFlag[T ~string](c *cobra.Command, value *T, name, abbreviation, usage string, allowed ...T) {
 	*value = allowed[0]
-	v := choice[T]{value, allowed}
-	c.Flags().VarP(v, name, abbreviation, usage+": "+v.words())
+	v := choice[T]{value: value}
+	for _, word := range allowed {
+		v.allowed = append(v.allowed, string(word))
+	}
+	c.Flags().VarP(v, name, abbreviation, usage+": "+oneOf(v.allowed))
 }
 
 // String implements pflag.Value.
@@ -90,8 +111,8 @@ func (c choice[T]) String() string {
 
 // Set implements pflag.Value.
 func (c choice[T]) Set(s string) error {
-	if !slices.Contains(c.allowed, T(s)) {
-		return errors.New("want " + c.words())
+	if !slices.Contains(c.allowed, s) {
+		return &choiceError{s, c.allowed}
 	}
 	*c.value = T(s)
 	return nil
@@ -100,12 +121,8 @@ func (c choice[T]) Set(s string) error {
 // Type implements pflag.Value.
 func (choice[T]) Type() string { return "word" }
 
-// words returns "table or json".
-func (c choice[T]) words() string {
-	words := make([]string, len(c.allowed))
-	for n, w := range c.allowed {
-		words[n] = string(w)
-	}
+// oneOf returns "table or json".
+func oneOf(words []string) string {
 	last := len(words) - 1
 	if last == 0 {
 		return words[0]

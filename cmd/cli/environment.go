@@ -13,7 +13,7 @@ import (
 	"lbctl/lb"
 )
 
-// Environment is all that a command touches outside its own memory, files aside.
+// Environment is all that a command uses of the outside, except files.
 type Environment struct {
 	// Context ends at Ctrl-C or SIGTERM.
 	Context context.Context
@@ -29,16 +29,16 @@ type Environment struct {
 	NICs Interfaces
 }
 
-// Kernel opens and removes what forwards packets in the network namespace of the process.
+// Kernel opens and removes the datapath of the network namespace of the process.
 type Kernel interface {
-	// Open takes over what is pinned in dir, or makes it. Errors: those of datapath.Open;
-	// lb.ErrConflict when another daemon has dir.
+	// Open takes over the datapath that is pinned in dir, or makes it. Errors: those of datapath.Open;
+	// lb.ErrConflict if another daemon uses dir.
 	Open(ctx context.Context, dir string, d intent.Datapath, log *slog.Logger) (lb.Dataplane, error)
-	// Purge removes what is pinned in dir. Errors: lb.ErrConflict when a daemon has it.
+	// Purge removes the datapath that is pinned in dir. Errors: lb.ErrConflict if a daemon uses it.
 	Purge(dir string) error
 }
 
-// System is the environment of a process. The second Ctrl-C kills it.
+// System returns the environment of this process. The second Ctrl-C kills it.
 func System(k Kernel) Environment {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
@@ -48,7 +48,7 @@ func System(k Kernel) Environment {
 	}
 }
 
-// Clock is how commands tell the time and wait. The zero value is the machine's.
+// Clock tells the time and waits. The zero value is the machine's clock.
 type Clock struct {
 	// Time and Timer replace time.Now and time.After where they are not nil.
 	Time  func() time.Time

@@ -65,7 +65,7 @@ func (a *App) report(err error) int {
 	var own *Failure
 	switch {
 	case a.Context.Err() != nil && errors.Is(err, context.Canceled):
-		code, what, hint = ExitInterrupted, "interrupted", "see with lbctl get what was done"
+		code, what, hint = ExitInterrupted, "interrupted", "lbctl get shows what was done"
 	case errors.As(err, &own):
 		code = own.Code
 	case !a.started:
@@ -96,7 +96,7 @@ func classify(err error) (code int, hint string) {
 	return ExitFailed, "try again; the daemon's log may say more"
 }
 
-// OneLine keeps an error to its line, whatever a file or a server put in it.
+// OneLine replaces control characters by spaces: a file or a server may have put them into an error.
 func OneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -106,7 +106,7 @@ func OneLine(s string) string {
 	}, strings.TrimSpace(s))
 }
 
-// Usage is the error of a wrong command line.
+// Usage returns the error of a wrong command line.
 func Usage(c *cobra.Command, what string, args ...any) *Failure {
 	return &Failure{
 		Code: ExitUsage,
@@ -115,13 +115,13 @@ func Usage(c *cobra.Command, what string, args ...any) *Failure {
 	}
 }
 
-// NotFound is the error of a name that is none of those known. Without a similar name hint says what to do.
+// NotFound returns the error of a name that is not known. It suggests the nearest known name, or else the hint.
 func NotFound(kind, name string, known []string, hint string) *Failure {
 	f := &Failure{Code: ExitNotFound, What: fmt.Sprintf("%s %q: %v", kind, name, lb.ErrNotFound), Do: hint, Cause: lb.ErrNotFound}
 	return f.OrNearest(name, known, "")
 }
 
-// OrNearest makes the hint the known name that is nearest to a misspelt one, if one is near.
+// OrNearest replaces the hint by the known name that is nearest to a misspelt one, if one is near.
 func (f *Failure) OrNearest(name string, known []string, prefix string) *Failure {
 	if near, ok := wire.Nearest(name, known); ok {
 		f.Do = fmt.Sprintf("did you mean %s%s?", prefix, near)

@@ -137,6 +137,7 @@ const AnyOther packet.Protocol = 255
 // FlowFlag are the flags that describe a flow.
 type FlowFlag struct{ Source, Destination, Protocol string }
 
+// FlowFlags adds them to a command.
 func FlowFlags(c *cobra.Command) *FlowFlag {
 	f := &FlowFlag{}
 	c.Flags().StringVar(&f.Source, "src", "", "source address and port")

@@ -38,25 +38,20 @@ func AdviseInterface(err error) error {
 
 // ObserveFlags are the flags of commands that observe what comes in on an interface.
 type ObserveFlags struct {
-	Mode     string
+	Mode     observe.Mode
 	Duration time.Duration
 }
 
 // NewObserveFlags adds them to a command. help says how --for can end early or not at all.
 func NewObserveFlags(c *cobra.Command, help string) *ObserveFlags {
 	f := &ObserveFlags{}
-	c.Flags().StringVar(&f.Mode, "mode", string(observe.Auto), "where to observe: auto, native, generic or socket")
+	ChoiceFlag(c, &f.Mode, "mode", "", "where to observe", observe.Auto, observe.Native, observe.Generic, observe.Socket)
 	c.Flags().DurationVar(&f.Duration, "for", 10*time.Second, "how long to observe; "+help)
 	return f
 }
 
 // Validate checks the flags.
 func (f *ObserveFlags) Validate(c *cobra.Command) error {
-	switch observe.Mode(f.Mode) {
-	case observe.Auto, observe.Native, observe.Generic, observe.Socket:
-	default:
-		return Usage(c, "--mode: %q is not known: want auto, native, generic or socket", f.Mode)
-	}
 	if f.Duration < 0 {
 		return Usage(c, "--for: %v is negative", f.Duration)
 	}

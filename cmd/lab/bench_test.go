@@ -247,7 +247,7 @@ func TestBenchBadInput(t *testing.T) {
 		"bench peers --works http":        {2, `"http" is not known`, "see lbctl bench peers --help"},
 		"bench peers --rounds 0":          {2, "rounds=0: want 1 to 1000", "see lbctl bench peers --help"},
 		"bench peers --replicas many":     {2, "replicas=many", "see lbctl bench peers --help"},
-		"bench peers -o xml":              {2, `invalid argument "xml"`, "see lbctl bench peers --help"},
+		"bench peers -o xml":              {2, `--output: "xml" is not known: want table or json`, "see lbctl bench peers --help"},
 		"bench peers --ronuds 3":          {2, "unknown flag --ronuds", "did you mean --rounds?"},
 	} {
 		code, stdout, stderr := w.Run(strings.Fields(line)...)

@@ -37,10 +37,10 @@ func TestBadInput(t *testing.T) {
 		{"rss hsh", 2, `unknown command "hsh"`, "did you mean hash?"},
 		{"completion fisch", 2, `unknown command "fisch"`, "did you mean fish?"},
 		{"get services --outptu json", 2, "unknown flag --outptu", "did you mean --output?"},
-		{"get services -o xml", 2, `invalid argument "xml" for "-o, --output" flag: want table or json`, "see lbctl get services --help"},
+		{"get services -o xml", 2, `--output: "xml" is not known: want table or json`, "see lbctl get services --help"},
 		{"get services web dns", 2, `unexpected argument "dns"`, "see lbctl get services --help"},
 		{"attach", 2, "missing IFACE", "see lbctl attach --help"},
-		{"attach eth1 --mode nativ", 2, `attach mode "nativ" is not known`, "did you mean --mode native?"},
+		{"attach eth1 --mode nativ", 2, `--mode: "nativ" is not known: want auto, native or generic`, "did you mean --mode native?"},
 		{"attach eth9", 3, "attach eth9: interface not found", "name an interface that ip link shows in the daemon's network namespace"},
 		{"detach eth1", 3, `interface "eth1": not found`, "list what there is: lbctl get services, lbctl get replicas, lbctl get interfaces"},
 		{"apply", 2, "missing -f FILE", "see lbctl apply --help"},
@@ -94,7 +94,7 @@ func TestBadInput(t *testing.T) {
 		{"purge", 4, "purge: conflict: a daemon runs on DIR/s", "stop it first"},
 		{"serve --state-dir DIR/state", 4, fmt.Sprintf("open DIR/state/state.db: conflict: process %d has it open", os.Getpid()), "stop the other daemon, or use another --state-dir"},
 		{"serve --state-dir DIR/other", 4, "listen on DIR/s: conflict: a daemon is listening already", "stop what uses it, or use another --socket"},
-		{"serve --log-format xml", 2, `invalid argument "xml" for "--log-format" flag: want text or json`, "see lbctl serve --help"},
+		{"serve --log-format xml", 2, `--log-format: "xml" is not known: want text or json`, "see lbctl serve --help"},
 		{"get services --socket DIR/nobody", 6, "daemon unreachable on DIR/nobody: connect: no such file or directory", "start the daemon (lbctl serve), or name its socket with --socket or LBCTL_SOCKET"},
 	} {
 		t.Run(c.line, func(t *testing.T) {

@@ -12,11 +12,11 @@ import (
 	"lbctl/cmd/cli"
 )
 
-// AsLbctl makes the test program behave as lbctl.
+// AsLbctl is the environment variable that makes a test program behave as lbctl.
 const AsLbctl = "LBCTL_TEST_AS_LBCTL"
 
-// Main runs the tests of a package; as a process of one of them it is lbctl over a kernel, with the
-// package's commands.
+// Main runs the tests of a package. In a process that Process started it runs lbctl instead, with the commands of the
+// package and a kernel.
 func Main(m *testing.M, k cli.Kernel, commands Commands) {
 	if os.Getenv(AsLbctl) != "" {
 		os.Exit(cli.Run(cli.System(k), commands))
@@ -27,7 +27,7 @@ func Main(m *testing.M, k cli.Kernel, commands Commands) {
 // Process starts a daemon as a process and returns when it is ready.
 func (w *World) Process(args ...string) *exec.Cmd { return w.ProcessBy((*exec.Cmd).Start, args...) }
 
-// ProcessBy is process with what starts it.
+// ProcessBy is Process with a function that starts the process, for instance in another network namespace.
 func (w *World) ProcessBy(start func(*exec.Cmd) error, args ...string) *exec.Cmd {
 	w.T.Helper()
 	c := exec.Command("/proc/self/exe", args...)

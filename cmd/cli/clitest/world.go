@@ -1,5 +1,4 @@
-// Package clitest runs commands of lbctl in a test, beside a daemon whose datapath is in memory or, as a process, the
-// kernel's.
+// Package clitest runs commands of lbctl in tests, with a daemon over a datapath in memory or over the kernel's.
 package clitest
 
 import (
@@ -26,14 +25,14 @@ import (
 type World struct {
 	T        *testing.T
 	commands Commands
-	// Dir is DIR in what is printed.
+	// Dir is replaced by DIR in what commands print.
 	Dir string
-	// Memory is the datapath; Refuse is why it cannot be opened, nil where it can.
+	// Memory is the datapath. Refuse, unless nil, is the error of opening it.
 	Memory *oracle.Datapath
 	Refuse error
-	// Kernel takes the place of memory where it is not nil.
+	// Kernel, unless nil, is used in place of Memory.
 	Kernel cli.Kernel
-	// NICs are those of this machine, unless a test has others.
+	// NICs are those of this machine, unless a test replaces them.
 	NICs cli.Interfaces
 	// Stdin is what a command reads on standard input.
 	Stdin string
@@ -48,7 +47,7 @@ type World struct {
 // Commands makes the commands that a test may run.
 type Commands func(*cli.App) []*cobra.Command
 
-// memoryKernel is a kernel in memory; closing a datapath leaves what it forwards.
+// memoryKernel is a kernel in memory. It goes on forwarding after its datapath is closed.
 type memoryKernel struct {
 	memory *oracle.Datapath
 	err    error
@@ -98,7 +97,7 @@ func New(t *testing.T, commands Commands) *World {
 	return &World{T: t, commands: commands, Dir: dir, Memory: oracle.New(oracle.Config{Interfaces: links}), NICs: cli.RealInterfaces()}
 }
 
-// Environment is one in which args are run.
+// Environment returns one to run args in.
 func (w *World) Environment(ctx context.Context, args ...string) cli.Environment {
 	var k cli.Kernel = memoryKernel{w.Memory, w.Refuse}
 	if w.Kernel != nil {
@@ -116,7 +115,7 @@ func (w *World) Environment(ctx context.Context, args ...string) cli.Environment
 	}
 }
 
-// Path is that of a name in the directory.
+// Path returns the path of a name in the directory.
 func (w *World) Path(name string) string { return filepath.Join(w.Dir, name) }
 
 // Write makes a file and returns its path.
@@ -128,14 +127,14 @@ func (w *World) Write(name, text string) string {
 	return w.Path(name)
 }
 
-// RunIn runs a command in an environment and returns its exit code.
+// RunIn runs the command of an environment and returns its exit code.
 func (w *World) RunIn(env cli.Environment) int { return cli.Run(env, w.commands) }
 
-// Run runs a command and returns what it did.
+// Run runs a command and returns its exit code and what it printed.
 func (w *World) Run(args ...string) (code int, stdout, stderr string) {
 	w.T.Helper()
 	var out, errs bytes.Buffer
-	// A command that hangs fails its test, and does not hang it.
+	// A command that hangs shall fail its test, not hang it.
 	ctx, cancel := context.WithTimeout(w.T.Context(), time.Minute)
 	defer cancel()
 	env := w.Environment(ctx, args...)
@@ -144,7 +143,7 @@ func (w *World) Run(args ...string) (code int, stdout, stderr string) {
 	return code, w.tidy(out.String()), w.tidy(errs.String())
 }
 
-// tidy replaces the directory, which is another one every time.
+// tidy replaces the name of the directory, which is random.
 func (w *World) tidy(s string) string { return strings.ReplaceAll(s, w.Dir, "DIR") }
 
 // OK runs a command that must succeed, and returns its stdout.
