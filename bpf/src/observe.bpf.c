@@ -27,15 +27,20 @@ static __always_inline __u64 head_length(__u64 bytes)
 	return bounded(bytes > HEAD_BYTES ? HEAD_BYTES : bytes, HEAD_ROOM);
 }
 
-static __always_inline bool sample_frame(struct xdp_md *ctx, const struct arrival *a, __u64 bytes,
-					 bool recorded)
+/* Copies the first bytes of a frame. is_skb is a constant and says of what ctx is the context. */
+static __always_inline long load(void *ctx, bool is_skb, void *to, __u64 length)
 {
-	__u64 length = sample_length(bytes);
-	struct sample *s = sample_begin(a, bytes, recorded);
+	return is_skb ? bpf_skb_load_bytes(ctx, 0, to, length) : bpf_xdp_load_bytes(ctx, 0, to, length);
+}
+
+static __always_inline bool take_sample(void *ctx, bool is_skb, const struct arrival *a, bool recorded)
+{
+	__u64 length = sample_length(a->bytes);
+	struct sample *s = sample_begin(a, recorded);
 
 	if (!s)
 		return false;
-	if (bpf_xdp_load_bytes(ctx, 0, s->head, length)) {
+	if (load(ctx, is_skb, s->head, length)) {
 		bpf_ringbuf_discard(s, 0);
 		return false;
 	}
@@ -43,20 +48,20 @@ static __always_inline bool sample_frame(struct xdp_md *ctx, const struct arriva
 	return true;
 }
 
-static __always_inline enum sight observe_frame(struct xdp_md *ctx, const struct arrival *a)
+static __always_inline enum sight sight_of(void *ctx, bool is_skb, const struct arrival *a)
 {
-	__u64 bytes = ctx->data_end - ctx->data, length = head_length(bytes);
+	__u64 length = head_length(a->bytes);
+	enum sight s = SIGHT_NO_FLOW;
 	struct head h = {};
 	bool first = false;
-	enum sight s = SIGHT_NO_FLOW;
 
-	if (bpf_xdp_load_bytes(ctx, 0, h.b, length))
+	if (load(ctx, is_skb, h.b, length))
 		return SIGHT_NO_FLOW;
-	if (!sample_all)
+	if (!sample_all && !a->tagged)
 		s = record(&h, a, &first);
 	if (!sampling || (s == SIGHT_RECORDED && !first))
 		return s;
-	if (sample_frame(ctx, a, bytes, s == SIGHT_RECORDED) && s != SIGHT_RECORDED)
+	if (take_sample(ctx, is_skb, a, s == SIGHT_RECORDED) && s != SIGHT_RECORDED)
 		return SIGHT_SAMPLED;
 	return s;
 }
@@ -64,9 +69,9 @@ static __always_inline enum sight observe_frame(struct xdp_md *ctx, const struct
 SEC("xdp")
 int observe(struct xdp_md *ctx)
 {
-	struct arrival a = { .queue = ctx->rx_queue_index };
+	struct arrival a = { .queue = ctx->rx_queue_index, .bytes = ctx->data_end - ctx->data };
 
-	tally(observe_frame(ctx, &a));
+	tally(sight_of(ctx, false, &a));
 	bpf_tail_call(ctx, &behind, 0);
 	return XDP_PASS;
 }
@@ -75,54 +80,15 @@ SEC("xdp")
 int observe_hash(struct xdp_md *ctx)
 {
 	enum xdp_rss_hash_type type = XDP_RSS_TYPE_NONE;
-	struct arrival a = { .queue = ctx->rx_queue_index };
+	struct arrival a = { .queue = ctx->rx_queue_index, .bytes = ctx->data_end - ctx->data };
 	__u32 hash = 0;
 
 	if (!bpf_xdp_metadata_rx_hash(ctx, &hash, &type) && type != XDP_RSS_TYPE_NONE) {
 		a.hash = hash;
 		a.hashed = 1;
 	}
-	tally(observe_frame(ctx, &a));
+	tally(sight_of(ctx, false, &a));
 	return XDP_PASS;
-}
-
-static __always_inline bool sample_packet(struct __sk_buff *skb, const struct arrival *a, bool recorded)
-{
-	__u64 length = sample_length(skb->len);
-	struct sample *s = sample_begin(a, skb->len, recorded);
-
-	if (!s)
-		return false;
-	s->vlan = skb->vlan_tci;
-	s->tagged = !!skb->vlan_present;
-	if (bpf_skb_load_bytes(skb, 0, s->head, length)) {
-		bpf_ringbuf_discard(s, 0);
-		return false;
-	}
-	bpf_ringbuf_submit(s, 0);
-	return true;
-}
-
-static __always_inline enum sight observe_packet(struct __sk_buff *skb)
-{
-	/* The stack numbers receive queues from 1: 0 is none (skb_record_rx_queue). */
-	__u64 length = head_length(skb->len);
-	__u32 queue = skb->queue_mapping;
-	struct arrival a = { .queue = queue ? queue - 1 : 0, .hash = skb->hash };
-	enum sight s = SIGHT_NO_FLOW;
-	struct head h = {};
-	bool first = false;
-
-	a.hashed = a.hash != 0;
-	if (bpf_skb_load_bytes(skb, 0, h.b, length))
-		return SIGHT_NO_FLOW;
-	if (!sample_all && !skb->vlan_present)
-		s = record(&h, &a, &first);
-	if (!sampling || (s == SIGHT_RECORDED && !first))
-		return s;
-	if (sample_packet(skb, &a, s == SIGHT_RECORDED) && s != SIGHT_RECORDED)
-		return SIGHT_SAMPLED;
-	return s;
 }
 
 #define PACKET_OUTGOING 4 /* include/uapi/linux/if_packet.h */
@@ -130,8 +96,15 @@ static __always_inline enum sight observe_packet(struct __sk_buff *skb)
 SEC("socket")
 int observe_socket(struct __sk_buff *skb)
 {
+	/* The stack numbers receive queues from 1: 0 is none (skb_record_rx_queue). */
+	__u32 queue = skb->queue_mapping;
+	struct arrival a = { .queue = queue ? queue - 1 : 0, .hash = skb->hash, .bytes = skb->len };
+
+	a.hashed = a.hash != 0;
+	a.vlan = skb->vlan_tci;
+	a.tagged = !!skb->vlan_present;
 	if (skb->pkt_type != PACKET_OUTGOING)
-		tally(observe_packet(skb));
+		tally(sight_of(skb, true, &a));
 	return 0; /* nothing for the socket */
 }
 

@@ -12,7 +12,10 @@
 /* Where and how a packet came. */
 struct arrival {
 	__u32 queue;
-	__u32 hash; /* the NIC's; 0 unless hashed */
+	__u32 hash;  /* the NIC's; 0 unless hashed */
+	__u64 bytes; /* of the frame */
+	__u16 vlan;  /* the tag that the driver took off, if tagged */
+	__u8 tagged;
 	__u8 hashed;
 };
 
@@ -166,7 +169,7 @@ struct {
 const volatile bool sampling, sample_all;
 
 /* Returns a sample to fill in, or NULL if the ring is full. */
-static __always_inline struct sample *sample_begin(const struct arrival *a, __u32 bytes, bool recorded)
+static __always_inline struct sample *sample_begin(const struct arrival *a, bool recorded)
 {
 	struct sample *s = bpf_ringbuf_reserve(&samples, sizeof(*s), 0);
 
@@ -176,10 +179,10 @@ static __always_inline struct sample *sample_begin(const struct arrival *a, __u3
 	s->cpu = bpf_get_smp_processor_id();
 	s->hash = a->hash;
 	s->hashed = a->hashed;
-	s->bytes = bytes;
+	s->bytes = a->bytes;
 	s->recorded = recorded;
-	s->vlan = 0;
-	s->tagged = 0;
+	s->vlan = a->vlan;
+	s->tagged = a->tagged;
 	return s;
 }
 
