@@ -149,5 +149,5 @@ func NamedProfile(name string) (Profile, bool) {
 
 // Profiles returns a copy of all profiles: the Linux drivers, then those of DPDK.
 func Profiles() []Profile {
-	return slices.Concat(linuxIntel(), linuxCloud(), linuxOthers(), dpdkProfiles())
+	return slices.Concat(linuxIntel(), linuxIntelFast(), linuxCloud(), linuxHypervisors(), linuxOthers(), dpdkIntel(), dpdkOthers())
 }

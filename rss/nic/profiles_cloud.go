@@ -2,7 +2,7 @@ package nic
 
 import "lbctl/rss"
 
-// linuxCloud are drivers of the virtual NICs of clouds and hypervisors.
+// linuxCloud are drivers of the virtual NICs of clouds.
 func linuxCloud() []Profile {
 	return []Profile{
 		{
@@ -50,6 +50,12 @@ func linuxCloud() []Profile {
 			},
 			Doubt: "the default key's source and the default fields were not read in the source",
 		},
+	}
+}
+
+// linuxHypervisors are drivers of the virtual NICs of hypervisors.
+func linuxHypervisors() []Profile {
+	return []Profile{
 		{
 			Name: "virtio-net", Driver: "Linux virtio_net on a device with VIRTIO_NET_F_RSS (QEMU: rss=on)",
 			KeyLength: 40, KeySource: hostKey,

@@ -20,11 +20,14 @@ func dpdk(p Profile) Profile {
 	return p
 }
 
-const intelKey = "rss_intel_key: Microsoft's, fixed"
+// The KeySources of several drivers.
+const (
+	intelKey = "rss_intel_key: Microsoft's, fixed"
+	mlxKey   = "fixed, that of mlx5"
+)
 
-// dpdkProfiles are drivers of DPDK: in force when the application gives no key.
-func dpdkProfiles() []Profile {
-	const mlxKey = "fixed, that of mlx5"
+// dpdkIntel are the drivers of DPDK for Intel NICs. The keys are used when the application gives none.
+func dpdkIntel() []Profile {
 	return []Profile{
 		dpdk(Profile{
 			Name: "e1000", Driver: "DPDK net_e1000_igb, net_e1000_em: Intel 82576, I350, 82574", Key: rss.MicrosoftKey(), KeySource: intelKey,
@@ -51,6 +54,12 @@ func dpdkProfiles() []Profile {
 			Origin: []string{"dpdk drivers/net/intel/ice/ice_ethdev.c (ice_get_default_rss_key)"},
 			Doubt:  "the size of the table was not read in the source: that of the Linux driver is assumed",
 		}),
+	}
+}
+
+// dpdkOthers are the other drivers of DPDK.
+func dpdkOthers() []Profile {
+	return []Profile{
 		dpdk(Profile{
 			Name: "mlx5", Driver: "DPDK net_mlx5: NVIDIA (Mellanox) ConnectX-4 and later", Key: mellanoxKey(), KeySource: "rss_hash_default_key: fixed, also that of ConnectX-3",
 			Tables: []TableSize{{Entries: 0, PerQueue: 1, PowerOfTwo: true}},

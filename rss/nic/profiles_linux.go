@@ -9,7 +9,7 @@ const hostKey = "netdev_rss_key_fill: random at boot, the same for all such NICs
 
 func toeplitz() []rss.Function { return []rss.Function{rss.FunctionToeplitz} }
 
-// linuxIntel are the drivers of drivers/net/ethernet/intel of the kernel.
+// linuxIntel are the drivers of up to 10 Gb/s in drivers/net/ethernet/intel of the kernel.
 func linuxIntel() []Profile {
 	return []Profile{
 		{
@@ -47,6 +47,12 @@ func linuxIntel() []Profile {
 			Origin: []string{"linux drivers/net/ethernet/intel/igc/igc_main.c (igc_setup_mrqc)"},
 			Doubt:  "the default fields and the size of the table were not read in the source: those of igb are assumed",
 		},
+	}
+}
+
+// linuxIntelFast are the drivers of 40 Gb/s and more.
+func linuxIntelFast() []Profile {
+	return []Profile{
 		{
 			Name: "i40e", Driver: "Linux i40e: Intel 700 series (X710, XL710, X722)",
 			KeyLength: 52, KeySource: hostKey,

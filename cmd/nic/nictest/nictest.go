@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,11 +99,22 @@ func Fed(w *clitest.World, in string, args ...string) (code int, stdout, stderr 
 	return w.Run(args...)
 }
 
-// Refused runs the words of a line as a command, which must fail with this exit code and these two lines on stderr, and print
-// nothing on stdout. DIR stands for the directory.
+// Refused runs the words of a line as a command that must be refused, see RefusedArgs.
 func Refused(w *clitest.World, line string, code int, what, hint string) {
 	w.T.Helper()
-	got, stdout, stderr := w.Run(strings.Fields(strings.ReplaceAll(line, "DIR", w.Dir))...)
+	RefusedArgs(w, strings.Fields(line), code, what, hint)
+}
+
+// RefusedArgs runs a command that must fail with this exit code and these two lines on stderr, and print nothing on
+// stdout. DIR in an argument stands for the directory.
+func RefusedArgs(w *clitest.World, args []string, code int, what, hint string) {
+	w.T.Helper()
+	line := strings.Join(args, " ")
+	args = slices.Clone(args)
+	for i := range args {
+		args[i] = strings.ReplaceAll(args[i], "DIR", w.Dir)
+	}
+	got, stdout, stderr := w.Run(args...)
 	if want := "lbctl: " + what + "\n  " + hint + "\n"; got != code || stderr != want || stdout != "" {
 		w.T.Errorf("lbctl %s: exit %d, want %d; stdout %q, stderr\n%swant\n%s", line, got, code, stdout, stderr, want)
 	}

@@ -194,18 +194,6 @@ func TestRSSReplayBadInput(t *testing.T) {
 		{[]string{"DIR/good.pcap", "--change-at", "soon", "--change-to", "equal 2"}, 2, `--change-at: "soon": want a time above 0 such as 10s, or a number of packets`, help},
 		{[]string{"DIR/good.pcap", "--change-at", "5", "--change-to", "equal 5"}, 2, `--change-to: indirection table "equal 5" names queue 4: want 0 to 3`, help},
 	} {
-		args := []string{"rss", "replay"}
-		for _, a := range c.args {
-			args = append(args, strings.ReplaceAll(a, "DIR", w.Dir))
-		}
-		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
-			code, stdout, stderr := w.Run(args...)
-			if want := "lbctl: " + c.what + "\n  " + c.hint + "\n"; stderr != want {
-				t.Errorf("stderr\n%s want\n%s", stderr, want)
-			}
-			if code != c.code || stdout != "" {
-				t.Errorf("exit %d, want %d; stdout %q", code, c.code, stdout)
-			}
-		})
+		nictest.RefusedArgs(w, append([]string{"rss", "replay"}, c.args...), c.code, c.what, c.hint)
 	}
 }
