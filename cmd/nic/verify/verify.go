@@ -35,8 +35,8 @@ func Command(a *cli.App) *cobra.Command {
 		Short: "Compare the queue and hash of received packets with the model of the NIC",
 		Long: `Observe an interface with an XDP program that passes every packet on. For each packet compare the receive
 queue, and the NIC's own hash where the driver reports it, with the model of the NIC. The model has the key,
-indirection table and hash fields that the driver reports, or those of the flags. Ctrl-C ends the observation
-early.
+indirection table and hash fields that the driver reports, or those of the flags; --profile adds the quirks and the
+byte order of the key, which no driver reports. Ctrl-C ends the observation early.
 
 --mode auto observes in the driver (native), or if that is not possible on socket buffers (generic), or on a packet
 socket (socket) if another XDP program is attached. The report says which. Attaching XDP restarts the rings of
