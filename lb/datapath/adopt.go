@@ -103,7 +103,7 @@ func (reg *registry) sweepReplicas() {
 		if reg.serviceOfReplica(uint32(id)) != nil || row.IpVersion == 0 {
 			continue
 		}
-		reg.counters.removed = append(reg.counters.removed, uint32(id))
+		reg.counters.retire(uint32(id))
 		reg.tables.SetState(uint32(id), bpf.LbReplicaStateREPLICA_GONE)
 	}
 }

@@ -34,25 +34,17 @@ func (f follower) Refresh(c nexthop.Changes) {
 // refresh brings the next hops of the replicas up to date. It returns when no packet can be reading the hops that it
 // replaced, so that the next change may write there.
 func (d *Datapath) refresh(c nexthop.Changes) error {
-	unlock, err := d.lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if !d.hops.refresh(c, d.registry.services) {
-		return nil
-	}
-	return d.registry.grace.Wait()
+	return d.locked(func() error {
+		if !d.hops.refresh(c, d.registry.services) {
+			return nil
+		}
+		return d.registry.grace.Wait()
+	})
 }
 
 // sweep lets time pass for the flows.
 func (d *Datapath) sweep(elapsed time.Duration) error {
-	unlock, err := d.lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return d.transitions.sweep(elapsed)
+	return d.locked(func() error { return d.transitions.sweep(elapsed) })
 }
 
 // tick is how often the records of flows are swept.

@@ -3,8 +3,6 @@ package datapath
 import (
 	"fmt"
 	"net"
-	"os"
-	"strconv"
 	"testing"
 	"time"
 
@@ -129,22 +127,10 @@ func TestContract(t *testing.T) {
 // The kernel and the reference agree on every packet. LBCTL_PACKETS sets how many, LBCTL_SEED
 // which ones.
 func TestDifferential(t *testing.T) {
-	contract.Differential(t, setting(t, "LBCTL_SEED", 1), int(setting(t, "LBCTL_PACKETS", 20_000)), harness)
+	contract.Differential(t, testns.Setting(t, "LBCTL_SEED", 1), int(testns.Setting(t, "LBCTL_PACKETS", 20_000)), harness)
 }
 
 // They agree on what is recorded of flows, too, through changes of their services and time.
 func TestDifferentialFlows(t *testing.T) {
-	contract.DifferentialFlows(t, setting(t, "LBCTL_SEED", 1), int(setting(t, "LBCTL_PACKETS", 5_000)), harness)
-}
-
-func setting(t *testing.T, name string, otherwise uint64) uint64 {
-	value, ok := os.LookupEnv(name)
-	if !ok {
-		return otherwise
-	}
-	n, err := strconv.ParseUint(value, 10, 64)
-	if err != nil {
-		t.Fatalf("%s=%q: want a number", name, value)
-	}
-	return n
+	contract.DifferentialFlows(t, testns.Setting(t, "LBCTL_SEED", 1), int(testns.Setting(t, "LBCTL_PACKETS", 5_000)), harness)
 }

@@ -20,6 +20,9 @@ type counters struct {
 	removed []uint32 // ids of removed replicas whose counters have not been added to RetiredCounts
 }
 
+// retire takes over the counter of a removed replica, which its id keeps until foldRemoved.
+func (c *counters) retire(replica uint32) { c.removed = append(c.removed, replica) }
+
 // all adds up what was counted on all CPUs.
 func (c *counters) all(services map[lb.VIP]*entry) (_ lb.Counters, err error) {
 	s := sums{

@@ -140,15 +140,14 @@ func (d *Datapath) Close() error {
 	return errors.Join(err, d.objects.Close())
 }
 
-// lock begins an operation that reads or writes the tables; the caller unlocks.
-// Errors: os.ErrClosed.
-func (d *Datapath) lock() (unlock func(), err error) {
+// locked runs an operation under the lock. Errors: os.ErrClosed, without running it.
+func (d *Datapath) locked(operation func() error) error {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.closed.Load() {
-		d.mu.Unlock()
-		return nil, fmt.Errorf("datapath: %w", os.ErrClosed)
+		return fmt.Errorf("datapath: %w", os.ErrClosed)
 	}
-	return d.mu.Unlock, nil
+	return operation()
 }
 
 // Program returns the XDP program under the links, for an observer that hands packets on to it.

@@ -10,13 +10,12 @@ import (
 )
 
 // Services implements lb.Dataplane.
-func (d *Datapath) Services() ([]lb.Service, error) {
-	unlock, err := d.lock()
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	return d.registry.copies(), nil
+func (d *Datapath) Services() (all []lb.Service, err error) {
+	err = d.locked(func() error {
+		all = d.registry.copies()
+		return nil
+	})
+	return all, err
 }
 
 // SetService implements lb.Dataplane. It writes nothing if the same service is there already.
@@ -24,113 +23,89 @@ func (d *Datapath) SetService(ctx context.Context, s lb.Service) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
-	unlock, err := d.lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return d.registry.set(ctx, s)
+	return d.locked(func() error { return d.registry.set(ctx, s) })
 }
 
 // RemoveService implements lb.Dataplane.
 func (d *Datapath) RemoveService(ctx context.Context, v lb.VIP) error {
-	unlock, err := d.lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return d.registry.remove(v)
+	return d.locked(func() error { return d.registry.remove(v) })
 }
 
 // Interfaces implements lb.Dataplane.
-func (d *Datapath) Interfaces() ([]lb.Interface, error) {
-	unlock, err := d.lock()
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	return d.links.interfaces()
+func (d *Datapath) Interfaces() (all []lb.Interface, err error) {
+	err = d.locked(func() (err error) {
+		all, err = d.links.interfaces()
+		return err
+	})
+	return all, err
 }
 
 // Attach implements lb.Dataplane.
-func (d *Datapath) Attach(ctx context.Context, name string, mode lb.AttachMode) (lb.Interface, error) {
-	unlock, err := d.lock()
-	if err != nil {
-		return lb.Interface{}, err
-	}
-	defer unlock()
-	return d.links.attach(ctx, d.monitoring.current(), name, mode)
+func (d *Datapath) Attach(ctx context.Context, name string, mode lb.AttachMode) (i lb.Interface, err error) {
+	err = d.locked(func() (err error) {
+		i, err = d.links.attach(ctx, d.monitoring.current(), name, mode)
+		return err
+	})
+	return i, err
 }
 
 // Detach implements lb.Dataplane.
 func (d *Datapath) Detach(ctx context.Context, name string) error {
-	unlock, err := d.lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return d.links.detach(name)
+	return d.locked(func() error { return d.links.detach(name) })
 }
 
 // Counters implements lb.Dataplane. The counters are read one after the other while packets pass: sums agree exactly only
 // when none does.
-func (d *Datapath) Counters() (lb.Counters, error) {
-	unlock, err := d.lock()
-	if err != nil {
-		return lb.Counters{}, err
-	}
-	defer unlock()
-	return d.counters.all(d.registry.services)
+func (d *Datapath) Counters() (all lb.Counters, err error) {
+	err = d.locked(func() (err error) {
+		all, err = d.counters.all(d.registry.services)
+		return err
+	})
+	return all, err
 }
 
 // Flows implements lb.Dataplane: one pass over all records and over the slots in transition.
-func (d *Datapath) Flows() (map[lb.VIP]lb.Flows, error) {
-	unlock, err := d.lock()
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	return d.registry.flows(), nil
+func (d *Datapath) Flows() (all map[lb.VIP]lb.Flows, err error) {
+	err = d.locked(func() error {
+		all = d.registry.flows()
+		return nil
+	})
+	return all, err
 }
 
 // Explain has the reference datapath decide over the live tables. Errors: lb.ErrInvalid when there
 // is no frame and the flow is none.
-func (d *Datapath) Explain(p lb.Probe) (lb.Explanation, error) {
+func (d *Datapath) Explain(p lb.Probe) (x lb.Explanation, err error) {
 	frame, err := oracle.FrameOf(p)
 	if err != nil {
-		return lb.Explanation{}, fmt.Errorf("explain: %w", err)
+		return x, fmt.Errorf("explain: %w", err)
 	}
-	unlock, err := d.lock()
-	if err != nil {
-		return lb.Explanation{}, err
-	}
-	defer unlock()
-	v := view{program: d.program, registry: d.registry, network: d.hops.network.Gather()}
-	x := oracle.Decide(v, p.Ingress, slices.Clone(frame)).Explanation
-	if x.Service != nil {
-		s := x.Service.Clone()
-		x.Service = &s
-	}
-	x.After = slices.Clone(x.After) // of a frame that is passed as it came
-	return x, nil
+	err = d.locked(func() error {
+		v := view{program: d.program, registry: d.registry, network: d.hops.network.Gather()}
+		x = oracle.Decide(v, p.Ingress, slices.Clone(frame)).Explanation
+		if x.Service != nil {
+			s := x.Service.Clone()
+			x.Service = &s
+		}
+		x.After = slices.Clone(x.After) // of a frame that is passed as it came
+		return nil
+	})
+	return x, err
 }
 
 // Monitor implements lb.Dataplane.
-func (d *Datapath) Monitor(f lb.Filter) (lb.Monitor, error) {
+func (d *Datapath) Monitor(f lb.Filter) (m lb.Monitor, err error) {
 	if err := f.Validate(); err != nil {
 		return nil, fmt.Errorf("monitor: %w", err)
 	}
-	unlock, err := d.lock()
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	if _, found := d.registry.services[f.Service]; !found && f.Service != (lb.VIP{}) {
-		return nil, fmt.Errorf("monitor: %w: service %v", lb.ErrNotFound, f.Service)
-	}
-	w, err := d.monitoring.subscribe(f)
-	if err != nil {
-		return nil, fmt.Errorf("monitor: %w", err)
-	}
-	return w, nil
+	err = d.locked(func() (err error) {
+		if _, found := d.registry.services[f.Service]; !found && f.Service != (lb.VIP{}) {
+			return fmt.Errorf("monitor: %w: service %v", lb.ErrNotFound, f.Service)
+		}
+		if m, err = d.monitoring.subscribe(f); err != nil {
+			return fmt.Errorf("monitor: %w", err)
+		}
+		return nil
+	})
+	return m, err
 }

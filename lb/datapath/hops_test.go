@@ -74,14 +74,16 @@ func TestNextHopsFollow(t *testing.T) {
 }
 
 // hopTo returns the next hop of a replica of 192.0.2.1:80.
-func hopTo(t *testing.T, d *Datapath, replica string) tables.Hop {
+func hopTo(t *testing.T, d *Datapath, replica string) (next tables.Hop) {
 	t.Helper()
-	unlock, err := d.lock()
+	err := d.locked(func() error {
+		next = d.registry.tables.Hop(d.registry.services[web("192.0.2.1:80").VIP].ids[netip.MustParseAddrPort(replica)])
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unlock()
-	return d.registry.tables.Hop(d.registry.services[web("192.0.2.1:80").VIP].ids[netip.MustParseAddrPort(replica)])
+	return next
 }
 
 // A change of a link's MTU is told by a message about the link alone.

@@ -35,7 +35,7 @@ func TestOrdinaryProgramHasNoSamples(t *testing.T) {
 
 // The monitoring program and the reference agree on every packet and every sample.
 func TestDifferentialMonitored(t *testing.T) {
-	contract.DifferentialMonitored(t, setting(t, "LBCTL_SEED", 1), int(setting(t, "LBCTL_PACKETS", 5_000)), harness)
+	contract.DifferentialMonitored(t, testns.Setting(t, "LBCTL_SEED", 1), int(testns.Setting(t, "LBCTL_PACKETS", 5_000)), harness)
 }
 
 // watchAll opens a monitor of everything.

@@ -56,7 +56,7 @@ func (reg *registry) retireReplicas(e, keep *entry) (ids []uint32) {
 			reg.byReplica[id] = nil
 		}
 		reg.hops.forget(id)
-		reg.counters.removed = append(reg.counters.removed, id)
+		reg.counters.retire(id)
 		ids = append(ids, id)
 	}
 	return ids

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"lbctl/lb"
+	"lbctl/lb/testns"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -15,7 +16,7 @@ import (
 // The program and the reference agree on every packet. LBCTL_PACKETS sets how many, LBCTL_SEED
 // which ones.
 func TestDifferential(t *testing.T) {
-	seed, packets := setting(t, "LBCTL_SEED", 1), setting(t, "LBCTL_PACKETS", 20_000)
+	seed, packets := testns.Setting(t, "LBCTL_SEED", 1), testns.Setting(t, "LBCTL_PACKETS", 20_000)
 	t.Logf("seed %d, %d packets", seed, packets)
 	r := rand.New(rand.NewPCG(seed, 0))
 	o := asked()

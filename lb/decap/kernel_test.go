@@ -3,9 +3,7 @@ package decap
 import (
 	"maps"
 	"net/netip"
-	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 
 	"lbctl/lb"
@@ -100,16 +98,4 @@ func addresses(all ...string) (parsed []netip.Addr) {
 		parsed = append(parsed, netip.MustParseAddr(a))
 	}
 	return parsed
-}
-
-func setting(t *testing.T, name string, otherwise uint64) uint64 {
-	value, ok := os.LookupEnv(name)
-	if !ok {
-		return otherwise
-	}
-	n, err := strconv.ParseUint(value, 10, 64)
-	if err != nil {
-		t.Fatalf("%s=%q: want a number", name, value)
-	}
-	return n
 }

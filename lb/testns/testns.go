@@ -1,5 +1,5 @@
 // Package testns puts a test that needs the kernel into a network namespace of its own, with links,
-// addresses, neighbours and a pin directory. Only tests import it.
+// addresses, neighbours and a pin directory; and reads what an environment variable sets for it. Only tests import it.
 package testns
 
 import (
@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"testing"
 
 	"lbctl/bpf/need"
@@ -174,4 +175,18 @@ func Attached(t testing.TB, device string) (string, uint32) {
 		t.Fatal(err)
 	}
 	return info.Name, x.ProgId
+}
+
+// Setting returns the number in an environment variable, otherwise if it is not set.
+func Setting(t testing.TB, name string, otherwise uint64) uint64 {
+	t.Helper()
+	value, ok := os.LookupEnv(name)
+	if !ok {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(value, 10, 64)
+	if err != nil {
+		t.Fatalf("%s=%q: want a number", name, value)
+	}
+	return n
 }
