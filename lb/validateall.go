@@ -78,7 +78,7 @@ func limitProblems(ps *Problems, services []Service, l Limits) {
 }
 
 // ValidateChange is ValidateAll of services that come after old ones, which are valid within
-// the same limits. It looks closely at those that are not the same, and at what the others would share with them.
+// the same limits. It validates those that are not the same, and checks whether the others exclude them.
 func ValidateChange(old, services []Service, l Limits) error {
 	had := make(map[VIP]*Service, len(old))
 	for i := range old {

@@ -77,7 +77,7 @@ func TestValidateAllLimits(t *testing.T) {
 	}
 }
 
-// aService draws a service of few addresses, so that several get into each other's way. It may be invalid.
+// aService draws a service of few addresses, so that several exclude each other. It may be invalid.
 func aService(t *rapid.T) lb.Service {
 	s := lb.Service{
 		VIP:  lb.VIP{Address: ends(fmt.Sprintf("10.0.0.%d:80", rapid.IntRange(20, 24).Draw(t, "vip"))), Protocol: packet.TCP},
@@ -105,7 +105,7 @@ func edited(t *rapid.T, old []lb.Service) []lb.Service {
 	return next
 }
 
-// TestValidateChange: the short way comes to the same as looking at everything.
+// TestValidateChange: it finds the same as ValidateAll.
 func TestValidateChange(t *testing.T) {
 	valid, invalid := 0, 0
 	limits := lb.Limits{Services: 4, Replicas: 6, Slots: 64}
@@ -160,7 +160,7 @@ func BenchmarkValidateAll(b *testing.B) {
 	}
 }
 
-// BenchmarkValidateChange looks at one service of them.
+// BenchmarkValidateChange changes one service of them.
 func BenchmarkValidateChange(b *testing.B) {
 	all, limits := thousand()
 	next := append([]lb.Service(nil), all...)

@@ -24,7 +24,7 @@ func TestCountsOfReplicasThatLeave(t *testing.T) {
 func countsOfRemovedReplicas(t *testing.T, reclaim, reopen bool) {
 	s := web("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80")
 	x := newFixture(t, s)
-	rest := func() {
+	none := func() {
 		if err := x.d.registry.reclaim(); err != nil {
 			t.Fatal(err)
 		}
@@ -34,7 +34,7 @@ func countsOfRemovedReplicas(t *testing.T, reclaim, reopen bool) {
 	}
 	x.set(web("192.0.2.1:80", "10.1.0.2:80"))
 	if reclaim {
-		rest()
+		none()
 	}
 	if reopen {
 		if err := x.d.Close(); err != nil {
@@ -43,7 +43,7 @@ func countsOfRemovedReplicas(t *testing.T, reclaim, reopen bool) {
 		x.d = open(t, x.d.options)
 	}
 	x.counts(s.VIP, 40, 40)
-	rest()
+	none()
 	x.set(web("192.0.2.1:80", "10.1.0.4:80")) // by the number of 10.1.0.3
 	x.send(99, false)
 	x.counts(s.VIP, 41, 41)
@@ -56,7 +56,7 @@ func countsOfRemovedReplicas(t *testing.T, reclaim, reopen bool) {
 	if n := x.counters().Reasons[lb.Forwarded].Packets; n != 41 {
 		t.Errorf("%d packets forwarded after the service was removed, want 41", n)
 	}
-	rest()
+	none()
 	x.set(s)
 	x.send(1, false)
 	x.counts(s.VIP, 1, 42)

@@ -182,7 +182,7 @@ func TestBaseUsedMeanwhile(t *testing.T) {
 	at, is := slot()
 	old := is.WithAge(expired)
 	x.d.registry.tables.SetSlot(at, old)
-	x.d.registry.tables.SetSlot(at, old.WithAge(0)) // by a packet, after the sweep has looked
+	x.d.registry.tables.SetSlot(at, old.WithAge(0)) // by a packet, after the sweep has read the slot
 	if x.d.registry.tables.SwapSlot(at, old, bpf.SettledSlot(old.Owner())) {
 		t.Error("the slot was settled while a packet used its previous owner")
 	}

@@ -45,8 +45,8 @@ func replica(t *testing.T) netlink.Link {
 	return l
 }
 
-// carry waits until links carry: what is sent before the kernel has heard of its carrier, and that it
-// hears on a thread of its own, is lost without a word.
+// carry waits until the links have a carrier. The kernel notices a carrier on a thread of its own; until then
+// packets are dropped silently.
 func carry(t *testing.T, names ...string) {
 	t.Helper()
 	news, done := make(chan netlink.LinkUpdate, 100), make(chan struct{})

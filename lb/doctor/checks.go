@@ -14,7 +14,7 @@ const (
 	everywhere = balancer | transit | server
 )
 
-// check is one thing that is looked at, of a subject of type S.
+// check judges one thing of a subject of type S.
 type check[S any] struct {
 	// name is what scripts know it by.
 	name string

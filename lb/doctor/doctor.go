@@ -19,7 +19,7 @@ import (
 type Severity string
 
 const (
-	// Problem: packets are lost, go astray, or the interface cannot be attached.
+	// Problem: packets are lost or misdirected, or the interface cannot be attached.
 	Problem Severity = "problem"
 	// Warning: it works, slower or only for some packets.
 	Warning Severity = "warning"

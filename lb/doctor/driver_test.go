@@ -62,10 +62,10 @@ func TestDriver(t *testing.T) {
 
 func TestTransmit(t *testing.T) {
 	const elsewhere = " @ in the namespace of the peer of eth1, which is interface 7 there"
-	// quiet leaves the other checks of eth1 out: it leads to the replica, and is attached.
-	quiet := func() Facts { f := healthy(); f.Interfaces[1].Named, f.Interfaces[1].Ours = false, true; return f }
+	// transiting leaves the other checks of eth1 out: it leads to the replica, and is attached.
+	transiting := func() Facts { f := healthy(); f.Interfaces[1].Named, f.Interfaces[1].Ours = false, true; return f }
 	one := func(change func(*Interface)) func(*Facts) { return func(f *Facts) { change(&f.Interfaces[1]) } }
-	try(t, quiet, []aCase{
+	try(t, transiting, []aCase{
 		{"a driver without it", one(func(i *Interface) { i.Features = having(0) }), []string{
 			"problem eth1 transmit: i40e takes no redirected frames: the others must be generic, too | lbctl attach eth1 --mode generic",
 		}},

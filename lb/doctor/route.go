@@ -47,7 +47,7 @@ func judgeEgress(f Facts, r Replica) verdict {
 	case r.Route.Kind != Routed:
 		return verdict{}
 	case !known:
-		return bad(Unknown, "ip link show dev "+r.Route.Interface, "%s cannot be looked at", r.Route.Interface)
+		return bad(Unknown, "ip link show dev "+r.Route.Interface, "%s cannot be read", r.Route.Interface)
 	case r.Mode == lb.NAT && !i.Named && !i.Ours:
 		return bad(Problem, "lbctl attach "+i.Name, "answers come in by %s, which is not attached", i.Name)
 	}

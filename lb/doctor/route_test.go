@@ -60,8 +60,8 @@ func TestReplicaAddress(t *testing.T) {
 		{"being asked", route(func(r *Route) { r.Neighbour = "incomplete" }), []string{
 			"unknown 10.1.0.1 neighbour: nobody has asked for 10.1.0.1 on eth1 yet; a running daemon does | ping -c 1 -w 3 -I eth1 10.1.0.1",
 		}},
-		{"not looked at", route(func(r *Route) { r.Interface = "eth7" }), []string{
-			"unknown 10.1.0.1 egress: eth7 cannot be looked at | ip link show dev eth7", "ok 10.1.0.1 route: by eth7, on the link",
+		{"not read", route(func(r *Route) { r.Interface = "eth7" }), []string{
+			"unknown 10.1.0.1 egress: eth7 cannot be read | ip link show dev eth7", "ok 10.1.0.1 route: by eth7, on the link",
 		}},
 		{"not attached", func(f *Facts) { f.Interfaces[1].Named = false }, []string{
 			"problem 10.1.0.1 egress: answers come in by eth1, which is not attached | lbctl attach eth1",

@@ -13,10 +13,10 @@ func TestExtents(t *testing.T) {
 		e := NewExtents(size)
 		var used [size]bool
 		var held []Extent
-		mark := func(x Extent, as bool) {
+		set := func(x Extent, as bool) {
 			for i := x.From; i < x.To; i++ {
 				if used[i] == as {
-					t.Fatalf("%d is marked %v already", i, as)
+					t.Fatalf("%d is %v already", i, as)
 				}
 				used[i] = as
 			}
@@ -29,7 +29,7 @@ func TestExtents(t *testing.T) {
 					t.Fatalf("alloc %d: %v, the longest free range is %d", n, ok, longest(used[:]))
 				}
 				if ok {
-					mark(Extent{from, from + n}, true)
+					set(Extent{from, from + n}, true)
 					held = append(held, Extent{from, from + n})
 				}
 			},
@@ -43,7 +43,7 @@ func TestExtents(t *testing.T) {
 					t.Fatalf("take [%d, %d): %v, free: %v", from, from+n, err, free)
 				}
 				if free {
-					mark(Extent{from, from + n}, true)
+					set(Extent{from, from + n}, true)
 					held = append(held, Extent{from, from + n})
 				}
 			},
@@ -53,7 +53,7 @@ func TestExtents(t *testing.T) {
 				}
 				i := rapid.IntRange(0, len(held)-1).Draw(t, "which")
 				e.Release(held[i].From, held[i].To-held[i].From)
-				mark(held[i], false)
+				set(held[i], false)
 				held = append(held[:i], held[i+1:]...)
 			},
 		})

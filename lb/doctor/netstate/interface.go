@@ -110,7 +110,7 @@ func modes() []doctor.XDPMode {
 	return []doctor.XDPMode{doctor.Detached, doctor.Native, doctor.Generic, doctor.Offloaded, doctor.SeveralXDP}
 }
 
-// attached tells what is attached to an interface. Programs and links are looked up by number, for which
+// attached returns what is attached to an interface. Programs and links are looked up by number, for which
 // CAP_SYS_ADMIN is needed: without it there is no name.
 func attached(a *netlink.LinkAttrs) doctor.XDP {
 	if a.Xdp == nil || !a.Xdp.Attached || int(a.Xdp.AttachMode) >= len(modes()) {

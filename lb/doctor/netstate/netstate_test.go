@@ -14,7 +14,7 @@ import (
 	"lbctl/lb/doctor"
 )
 
-// one looks at an interface of the balancer.
+// one gathers an interface of the balancer.
 func (w world) one(name string) doctor.Interface {
 	w.Helper()
 	f, err := Gather(Question{Interfaces: []string{name}})

@@ -1,18 +1,17 @@
 package netstate
 
 import (
-	"fmt"
 	"net/netip"
-	"os"
 	"testing"
-
-	"github.com/cilium/ebpf/link"
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"lbctl/lb"
 	"lbctl/lb/decap"
 	"lbctl/lb/doctor"
+	"lbctl/lb/testns"
+
+	"github.com/cilium/ebpf/link"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // newReplica makes the test's thread a replica behind cl, with the VIP on lo, as mode dsr wants it.
@@ -78,12 +77,7 @@ func TestDecapsulates(t *testing.T) {
 	w := newReplica(t)
 	w.here("ip route replace default via 10.0.0.1 advmss 1420")
 	q := serving(lb.IPIP)
-	q.DecapDir = fmt.Sprintf("/sys/fs/bpf/lbctl-look-test-%d", os.Getpid())
-	t.Cleanup(func() {
-		if err := os.RemoveAll(q.DecapDir); err != nil {
-			t.Error(err)
-		}
-	})
+	q.DecapDir = testns.PinDir(t)
 	attach := func(vip string) {
 		t.Helper()
 		o := decap.Options{VIPs: []netip.Addr{netip.MustParseAddr(vip)}}
