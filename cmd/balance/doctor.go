@@ -51,7 +51,7 @@ Exit codes: 0 no problem, 1 a problem (warnings do not count), 3 no such interfa
 	flags := doctorFlags(c)
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, names []string) error {
-		q, err := flags.question(c, names)
+		q, err := flags.scope(c, names)
 		if err != nil {
 			return err
 		}
@@ -66,7 +66,7 @@ Exit codes: 0 no problem, 1 a problem (warnings do not count), 3 no such interfa
 }
 
 // examine gathers the facts, judges them and prints the findings.
-func examine(a *cli.App, f cli.Format, q netstate.Question) error {
+func examine(a *cli.App, f cli.Format, q netstate.Scope) error {
 	facts, err := netstate.Gather(q)
 	if err != nil {
 		return adviseDoctor(err)

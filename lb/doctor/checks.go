@@ -1,11 +1,11 @@
 package doctor
 
-// scope is a set of roles that a subject may have.
-type scope uint8
+// roleSet is a set of roles that a subject may have.
+type roleSet uint8
 
 const (
 	// balancer is the machine that balances, and its interfaces that were asked about.
-	balancer scope = 1 << iota
+	balancer roleSet = 1 << iota
 	// transit is an interface of the balancer that only leads to a replica.
 	transit
 	// server is a machine that serves, a replica, and its interfaces.
@@ -19,7 +19,7 @@ type check[S any] struct {
 	// name is what scripts know it by.
 	name string
 	// roles are those of the subjects to which it applies.
-	roles scope
+	roles roleSet
 	// why says what depends on it.
 	why   string
 	judge func(Facts, S) verdict

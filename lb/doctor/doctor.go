@@ -112,7 +112,7 @@ func Examine(f Facts) []Finding {
 }
 
 // examine runs those of the checks on a subject that apply to its role.
-func examine[S any](f Facts, subject string, role scope, s S, checks []check[S]) []Finding {
+func examine[S any](f Facts, subject string, role roleSet, s S, checks []check[S]) []Finding {
 	var all []Finding
 	for _, c := range checks {
 		if c.roles&role == 0 {

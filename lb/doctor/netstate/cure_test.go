@@ -70,9 +70,9 @@ func TestCures(t *testing.T) {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			before := labels(w.open(question()))
+			before := labels(w.open(scope()))
 			b.do(w)
-			found := added(before, w.open(question()))
+			found := added(before, w.open(scope()))
 			if diff := cmp.Diff(b.want, labels(found), cmpopts.EquateEmpty()); diff != "" {
 				t.Fatalf("broken (-want +got):\n%s", diff)
 			}
@@ -82,7 +82,7 @@ func TestCures(t *testing.T) {
 			for _, x := range found {
 				w.cure(x)
 			}
-			if left := added(before, w.open(question())); len(left) > 0 {
+			if left := added(before, w.open(scope())); len(left) > 0 {
 				t.Errorf("after the cures %+v\nare left: %+v", found, left)
 			}
 		})

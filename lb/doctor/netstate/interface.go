@@ -84,8 +84,8 @@ func (v *snapshot) ours(i doctor.Interface) bool {
 	if i.XDP.Mode == doctor.Detached {
 		return false
 	}
-	if v.question.Daemon == doctor.DaemonAnswers {
-		return slices.Contains(v.question.Attached, i.Name)
+	if v.scope.Daemon == doctor.DaemonAnswers {
+		return slices.Contains(v.scope.Attached, i.Name)
 	}
 	return i.XDP.Program == program
 }
@@ -142,7 +142,7 @@ func (v *snapshot) decapsulation(i doctor.Interface) *doctor.Decapsulation {
 	if i.XDP.Program != doctor.Decapsulator {
 		return nil
 	}
-	all, _ := decap.List(cmp.Or(v.question.DecapDir, decap.DefaultDir)) // an error is that it may not be seen
+	all, _ := decap.List(cmp.Or(v.scope.DecapDir, decap.DefaultDir)) // an error is that it may not be seen
 	for _, d := range all {
 		if d.Index == i.Index {
 			return &doctor.Decapsulation{Locals: d.Locals, VIPs: d.VIPs, Own: v.own(i.Index)}

@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Question says what to gather facts about.
-type Question struct {
+// Scope says what to gather facts about.
+type Scope struct {
 	// Interfaces are names, at least one.
 	Interfaces []string
 	OnReplica  bool
@@ -42,7 +42,7 @@ type Target struct {
 
 // Gather returns the facts. Errors: lb.ErrNotFound when an interface does not exist, lb.ErrDenied
 // when the kernel does not let the caller ask.
-func Gather(q Question) (doctor.Facts, error) {
+func Gather(q Scope) (doctor.Facts, error) {
 	f := doctor.Facts{OnReplica: q.OnReplica, Mode: q.Mode, Daemon: q.Daemon, Host: host()}
 	v, err := newSnapshot(q)
 	if err != nil {
@@ -84,12 +84,12 @@ func distinct[T comparable](all []T) []T {
 
 // snapshot is the namespace as one call of Gather sees it.
 type snapshot struct {
-	question  Question
+	scope     Scope
 	links     []netlink.Link
 	addresses []netlink.Addr
 }
 
-func newSnapshot(q Question) (*snapshot, error) {
+func newSnapshot(q Scope) (*snapshot, error) {
 	links, err := whole(netlink.LinkList())
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", xdp.Denied(err))

@@ -17,7 +17,7 @@ import (
 // one gathers an interface of the balancer.
 func (w world) one(name string) doctor.Interface {
 	w.Helper()
-	f, err := Gather(Question{Interfaces: []string{name}})
+	f, err := Gather(Scope{Interfaces: []string{name}})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func (w world) one(name string) doctor.Interface {
 }
 
 func TestNoSuchInterface(t *testing.T) {
-	_, err := Gather(Question{Interfaces: []string{"lo", "none0"}})
+	_, err := Gather(Scope{Interfaces: []string{"lo", "none0"}})
 	if !errors.Is(err, lb.ErrNotFound) || err.Error() != "not found: interface none0" {
 		t.Errorf("got %v", err)
 	}
@@ -69,7 +69,7 @@ func TestAttached(t *testing.T) {
 	}
 	// A daemon knows better than the name.
 	for _, attached := range [][]string{nil, {"cl"}} {
-		f, err := Gather(Question{Interfaces: []string{"cl"}, Daemon: doctor.DaemonAnswers, Attached: attached})
+		f, err := Gather(Scope{Interfaces: []string{"cl"}, Daemon: doctor.DaemonAnswers, Attached: attached})
 		if err != nil || f.Interfaces[0].Ours != (attached != nil) {
 			t.Errorf("the daemon attached %v: %v, %v", attached, f.Interfaces[0].Ours, err)
 		}
@@ -91,7 +91,7 @@ func TestNativeMTU(t *testing.T) {
 			t.Errorf("MTU %d with pages of %d bytes: %v", mtu, unix.Getpagesize(), err)
 		}
 		warned := false
-		for _, x := range w.open(Question{Interfaces: []string{"cl"}}) {
+		for _, x := range w.open(Scope{Interfaces: []string{"cl"}}) {
 			warned = warned || x.Name == "mtu"
 		}
 		if warned == fits {
@@ -107,7 +107,7 @@ func TestIPv6Way(t *testing.T) {
 	w.here("timeout 10 sh -c 'until ip -6 route show table local 2001:db8:1::fe | grep -q local; do :; done'")
 	w.here("ip route add 2001:db8:2::/64 via 2001:db8:1::1 mtu 1400 && ip route add default via 2001:db8:1::1 advmss 1300")
 	replica := func(a string) Target { return Target{netip.MustParseAddr(a), lb.NAT} }
-	f, err := Gather(Question{Interfaces: []string{"cl"}, Replicas: []Target{replica("2001:db8:1::1"), replica("2001:db8:2::2"), replica("2001:db8:1::fe"), replica("2001:db8:1::1")}})
+	f, err := Gather(Scope{Interfaces: []string{"cl"}, Replicas: []Target{replica("2001:db8:1::1"), replica("2001:db8:2::2"), replica("2001:db8:1::fe"), replica("2001:db8:1::1")}})
 	if err != nil {
 		t.Fatal(err)
 	}

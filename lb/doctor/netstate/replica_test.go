@@ -23,8 +23,8 @@ func newReplica(t *testing.T) world {
 	return w
 }
 
-func serving(m lb.Mode) Question {
-	return Question{OnReplica: true, Mode: m, Interfaces: []string{"cl"}, VIPs: []Target{{netip.MustParseAddr("192.0.2.1"), m}}}
+func serving(m lb.Mode) Scope {
+	return Scope{OnReplica: true, Mode: m, Interfaces: []string{"cl"}, VIPs: []Target{{netip.MustParseAddr("192.0.2.1"), m}}}
 }
 
 func TestReplicaCures(t *testing.T) {

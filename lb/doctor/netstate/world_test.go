@@ -81,9 +81,9 @@ func (w world) run(name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// question asks about both interfaces of the balancer.
-func question() Question {
-	return Question{
+// scope is both interfaces of the balancer.
+func scope() Scope {
+	return Scope{
 		Interfaces: []string{"cl", "rp"},
 		VIPs:       []Target{{netip.MustParseAddr("192.0.2.1"), lb.NAT}},
 		Replicas:   []Target{{netip.MustParseAddr("10.1.0.1"), lb.NAT}},
@@ -91,7 +91,7 @@ func question() Question {
 }
 
 // open returns the findings that are not ok.
-func (w world) open(q Question) []doctor.Finding {
+func (w world) open(q Scope) []doctor.Finding {
 	w.Helper()
 	f, err := Gather(q)
 	if err != nil {
@@ -126,7 +126,7 @@ func (w world) cure(x doctor.Finding) {
 // attach attaches a program that passes everything, and holds it by a link until the test is over.
 func (w world) attach(name, device string, mode link.XDPAttachFlags) {
 	w.Helper()
-	q, err := newSnapshot(Question{})
+	q, err := newSnapshot(Scope{})
 	if err != nil {
 		w.Fatal(err)
 	}

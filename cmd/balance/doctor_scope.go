@@ -31,13 +31,13 @@ func doctorFlags(c *cobra.Command) *doctorFlag {
 	return f
 }
 
-// question returns the question that the flags ask.
-func (f *doctorFlag) question(c *cobra.Command, names []string) (netstate.Question, error) {
+// scope returns what the flags name.
+func (f *doctorFlag) scope(c *cobra.Command, names []string) (netstate.Scope, error) {
 	mode, err := lb.ParseMode(f.mode)
 	if err != nil {
-		return netstate.Question{}, err
+		return netstate.Scope{}, err
 	}
-	q := netstate.Question{Interfaces: names, OnReplica: f.onReplica, Mode: mode}
+	q := netstate.Scope{Interfaces: names, OnReplica: f.onReplica, Mode: mode}
 	if f.onReplica && len(f.replicas) > 0 {
 		return q, cli.Usage(c, "--replica is what the balancer sends to, and --on-replica looks at one from inside")
 	}
@@ -79,7 +79,7 @@ func addressOf(text string) (netip.Addr, error) {
 
 // askDaemon adds the services of a running daemon. None needs to run. If it may not be asked, that is an error only
 // if no flag names a service.
-func askDaemon(a *cli.App, ctx context.Context, q *netstate.Question) error {
+func askDaemon(a *cli.App, ctx context.Context, q *netstate.Scope) error {
 	d := client.New(a.Socket)
 	defer d.Close()
 	services, err := d.Services(ctx)
@@ -107,7 +107,7 @@ func askDaemon(a *cli.App, ctx context.Context, q *netstate.Question) error {
 	return addServices(q, services.Services)
 }
 
-func addServices(q *netstate.Question, all []api.Service) error {
+func addServices(q *netstate.Scope, all []api.Service) error {
 	for _, s := range all {
 		mode, err := lb.ParseMode(s.Mode)
 		if err != nil {
