@@ -53,7 +53,7 @@ addresses, in turns, in network namespaces of its own; print requests a second, 
 request: that of the process that balances, and that of everything, softirqs included, above that
 of direct. Between the namespaces are wires: frames arrive as from a NIC, whatever sent them, and
 every path has as much wire. The exit code is 1 when lbctl is not near enough to direct, or not
-ahead of all others. It needs root and some two minutes. What is missing is installed from
+ahead of all others. It needs root and some three minutes. What is missing is installed from
 Debian's packages; no daemon of theirs is started.`,
 		Example: `  lbctl bench peers
   lbctl bench peers --peers direct,lbctl,haproxy --works connections --rounds 20

@@ -23,7 +23,7 @@ func Experiment() experiment.Experiment {
 		Question: "How fast is the load balancer beside nftables, HAProxy and nginx, and what does a request cost?",
 		Claim:    "HTTP through the load balancer reaches 95 % of direct requests, and is ahead of all others.",
 		Method:   "The same clients send the same requests to the same replicas over a path for each peer, in turns.",
-		Needs:    experiment.Needs{Packages: []string{"nftables", "haproxy", "nginx-light", "libnginx-mod-stream"}, Time: 2 * time.Minute},
+		Needs:    experiment.Needs{Packages: []string{"nftables", "haproxy", "nginx-light", "libnginx-mod-stream"}, Time: 3 * time.Minute},
 		Rig:      "veth",
 		Checks: []experiment.Statement{
 			{Name: "every-peer", Text: "every peer could be measured"},
