@@ -3,7 +3,6 @@ package balance
 import (
 	"bufio"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -88,7 +87,7 @@ func sampleTime(s api.Sample) time.Time {
 // sampleJSON prints a line of JSON for each sample.
 type sampleJSON struct {
 	buffered
-	json *json.Encoder
+	json cli.JSON
 }
 
 func newSampleJSON(out io.Writer) sampleJSON {

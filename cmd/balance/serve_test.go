@@ -165,3 +165,10 @@ func TestSignals(t *testing.T) {
 		}
 	}
 }
+
+func TestMain(m *testing.M) { clitest.Main(m, XDP{}, Commands) }
+
+func newWorld(t *testing.T) *clitest.World {
+	t.Helper()
+	return clitest.New(t, Commands)
+}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -37,20 +36,13 @@ func OutputFlagOf(c *cobra.Command, formats ...Format) *Format {
 // Print writes v as JSON, or else what text writes: cells that end with a tab are aligned.
 func (a *App) Print(f Format, v any, text func(w io.Writer)) error {
 	if f == FormatJSON {
-		e := JSONLines(a.Stdout)
-		e.SetIndent("", "  ")
-		return e.Encode(v)
+		j := JSONLines(a.Stdout)
+		j.encoder.SetIndent("", "  ")
+		return j.Encode(v)
 	}
 	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 	text(w)
 	return w.Flush()
-}
-
-// JSONLines returns what writes JSON for scripts: a value on each line, < and > as they are.
-func JSONLines(w io.Writer) *json.Encoder {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	return e
 }
 
 // Row writes one row of a table; an empty cell is a dash.

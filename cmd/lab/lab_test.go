@@ -15,6 +15,7 @@ import (
 
 	"lbctl/bpf/need"
 	"lbctl/cmd/cli"
+	"lbctl/cmd/cli/clitest"
 	"lbctl/testbed/report"
 )
 
@@ -165,4 +166,11 @@ func TestDescribe(t *testing.T) {
 	if code, _, stderr := w.Run("lab", "describe", "spraed"); code != cli.ExitNotFound || !strings.Contains(stderr, "see lbctl lab list") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
+}
+
+func TestMain(m *testing.M) { clitest.Main(m, nil, Commands) }
+
+func newWorld(t *testing.T) *clitest.World {
+	t.Helper()
+	return clitest.New(t, Commands)
 }

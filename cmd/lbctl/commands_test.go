@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lbctl/cmd/balance"
 	"lbctl/cmd/cli"
 	"lbctl/cmd/cli/clitest"
 )
@@ -179,4 +180,11 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 			t.Errorf("%s has no example", c.CommandPath())
 		}
 	}
+}
+
+func TestMain(m *testing.M) { clitest.Main(m, balance.XDP{}, commands) }
+
+func newWorld(t *testing.T) *clitest.World {
+	t.Helper()
+	return clitest.New(t, commands)
 }

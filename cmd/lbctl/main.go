@@ -5,10 +5,21 @@ package main
 import (
 	"os"
 
+	"github.com/spf13/cobra"
+
 	"lbctl/cmd/balance"
 	"lbctl/cmd/cli"
+	"lbctl/cmd/lab"
+	"lbctl/cmd/nic"
 )
 
 func main() {
 	os.Exit(cli.Run(cli.System(balance.XDP{}), commands))
+}
+
+// commands are all that lbctl has.
+func commands(a *cli.App) []*cobra.Command {
+	all := append(balance.Commands(a), nic.Commands(a)...)
+	all = append(all, lab.Commands(a)...)
+	return append(all, cli.VersionCommand(a))
 }
