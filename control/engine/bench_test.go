@@ -18,6 +18,7 @@ type still struct {
 	services []lb.Service
 }
 
+func (s *still) Events() <-chan lb.Event             { return nil }
 func (s *still) Services() ([]lb.Service, error)     { return s.services, nil }
 func (s *still) Interfaces() ([]lb.Interface, error) { return nil, nil }
 

@@ -42,6 +42,25 @@ func TestAMissingInterfaceBlocksNothing(t *testing.T) {
 	}
 }
 
+// News of a wanted interface is acted upon at once: no time passes here. All news is passed on.
+func TestNewsOfTheNetwork(t *testing.T) {
+	dp := newLinks()
+	dp.refuse("eth1", absent)
+	w := startWorld(t, dp, wanting("eth0", "eth1"))
+	dp.allow("eth1")
+	for _, e := range []lb.Event{
+		{Kind: lb.NextHopChanged, Replica: replica(1)}, {Kind: lb.LinkChanged, Interface: "eth7"}, {Kind: lb.LinkChanged, Interface: "eth1"},
+	} {
+		dp.news <- e
+		if got := (<-w.stream.Events()).News; got != (Network{e}) {
+			t.Errorf("told %+v, want %+v", got, e)
+		}
+	}
+	if got := (<-w.stream.Events()).News; got != (InterfaceAttached{"eth1"}) {
+		t.Errorf("told %+v, want that eth1 is attached", got)
+	}
+}
+
 // What is asked for now fails now, and changes nothing.
 func TestAnAttachThatIsAskedForFails(t *testing.T) {
 	dp := newLinks()

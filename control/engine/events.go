@@ -44,12 +44,16 @@ type OutOfSync struct{ Reason string }
 // InSync: the datapath forwards as it should again.
 type InSync struct{}
 
+// Network: a link or a next hop has changed.
+type Network struct{ lb.Event }
+
 func (IntentChanged) news()     {}
 func (ReplicaChanged) news()    {}
 func (InterfaceMissing) news()  {}
 func (InterfaceAttached) news() {}
 func (OutOfSync) news()         {}
 func (InSync) news()            {}
+func (Network) news()           {}
 
 const (
 	// keptEvents is how many events can be asked for later.

@@ -19,9 +19,11 @@ const (
 )
 
 // Run keeps the datapath at the effective state until ctx ends: it sets draining replicas down when their
-// deadlines come, attaches wanted interfaces when they can be, and tries again what was refused.
+// deadlines come, attaches wanted interfaces when they can be, and tries again what was refused. It is the
+// reader of the datapath's events, and passes them on.
 func (e *Engine) Run(ctx context.Context) {
 	var refused error
+	network := e.dp.Events()
 	for ctx.Err() == nil {
 		due, stop := e.nextCheck(refused)
 		select {
@@ -29,6 +31,14 @@ func (e *Engine) Run(ctx context.Context) {
 		case <-e.changed:
 		case <-due:
 			refused = e.check(ctx)
+		case what, open := <-network:
+			if !open {
+				network = nil
+				break
+			}
+			if e.passOn(what) {
+				refused = e.check(ctx)
+			}
 		}
 		stop()
 		select { // a check's own change: the next wait knows it
@@ -36,6 +46,14 @@ func (e *Engine) Run(ctx context.Context) {
 		default:
 		}
 	}
+}
+
+// passOn publishes an event of the datapath, and tells whether it concerns a wanted interface.
+func (e *Engine) passOn(what lb.Event) bool {
+	now := e.now.Load()
+	e.events.publish(Event{Time: e.clock.Now(), Revision: now.Number, News: Network{what}})
+	_, wanted := now.Intent.Interface(what.Interface)
+	return wanted
 }
 
 // nextCheck returns when to check again: never when there is nothing that could need it.

@@ -25,7 +25,10 @@ type links struct {
 	mu      sync.Mutex
 	refused map[string]error // by interface, or interface and mode: "eth0 native"
 	set     error            // what SetService returns
+	news    chan lb.Event
 }
+
+func (l *links) Events() <-chan lb.Event { return l.news }
 
 func (l *links) Attach(ctx context.Context, name string, mode lb.AttachMode) (lb.Interface, error) {
 	l.mu.Lock()
@@ -119,7 +122,7 @@ type world struct {
 var absent = fmt.Errorf("interface %w", lb.ErrNotFound)
 
 func newLinks() *links {
-	return &links{Datapath: oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2, "eth1": 3}}), refused: map[string]error{}}
+	return &links{Datapath: oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2, "eth1": 3}}), refused: map[string]error{}, news: make(chan lb.Event)}
 }
 
 func startWorld(t *testing.T, dp *links, i intent.Intent) *world {

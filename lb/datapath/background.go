@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"lbctl/lb"
 	"lbctl/lb/nexthop"
 )
 
@@ -23,6 +24,15 @@ type follower struct{ d *Datapath }
 
 // Changed implements nexthop.Follower.
 func (f follower) Changed() { f.d.registry.tables.InvalidateFIBCache() }
+
+// Link implements nexthop.Follower.
+func (f follower) Link(index int, name string, gone bool) {
+	kind := lb.LinkChanged
+	if gone {
+		kind = lb.LinkGone
+	}
+	f.d.events.tell(lb.Event{Kind: kind, Index: index, Interface: name})
+}
 
 // Refresh implements nexthop.Follower.
 func (f follower) Refresh(c nexthop.Changes) {

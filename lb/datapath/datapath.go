@@ -54,6 +54,8 @@ type Datapath struct {
 	// What calls the datapath by itself: changes of the network, and time.
 	watcher *nexthop.Watcher
 	sweeper *sweeper
+	// events are what the watcher says, for the reader of Events.
+	events *events
 }
 
 var _ lb.Dataplane = (*Datapath)(nil)
@@ -76,8 +78,8 @@ func Open(ctx context.Context, o Options) (*Datapath, error) {
 
 // newDatapath returns one without tables.
 func newDatapath(o Options) *Datapath {
-	d := &Datapath{program: &program{options: o}}
-	d.hops = &hops{tables: &tables.Tables{}, via: map[uint32]nexthop.Neighbour{}, log: o.Logger}
+	d := &Datapath{program: &program{options: o}, events: &events{to: make(chan lb.Event, lb.EventBuffer)}}
+	d.hops = &hops{tables: &tables.Tables{}, via: map[uint32]nexthop.Neighbour{}, log: o.Logger, events: d.events}
 	d.counters = &counters{program: d.program, tables: d.hops.tables}
 	d.registry = newRegistry(o.Limits, d.hops, d.counters)
 	d.transitions = transitions{registry: d.registry}
@@ -133,6 +135,7 @@ func (d *Datapath) Close() error {
 	if d.sweeper != nil {
 		d.sweeper.stop()
 	}
+	close(d.events.to) // nobody tells any more
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	err := errors.Join(d.monitoring.end(), d.registry.tables.Unmap(), d.links.close())

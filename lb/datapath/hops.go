@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/netip"
 
+	"lbctl/bpf"
 	"lbctl/lb"
 	"lbctl/lb/nexthop"
 	"lbctl/lb/tables"
@@ -14,6 +15,7 @@ type hops struct {
 	tables  *tables.Tables
 	network *nexthop.Network             // nil before open
 	via     map[uint32]nexthop.Neighbour // of each replica, by id
+	events  *events
 	log     *slog.Logger
 	// made resolves in place of the network: for the self-test.
 	made nexthop.Resolver
@@ -66,6 +68,9 @@ func (h *hops) refresh(c nexthop.Changes, services map[lb.VIP]*entry) (changed b
 			}
 			h.tables.FlipHop(id, next)
 			changed = true
+			h.events.tell(lb.Event{
+				Kind: lb.NextHopChanged, Index: int(next.Ifindex), Replica: a, Resolved: next.State == uint8(bpf.LbHopStateHOP_RESOLVED),
+			})
 			h.log.Debug("next hop changed", "replica", a, "interface", next.Ifindex, "state", next.State)
 		}
 	}

@@ -54,35 +54,38 @@ func (c *Changes) addRoute(u netlink.RouteUpdate) {
 	c.routes = append(c.routes, netip.PrefixFrom(a.Unmap(), bits))
 }
 
-// port is what next hops depend on of a link. When it changes, routes come and go without a message.
+// port is what next hops depend on of a link, and its name. When it changes, routes come and go without a message.
 type port struct {
 	flags, state uint32
 	mtu, master  int
-	mac          string
+	mac, name    string
 }
 
 // ports are the states of links, by index.
 type ports map[int]port
 
 func portOf(a *netlink.LinkAttrs) port {
-	return port{flags: a.RawFlags, state: uint32(a.OperState), mtu: a.MTU, master: a.MasterIndex, mac: string(a.HardwareAddr)}
+	return port{flags: a.RawFlags, state: uint32(a.OperState), mtu: a.MTU, master: a.MasterIndex, mac: string(a.HardwareAddr), name: a.Name}
 }
 
 // addLink notes a link, unless nothing of it changed on which next hops depend: most messages about links are
-// about their programs and statistics.
-func (c *Changes) addLink(u netlink.LinkUpdate, was ports) {
+// about their programs and statistics. It reports whether a link that is known has changed.
+func (c *Changes) addLink(u netlink.LinkUpdate, was ports) bool {
 	if u.Link == nil {
 		c.all = true
-		return
+		return false
 	}
 	a := u.Attrs()
 	if u.Header.Type == unix.RTM_DELLINK {
 		delete(was, a.Index)
 		c.all = true
-		return
+		return true
 	}
-	if is := portOf(a); was[a.Index] != is {
-		was[a.Index] = is
-		c.all = true
+	is := portOf(a)
+	if was[a.Index] == is {
+		return false
 	}
+	was[a.Index] = is
+	c.all = true
+	return true
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // debounce is how long messages about routes and links are gathered before they are told: they come in bursts.
@@ -20,6 +21,8 @@ const retry = time.Second
 type Follower interface {
 	// Changed is called at once on every message about neighbours, routes or links.
 	Changed()
+	// Link is called at once when a link has appeared, has changed in what next hops depend on, was renamed, or is gone.
+	Link(index int, name string, gone bool)
 	// Refresh is called with what next hops depend on: at once for neighbours, when they were gathered for routes and links.
 	Refresh(Changes)
 }
@@ -95,7 +98,10 @@ func (w *Watcher) follow(n *news) (lost bool) {
 				return true
 			}
 			w.follower.Changed()
-			since.addLink(u, n.ports)
+			if since.addLink(u, n.ports) {
+				a := u.Attrs()
+				w.follower.Link(a.Index, a.Name, u.Header.Type == unix.RTM_DELLINK)
+			}
 		case <-gathered:
 			w.follower.Refresh(since)
 			since, gathered = Changes{}, nil

@@ -81,6 +81,7 @@ func TestLinkNews(t *testing.T) {
 		"its MAC":    func(a *netlink.LinkAttrs, _ *netlink.LinkUpdate) { a.HardwareAddr = net.HardwareAddr{2, 0, 0, 0, 0, 2} },
 		"up or down": func(a *netlink.LinkAttrs, _ *netlink.LinkUpdate) { a.RawFlags = 0 },
 		"carrier":    func(a *netlink.LinkAttrs, _ *netlink.LinkUpdate) { a.OperState = netlink.OperDown },
+		"its name":   func(a *netlink.LinkAttrs, _ *netlink.LinkUpdate) { a.Name = "other" },
 		"its master": func(a *netlink.LinkAttrs, _ *netlink.LinkUpdate) { a.MasterIndex = 8 },
 		"another":    func(a *netlink.LinkAttrs, _ *netlink.LinkUpdate) { a.Index = 8 },
 		"its end":    func(_ *netlink.LinkAttrs, u *netlink.LinkUpdate) { u.Header.Type = unix.RTM_DELLINK },
@@ -90,9 +91,9 @@ func TestLinkNews(t *testing.T) {
 			change(&is, &u)
 			u.Link = &netlink.Dummy{LinkAttrs: is}
 			var since, again Changes
-			since.addLink(u, known)
-			if want := name != "nothing" && name != "a program"; since.all != want {
-				t.Errorf("concerns all: %v, want %v", since.all, want)
+			changed := since.addLink(u, known)
+			if want := name != "nothing" && name != "a program"; since.all != want || changed != want {
+				t.Errorf("concerns all: %v, changed: %v, want %v", since.all, changed, want)
 			}
 			if again.addLink(u, known); again.all && name != "its end" {
 				t.Error("and it is news again")
@@ -107,8 +108,9 @@ type told struct {
 	refresh chan Changes
 }
 
-func (f told) Changed()          { f.changed <- struct{}{} }
-func (f told) Refresh(c Changes) { f.refresh <- c }
+func (f told) Changed()               { f.changed <- struct{}{} }
+func (f told) Link(int, string, bool) {}
+func (f told) Refresh(c Changes)      { f.refresh <- c }
 
 // following returns a watcher of made-up messages, and what it is told.
 func following(t *testing.T, n *news) (told, chan bool) {

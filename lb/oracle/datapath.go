@@ -23,6 +23,7 @@ type Datapath struct {
 	tables    *tables
 	closed    atomic.Bool
 	publisher fanout.Publisher
+	events    chan lb.Event
 }
 
 var _ lb.Dataplane = (*Datapath)(nil)
@@ -71,7 +72,7 @@ func New(c Config) *Datapath {
 
 // open returns a new handle.
 func (t *tables) open() *Datapath {
-	m := &Datapath{tables: t}
+	m := &Datapath{tables: t, events: make(chan lb.Event)}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.publishers = append(t.publishers, &m.publisher)
@@ -149,9 +150,15 @@ func (m *Datapath) Counters() (lb.Counters, error) {
 	return m.tables.snapshot(), nil
 }
 
+// Events implements lb.Dataplane. Nothing happens in a network that does not exist.
+func (m *Datapath) Events() <-chan lb.Event { return m.events }
+
 // Close implements lb.Dataplane. It may be called twice.
 func (m *Datapath) Close() error {
-	m.closed.Store(true)
+	if m.closed.Swap(true) {
+		return nil
+	}
+	close(m.events)
 	t := m.tables
 	t.mu.Lock()
 	defer t.mu.Unlock()
