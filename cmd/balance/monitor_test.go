@@ -224,7 +224,7 @@ func TestMonitorRefuses(t *testing.T) {
 		{"monitor --pcap DIR/none/x", cli.ExitNotFound, "lbctl: create capture: open DIR/none/x: no such file or directory\n  check the name\n"},
 		{"monitor --socket DIR/none", cli.ExitUnreachable, ""},
 	} {
-		code, stdout, stderr := w.Run(strings.Fields(strings.ReplaceAll(c.line, "DIR", w.Dir))...)
+		code, stdout, stderr := w.Run(w.Line(c.line)...)
 		if code != c.code || stdout != "" || !strings.HasPrefix(stderr, c.stderr) {
 			t.Errorf("lbctl %s: exit %d, want %d, stdout %q, stderr\n%s want\n%s", c.line, code, c.code, stdout, stderr, c.stderr)
 		}

@@ -97,15 +97,7 @@ func TestBadInput(t *testing.T) {
 		{"serve --log-format xml", 2, `--log-format: "xml" is not known: want text or json`, "see lbctl serve --help"},
 		{"get services --socket DIR/nobody", 6, "daemon unreachable on DIR/nobody: connect: no such file or directory", "start the daemon (lbctl serve), or name its socket with --socket or LBCTL_SOCKET"},
 	} {
-		t.Run(c.line, func(t *testing.T) {
-			code, stdout, stderr := w.Run(strings.Fields(strings.ReplaceAll(c.line, "DIR", w.Dir))...)
-			if want := "lbctl: " + c.what + "\n  " + c.hint + "\n"; stderr != want {
-				t.Errorf("stderr\n%s want\n%s", stderr, want)
-			}
-			if code != c.code || stdout != "" {
-				t.Errorf("exit %d, want %d; stdout %q", code, c.code, stdout)
-			}
-		})
+		w.Refused(c.line, c.code, c.what, c.hint)
 	}
 	if after := w.OK("get", "services", "-o", "json") + w.OK("get", "interfaces"); after != before {
 		t.Errorf("something changed:\n%s", after)
@@ -137,10 +129,8 @@ func TestServeRefused(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
 			w.Refuse = c.err
-			code, _, stderr := w.Run("serve", "--state-dir", w.Path("state"), "-f", w.Write("web.yaml", clitest.WebConfig))
-			if want := "lbctl: " + c.what + "\n  " + c.hint + "\n"; stderr != want || code != c.code {
-				t.Errorf("exit %d, stderr\n%s want %d,\n%s", code, stderr, c.code, want)
-			}
+			w.Write("web.yaml", clitest.WebConfig)
+			w.Refused("serve --state-dir DIR/state -f DIR/web.yaml", c.code, c.what, c.hint)
 			if _, err := os.Stat(w.Path("s")); err == nil {
 				t.Error("the socket is left")
 			}

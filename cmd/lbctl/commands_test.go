@@ -110,7 +110,7 @@ action  up to the kernel
 3  detach  eth1              gone     -
 `},
 	} {
-		got := w.OK(strings.Fields(strings.ReplaceAll(c.line, "DIR", w.Dir))...)
+		got := w.OK(w.Line(c.line)...)
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("lbctl %s (-want +got):\n%s", c.line, diff)
 		}

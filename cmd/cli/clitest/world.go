@@ -143,6 +143,40 @@ func (w *World) Run(args ...string) (code int, stdout, stderr string) {
 	return code, w.tidy(out.String()), w.tidy(errs.String())
 }
 
+// Line returns the words of a line, with the directory in place of DIR.
+func (w *World) Line(line string) []string { return w.args(strings.Fields(line)) }
+
+func (w *World) args(words []string) []string {
+	args := make([]string, len(words))
+	for i, word := range words {
+		args[i] = strings.ReplaceAll(word, "DIR", w.Dir)
+	}
+	return args
+}
+
+// Fed runs a command with something on standard input.
+func (w *World) Fed(in string, args ...string) (code int, stdout, stderr string) {
+	w.T.Helper()
+	w.Stdin = in
+	return w.Run(args...)
+}
+
+// Refused runs the words of a line as RefusedArgs does.
+func (w *World) Refused(line string, code int, what, hint string) {
+	w.T.Helper()
+	w.RefusedArgs(strings.Fields(line), code, what, hint)
+}
+
+// RefusedArgs runs a command, which must fail with this exit code and these two lines on stderr, and print nothing on stdout.
+// DIR in an argument stands for the directory.
+func (w *World) RefusedArgs(args []string, code int, what, hint string) {
+	w.T.Helper()
+	got, stdout, stderr := w.Run(w.args(args)...)
+	if want := "lbctl: " + what + "\n  " + hint + "\n"; got != code || stderr != want || stdout != "" {
+		w.T.Errorf("lbctl %s: exit %d, want %d; stdout %q, stderr\n%swant\n%s", strings.Join(args, " "), got, code, stdout, stderr, want)
+	}
+}
+
 // tidy replaces the name of the directory, which is random.
 func (w *World) tidy(s string) string { return strings.ReplaceAll(s, w.Dir, "DIR") }
 

@@ -78,11 +78,11 @@ func TestRSSHashMany(t *testing.T) {
 [3ffe:2501:200:1fff::7]:2794  [3ffe:2501:200:3::1]:1766   tcp       sdfn    0x40207d3d  61     5
 66.9.149.187                  161.142.100.80              ip        sd      0x323e8fc2  66     2
 `
-	code, stdout, stderr := nictest.Fed(w, manyFlows, "rss", "hash", "-", "--queues", "8")
+	code, stdout, stderr := w.Fed(manyFlows, "rss", "hash", "-", "--queues", "8")
 	if got := strings.Join(strings.Fields(stdout), " "); got != strings.Join(strings.Fields(want), " ") || code != cli.ExitDone {
 		t.Errorf("exit %d, %s\n%s\nwant\n%s", code, stderr, stdout, want)
 	}
-	_, stdout, _ = nictest.Fed(w, manyFlows, "rss", "hash", "-", "-o", "json")
+	_, stdout, _ = w.Fed(manyFlows, "rss", "hash", "-", "-o", "json")
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
 	if len(lines) != 3 {
 		t.Fatalf("%d lines of JSON, want 3:\n%s", len(lines), stdout)
@@ -91,7 +91,7 @@ func TestRSSHashMany(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[2]), &third); err != nil || third.Source != "66.9.149.187" || third.Hash != "0x323e8fc2" || third.Protocol != "ip" {
 		t.Errorf("third line: %+v, %v", third, err)
 	}
-	if code, stdout, stderr := nictest.Fed(w, "", "rss", "hash", "-"); code != cli.ExitDone || stdout+stderr != "" {
+	if code, stdout, stderr := w.Fed("", "rss", "hash", "-"); code != cli.ExitDone || stdout+stderr != "" {
 		t.Errorf("no flows: exit %d, %q, %q", code, stdout, stderr)
 	}
 }
@@ -110,13 +110,13 @@ func TestRSSHashBadFlows(t *testing.T) {
 		{"10.0.0.1 10.0.0.2 tcp\n", "line 1: 10.0.0.1 to 10.0.0.2: tcp: want ports with tcp, udp and sctp only"},
 		{"10.0.0.1:1 10.0.0.2:2 dccp\n", `line 1: protocol "dccp": want tcp, udp, sctp, icmp, icmpv6, esp, ah, gre, or a number from 0 to 255`},
 	} {
-		code, stdout, stderr := nictest.Fed(w, c.in, "rss", "hash", "-")
+		code, stdout, stderr := w.Fed(c.in, "rss", "hash", "-")
 		if want := "lbctl: " + c.want + "\n  see lbctl rss hash --help\n"; stderr != want || code != cli.ExitUsage || stdout != "" {
 			t.Errorf("%q: exit %d, stdout %q, stderr\n%s want\n%s", c.in, code, stdout, stderr, want)
 		}
 	}
 	long := strings.Repeat("x", 1<<17)
-	if code, _, stderr := nictest.Fed(w, "10.0.0.1:1 10.0.0.2:2\n"+long, "rss", "hash", "-"); code != cli.ExitFailed || !strings.Contains(stderr, "line 2: bufio.Scanner: token too long") {
+	if code, _, stderr := w.Fed("10.0.0.1:1 10.0.0.2:2\n"+long, "rss", "hash", "-"); code != cli.ExitFailed || !strings.Contains(stderr, "line 2: bufio.Scanner: token too long") {
 		t.Errorf("a line of 128 KiB: exit %d, %s", code, stderr)
 	}
 }
@@ -136,6 +136,6 @@ func TestRSSHashRefuses(t *testing.T) {
 		{verified + "--fields vsd", "--fields: hash fields vsd of tcp4: in which order a NIC hashes v is not specified; want sdfn", "see lbctl rss hash --help"},
 		{verified + "--transform symmetric-xor --fields sdf", "--fields: hash fields sdf of tcp4 under symmetric-xor: want both addresses or none, both ports or none, and no other", "see lbctl rss hash --help"},
 	} {
-		nictest.Refused(w, c.line, cli.ExitUsage, c.what, c.hint)
+		w.Refused(c.line, cli.ExitUsage, c.what, c.hint)
 	}
 }

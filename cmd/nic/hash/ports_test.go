@@ -79,7 +79,7 @@ func TestRSSPortsBadInput(t *testing.T) {
 		{"--src 192.0.2.1 --dst 192.0.2.1:80 --range 0-65536", 2, `--range: "0-65536": want ports from 0 to 65535, the lower one first: 32768-60999`, see},
 		{"--src 192.0.2.1 --dst 192.0.2.1:80 --key abcd", 2, "--key: rss key of 2 bytes: want 40 to 256", see},
 	} {
-		nictest.Refused(w, "rss ports "+c.line, c.code, c.what, c.hint)
+		w.Refused("rss ports "+c.line, c.code, c.what, c.hint)
 	}
 	// If no port is found the answer is printed and the command fails.
 	code, stdout, stderr := w.Run("rss", "ports", "--src", "192.0.2.1", "--dst", "192.0.2.1:80", "--range", "7", "--queue", "0", "--reply-queue", "1", "--key", "symmetric")

@@ -122,7 +122,7 @@ func TestRSSIdentifyBadInput(t *testing.T) {
 			}
 			continue
 		}
-		nictest.Refused(w, "rss identify "+c.line, c.code, c.what, c.hint)
+		w.Refused("rss identify "+c.line, c.code, c.what, c.hint)
 	}
 	// An answer without a model is printed and the command fails.
 	w.Write("few.csv", observations(slices.Repeat(rss.Key{0xc5, 0x11, 0x2f}, 14), 2, "src,dst,hash"))

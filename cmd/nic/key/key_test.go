@@ -110,6 +110,6 @@ func TestRSSKeyBadInput(t *testing.T) {
 		{"rss key generate --interface a --interface b", 2, "--interface: 2 interfaces for 1 key", "see lbctl rss key generate --help"},
 		{"rss key generate --symmetric --two-way", 2, "one symmetric key and a pair of keys: want one of the two", "see lbctl rss key generate --help"},
 	} {
-		nictest.Refused(w, c.line, c.code, c.what, c.hint)
+		w.Refused(c.line, c.code, c.what, c.hint)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 
@@ -89,35 +88,7 @@ func (k *Card) Run(t *testing.T, command func(*cli.App) *cobra.Command, in strin
 	t.Helper()
 	w := New(t, command)
 	w.NICs = k.Interfaces()
-	return Fed(w, in, append([]string{"rss"}, args...)...)
-}
-
-// Fed runs a command with something on standard input.
-func Fed(w *clitest.World, in string, args ...string) (code int, stdout, stderr string) {
-	w.T.Helper()
-	w.Stdin = in
-	return w.Run(args...)
-}
-
-// Refused runs the words of a line as a command that must be refused, see RefusedArgs.
-func Refused(w *clitest.World, line string, code int, what, hint string) {
-	w.T.Helper()
-	RefusedArgs(w, strings.Fields(line), code, what, hint)
-}
-
-// RefusedArgs runs a command that must fail with this exit code and these two lines on stderr, and print nothing on
-// stdout. DIR in an argument stands for the directory.
-func RefusedArgs(w *clitest.World, args []string, code int, what, hint string) {
-	w.T.Helper()
-	line := strings.Join(args, " ")
-	args = slices.Clone(args)
-	for i := range args {
-		args[i] = strings.ReplaceAll(args[i], "DIR", w.Dir)
-	}
-	got, stdout, stderr := w.Run(args...)
-	if want := "lbctl: " + what + "\n  " + hint + "\n"; got != code || stderr != want || stdout != "" {
-		w.T.Errorf("lbctl %s: exit %d, want %d; stdout %q, stderr\n%swant\n%s", line, got, code, stdout, stderr, want)
-	}
+	return w.Fed(in, append([]string{"rss"}, args...)...)
 }
 
 // Capture returns a pcap file of n flows of falling size, 10 microseconds from packet to packet: flow i has n-i packets.

@@ -127,6 +127,6 @@ func TestRSSPlanBadInput(t *testing.T) {
 		{"--buckets DIR/gone.json", 3, "open DIR/gone.json: no such file or directory", "check the name"},
 		{"--buckets DIR/zero.json --queues 70000", 2, "--queues: 70000: want 1 to 65536", help},
 	} {
-		nictest.Refused(w, "rss plan "+c.line, c.code, c.what, c.hint)
+		w.Refused("rss plan "+c.line, c.code, c.what, c.hint)
 	}
 }

@@ -194,6 +194,6 @@ func TestRSSReplayBadInput(t *testing.T) {
 		{[]string{"DIR/good.pcap", "--change-at", "soon", "--change-to", "equal 2"}, 2, `--change-at: "soon": want a time above 0 such as 10s, or a number of packets`, help},
 		{[]string{"DIR/good.pcap", "--change-at", "5", "--change-to", "equal 5"}, 2, `--change-to: indirection table "equal 5" names queue 4: want 0 to 3`, help},
 	} {
-		nictest.RefusedArgs(w, append([]string{"rss", "replay"}, c.args...), c.code, c.what, c.hint)
+		w.RefusedArgs(append([]string{"rss", "replay"}, c.args...), c.code, c.what, c.hint)
 	}
 }

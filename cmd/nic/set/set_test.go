@@ -163,7 +163,7 @@ func TestRSSSetRefuses(t *testing.T) {
 		{"veth0 --equal 2", 1, "set rss of veth0: no rss: " + nictest.VethHabit, "name a NIC with RSS; lbctl rss show IFACE says what an interface has"},
 		{"eth0 --equal 2 --flows /none", 3, "open /none: no such file or directory", "name a file of flows, one a line: tcp 192.0.2.1:1234 198.51.100.1:80"},
 	} {
-		nictest.Refused(w, "rss set "+c.line, c.code, c.what, c.hint)
+		w.Refused("rss set "+c.line, c.code, c.what, c.hint)
 	}
 	if len(k.Applied) != 0 {
 		t.Errorf("something was set: %+v", k.Applied)

@@ -51,6 +51,6 @@ func TestRSSProfilesRefuses(t *testing.T) {
 		{"rss profiles nosuchnic", cli.ExitNotFound, `profile "nosuchnic" is not known`, "list them: lbctl rss profiles"},
 		{"rss profiles ena igb", cli.ExitUsage, `unexpected argument "igb"`, "see lbctl rss profiles --help"},
 	} {
-		nictest.Refused(w, c.line, c.code, c.what, c.hint)
+		w.Refused(c.line, c.code, c.what, c.hint)
 	}
 }

@@ -64,7 +64,7 @@ func TestRSSShowReal(t *testing.T) {
 	if code, _, stderr := w.Run("rss", "show", "none0"); code != cli.ExitNotFound {
 		t.Errorf("none0: exit %d, %s", code, stderr)
 	}
-	nictest.Refused(w, "rss show", 2, "missing IFACE", "see lbctl rss show --help")
+	w.Refused("rss show", 2, "missing IFACE", "see lbctl rss show --help")
 	w.NICs = nictest.NewCard().Interfaces()
-	nictest.Refused(w, "rss show eth9", 3, "read rss of eth9: no such interface", "name an interface that ip link shows in this network namespace")
+	w.Refused("rss show eth9", 3, "read rss of eth9: no such interface", "name an interface that ip link shows in this network namespace")
 }

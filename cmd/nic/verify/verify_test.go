@@ -219,6 +219,6 @@ func TestRSSVerifyRefuses(t *testing.T) {
 		{"eth0 --key abcd", 2, "--key: rss key of 2 bytes: want 40 to 256", see},
 		{"eth0 --profile ixgb", 2, `--profile: "ixgb" is not known`, "did you mean --profile ixgbe?"},
 	} {
-		nictest.Refused(w, "rss verify "+c.line, c.code, c.what, c.hint)
+		w.Refused("rss verify "+c.line, c.code, c.what, c.hint)
 	}
 }
