@@ -51,25 +51,6 @@ func TestServeWithAFileThatIsRefused(t *testing.T) {
 	}
 }
 
-// An interface that is not there yet, as after a reboot, blocks neither the start nor a change, and shows.
-func TestServeWithAnInterfaceThatIsMissing(t *testing.T) {
-	w := newWorld(t)
-	w.Serve("-f", w.Write("late.yaml", strings.Replace(clitest.WebConfig, "eth0", "eth9", 1)))
-	for _, want := range []string{"eth9", "missing", "interface not found"} {
-		if got := w.OK("get", "interfaces"); !strings.Contains(got, want) {
-			t.Errorf("interfaces lack %q:\n%s", want, got)
-		}
-	}
-	w.OK("replica", "set", "web", "10.0.0.1:8080", "--state", "down")
-	w.OK("attach", "eth1")
-	if code, _, stderr := w.Run("attach", "eth9"); code != cli.ExitNotFound {
-		t.Errorf("attach of what is missing: exit %d: %s", code, stderr)
-	}
-	if !strings.Contains(w.Log.String(), "interface is wanted and not attached") {
-		t.Errorf("the log does not say it: %s", w.Log)
-	}
-}
-
 // TestServeOnTheKernel is a daemon's life on the real datapath, without traffic: started,
 // replaced, restarted, purged.
 func TestServeOnTheKernel(t *testing.T) {
