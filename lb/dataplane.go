@@ -104,7 +104,7 @@ type ReplicaFlows struct {
 	OldFlowSlots uint32
 }
 
-// None tells whether the replica can be removed without breaking a flow, as far as is known. Flows of settled slots are not known.
+// None reports whether the replica can be removed without breaking a flow, as far as is known. Flows of settled slots are not known.
 func (f ReplicaFlows) None() bool { return f == ReplicaFlows{} }
 
 // Probe is a packet to explain: a frame, or a flow of which a frame is made.

@@ -37,7 +37,7 @@ func (s Service) Clone() Service {
 	return s
 }
 
-// SameAs tells whether two services are equal.
+// SameAs reports whether two services are equal.
 func (s Service) SameAs(o Service) bool {
 	return s.VIP == o.VIP && s.Scheduler == o.Scheduler && s.Mode == o.Mode && s.Hash == o.Hash &&
 		s.Seed == o.Seed && s.TableSize == o.TableSize && s.Tracking == o.Tracking && s.Idle == o.Idle &&

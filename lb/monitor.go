@@ -58,7 +58,7 @@ func (f Filter) Validate() error {
 	return nil
 }
 
-// Wants tells whether the sample passes the filter, apart from Every.
+// Wants reports whether the sample passes the filter, apart from Every.
 func (f Filter) Wants(s Sample) bool {
 	if len(f.Reasons) > 0 && !slices.Contains(f.Reasons, s.Reason) {
 		return false

@@ -75,7 +75,7 @@ func (c packetCase) frame(s scene, p Packet) []byte {
 	return frame
 }
 
-// fits tells whether the harness can send a frame.
+// fits reports whether the harness can send a frame.
 func (b fixture) fits(frame []byte) bool {
 	return len(frame) >= b.MinFrame && len(frame) <= b.longest()
 }

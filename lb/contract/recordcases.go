@@ -49,7 +49,7 @@ func transitions(was, is lb.Service) (inTransition uint32, oldFlows map[netip.Ad
 	return inTransition, oldFlows
 }
 
-// rehashes tells whether the slots of two versions are other parts of the hash space.
+// rehashes reports whether the slots of two versions are other parts of the hash space.
 func rehashes(was, is lb.Service) bool {
 	return was.Slots() != is.Slots() || was.Hash != is.Hash || was.Hash == lb.JHash && was.Seed != is.Seed
 }
@@ -63,7 +63,7 @@ func lists(s lb.Service, a netip.AddrPort) bool {
 	return false
 }
 
-// isInTransition tells whether a first change puts the slot of a flow into transition.
+// isInTransition reports whether a first change puts the slot of a flow into transition.
 func isInTransition(was, is lb.Service, f packet.Flow) bool {
 	return rehashes(was, is) || owner(was, f) != owner(is, f)
 }

@@ -22,7 +22,7 @@ type entry struct {
 	lag time.Duration
 	// inTransition is the number of its slots that are in transition.
 	inTransition uint32
-	// recorded tells whether there may be records of its flows.
+	// recorded reports whether there may be records of its flows.
 	recorded bool
 	// aging is set while a sweep makes its flows older.
 	aging *aging
@@ -46,22 +46,22 @@ func (e *entry) replicaID(a netip.AddrPort) (uint32, bool) {
 	return id, ok
 }
 
-// answered tells whether the replica at an address has a reverse NAT entry for the service. A nil entry has
+// answered reports whether the replica at an address has a reverse NAT entry for the service. A nil entry has
 // none.
 func (e *entry) answered(a netip.AddrPort) bool {
 	_, ok := e.replicaID(a)
 	return ok && e.service.Mode == lb.NAT
 }
 
-// tracked tells whether the service tracks flows; a nil entry does not.
+// tracked reports whether the service tracks flows; a nil entry does not.
 func (e *entry) tracked() bool {
 	return e != nil && e.row.Flags&uint8(bpf.LbServiceFlagSERVICE_TRACK_CHANGES|bpf.LbServiceFlagSERVICE_TRACK_ALWAYS) != 0
 }
 
-// rehashed tells whether the previous owners are in another table.
+// rehashed reports whether the previous owners are in another table.
 func (e *entry) rehashed() bool { return e.row.Flags&uint8(bpf.LbServiceFlagSERVICE_REHASHED) != 0 }
 
-// recordsByOtherHash tells whether records hold another hash than that of the table.
+// recordsByOtherHash reports whether records hold another hash than that of the table.
 func (e *entry) recordsByOtherHash() bool {
 	r := e.row
 	return r.PreviousHash != r.Hash || r.PreviousSeed != r.Seed && lb.Hash(r.Hash) == lb.JHash

@@ -39,7 +39,7 @@ func (e *entry) keepPreviousTable(offset, size uint32, from bpf.LbService) {
 	r.PreviousHash, r.PreviousSeed = from.PreviousHash, from.PreviousSeed
 }
 
-// shares tells whether the service has a replica of old. If not, no flow from before can go on.
+// shares reports whether the service has a replica of old. If not, no flow from before can go on.
 func (e *entry) shares(old *entry) bool {
 	for a := range old.ids {
 		if _, ok := e.ids[a]; ok {
@@ -49,14 +49,14 @@ func (e *entry) shares(old *entry) bool {
 	return false
 }
 
-// sameSlots tells whether the slots of the service and of old (nil: none) are the same parts of the hash space.
+// sameSlots reports whether the slots of the service and of old (nil: none) are the same parts of the hash space.
 // Those that have another owner are then put into transition.
 func (e *entry) sameSlots(old *entry) bool {
 	return old != nil && e.tracked() && e.service.VIP.Protocol == packet.TCP && !old.rehashed() &&
 		e.row.Size == old.row.Size && sameHash(e.row, old.row)
 }
 
-// sameHash tells whether all flows have the same hash in the tables of both.
+// sameHash reports whether all flows have the same hash in the tables of both.
 func sameHash(a, b bpf.LbService) bool {
 	return a.Hash == b.Hash && (a.Seed == b.Seed || lb.Hash(a.Hash) != lb.JHash)
 }

@@ -27,7 +27,7 @@ type returnPath struct {
 }
 
 // newReturnPath puts all clients behind one gateway of their IP version, so that a change of its MAC
-// address tells whether a packet was sent by an entry of the FIB cache.
+// address reports whether a packet was sent by an entry of the FIB cache.
 func newReturnPath(t *testing.T, o Options) returnPath {
 	inNamespace(t)
 	h := returnPath{T: t, cpus: cpus(t), link: testns.Veth(t, "up", "10.1.0.254/24", "2001:db8:2::fe/64"), other: testns.Veth(t, "other").Attrs().Index}

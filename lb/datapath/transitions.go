@@ -18,7 +18,7 @@ type aging struct {
 	steps uint32
 	// records is the number of records that are left.
 	records int
-	// elsewhere tells whether one of them names another replica than the owner of its hash, as far
+	// elsewhere reports whether one of them names another replica than the owner of its hash, as far
 	// as that can be known; slots says in which slots, unless the service is rehashed.
 	elsewhere bool
 	slots     []bool
@@ -166,12 +166,12 @@ func (tr *transitions) settleSlots(e *entry) {
 	}
 }
 
-// previousUnused tells whether no flow goes to the slot's previous owner any more.
+// previousUnused reports whether no flow goes to the slot's previous owner any more.
 func previousUnused(s bpf.Slot) bool {
 	return s.Previous() == bpf.ReplicaNone || s.Age() >= expired
 }
 
-// previousTableUnused tells whether no flow goes by the previous table of a service any more.
+// previousTableUnused reports whether no flow goes by the previous table of a service any more.
 func (tr *transitions) previousTableUnused(e *entry) bool {
 	if !e.rehashed() {
 		return true

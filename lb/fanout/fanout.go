@@ -63,7 +63,7 @@ func (p *Publisher) UnsubscribeAll() {
 	p.subscriptions = nil
 }
 
-// Empty tells whether there is no subscription.
+// Empty reports whether there is no subscription.
 func (p *Publisher) Empty() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -100,7 +100,7 @@ func (d *decision) outcome(reason lb.Reason) Outcome {
 	return o
 }
 
-// isTCP tells whether the flow is one of TCP.
+// isTCP reports whether the flow is one of TCP.
 func (d *decision) isTCP() bool { return d.flow.Protocol == packet.TCP }
 
 // Outcome is the result of Decide. It shares memory with the frame and with what the View returned.

@@ -32,7 +32,7 @@ func (d *decision) icmp() lb.Reason {
 	return d.readQuote()
 }
 
-// isError tells whether an ICMP message of a type quotes a packet that did not get through: destination
+// isError reports whether an ICMP message of a type quotes a packet that did not get through: destination
 // unreachable, source quench, packet too big, time exceeded, parameter problem.
 func (p parsed) isError(messageType byte) bool {
 	if p.v4 {
@@ -62,7 +62,7 @@ func (d *decision) answer(ip []byte) {
 	d.egress = d.ingress
 }
 
-// answerable tells whether an address is that of a single host: not unspecified, loopback, multicast or
+// answerable reports whether an address is that of a single host: not unspecified, loopback, multicast or
 // broadcast.
 func answerable(a netip.Addr) bool {
 	if a.Is4() {

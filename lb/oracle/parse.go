@@ -85,7 +85,7 @@ func parse(frame []byte) (parsed, lb.Reason) {
 	return p, lb.NotIP
 }
 
-// isTag tells whether a VLAN tag begins here.
+// isTag reports whether a VLAN tag begins here.
 func isTag(frame []byte) bool {
 	t := binary.BigEndian.Uint16(frame)
 	return t == ether8021Q || t == ether8021AD
@@ -137,7 +137,7 @@ func (p parsed) parseL4() (parsed, lb.Reason) {
 	return p, ok
 }
 
-// isICMP tells whether the packet is one of the ICMP of its IP version, and no fragment.
+// isICMP reports whether the packet is one of the ICMP of its IP version, and no fragment.
 func (p parsed) isICMP() bool {
 	if p.v4 {
 		return p.part == whole && p.protocol == packet.ICMP

@@ -60,7 +60,7 @@ func (d *decision) choose(replica netip.AddrPort, by lb.Choice) lb.Reason {
 	return ok
 }
 
-// serves tells whether a replica is given the flows that it has.
+// serves reports whether a replica is given the flows that it has.
 func (d *decision) serves(replica netip.AddrPort) bool {
 	state, listed := d.view.State(d.vip, replica)
 	return listed && (state == lb.Active || state == lb.Draining)

@@ -54,7 +54,7 @@ type shadowFlow struct {
 // moment is a time, and the least idle time of the service since then.
 type moment struct{ at, idle time.Duration }
 
-// mayBeForgotten tells whether the service need not remember it any more.
+// mayBeForgotten reports whether the service need not remember it any more.
 func (m moment) mayBeForgotten(now time.Duration) bool { return now-m.at > m.idle }
 
 func newShadow(t *rapid.T) *shadow {

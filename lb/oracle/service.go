@@ -64,7 +64,7 @@ func newService(s lb.Service) *service {
 	return n
 }
 
-// lists tells whether a replica is one of the service, in whatever state.
+// lists reports whether a replica is one of the service, in whatever state.
 func (s *service) lists(replica netip.AddrPort) bool {
 	_, listed := s.states[replica]
 	return listed

@@ -31,13 +31,13 @@ func (s *service) inherit(old *service) {
 	}
 }
 
-// sameTable tells whether the slots of two services are the same parts of the hash space.
+// sameTable reports whether the slots of two services are the same parts of the hash space.
 func sameTable(a, b lb.Service) bool {
 	f, g := functionOf(a), functionOf(b)
 	return f.Size == g.Size && f.sameHash(g)
 }
 
-// sharesReplica tells whether a replica of s is one of other.
+// sharesReplica reports whether a replica of s is one of other.
 func (s *service) sharesReplica(other *service) bool {
 	return slices.ContainsFunc(s.Replicas, func(r lb.Replica) bool { return other.lists(r.Address) })
 }
@@ -152,7 +152,7 @@ func (s *service) settle(t *tables) {
 	}
 }
 
-// isExpired tells whether no flow goes to the previous owner any more.
+// isExpired reports whether no flow goes to the previous owner any more.
 func (o previousOwner) isExpired() bool { return !o.owner.IsValid() || o.age == expired }
 
 // slotsElsewhere returns the slots of which a flow is recorded with another replica than the owner.
@@ -174,7 +174,7 @@ func (s *service) slotOf(t *tables, table Function, f packet.Flow) (uint32, bool
 	return table.of(t.key, f) % table.Size, true
 }
 
-// isSettled tells whether a rehashed service does not need its previous table any more. Where the hash has
+// isSettled reports whether a rehashed service does not need its previous table any more. Where the hash has
 // changed, no record may be left: the kernel's records hold only the hash of the previous table, which does
 // not say who owns the flow now.
 func (s *service) isSettled(t *tables, table Function) bool {

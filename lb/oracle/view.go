@@ -15,7 +15,7 @@ type View interface {
 	Key() rss.Key
 	// Service returns the service with that VIP. The caller does not write to it.
 	Service(v lb.VIP) (*lb.Service, bool)
-	// IsVIP tells whether a service has the address, on any port and protocol.
+	// IsVIP reports whether a service has the address, on any port and protocol.
 	IsVIP(a netip.Addr) bool
 	// ReverseNAT returns the VIP of the service in mode nat that has a replica, in whatever state.
 	ReverseNAT(replica netip.AddrPort, p packet.Protocol) (lb.VIP, bool)
@@ -65,7 +65,7 @@ func (n Function) of(key rss.Key, f packet.Flow) uint32 {
 	return Hash(lb.Service{Hash: n.Hash, Seed: n.Seed}, key, f)
 }
 
-// sameHash tells whether all flows have the same hash in both, whatever the sizes.
+// sameHash reports whether all flows have the same hash in both, whatever the sizes.
 func (n Function) sameHash(m Function) bool {
 	return n.Hash == m.Hash && (n.Hash != lb.JHash || n.Seed == m.Seed)
 }
