@@ -35,11 +35,9 @@ func routedWorld(t *testing.T) *clitest.World {
 	return w
 }
 
-// TestExplainOutput: the way of a packet, step by step.
-func TestExplainOutput(t *testing.T) {
-	w := routedWorld(t)
-	for _, c := range []struct{ line, want string }{
-		{"explain --src 198.51.100.7:40000 --dst 192.0.2.1:80", `flow       tcp 198.51.100.7:40000 > 192.0.2.1:80
+// explanations are commands in order, and what they print.
+var explanations = []struct{ line, want string }{
+	{"explain --src 198.51.100.7:40000 --dst 192.0.2.1:80", `flow       tcp 198.51.100.7:40000 > 192.0.2.1:80
 reason     forwarded
 action     sent on
 service    web (nat, modulo, jhash, 2 replicas)
@@ -56,7 +54,7 @@ fields     eth.dst      00:00:00:00:00:00 > 02:00:00:00:00:09
            tcp.checksum 0x2708 > 0xbfc8
 next hop   eth1, from 02:00:00:00:00:03 to 02:00:00:00:00:09
 `},
-		{"explain --src 198.51.100.7:40000 --dst 192.0.2.3:80 --flags syn", `flow       tcp 198.51.100.7:40000 > 192.0.2.3:80
+	{"explain --src 198.51.100.7:40000 --dst 192.0.2.3:80 --flags syn", `flow       tcp 198.51.100.7:40000 > 192.0.2.3:80
 reason     forwarded
 action     sent on
 service    tunnel (ipip, modulo, jhash, 1 replica)
@@ -81,8 +79,8 @@ fields     eth.dst        00:00:00:00:00:00 > 02:00:00:00:00:09
            ip.checksum    0x8e92 > 0x8f92
 next hop   eth1, from 02:00:00:00:00:03 to 02:00:00:00:00:09
 `},
-		{"replica set web 10.0.0.1:8080 --state draining", "10.0.0.1:8080 changed in web\n"},
-		{"explain --src 198.51.100.7:40000 --dst 192.0.2.1:80", `flow       tcp 198.51.100.7:40000 > 192.0.2.1:80
+	{"replica set web 10.0.0.1:8080 --state draining", "10.0.0.1:8080 changed in web\n"},
+	{"explain --src 198.51.100.7:40000 --dst 192.0.2.1:80", `flow       tcp 198.51.100.7:40000 > 192.0.2.1:80
 reason     forwarded
 action     sent on
 service    web (nat, modulo, jhash, 2 replicas)
@@ -99,7 +97,12 @@ fields     eth.dst      00:00:00:00:00:00 > 02:00:00:00:00:09
            tcp.checksum 0x2708 > 0xbfc8
 next hop   eth1, from 02:00:00:00:00:03 to 02:00:00:00:00:09
 `},
-	} {
+}
+
+// TestExplainOutput: the way of a packet, step by step.
+func TestExplainOutput(t *testing.T) {
+	w := routedWorld(t)
+	for _, c := range explanations {
 		got := w.OK(strings.Fields(c.line)...)
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("lbctl %s (-want +got):\n%s", c.line, diff)

@@ -12,38 +12,33 @@ import (
 	"lbctl/cmd/cli/clitest"
 )
 
-// TestCommands is a session with a daemon: commands in order and what they print.
-func TestCommands(t *testing.T) {
-	w := newWorld(t)
-	w.Serve("-f", w.Write("empty.yaml", "services: []\n"))
-	w.Write("web.yaml", clitest.WebConfig)
-	w.Write("less.yaml", strings.Replace(clitest.WebConfig, "      - {address: 10.0.0.2:8080}\n", "", 1))
-	for _, c := range []struct{ line, want string }{
-		{"get services", "NAME  VIP  PROTOCOL  MODE  SCHEDULER  HASH  TRACKING  SLOTS  REPLICAS\n"},
-		{"plan -f DIR/web.yaml", `1  set     tcp 192.0.2.1:80      new  nat, modulo, jhash, 2 replicas
+// session are commands in order, and what they print.
+var session = []struct{ line, want string }{
+	{"get services", "NAME  VIP  PROTOCOL  MODE  SCHEDULER  HASH  TRACKING  SLOTS  REPLICAS\n"},
+	{"plan -f DIR/web.yaml", `1  set     tcp 192.0.2.1:80      new  nat, modulo, jhash, 2 replicas
 2  set     udp [2001:db8::1]:53  new  nat, maglev, toeplitz, 1 replica
 3  attach  eth0                  new  auto
 `},
-		{"apply -f DIR/web.yaml --dry-run", `1  set     tcp 192.0.2.1:80      new  nat, modulo, jhash, 2 replicas
+	{"apply -f DIR/web.yaml --dry-run", `1  set     tcp 192.0.2.1:80      new  nat, modulo, jhash, 2 replicas
 2  set     udp [2001:db8::1]:53  new  nat, maglev, toeplitz, 1 replica
 3  attach  eth0                  new  auto
 `},
-		{"apply -f DIR/web.yaml", `1  set     tcp 192.0.2.1:80      new  nat, modulo, jhash, 2 replicas
+	{"apply -f DIR/web.yaml", `1  set     tcp 192.0.2.1:80      new  nat, modulo, jhash, 2 replicas
 2  set     udp [2001:db8::1]:53  new  nat, maglev, toeplitz, 1 replica
 3  attach  eth0                  new  auto
 `},
-		{"apply -f DIR/web.yaml", "nothing to do (revision 2)\n"},
-		{"plan -f DIR/web.yaml -o json", "{\n  \"revision\": 2,\n  \"steps\": []\n}\n"},
-		{"get services", `NAME  VIP               PROTOCOL  MODE  SCHEDULER  HASH      TRACKING  SLOTS  REPLICAS
+	{"apply -f DIR/web.yaml", "nothing to do (revision 2)\n"},
+	{"plan -f DIR/web.yaml -o json", "{\n  \"revision\": 2,\n  \"steps\": []\n}\n"},
+	{"get services", `NAME  VIP               PROTOCOL  MODE  SCHEDULER  HASH      TRACKING  SLOTS  REPLICAS
 web   192.0.2.1:80      tcp       nat   modulo     jhash     changes   2      2
 dns   [2001:db8::1]:53  udp       nat   maglev     toeplitz  always    251    1
 `},
-		{"get replicas", `SERVICE  REPLICA             STATE   WEIGHT  PACKETS  BYTES
+	{"get replicas", `SERVICE  REPLICA             STATE   WEIGHT  PACKETS  BYTES
 web      10.0.0.1:8080       active  1       0        0
 web      10.0.0.2:8080       active  1       0        0
 dns      [2001:db8:1::1]:53  active  3       0        0
 `},
-		{"get replicas -o json", `{
+	{"get replicas -o json", `{
   "replicas": [
     {
       "service_name": "web",
@@ -78,12 +73,12 @@ dns      [2001:db8:1::1]:53  active  3       0        0
   ]
 }
 `},
-		{"attach eth1 --mode generic", "attached eth1 in mode generic\n"},
-		{"get interfaces", `NAME  STATE     INDEX  MODE     REQUESTED  REASON
+	{"attach eth1 --mode generic", "attached eth1 in mode generic\n"},
+	{"get interfaces", `NAME  STATE     INDEX  MODE     REQUESTED  REASON
 eth0  attached  2      native   auto       -
 eth1  attached  3      generic  generic    -
 `},
-		{"attach eth1 --mode native -o json", `{
+	{"attach eth1 --mode native -o json", `{
   "name": "eth1",
   "state": "attached",
   "ifindex": 3,
@@ -91,13 +86,13 @@ eth1  attached  3      generic  generic    -
   "requested_mode": "native"
 }
 `},
-		{"detach eth0", "detached eth0\n"},
-		{"get counters", "REASON  PACKETS  BYTES\nall     0        0\n"},
-		{"explain --src 198.51.100.7:40000 --dst 192.0.2.9:80", `flow    tcp 198.51.100.7:40000 > 192.0.2.9:80
+	{"detach eth0", "detached eth0\n"},
+	{"get counters", "REASON  PACKETS  BYTES\nall     0        0\n"},
+	{"explain --src 198.51.100.7:40000 --dst 192.0.2.9:80", `flow    tcp 198.51.100.7:40000 > 192.0.2.9:80
 reason  not_ours
 action  up to the kernel
 `},
-		{"plan -f DIR/less.yaml", `1  set     tcp 192.0.2.1:80  changed  nat, modulo, jhash, 1 replica
+	{"plan -f DIR/less.yaml", `1  set     tcp 192.0.2.1:80  changed  nat, modulo, jhash, 1 replica
                                         table_size: 2 > 1
                                         replicas[10.0.0.2:8080]: active > none
                                         50.0 % of new flows go to another replica (1 of 2)
@@ -105,11 +100,19 @@ action  up to the kernel
 2  attach  eth0              new      auto
 3  detach  eth1              gone     -
 `},
-		{"apply -f DIR/less.yaml", `1  set     tcp 192.0.2.1:80  changed  nat, modulo, jhash, 1 replica
+	{"apply -f DIR/less.yaml", `1  set     tcp 192.0.2.1:80  changed  nat, modulo, jhash, 1 replica
 2  attach  eth0              new      auto
 3  detach  eth1              gone     -
 `},
-	} {
+}
+
+// TestCommands is a session with a daemon: commands in order and what they print.
+func TestCommands(t *testing.T) {
+	w := newWorld(t)
+	w.Serve("-f", w.Write("empty.yaml", "services: []\n"))
+	w.Write("web.yaml", clitest.WebConfig)
+	w.Write("less.yaml", strings.Replace(clitest.WebConfig, "      - {address: 10.0.0.2:8080}\n", "", 1))
+	for _, c := range session {
 		got := w.OK(w.Line(c.line)...)
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("lbctl %s (-want +got):\n%s", c.line, diff)
