@@ -10,6 +10,7 @@ import (
 
 // testAlways tests services that remember every flow.
 func testAlways(t *testing.T, open func(t *testing.T) Harness) {
+	open = shared(t, open)
 	for _, p := range protocols() {
 		for name, test := range map[string]func(fixture, lb.Service){
 			"recorded": testAlwaysRecorded, "changes": testAlwaysChanges, "down": testAlwaysDown, "silence": testAlwaysSilence,

@@ -11,6 +11,7 @@ import (
 
 // testChanges changes services in many ways: no flow leaves a replica that serves.
 func testChanges(t *testing.T, open func(t *testing.T) Harness) {
+	open = shared(t, open)
 	for _, c := range changeCases() {
 		t.Run(c.name, func(t *testing.T) {
 			eachTracked(t, open, packet.TCP, lb.TrackChanges, func(b fixture, s lb.Service) {

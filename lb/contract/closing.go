@@ -21,15 +21,15 @@ func testClose(t *testing.T, open func(t *testing.T) Harness) {
 
 // testGoesOn closes the handle: packets go on being forwarded. A new handle finds everything.
 func testGoesOn(b fixture) {
-	settled := variety()
-	b.set(settled...)
+	present := variety()
+	b.set(present...)
 	b.attach(East, lb.Auto)
-	b.reaches(settled[1].VIP, settled[1].Replicas[0])
+	b.reaches(present[1].VIP, present[1].Replicas[0])
 	before := b.state()
 	if err := b.Dataplane.Close(); err != nil {
 		b.t.Fatalf("close: %v", err)
 	}
-	v := b.send(East, Packet{Flow: flowTo(settled[1].VIP), TTL: 64}.Frame())
+	v := b.send(East, Packet{Flow: flowTo(present[1].VIP), TTL: 64}.Frame())
 	equal(b.t, "action after close", v.Action, oracle.Redirect)
 	if b.Reopen == nil {
 		return
@@ -39,10 +39,10 @@ func testGoesOn(b fixture) {
 	equal(b.t, "services", after.Services, before.Services)
 	equal(b.t, "interfaces", after.Interfaces, before.Interfaces)
 	want := newTally()
-	want.addForwarded(settled[1].VIP, settled[1].Replicas[0].Address, ethernet+28)
+	want.addForwarded(present[1].VIP, present[1].Replicas[0].Address, ethernet+28)
 	equal(b.t, "counters moved meanwhile", moved(before.Counters, after.Counters), want.Counters)
-	b.remove(settled[1].VIP)
-	b.isNotOurs(flowTo(settled[1].VIP))
+	b.remove(present[1].VIP)
+	b.isNotOurs(flowTo(present[1].VIP))
 	b.detach(East)
 }
 

@@ -10,6 +10,7 @@ import (
 
 // testFollowing tests that fragments and ICMP errors go to the replica of their flow, and leave no trace.
 func testFollowing(t *testing.T, open func(t *testing.T) Harness) {
+	open = shared(t, open)
 	for _, p := range protocols() {
 		t.Run("errors "+p.String(), func(t *testing.T) { eachTracked(t, open, p, lb.TrackAlways, testErrorsFollow) })
 		t.Run("fragments "+p.String(), func(t *testing.T) { eachTracked(t, open, p, lb.TrackAlways, testFragmentsFollow) })

@@ -149,7 +149,7 @@ func isNAT(s scene) bool { return s.mode == lb.NAT }
 // testRandomPackets sends packets with random headers and payloads, also answers and ICMP errors. What leaves
 // must be the packet that its sender would have sent to the replica, built from scratch.
 func testRandomPackets(t *testing.T, open func(t *testing.T) Harness) {
-	const packets = 30
+	const packets = 20
 	for i, s := range allScenes() {
 		t.Run(s.name(), func(t *testing.T) {
 			b, r := newFixture(t, open), rand.New(rand.NewPCG(1, uint64(i)))

@@ -11,6 +11,7 @@ import (
 
 // testRecords tests how many flows are recorded.
 func testRecords(t *testing.T, open func(t *testing.T) Harness) {
+	open = shared(t, open)
 	for name, test := range map[string]func(fixture, lb.Service){
 		"settled":            testSettled,
 		"started":            testStarted,

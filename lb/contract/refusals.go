@@ -21,14 +21,14 @@ type refusal struct {
 // testRefusals tests that a change with an error changes nothing: neither services nor counters nor where
 // packets go.
 func testRefusals(t *testing.T, open func(t *testing.T) Harness) {
+	b, present := newFixture(t, open), variety()
+	b.set(present...)
 	for _, r := range refusals() {
 		t.Run(r.name, func(t *testing.T) {
-			b := newFixture(t, open)
-			settled := variety()
-			b.set(settled...)
-			b.reaches(settled[1].VIP, settled[1].Replicas[0])
+			b := fixture{b.Harness, t}
+			b.reaches(present[1].VIP, present[1].Replicas[0])
 			b.unchanged(r.name, func() { b.refused(r) })
-			b.reaches(settled[1].VIP, settled[1].Replicas[0])
+			b.reaches(present[1].VIP, present[1].Replicas[0])
 		})
 	}
 }

@@ -154,10 +154,11 @@ func wantOfDataOffset(_ scene, n int) outcome {
 // testFamilies tests that IPv6 addresses that contain an IPv4 address, at whatever place, are not taken for
 // that.
 func testFamilies(t *testing.T, open func(t *testing.T) Harness) {
+	b := newFixture(t, open)
 	for _, p := range protocols() {
 		for name, embed := range embeddings() {
 			t.Run(name+" "+p.String(), func(t *testing.T) {
-				b := newFixture(t, open)
+				b := fixture{b.Harness, t}
 				s := ipv4.service(1, p, ipv4.on(West, 1, 8080))
 				b.set(s)
 				b.isNotOurs(packet.Flow{Source: ipv6.on(East, 1, 4000), Destination: embed(s.VIP.Address), Protocol: p})

@@ -169,6 +169,12 @@ func (b fixture) remembers(s lb.Service, when string, inTransition uint32, want 
 	equal(b.t, "flows "+when, b.flows(s.VIP), f)
 }
 
+// shared returns a function that always returns the same harness: for tests that remove what they set.
+func shared(t *testing.T, open func(t *testing.T) Harness) func(t *testing.T) Harness {
+	h := open(t)
+	return func(*testing.T) Harness { return h }
+}
+
 // eachTracked runs a test for each family and scheduler, with services of that tracking.
 func eachTracked(t *testing.T, open func(t *testing.T) Harness, p packet.Protocol, tracking lb.Tracking, test func(b fixture, s lb.Service)) {
 	b := newFixture(t, open)

@@ -9,6 +9,7 @@ import (
 
 // testTracking tests each tracking, and changes of it.
 func testTracking(t *testing.T, open func(t *testing.T) Harness) {
+	open = shared(t, open)
 	for name, test := range map[string]func(fixture, lb.Service){
 		"never": testNever, "begins": testTrackingBegins, "ends": testTrackingEnds, "changes to always": testToAlways,
 		"udp": testUDPTracking, "idle time": testIdleChanges,

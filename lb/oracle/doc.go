@@ -4,10 +4,11 @@
 // of it behind lb.Dataplane.
 //
 // It shares no code with what it checks: it imports neither bpf nor lb/tables, lb/nexthop, lb/xdp or lb/datapath.
-// What both use is checked elsewhere: lb (what a valid service is, which services exclude each other), lb/scheduler
-// (which replica owns which slot: by the properties and vectors of its own tests), lb/fanout (which monitor gets a
-// sample: by its own tests), rss (Toeplitz: by Microsoft's vectors). The kernel's program uses none of these: it
-// reads a table that the scheduler has filled, and computes its hashes in C.
+// What both use cannot be checked by comparing them, and has tests of its own: lb (which services are valid, and
+// which exclude each other), lb/scheduler (which replica owns which slot: properties, and a table written
+// out), lb/fanout (which monitor gets which sample), rss (Toeplitz: Microsoft's vectors, and its tables against the
+// definition). The kernel's program itself is C: it reads slots that the scheduler has filled and Toeplitz tables
+// that rss has made, and computes jhash and all else on its own.
 //
 // # The order of decisions
 //
