@@ -77,7 +77,7 @@ func programID(t *testing.T, d *Datapath) uint32 {
 }
 
 // Reverse NAT entries are taken over too: answers are returned, and the replicas are in use.
-func TestAdoptWaysBack(t *testing.T) {
+func TestAdoptReverseNAT(t *testing.T) {
 	inNamespace(t)
 	l := testns.Veth(t, "up", "10.1.0.1/24")
 	testns.Neighbour(t, l, "10.1.0.9")

@@ -91,7 +91,7 @@ func TestFloodOfAnotherService(t *testing.T) {
 }
 
 // Established flows are not evicted, and the last entries of a line are given out at a limited rate.
-func TestLastWaysAreGated(t *testing.T) {
+func TestLastEntriesAreRateLimited(t *testing.T) {
 	x := newFixtureWith(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"), Options{TokenRate: 1})
 	began := time.Now()
 	ports := x.inLine(len(x.d.registry.tables.Established.Rows), 2*bpf.RecordEntries, 1)

@@ -100,7 +100,7 @@ func TestNativeMTU(t *testing.T) {
 	}
 }
 
-func TestIPv6Way(t *testing.T) {
+func TestIPv6Route(t *testing.T) {
 	w := newWorld(t)
 	w.here("ip address add 2001:db8:1::fe/64 dev rp nodad && ip neighbour replace 2001:db8:1::1 dev rp lladdr 02:00:00:00:00:01 nud permanent")
 	// The kernel makes the address this machine's later, on a thread of its own.

@@ -55,7 +55,7 @@ func TestNamesStay(t *testing.T) {
 	}
 	want := strings.Fields(`connections-kept new-by-the-table retransmitted-syn-stays syn-flood-kept ack-flood-kept other-service-served
 		neighbours-stay kill-lost cut-apply-old-or-new cut-apply-converges update-lost switch-lost switch-strays kept-meanwhile
-		untracked untracked-under-flood removed-without-drain older-table embryos-evicted third-table purged purged-memory
+		untracked untracked-under-flood removed-without-drain older-table half-open-evicted third-table purged purged-memory
 		purged-service table-unknown`)
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
@@ -99,7 +99,7 @@ func TestEachFaultFailsItsCheck(t *testing.T) {
 		"an update swapped nothing":        {[]string{UpdateLost}, func(f *findings) { f.swaps-- }},
 		"an update made a frame twice":     {[]string{UpdateLost}, func(f *findings) { f.updates.taken++ }},
 		"a switch lost a frame":            {[]string{SwitchLost}, func(f *findings) { f.switches.taken-- }},
-		"a frame strayed":                  {[]string{SwitchStrays}, func(f *findings) { f.misrouted.outside++ }},
+		"a frame misrouted":                {[]string{SwitchStrays}, func(f *findings) { f.misrouted.outside++ }},
 		"one was lost in between":          {[]string{KeptMeanwhile}, func(f *findings) { f.still.unanswered++ }},
 		"no tracking, one kept too many":   {[]string{Untracked}, func(f *findings) { f.untracked.broke-- }},
 		"no tracking, one lost too many":   {[]string{Untracked}, func(f *findings) { f.untracked.unanswered++ }},

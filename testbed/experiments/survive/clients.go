@@ -41,7 +41,7 @@ func (h holders) order(o hold.Order) (hold.Report, error) {
 		part := o
 		part.Open = nil
 		for _, w := range o.Open {
-			part.Open = append(part.Open, hold.Wish{VIP: w.VIP, Count: share(w.Count, i, len(h))})
+			part.Open = append(part.Open, hold.OpenRequest{VIP: w.VIP, Count: share(w.Count, i, len(h))})
 		}
 		all.Go(func() { reports[i], errs[i] = p.Order(part) })
 	}
@@ -99,7 +99,7 @@ func (r *run) visit(ctx context.Context) *visits {
 
 // call opens some connections to the service other, and closes those of the call before.
 func (r *run) call(all *visit) error {
-	o := hold.Order{Open: []hold.Wish{{VIP: r.other.VIP.Address, Count: perVisit}}}
+	o := hold.Order{Open: []hold.OpenRequest{{VIP: r.other.VIP.Address, Count: perVisit}}}
 	for i := range others {
 		o.Close = append(o.Close, r.other.place(r.replicas+i))
 	}

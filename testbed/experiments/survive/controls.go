@@ -13,7 +13,7 @@ const (
 	FloodUntracked   = "untracked-under-flood"
 	RemovedUndrained = "removed-without-drain"
 	OlderTable       = "older-table"
-	HalfOpenEvicted  = "embryos-evicted"
+	HalfOpenEvicted  = "half-open-evicted"
 	ThirdTable       = "third-table"
 	Purged           = "purged"
 	Forgotten        = "purged-memory"

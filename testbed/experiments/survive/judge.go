@@ -156,7 +156,7 @@ func (st *step) open() error {
 	var o hold.Order
 	for _, p := range st.parts {
 		missing := st.wanted(p.service) - st.held.of(p.service.VIP.Address)
-		o.Open = append(o.Open, hold.Wish{VIP: p.service.VIP.Address, Count: max(missing, 0) + st.fresh})
+		o.Open = append(o.Open, hold.OpenRequest{VIP: p.service.VIP.Address, Count: max(missing, 0) + st.fresh})
 	}
 	ordered := time.Now()
 	report, err := st.holders.order(o)

@@ -149,7 +149,7 @@ func (r *run) wanted(s *service) int {
 func (r *run) open() error {
 	var o hold.Order
 	for _, s := range r.changed() {
-		o.Open = append(o.Open, hold.Wish{VIP: s.VIP.Address, Count: r.wanted(s)})
+		o.Open = append(o.Open, hold.OpenRequest{VIP: s.VIP.Address, Count: r.wanted(s)})
 	}
 	ordered := time.Now()
 	report, err := r.holders.order(o)

@@ -59,7 +59,7 @@ type Order struct {
 	Ask    bool
 	Silent []Place
 	// Open opens connections. One counts as open after a first message was answered.
-	Open []Wish
+	Open []OpenRequest
 }
 
 // Place is a replica behind a VIP, by the number that it calls itself.
@@ -68,8 +68,8 @@ type Place struct {
 	Replica int
 }
 
-// Wish is a number of connections to a VIP.
-type Wish struct {
+// OpenRequest asks for a number of connections to a VIP.
+type OpenRequest struct {
 	VIP   netip.AddrPort
 	Count int
 }

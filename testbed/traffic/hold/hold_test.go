@@ -59,7 +59,7 @@ func (c clients) order(o hold.Order) (r hold.Report) {
 // open opens n connections, of which none may be refused.
 func (c clients) open(vip netip.AddrPort, n int) hold.Report {
 	c.t.Helper()
-	r := c.order(hold.Order{Open: []hold.Wish{{VIP: vip, Count: n}}})
+	r := c.order(hold.Order{Open: []hold.OpenRequest{{VIP: vip, Count: n}}})
 	if len(r.Opened) != n || len(r.Refused) != 0 {
 		c.t.Fatalf("opened %d, refused %v; want %d", len(r.Opened), r.Refused, n)
 	}
@@ -153,7 +153,7 @@ func TestLostConnectionsAreReset(t *testing.T) {
 
 func TestNobodyListens(t *testing.T) {
 	c := begin(t, 0)
-	r := c.order(hold.Order{Open: []hold.Wish{{VIP: free(t), Count: 2}}})
+	r := c.order(hold.Order{Open: []hold.OpenRequest{{VIP: free(t), Count: 2}}})
 	if len(r.Refused) != 2 || r.Refused[0].Err == "" || len(r.Opened) != 0 {
 		t.Errorf("report %+v", r)
 	}
@@ -235,7 +235,7 @@ func TestSpoke(t *testing.T) {
 		served := make(chan net.Conn)
 		go func() { served <- once(t, listener) }()
 		c := begin(t, 0)
-		if err := c.orders.Encode(hold.Order{Open: []hold.Wish{{VIP: listener.Addr().(*net.TCPAddr).AddrPort(), Count: 1}}}); err != nil {
+		if err := c.orders.Encode(hold.Order{Open: []hold.OpenRequest{{VIP: listener.Addr().(*net.TCPAddr).AddrPort(), Count: 1}}}); err != nil {
 			t.Fatal(err)
 		}
 		conn := (<-served).(*net.TCPConn)

@@ -48,7 +48,7 @@ func (h *holder) random(thread uint64) *rand.ChaCha8 {
 }
 
 // open opens the connections that an order wants.
-func (h *holder) open(ctx context.Context, w Wish) (opened []Opened, refused []Refused) {
+func (h *holder) open(ctx context.Context, w OpenRequest) (opened []Opened, refused []Refused) {
 	connections, took, errs := make([]*connection, w.Count), make([]time.Duration, w.Count), make([]error, w.Count)
 	h.parallel(w.Count, func(i int, own *worker) {
 		source := h.config.Sources[(h.opened+i)%len(h.config.Sources)]
