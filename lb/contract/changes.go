@@ -118,7 +118,7 @@ func changeCases() []changeCase {
 
 // testChange makes the changes one after the other, twice. At the end it lets the flows be silent.
 func testChange(b fixture, s lb.Service, steps []func(lb.Service) lb.Service) {
-	c := newCrowd(b, s)
+	c := newFlowSet(b, s)
 	c.stay("before any change")
 	for range 2 {
 		for i, change := range steps {
@@ -138,8 +138,8 @@ func testChange(b fixture, s lb.Service, steps []func(lb.Service) lb.Service) {
 	}
 }
 
-// crowd are flows of TCP to one service, and where they must stay whatever changes.
-type crowd struct {
+// flowSet is flows of TCP to one service, and the replicas with which they must stay whatever changes.
+type flowSet struct {
 	fixture
 	service lb.Service
 	// home is the replica of every flow that has started.
@@ -151,15 +151,15 @@ type crowd struct {
 	port     uint16
 }
 
-// newCrowd makes a crowd of a service that was set just now, and begins flows to it.
-func newCrowd(b fixture, s lb.Service) *crowd {
-	c := &crowd{fixture: b, service: s, home: map[packet.Flow]netip.AddrPort{}, halfOpen: map[packet.Flow]bool{}, port: 20000}
+// newFlowSet starts flows to a service that was just set.
+func newFlowSet(b fixture, s lb.Service) *flowSet {
+	c := &flowSet{fixture: b, service: s, home: map[packet.Flow]netip.AddrPort{}, halfOpen: map[packet.Flow]bool{}, port: 20000}
 	c.begin(24)
 	return c
 }
 
 // begin starts n flows. They go by the table. Every third one only sends a SYN for now.
-func (c *crowd) begin(n int) {
+func (c *flowSet) begin(n int) {
 	c.t.Helper()
 	for i, f := range clients(c.service, c.port, n) {
 		want := owner(c.service, f)
@@ -179,7 +179,7 @@ func (c *crowd) begin(n int) {
 
 // change sets another version of the service. Flows of replicas that are gone may go anywhere
 // from then on.
-func (c *crowd) change(s lb.Service) {
+func (c *flowSet) change(s lb.Service) {
 	c.t.Helper()
 	c.service = s
 	c.set(s)
@@ -190,7 +190,7 @@ func (c *crowd) change(s lb.Service) {
 
 // stay sends a packet of every flow: those whose replica serves stay with it, and the others go to one that does, if
 // there is one.
-func (c *crowd) stay(when string) {
+func (c *flowSet) stay(when string) {
 	c.t.Helper()
 	for i, f := range c.order {
 		flags := uint8(flagACK)
@@ -207,7 +207,7 @@ func (c *crowd) stay(when string) {
 	}
 }
 
-func (c *crowd) stateOf(a netip.AddrPort) lb.ReplicaState {
+func (c *flowSet) stateOf(a netip.AddrPort) lb.ReplicaState {
 	i := slices.IndexFunc(c.service.Replicas, func(r lb.Replica) bool { return r.Address == a })
 	return c.service.Replicas[i].State
 }

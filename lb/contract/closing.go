@@ -54,7 +54,7 @@ func testRemembersOn(b fixture) {
 	for _, scheduler := range []lb.Scheduler{lb.Modulo, lb.Maglev} {
 		was := ipv4.remembering(packet.TCP, scheduler, lb.TrackChanges)
 		b.set(was)
-		c := newCrowd(b, was)
+		c := newFlowSet(b, was)
 		c.change(with(was, lb.Draining, 1))
 		c.begin(20)
 		before := b.flows(was.VIP)
