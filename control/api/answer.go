@@ -5,8 +5,8 @@ type Services struct {
 	Services []Service `json:"services" nullable:"false"`
 }
 
-// ServiceStatus is a service and what is remembered of its flows. It is the answer to
-// GET /v1/services/{name}, and can be put back: what is only read is passed over then.
+// ServiceStatus is a service and what is recorded of its flows. It is the answer to
+// GET /v1/services/{name}, and can be the body of a PUT, which ignores the fields that are read-only.
 type ServiceStatus struct {
 	Service
 	SlotsInTransition uint32 `json:"slots_in_transition" readOnly:"true" required:"false" doc:"Slots whose owner changed and whose flows from before may still be with the previous owner."`
@@ -17,26 +17,26 @@ type Replicas struct {
 	Replicas []ReplicaStatus `json:"replicas" nullable:"false"`
 }
 
-// ReplicaStatus is a replica and what is remembered of its flows.
+// ReplicaStatus is a replica and what is recorded of its flows.
 type ReplicaStatus struct {
 	Replica
 	FlowCounts   ReplicaFlows `json:"flow_counts"`
 	SafeToRemove bool         `json:"safe_to_remove" doc:"The replica is draining or down and, as far as is known, no flow would be broken if it were removed."`
 }
 
-// ReplicaFlows is what is remembered of the flows of one replica.
+// ReplicaFlows is what is recorded of the flows of one replica.
 type ReplicaFlows struct {
 	Established  uint64 `json:"established" doc:"Recorded flows of which more packets have come."`
 	HalfOpen     uint64 `json:"half_open" doc:"Recorded flows of which only the first packet has come."`
 	OldFlowSlots uint32 `json:"old_flow_slots" doc:"Slots in transition whose old flows go to this replica."`
 }
 
-// Flows is the answer to GET /v1/flows: what is remembered of flows.
+// Flows is the answer to GET /v1/flows: what is recorded of flows.
 type Flows struct {
 	Services []ServiceFlows `json:"services" nullable:"false" doc:"In the order of the configuration."`
 }
 
-// ServiceFlows is what is remembered of the flows of one service.
+// ServiceFlows is what is recorded of the flows of one service.
 type ServiceFlows struct {
 	Name              string          `json:"name"`
 	VIP               string          `json:"vip" example:"192.0.2.1:80"`
@@ -47,8 +47,8 @@ type ServiceFlows struct {
 	Replicas          []ReplicaStatus `json:"replicas" nullable:"false"`
 }
 
-// ReplicaSpec is the body of PUT /v1/services/{name}/replicas/{address}: all of a replica but its
-// address. What is left out gets its default, whatever it was.
+// ReplicaSpec is the body of PUT /v1/services/{name}/replicas/{address}: a replica without its
+// address. A field that is left out gets its default, whatever it was before.
 type ReplicaSpec struct {
 	Weight     *int64 `json:"weight,omitempty" doc:"1 to 65535. Default 1."`
 	State      string `json:"state,omitempty" doc:"active (gets new flows), draining (keeps those that it has) or down (gets nothing). Default active."`
@@ -77,10 +77,9 @@ type InterfaceStatus struct {
 
 // Change is the answer to every mutation: what was done.
 type Change struct {
-	Revision uint64 `json:"revision" doc:"The revision of the intent afterwards."`
-	Steps    []Step `json:"steps" nullable:"false" doc:"The changes of the datapath, in order. Empty when it was right already."`
-	// Intent is what else changes.
-	Intent []FieldChange `json:"intent,omitempty" doc:"What changes in the intent and needs no step: names of services, deadlines of replicas that drain, modes of interfaces that are asked for."`
+	Revision uint64        `json:"revision" doc:"The revision of the intent afterwards."`
+	Steps    []Step        `json:"steps" nullable:"false" doc:"The changes of the datapath, in order. Empty when it was right already."`
+	Intent   []FieldChange `json:"intent,omitempty" doc:"What changes in the intent and needs no step: names of services, deadlines of replicas that drain, modes of interfaces that are asked for."`
 }
 
 // Step is one atomic change of the datapath.
@@ -119,3 +118,30 @@ type Health struct {
 	Status   string `json:"status" example:"ok"`
 	Revision uint64 `json:"revision" doc:"The revision of the intent."`
 }
+
+// Problem is an RFC 9457 problem, the body of every answer that is not 2xx, with one
+// extension: hint.
+type Problem struct {
+	Type   string  `json:"type,omitempty" doc:"about:blank: the status says the kind."`
+	Title  string  `json:"title" doc:"The status in words."`
+	Status int     `json:"status"`
+	Detail string  `json:"detail" doc:"What went wrong, one line."`
+	Hint   string  `json:"hint,omitempty" doc:"What to do, one line."`
+	Errors []Field `json:"errors,omitempty" doc:"The fields that are wrong."`
+}
+
+// Field is one wrong field of a request.
+type Field struct {
+	Location string `json:"location" example:"body.services[0].vip"`
+	Message  string `json:"message"`
+	Hint     string `json:"hint,omitempty"`
+}
+
+// Error returns the detail.
+func (p *Problem) Error() string { return p.Detail }
+
+// GetStatus returns the HTTP status.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType returns application/problem+json for application/json.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }

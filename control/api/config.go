@@ -1,6 +1,6 @@
 // Package api holds the wire types of the control API: what the server and its
 // clients exchange as JSON, and what a configuration file says as YAML. They are not the
-// domain types: every value may be wrong. control/config turns them into valid ones.
+// domain types: every value may be wrong. control/wire turns them into valid ones.
 //
 // All types are plain values; fields that may be left out are described with their default.
 package api
@@ -23,7 +23,7 @@ type Limits struct {
 	Services *int64 `json:"services,omitempty" yaml:"services,omitempty" doc:"Number of services. Default 1024."`
 	Replicas *int64 `json:"replicas,omitempty" yaml:"replicas,omitempty" doc:"Number of replicas over all services. Default 16384."`
 	Slots    *int64 `json:"slots,omitempty" yaml:"slots,omitempty" doc:"Number of table slots over all services, 8 bytes each. Default 4194304."`
-	Flows    *int64 `json:"flows,omitempty" yaml:"flows,omitempty" doc:"Number of flows that can be remembered, a power of two from 1024 to 268435456. Default 1048576."`
+	Flows    *int64 `json:"flows,omitempty" yaml:"flows,omitempty" doc:"Number of flows that can be recorded, a power of two from 1024 to 268435456. Default 1048576."`
 }
 
 // Interface is an interface to attach.
@@ -42,8 +42,8 @@ type Service struct {
 	Hash      string    `json:"hash,omitempty" yaml:"hash,omitempty" doc:"jhash or toeplitz. Default jhash."`
 	Seed      int64     `json:"seed,omitempty" yaml:"seed,omitempty" doc:"The initial value of jhash, 0 to 4294967295. Default 0."`
 	TableSize *int64    `json:"table_size,omitempty" yaml:"table_size,omitempty" doc:"Slots of a maglev table, a prime. Default 65537."`
-	Tracking  string    `json:"tracking,omitempty" yaml:"tracking,omitempty" doc:"Which flows are remembered, so that they stay with their replica: never, changes (those in slots whose owner has changed; tcp only) or always. Default changes for tcp, always for udp."`
-	Idle      Duration  `json:"idle,omitempty" yaml:"idle,omitempty" doc:"How long a flow may be silent and is still remembered, whole seconds from 8s to 24h. Default 10m for tcp, 2m for udp; not with tracking never." example:"90s"`
+	Tracking  string    `json:"tracking,omitempty" yaml:"tracking,omitempty" doc:"Which flows are recorded, so that they stay with their replica: never, changes (those in slots whose owner has changed; tcp only) or always. Default changes for tcp, always for udp."`
+	Idle      Duration  `json:"idle,omitempty" yaml:"idle,omitempty" doc:"How long a flow may be silent and is still recorded, whole seconds from 8s to 24h. Default 10m for tcp, 2m for udp; not with tracking never." example:"90s"`
 	Replicas  []Replica `json:"replicas,omitzero" yaml:"replicas" required:"false" nullable:"false" doc:"In order: replica i of modulo is the i-th that is active. An empty list drops what is sent to the VIP."`
 }
 

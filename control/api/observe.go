@@ -1,6 +1,6 @@
 package api
 
-// Counters is the answer to GET /v1/counters: since the tables were made.
+// Counters is the answer to GET /v1/counters. They count from when the tables were made.
 type Counters struct {
 	Packets  uint64         `json:"packets" doc:"Packets seen: the sum over the reasons."`
 	Bytes    uint64         `json:"bytes"`

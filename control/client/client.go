@@ -132,8 +132,7 @@ func (h *hinted) Hint() string { return h.hint }
 // Unwrap returns the cause.
 func (h *hinted) Unwrap() error { return h.error }
 
-// Error is the daemon's refusal. It wraps the error of package lb that its status
-// stands for.
+// Error is a refusal of the daemon. It wraps the error of package lb that belongs to its status.
 type Error struct{ Problem api.Problem }
 
 // Error returns the daemon's words.

@@ -14,7 +14,7 @@ import (
 	"lbctl/lb"
 )
 
-// AnyRevision is the condition of a change that is made whatever the intent is.
+// AnyRevision is the revision of a change without a condition.
 const AnyRevision = 0
 
 // match returns the headers of a change that is made only at a revision.
@@ -62,7 +62,7 @@ func (c *Client) Services(ctx context.Context) (api.Services, error) {
 	return get[api.Services](ctx, c, http.MethodGet, "/v1/services", nil)
 }
 
-// Service returns one service and what is remembered of its flows.
+// Service returns one service and what is recorded of its flows.
 func (c *Client) Service(ctx context.Context, name string) (api.ServiceStatus, error) {
 	return get[api.ServiceStatus](ctx, c, http.MethodGet, servicePath(name), nil)
 }
@@ -77,7 +77,7 @@ func (c *Client) DeleteService(ctx context.Context, name string) (api.Change, er
 	return get[api.Change](ctx, c, http.MethodDelete, servicePath(name), nil)
 }
 
-// Interfaces returns the attached interfaces.
+// Interfaces returns the interfaces that are wanted or attached.
 func (c *Client) Interfaces(ctx context.Context) (api.Interfaces, error) {
 	return get[api.Interfaces](ctx, c, http.MethodGet, "/v1/interfaces", nil)
 }
@@ -97,7 +97,7 @@ func (c *Client) Counters(ctx context.Context) (api.Counters, error) {
 	return get[api.Counters](ctx, c, http.MethodGet, "/v1/counters", nil)
 }
 
-// Flows returns what is remembered of flows.
+// Flows returns what is recorded of flows.
 func (c *Client) Flows(ctx context.Context) (api.Flows, error) {
 	return get[api.Flows](ctx, c, http.MethodGet, "/v1/flows", nil)
 }
@@ -126,7 +126,7 @@ func get[T any](ctx context.Context, c *Client, method, path string, in any) (T,
 
 func servicePath(name string) string { return "/v1/services/" + url.PathEscape(name) }
 
-// Replicas returns the replicas of a service and what is remembered of their flows.
+// Replicas returns the replicas of a service and what is recorded of their flows.
 func (c *Client) Replicas(ctx context.Context, service string) (api.Replicas, error) {
 	return get[api.Replicas](ctx, c, http.MethodGet, replicasPath(service), nil)
 }
@@ -154,8 +154,8 @@ func (c *Client) AddReplica(ctx context.Context, service string, r api.Replica) 
 	})
 }
 
-// maxTries is how often a change is made again of what somebody else has changed meanwhile. Whenever one is refused,
-// another one has succeeded: it ends, and this is for a daemon that is out of its mind.
+// maxTries bounds how often a change is tried again after somebody else changed the intent meanwhile. Each
+// refusal means that another change succeeded, so in practice a few tries are enough.
 const maxTries = 1000
 
 // EditReplica changes a replica that is there. The edit may be called again, when somebody else
@@ -169,8 +169,8 @@ func (c *Client) EditReplica(ctx context.Context, service, address string, edit 
 	})
 }
 
-// RemoveReplica removes a replica that is there, if allowed returns nil, which may be called again as
-// the edit of EditReplica is. Errors: lb.ErrNotFound; that of allowed.
+// RemoveReplica removes a replica that is there, if allowed returns nil for it. Allowed may be called again when
+// somebody else changes the intent meanwhile. Errors: lb.ErrNotFound; that of allowed.
 func (c *Client) RemoveReplica(ctx context.Context, service, address string, allowed func(api.ReplicaStatus) error) (api.Change, error) {
 	return c.onReplica(ctx, service, address, func(r api.ReplicaStatus, revision uint64) (api.Change, error) {
 		var out api.Change
@@ -193,8 +193,8 @@ func (c *Client) onReplica(ctx context.Context, service, address string, change 
 	})
 }
 
-// onReplicas reads the replicas of a service and makes a change of one at the revision read,
-// until that is the present one.
+// onReplicas reads the replicas of a service and changes one of them at the revision that it read. It starts
+// again when that is not the present revision any more.
 func (c *Client) onReplicas(ctx context.Context, service, address string, change func(api.Replicas, uint64) (api.Change, error)) (api.Change, error) {
 	for range maxTries {
 		var replicas api.Replicas
@@ -222,7 +222,7 @@ func findReplica(all api.Replicas, service, address string) (api.ReplicaStatus, 
 	return all.Replicas[n], nil
 }
 
-// stale tells whether a change was refused because the revision is no longer that one.
+// stale reports whether a change was refused because the intent is at another revision.
 func stale(err error) bool {
 	var refused *Error
 	return errors.As(err, &refused) && refused.Problem.Status == http.StatusPreconditionFailed

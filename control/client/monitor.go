@@ -25,7 +25,7 @@ type Watched struct {
 	Every uint32
 }
 
-// Samples is a stream of samples. One goroutine.
+// Samples is a stream of samples, for one goroutine.
 type Samples struct {
 	ctx    context.Context
 	body   io.Closer
@@ -77,7 +77,7 @@ func (s *Samples) Next() (api.Sample, error) {
 	}
 }
 
-// Waiting tells whether more than the end of the last event has been received already.
+// Waiting reports whether another event has been received already.
 func (s *Samples) Waiting() bool { return s.reader.Buffered() > 1 }
 
 // Close ends the stream.

@@ -19,7 +19,7 @@ import (
 // which takes 1.5 for an int and nothing for a list, and it reports all problems, not the first.
 type decoder struct {
 	problems []Problem
-	// fields are those of each type of struct that was met.
+	// fields caches the fields of every struct type.
 	fields map[reflect.Type][]field
 }
 
@@ -131,7 +131,7 @@ func want(t reflect.Type) string {
 	return "want fields: " + strings.Join(fieldNames(t), ", ")
 }
 
-// field is a field of a struct, by the name that it has in a document.
+// field is a field of a struct: its name in a document, and its index.
 type field struct {
 	name  string
 	index int

@@ -23,12 +23,11 @@ import (
 	"lbctl/lb"
 )
 
-// maxFile is the size of the largest file that is read, in bytes: a limit on
-// accidents, far above a million replicas.
+// maxFile is the size in bytes of the largest file that is read. It stops accidents; a million replicas take less.
 const maxFile = 256 << 20
 
 // File is a configuration file that has the right shape: only known fields, each
-// of its type. Its values may still be wrong: see Resolve.
+// of its type. Its values may still be wrong: see wire.Resolve.
 type File struct {
 	Name   string
 	Config api.Config
@@ -68,7 +67,7 @@ func Parse(name string, text []byte) (*File, error) {
 	return f, nil
 }
 
-// parse returns the one document of the text.
+// parse returns the document of the text, of which there must be one.
 func (f *File) parse(text []byte) (ast.Node, error) {
 	if reason, hint := unfinished(text); reason != "" {
 		return nil, f.whole(reason, hint)
@@ -173,3 +172,16 @@ func (e *Error) Hint() string { return e.Problems[0].Hint }
 
 // Unwrap makes errors.Is(err, lb.ErrInvalid) true.
 func (e *Error) Unwrap() error { return lb.ErrInvalid }
+
+// Write returns a configuration as the YAML text of a file: Parse of it gives the configuration again. A list of
+// interfaces that is empty is written, because without it a file leaves interfaces as they are.
+func Write(c api.Config) ([]byte, error) {
+	text, err := yaml.MarshalWithOptions(c, yaml.IndentSequence(true))
+	if err != nil {
+		return nil, fmt.Errorf("write configuration: %w", err)
+	}
+	if c.Interfaces != nil && len(c.Interfaces) == 0 {
+		text = append([]byte("interfaces: []\n"), text...)
+	}
+	return text, nil
+}

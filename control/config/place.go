@@ -9,7 +9,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// path leads to a node from the top, which is nil. There are many, of which few are ever said.
+// path leads from the top, which is nil, to a node. It becomes text only when there is a problem at the node.
 type path struct {
 	up    *path
 	name  string
@@ -54,7 +54,7 @@ func (f *File) place(field string) (line, column int) {
 	return at.Position.Line, at.Position.Column
 }
 
-// child returns what is one step below a node, and its key where that has one; nil, nil if it is not there.
+// child returns the node one step below a node, and its key if it has one; nil, nil if there is none.
 func child(node ast.Node, step string) (key *token.Token, below ast.Node) {
 	switch n := node.(type) {
 	case ast.MapNode:

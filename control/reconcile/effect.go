@@ -22,7 +22,7 @@ type Effect struct {
 }
 
 // Effects returns the effect of every step, in order, on a datapath that forwards current and
-// remembers flows: nil for steps about interfaces and services that are new.
+// records flows: nil for steps about interfaces and services that are new.
 func Effects(current State, steps []Step, flows map[lb.VIP]lb.Flows) []*Effect {
 	now := byVIP(current.Services)
 	effects := make([]*Effect, len(steps))
@@ -53,7 +53,7 @@ func effectOf(old lb.Service, s Step, flows lb.Flows) *Effect {
 	return e
 }
 
-// end counts the flows of replicas of old that next gives nothing.
+// end counts the flows of replicas of old that next removes or sets down.
 func (e *Effect) end(old, next lb.Service, flows lb.Flows) {
 	states := states(next)
 	for _, r := range old.Replicas {
@@ -129,7 +129,8 @@ func (ds *differences) replicas(old, next []lb.Replica) {
 	}
 }
 
-// order notes that replicas which stay, kept, have changed places; gone are those that do not stay.
+// order adds a difference if the replicas that stay (kept, in their new order) are in another order than in old.
+// Gone are the replicas that do not stay.
 func (ds *differences) order(old []lb.Replica, kept []netip.AddrPort, gone map[netip.AddrPort]lb.Replica) {
 	n := 0
 	for _, r := range old {
@@ -144,14 +145,13 @@ func (ds *differences) order(old []lb.Replica, kept []netip.AddrPort, gone map[n
 	}
 }
 
-// Moved says how many of parts equal parts of the hash values have another owner in next than
-// in old, which may have none: the exact share of new flows that go elsewhere.
+// Moved divides the hash values into equal parts and counts those whose owner in next is not the one in old:
+// moved/parts is the exact share of new flows that go elsewhere.
 //
-// Tables of m and n slots under one hash look at it modulo m and modulo n. Slot i of one and
-// slot j of the other have values in common if and only if i and j agree modulo
-// gcd(m, n), and then one in lcm(m, n): so parts are lcm(m, n), which is the number of slots
-// if that stays. Under two hashes, which have nothing to do with each other, any
-// two slots do, and parts are m*n.
+// With one hash h, tables of m and n slots use h mod m and h mod n. Slot i of one and slot j of the other share
+// hash values if and only if i and j agree modulo gcd(m, n), and then they share one in lcm(m, n). So parts are
+// lcm(m, n): the number of slots, if that stays. Two different hashes are independent: any two slots share values, and
+// parts are m*n.
 func Moved(old, next lb.Service) (moved, parts uint64) {
 	before, after := owners(old), owners(next)
 	m, n := uint64(len(before)), uint64(len(after))
@@ -163,7 +163,7 @@ func Moved(old, next lb.Service) (moved, parts uint64) {
 		class uint64
 		owner netip.AddrPort
 	}
-	// The slots of the old table by their class and owner; those of the new one meet them.
+	// Count the slots of the old table by class and owner, then match those of the new one.
 	had := make(map[place]uint64, len(before))
 	for i, owner := range before {
 		had[place{uint64(i) % classes, owner}]++
@@ -176,7 +176,7 @@ func Moved(old, next lb.Service) (moved, parts uint64) {
 	return parts - kept, parts
 }
 
-// owners returns the owner of every slot: of a service without a table, one slot of nobody's.
+// owners returns the owner of every slot. A service without a table has one slot without an owner.
 func owners(s lb.Service) []netip.AddrPort {
 	table := []netip.AddrPort{}
 	if s.Active() > 0 {

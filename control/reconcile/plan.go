@@ -38,7 +38,7 @@ func Current(dp lb.Dataplane) (State, error) {
 	return s, nil
 }
 
-// Fulfils reports whether an attachment in mode is what was asked for.
+// Fulfils reports whether an attachment in a mode is what was requested.
 func Fulfils(mode, asked lb.AttachMode) bool {
 	return asked == mode || asked == lb.Auto
 }
@@ -82,8 +82,8 @@ func sorted(m map[lb.VIP]lb.Service) []lb.VIP {
 	return slices.SortedFunc(maps.Keys(m), lb.VIP.Compare)
 }
 
-// interfaces plans what is attached, then what is detached. An interface
-// whose mode changes is detached and attached in two steps: no datapath does it in one.
+// interfaces plans attaches, then detaches. Changing the mode of an interface takes both, detach first:
+// no datapath does it in one step.
 func (p *planner) interfaces(current, intended []intent.Interface) {
 	have, want := byName(current), byName(intended)
 	for _, w := range want {

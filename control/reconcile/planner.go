@@ -18,7 +18,7 @@ type planner struct {
 	steps            []Step
 }
 
-// begin takes note of a service that is forwarded.
+// begin adds a service that is forwarded now.
 func (p *planner) begin(s lb.Service) {
 	want, stays := p.pending[s.VIP]
 	if stays && want.SameAs(s) {
@@ -44,8 +44,7 @@ func (p *planner) set() {
 	}
 }
 
-// setReady plans the pending services that nothing stands in the way of, and
-// reports whether there was one.
+// setReady plans the pending services that can be set now, and reports whether there was one.
 func (p *planner) setReady() bool {
 	found := false
 	for _, vip := range sorted(p.pending) {
@@ -66,9 +65,9 @@ func (p *planner) why(vip lb.VIP) Why {
 	return New
 }
 
-// free plans one step that brings s closer to being set: it removes a service
-// that goes anyway, or has the service in the way let go of what s needs. If neither is
-// possible it plans s itself, for the datapath to refuse.
+// free plans one step towards setting s: it removes a service that is to be removed anyway, or has the
+// service that excludes s release the replicas that s needs. If neither is possible it plans s itself,
+// for the datapath to refuse.
 func (p *planner) free(s lb.Service) {
 	holder, conflict := p.index.Conflict(s)
 	blocked := conflict != nil

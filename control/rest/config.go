@@ -48,7 +48,7 @@ func replace(doc api.Config) edit {
 	return func(old intent.Intent) (intent.Intent, error) { return wire.Resolve(doc, old) }
 }
 
-// actor is who makes changes over the API. The socket's permissions are all that is known of them.
+// actor is recorded for changes over the API. The socket does not say yet who its clients are.
 const actor = "api"
 
 // change makes a change and answers with what was done.
@@ -61,7 +61,7 @@ func (s *Server) change(ctx context.Context, in Conditional, c engine.Change) (*
 	return answerAt(now.Number, wireChange(now.Number, done)), nil
 }
 
-// wireChange describes a change after which, or before which if it is not done, the intent is at a revision.
+// wireChange describes a change or a plan. The revision is that of the intent after the change; of a plan, the present one.
 func wireChange(revision uint64, p engine.Plan) api.Change {
 	change := api.Change{Revision: revision, Steps: make([]api.Step, 0, len(p.Steps)), Intent: wire.Changes(p.Before, p.After)}
 	names := p.After.Names()

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/goccy/go-yaml"
-
 	"lbctl/control/config"
 	"lbctl/control/intent"
 	"lbctl/control/wire"
@@ -25,7 +23,7 @@ func TestConfigRoundTrip(t *testing.T) {
 	if err != nil || len(doc.Interfaces) != 2 || doc.Services[0].Replicas[0].DrainUntil != "2030-01-31T11:59:59Z" {
 		t.Fatalf("config %+v, %v", doc, err)
 	}
-	text, err := yaml.Marshal(doc)
+	text, err := config.Write(doc)
 	if err != nil {
 		t.Fatal(err)
 	}

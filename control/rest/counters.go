@@ -16,8 +16,8 @@ import (
 	"lbctl/lb"
 )
 
-// wireCounters sorts: reasons by packets, most first, then by name; services and replicas
-// by address.
+// wireCounters names and sorts counters: reasons by packets, most first, then by name; services and
+// replicas by address.
 func wireCounters(i intent.Intent, c lb.Counters) api.Counters {
 	wire := api.Counters{Reasons: []api.ReasonCount{}, Services: []api.ServiceCount{}, Replicas: []api.ReplicaCount{}}
 	names := i.Names()
@@ -53,7 +53,7 @@ func wireReplicas(name string, vip lb.VIP, counts map[netip.AddrPort]lb.Count) [
 }
 
 func (s *Server) flowRoutes(a huma.API) {
-	register(a, "get-flows", http.MethodGet, "/v1/flows", "What is remembered of flows, by service and replica",
+	register(a, "get-flows", http.MethodGet, "/v1/flows", "What is recorded of flows, by service and replica",
 		func(context.Context, *struct{}) (*answer[api.Flows], error) {
 			now := s.engine.Now()
 			flows, err := s.engine.Observe().Flows()
@@ -74,7 +74,7 @@ func wireFlows(i intent.Intent, flows map[lb.VIP]lb.Flows) api.Flows {
 	return out
 }
 
-// wireStatus returns the replicas of a service with what is remembered of their flows.
+// wireStatus returns the replicas of a service with what is recorded of their flows.
 func wireStatus(s intent.Service, flows lb.Flows) []api.ReplicaStatus {
 	out := make([]api.ReplicaStatus, 0, len(s.Replicas))
 	for n, r := range wire.Service(s).Replicas {
@@ -82,7 +82,7 @@ func wireStatus(s intent.Service, flows lb.Flows) []api.ReplicaStatus {
 		out = append(out, api.ReplicaStatus{
 			Replica:    r,
 			FlowCounts: api.ReplicaFlows{Established: f.Established, HalfOpen: f.HalfOpen, OldFlowSlots: f.OldFlowSlots},
-			// An active one has flows of which nothing is remembered.
+			// An active replica also has flows that are not recorded.
 			SafeToRemove: known && f.None() && s.Replicas[n].State != lb.Active,
 		})
 	}

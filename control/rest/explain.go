@@ -44,7 +44,7 @@ func wireExplanation(i intent.Intent, p lb.Probe, e lb.Explanation, brief bool) 
 	return w
 }
 
-// wireFound describes the service of a packet.
+// wireFound returns the service of a packet; in a brief form its name, VIP and protocol.
 func wireFound(name string, s lb.Service, brief bool) *api.Service {
 	if brief {
 		return &api.Service{Name: name, VIP: s.VIP.Address.String(), Protocol: s.VIP.Protocol.String()}
@@ -60,7 +60,7 @@ func wireFrames(w *api.Explanation, before, after []byte) {
 	}
 }
 
-// wireFlow is nil for no flow.
+// wireFlow returns nil for the zero flow.
 func wireFlow(f packet.Flow) *api.Flow {
 	if f == (packet.Flow{}) {
 		return nil
@@ -68,7 +68,7 @@ func wireFlow(f packet.Flow) *api.Flow {
 	return &api.Flow{Source: text(f.Source), Destination: text(f.Destination), Protocol: f.Protocol.String()}
 }
 
-// text is "" for no address.
+// text returns "" for no address.
 func text(a netip.AddrPort) string {
 	if !a.IsValid() {
 		return ""
@@ -84,12 +84,12 @@ const (
 	drop     = "drop"
 	transmit = "tx"
 	redirect = "redirect"
-	// send is one of the two before, where the interface that the packet comes in on is not told.
+	// send is tx or redirect: the interface that the packet comes in on is not known.
 	send = "send"
 )
 
-// actionOf returns what becomes of a packet that came in on an interface, 0 for none in
-// particular, and leaves by another.
+// actionOf returns what becomes of a packet with a reason. Ingress and egress are the indexes of the
+// interfaces that it comes in on and leaves by; ingress 0 is not known.
 func actionOf(r lb.Reason, ingress, egress int) string {
 	switch r {
 	case lb.Forwarded, lb.Returned, lb.ErrorForwarded, lb.ErrorReturned:

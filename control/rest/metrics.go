@@ -131,7 +131,7 @@ func oneIf(b bool) float64 {
 	return 0
 }
 
-// flowDescs describe what is remembered of flows.
+// flowDescs describe what is recorded of flows.
 type flowDescs struct{ inTransition, replicaFlows, oldFlowSlots, state, safe, deadline *prometheus.Desc }
 
 func describeFlows(describe func(name, help string, labels ...string) *prometheus.Desc) flowDescs {

@@ -44,7 +44,7 @@ func (s *Server) monitorRoutes(a huma.API) {
 	})
 }
 
-// monitor begins to watch. Errors: *unknownReason; lb.ErrNotFound for a service that is not known; those
+// monitor opens a monitor. Errors: *unknownReason; lb.ErrNotFound for a service that is not known; those
 // of the datapath.
 func (s *Server) monitor(in *monitorInput) (lb.Monitor, error) {
 	f := lb.Filter{Every: in.Every}
@@ -65,7 +65,7 @@ func (s *Server) monitor(in *monitorInput) (lb.Monitor, error) {
 	return s.engine.Observe().Monitor(f)
 }
 
-// names are those of the services of an intent by VIP, made anew when it changes: of samples there are many.
+// names caches the names of services by VIP until the intent changes: there are many samples.
 type names struct {
 	of  *engine.Snapshot
 	all map[lb.VIP]string
@@ -103,12 +103,12 @@ func flowOf(frame []byte) *api.Flow {
 	return &api.Flow{Source: address(h.Flow.Source), Destination: address(h.Flow.Destination), Protocol: h.Flow.Protocol.String()}
 }
 
-// unknownReason: no packet ever has that reason.
+// unknownReason: there is no reason of that name.
 type unknownReason struct{ name string }
 
 func (e *unknownReason) Error() string { return fmt.Sprintf("reason %q: not known", e.name) }
 
-// Hint says what is.
+// Hint suggests a reason.
 func (e *unknownReason) Hint() string {
 	var names []string
 	for _, r := range lb.Reasons() {
@@ -123,8 +123,8 @@ func (e *unknownReason) Hint() string {
 // Unwrap makes it lb.ErrInvalid.
 func (e *unknownReason) Unwrap() error { return lb.ErrInvalid }
 
-// streamPatience is how long a client may let an event wait. Then it is hung up on: packets take
-// longer as long as it watches.
+// streamPatience is how long sending an event to a client may take. Then the server closes the connection,
+// because every packet takes longer while a monitor is open.
 const streamPatience = 30 * time.Second
 
 // sampleResponse describes a stream of samples.
@@ -136,8 +136,8 @@ func sampleResponse(a huma.API) *huma.Response {
 	}
 }
 
-// stream sends samples until the client is gone, the server or the datapath ends; then it closes the
-// monitor.
+// stream sends samples until the client disconnects, or the server or the datapath ends. Then it closes
+// the monitor.
 func (s *Server) stream(c huma.Context, m lb.Monitor) {
 	defer func() {
 		if err := m.Close(); err != nil {
@@ -170,7 +170,7 @@ func (s *Server) stream(c huma.Context, m lb.Monitor) {
 	}
 }
 
-// events are what is sent in a stream.
+// events writes server-sent events.
 type events struct {
 	buffer *bufio.Writer
 	json   *json.Encoder
@@ -182,7 +182,7 @@ func newEvents(w http.ResponseWriter) *events {
 	return &events{buffer: b, json: json.NewEncoder(b), client: http.NewResponseController(w)}
 }
 
-// send adds an event; the line that JSON ends with is followed by an empty one, which ends the event.
+// send buffers an event. JSON ends its line; the empty line after it ends the event.
 func (e *events) send(v any) error {
 	if err := e.client.SetWriteDeadline(time.Now().Add(streamPatience)); err != nil {
 		return err
@@ -194,7 +194,7 @@ func (e *events) send(v any) error {
 	return e.buffer.WriteByte('\n')
 }
 
-// flush sends what was added on its way.
+// flush writes what is buffered to the client.
 func (e *events) flush() error {
 	if err := e.buffer.Flush(); err != nil {
 		return err

@@ -46,8 +46,7 @@ func (s *Server) observeRoutes(a huma.API) {
 		})
 }
 
-// explainer explains packets on the interfaces attached when it was made, in the words of
-// the intent then.
+// explainer explains packets by the interfaces and the intent as they were when it was made.
 type explainer struct {
 	dp       engine.Observer
 	intent   intent.Intent
@@ -84,8 +83,8 @@ func (x *explainer) explain(doc api.Probe) (api.Explanation, error) {
 	return wireExplanation(x.intent, probe, e, x.brief), nil
 }
 
-// explainAll explains packets in order. The error names the packet; that the datapath cannot take a
-// frame is an answer.
+// explainAll explains packets in order. An error names its packet. A frame that the datapath cannot
+// look at is no error: its explanation says so.
 func (x *explainer) explainAll(ctx context.Context, docs []api.Probe) ([]api.Explanation, error) {
 	all := make([]api.Explanation, 0, len(docs))
 	for n, doc := range docs {
@@ -105,7 +104,7 @@ func (x *explainer) explainAll(ctx context.Context, docs []api.Probe) ([]api.Exp
 	return all, nil
 }
 
-// atProbe puts the place of a probe before what is said about it.
+// atProbe puts "probes[n]" before an error about probe n.
 func atProbe(n int, err error) error {
 	where := fmt.Sprintf("probes[%d]", n)
 	var wrong *intent.Error
@@ -118,7 +117,7 @@ func atProbe(n int, err error) error {
 	return wrong
 }
 
-// notAttached: packets of an interface that is not attached are not balanced.
+// notAttached: the interface is not attached, so its packets are not balanced.
 type notAttached struct{ name string }
 
 func (e *notAttached) Error() string {

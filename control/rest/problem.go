@@ -14,10 +14,10 @@ import (
 	"lbctl/lb"
 )
 
-// hinter is an error that knows what to do about it.
+// hinter is an error that says what to do about it.
 type hinter interface{ Hint() string }
 
-// problem turns an error into the answer that says so.
+// problem turns an error into the body of an answer.
 func problem(err error) *api.Problem {
 	var already *api.Problem
 	if errors.As(err, &already) {
@@ -44,10 +44,10 @@ func problem(err error) *api.Problem {
 	return p
 }
 
-// pathPrefix begins a field that is not in the body of a request but in its path.
+// pathPrefix begins the name of a field in the path of a request; other fields are in its body.
 const pathPrefix = "path."
 
-// inPath says of a field that it is wrong in the path.
+// inPath marks a field of an error as one of the path.
 func inPath(err error, field string) error {
 	var wrong *intent.Error
 	if errors.As(err, &wrong) {
@@ -111,7 +111,7 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 	})
 }
 
-// noRoute answers what no route takes: 405 where another method would do, else 404.
+// noRoute answers a request without a route: 405 if there is one for another method, else 404.
 func noRoute(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 	var allowed []string
 	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete} {
@@ -131,7 +131,7 @@ func noRoute(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 	write(w, p)
 }
 
-// write answers with a problem, outside the framework.
+// write answers with a problem where the framework is not involved.
 func write(w http.ResponseWriter, p *api.Problem) {
 	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
 	w.Header().Set("Content-Type", p.ContentType(""))

@@ -34,7 +34,8 @@ func (s *Server) routes(version string) http.Handler {
 	return s.recoverPanics(mux)
 }
 
-// describe is the API's self-description, without pages that load from the network.
+// describe returns the framework's settings: an OpenAPI description, and no documentation page, which would load
+// scripts from the network.
 func describe(version string) huma.Config {
 	c := huma.DefaultConfig("lbctl", version)
 	c.DocsPath, c.SchemasPath = "", ""
@@ -46,7 +47,7 @@ func describe(version string) huma.Config {
 	return c
 }
 
-// hinted gives the problems that the framework found a hint.
+// hinted turns errors that the framework found into problems with a hint.
 func hinted(_ huma.Context, _ string, v any) (any, error) {
 	e, ok := v.(*huma.ErrorModel)
 	if !ok {
@@ -106,8 +107,8 @@ type Conditional struct {
 	IfMatch string `header:"If-Match" doc:"Change only if the intent is at this revision: an ETag."`
 }
 
-// matcher is the value of an If-Match header (RFC 9110, section 13.1.1); empty, it
-// allows everything.
+// matcher is the value of an If-Match header (RFC 9110, section 13.1.1). An empty one
+// allows every revision.
 type matcher string
 
 // allows reports whether the intent may be changed at a revision. Weak tags never match.

@@ -53,7 +53,7 @@ func (s *Server) serviceRoutes(a huma.API) {
 		})
 }
 
-// flowsOf returns a service in its effective state and what is remembered of its flows.
+// flowsOf returns a service in its effective state and what is recorded of its flows.
 func (s *Server) flowsOf(name string) (*engine.Snapshot, intent.Service, lb.Flows, error) {
 	now := s.engine.Now()
 	service, err := now.Effective.Service(name)
@@ -116,7 +116,7 @@ type putReplicaInput struct {
 }
 
 func (s *Server) replicaRoutes(a huma.API) {
-	register(a, "list-replicas", http.MethodGet, "/v1/services/{name}/replicas", "The replicas of a service and what is remembered of their flows",
+	register(a, "list-replicas", http.MethodGet, "/v1/services/{name}/replicas", "The replicas of a service and what is recorded of their flows",
 		func(_ context.Context, in *ServicePath) (*answer[api.Replicas], error) {
 			now, service, flows, err := s.flowsOf(in.Name)
 			return answerAt(now.Number, api.Replicas{Replicas: wireStatus(service, flows)}), err

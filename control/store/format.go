@@ -24,7 +24,7 @@ var (
 )
 
 // The formats: the one that is written, and the oldest that is read. In format 1 services
-// remembered no flows and replicas had no state; format 2 still had the services in the head; format 3
+// recorded no flows and replicas had no state; format 2 still had the services in the head; format 3
 // had their names there and no revisions before the latest.
 const (
 	format       = 4

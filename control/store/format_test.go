@@ -15,7 +15,7 @@ import (
 	"lbctl/lb"
 )
 
-// before is a record as it was written when services remembered no flows and replicas had
+// before is a record as it was written when services recorded no flows and replicas had
 // no state.
 const before = `{"format":1,"revision":7,"config":{` +
 	`"datapath":{"toeplitz_key":"6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa",` +

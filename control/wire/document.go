@@ -84,8 +84,8 @@ func number[T uint16 | uint32](n T) *int64 {
 	return &i
 }
 
-// Changes returns what differs between two intents and no step of a datapath shows: names of services,
-// deadlines, and the modes that interfaces are asked to be attached in.
+// Changes returns the differences between two intents that no step of a datapath shows: names of services,
+// drain deadlines, and requested modes of interfaces.
 func Changes(old, next intent.Intent) []api.FieldChange {
 	var all []api.FieldChange
 	add := func(before, after, field string, args ...any) {
@@ -115,7 +115,7 @@ func Changes(old, next intent.Intent) []api.FieldChange {
 	return all
 }
 
-// deadlineOf returns when a replica is set down, in the words of a document, "" for never.
+// deadlineOf returns the drain deadline of a replica as a document has it, "" for none.
 func deadlineOf(s intent.Service, replica netip.AddrPort) string {
 	t, ok := s.Deadlines[replica]
 	if !ok {

@@ -11,8 +11,8 @@ import (
 	"lbctl/rss/packet"
 )
 
-// ResolveProbe makes a probe of a document, for no interface in particular: whoever knows the
-// interfaces looks its name up. The error is an *intent.Error.
+// ResolveProbe makes a probe of a document. It leaves the interface out: the caller knows the interfaces and
+// looks the name up. The error is an *intent.Error.
 func ResolveProbe(doc api.Probe) (lb.Probe, error) {
 	if doc.Frame != nil {
 		return resolveFrame(doc)
@@ -37,7 +37,7 @@ func ResolveProbe(doc api.Probe) (lb.Probe, error) {
 	return withFlags(p, flags), nil
 }
 
-// resolveFrame takes any bytes, none included.
+// resolveFrame takes any bytes, also none.
 func resolveFrame(doc api.Probe) (lb.Probe, error) {
 	var ps intent.Problems
 	if doc.Source != "" || doc.Destination != "" || doc.Protocol != "" || len(doc.Flags) > 0 {
@@ -50,10 +50,10 @@ func resolveFrame(doc api.Probe) (lb.Probe, error) {
 }
 
 // maxFrame is the length in bytes of the longest frame that is explained: an IP packet of the
-// greatest length behind Ethernet's header and two tags.
+// greatest length after an Ethernet header and two VLAN tags.
 const maxFrame = 65535 + packet.EthernetLength + 2*packet.VLANLength
 
-// withFlags makes a probe of TCP flags: those that no lb.Probe has a word for become a frame.
+// withFlags adds TCP flags to a probe. lb.Probe knows SYN and ACK; other flags make it a frame.
 func withFlags(p lb.Probe, flags packet.TCPFlags) lb.Probe {
 	switch flags {
 	case 0, packet.ACK:
@@ -81,5 +81,5 @@ func tcpFlags(ps *intent.Problems, names []string) (flags packet.TCPFlags) {
 	return flags
 }
 
-// unmapped returns an IPv4 address that is written as IPv6 as what it is on the wire.
+// unmapped returns an IPv4-mapped IPv6 address as IPv4, and other addresses as they are.
 func unmapped(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }

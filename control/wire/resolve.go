@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/agnivade/levenshtein"
 
 	"lbctl/control/api"
 	"lbctl/control/intent"
@@ -69,7 +72,7 @@ func limit(ps *intent.Problems, field string, doc *int64, most int64, to *uint32
 	*to = uint32(*doc)
 }
 
-// flowsLimit is limit for the one that is a power of two.
+// flowsLimit is limit for the number of flows, a power of two.
 func flowsLimit(ps *intent.Problems, field string, doc *int64, to *uint32) {
 	if doc == nil {
 		return
@@ -82,7 +85,7 @@ func flowsLimit(ps *intent.Problems, field string, doc *int64, to *uint32) {
 	*to = uint32(*doc)
 }
 
-// interfaceName is what the kernel allows, less what no operator means.
+// interfaceName allows less than the kernel: no spaces, no characters that a terminal would interpret.
 var interfaceName = regexp.MustCompile(`^[A-Za-z0-9_.:@-]{1,15}$`)
 
 func resolveInterfaces(ps *intent.Problems, doc []api.Interface) []intent.Interface {
@@ -146,4 +149,16 @@ func whole(ps *intent.Problems, field string, n int64) uint32 {
 		return 0
 	}
 	return uint32(n)
+}
+
+// Nearest returns the known name that a misspelt one probably means: at most two letters inserted, removed or
+// replaced, case aside, and not a wholly different short one.
+func Nearest(name string, known []string) (string, bool) {
+	if len(known) == 0 {
+		return "", false
+	}
+	distance := func(to string) int { return levenshtein.ComputeDistance(strings.ToLower(name), strings.ToLower(to)) }
+	near := slices.MinFunc(known, func(a, b string) int { return distance(a) - distance(b) })
+	d := distance(near)
+	return near, d <= 2 && d < len(near)
 }

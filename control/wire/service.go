@@ -103,7 +103,7 @@ func resolveReplica(ps *intent.Problems, field string, d api.Replica) intent.Rep
 	return r
 }
 
-// weight parses a weight; none is 1.
+// weight parses a weight; the default is 1.
 func weight(ps *intent.Problems, field string, w *int64) uint16 {
 	switch {
 	case w == nil:
@@ -124,7 +124,7 @@ func deadline(ps *intent.Problems, field, text string) time.Time {
 	return t.UTC()
 }
 
-// idle refuses what package lb takes for the default; it judges the rest.
+// idle refuses 0, which package lb takes for the default; lb checks the range.
 func idle(ps *intent.Problems, field string, text api.Duration) time.Duration {
 	if text == "" {
 		return 0

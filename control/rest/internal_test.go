@@ -14,6 +14,24 @@ import (
 	"lbctl/lb/oracle"
 )
 
+// TestEveryReasonHasAnAction compares with what lb says of its reasons: which are sent, answered
+// and passed; all others are drops, and a new reason must be put into one of the lists.
+func TestEveryReasonHasAnAction(t *testing.T) {
+	want := map[lb.Reason]string{
+		lb.Forwarded: redirect, lb.Returned: redirect, lb.ErrorForwarded: redirect, lb.ErrorReturned: redirect,
+		lb.EchoAnswered: transmit, lb.TooBigAnswered: transmit,
+		lb.NotIP: pass, lb.VLANTagged: pass, lb.NotTCPUDP: pass, lb.NotOurs: pass, lb.IPv6Extension: pass,
+		lb.TTLExpired: pass, lb.NeighbourMissing: pass,
+		lb.NeighbourPending: drop, lb.MalformedEthernet: drop, lb.MalformedIP: drop, lb.MalformedL4: drop,
+		lb.FragmentOrphan: drop, lb.Hairpin: drop, lb.NoReplica: drop, lb.NoRoute: drop, lb.TooBig: drop, lb.TableFault: drop,
+	}
+	for _, r := range lb.Reasons() {
+		if got := actionOf(r, 2, 3); got != want[r] {
+			t.Errorf("%s: %s, want %q", r, got, want[r])
+		}
+	}
+}
+
 // What is collected was described, and describing collects nothing.
 func TestMetricsAreDescribed(t *testing.T) {
 	replica := netip.MustParseAddrPort("10.1.0.2:80")
