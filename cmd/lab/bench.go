@@ -35,8 +35,8 @@ func benchLiveCommand(a *cli.App) *cobra.Command {
 	return benchmarkCommand(a, benchmark{trial: live.Experiment().Trial()}, &cobra.Command{
 		Use:   "live",
 		Short: "Count live frames through the load balancer, beside a bare redirect",
-		Long: `Put live frames into a veth that the load balancer serves, and count those that come out of
-another, in network namespaces of its own; in turns with a program that only redirects. The
+		Long: `Send live frames into a veth that the load balancer is attached to, and count the frames that come
+out of another, in network namespaces of its own; in turns with a program that only redirects. The
 exit code is 1 when the balancer does not reach its share of the bare rate, or a frame is lost.
 It needs root.`,
 		Example: `  lbctl bench live
@@ -50,11 +50,11 @@ func benchPeersCommand(a *cli.App) *cobra.Command {
 		Short: "Do the same work through lbctl, nftables, HAProxy and nginx",
 		Long: `Send the same requests through the load balancer and through others, and to the replicas' own
 addresses, in turns, in network namespaces of its own; print requests a second, latency, and CPU time a
-request: that of the process that balances, and that of everything, softirqs included, above that
-of direct. Between the namespaces are wires: frames arrive as from a NIC, whatever sent them, and
-every path has as much wire. The exit code is 1 when lbctl is not near enough to direct, or not
-ahead of all others. It needs root and some three minutes. What is missing is installed from
-Debian's packages; no daemon of theirs is started.`,
+request: that of the process that balances, and that of the whole machine, softirqs included, above that
+of direct. Wires connect the namespaces: frames arrive as they do from a NIC, and every path has the same
+number of wires. The exit code is 1 when lbctl is too far behind direct, or not ahead of all others. It
+needs root and some three minutes. Missing programs are installed from Debian's packages; their daemons
+are not started.`,
 		Example: `  lbctl bench peers
   lbctl bench peers --peers direct,lbctl,haproxy --works connections --rounds 20
   lbctl bench peers --requests 10000 --concurrency 64 --out /tmp/peers -o json`,
@@ -65,7 +65,7 @@ Debian's packages; no daemon of theirs is started.`,
 func benchmarkCommand(a *cli.App, b benchmark, c *cobra.Command) *cobra.Command {
 	c.Args = cli.Takes()
 	c.Flags().StringVar(&b.out, "out", "", "write report.html, report.json and the figures to this folder")
-	c.Flags().Uint64Var(&b.seed, "seed", 1, "what decides everything that is chosen at random")
+	c.Flags().Uint64Var(&b.seed, "seed", 1, "the seed of all random choices")
 	c.Flags().BoolVarP(&b.verbose, "verbose", "v", false, "log what is done")
 	b.format = cli.OutputFlag(c)
 	for _, p := range b.trial.Parameters().List() {
@@ -94,14 +94,7 @@ func runBench(a *cli.App, c *cobra.Command, b *benchmark) error {
 	if err := showBench(a, *b.format, outcome.Result, b.out); err != nil {
 		return err
 	}
-	if !outcome.Result.Pass {
-		what := ": a check failed"
-		if outcome.Result.Outcome() == report.Undetermined {
-			what = ": a check is undetermined"
-		}
-		return &cli.Failure{Code: cli.ExitFailed, What: outcome.Result.Experiment + what, Do: "see which above; a machine that does other work meanwhile is no place to measure"}
-	}
-	return nil
+	return judge(outcome.Result, "see which above; measure while the machine does nothing else")
 }
 
 // showBench prints the tables before the summary; a script gets the result.

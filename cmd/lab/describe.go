@@ -9,7 +9,6 @@ import (
 
 	"lbctl/cmd/cli"
 	"lbctl/testbed/experiment"
-	"lbctl/testbed/lab"
 )
 
 // description is what an experiment declares of itself; scripts rely on its names.
@@ -36,17 +35,17 @@ func describe(e experiment.Experiment) description {
 func labDescribeCommand(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "describe NAME",
-		Short: "Tell an experiment's question, method, checks and controls",
-		Long: `Tell the question of an experiment, the textbook's answer, how it is measured here, and what would
-falsify it: the checks. Each control breaks something on purpose, so that a check must fail.`,
+		Short: "Print the question, method, checks and controls of an experiment",
+		Long: `Print the question of an experiment, the textbook's answer, how it is measured here, and the checks
+that could falsify it. Each control breaks something on purpose, so that a check must fail.`,
 		Example: `  lbctl lab describe spread`,
 		Args:    cli.Takes("NAME"),
 	}
 	f := cli.OutputFlag(c)
 	c.RunE = func(_ *cobra.Command, args []string) error {
-		e, err := lab.Find(args[0])
+		e, err := find(args[0])
 		if err != nil {
-			return cli.Advise(err, "see lbctl lab list")
+			return err
 		}
 		d := describe(e)
 		return a.Print(*f, d, d.write)

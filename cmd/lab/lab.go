@@ -15,7 +15,7 @@ import (
 	"lbctl/testbed/report"
 )
 
-// Commands are those that measure.
+// Commands returns the commands that measure.
 func Commands(a *cli.App) []*cobra.Command {
 	return []*cobra.Command{demoCommand(a), labCommand(a), benchCommand(a), testbedCommand(a)}
 }
@@ -24,16 +24,16 @@ func demoCommand(a *cli.App) *cobra.Command {
 	r := &labRun{}
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "Watch real traffic being balanced, and read a report of it",
+		Short: "Balance real traffic, and write a report about it",
 		Long: `Send real HTTP traffic through a simulated NIC and the load balancer to replicas, all in
-network namespaces of its own, and check on every packet which queue, core and replica it came
-to. The same as lbctl lab run ` + lab.Demo + `. It needs root, and some 20 seconds.`,
+network namespaces of its own, and check for every packet which queue, core and replica it came
+to. This is lbctl lab run ` + lab.Demo + `. It needs root, and some 20 seconds.`,
 		Example: `  lbctl demo --out /tmp/demo
   lbctl demo --set replicas=8 --set scheduler=maglev`,
 		Args: cli.Takes(),
 	}
 	r.flags(c)
-	c.RunE = func(c *cobra.Command, _ []string) error { return runLab(a, c.Context(), r, lab.Demo) }
+	c.RunE = func(c *cobra.Command, _ []string) error { return runLab(a, c, r, lab.Demo) }
 	return c
 }
 
@@ -86,11 +86,11 @@ func labRunCommand(a *cli.App) *cobra.Command {
 		Use:   "run NAME|all",
 		Short: "Run an experiment and write its report",
 		Long: `Run an experiment in network namespaces of its own, and write report.html and report.json.
-It needs root. The exit code is 1 when a check failed. With all, each report is in a folder
-of its own below --out.
+It needs root. The exit code is 1 when a check failed or is undetermined. With all, each report is in a
+folder of its own below --out.
 
-By their defaults all take less than three minutes. survive at full size takes some 15 minutes on
-two cores.`,
+With their defaults all experiments take less than three minutes. survive at full size takes some 15 minutes
+on two cores.`,
 		Example: `  lbctl lab run spread
   lbctl lab run spread --set connections=1000 --set requests=4000 --seed 7 -o json
   lbctl lab run all --out /tmp/reports
@@ -99,14 +99,14 @@ two cores.`,
 		Args: cli.Takes("NAME"),
 	}
 	r.flags(c)
-	c.RunE = func(c *cobra.Command, args []string) error { return runLab(a, c.Context(), r, args[0]) }
+	c.RunE = func(c *cobra.Command, args []string) error { return runLab(a, c, r, args[0]) }
 	return c
 }
 
 func labReportCommand(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "report DIR",
-		Short:   "Make report.html anew from report.json, and print the summary",
+		Short:   "Write report.html again from report.json, and print the summary",
 		Example: `  lbctl lab report lbctl-report`,
 		Args:    cli.Takes("DIR"),
 	}
@@ -124,7 +124,7 @@ func labReportCommand(a *cli.App) *cobra.Command {
 	return c
 }
 
-// testbedCommand runs a helper process of the testbed: experiments start them in their namespaces.
+// testbedCommand runs the helper processes that experiments start in their namespaces.
 func testbedCommand(a *cli.App) *cobra.Command {
 	c := cli.Noun(&cobra.Command{
 		Use:    helper.Command,

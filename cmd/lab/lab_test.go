@@ -163,7 +163,7 @@ func TestDescribe(t *testing.T) {
 			t.Errorf("exit %d, %q is missing:\n%s%s", code, want, stdout, stderr)
 		}
 	}
-	if code, _, stderr := w.Run("lab", "describe", "spraed"); code != cli.ExitNotFound || !strings.Contains(stderr, "see lbctl lab list") {
+	if code, _, stderr := w.Run("lab", "describe", "spraed"); code != cli.ExitNotFound || !strings.Contains(stderr, "did you mean spread?") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 }

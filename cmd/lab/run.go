@@ -20,7 +20,7 @@ import (
 
 const defaultReportDir = "lbctl-report"
 
-// labRun is what a run of an experiment is told.
+// labRun are the flags of a run of an experiment.
 type labRun struct {
 	out     string
 	seed    uint64
@@ -33,22 +33,37 @@ type labRun struct {
 
 func (r *labRun) flags(c *cobra.Command) {
 	c.Flags().StringVar(&r.out, "out", defaultReportDir, "the folder for report.html, report.json and the figures")
-	c.Flags().Uint64Var(&r.seed, "seed", 1, "what decides everything that is chosen at random")
+	c.Flags().Uint64Var(&r.seed, "seed", 1, "the seed of all random choices")
 	c.Flags().StringArrayVar(&r.set, "set", nil, "set a parameter, key=value; may be repeated")
 	c.Flags().BoolVar(&r.quick, "quick", false, "run at the size for a test; --set changes single parameters of it")
 	c.Flags().BoolVar(&r.full, "full", false, "run at full size; --set changes single parameters of it")
-	c.MarkFlagsMutuallyExclusive("quick", "full")
 	c.Flags().BoolVarP(&r.verbose, "verbose", "v", false, "log what is done")
 	r.format = cli.OutputFlag(c)
 }
 
+// find returns the experiment of a name.
+func find(name string) (experiment.Experiment, error) {
+	e, err := lab.Find(name)
+	if err == nil {
+		return e, nil
+	}
+	var names []string
+	for _, known := range lab.All() {
+		names = append(names, known.Name)
+	}
+	return e, cli.NotFound("experiment", name, names, "see lbctl lab list")
+}
+
 // runLab runs one experiment, or all.
-func runLab(a *cli.App, ctx context.Context, r *labRun, name string) error {
+func runLab(a *cli.App, c *cobra.Command, r *labRun, name string) error {
+	if r.quick && r.full {
+		return cli.Usage(c, "--quick and --full: want one of them")
+	}
 	chosen := lab.All()
 	if name != "all" {
-		e, err := lab.Find(name)
+		e, err := find(name)
 		if err != nil {
-			return cli.Advise(err, "see lbctl lab list")
+			return err
 		}
 		chosen = []experiment.Experiment{e}
 	}
@@ -58,24 +73,30 @@ func runLab(a *cli.App, ctx context.Context, r *labRun, name string) error {
 		if name == "all" {
 			dir = filepath.Join(r.out, e.Name)
 		}
-		pass, err := runExperiment(a, ctx, r, e, dir)
+		outcome, err := runTrial(a, c.Context(), r, e.Trial(), dir)
 		if err != nil {
+			return adviseLab(err)
+		}
+		if err := summarise(a, *r.format, outcome.Result, dir); err != nil {
 			return err
 		}
-		if !pass {
-			failed = &cli.Failure{Code: cli.ExitFailed, What: e.Name + ": a check failed", Do: "read " + filepath.Join(dir, "report.html")}
+		if err := judge(outcome.Result, "read "+filepath.Join(dir, "report.html")); err != nil {
+			failed = err
 		}
 	}
 	return failed
 }
 
-// runExperiment runs one experiment and writes its report to dir.
-func runExperiment(a *cli.App, ctx context.Context, r *labRun, e experiment.Experiment, dir string) (pass bool, err error) {
-	outcome, err := runTrial(a, ctx, r, e.Trial(), dir)
-	if err != nil {
-		return false, adviseLab(err)
+// judge returns an error unless all checks and controls of a result passed.
+func judge(r report.Result, hint string) error {
+	if r.Pass {
+		return nil
 	}
-	return outcome.Result.Pass, summarise(a, *r.format, outcome.Result, dir)
+	what := ": a check failed"
+	if r.Outcome() == report.Undetermined {
+		what = ": a check is undetermined"
+	}
+	return &cli.Failure{Code: cli.ExitFailed, What: r.Experiment + what, Do: hint}
 }
 
 // runTrial sets the parameters, runs a trial and writes its report to dir, unless that is empty.
@@ -112,14 +133,14 @@ func (r *labRun) resize(p *experiment.Parameters) error {
 	return nil
 }
 
-// labEnvironment is what an experiment is given.
+// labEnvironment returns the environment of an experiment.
 func labEnvironment(a *cli.App, r *labRun) (experiment.Env, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return experiment.Env{}, fmt.Errorf("find own program: %w", err)
 	}
 	level, progress := slog.LevelWarn, a.Progress()
-	if r.verbose { // a bar would be in the way of the log
+	if r.verbose { // a bar would break the lines of the log
 		level, progress = slog.LevelDebug, a.ProgressLines()
 	}
 	return experiment.Env{
@@ -129,7 +150,7 @@ func labEnvironment(a *cli.App, r *labRun) (experiment.Env, error) {
 	}, nil
 }
 
-// summarise prints a result: for a reader in short, for a script all of it.
+// summarise prints a summary of a result, or all of it as JSON.
 func summarise(a *cli.App, f cli.Format, r report.Result, dir string) error {
 	if f == cli.FormatJSON {
 		return a.Print(f, r, nil)
@@ -147,7 +168,7 @@ func adviseLab(err error) error {
 		return &cli.Failure{Code: cli.ExitUsage, What: err.Error(), Do: "see lbctl lab list", Cause: err}
 	}
 	if errors.Is(err, context.Canceled) {
-		// Without its cause, for which the hint would be another.
+		// Without the cause, which would change the hint.
 		return &cli.Failure{Code: cli.ExitInterrupted, What: "interrupted", Do: "everything that was set up is removed again"}
 	}
 	if errors.Is(err, lb.ErrDenied) {
