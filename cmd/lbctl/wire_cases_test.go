@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,10 +11,10 @@ import (
 	"lbctl/bpf/need"
 	"lbctl/cmd/cli"
 	"lbctl/cmd/cli/clitest"
+	"lbctl/cmd/nic/nictest"
 	"lbctl/lb"
 	"lbctl/lb/oracle"
 	"lbctl/rss"
-	"lbctl/rss/ethtool"
 	"lbctl/rss/packet"
 	"lbctl/testbed/netns"
 	"lbctl/testbed/report"
@@ -115,11 +113,10 @@ var wireCases = []wireCase{
 // output runs a case in a world of its own and returns what it prints.
 func (c wireCase) output(t *testing.T) string {
 	w := newWorld(t)
-	w.NICs = wireNICs()
 	w.Memory = oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2, "eth1": 3}, Routes: toEth1{}})
 	w.Write("web.yaml", clitest.WebConfig)
 	w.Write("other.yaml", wireOther)
-	w.Write("c.pcap", wireCapture())
+	w.Write("c.pcap", nictest.Capture(20))
 	w.Write("observed.csv", wireObservations(rss.MicrosoftKey(), 40))
 	w.Write("wrong.csv", "src,dst,hash\n10.0.0.1:1,10.0.0.2:2,0x1\n10.0.0.1:1,10.0.0.2:2,0x2\n")
 	writeWireReport(t, w.Path("report"))
@@ -129,6 +126,8 @@ func (c wireCase) output(t *testing.T) string {
 	run := w.Run
 	if c.inside {
 		run = insideOf(t, w)
+	} else {
+		w.NICs = nictest.NewCard().Interfaces()
 	}
 	if c.traffic {
 		defer wireTraffic(w)()
@@ -166,25 +165,6 @@ func (toEth1) Route(netip.Addr) (oracle.Route, bool) {
 	return oracle.Route{Interface: "eth1", Index: 3, MTU: 1500, Source: lb.MAC{2, 0, 0, 0, 0, 3}, Neighbour: lb.MAC{2, 0, 0, 0, 0, 9}}, true
 }
 
-// wireNICs are a NIC with four queues, a veth without RSS, and the real ones.
-func wireNICs() cli.Interfaces {
-	card := ethtool.Settings{
-		Interface: "eth0", Driver: "mlx5_core", Channels: &ethtool.Channels{Combined: 4, MaxCombined: 8}, Queues: 4,
-		Table: rss.Table{0, 1, 2, 3, 0, 1, 2, 3}, Key: rss.MicrosoftKey(), Functions: []rss.Function{rss.FunctionToeplitz},
-		Fields: map[ethtool.FlowType]rss.Fields{ethtool.TCP4: rss.FourTuple, ethtool.UDP4: rss.Addresses}, By: "netlink",
-	}
-	nics := cli.RealInterfaces()
-	return cli.Interfaces{Apply: nics.Apply, Read: func(name string) (ethtool.Settings, error) {
-		switch name {
-		case "eth0":
-			return card, nil
-		case "veth0":
-			return ethtool.Settings{Interface: "veth0", Driver: "veth", Queues: 4}, nil
-		}
-		return nics.Read(name)
-	}}
-}
-
 // wireFrame is a packet of a client of the service web.
 func wireFrame(port int) []byte {
 	return packet.Frame{Flow: packet.Flow{
@@ -208,19 +188,6 @@ func wireTraffic(w *clitest.World) (end func()) {
 		}
 	}()
 	return func() { close(stop); <-stopped }
-}
-
-// wireCapture is a pcap file of 20 flows.
-func wireCapture() string {
-	b := bytes.NewBufferString("\xd4\xc3\xb2\xa1\x02\x00\x04\x00" + strings.Repeat("\x00", 8) + "\xff\xff\x00\x00\x01\x00\x00\x00")
-	for i := range 60 {
-		frame := wireFrame(40000 + i%20)
-		for _, word := range []uint32{1_700_000_000, uint32(10 * i), uint32(len(frame)), 1500} {
-			b.Write(binary.LittleEndian.AppendUint32(nil, word))
-		}
-		b.Write(frame)
-	}
-	return b.String()
 }
 
 // wireObservations are CSV of flows hashed under a key.
