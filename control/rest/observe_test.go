@@ -51,6 +51,14 @@ func TestMetrics(t *testing.T) {
 	)
 }
 
+// schemas are names of fields that scripts rely on, by schema.
+var schemas = map[string][]string{
+	"Service": {"mode", "tracking", "idle"}, "Replica": {"state", "drain_until"}, "ReplicaSpec": {"weight", "state", "drain_until"},
+	"ReplicaStatus": {"flow_counts", "safe_to_remove", "drain_until"}, "ReplicaFlows": {"established", "half_open", "old_flow_slots"},
+	"ServiceFlows": {"vip", "protocol", "slots_in_transition", "tracking", "slots", "replicas"}, "Change": {"revision", "steps", "intent"},
+	"Effect": {"changes", "moved_parts", "parts", "share", "flows_ended", "at_least"}, "Problem": {"detail", "hint", "errors"},
+}
+
 func TestOpenAPI(t *testing.T) {
 	w := newWorld(t)
 	_, text := w.request("GET", "/openapi.json", "")
@@ -89,13 +97,7 @@ func TestOpenAPI(t *testing.T) {
 			}
 		}
 	}
-	// What scripts rely on: the names of the fields, by schema.
-	for schema, names := range map[string][]string{
-		"Service": {"mode", "tracking", "idle"}, "Replica": {"state", "drain_until"}, "ReplicaSpec": {"weight", "state", "drain_until"},
-		"ReplicaStatus": {"flow_counts", "safe_to_remove", "drain_until"}, "ReplicaFlows": {"established", "half_open", "old_flow_slots"},
-		"ServiceFlows": {"vip", "protocol", "slots_in_transition", "tracking", "slots", "replicas"}, "Change": {"revision", "steps", "intent"},
-		"Effect": {"changes", "moved_parts", "parts", "share", "flows_ended", "at_least"}, "Problem": {"detail", "hint", "errors"},
-	} {
+	for schema, names := range schemas {
 		for _, n := range names {
 			if spec.Components.Schemas[schema].Properties[n] == nil {
 				t.Errorf("schema %s has no %s", schema, n)

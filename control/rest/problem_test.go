@@ -12,53 +12,56 @@ import (
 	"lbctl/control/api"
 )
 
+// problems are wrong requests and what is answered.
+var problems = []struct {
+	name, method, path, body string
+	status                   int
+	location, hint           string
+}{
+	{"unknown field", "PUT", "/v1/config", `{"services":[],"bogus":1}`, 422, "body.bogus", "openapi"},
+	{"wrong type", "PUT", "/v1/config", `{"services":5}`, 422, "body.services", "openapi"},
+	{"field missing", "PUT", "/v1/config", `{"services":[{"name":"a"}]}`, 422, "body.services[0]", "openapi"},
+	{"half a body", "PUT", "/v1/config", `{"services":[`, 400, "body", "openapi"},
+	{"no body", "PUT", "/v1/config", ``, 400, "", "openapi"},
+	{"weight 0", "PUT", "/v1/config", `{"services":[{"name":"a","vip":"192.0.2.9:80","replicas":[{"address":"10.0.0.7:80","weight":0}]}]}`,
+		422, "body.services[0].replicas[0].weight", "1 to 65535"},
+	{"weight of a replica", "PUT", "/v1/services/web/replicas/10.0.0.1:80", `{"weight":0}`, 422, "body.weight", "1 to 65535"},
+	{"modulo with weight", "PUT", "/v1/services/web/replicas/10.0.0.1:80", `{"weight":2}`, 422, "body.replicas[0].weight", "maglev"},
+	{"name in path and body", "PUT", "/v1/services/web", `{"name":"b","vip":"192.0.2.9:80","replicas":[]}`, 422, "body.name", "path"},
+	{"VIP twice", "PUT", "/v1/services/b", `{"name":"b","vip":"192.0.2.1:80","replicas":[]}`, 422, "body.vip", "once"},
+	{"no service", "GET", "/v1/services/nope", ``, 404, "", "lbctl get services"},
+	{"no replica", "DELETE", "/v1/services/web/replicas/10.0.0.9:80", ``, 404, "", "lbctl get"},
+	{"address", "DELETE", "/v1/services/web/replicas/x", ``, 422, "path.address", "192.0.2.1:80"},
+	{"mode", "PUT", "/v1/interfaces/eth0", `{"mode":"fast"}`, 422, "body.mode", "native"},
+	{"flags", "POST", "/v1/explain", `{"source":"1.2.3.4:5","destination":"192.0.2.1:80","flags":["ece"]}`, 422, "body.flags[0]", "syn"},
+	{"flags of udp", "POST", "/v1/explain", `{"source":"1.2.3.4:5","destination":"192.0.2.1:80","protocol":"udp","flags":["syn"]}`, 422, "body.flags", "tcp"},
+	{"frame and flow", "POST", "/v1/explain", `{"source":"1.2.3.4:5","frame":"AAAA"}`, 422, "body.frame", "leave source"},
+	{"frame that is no base64", "POST", "/v1/explain", `{"frame":"?"}`, 422, "body.frame", "openapi"},
+	{"interface that is not attached", "POST", "/v1/explain", `{"source":"1.2.3.4:5","destination":"192.0.2.1:80","interface":"eth0"}`, 404, "", "lbctl attach"},
+	{"one of many", "POST", "/v1/explain/batch", `{"probes":[{"source":"1.2.3.4:5","destination":"192.0.2.1:80"},{"source":"1.2.3.4","destination":"192.0.2.1:80"}]}`, 422, "body.probes[1].source", "192.0.2.1:80"},
+	{"state", "PUT", "/v1/services/web/replicas/10.0.0.1:80", `{"state":"gone"}`, 422, "body.state", "draining"},
+	{"deadline of an active one", "PUT", "/v1/services/web/replicas/10.0.0.1:80", `{"drain_until":"2030-01-31T12:00:00Z"}`, 422, "body.drain_until", "state: draining"},
+	{"deadline", "PUT", "/v1/services/web/replicas/10.0.0.1:80", `{"state":"draining","drain_until":"soon"}`, 422, "body.drain_until", "RFC 3339"},
+	{"deadline in parts of a second", "PUT", "/v1/services/web/replicas/10.0.0.1:80", `{"state":"draining","drain_until":"2030-01-31T12:00:00.5Z"}`, 422, "body.drain_until", "whole seconds"},
+	{"replica of no service", "PUT", "/v1/services/nope/replicas/10.0.0.1:80", `{"state":"draining"}`, 404, "", "lbctl get services"},
+	{"interface", "PUT", "/v1/interfaces/a%20b", `{}`, 422, "path.name", "ip link"},
+	{"tracking", "PUT", "/v1/services/web", `{"name":"web","vip":"192.0.2.1:80","tracking":"ever","replicas":[]}`, 422, "body.tracking", "always"},
+	{"tracking of udp", "PUT", "/v1/services/dns", `{"name":"dns","vip":"192.0.2.1:53","protocol":"udp","tracking":"changes","replicas":[]}`, 422, "body.tracking", "always"},
+	{"idle without tracking", "PUT", "/v1/services/web", `{"name":"web","vip":"192.0.2.1:80","tracking":"never","idle":"8s","replicas":[]}`, 422, "body.idle", "tracking"},
+	{"another port with dsr", "PUT", "/v1/services/web", `{"name":"web","vip":"192.0.2.1:80","mode":"dsr","replicas":[{"address":"10.0.0.1:8080"}]}`, 422, "body.replicas[0].address", "port 80"},
+	{"IPv6 inside IPv4", "PUT", "/v1/services/six", `{"name":"six","vip":"[2001:db8::1]:80","mode":"ipip","replicas":[{"address":"10.0.0.1:80"}]}`, 422, "body.replicas[0].address", "family"},
+	{"idle", "PUT", "/v1/services/web", `{"name":"web","vip":"192.0.2.1:80","idle":"1s","replicas":[]}`, 422, "body.idle", "8s"},
+	{"query", "GET", "/v1/services?x=1", ``, 422, "query.x", "openapi"},
+	{"no path", "GET", "/nope", ``, 404, "", "openapi"},
+	{"method", "POST", "/v1/services", `{}`, 405, "", "use GET"},
+}
+
 // TestProblems: every wrong request is answered with a problem that names the field and
 // says what to do, and changes nothing.
 func TestProblems(t *testing.T) {
 	w := newWorld(t)
 	w.apply(web)
-	for _, c := range []struct {
-		name, method, path, body string
-		status                   int
-		location, hint           string
-	}{
-		{"unknown field", "PUT", "/v1/config", `{"services":[],"bogus":1}`, 422, "body.bogus", "openapi"},
-		{"wrong type", "PUT", "/v1/config", `{"services":5}`, 422, "body.services", "openapi"},
-		{"field missing", "PUT", "/v1/config", `{"services":[{"name":"a"}]}`, 422, "body.services[0]", "openapi"},
-		{"half a body", "PUT", "/v1/config", `{"services":[`, 400, "body", "openapi"},
-		{"no body", "PUT", "/v1/config", ``, 400, "", "openapi"},
-		{"weight 0", "PUT", "/v1/config", `{"services":[{"name":"a","vip":"192.0.2.9:80","replicas":[{"address":"10.0.0.7:80","weight":0}]}]}`,
-			422, "body.services[0].replicas[0].weight", "1 to 65535"},
-		{"weight of a replica", "PUT", "/v1/services/web/replicas/10.0.0.1:80", `{"weight":0}`, 422, "body.weight", "1 to 65535"},
-		{"modulo with weight", "PUT", "/v1/services/web/replicas/10.0.0.1:80", `{"weight":2}`, 422, "body.replicas[0].weight", "maglev"},
-		{"name in path and body", "PUT", "/v1/services/web", `{"name":"b","vip":"192.0.2.9:80","replicas":[]}`, 422, "body.name", "path"},
-		{"VIP twice", "PUT", "/v1/services/b", `{"name":"b","vip":"192.0.2.1:80","replicas":[]}`, 422, "body.vip", "once"},
-		{"no service", "GET", "/v1/services/nope", ``, 404, "", "lbctl get services"},
-		{"no replica", "DELETE", "/v1/services/web/replicas/10.0.0.9:80", ``, 404, "", "lbctl get"},
-		{"address", "DELETE", "/v1/services/web/replicas/x", ``, 422, "path.address", "192.0.2.1:80"},
-		{"mode", "PUT", "/v1/interfaces/eth0", `{"mode":"fast"}`, 422, "body.mode", "native"},
-		{"flags", "POST", "/v1/explain", `{"source":"1.2.3.4:5","destination":"192.0.2.1:80","flags":["ece"]}`, 422, "body.flags[0]", "syn"},
-		{"flags of udp", "POST", "/v1/explain", `{"source":"1.2.3.4:5","destination":"192.0.2.1:80","protocol":"udp","flags":["syn"]}`, 422, "body.flags", "tcp"},
-		{"frame and flow", "POST", "/v1/explain", `{"source":"1.2.3.4:5","frame":"AAAA"}`, 422, "body.frame", "leave source"},
-		{"frame that is no base64", "POST", "/v1/explain", `{"frame":"?"}`, 422, "body.frame", "openapi"},
-		{"interface that is not attached", "POST", "/v1/explain", `{"source":"1.2.3.4:5","destination":"192.0.2.1:80","interface":"eth0"}`, 404, "", "lbctl attach"},
-		{"one of many", "POST", "/v1/explain/batch", `{"probes":[{"source":"1.2.3.4:5","destination":"192.0.2.1:80"},{"source":"1.2.3.4","destination":"192.0.2.1:80"}]}`, 422, "body.probes[1].source", "192.0.2.1:80"},
-		{"state", "PUT", "/v1/services/web/replicas/10.0.0.1:80", `{"state":"gone"}`, 422, "body.state", "draining"},
-		{"deadline of an active one", "PUT", "/v1/services/web/replicas/10.0.0.1:80", `{"drain_until":"2030-01-31T12:00:00Z"}`, 422, "body.drain_until", "state: draining"},
-		{"deadline", "PUT", "/v1/services/web/replicas/10.0.0.1:80", `{"state":"draining","drain_until":"soon"}`, 422, "body.drain_until", "RFC 3339"},
-		{"deadline in parts of a second", "PUT", "/v1/services/web/replicas/10.0.0.1:80", `{"state":"draining","drain_until":"2030-01-31T12:00:00.5Z"}`, 422, "body.drain_until", "whole seconds"},
-		{"replica of no service", "PUT", "/v1/services/nope/replicas/10.0.0.1:80", `{"state":"draining"}`, 404, "", "lbctl get services"},
-		{"interface", "PUT", "/v1/interfaces/a%20b", `{}`, 422, "path.name", "ip link"},
-		{"tracking", "PUT", "/v1/services/web", `{"name":"web","vip":"192.0.2.1:80","tracking":"ever","replicas":[]}`, 422, "body.tracking", "always"},
-		{"tracking of udp", "PUT", "/v1/services/dns", `{"name":"dns","vip":"192.0.2.1:53","protocol":"udp","tracking":"changes","replicas":[]}`, 422, "body.tracking", "always"},
-		{"idle without tracking", "PUT", "/v1/services/web", `{"name":"web","vip":"192.0.2.1:80","tracking":"never","idle":"8s","replicas":[]}`, 422, "body.idle", "tracking"},
-		{"another port with dsr", "PUT", "/v1/services/web", `{"name":"web","vip":"192.0.2.1:80","mode":"dsr","replicas":[{"address":"10.0.0.1:8080"}]}`, 422, "body.replicas[0].address", "port 80"},
-		{"IPv6 inside IPv4", "PUT", "/v1/services/six", `{"name":"six","vip":"[2001:db8::1]:80","mode":"ipip","replicas":[{"address":"10.0.0.1:80"}]}`, 422, "body.replicas[0].address", "family"},
-		{"idle", "PUT", "/v1/services/web", `{"name":"web","vip":"192.0.2.1:80","idle":"1s","replicas":[]}`, 422, "body.idle", "8s"},
-		{"query", "GET", "/v1/services?x=1", ``, 422, "query.x", "openapi"},
-		{"no path", "GET", "/nope", ``, 404, "", "openapi"},
-		{"method", "POST", "/v1/services", `{}`, 405, "", "use GET"},
-	} {
+	for _, c := range problems {
 		t.Run(c.name, func(t *testing.T) {
 			response, body := w.request(c.method, c.path, c.body, "Content-Type", "application/json")
 			var p api.Problem
