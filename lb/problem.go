@@ -3,6 +3,7 @@ package lb
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 )
 
@@ -69,3 +70,11 @@ var (
 	ErrDenied      = errors.New("denied")
 	ErrUnsupported = errors.New("not supported")
 )
+
+// Denied makes an error of missing permission wrap ErrDenied, and returns other errors as they are.
+func Denied(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: %w", ErrDenied, err)
+	}
+	return err
+}

@@ -98,20 +98,20 @@ func Listen(path string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w: a socket's path has at most %d bytes", path, lb.ErrInvalid, maxSocketPath)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("make socket directory: %w", denied(err))
+		return nil, fmt.Errorf("make socket directory: %w", lb.Denied(err))
 	}
 	if err := vacant(path); err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
 	l, err := listenFresh(path + fresh)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", path, denied(err))
+		return nil, fmt.Errorf("listen on %s: %w", path, lb.Denied(err))
 	}
 	// The rename puts the socket in place with its permissions set, and replaces the old one in one step.
 	if err := os.Rename(path+fresh, path); err != nil {
 		l.Close()
 		os.Remove(path + fresh)
-		return nil, fmt.Errorf("listen on %s: %w", path, denied(err))
+		return nil, fmt.Errorf("listen on %s: %w", path, lb.Denied(err))
 	}
 	return &socket{Listener: l, path: path}, nil
 }
@@ -123,7 +123,7 @@ func vacant(path string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return denied(err)
+		return lb.Denied(err)
 	case info.Mode().Type() != fs.ModeSocket:
 		return fmt.Errorf("%w: the file is not a socket", lb.ErrConflict)
 	}
@@ -135,7 +135,7 @@ func vacant(path string) error {
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
 		return nil
 	}
-	return denied(err)
+	return lb.Denied(err)
 }
 
 func listenFresh(path string) (*net.UnixListener, error) {
@@ -170,12 +170,4 @@ func (s *socket) Close() error {
 		return err
 	}
 	return nil
-}
-
-// denied makes an error of missing permission wrap lb.ErrDenied.
-func denied(err error) error {
-	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w: %w", lb.ErrDenied, err)
-	}
-	return err
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,7 +45,7 @@ var _ Store = (*Bolt)(nil)
 // lb.ErrInvalid when the file is not a state.
 func Open(dir string) (*Bolt, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make state directory: %w", denied(err))
+		return nil, fmt.Errorf("make state directory: %w", lb.Denied(err))
 	}
 	path := filepath.Join(dir, fileName)
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout})
@@ -56,7 +55,7 @@ func Open(dir string) (*Bolt, error) {
 	case errors.Is(err, bolterr.ErrInvalid), errors.Is(err, bolterr.ErrChecksum), errors.Is(err, bolterr.ErrVersionMismatch):
 		return nil, fmt.Errorf("open %s: %w state file: %w", path, lb.ErrInvalid, err)
 	case err != nil:
-		return nil, fmt.Errorf("open %s: %w", path, denied(err))
+		return nil, fmt.Errorf("open %s: %w", path, lb.Denied(err))
 	}
 	return &Bolt{db: db}, nil
 }
@@ -143,14 +142,6 @@ func (b *Bolt) Append(_ context.Context, after uint64, r Revision) (uint64, erro
 
 func stale(after, latest uint64) error {
 	return fmt.Errorf("append after revision %d: %w: the latest is %d", after, lb.ErrConflict, latest)
-}
-
-// denied makes an error of missing permission wrap lb.ErrDenied.
-func denied(err error) error {
-	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w: %w", lb.ErrDenied, err)
-	}
-	return err
 }
 
 // holder names the process that has the lock of a file, "another process" when it

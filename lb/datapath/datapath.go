@@ -169,7 +169,7 @@ func Purge(dir string) error {
 		return err
 	}
 	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("remove pins: %w", xdp.Denied(err))
+		return fmt.Errorf("remove pins: %w", lb.Denied(err))
 	}
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"lbctl/lb"
 	"lbctl/lb/fanout"
 	"lbctl/lb/tables"
-	"lbctl/lb/xdp"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -133,7 +132,7 @@ func (of *monitoring) load() (m *monitor, err error) {
 	}()
 	replaced := ebpf.CollectionOptions{MapReplacements: pinnedOf(spec, &of.program.objects.LbMaps)}
 	if err := spec.LoadAndAssign(&m.objects, &replaced); err != nil {
-		return m, fmt.Errorf("load the monitoring program: %w", xdp.Denied(err))
+		return m, fmt.Errorf("load the monitoring program: %w", lb.Denied(err))
 	}
 	if m.filter, err = tables.Map[bpf.LbSampleFilter](m.objects.SampleFilters); err != nil {
 		return m, err

@@ -11,7 +11,6 @@ import (
 	"lbctl/bpf"
 	"lbctl/lb"
 	"lbctl/lb/tables"
-	"lbctl/lb/xdp"
 	"lbctl/rss"
 
 	"github.com/cilium/ebpf"
@@ -53,7 +52,7 @@ func (p *program) load() (err error) {
 	case errors.Is(err, ebpf.ErrMapIncompatible):
 		return fmt.Errorf("%w: the tables pinned in %s have other limits: %v", lb.ErrConflict, p.options.Dir, err)
 	case err != nil:
-		return fmt.Errorf("load the datapath: %w", xdp.Denied(err))
+		return fmt.Errorf("load the datapath: %w", lb.Denied(err))
 	}
 	return nil
 }
@@ -132,7 +131,7 @@ func (p *program) settings() (secret [4]uint64, err error) {
 		Flags: mapMmapable, Pinning: ebpf.PinByName,
 	}, ebpf.MapOptions{PinPath: p.options.Dir})
 	if err != nil {
-		return secret, fmt.Errorf("open the settings: %w", xdp.Denied(err))
+		return secret, fmt.Errorf("open the settings: %w", lb.Denied(err))
 	}
 	defer m.Close()
 	var row bpf.LbSetting

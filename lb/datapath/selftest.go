@@ -11,7 +11,6 @@ import (
 	"lbctl/lb/nexthop"
 	"lbctl/lb/oracle"
 	"lbctl/lb/tables"
-	"lbctl/lb/xdp"
 
 	"github.com/cilium/ebpf"
 )
@@ -50,7 +49,7 @@ func (d *Datapath) private() (*Datapath, error) {
 		m.Pinning = ebpf.PinNone
 	}
 	if err := spec.LoadAndAssign(&r.objects, nil); err != nil {
-		return nil, fmt.Errorf("load the datapath: %w", xdp.Denied(err))
+		return nil, fmt.Errorf("load the datapath: %w", lb.Denied(err))
 	}
 	if err := r.mapTables(); err != nil {
 		r.Close()

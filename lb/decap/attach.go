@@ -149,7 +149,7 @@ type unit struct {
 // open loads the program, with the pinned tables and the link where there are any.
 func open(at place) (*unit, error) {
 	if err := os.Mkdir(string(at), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("make pin directory: %w", xdp.Denied(err))
+		return nil, fmt.Errorf("make pin directory: %w", lb.Denied(err))
 	}
 	u := &unit{}
 	err := bpf.LoadDecapObjects(&u.DecapObjects, &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: string(at)}})
@@ -157,7 +157,7 @@ func open(at place) (*unit, error) {
 	case errors.Is(err, ebpf.ErrMapIncompatible):
 		return nil, fmt.Errorf("%w: the tables pinned in %s have another layout: detach first (%v)", lb.ErrConflict, at, err)
 	case err != nil:
-		return nil, fmt.Errorf("load the decapsulation program: %w", xdp.Denied(err))
+		return nil, fmt.Errorf("load the decapsulation program: %w", lb.Denied(err))
 	}
 	if u.hook, err = at.hook(); err != nil {
 		return nil, errors.Join(err, u.DecapObjects.Close())

@@ -138,7 +138,7 @@ func (p place) maps() (m *bpf.DecapMaps, err error) {
 		bpf.DecapMapPolicies: &m.Policies, bpf.DecapMapByReason: &m.ByReason,
 	} {
 		if *to, err = ebpf.LoadPinnedMap(filepath.Join(string(p), name), nil); err != nil {
-			return nil, errors.Join(fmt.Errorf("open pinned map %s: %w", name, xdp.Denied(err)), m.Close())
+			return nil, errors.Join(fmt.Errorf("open pinned map %s: %w", name, lb.Denied(err)), m.Close())
 		}
 	}
 	return m, nil

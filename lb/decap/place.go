@@ -42,7 +42,7 @@ func (p place) hook() (*xdp.Hook, error) { return xdp.Open(string(p), programPin
 // remove unpins everything.
 func (p place) remove() error {
 	if err := os.RemoveAll(string(p)); err != nil {
-		return fmt.Errorf("remove pins: %w", xdp.Denied(err))
+		return fmt.Errorf("remove pins: %w", lb.Denied(err))
 	}
 	return nil
 }
@@ -63,7 +63,7 @@ func places(dir string) ([]place, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read pin directory: %w", xdp.Denied(err))
+		return nil, fmt.Errorf("read pin directory: %w", lb.Denied(err))
 	}
 	all := make([]place, 0, len(found))
 	for _, f := range found {
@@ -100,7 +100,7 @@ func lock(dir string) (unlock func(), err error) {
 		return nil, fmt.Errorf("%w: pin directory %s", lb.ErrNotFound, dir)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open pin directory: %w", xdp.Denied(err))
+		return nil, fmt.Errorf("open pin directory: %w", lb.Denied(err))
 	}
 	for {
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)

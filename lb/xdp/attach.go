@@ -19,7 +19,7 @@ func Device(name string) (netlink.Link, error) {
 		return nil, fmt.Errorf("%w: interface %s", lb.ErrNotFound, name)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look up interface %s: %w", name, Denied(err))
+		return nil, fmt.Errorf("look up interface %s: %w", name, lb.Denied(err))
 	}
 	return device, nil
 }
@@ -76,7 +76,7 @@ func attachAs(program *ebpf.Program, device netlink.Link, mode lb.AttachMode) (l
 	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EEXIST):
 		return nil, fmt.Errorf("%w: %s is held by another XDP program: %v", lb.ErrConflict, a.Name, err)
 	}
-	return nil, fmt.Errorf("attach xdp to %s: %w", a.Name, Denied(err))
+	return nil, fmt.Errorf("attach xdp to %s: %w", a.Name, lb.Denied(err))
 }
 
 // requireFree returns lb.ErrConflict, naming the program, if an interface has one.

@@ -25,10 +25,10 @@ func MakeDir(dir string) (ephemeral bool, err error) {
 		ephemeral, err = mountBPFFS()
 	}
 	if err != nil {
-		return ephemeral, fmt.Errorf("prepare %s: %w", dir, Denied(err))
+		return ephemeral, fmt.Errorf("prepare %s: %w", dir, lb.Denied(err))
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return ephemeral, fmt.Errorf("make pin directory: %w", Denied(err))
+		return ephemeral, fmt.Errorf("make pin directory: %w", lb.Denied(err))
 	}
 	return ephemeral, nil
 }
@@ -61,12 +61,4 @@ func RequireBPFFS(dir string) error {
 		return fmt.Errorf("%s: %w", dir, errNotBPFFS)
 	}
 	return nil
-}
-
-// Denied marks an error for want of privilege (EPERM, EACCES) as lb.ErrDenied.
-func Denied(err error) error {
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		return fmt.Errorf("%w: %w", lb.ErrDenied, err)
-	}
-	return err
 }

@@ -40,7 +40,7 @@ func Open(dir, program string) (_ *Hook, err error) {
 	}()
 	pins, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("read pin directory: %w", Denied(err))
+		return nil, fmt.Errorf("read pin directory: %w", lb.Denied(err))
 	}
 	for _, pin := range pins {
 		if !strings.HasPrefix(pin.Name(), linkPrefix) {
@@ -64,7 +64,7 @@ func (h *Hook) programPin() string { return filepath.Join(h.dir, h.program) }
 func (h *Hook) adopt(pin string) error {
 	l, err := link.LoadPinnedLink(pin, nil)
 	if err != nil {
-		return fmt.Errorf("open pinned link %s: %w", pin, Denied(err))
+		return fmt.Errorf("open pinned link %s: %w", pin, lb.Denied(err))
 	}
 	info, err := l.Info()
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 
+	"lbctl/lb"
+
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
@@ -73,7 +75,7 @@ func (h *Hook) Pinned() (*ebpf.Program, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open the pinned program: %w", Denied(err))
+		return nil, fmt.Errorf("open the pinned program: %w", lb.Denied(err))
 	}
 	return p, nil
 }
@@ -100,7 +102,7 @@ func (h *Hook) IsPinned(p *ebpf.Program) (bool, error) {
 func (h *Hook) PinProgram(p *ebpf.Program) error {
 	next := h.programPin() + "_next" // a BPF file system takes no dots in names
 	if err := os.Remove(next); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("remove stale program pin: %w", Denied(err))
+		return fmt.Errorf("remove stale program pin: %w", lb.Denied(err))
 	}
 	// A clone, so that the handle's pin path does not follow the rename.
 	clone, err := p.Clone()

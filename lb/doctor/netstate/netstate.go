@@ -12,7 +12,6 @@ import (
 
 	"lbctl/lb"
 	"lbctl/lb/doctor"
-	"lbctl/lb/xdp"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -92,11 +91,11 @@ type snapshot struct {
 func newSnapshot(q Scope) (*snapshot, error) {
 	links, err := whole(netlink.LinkList())
 	if err != nil {
-		return nil, fmt.Errorf("list interfaces: %w", xdp.Denied(err))
+		return nil, fmt.Errorf("list interfaces: %w", lb.Denied(err))
 	}
 	addresses, err := whole(netlink.AddrList(nil, unix.AF_UNSPEC))
 	if err != nil {
-		return nil, fmt.Errorf("list addresses: %w", xdp.Denied(err))
+		return nil, fmt.Errorf("list addresses: %w", lb.Denied(err))
 	}
 	return &snapshot{q, links, addresses}, nil
 }
