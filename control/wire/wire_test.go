@@ -12,7 +12,6 @@ import (
 	"lbctl/control/config"
 	"lbctl/control/intent"
 	"lbctl/control/wire"
-	"lbctl/lb"
 )
 
 // resolve parses and resolves a file.
@@ -36,37 +35,6 @@ const draining = service + `    replicas:
       - {address: 10.1.0.3:80, state: draining, drain_until: 2030-01-31T11:00:00Z}
       - {address: 10.1.0.4:80, state: draining}
 `
-
-// TestWithReplica: the table of modulo follows the number of active replicas, and a deadline
-// goes with its replica.
-func TestWithReplica(t *testing.T) {
-	i, err := resolve(draining)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := i.Services[0]
-	if s.TableSize != 1 || len(s.Deadlines) != 2 {
-		t.Fatalf("table of %d slots, deadlines %v", s.TableSize, s.Deadlines)
-	}
-	active, err := wire.ResolveReplica(api.Replica{Address: "10.1.0.2:80"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	after := s.WithReplica(active)
-	if after.TableSize != 2 || len(after.Deadlines) != 1 || len(after.Replicas) != 4 || after.Replicas[1].State != lb.Active {
-		t.Errorf("made active: %+v", after)
-	}
-	less, had := s.WithoutReplica(s.Replicas[2].Address)
-	if !had || len(less.Replicas) != 3 || len(less.Deadlines) != 1 || less.TableSize != 1 {
-		t.Errorf("removed: %+v, %v", less, had)
-	}
-	if _, had := less.WithoutReplica(s.Replicas[2].Address); had {
-		t.Error("it is still there")
-	}
-	if len(s.Deadlines) != 2 || s.TableSize != 1 || len(s.Replicas) != 4 {
-		t.Errorf("the service itself has changed: %+v", s)
-	}
-}
 
 func TestIdleIsWrittenShort(t *testing.T) {
 	for text, want := range map[string]api.Duration{"90s": "1m30s", "10m": "10m", "600s": "10m", "1h": "1h", "1h0m10s": "1h0m10s", "8s": "8s", "24h": "24h", "90m": "1h30m"} {
