@@ -1,4 +1,4 @@
-// Package need says what a test needs: privilege, or a virtual machine. Without it
+// Package need says what a test needs: privilege, a virtual machine, or other programs. Without it
 // the test is skipped, or fails where the environment variable LBCTL_MUST names the
 // need, so that continuous integration cannot skip it unnoticed.
 package need
@@ -6,6 +6,7 @@ package need
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -21,6 +22,15 @@ func Root(tb testing.TB) {
 func QEMU(tb testing.TB, missing error) {
 	tb.Helper()
 	check(tb, "qemu", missing == nil, fmt.Sprintf("needs QEMU and a kernel for a guest: %v", missing))
+}
+
+// Programs needs programs to be found in the PATH. Its name in LBCTL_MUST is "programs".
+func Programs(tb testing.TB, names ...string) {
+	tb.Helper()
+	for _, name := range names {
+		_, err := exec.LookPath(name)
+		check(tb, "programs", err == nil, "needs the program "+name)
+	}
 }
 
 // check fails or skips the test if it has not what it needs.

@@ -114,9 +114,7 @@ func TestDoctorDenied(t *testing.T) {
 // Warnings and what is unknown are no problem.
 func TestDoctorWithoutAProblem(t *testing.T) {
 	need.Root(t)
-	if _, err := exec.LookPath("ethtool"); err != nil {
-		t.Skip("needs ethtool")
-	}
+	need.Programs(t, "ethtool")
 	runtime.LockOSThread() // and never unlocked: the namespace goes with the thread
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err)

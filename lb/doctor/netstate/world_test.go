@@ -30,11 +30,7 @@ type world struct {
 func newWorld(t *testing.T) world {
 	t.Helper()
 	need.Root(t)
-	for _, tool := range []string{"ip", "ethtool", "sysctl", "nsenter", "ping"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("the cures are commands: needs %s", tool)
-		}
-	}
+	need.Programs(t, "ip", "ethtool", "sysctl", "nsenter", "ping") // the cures are commands
 	runtime.LockOSThread()
 	w := world{T: t, replica: unshare(t)}
 	w.there("ip link set dev lo up")
