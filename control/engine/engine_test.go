@@ -17,7 +17,7 @@ const noEth1 = "attach eth1: interface not found"
 // attached when it comes, comes back or is let go of.
 func TestAMissingInterfaceBlocksNothing(t *testing.T) {
 	dp := newLinks()
-	dp.refuse("eth1", absent)
+	dp.refuse("eth1", errAbsent)
 	w := startWorld(t, dp, wanting("eth0", "eth1"))
 	w.wantInterfaces("eth0 native", "eth1 missing: "+noEth1)
 	if p := w.mustEdit(func(i intent.Intent) (intent.Intent, error) {
@@ -30,7 +30,7 @@ func TestAMissingInterfaceBlocksNothing(t *testing.T) {
 	w.wantNews(InterfaceAttached{"eth1"})
 	w.wantInterfaces("eth0 native", "eth1 native")
 
-	dp.refuse("eth0", absent)
+	dp.refuse("eth0", errAbsent)
 	w.wantNews(InterfaceMissing{"eth0", "attach eth0: interface not found"})
 	dp.refuse("eth0", lb.ErrConflict)
 	w.wantNews(InterfaceMissing{"eth0", "attach eth0: conflict"})
@@ -45,7 +45,7 @@ func TestAMissingInterfaceBlocksNothing(t *testing.T) {
 // News of a wanted interface is acted upon at once: no time passes here. All news is passed on.
 func TestNewsOfTheNetwork(t *testing.T) {
 	dp := newLinks()
-	dp.refuse("eth1", absent)
+	dp.refuse("eth1", errAbsent)
 	w := startWorld(t, dp, wanting("eth0", "eth1"))
 	dp.allow("eth1")
 	for _, e := range []lb.Event{
@@ -64,7 +64,7 @@ func TestNewsOfTheNetwork(t *testing.T) {
 // What is asked for now fails now, and changes nothing.
 func TestAnAttachThatIsAskedForFails(t *testing.T) {
 	dp := newLinks()
-	dp.refuse("eth1", absent)
+	dp.refuse("eth1", errAbsent)
 	w := startWorld(t, dp, wanting("eth0"))
 	attach := func(i intent.Intent) (intent.Intent, error) {
 		return i.WithInterface(intent.Interface{Name: "eth1", Mode: lb.Auto}), nil
@@ -75,7 +75,7 @@ func TestAnAttachThatIsAskedForFails(t *testing.T) {
 	w.wantInterfaces("eth0 native")
 	dp.allow("eth1")
 	w.mustEdit(attach)
-	dp.refuse("eth1", absent)
+	dp.refuse("eth1", errAbsent)
 	w.wantNews(IntentChanged{"test", "edit"}, InterfaceMissing{"eth1", noEth1})
 	if p := w.mustEdit(attach); len(p.Steps) != 0 {
 		t.Errorf("one that was wanted already: steps %v", p.Steps)

@@ -118,8 +118,8 @@ type world struct {
 	stream *Subscription
 }
 
-// absent is what attaching an interface that is not there fails with.
-var absent = fmt.Errorf("interface %w", lb.ErrNotFound)
+// errAbsent is what attaching an interface that is not there fails with.
+var errAbsent = fmt.Errorf("interface %w", lb.ErrNotFound)
 
 func newLinks() *links {
 	return &links{Datapath: oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2, "eth1": 3}}), refused: map[string]error{}, news: make(chan lb.Event)}
