@@ -37,7 +37,7 @@ that it is attached in. It stays attached until lbctl detach, also while no daem
 		}
 		n := slices.IndexFunc(attached.Interfaces, func(i api.InterfaceStatus) bool { return i.Name == args[0] && i.Mode != "" })
 		if n < 0 {
-			return fmt.Errorf("interface %s: %w: it has just gone", args[0], lb.ErrNotFound)
+			return fmt.Errorf("interface %s: %w: it was deleted meanwhile", args[0], lb.ErrNotFound)
 		}
 		i := attached.Interfaces[n]
 		return a.Print(*f, i, func(w io.Writer) { fmt.Fprintf(w, "attached %s in mode %s\n", i.Name, i.Mode) })

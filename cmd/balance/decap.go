@@ -37,8 +37,9 @@ A replica also needs:
 Anybody who can reach the replica can send it an encapsulated packet with any inner source address: name the
 VIPs, and let a firewall drop protocols 4 and 41 that do not come from the balancer.
 
-All other packets pass to the kernel unchanged. Dropped are inner packets that are malformed, and those whose
-outer header has a congestion mark that they cannot carry (RFC 6040). lbctl decap list counts all of them by reason.`,
+The program drops inner packets that are malformed, and those that cannot carry the congestion mark of
+their outer header (RFC 6040). It passes all other packets to the kernel unchanged. lbctl decap list
+counts packets by reason.`,
 		Example: `  lbctl decap attach eth0 --vip 192.0.2.1,2001:db8::1
   lbctl decap list
   lbctl decap detach eth0`,
@@ -54,7 +55,7 @@ func decapAttachCommand(a *cli.App) *cobra.Command {
 		Use:   "attach IFACE",
 		Short: "Decapsulate packets to the addresses of an interface",
 		Long: `Decapsulate packets to the addresses that an interface has now, without its link-local ones, and to those that
---local names; and print the mode that the program is attached in. It works until lbctl decap detach, without a process.
+--local names; and print the mode that the program is attached in. It stays attached until lbctl decap detach; no process has to run.
 
 For an interface that is attached already, this replaces the addresses, without losing a packet. Repeat it after
 the interface's addresses have changed.`,

@@ -31,10 +31,10 @@ func doctorCommand(a *cli.App) *cobra.Command {
 print what would lose packets or slow them down, with commands that cure it. Nothing is
 changed. Name all interfaces that are or will be attached: those to clients and those to replicas.
 
-VIPs, replicas and modes are those of the running daemon and those that flags add. What cannot be
-seen from here (the other end of a veth, a replica) is unknown, with a command to run there;
+VIPs, replicas and modes are those of the running daemon and those that flags add. What cannot be seen
+from here (the other end of a veth, a replica) is reported as unknown, with a command to run there;
 --on-replica examines a replica from inside. Run it in the network namespace of the balancer, for
-example with nsenter --net=/run/netns/NAME. It sees most as root.
+example with nsenter --net=/run/netns/NAME. Run it as root, or some facts stay unknown.
 
 Exit codes: 0 no problem, 1 a problem (warnings do not count), 3 no such interface, 5 denied.`,
 		Example: `  lbctl doctor eth0 eth1

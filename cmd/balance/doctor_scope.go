@@ -26,8 +26,8 @@ func doctorFlags(c *cobra.Command) *doctorFlag {
 	f := &doctorFlag{}
 	c.Flags().StringSliceVar(&f.vips, "vip", nil, "address of a service, a port is allowed; may be repeated")
 	c.Flags().StringSliceVar(&f.replicas, "replica", nil, "address of a replica, a port is allowed; may be repeated")
-	cli.ChoiceFlag(c, &f.mode, "mode", "", "mode of those services", lb.NAT.String(), lb.DSR.String(), lb.IPIP.String())
-	c.Flags().BoolVar(&f.onReplica, "on-replica", false, "this machine is a replica: look at its own side")
+	cli.ChoiceFlag(c, &f.mode, "mode", "", "mode of the services that --vip and --replica add", lb.NAT.String(), lb.DSR.String(), lb.IPIP.String())
+	c.Flags().BoolVar(&f.onReplica, "on-replica", false, "examine this machine as a replica")
 	return f
 }
 

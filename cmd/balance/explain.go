@@ -34,8 +34,8 @@ func explainCommand(a *cli.App) *cobra.Command {
 		Use:   "explain {--src ADDRESS:PORT --dst VIP:PORT | --pcap FILE}",
 		Short: "Print what would happen to a packet, or to every packet of a capture, and why",
 		Long: `Print what would happen to a packet now: hash, slot and its owners, the record of its flow, the
-replica and why it was chosen, what is rewritten and the next hop, or the reason why not. The live tables are
-asked; nothing is changed.
+replica and why it was chosen, what is rewritten and the next hop, or the reason why not. The answer
+comes from the live tables; nothing is changed.
 
 The packet has a TTL of 64, no payload and, for tcp, the flag ack, like a packet of an established flow;
 --flags syn makes it the first one of a flow. --interface names the interface that it comes in on, and adds its
@@ -44,8 +44,9 @@ lbctl rss hash.
 
 With --pcap every packet of a capture (pcap or pcapng, "-" for standard input) gives one line: time, flow,
 reason, service, replica, and why that one. Each packet is explained by itself, from the tables as they are now: an
-earlier packet does not open a flow for a later one. Zeros stand for bytes that a short snapshot left out. A
-table of the reasons ends the output. With -o json every packet is a line of JSON; the last line is the summary.`,
+earlier packet does not open a flow for a later one. Zeros stand for bytes that a short snapshot left
+out. The output ends with a table of the reasons. With -o json every packet is a line of JSON; the last
+line is the summary.`,
 		Example: `  lbctl explain --src 198.51.100.7:40000 --dst 192.0.2.1:80
   lbctl explain --src "[2001:db8::7]:40000" --dst "[2001:db8::1]:443" --protocol udp
   lbctl explain --src 198.51.100.7:40000 --dst 192.0.2.1:80 --flags syn --interface eth0

@@ -45,7 +45,7 @@ reason, service and replica as a comment, and prints no lines.`,
 	}
 	c.Flags().StringSliceVar(&f.watched.Reasons, "reason", nil, "only packets with this reason; may be repeated (default all)")
 	c.Flags().StringVar(&f.watched.Service, "service", "", "only packets to this service, and its answers")
-	c.Flags().Uint32Var(&f.watched.Every, "every", 1, "one in this many of these packets; every core counts for itself")
+	c.Flags().Uint32Var(&f.watched.Every, "every", 1, "print one in this many packets; each core counts on its own")
 	c.Flags().Uint64Var(&f.count, "count", 0, "stop after this many packets (default never)")
 	c.Flags().StringVar(&f.file, "pcap", "", "write a capture and print no lines; - is stdout")
 	output := cli.OutputFlag(c)

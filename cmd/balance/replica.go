@@ -84,10 +84,11 @@ func replicaSet(a *cli.App) *cobra.Command {
 		})
 		return change, "changed in", err
 	}, f)
-	c.Long = `Change the weight or the state of a replica; without its flag each stays as it is. A replica that becomes
+	c.Long = `Change the weight or the state of a replica, or both. What no flag names stays as it is. A replica that becomes
 active or down loses its drain deadline; lbctl drain sets one.`
 	c.Example = "  lbctl replica set web 10.1.0.3:8080 --weight 5\n  lbctl replica set web 10.1.0.3:8080 --state active"
 	f.add(c)
+	c.Flag("weight").DefValue, c.Flag("state").DefValue = "0", "" // help shows no default: there is none
 	return c
 }
 

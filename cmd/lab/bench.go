@@ -35,10 +35,10 @@ func benchLiveCommand(a *cli.App) *cobra.Command {
 	return benchmarkCommand(a, benchmark{trial: live.Experiment().Trial()}, &cobra.Command{
 		Use:   "live",
 		Short: "Count live frames through the load balancer, beside a bare redirect",
-		Long: `Send live frames into a veth that the load balancer is attached to, and count the frames that come
-out of another, in network namespaces of its own; in turns with a program that only redirects. The
-exit code is 1 when the balancer does not reach its share of the bare rate, or a frame is lost.
-It needs root.`,
+		Long: `Send live frames into a veth that the load balancer is attached to, and count the frames that it sends
+out of another veth, all in network namespaces of its own. Rounds with a program that only redirects
+give the bare rate to compare with. The exit code is 1 when the balancer does not reach its share of the
+bare rate, or a frame is lost. It needs root.`,
 		Example: `  lbctl bench live
   lbctl bench live --seconds 60 --out /tmp/live -o json`,
 	})
@@ -48,13 +48,13 @@ func benchPeersCommand(a *cli.App) *cobra.Command {
 	return benchmarkCommand(a, benchmark{trial: peers.Experiment().Trial()}, &cobra.Command{
 		Use:   "peers",
 		Short: "Do the same work through lbctl, nftables, HAProxy and nginx",
-		Long: `Send the same requests through the load balancer and through others, and to the replicas' own
-addresses, in turns, in network namespaces of its own; print requests a second, latency, and CPU time a
-request: that of the process that balances, and that of the whole machine, softirqs included, above that
-of direct. Wires connect the namespaces: frames arrive as they do from a NIC, and every path has the same
-number of wires. The exit code is 1 when lbctl is too far behind direct, or not ahead of all others. It
-needs root and some three minutes. Missing programs are installed from Debian's packages; their daemons
-are not started.`,
+		Long: `Send the same requests through the load balancer, through others, and directly to the replicas' own
+addresses, in turns, in network namespaces of its own. Print requests per second, latency, and CPU time
+per request: of the process that balances, and of the whole machine, softirqs included, less that of
+direct. Between the namespaces frames arrive whole, as from a NIC, and every path has the same number of
+links. The exit code is 1 when lbctl is too far behind direct, or not ahead of all others. It needs root
+and some three minutes. Missing programs are installed from Debian's packages; their daemons are not
+started.`,
 		Example: `  lbctl bench peers
   lbctl bench peers --peers direct,lbctl,haproxy --works connections --rounds 20
   lbctl bench peers --requests 10000 --concurrency 64 --out /tmp/peers -o json`,
@@ -69,9 +69,10 @@ func benchmarkCommand(a *cli.App, b benchmark, c *cobra.Command) *cobra.Command 
 	c.Flags().BoolVarP(&b.verbose, "verbose", "v", false, "log what is done")
 	b.format = cli.OutputFlag(c)
 	for _, p := range b.trial.Parameters().List() {
-		c.Flags().String(p.Name, p.Default, p.Help)
-		if p.Default == "false" { // a switch
-			c.Flag(p.Name).NoOptDefVal = "true"
+		if p.Default == "false" {
+			c.Flags().Bool(p.Name, false, p.Help)
+		} else {
+			c.Flags().String(p.Name, p.Default, p.Help)
 		}
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error {

@@ -27,7 +27,7 @@ func demoCommand(a *cli.App) *cobra.Command {
 		Short: "Balance real traffic, and write a report about it",
 		Long: `Send real HTTP traffic through a simulated NIC and the load balancer to replicas, all in
 network namespaces of its own, and check for every packet which queue, core and replica it came
-to. This is lbctl lab run ` + lab.Demo + `. It needs root, and some 20 seconds.`,
+to. This is the same as lbctl lab run ` + lab.Demo + `. It needs root and takes some 20 seconds.`,
 		Example: `  lbctl demo --out /tmp/demo
   lbctl demo --set replicas=8 --set scheduler=maglev`,
 		Args: cli.Takes(),

@@ -52,8 +52,8 @@ func PortsCommand(a *cli.App) *cobra.Command {
 		Use:   "ports --src ADDRESS --dst ADDRESS:PORT --queue QUEUE",
 		Short: "Find the source ports that steer a flow to a queue",
 		Long: `Find the source ports with which a flow to --dst goes to the wanted receive queues of the NIC that
-the flags describe. A client can so reach the core that owns a key, and a load balancer can choose where replies
-come in. Without --queue the ports of each queue are counted.
+the flags describe. So a client can reach the core that owns a key, and a load balancer can choose the
+queue of the replies. Without --queue the ports of each queue are counted.
 
 With --reply-queue the replies must also go to one of these queues, of the NIC of --src. That NIC is like the other
 one, except for what --reply says.`,

@@ -66,7 +66,7 @@ func (f *flags) addMachine(flags *pflag.FlagSet) {
 	flags.IntVar(&m.Ring, "ring", m.Ring, "packets in a queue's ring")
 	flags.IntVar(&m.Socket, "socket", m.Socket, "packets that can wait for the application of a core")
 	flags.IntVar(&f.usecs, "usecs", int(m.Moderation.Delay/time.Microsecond), "rx-usecs: how long an interrupt waits for more packets")
-	flags.IntVar(&m.Moderation.Frames, "frames", m.Moderation.Frames, "rx-frames: how many packets end that wait; 0 for no limit")
+	flags.IntVar(&m.Moderation.Frames, "frames", m.Moderation.Frames, "rx-frames: how many packets end the wait of --usecs early; 0 for no limit")
 	flags.BoolVar(&m.Moderation.Adaptive, "adaptive", false, "adaptive-rx: DIM chooses usecs and frames")
 	flags.IntVar(&m.Budget.Poll, "budget", m.Budget.Poll, "most packets of one poll")
 	flags.IntVar(&m.Budget.Round, "netdev-budget", m.Budget.Round, "most packets of one round of polls")
@@ -83,7 +83,7 @@ func (f *flags) addCosts(flags *pflag.FlagSet) {
 	flags.DurationVar(&costs.Interrupt, "interrupt-cost", costs.Interrupt, "time of a hard interrupt")
 	flags.DurationVar(&costs.Poll, "poll-cost", costs.Poll, "time of a call of the poll function")
 	flags.DurationVar(&costs.Packet, "packet-cost", costs.Packet, "time of the packet work of a packet, up to the socket")
-	flags.DurationVar(&costs.PerKiB, "kib-cost", costs.PerKiB, "time that each 1024 bytes of a frame add to that")
+	flags.DurationVar(&costs.PerKiB, "kib-cost", costs.PerKiB, "time that each 1024 bytes of a frame add to --packet-cost")
 	flags.DurationVar(&costs.Application, "app-cost", costs.Application, "time of a packet in the application; 0 for no application")
 	flags.DurationVar(&costs.Switch, "switch-cost", costs.Switch, "time of a context switch")
 }

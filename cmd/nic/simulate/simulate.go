@@ -23,7 +23,7 @@ NAPI, ksoftirqd or busy polling, and the application on the same cores. Print th
 dropped, their latency, and what the cores spend their time on. No packet is sent; time is virtual; the
 same seed gives the same numbers.
 
-At a load of 1 packet work (--packet-cost) and application (--app-cost) alone would keep the cores busy.
+A load of 1 keeps the cores busy with packet work (--packet-cost) and application (--app-cost) alone.
 Interrupts, polls and context switches come on top, depending on the mode:
   interrupt  one interrupt per packet, which does the packet work (before NAPI)
   napi       polls in softirq context after an interrupt, then in ksoftirqd (Linux's default)

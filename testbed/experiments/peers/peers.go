@@ -48,12 +48,12 @@ const maxReplicas = 32
 // Parameters implements experiment.Design.
 func (p *parameters) Parameters(f *experiment.Parameters) {
 	type ints = experiment.Ints
-	f.Int(&p.requests, "requests", ints{Low: 1, High: 10_000_000, Default: 2000, Quick: 300, Full: 10_000}, "the number of requests of each peer in each round, where each has a connection of its own; in proportion elsewhere")
+	f.Int(&p.requests, "requests", ints{Low: 1, High: 10_000_000, Default: 2000, Quick: 300, Full: 10_000}, "requests per peer and round in the work connections; the numbers of the other works are in proportion")
 	f.Int(&p.concurrency, "concurrency", ints{Low: 1, High: 1000, Default: 16}, "how many requests are under way at a time")
-	f.Int(&p.rounds, "rounds", ints{Low: 1, High: 1000, Default: 30, Quick: measure.RoundsFor(falseAlarm)}, "the least number of rounds, of which the median is taken")
+	f.Int(&p.rounds, "rounds", ints{Low: 1, High: 1000, Default: 30, Quick: measure.RoundsFor(falseAlarm)}, "the least number of rounds; results are medians over rounds")
 	f.Int(&p.replicaCount, "replicas", ints{Low: 1, High: maxReplicas, Default: 4}, "the number of replicas")
-	experiment.Value(f, &p.chosen, "peers", defaultPeers, "the peers to measure; forward and lbctl-generic are others", choose)
-	experiment.Value(f, &p.works, "works", defaultWorks(), "the works to measure", chooseWorks)
+	experiment.Value(f, &p.chosen, "peers", defaultPeers, "the peers to measure; there are also forward and lbctl-generic", choose)
+	experiment.Value(f, &p.works, "works", defaultWorks(), "the kinds of work to measure", chooseWorks)
 	f.Bool(&p.noInstall, "no-install", false, "do not install what is missing")
 }
 
