@@ -38,8 +38,8 @@ func hostChecks() []check[Host] {
 
 // interfaceChecks are about an interface, in the order in which they are reported.
 func interfaceChecks() []check[Interface] {
-	const forwarding = "the route of answers is looked up for a packet that is forwarded: where the interface does not forward there is none (bpf_fib_lookup), " +
-		"nor for packets that wait for a neighbour in the kernel"
+	const forwarding = "where the interface does not forward, bpf_fib_lookup finds no route for answers, " +
+		"and the kernel drops the packets that are passed to it while their neighbour is not known"
 	return []check[Interface]{
 		{"up", everywhere, "an interface that is down moves no packet", judgeUp},
 		{"carrier", everywhere, "without it the other end receives nothing", judgeCarrier},
@@ -53,14 +53,14 @@ func interfaceChecks() []check[Interface] {
 			"receives them only by an XDP program of its own, GRO is not enough (veth_xdp_flush)", judgeSendBack},
 		{"mtu", balancer, "a larger frame does not fit into the page that a native program is given: attaching is refused, and mode auto becomes generic", judgeMtu},
 		{"lro", balancer, "the NIC merges segments into frames that can be neither checked nor sent on", judgeLro},
-		{"gro-hw", balancer, "frames merged by the NIC are larger than the next link takes; some drivers refuse native XDP while it is on", judgeHardwareGRO},
+		{"gro-hw", balancer, "frames merged by the NIC are larger than the next link takes; some drivers refuse native XDP while this is on", judgeHardwareGRO},
 		{"vlan-offload", balancer, "a tag that the NIC removes is invisible to the program, which then takes the frame for an untagged one", judgeVlanOffload},
 		{"sender-checksums", balancer, "a packet from the other end of a veth has a checksum that hardware is to complete; XDP loses that mark, " +
 			"and the receiver drops the packet", judgeSenders},
 		{"forwarding-ipv4", balancer, forwarding, judgeForwarding4},
 		{"forwarding-ipv6", balancer, forwarding, judgeForwarding6},
-		{"rp-filter", balancer, "a packet that is passed to the kernel until its neighbour is known has the client's address or the VIP as source: strict, " +
-			"the kernel drops it where the route back is another interface", judgeReversePath},
+		{"rp-filter", balancer, "a packet that is passed to the kernel until its neighbour is known has the client's address or the VIP as source: " +
+			"with a strict filter the kernel drops it where the route back is another interface", judgeReversePath},
 		{"queues", balancer, "each receive queue keeps one CPU busy; sending from XDP needs a send queue for each CPU, else CPUs wait for each other " +
 			"or the driver refuses", judgeQueues},
 
@@ -68,17 +68,17 @@ func interfaceChecks() []check[Interface] {
 		{"sender-checksums", server, "answers leave with a checksum that hardware is to complete; XDP loses that mark, and the client drops them", judgeAnswers},
 		{"arp-ignore", server, "a replica that answers ARP for the VIP takes it from the balancer: packets come straight to this one", judgeArpIgnore},
 		{"arp-announce", server, "an ARP request with the VIP as sender teaches the router this machine's MAC address for it", judgeArpAnnounce},
-		{"decapsulation", server, "packets come inside another one: something must decapsulate them", judgeDecapsulation},
-		{"tunnel-rp-filter", server, "what a tunnel decapsulates comes from clients by the tunnel, and their route is another interface: strict, the kernel drops it", judgeTunnelFilter},
-		{"rp-filter", server, "packets come from clients everywhere: strict, the kernel drops those whose route is another interface", judgeSourceFilter},
-		{"segment-size", server, "inside another packet less fits: clients that send full segments are told so by packet-too-big, and stall where a firewall " +
+		{"decapsulation", server, "packets come encapsulated: something must decapsulate them", judgeDecapsulation},
+		{"tunnel-rp-filter", server, "decapsulated packets come in by the tunnel, and the route to clients is another interface: with a strict filter the kernel drops them", judgeTunnelFilter},
+		{"rp-filter", server, "clients can be anywhere: with a strict filter the kernel drops packets from those whose route is another interface", judgeSourceFilter},
+		{"segment-size", server, "an encapsulated packet has less room: clients that send full segments are told so by packet-too-big, and stall where a firewall " +
 			"drops that", judgeSegment},
 	}
 }
 
 func vipChecks() []check[VIP] {
 	return []check[VIP]{
-		{"vip", balancer, "packets come for a VIP that is routed here, or that this machine answers ARP for; an answer that waits for its neighbour has it as source, " +
+		{"vip", balancer, "packets come for a VIP that is routed here, or that this machine answers ARP for; an answer that waits for its neighbour has the VIP as source, " +
 			"and the kernel drops packets from its own addresses", judgeReach},
 		{"vip-held", server, "packets still have the VIP as destination when they come: a machine without that address drops them", judgeHeld},
 	}
@@ -86,9 +86,9 @@ func vipChecks() []check[VIP] {
 
 func replicaChecks() []check[Replica] {
 	return []check[Replica]{
-		{"address", everywhere, "what is sent to a replica leaves by an interface; to an own address or a VIP it never gets there", judgeAddress},
+		{"address", everywhere, "packets to a replica leave by an interface; those to an address of this machine or to a VIP do not", judgeAddress},
 		{"route", everywhere, "without a route packets are dropped: no_route", judgeRoute},
-		{"on-link", everywhere, "dsr changes the MAC address alone: a router would send the packet back to the VIP", judgeOnLink},
+		{"on-link", everywhere, "dsr changes only the MAC address: a router would send the packet back to the VIP", judgeOnLink},
 		{"egress", everywhere, "in mode nat answers must pass the program on their return path; an interface without it gives clients answers from an address " +
 			"that they do not know", judgeEgress},
 		{"neighbour", everywhere, "while the MAC address of the next hop is not known, packets wait in the kernel (nat) or are dropped (dsr, ipip)", judgeNeighbour},

@@ -38,7 +38,7 @@ func judgeAttached(f Facts, i Interface) verdict {
 	case i.XDP.Mode == Detached:
 		return ok("nothing yet")
 	case i.XDP.Program == "" && !i.Ours:
-		return bad(Unknown, "sudo lbctl doctor "+i.Name, "program %d in mode %s; whose it is this user may not see", i.XDP.ID, i.XDP.Mode)
+		return bad(Unknown, "sudo lbctl doctor "+i.Name, "program %d in mode %s; this user may not see whose it is", i.XDP.ID, i.XDP.Mode)
 	case !i.Ours:
 		return bad(Problem, release(i), "held by the program %q (%d) in mode %s", i.XDP.Program, i.XDP.ID, i.XDP.Mode)
 	case i.XDP.Mode == Generic && i.Kind == "veth" && (i.Peer == nil || i.Peer.XDP.Mode != Native):

@@ -55,7 +55,7 @@ func TestDriver(t *testing.T) {
 			`problem eth0 attached: held by the program "filter" (9) in mode several | ip link set dev eth0 xdpgeneric off && ip link set dev eth0 xdpdrv off`,
 		}},
 		{"a program that is not visible", one(func(i *Interface) { i.XDP = XDP{Mode: Native, ID: 9} }), []string{
-			"unknown eth0 attached: program 9 in mode native; whose it is this user may not see | sudo lbctl doctor eth0", "ok eth0 driver: native XDP, in use",
+			"unknown eth0 attached: program 9 in mode native; this user may not see whose it is | sudo lbctl doctor eth0", "ok eth0 driver: native XDP, in use",
 		}},
 	})
 }

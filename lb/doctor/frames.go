@@ -77,7 +77,7 @@ func (i Interface) finishes() verdict {
 	return v
 }
 
-// judgeAnswers is sendersCheck at the replica's end, where answers go back through XDP in mode nat.
+// judgeAnswers is judgeSenders at the replica's end, where answers go back through XDP in mode nat.
 func judgeAnswers(f Facts, i Interface) verdict {
 	if i.Kind != "veth" || f.Mode != lb.NAT {
 		return verdict{}

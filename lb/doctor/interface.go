@@ -47,7 +47,7 @@ type Interface struct {
 
 // XDP is what is attached to an interface. The zero value: nothing.
 type XDP struct {
-	// Mode is how.
+	// Mode is how it is attached.
 	Mode XDPMode
 	// Program is its name, empty where the caller may not see it; ID is its number.
 	Program string

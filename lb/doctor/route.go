@@ -104,7 +104,7 @@ func judgePathMTU(f Facts, r Replica) verdict {
 	case r.Route.MTU >= need:
 		return ok("%d of %d bytes", need, r.Route.MTU)
 	case !alone && f.widest(r.Route.Interface) >= need, r.overhead() == 0 && alone:
-		return bad(Warning, fmt.Sprintf("ip route get %v", r.Address), "packets of %d bytes come, %d fit: by the route's own mtu", mtu, r.Route.MTU-r.overhead())
+		return bad(Warning, fmt.Sprintf("ip route get %v", r.Address), "packets of %d bytes come, %d fit: the route's own mtu is the limit", mtu, r.Route.MTU-r.overhead())
 	case alone:
 		// A larger MTU would let larger packets in: the replica must announce smaller segments.
 		return bad(Warning, "lbctl doctor --on-replica --mode ipip --vip VIP IFACE", "packets of %d bytes come, %d fit", mtu, r.Route.MTU-r.overhead()).

@@ -86,10 +86,10 @@ func TestPathMTU(t *testing.T) {
 			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1400 fit | ip link set dev eth1 mtu 1500   # after all others on that link, 10.1.0.1 first: ip link set dev IFACE mtu 1500", "ok eth1 mtu: 1400",
 		}},
 		{"a narrow route", mtu(1400), []string{
-			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1400 fit: by the route's own mtu | ip route get 10.1.0.1",
+			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1400 fit: the route's own mtu is the limit | ip route get 10.1.0.1",
 		}},
 		{"a narrow route, one arm", func(f *Facts) { mtu(1400)(f); f.Interfaces = f.Interfaces[1:] }, []string{
-			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1400 fit: by the route's own mtu | ip route get 10.1.0.1",
+			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1400 fit: the route's own mtu is the limit | ip route get 10.1.0.1",
 		}},
 	})
 	try(t, tunnelled, []aCase{

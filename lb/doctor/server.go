@@ -25,7 +25,7 @@ func judgeDecapsulation(f Facts, i Interface) verdict {
 	}
 	switch {
 	case i.XDP.Mode != Detached && i.XDP.Program == "":
-		return bad(Unknown, "sudo lbctl doctor --on-replica --mode ipip "+i.Name+vipFlag(f.VIPs), "what is attached this user may not see")
+		return bad(Unknown, "sudo lbctl doctor --on-replica --mode ipip "+i.Name+vipFlag(f.VIPs), "this user may not see what is attached")
 	case len(f.Tunnels) > 0:
 		return bad(Problem, "ip link set dev "+f.Tunnels[0].Name+" up", "%s is down", f.Tunnels[0].Name)
 	}
@@ -48,7 +48,7 @@ func (i Interface) decapsulates(vips []VIP) verdict {
 	}
 	for _, v := range vips {
 		if len(u.VIPs) > 0 && !slices.Contains(u.VIPs, v.Address) {
-			return bad(Problem, u.again(i.Name, vips), "%s is attached, and not for %v", Decapsulator, v.Address)
+			return bad(Problem, u.again(i.Name, vips), "%s is attached, but not for %v", Decapsulator, v.Address)
 		}
 	}
 	for _, a := range u.Own {

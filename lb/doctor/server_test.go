@@ -89,10 +89,10 @@ func TestIPIPReplica(t *testing.T) {
 			"problem eth0 decapsulation: neither the program lb_decap nor a tunnel | lbctl decap attach eth0 --vip 192.0.2.1", "ok eth0 tunnel-rp-filter: not strict",
 		}},
 		{"a program that is not visible", func(f *Facts) { f.Interfaces[0].XDP.Program = "" }, []string{
-			"unknown eth0 decapsulation: what is attached this user may not see | sudo lbctl doctor --on-replica --mode ipip eth0 --vip 192.0.2.1", "ok eth0 tunnel-rp-filter: not strict",
+			"unknown eth0 decapsulation: this user may not see what is attached | sudo lbctl doctor --on-replica --mode ipip eth0 --vip 192.0.2.1", "ok eth0 tunnel-rp-filter: not strict",
 		}},
 		{"another VIP", decapsulating("10.1.0.1", "192.0.2.7"), []string{
-			"problem eth0 decapsulation: lb_decap is attached, and not for 192.0.2.1 | lbctl decap attach eth0 --vip 192.0.2.7 --vip 192.0.2.1",
+			"problem eth0 decapsulation: lb_decap is attached, but not for 192.0.2.1 | lbctl decap attach eth0 --vip 192.0.2.7 --vip 192.0.2.1",
 		}},
 		{"another address since", decapsulating("10.1.0.9", "192.0.2.1"), []string{
 			"problem eth0 decapsulation: lb_decap was attached before the interface had 10.1.0.1, and does not decapsulate what comes there | lbctl decap attach eth0 --local 10.1.0.9 --vip 192.0.2.1",

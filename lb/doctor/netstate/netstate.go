@@ -100,7 +100,7 @@ func newSnapshot(q Scope) (*snapshot, error) {
 	return &snapshot{q, links, addresses}, nil
 }
 
-// whole makes a list during which something changed a list all the same: the next call sees the change.
+// whole accepts a list that may miss a change made while it was read: the next call of Gather sees the change.
 func whole[T any](list []T, err error) ([]T, error) {
 	if errors.Is(err, netlink.ErrDumpInterrupted) {
 		return list, nil
