@@ -65,7 +65,7 @@ type Interfaces struct {
 	Interfaces []InterfaceStatus `json:"interfaces" nullable:"false" doc:"By name."`
 }
 
-// InterfaceStatus is an interface that the intent names, or that is attached beside it.
+// InterfaceStatus is an interface that the intent names, or that is attached although the intent does not name it.
 type InterfaceStatus struct {
 	Name          string `json:"name"`
 	State         string `json:"state" enum:"attached,missing"`

@@ -210,7 +210,7 @@ func (c *Client) onReplicas(ctx context.Context, service, address string, change
 			return done, err
 		}
 	}
-	return api.Change{}, fmt.Errorf("change replica %s of service %s: %w: the intent changes all the time", address, service, lb.ErrConflict)
+	return api.Change{}, fmt.Errorf("change replica %s of service %s: %w: other clients keep changing the intent", address, service, lb.ErrConflict)
 }
 
 func findReplica(all api.Replicas, service, address string) (api.ReplicaStatus, error) {

@@ -21,7 +21,7 @@ type Watched struct {
 	Reasons []string
 	// Service is the name of the one whose packets are wanted, "" for all and those of none.
 	Service string
-	// Every is N where one in N is wanted; 0 stands for 1.
+	// Every is N to sample one in N of these packets; 0 stands for 1.
 	Every uint32
 }
 

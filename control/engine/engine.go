@@ -27,7 +27,7 @@ type Options struct {
 	Store store.Store
 	// Logger takes what happens; nil discards it.
 	Logger *slog.Logger
-	// Clock tells the time, the machine's when nil.
+	// Clock tells the time; nil stands for the machine's.
 	Clock Clock
 	// Source says where the intent comes from that Start is given, "" for the store.
 	Source string

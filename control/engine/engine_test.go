@@ -90,7 +90,7 @@ func TestAnAttachThatIsAskedForFails(t *testing.T) {
 	}
 }
 
-// Who cannot have an interface in the mode that is wanted keeps it as it is, and is not interrupted again.
+// An interface that cannot be attached in the wanted mode stays as it is, and its traffic is not interrupted again.
 func TestAModeThatIsRefused(t *testing.T) {
 	dp := newLinks()
 	if _, err := dp.Attach(t.Context(), "eth0", lb.Generic); err != nil {
@@ -188,7 +188,7 @@ func TestStaleChange(t *testing.T) {
 	}
 }
 
-// A slow subscriber is dropped and told so; who comes back continues where it was.
+// A slow subscriber is dropped and told so; when it subscribes again it continues where it was.
 func TestSubscribers(t *testing.T) {
 	w := startWorld(t, newLinks(), wanting())
 	slow := w.Subscribe()

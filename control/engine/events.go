@@ -101,8 +101,8 @@ func (e *Engine) SubscribeAfter(number uint64) (*Subscription, error) {
 	return e.events.subscribe(func(uint64) uint64 { return number })
 }
 
-// hub hands events on to subscribers, and waits for none of them. lb/fanout does not fit: of samples a
-// slow watcher loses some and goes on; who follows events must not miss one, and is told when it would.
+// hub hands events on to subscribers, and waits for none of them. lb/fanout does not fit: there a slow watcher
+// loses samples and goes on. A subscriber must not miss an event, so a slow one is dropped and told.
 type hub struct {
 	mu   sync.Mutex
 	kept []Event // the last ones, in order

@@ -138,8 +138,8 @@ func (x *execution) remember(old *Snapshot, next intent.Intent) {
 	}
 }
 
-// run does the steps. An attach that is refused and may be is noted as an obstacle and left out; after
-// another refusal, which it returns, the steps before it are done.
+// run does the steps. An attach that may be refused, and is, becomes an obstacle and is left out. At any other
+// refusal run stops and returns it; the steps before are done.
 func (x *execution) run(ctx context.Context, steps []reconcile.Step) error {
 	for {
 		err := reconcile.Execute(ctx, x.dp, steps)

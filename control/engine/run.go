@@ -73,8 +73,8 @@ func (e *Engine) nextCheck(refused error) (<-chan time.Time, func()) {
 	return e.clock.After(wait)
 }
 
-// check brings the datapath to the effective state, if that has changed by itself or the datapath is
-// not there. With an error the datapath is as it was.
+// check brings the datapath to the effective state, if that has changed by itself or the datapath is not in it.
+// With an error the datapath is as it was.
 func (e *Engine) check(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -119,8 +119,7 @@ func (e *Engine) linksChanged(ctx context.Context, now *Snapshot) bool {
 // Clock tells the time, of which deadlines are made. It is safe for concurrent use.
 type Clock interface {
 	Now() time.Time
-	// After returns a channel on which the time is sent once d has passed, and what gives the
-	// timer up before.
+	// After returns a channel on which the time is sent once d has passed, and a function that stops the timer.
 	After(d time.Duration) (passed <-chan time.Time, stop func())
 }
 

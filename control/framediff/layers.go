@@ -69,8 +69,8 @@ func (d *dissection) ipv6(b []byte) {
 	d.behind(next, later, rest[length:])
 }
 
-// extensions goes over the extension headers at the start of b: what follows them, whether it
-// is a part of a packet but the first, and their length in bytes.
+// extensions goes over the extension headers at the start of b. It returns what follows them, whether that is a
+// fragment other than the first, and their length in bytes.
 func extensions(next packet.Protocol, b []byte) (_ packet.Protocol, later bool, length int) {
 	for next.IsExtension() && !later {
 		rest := b[length:]
@@ -101,7 +101,7 @@ func (d *dissection) seen(from int) {
 	}
 }
 
-// behind reads what an IP header says follows it; later is a part of a packet but the first.
+// behind reads what an IP header says follows it; later tells that it is a fragment other than the first.
 func (d *dissection) behind(next packet.Protocol, later bool, b []byte) {
 	switch {
 	case later:

@@ -21,14 +21,14 @@ func newClock() *fakeClock {
 	return &fakeClock{now: noon, timers: map[chan time.Time]time.Time{}, armed: make(chan time.Duration, 100)}
 }
 
-// Now implements server.Clock.
+// Now implements engine.Clock.
 func (c *fakeClock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
 }
 
-// After implements server.Clock.
+// After implements engine.Clock.
 func (c *fakeClock) After(d time.Duration) (<-chan time.Time, func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

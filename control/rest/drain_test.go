@@ -125,7 +125,7 @@ func TestDeadlineThatHasPassed(t *testing.T) {
 	}
 }
 
-// TestEarlierDeadline: who waits for a deadline hears of an earlier one, and of none.
+// TestEarlierDeadline: a wait for a deadline is shortened by an earlier one, and ended when there is none.
 func TestEarlierDeadline(t *testing.T) {
 	w := newWorld(t)
 	w.apply(web)

@@ -64,7 +64,7 @@ func (s *Server) flowsOf(name string) (*engine.Snapshot, intent.Service, lb.Flow
 	return now, service, flows[service.VIP], err
 }
 
-// serviceEdit makes a service, of one that an intent has or anew.
+// serviceEdit makes a service: a new one, or a changed one of the intent.
 type serviceEdit func(intent.Intent) (intent.Service, error)
 
 // changeService puts a service in the place of the one with its name, or at the end. Errors name fields as
@@ -148,7 +148,7 @@ func deleteReplica(name, address string) serviceEdit {
 	})
 }
 
-// editService edits a service, given a replica of a document.
+// editService edits a service by a change of one replica, which a request describes.
 func editService(name string, doc api.Replica, change func(intent.Service, intent.Replica) (intent.Service, error)) serviceEdit {
 	return func(i intent.Intent) (intent.Service, error) {
 		service, err := i.Service(name)

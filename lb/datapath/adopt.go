@@ -77,8 +77,8 @@ func (reg *registry) adoptReplica(e *entry, listed bpf.LbSlot) error {
 	return nil
 }
 
-// finish completes the last change of the process before, in the order in which that would have. It waits for
-// packets first: the process may have ended a moment ago, and packets may still read what it retired.
+// finish completes the last change of the previous process, in the same order. It waits for packets first: that
+// process may have ended a moment ago, and packets may still read what it retired.
 func (reg *registry) finish() error {
 	for _, e := range reg.services {
 		reg.writeStates(e)

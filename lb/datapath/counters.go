@@ -12,8 +12,8 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// counters are what packets were counted by. A packet is counted in one place: one that is forwarded with its
-// replica, the others by their reason.
+// counters are the counters of packets. Each packet is counted in one place: a forwarded one with its replica, any
+// other by its reason.
 type counters struct {
 	program *program
 	tables  *tables.Tables
@@ -52,7 +52,7 @@ func (c *counters) all(services map[lb.VIP]*entry) (_ lb.Counters, err error) {
 // sums are counters that are being added up.
 type sums struct {
 	lb.Counters
-	// retired is what removed replicas have got, by the id of their service.
+	// retired counts the packets of removed replicas, by the id of their service.
 	retired map[uint32]lb.Count
 }
 

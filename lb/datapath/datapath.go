@@ -14,7 +14,7 @@
 // Datapath is thin: it holds the lock and calls its parts, each of which owns its state. registry: the services in
 // the tables (lb/tables). transitions: the ages of flows and of slots in transition. hops: the next hops of the replicas
 // (lb/nexthop). links: the interfaces (lb/xdp). counters, monitoring, and view, over which lb/oracle explains.
-// What happens by itself, changes of the network and time, comes in by background.go.
+// background.go calls in what happens by itself: changes of the network, and time.
 //
 // The kernel's tables are the only state. Everything is pinned in a private directory, so that what is
 // attached goes on forwarding when the process ends, however it ends, and the next Open takes over (adopt.go).
@@ -135,7 +135,7 @@ func (d *Datapath) Close() error {
 	if d.sweeper != nil {
 		d.sweeper.stop()
 	}
-	close(d.events.to) // nobody tells any more
+	close(d.events.to) // nobody writes to it any more
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	err := errors.Join(d.monitoring.end(), d.registry.tables.Unmap(), d.links.close())

@@ -16,7 +16,8 @@ type events struct {
 // Events implements lb.Dataplane.
 func (d *Datapath) Events() <-chan lb.Event { return d.events.to }
 
-// tell never waits: what finds no room is lost, and the reader is told so before the next event.
+// tell passes an event on and never waits: an event that finds no room is lost, and the reader is told so before
+// the next one.
 func (e *events) tell(what lb.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

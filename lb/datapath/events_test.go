@@ -53,7 +53,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// Who does not read loses events, and is told so.
+// A reader that does not read loses events, and is told so.
 func TestEventsAreNotWaitedFor(t *testing.T) {
 	e := &events{to: make(chan lb.Event, 3)}
 	for n := range 10 {

@@ -7,8 +7,8 @@ import (
 	"lbctl/rss/packet"
 )
 
-// inherit writes into the row of a service that replaces old how the flows from before go on: by which
-// previous owners and records. The row's numbers must be allocated.
+// inherit sets, in the row of a service that replaces old, the previous owners and the records by which the flows
+// from before go on. The row's numbers must be allocated.
 func (e *entry) inherit(old *entry) {
 	e.row = withoutPreviousTable(e.row)
 	if old == nil || !e.tracked() {
@@ -31,7 +31,7 @@ func (e *entry) inherit(old *entry) {
 	}
 }
 
-// keepPreviousTable makes another table the previous one, and its hash that of records.
+// keepPreviousTable makes another table the previous one, with the hash of the records from then.
 func (e *entry) keepPreviousTable(offset, size uint32, from bpf.LbService) {
 	r := &e.row
 	r.Flags |= uint8(bpf.LbServiceFlagSERVICE_REHASHED)

@@ -17,7 +17,7 @@ import (
 	"github.com/cilium/ebpf/ringbuf"
 )
 
-// sampleRing is the size in bytes of what holds samples until they are read: some 3,000 of them.
+// sampleRing is the size in bytes of the ring buffer of samples: some 3,000 of them.
 const sampleRing = 1 << 20
 
 // monitor is the program that replaces the ordinary one while there are subscribers, and the reader of its
@@ -155,7 +155,7 @@ func pinnedOf(spec *ebpf.CollectionSpec, all *bpf.LbMaps) map[string]*ebpf.Map {
 	return pinned
 }
 
-// release closes what loadMonitor opened, once the reader has ended.
+// release closes what load opened, once the reader has ended.
 func (m *monitor) release() error {
 	var errs []error
 	if m.reader != nil {

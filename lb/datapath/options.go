@@ -37,11 +37,11 @@ type Options struct {
 	edit func(*ebpf.CollectionSpec)
 	// now is the clock. Default time.Now.
 	now func() time.Time
-	// ring is the size in bytes of what holds samples until they are read. Default sampleRing.
+	// ring is the size in bytes of the ring buffer of samples. Default sampleRing.
 	ring uint32
 }
 
-// DefaultDir is the pin directory of the appliance's one instance.
+// DefaultDir is the pin directory where no other is named.
 const DefaultDir = xdp.Root + "/lbctl"
 
 func (o Options) withDefaults() Options {

@@ -9,9 +9,8 @@ import (
 	"lbctl/lb/tables"
 )
 
-// retire gives up what e has and keep (nil: none) has not. The index does not point at e any more, or not
-// yet. But packets that have read the index before may still be reading e, so its numbers are freed only
-// by reclaim.
+// retire retires what e has and keep (nil: none) has not. The index does not point at e any more, or not yet. But
+// packets that have read the index before may still be reading e, so its numbers are freed only by reclaim.
 func (reg *registry) retire(e, keep *entry) {
 	reg.grace.Changed()
 	ids := reg.retireReplicas(e, keep)

@@ -16,9 +16,9 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// Attach makes an interface decapsulate what comes to its addresses. One that is attached gets the addresses
-// that are named now in place of those from before, and the program of this build, without a packet
-// lost; nothing is written that is right already. dir is below a BPF file system.
+// Attach makes an interface decapsulate what comes to its addresses. On an interface that is attached already it
+// replaces the addresses and brings in the program of this build, without losing a packet, and writes only what
+// differs. dir is below a BPF file system.
 //
 // Errors: lb.ErrInvalid; lb.ErrNotFound (no such interface); lb.ErrConflict (held by another XDP
 // program, which is named, or attached in another mode, or pinned by a build with other tables);
@@ -50,7 +50,7 @@ func Attach(ctx context.Context, dir, name string, o Options) (Interface, error)
 	}
 	i, err := attach(dir, device, o)
 	if err != nil {
-		return i, errors.Join(err, sweep(dir)) // the place that was begun for this one, too
+		return i, errors.Join(err, sweep(dir)) // also the new place of this interface
 	}
 	if ephemeral {
 		i.Notes = append(i.Notes, "the BPF file system is in a mount namespace that is not the machine's: when the last process in it "+
@@ -176,9 +176,9 @@ func (u *unit) requireMode(device netlink.Link, mode lb.AttachMode) error {
 	return xdp.RequireMode(xdp.Describe(device), mode)
 }
 
-// renew brings the program of this build to the interface, and writes nothing if it is there. The program's
-// pin comes last after a change and first before an attachment: a link without that pin, of a process that
-// was killed, counts as one with another program. lowered says why mode auto became generic.
+// renew brings the program of this build to the interface, and writes nothing if it is there. A changed program is
+// pinned after it is under the link, a new one before it is attached: so a link without that pin, which a killed
+// process may leave, counts as one with another program. lowered says why mode auto became generic.
 func (u *unit) renew(device netlink.Link, mode lb.AttachMode) (lowered, err error) {
 	if pinned, err := u.hook.IsPinned(u.LbDecap); err != nil || pinned && len(u.hook.Links) > 0 {
 		return nil, err

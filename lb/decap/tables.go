@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fill brings the tables to what is asked. What is allowed before and after is at all times: what is new is
-// added before what is old goes.
+// fill makes the tables hold the addresses asked for. It adds new ones before it removes old ones: an address that
+// is in both sets is allowed at all times.
 func (u *unit) fill(o Options) error {
 	steps := []func() error{
 		func() error { return add(u.Locals, o.Locals) },

@@ -54,7 +54,8 @@ func (c *Changes) addRoute(u netlink.RouteUpdate) {
 	c.routes = append(c.routes, netip.PrefixFrom(a.Unmap(), bits))
 }
 
-// port is what next hops depend on of a link, and its name. When it changes, routes come and go without a message.
+// port is the state of a link on which next hops depend, and its name. When it changes, routes come and go without
+// a message.
 type port struct {
 	flags, state uint32
 	mtu, master  int

@@ -40,7 +40,7 @@ func (n *Network) Close() {
 	n.namespace.Close()
 }
 
-// Inside runs f on a thread that is in the namespace. On another thread than one of it that takes CAP_SYS_ADMIN.
+// Inside runs f on a thread that is in the namespace. To enter it from another one takes CAP_SYS_ADMIN.
 func (n *Network) Inside(f func() error) error {
 	runtime.LockOSThread()
 	here, err := netns.Get()

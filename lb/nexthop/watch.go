@@ -23,7 +23,8 @@ type Follower interface {
 	Changed()
 	// Link is called at once when a link has appeared, has changed in what next hops depend on, was renamed, or is gone.
 	Link(index int, name string, gone bool)
-	// Refresh is called with what next hops depend on: at once for neighbours, when they were gathered for routes and links.
+	// Refresh is called with changes of what next hops depend on: those of neighbours at once, those of routes and
+	// links after debounce.
 	Refresh(Changes)
 }
 

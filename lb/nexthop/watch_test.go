@@ -190,7 +190,7 @@ func TestNewsIsTold(t *testing.T) {
 	}
 }
 
-// A follower of a real network is told of a neighbour, a route and a link, and what it resolves then is what there is.
+// A follower of a real network is told of a neighbour, a route and a link, and then resolves the new next hop.
 func TestWatch(t *testing.T) {
 	testns.Enter(t)
 	network, err := Open()

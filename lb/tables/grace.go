@@ -6,17 +6,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Grace defers what must not happen while a packet may still see what there was before a change. The zero value
-// has nothing deferred. Its owner's lock guards it.
+// Grace defers actions until no packet can see the state before a change any more. The zero value has nothing
+// deferred. Its owner's lock guards it.
 type Grace struct {
 	readers  bool
 	deferred []func()
 }
 
-// Changed notes that packets may see what there was before a change.
+// Changed notes that packets may still see the state before a change.
 func (g *Grace) Changed() { g.readers = true }
 
-// Readers reports whether packets may see what there was before the last change.
+// Readers reports whether packets may still see the state before the last change.
 func (g *Grace) Readers() bool { return g.readers }
 
 // Defer has Free call f.
@@ -25,7 +25,7 @@ func (g *Grace) Defer(f func()) { g.deferred = append(g.deferred, f) }
 // Deferred reports whether Free has something to call.
 func (g *Grace) Deferred() bool { return len(g.deferred) > 0 }
 
-// Wait returns when no packet sees what there was before the changes that have been made.
+// Wait returns when no packet sees the state before the changes made so far.
 func (g *Grace) Wait() error {
 	if err := synchronize(); err != nil {
 		return err

@@ -68,8 +68,8 @@ func (x Index) Remove(e bpf.LbEndpoint, row uint32) {
 	atomic.StoreUint32(&b.Row[last], 0)
 }
 
-// Rows yields every visible row once. If a process ended in the middle of remove, the last row of a bucket is
-// there twice.
+// Rows yields every visible row once. If a process ended in the middle of Remove, the last row of a bucket is there
+// twice.
 func (x Index) Rows() iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
 		for i := range x {

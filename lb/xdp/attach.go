@@ -37,8 +37,8 @@ func Describe(device netlink.Link) lb.Interface {
 	return i
 }
 
-// attach links a program to an interface that has none. Auto tries the driver first; lowered says why it
-// was not the driver.
+// attach links a program to an interface that has none. Auto tries native mode first; lowered says why it took
+// generic mode.
 func attach(program *ebpf.Program, device netlink.Link, mode lb.AttachMode) (l link.Link, lowered, err error) {
 	if err := requireFree(device); err != nil {
 		return nil, nil, err

@@ -107,8 +107,8 @@ func (h *Hook) Interfaces() ([]lb.Interface, error) {
 	return all, nil
 }
 
-// Attach links a program to an interface and pins the link. Mode auto tries the driver first, then generic
-// mode; lowered says why it was not the driver. An interface that is attached already stays as it is.
+// Attach links a program to an interface and pins the link. Mode auto tries native mode first, then generic mode;
+// lowered says why it took the latter. An interface that is attached already stays as it is.
 //
 // Errors: lb.ErrConflict, naming the program that holds the interface, or because it is attached in another
 // mode; lb.ErrUnsupported in mode native where the driver cannot or the MTU is too large; lb.ErrDenied.

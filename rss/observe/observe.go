@@ -1,5 +1,5 @@
-// Package observe records in the kernel, by an XDP or socket program, the receive queue, the CPU and where the
-// driver reports it the NIC's hash of the packets of each flow.
+// Package observe records the packets of each flow in the kernel, by an XDP or socket program: their receive queue,
+// their CPU, and the NIC's hash where the driver reports it.
 package observe
 
 import (

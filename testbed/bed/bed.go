@@ -50,7 +50,7 @@ func New(program string, log *slog.Logger) (*Bed, error) {
 // Program is the path of the lbctl binary.
 func (b *Bed) Program() string { return b.program }
 
-// Log gets what a person who looks for a fault wants to know.
+// Log gets details for debugging.
 func (b *Bed) Log() *slog.Logger { return b.log }
 
 // Path returns the path of a file in the run's folder, of the folder itself if the name is empty.

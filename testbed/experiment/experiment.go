@@ -107,7 +107,7 @@ type Env struct {
 	Seed uint64
 	// Progress is told how far the run is.
 	Progress progress.Progress
-	// Log gets what a person who looks for a fault wants to know.
+	// Log gets details for debugging.
 	Log *slog.Logger
 	// Now is the clock of the report.
 	Now func() time.Time

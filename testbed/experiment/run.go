@@ -164,7 +164,7 @@ func But(what string, list []string) string {
 	return " " + what + ": " + strings.Join(list, "; ") + "."
 }
 
-// One is 1 for true: it counts.
+// One is 1 for true, to count by.
 func One(b bool) int {
 	if b {
 		return 1

@@ -68,8 +68,8 @@ func killedBy(err error, signal syscall.Signal) bool {
 	return ok && status.Signaled() && status.Signal() == signal
 }
 
-// End kills the process and waits: for programs that leave nothing behind. HAProxy, as the first process of its
-// namespace, does not listen to SIGTERM.
+// End kills the process and waits: for programs that leave nothing behind. HAProxy ignores SIGTERM when it is the
+// first process of its pid namespace.
 func (p *Process) End() error {
 	p.Kill()
 	return p.Wait()

@@ -67,7 +67,7 @@ func (n *Namespace) Start(cmd *exec.Cmd) error {
 	attr.Pdeathsig = syscall.SIGKILL
 	cmd.SysProcAttr = &attr
 	// The kernel sends Pdeathsig when the thread that forked ends, not the process:
-	// hence the keeper, which lives as long as the namespace and is inside it.
+	// hence this thread, which lives as long as the namespace and is inside it.
 	if err := n.keeper.run(cmd.Start); err != nil {
 		return fmt.Errorf("start %s in namespace %s: %w", cmd.Path, n.name, err)
 	}

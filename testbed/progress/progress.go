@@ -1,4 +1,4 @@
-// Package progress shows on a terminal, or in a log, how far something long is.
+// Package progress shows how far a long run is, on a terminal or in a log.
 package progress
 
 import (

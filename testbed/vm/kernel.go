@@ -31,7 +31,7 @@ func wanted() []string { return []string{"virtio_pci", "virtio_net"} }
 // kernel is a kernel for the guest, unpacked in a folder.
 type kernel struct{ folder string }
 
-// Name returns package and version.
+// name returns package and version.
 func (k kernel) name() string { return filepath.Base(k.folder) }
 
 func (k kernel) image() string { return filepath.Join(k.folder, imageFile) }

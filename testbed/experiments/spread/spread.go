@@ -1,5 +1,5 @@
-// Package spread is the experiment of problems 5a and 10: every packet of a connection
-// goes to one queue, one core and one replica; requests for one object do not.
+// Package spread is the experiment that shows that every packet of a connection goes to one queue, one core and one
+// replica, and that requests for one object do not.
 //
 // The analysis is pure: Checks and Figures are functions of Evidence. Three independent
 // witnesses give the evidence: the logs of clients and replicas, the captures on the

@@ -1,5 +1,5 @@
-// Package dial connects clients: from one of many source addresses, so that there can be more
-// connections than one address has ports.
+// Package dial connects clients, each from one of many source addresses, so that there can be more connections than
+// one address has ports.
 package dial
 
 import (

@@ -1,6 +1,6 @@
-// Package hold is clients that hold connections for long, to servers of package echo behind
-// one VIP or several. They wait for orders: to open more, to send a message on each and
-// see that the same replica answers with the same bytes, to close some.
+// Package hold is the clients that hold connections for a long time, to servers of package echo behind one VIP or
+// several. They wait for orders: to open more, to send a message on each and see that the same replica answers with
+// the same bytes, to close some.
 package hold
 
 import (
@@ -78,7 +78,7 @@ type OpenRequest struct {
 type Report struct {
 	// Kept are those that were asked and answered as they should, Closed those closed, by place.
 	Kept, Closed []Count
-	// Lost are those that did not.
+	// Lost are those that did not answer as they should.
 	Lost []Lost
 	// Opened are those that were opened, Refused those that were not.
 	Opened  []Opened
@@ -104,7 +104,7 @@ type Refused struct {
 	Err string
 }
 
-// Lost is a connection that is none any more.
+// Lost is a connection that was lost.
 type Lost struct {
 	Place
 	Flow packet.Flow

@@ -12,7 +12,7 @@ import (
 	"lbctl/testbed/replica/echo"
 )
 
-// worker is what a goroutine has for itself.
+// worker is the state of one goroutine.
 type worker struct {
 	random *rand.ChaCha8
 	buffer []byte
