@@ -124,11 +124,11 @@ type detached struct {
 func adviseDecap(err error, name string) error {
 	switch {
 	case errors.Is(err, lb.ErrInvalid):
-		return cli.Advise(err, "name addresses of hosts; those that the balancer sends to with --local")
+		return cli.Advise(err, "name unicast addresses: with --local those that the balancer sends to")
 	case errors.Is(err, lb.ErrNotFound):
 		return cli.Advise(err, "see lbctl decap list, and ip link, in this network namespace")
 	case errors.Is(err, lb.ErrConflict):
-		return cli.Advise(err, "detach what holds it first (what is ours: lbctl decap detach %s)", name)
+		return cli.Advise(err, "detach the program that holds it first (ours: lbctl decap detach %s)", name)
 	case errors.Is(err, lb.ErrUnsupported):
 		return cli.Advise(err, "try --mode generic, or a smaller MTU")
 	case errors.Is(err, lb.ErrDenied):

@@ -85,7 +85,7 @@ func classify(err error) (code int, hint string) {
 	case errors.Is(err, lb.ErrNotFound), errors.Is(err, fs.ErrNotExist):
 		return ExitNotFound, "check the name"
 	case errors.Is(err, lb.ErrConflict):
-		return ExitConflict, "change one of the two"
+		return ExitConflict, "the two exclude each other: change one"
 	case errors.Is(err, lb.ErrDenied), errors.Is(err, fs.ErrPermission):
 		return ExitDenied, "run it as root, or as a member of the group that owns the file"
 	case errors.Is(err, lb.ErrFull):

@@ -80,7 +80,7 @@ func classify(err error) (status int, hint string) {
 	case errors.Is(err, lb.ErrNotFound):
 		return http.StatusNotFound, "list what there is: lbctl get services, lbctl get replicas, lbctl get interfaces"
 	case errors.Is(err, lb.ErrConflict):
-		return http.StatusConflict, "change one of the two"
+		return http.StatusConflict, "the two exclude each other: change one"
 	case errors.Is(err, lb.ErrDenied):
 		return http.StatusForbidden, "run the daemon as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
 	case errors.Is(err, lb.ErrFull):

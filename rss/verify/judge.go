@@ -27,7 +27,7 @@ func (r *Report) judge() {
 		r.say("every packet came on the queue that the model predicts")
 	case r.isChance():
 		r.Verdict = Chance
-		r.say("%.1f %% of the flows came on the queue that the model predicts, and %.1f %% would by chance: the model has nothing to do with this NIC",
+		r.say("%.1f %% of the flows came on the queue that the model predicts, and %.1f %% would by chance: the model is not that of this NIC",
 			100*r.Flows.share(), 100*r.Flows.Chance)
 	case r.Queue.complete():
 		r.Verdict = Disagrees

@@ -22,7 +22,7 @@ import (
 type Experiment struct {
 	// Name is what a user types: "spread".
 	Name string
-	// Problem is the problem of the problem set that it answers: "5a, 10"; of a benchmark "speed".
+	// Problem is the number of the textbook problem that it answers: "5a, 10"; "speed" of a benchmark.
 	Problem string
 	// Question is one sentence with a question mark.
 	Question string

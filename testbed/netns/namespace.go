@@ -19,7 +19,7 @@ type Namespace struct {
 	name   string
 	file   *os.File
 	handle *netlink.Handle
-	keeper *thread
+	thread *thread
 	// named is true once the name is ours to remove.
 	named bool
 	close func() error
@@ -43,8 +43,8 @@ func (n *Namespace) create() (err error) {
 		return err
 	}
 	n.named = true
-	n.keeper = newThread()
-	if err := n.keeper.run(func() error { return unshare(n.Path()) }); err != nil {
+	n.thread = newThread()
+	if err := n.thread.run(func() error { return unshare(n.Path()) }); err != nil {
 		return err
 	}
 	if n.file, err = os.Open(n.Path()); err != nil {
@@ -103,8 +103,8 @@ func (n *Namespace) Do(f func() error) (err error) {
 func (n *Namespace) Close() error { return n.close() }
 
 func (n *Namespace) remove() error {
-	if n.keeper != nil {
-		n.keeper.stop()
+	if n.thread != nil {
+		n.thread.stop()
 	}
 	if n.handle != nil {
 		n.handle.Close()

@@ -68,7 +68,7 @@ func (n *Namespace) Start(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = &attr
 	// The kernel sends Pdeathsig when the thread that forked ends, not the process:
 	// hence this thread, which lives as long as the namespace and is inside it.
-	if err := n.keeper.run(cmd.Start); err != nil {
+	if err := n.thread.run(cmd.Start); err != nil {
 		return fmt.Errorf("start %s in namespace %s: %w", cmd.Path, n.name, err)
 	}
 	return nil
@@ -77,7 +77,7 @@ func (n *Namespace) Start(cmd *exec.Cmd) error {
 // Pin binds the processes that are started in the namespace from now on, with all their threads,
 // to one core: they are like a machine with one core.
 func (n *Namespace) Pin(core int) error {
-	err := n.keeper.run(func() error {
+	err := n.thread.run(func() error {
 		var set unix.CPUSet
 		set.Set(core)
 		return unix.SchedSetaffinity(0, &set)

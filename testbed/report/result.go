@@ -9,7 +9,7 @@ import (
 // Result is what an experiment found: report.json, whose shape scripts rely on.
 type Result struct {
 	Experiment string `json:"experiment"`
-	// Problem is the problem of the problem set: "5a, 10".
+	// Problem is the number of the textbook problem that it answers: "5a, 10"; "speed" of a benchmark.
 	Problem string `json:"problem"`
 	// Pass is true when every check passed and every control flipped its check. Verdict, which Write fills in,
 	// tells fail and undetermined apart.

@@ -111,7 +111,7 @@ func (v *answer) failure() error {
 	case verify.Nothing:
 		return &cli.Failure{Code: cli.ExitFailed, What: fmt.Sprintf("verify %s: no packet came", v.Interface), Do: "send packets to it meanwhile, or observe longer: --for 1m"}
 	case verify.Chance:
-		return &cli.Failure{Code: cli.ExitFailed, What: fmt.Sprintf("verify %s: the model has nothing to do with this NIC", v.Interface), Do: "name another model: --key, --table, --queues, --fields; lbctl rss identify finds one"}
+		return &cli.Failure{Code: cli.ExitFailed, What: fmt.Sprintf("verify %s: the model is not that of this NIC", v.Interface), Do: "name another model: --key, --table, --queues, --fields; lbctl rss identify finds one"}
 	}
 	return &cli.Failure{Code: cli.ExitFailed, What: fmt.Sprintf("verify %s: %d of %d packets disagree with the model in queue, %d of %d in hash", v.Interface,
 		v.Queue.Compared-v.Queue.Agreed, v.Queue.Compared, v.Hash.Compared-v.Hash.Agreed, v.Hash.Compared),

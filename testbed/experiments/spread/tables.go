@@ -18,7 +18,7 @@ func Tables(e Evidence, checks []report.Check, m Model) []report.Table {
 	}
 }
 
-// claims answers the questions of the problem set from the checks.
+// claims answers the textbook's questions from the checks.
 func claims(checks []report.Check) report.Table {
 	passed := map[string]bool{}
 	for _, c := range checks {
@@ -93,7 +93,7 @@ func (t tally) replicaTable(m Model) report.Table {
 	return table
 }
 
-// removal computes what the problem set tells its reader to ignore: how many of the
+// removal computes what the textbook tells its reader to ignore: how many of the
 // connections would change their replica if one were removed.
 func removal(t tally, m Model) report.Table {
 	table := report.Table{Name: "if one replica were taken away", Columns: []string{"scheduler", "connections that would change their replica", "of", "at least"}}

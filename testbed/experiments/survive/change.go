@@ -24,7 +24,7 @@ const (
 	reseed  kind = "hash seed"
 )
 
-// harmless are the kinds that no connection may be unanswered by, whatever clients do meanwhile.
+// harmless are the kinds that must leave every connection answered, whatever clients do meanwhile.
 func harmless() []kind { return []kind{add, drain, finish, restore, weigh, resize, reseed} }
 
 // every kind.

@@ -19,8 +19,8 @@ import (
 type cuts struct {
 	times int
 	// SYNs that came while the daemon was dead show the table of each service that was being changed: old ones had the
-	// table from before the apply, renewed ones the table after it, mixed ones neither. Confused ones did not have a
-	// third table, which never was.
+	// table from before the apply, renewed ones the table after it, mixed ones neither. Confused ones, for the control, are
+	// those that did not have a third table, which no service ever had.
 	old, renewed, mixed, confused int
 	// After the next start, halves are intents that hold a part of the change, strange ones intents that hold something else,
 	// diverged ones services with another table than intended, and forgotten ones changes that were answered as done
@@ -93,7 +93,7 @@ func (c *cut) do(ctx context.Context, delay time.Duration) (err error) {
 	for _, s := range c.before {
 		vips = append(vips, s.VIP.Address)
 	}
-	if c.probes, err = c.run.newProbes(c.run.aside(), vips); err != nil {
+	if c.probes, err = c.run.newProbes(c.run.unchanged(), vips); err != nil {
 		return err
 	}
 	defer c.probes.close()

@@ -127,10 +127,10 @@ func (r *run) await(ctx context.Context, limit time.Duration, holds func() (bool
 // replicaRange is the replicas of the cluster from one number to another, excluded.
 type replicaRange struct{ from, to int }
 
-// pool are the replicas of the services that are changed, aside those of other and sink, sunk those of sink.
+// pool are the replicas of the services that are changed, unchanged those of other and sink, sunk those of sink.
 func (r *run) pool() replicaRange { return replicaRange{0, r.replicas} }
 
-func (r *run) aside() replicaRange { return replicaRange{r.replicas, r.replicas + others + sinks} }
+func (r *run) unchanged() replicaRange { return replicaRange{r.replicas, r.replicas + others + sinks} }
 
 func (r *run) sunk() replicaRange {
 	return replicaRange{r.replicas + others, r.replicas + others + sinks}
