@@ -44,7 +44,7 @@ type Dataplane interface {
 	// kernel that cannot.
 	Monitor(f Filter) (Monitor, error)
 
-	// Events returns what happens in the network from the opening on, for one reader. Its end is closed by Close.
+	// Events returns what happens in the network from the opening on, for one reader. Close closes the channel.
 	Events() <-chan Event
 
 	// Close releases the handle and ends its monitors. What is attached goes on forwarding.

@@ -80,8 +80,8 @@ type Monitor interface {
 	// Samples returns the samples in the order of their CPU. It is closed when the monitor is, or the
 	// dataplane.
 	Samples() <-chan Sample
-	// Lost is how many samples have been lost since the monitor began. While there are other monitors, samples
-	// that only those wanted may be among them.
+	// Lost is how many samples have been lost since the monitor began. It may include samples that only other
+	// monitors wanted.
 	Lost() uint64
 	// Close ends the stream; samples that wait can still be read. A second call does nothing.
 	Close() error

@@ -89,7 +89,7 @@ const (
 	// over source address, destination address and ports, seeded.
 	JHash Hash = iota
 	// ToeplitzHash is the RSS hash over source address, destination address,
-	// source port, destination port, with the appliance's RSS key.
+	// source port, destination port, with the datapath's RSS key.
 	ToeplitzHash
 )
 

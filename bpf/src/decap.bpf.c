@@ -2,8 +2,8 @@
  * IPv6 (RFC 2473), and passes the inner packet up as if it had come in on the interface.
  * The machine needs no tunnel device for it.
  *
- * A packet that is not decapsulated is passed up untouched. Dropped are only packets that are addressed
- * to us and of no use to anybody. The first reason that applies decides, in the order of the headers:
+ * A packet that is not decapsulated is passed up untouched. Only packets that are addressed to us and
+ * of no use to anybody are dropped. The first reason that applies decides, in the order of the headers:
  * link, outer packet, inner packet, congestion.
  */
 #include "headers.h"

@@ -32,7 +32,7 @@ static __always_inline struct endpoint_key endpoint_key(const void *address, boo
 
 /* Multiplicative hashing (Knuth, TAOCP 6.4). It need not resist attacks: operators choose what
  * is inserted, not senders. A product carries upwards only, so the high half, where the last
- * byte of an address is, is folded down first. Go computes the same in bucketHash. */
+ * byte of an address is, is folded down first. BucketHash of lb/tables is the same. */
 static __always_inline __u32 bucket_hash(struct endpoint_key k)
 {
 	__u64 h = k.high * 0xbf58476d1ce4e5b9ULL ^ k.low ^ k.rest;

@@ -69,7 +69,7 @@ struct head {
 
 /* Shows the verifier that n, which is 1 to room, is that: room is a power of two. It is 64 bits wide
  * and without a comparison, of which Linux 6.1 would not learn that n is not 0; and it is out
- * of the compiler's sight, which would take it away. Of an n that is 0 it makes room. */
+ * of the compiler's sight, which would take it away. It turns an n of 0 into room. */
 #define bounded(n, room)                                                                           \
 	({                                                                                         \
 		__u64 _n = (n)-1;                                                                  \

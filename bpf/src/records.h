@@ -33,7 +33,7 @@ static __always_inline __u64 mix(__u64 h, __u64 word)
 
 /* The key of a flow; FlowKey of bpf/wire.go computes the same. Its low bits choose the line, its 8
  * highest are in the record. Before each word of the flow a word of the secret is added, so that
- * only who knows the secret can tell which flows collide. */
+ * only somebody who knows it can tell which flows collide. */
 static __always_inline __u64 key_of(const struct tuple *f)
 {
 	__u64 rest = f->ports | (__u64)f->l4.wire << 32 | (f->is_v6 ? 6ULL << 40 : 4ULL << 40);

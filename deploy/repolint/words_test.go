@@ -55,7 +55,16 @@ var privateWords = []privateWord{
 	{word: "homecoming", say: "return"},
 	{word: "rundir", say: "instance"},
 	{word: "dataplanetest", say: "contract"},
-	{word: "keeper", say: "engine", rooms: []string{"control"}},
+	{word: "keeper", say: "engine, thread"},
+	{word: "gate", say: "token bucket, need", names: true},
+	{word: "gates", say: "token buckets, need", names: true},
+	{word: "vague", say: "undetermined"},
+	{word: "resting", say: "after the transition, deferred"},
+	{word: "aside", say: "unchanged, misrouted", rooms: []string{"testbed", "rss"}, names: true},
+	{word: "stage", say: "bed", rooms: []string{"testbed"}, names: true},
+	{word: "stages", say: "beds", rooms: []string{"testbed"}, names: true},
+	{word: "succeed", say: "inherit", rooms: []string{"lb", "bpf"}, names: true},
+	{word: "cast", say: "set-up", rooms: []string{"testbed"}},
 }
 
 // TestPrivateWords keeps the words of the field: a reader should not have to learn ours.
