@@ -70,13 +70,36 @@ func (h *Hook) adopt(pin string) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("inspect pinned link %s: %w", pin, err), l.Close())
 	}
-	index := int(info.XDP().Ifindex)
-	if index != 0 {
+	if index := int(info.XDP().Ifindex); index != 0 {
 		h.Links[index] = l
 		return nil
 	}
+	return remove(l)
+}
+
+// remove removes the link of an interface that is gone.
+func remove(l link.Link) error {
 	if err := errors.Join(l.Unpin(), l.Close()); err != nil {
 		return fmt.Errorf("remove link of a vanished interface: %w", err)
+	}
+	return nil
+}
+
+// forgetVanished removes the links of interfaces that are gone: the kernel has detached them, and their index may
+// be that of another interface by now.
+func (h *Hook) forgetVanished() error {
+	for index, l := range h.Links {
+		info, err := l.Info()
+		if err != nil {
+			return fmt.Errorf("inspect link of interface %d: %w", index, err)
+		}
+		if info.XDP().Ifindex != 0 {
+			continue
+		}
+		delete(h.Links, index)
+		if err := remove(l); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -92,11 +115,14 @@ func (h *Hook) Close() (err error) {
 
 // Interfaces returns the interfaces that are attached, sorted by name.
 func (h *Hook) Interfaces() ([]lb.Interface, error) {
+	if err := h.forgetVanished(); err != nil {
+		return nil, err
+	}
 	all := make([]lb.Interface, 0, len(h.Links))
 	for index := range h.Links {
 		device, err := netlink.LinkByIndex(index)
 		if errors.As(err, &netlink.LinkNotFoundError{}) {
-			continue // deleted: the kernel detached, Open will remove the pin
+			continue // deleted meanwhile, or in another network namespace
 		}
 		if err != nil {
 			return nil, fmt.Errorf("look up interface %d: %w", index, err)
@@ -113,6 +139,9 @@ func (h *Hook) Interfaces() ([]lb.Interface, error) {
 // Errors: lb.ErrConflict, naming the program that holds the interface, or because it is attached in another
 // mode; lb.ErrUnsupported in mode native where the driver cannot or the MTU is too large; lb.ErrDenied.
 func (h *Hook) Attach(p *ebpf.Program, device netlink.Link, mode lb.AttachMode) (lowered, err error) {
+	if err := h.forgetVanished(); err != nil {
+		return nil, err
+	}
 	a := device.Attrs()
 	if _, attached := h.Links[a.Index]; attached {
 		return nil, RequireMode(Describe(device), mode)
@@ -138,6 +167,9 @@ func RequireMode(i lb.Interface, mode lb.AttachMode) error {
 
 // Detach removes the link of an interface. Errors: lb.ErrNotFound.
 func (h *Hook) Detach(device netlink.Link) error {
+	if err := h.forgetVanished(); err != nil {
+		return err
+	}
 	a := device.Attrs()
 	l, ok := h.Links[a.Index]
 	if !ok {

@@ -114,6 +114,38 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
+// The link of an interface that was deleted is forgotten, so that another one that gets its index is not taken
+// for attached.
+func TestIndexReused(t *testing.T) {
+	testns.Enter(t)
+	dir := testns.PinDir(t)
+	h, p := open(t, dir), testns.Program(t, "ours")
+	first := testns.Veth(t, "first")
+	if err := attach(t, h, p, "first", lb.Auto); err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.LinkDel(first); err != nil {
+		t.Fatal(err)
+	}
+	next := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "next", Index: first.Attrs().Index}, PeerName: "peer"}
+	if err := netlink.LinkAdd(next); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := h.Interfaces(); err != nil || len(got) > 0 {
+		t.Errorf("attached: %v, %v, want none", got, err)
+	}
+	if pins, err := os.ReadDir(dir); err != nil || len(pins) > 0 {
+		t.Errorf("pins: %v, %v, want none", pins, err)
+	}
+	if err := h.Detach(next); !errors.Is(err, lb.ErrNotFound) {
+		t.Errorf("detach: %v, want lb.ErrNotFound", err)
+	}
+	if err := attach(t, h, p, "next", lb.Auto); err != nil {
+		t.Fatal(err)
+	}
+	runs(t, "ours", "next")
+}
+
 // An interface that is held, or that the driver cannot serve, is refused with a reason.
 func TestAttachRefused(t *testing.T) {
 	testns.Enter(t)

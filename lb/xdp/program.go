@@ -60,7 +60,7 @@ func (h *Hook) restore(indexes []int, old *ebpf.Program) (err error) {
 }
 
 // update puts a program under a link. The link of an interface that was deleted needs none: the kernel
-// detached it, and Open will remove its pin.
+// detached it, and the pin is removed later.
 func update(l link.Link, p *ebpf.Program) error {
 	if err := l.Update(p); err != nil && !errors.Is(err, unix.ENOLINK) {
 		return err
