@@ -64,7 +64,7 @@ func (f *flags) addMachine(flags *pflag.FlagSet) {
 	m := &f.config
 	flags.IntVar(&f.cores, "cores", 0, "cores; queue i is on core i modulo their number (default one core for each queue)")
 	flags.IntVar(&m.Ring, "ring", m.Ring, "packets in a queue's ring")
-	flags.IntVar(&m.Socket, "socket", m.Socket, "packets that can wait for the application of a core")
+	flags.IntVar(&m.Socket, "socket-queue", m.Socket, "packets that can wait for the application of a core")
 	flags.IntVar(&f.usecs, "usecs", int(m.Moderation.Delay/time.Microsecond), "rx-usecs: how long an interrupt waits for more packets")
 	flags.IntVar(&m.Moderation.Frames, "frames", m.Moderation.Frames, "rx-frames: how many packets end the wait of --usecs early; 0 for no limit")
 	flags.BoolVar(&m.Moderation.Adaptive, "adaptive", false, "adaptive-rx: DIM chooses usecs and frames")

@@ -19,7 +19,7 @@ type sweepValues struct {
 
 // sweepable returns the flags that --sweep can set.
 func sweepable() []string {
-	return []string{"load", "rate", "queues", "table", "cores", "ring", "socket", "usecs", "frames", "flows", "skew", "elephants", "elephant-share", "app-share", "budget", "netdev-budget"}
+	return []string{"load", "rate", "queues", "table", "cores", "ring", "socket-queue", "usecs", "frames", "flows", "skew", "elephants", "elephant-share", "app-share", "budget", "netdev-budget"}
 }
 
 // The largest and the default number of values of a sweep.
