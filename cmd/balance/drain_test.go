@@ -170,7 +170,7 @@ func TestServeSaysWhatTheFileTakesBack(t *testing.T) {
 	}
 	w.Stop()
 	w.Serve("-f", file)
-	if !strings.Contains(w.Log.String(), `level=WARN msg="the file makes a replica active that was not" service=web replica=10.0.0.1:8080 was=draining`) {
+	if !strings.Contains(w.Log.String(), `level=WARN msg="the file makes a replica active again" service=web replica=10.0.0.1:8080 was=draining`) {
 		t.Errorf("with the file: %s", w.Log)
 	}
 }

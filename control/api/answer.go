@@ -78,8 +78,8 @@ type InterfaceStatus struct {
 // Change is the answer to every mutation: what was done.
 type Change struct {
 	Revision uint64        `json:"revision" doc:"The revision of the intent afterwards."`
-	Steps    []Step        `json:"steps" nullable:"false" doc:"The changes of the datapath, in order. Empty when it was right already."`
-	Intent   []FieldChange `json:"intent,omitempty" doc:"What changes in the intent and needs no step: names of services, deadlines of replicas that drain, modes of interfaces that are asked for."`
+	Steps    []Step        `json:"steps" nullable:"false" doc:"The changes of the datapath, in order. Empty when nothing had to change."`
+	Intent   []FieldChange `json:"intent,omitempty" doc:"Changes of the intent that need no step: names of services, drain deadlines, requested modes of interfaces."`
 }
 
 // Step is one atomic change of the datapath.
@@ -90,20 +90,20 @@ type Step struct {
 	VIP       string   `json:"vip,omitempty" example:"192.0.2.1:80"`
 	Protocol  string   `json:"protocol,omitempty"`
 	Interface string   `json:"interface,omitempty" example:"eth0"`
-	Mode      string   `json:"mode,omitempty" doc:"The mode of an attach."`
-	Service   *Service `json:"service,omitempty" doc:"What a set sets."`
-	Effect    *Effect  `json:"effect,omitempty" doc:"Of a plan: what becomes of the flows of a service that is there already."`
+	Mode      string   `json:"mode,omitempty" doc:"The mode, of an attach."`
+	Service   *Service `json:"service,omitempty" doc:"The service, of a set."`
+	Effect    *Effect  `json:"effect,omitempty" doc:"In a plan: what the step does to the flows of a service that exists."`
 }
 
 // Effect says what a planned step does to a service that is there already.
 type Effect struct {
 	Changes    []FieldChange `json:"changes" nullable:"false" doc:"What is different afterwards."`
-	MovedParts uint64        `json:"moved_parts" doc:"Of so many equal parts of the hash values as parts says, those whose owner is another one afterwards. Without a change of the table's size and hash, parts are slots."`
+	MovedParts uint64        `json:"moved_parts" doc:"The hash values are divided into equal parts, as many as parts says; this many of them get another owner. While the table's size and hash stay, a part is a slot."`
 	Parts      uint64        `json:"parts"`
 	Share      float64       `json:"share" doc:"moved_parts / parts."`
 	// FlowsEnded are those of replicas that are removed or set down.
 	FlowsEnded uint64 `json:"flows_ended" doc:"Recorded flows of replicas that are removed or set down."`
-	AtLeast    bool   `json:"at_least" doc:"More may end than those recorded: such a replica is active, or has flows from before a change."`
+	AtLeast    bool   `json:"at_least" doc:"More flows than the recorded ones may end: one of these replicas is active, or has flows from before a change."`
 }
 
 // FieldChange is one field of a service before and after; a side is empty where there is no such thing.

@@ -5,8 +5,8 @@ type Counters struct {
 	Packets  uint64         `json:"packets" doc:"Packets seen: the sum over the reasons."`
 	Bytes    uint64         `json:"bytes"`
 	Reasons  []ReasonCount  `json:"reasons" nullable:"false" doc:"Every packet has exactly one reason."`
-	Services []ServiceCount `json:"services" nullable:"false" doc:"Packets forwarded."`
-	Replicas []ReplicaCount `json:"replicas" nullable:"false" doc:"Packets forwarded."`
+	Services []ServiceCount `json:"services" nullable:"false" doc:"Packets forwarded, by service."`
+	Replicas []ReplicaCount `json:"replicas" nullable:"false" doc:"Packets forwarded, by service and replica."`
 }
 
 // ReasonCount counts the packets whose verdict had one reason.
@@ -41,7 +41,7 @@ type Probe struct {
 	Source      string   `json:"source,omitempty" doc:"Address and port." example:"198.51.100.7:40000"`
 	Destination string   `json:"destination,omitempty" doc:"Address and port." example:"192.0.2.1:80"`
 	Protocol    string   `json:"protocol,omitempty" doc:"tcp or udp. Default tcp."`
-	Flags       []string `json:"flags,omitempty" nullable:"false" doc:"TCP flags: syn, ack, fin, rst, psh, urg. Default ack, a packet of a flow that is there already; syn alone starts one."`
+	Flags       []string `json:"flags,omitempty" nullable:"false" doc:"TCP flags: syn, ack, fin, rst, psh, urg. Default ack, as in an established flow; syn alone is the first packet of a flow."`
 	Frame       []byte   `json:"frame,omitzero" required:"false" nullable:"false" doc:"In place of the flow: the packet from its Ethernet header on, at least a byte, in base64."`
 	Interface   string   `json:"interface,omitempty" doc:"The attached interface that it comes in on. Default none in particular."`
 }
@@ -63,7 +63,7 @@ type Explanation struct {
 	Flow          *Flow    `json:"flow,omitempty" doc:"The flow that decides: that of the packet, or the one that an ICMP error quotes, as its sender sent it."`
 	Error         string   `json:"error,omitempty" doc:"In a batch: why there is no answer for this packet."`
 	Reason        string   `json:"reason" example:"forwarded"`
-	Action        string   `json:"action,omitempty" enum:"pass,drop,tx,redirect,send" doc:"What becomes of the packet: up to the kernel, dropped, out by the interface it came in on or by another one; send where the interface that it comes in on is not told."`
+	Action        string   `json:"action,omitempty" enum:"pass,drop,tx,redirect,send" doc:"What becomes of the packet: pass goes up to the kernel, drop is the end, tx leaves by the interface that it came in on, redirect by another one; send is tx or redirect where the request names no interface."`
 	Service       *Service `json:"service,omitempty"`
 	Hash          string   `json:"hash,omitempty" doc:"The 32-bit hash of the flow." example:"0x51ccc178"`
 	Slot          *uint32  `json:"slot,omitempty" doc:"hash mod table_size."`
@@ -76,8 +76,8 @@ type Explanation struct {
 	Choice        string   `json:"choice,omitempty" enum:"owner,recorded,previous_owner,assigned" doc:"Why: it owns the settled slot; the flow is recorded there; it is the previous owner and the flow is from before the change; it owns the slot and the flow starts, or its replica does not serve any more."`
 
 	Rewritten *Flow    `json:"rewritten,omitempty" doc:"The flow as the replica sees it, or as the client does."`
-	Outer     *Tunnel  `json:"outer,omitempty" doc:"The packet around it in the mode ipip."`
-	NextHop   *NextHop `json:"next_hop,omitempty" doc:"How it leaves."`
+	Outer     *Tunnel  `json:"outer,omitempty" doc:"The two ends of the outer packet in mode ipip."`
+	NextHop   *NextHop `json:"next_hop,omitempty" doc:"The next hop that it leaves to."`
 	// Rewrite, Before and After are left out of a brief explanation.
 	Rewrite []FieldChange `json:"rewrite,omitempty" doc:"The header fields that differ between the frame as it came and as it leaves or is passed."`
 	Before  string        `json:"before,omitempty" doc:"The frame as it came, in hexadecimal."`
@@ -108,17 +108,17 @@ type NextHop struct {
 // Sample is one event of GET /v1/monitor: a packet that came in, and what became of it.
 type Sample struct {
 	Time        string `json:"time" format:"date-time"`
-	Interface   string `json:"interface,omitempty" doc:"Where it came in; left out if there is no such interface any more."`
+	Interface   string `json:"interface,omitempty" doc:"The interface that the packet came in on; left out if there is no such interface any more."`
 	IfIndex     int    `json:"ifindex" doc:"The index of that interface."`
 	Queue       int    `json:"queue" doc:"The receive queue."`
 	Core        int    `json:"core" doc:"The core."`
-	Flow        *Flow  `json:"flow,omitempty" doc:"That of the packet itself, as it came: of an ICMP error not the one that it is about. Without ports where it has none, as fragments."`
+	Flow        *Flow  `json:"flow,omitempty" doc:"The flow of the packet itself, as it came; for an ICMP error not the flow that it is about. It has no ports if the packet has none, as a fragment."`
 	Reason      string `json:"reason" example:"forwarded"`
-	ServiceName string `json:"service_name,omitempty" doc:"The service that it is to, or an answer from, as far as it has a name."`
+	ServiceName string `json:"service_name,omitempty" doc:"The name of the service that the packet goes to or answers from; left out if it has none."`
 	VIP         string `json:"vip,omitempty" example:"192.0.2.1:80"`
-	Protocol    string `json:"protocol,omitempty" doc:"The service's."`
-	Replica     string `json:"replica,omitempty" doc:"The replica that it is to or from, also where it does not get there."`
-	Length      int    `json:"length" doc:"Of the frame in bytes, Ethernet header included."`
+	Protocol    string `json:"protocol,omitempty" doc:"The protocol of the service."`
+	Replica     string `json:"replica,omitempty" doc:"The replica that the packet goes to or comes from, also if the packet is dropped."`
+	Length      int    `json:"length" doc:"The length of the frame in bytes, Ethernet header included."`
 	Frame       []byte `json:"frame" nullable:"false" doc:"The beginning of the frame as it came, at most 256 bytes, in base64."`
 	Lost        uint64 `json:"lost,omitempty" doc:"How many samples have been lost since the event before: they came faster than they were read."`
 }

@@ -117,7 +117,7 @@ func (e *Engine) warnReactivated(before, now intent.Intent) {
 		was := had[s.VIP]
 		for _, r := range s.Replicas {
 			if state, had := was.State(r.Address); had && state != lb.Active && r.State == lb.Active {
-				e.log.Warn("the file makes a replica active that was not", "service", s.Name, "replica", r.Address, "was", state)
+				e.log.Warn("the file makes a replica active again", "service", s.Name, "replica", r.Address, "was", state)
 			}
 		}
 	}

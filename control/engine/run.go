@@ -86,7 +86,7 @@ func (e *Engine) check(ctx context.Context) error {
 	}
 	_, err := e.install(ctx, now.Intent, store.Entry{}, mayBeMissing)
 	if err != nil {
-		e.log.Error("follow deadlines and links", "error", err)
+		e.log.Error("check deadlines and interfaces", "error", err)
 		if e.now.Load().outOfSync == "" {
 			e.fallOutOfSync(err.Error())
 		}
@@ -99,7 +99,7 @@ func (e *Engine) check(ctx context.Context) error {
 func (e *Engine) linksChanged(ctx context.Context, now *Snapshot) bool {
 	attached, err := e.dp.Interfaces()
 	if err != nil {
-		e.log.Error("look at the interfaces", "error", err)
+		e.log.Error("check interfaces", "error", err)
 		return false
 	}
 	changed := false

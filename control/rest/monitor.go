@@ -23,7 +23,7 @@ import (
 type monitorInput struct {
 	Reasons []string `query:"reason,explode" nullable:"false" doc:"Only packets with one of these reasons." example:"no_replica"`
 	Service string   `query:"service" doc:"Only packets to this service, and answers from it, by its name."`
-	Every   uint32   `query:"every" minimum:"1" default:"1" doc:"One in so many of the packets that the rest lets through; every CPU counts by itself."`
+	Every   uint32   `query:"every" minimum:"1" default:"1" doc:"Sample one in this many of the packets that the other parameters select; each CPU counts on its own."`
 }
 
 func (s *Server) monitorRoutes(a huma.API) {
@@ -141,7 +141,7 @@ func sampleResponse(a huma.API) *huma.Response {
 func (s *Server) stream(c huma.Context, m lb.Monitor) {
 	defer func() {
 		if err := m.Close(); err != nil {
-			s.log.Error("end of a monitor", "error", err)
+			s.log.Error("close monitor", "error", err)
 		}
 	}()
 	c.SetHeader("Content-Type", "text/event-stream")

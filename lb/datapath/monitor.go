@@ -47,7 +47,7 @@ type monitoring struct {
 	running *monitor    // nil: nobody watches
 }
 
-// current returns the program that stands under the links.
+// current returns the program that is under the links.
 func (m *monitoring) current() *ebpf.Program {
 	if m.running != nil {
 		return m.running.objects.Lb
@@ -95,7 +95,7 @@ func (m *monitoring) begin() error {
 	m.running = next
 	log := m.program.options.Logger
 	next.done.Go(func() { next.read(log) })
-	log.Info("the monitoring program stands under all links")
+	log.Info("all links have the monitoring program")
 	return nil
 }
 
@@ -109,7 +109,7 @@ func (m *monitoring) end() error {
 	m.running = nil
 	err := m.links.hook.Restore(m.program.objects.Lb)
 	old.publisher.UnsubscribeAll()
-	m.program.options.Logger.Info("the ordinary program stands under all links again")
+	m.program.options.Logger.Info("all links have the ordinary program again")
 	return errors.Join(err, old.release())
 }
 
