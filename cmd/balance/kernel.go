@@ -75,7 +75,7 @@ func lockPins(dir string) (*os.File, error) {
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("lock %s: %w: a daemon uses it (%w)", dir, lb.ErrConflict, err)
+		return nil, cli.Advise(fmt.Errorf("lock %s: %w: a daemon uses it (%w)", dir, lb.ErrConflict, err), "stop that daemon, or use another --pin-dir")
 	}
 	return f, nil
 }

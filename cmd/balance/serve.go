@@ -116,9 +116,13 @@ func readIntent(ctx context.Context, a *cli.App, state store.Store, name string)
 	return intent, file.Locate(err)
 }
 
-// adviseServe says what to do about a daemon that cannot start. onConflict is the advice for lb.ErrConflict.
+// adviseServe says what to do about a daemon that cannot start, unless the error says it. onConflict is the
+// advice for lb.ErrConflict.
 func adviseServe(err error, onConflict string) error {
+	var hinted interface{ Hint() string }
 	switch {
+	case errors.As(err, &hinted):
+		return err
 	case errors.Is(err, lb.ErrConflict):
 		return cli.Advise(err, "%s", onConflict)
 	case errors.Is(err, lb.ErrDenied):

@@ -74,7 +74,7 @@ func TestServeOnTheKernel(t *testing.T) {
 		append([]string{"purge"}, other...),
 	} {
 		code, _, stderr := w.Run(args...)
-		if code != cli.ExitConflict || !strings.Contains(stderr, "a daemon uses it") {
+		if code != cli.ExitConflict || !strings.Contains(stderr, "a daemon uses it") || !strings.Contains(stderr, "stop that daemon") {
 			t.Errorf("%s beside a daemon: exit %d, %s", args[0], code, stderr)
 		}
 	}

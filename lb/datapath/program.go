@@ -162,7 +162,22 @@ func (p *program) settings() (secret [4]uint64, err error) {
 // mapMmapable is BPF_F_MMAPABLE of linux/bpf.h.
 const mapMmapable = 1 << 10
 
-func (p *program) otherSchema(found uint32) error {
-	return fmt.Errorf("%w: the tables pinned in %s have schema %d and this version needs %d; their rows have another layout, so they "+
-		"cannot be carried over: run `lbctl purge`, which ends balancing, then start again", lb.ErrConflict, p.options.Dir, found, schema)
+func (p *program) otherSchema(found uint32) error { return &schemaError{p.options.Dir, found} }
+
+// schemaError: the pinned tables are of another version. It wraps lb.ErrConflict.
+type schemaError struct {
+	dir   string
+	found uint32
 }
+
+func (e *schemaError) Error() string {
+	return fmt.Sprintf("%v: the tables pinned in %s have schema %d and this version needs %d; their rows have another layout, so they "+
+		"cannot be carried over", lb.ErrConflict, e.dir, e.found, schema)
+}
+
+// Hint says what to do.
+func (e *schemaError) Hint() string {
+	return fmt.Sprintf("run lbctl purge --pin-dir %s, which ends balancing, then start again; the stored intent is kept", e.dir)
+}
+
+func (e *schemaError) Unwrap() error { return lb.ErrConflict }

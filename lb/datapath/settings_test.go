@@ -53,8 +53,12 @@ func TestOtherSchema(t *testing.T) {
 					d.Close()
 					t.Fatal("opened")
 				}
-				if !errors.Is(err, lb.ErrConflict) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "lbctl purge") {
+				if !errors.Is(err, lb.ErrConflict) || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("open: %v, want a conflict: %s", err, c.want)
+				}
+				var other *schemaError
+				if want := "lbctl purge --pin-dir " + o.Dir; !errors.As(err, &other) || !strings.Contains(other.Hint(), want) {
+					t.Errorf("open: %v, want the hint %s", err, want)
 				}
 			}
 			if got := attached(t, "up"); got != old {
