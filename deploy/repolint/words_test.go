@@ -43,6 +43,7 @@ var privateWords = []privateWord{
 	{word: "departed", say: "removed"},
 	{word: "astray", say: "out of sync"},
 	{word: "strayed", say: "misrouted"},
+	{word: "strays", say: "misrouted"},
 	{word: "duel", say: "differ"},
 	{word: "wish", say: "constraint, open request"},
 	{word: "wishes", say: "constraints"},

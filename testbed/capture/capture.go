@@ -3,7 +3,7 @@
 // gopacket. It tells when the kernel dropped packets because the reader was too slow, and counts
 // everything that the link carried until Stop, what is still in the ring included.
 //
-// It is the one package outside of tests that uses gopacket: what it counts is held against counters of ours, and
+// It is the one package outside of tests that uses gopacket: what it counts is compared with our own counters, and
 // gopacket shares no code with rss/packet, which those come from. It also writes capture files.
 package capture
 

@@ -25,7 +25,7 @@ func Experiment() experiment.Experiment {
 		Name: "nic-oracle", Problem: "5a",
 		Question: "Does the model name the queue and the hash of every packet, as another implementation of RSS computes them (QEMU's virtio-net)?",
 		Claim:    "A NIC computes a Toeplitz hash of the 4-tuple and looks the queue up in its indirection table.",
-		Method:   "A guest with a virtio-net of four queues is set up through its ethtool interface. Its driver says on which queue and with which hash it received each frame; the model says it too.",
+		Method:   "A guest with a virtio-net of four queues is set up through its ethtool interface. Its driver says on which queue and with which hash it received each frame; the model predicts both.",
 		Needs:    experiment.Needs{Packages: []string{vm.Package}, Time: 25 * time.Second},
 		Rig:      "vm",
 		Checks: []experiment.Statement{

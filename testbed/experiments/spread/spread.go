@@ -35,7 +35,7 @@ func Experiment() experiment.Experiment {
 			{Name: FlowCoreAffinity, Text: "every connection is processed on exactly one core"},
 			{Name: QueueAsPredicted, Text: "every packet comes on the queue that the Toeplitz model names"},
 			{Name: ReplicaAsPredicted, Text: "every connection goes to the replica that the load balancer's model names"},
-			{Name: ObjectSpread, Text: "as many objects come from several replicas as chance makes of the connections"},
+			{Name: ObjectSpread, Text: "as many objects come from several replicas as chance predicts for these connections"},
 			{Name: NothingLost, Text: "every request is answered with the right bytes, and every packet is accounted for"},
 		},
 		Controls: []experiment.Statement{

@@ -20,7 +20,7 @@ const (
 	CutConverges       = "cut-apply-converges"
 	UpdateLost         = "update-lost"
 	SwitchLost         = "switch-lost"
-	SwitchStrays       = "switch-strays"
+	SwitchMisrouted    = "switch-misrouted"
 	KeptMeanwhile      = "kept-meanwhile"
 )
 
@@ -183,7 +183,7 @@ func (f findings) updated() report.Check {
 // noneMisrouted demands that no frame came to a replica that is neither in the old table nor in the new one.
 func (f findings) noneMisrouted() report.Check {
 	return report.Check{
-		Name: SwitchStrays, Measured: f.misrouted.outside, Expected: 0, Pass: f.misrouted.outside == 0 && f.misrouted.inside > 0,
+		Name: SwitchMisrouted, Measured: f.misrouted.outside, Expected: 0, Pass: f.misrouted.outside == 0 && f.misrouted.inside > 0,
 		Detail: fmt.Sprintf("In %s switches of the table under load, %s frames came to a replica of neither table, and %s to one of the new table alone.",
 			report.Cell(f.switches.times), report.Cell(f.misrouted.outside), report.Cell(f.misrouted.inside)),
 	}

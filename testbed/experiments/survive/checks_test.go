@@ -54,7 +54,7 @@ func TestNamesStay(t *testing.T) {
 		names = append(names, c.Name)
 	}
 	want := strings.Fields(`connections-kept new-by-the-table retransmitted-syn-stays syn-flood-kept ack-flood-kept other-service-served
-		neighbours-stay kill-lost cut-apply-old-or-new cut-apply-converges update-lost switch-lost switch-strays kept-meanwhile
+		neighbours-stay kill-lost cut-apply-old-or-new cut-apply-converges update-lost switch-lost switch-misrouted kept-meanwhile
 		untracked untracked-under-flood removed-without-drain older-table half-open-evicted third-table purged purged-memory
 		purged-service table-unknown`)
 	if diff := cmp.Diff(want, names); diff != "" {
@@ -99,7 +99,7 @@ func TestEachFaultFailsItsCheck(t *testing.T) {
 		"an update swapped nothing":        {[]string{UpdateLost}, func(f *findings) { f.swaps-- }},
 		"an update made a frame twice":     {[]string{UpdateLost}, func(f *findings) { f.updates.taken++ }},
 		"a switch lost a frame":            {[]string{SwitchLost}, func(f *findings) { f.switches.taken-- }},
-		"a frame misrouted":                {[]string{SwitchStrays}, func(f *findings) { f.misrouted.outside++ }},
+		"a frame misrouted":                {[]string{SwitchMisrouted}, func(f *findings) { f.misrouted.outside++ }},
 		"one was lost in between":          {[]string{KeptMeanwhile}, func(f *findings) { f.still.unanswered++ }},
 		"no tracking, one kept too many":   {[]string{Untracked}, func(f *findings) { f.untracked.broke-- }},
 		"no tracking, one lost too many":   {[]string{Untracked}, func(f *findings) { f.untracked.unanswered++ }},
@@ -111,7 +111,7 @@ func TestEachFaultFailsItsCheck(t *testing.T) {
 		"the older table would do as well": {[]string{OlderTable}, func(f *findings) { f.tracked.older = 0 }},
 		"the flood displaces nothing":      {[]string{HalfOpenEvicted}, func(f *findings) { f.halfOpen.misplaced = 0 }},
 		"purged, and nothing is lost":      {[]string{Purged}, func(f *findings) { f.purged.taken = f.purged.sent }},
-		"nothing comes to the new table":   {[]string{SwitchStrays, TableUnknown}, func(f *findings) { f.misrouted.inside = 0 }},
+		"nothing comes to the new table":   {[]string{SwitchMisrouted, TableUnknown}, func(f *findings) { f.misrouted.inside = 0 }},
 	} {
 		f := good()
 		test.fault(&f)

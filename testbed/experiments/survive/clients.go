@@ -168,7 +168,7 @@ func (r *run) keepAlive(ctx context.Context) error {
 // runPause waits until no service has changed and the daemon has run for longer than the idle time. By then the load
 // balancer has forgotten the flows that ended, and has settled the slots that were in transition.
 func (r *run) runPause(ctx context.Context) error {
-	if !r.rest {
+	if !r.pause {
 		return nil
 	}
 	over := r.disturbed.Add(r.idle + 2*r.idle/lb.IdleSteps)

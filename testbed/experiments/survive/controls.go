@@ -83,7 +83,7 @@ func (f findings) controlHalfOpen() report.Check {
 func (f findings) controlThird() report.Check {
 	aim := f
 	aim.cuts.mixed, aim.cuts.diverged = f.cuts.confused, f.cuts.confused
-	return counted(ThirdTable, f.cuts.confused, fmt.Sprintf("Compared with a table that never was, packets would have met the tables of none of %s services.",
+	return counted(ThirdTable, f.cuts.confused, fmt.Sprintf("Compared with a table that no service ever had, packets would have met the tables of none of %s services.",
 		report.Cell(f.cuts.confused)), aim.oldOrNew(), aim.converges())
 }
 

@@ -102,7 +102,7 @@ func opened(s *service, port uint16, replica int) hold.Opened {
 	return hold.Opened{Place: s.place(replica), Flow: packet.Flow{Source: source, Destination: s.VIP.Address, Protocol: packet.TCP}}
 }
 
-// New connections are held against the table of now and that of before.
+// New connections are compared with the present table and the one before.
 func TestArrivals(t *testing.T) {
 	s := modulo()
 	before := s.snapshot()

@@ -25,7 +25,7 @@ func TestSurviveInSmall(t *testing.T) {
 	if err := trial.Parameters().Resize(experiment.Quick); err != nil {
 		t.Fatal(err)
 	}
-	if err := trial.Parameters().Set("rest=false"); err != nil {
+	if err := trial.Parameters().Set("pause=false"); err != nil {
 		t.Fatal(err)
 	}
 	const seed = 1
@@ -53,7 +53,7 @@ func TestParametersAreChecked(t *testing.T) {
 		"replicas=5": false, "replicas=6": true, "replicas=100": false, "changes=100": true, "changes=0": false,
 		"syns=10000000": true, "syns=16777217": false, "acks=0": false, "updates=1000": true, "kills=0": false, "cuts=0": false,
 		"flows=1024": true, "flows=1000": false, "idle=8s": true, "idle=7s": false, "idle=8500ms": false, "idle=25h": false,
-		"rate=1": false, "rest=false": true, "untracked=4": false, "switches=0": false, "probes=0": false, "fresh=0": false,
+		"rate=1": false, "pause=false": true, "untracked=4": false, "switches=0": false, "probes=0": false, "fresh=0": false,
 	} {
 		p := experiment.NewParameters(&run{})
 		err := p.Set(assignment)

@@ -43,20 +43,20 @@ func Experiment() experiment.Experiment {
 			{Name: CutConverges, Text: "after such a death the next start goes on with a whole intent and makes it effective"},
 			{Name: UpdateLost, Text: "no frame is lost when a new daemon swaps the program"},
 			{Name: SwitchLost, Text: "no frame is lost when a table is replaced"},
-			{Name: SwitchStrays, Text: "no frame goes to a replica that is neither in the old table nor in the new one"},
+			{Name: SwitchMisrouted, Text: "no frame goes to a replica that is neither in the old table nor in the new one"},
 			{Name: KeptMeanwhile, Text: "no connection breaks while no service changes"},
 		},
 		Controls: []experiment.Statement{
 			{Name: Untracked, Text: "a service that remembers no flows is changed in the same ways"},
 			{Name: FloodUntracked, Text: "the same during the floods"},
 			{Name: RemovedUndrained, Text: "replicas are removed without drain"},
-			{Name: OlderTable, Text: "new connections are held against the table from before the change"},
+			{Name: OlderTable, Text: "new connections are compared with the table from before the change"},
 			{Name: HalfOpenEvicted, Text: "the flood evicts half-open flows of the flooded service"},
-			{Name: ThirdTable, Text: "what packets found is held against a table that never was"},
+			{Name: ThirdTable, Text: "what packets met is compared with a table that no service ever had"},
 			{Name: Purged, Text: "the daemon is killed and its pins are removed"},
-			{Name: Forgotten, Text: "with the pins goes what was remembered of flows"},
+			{Name: Forgotten, Text: "the pins are removed, and with them the memory of flows"},
 			{Name: Unserved, Text: "without pins no service is served"},
-			{Name: TableUnknown, Text: "frames of the new table are held against the old one alone"},
+			{Name: TableUnknown, Text: "frames of the new table are compared with the old one alone"},
 		},
 		Design: func() experiment.Design { return &run{} },
 	}
@@ -68,7 +68,7 @@ type parameters struct {
 	changes, fresh, probes, flows             int
 	bare                                      int
 	idle                                      time.Duration
-	rest                                      bool
+	pause                                     bool
 	syns, acks                                int
 	kills, cuts, updates, switches, rate      int
 }
@@ -95,7 +95,7 @@ func (p *parameters) Parameters(f *experiment.Parameters) {
 	f.Int(&p.flows, "flows", ints{Low: 1 << 10, High: 1 << 28, Default: int(lb.DefaultLimits.Flows), Quick: 1 << 16}, "how many flows the load balancer can remember, a power of two")
 	f.Int(&p.bare, "untracked", ints{Low: started, High: 1 << 16, Default: 200, Quick: 30}, "the number of live connections of the control that remembers no flows")
 	f.Duration(&p.idle, "idle", experiment.Durations{Low: lb.MinIdle, High: lb.MaxIdle, Default: 12 * time.Second, Full: 30 * time.Second}, "how long a flow may be silent and is still remembered, in whole seconds")
-	f.Bool(&p.rest, "rest", true, "whether to wait, before the floods, until nothing has changed for longer than that")
+	f.Bool(&p.pause, "pause", true, "whether to wait, before the floods, until nothing has changed for longer than the idle time")
 	f.Int(&p.syns, "syns", ints{Low: 1, High: maxFlood, Default: 1_000_000, Quick: 40_000, Full: 10_000_000}, "the number of sources of the SYN flood")
 	f.Int(&p.acks, "acks", ints{Low: 1, High: maxFlood, Default: 1_000_000, Quick: 20_000, Full: 10_000_000}, "the number of sources of the ACK flood")
 	f.Int(&p.kills, "kills", ints{Low: 1, High: 10_000, Default: 5, Quick: 1, Full: 20}, "how often the daemon is killed")
