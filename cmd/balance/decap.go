@@ -55,7 +55,8 @@ func decapAttachCommand(a *cli.App) *cobra.Command {
 		Use:   "attach IFACE",
 		Short: "Decapsulate packets to the addresses of an interface",
 		Long: `Decapsulate packets to the addresses that an interface has now, without its link-local ones, and to those that
---local names; and print the mode that the program is attached in. It stays attached until lbctl decap detach; no process has to run.
+--local names; and print the mode that the program is attached in. It stays attached until lbctl decap detach;
+no process has to run.
 
 For an interface that is attached already, this replaces the addresses, without losing a packet. Repeat it after
 the interface's addresses have changed.`,

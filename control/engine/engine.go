@@ -110,7 +110,7 @@ type Observer interface {
 func (e *Engine) Observe() Observer { return e.dp }
 
 // warnReactivated warns of replicas that drained, or were down, and that an intent makes active again:
-// whoever starts a daemon with a file does not see them in it.
+// a user who starts a daemon with a file does not see them in the file.
 func (e *Engine) warnReactivated(before, now intent.Intent) {
 	had := before.ByVIP()
 	for _, s := range now.Services {

@@ -192,7 +192,7 @@ func TestSecondOpinion(t *testing.T) {
 	}
 }
 
-// leaves import nothing else of the module: whoever needs them can have them.
+// leaves import nothing else of the module, so that any package can import them.
 var leaves = []string{"lbctl/testbed/report", "lbctl/testbed/progress"}
 
 func TestLeaves(t *testing.T) {

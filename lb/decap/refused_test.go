@@ -135,7 +135,7 @@ func TestDenied(t *testing.T) {
 	}
 }
 
-// Who may not read the directory is told so.
+// A user who may not read the directory is told so.
 func TestDirectoryDenied(t *testing.T) {
 	testns.Enter(t)
 	testns.Veth(t, "eth", "10.1.0.1/24")

@@ -10,7 +10,7 @@ import (
 
 // toReplica sends a packet that is to a VIP to a replica.
 func (d *decision) toReplica() lb.Reason {
-	if d.service.Mode != lb.DSR && d.ttl <= 1 { // whoever only bridges does not count
+	if d.service.Mode != lb.DSR && d.ttl <= 1 { // only a router counts down, not a bridge
 		return lb.TTLExpired
 	}
 	if reason := d.pick(); reason != ok {

@@ -61,7 +61,7 @@ func TestNoReplicas(t *testing.T) {
 	}
 }
 
-// TestActiveOnly: whoever is not active owns nothing, and the table is the one without it.
+// TestActiveOnly: a replica that is not active owns no slot, and the table is the one without it.
 func TestActiveOnly(t *testing.T) {
 	for _, s := range []lb.Service{{Scheduler: lb.Modulo}, {Scheduler: lb.Maglev, TableSize: 101}} {
 		all := replicas(5)

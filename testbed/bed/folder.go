@@ -46,8 +46,8 @@ func (f folders) make(id string) (folder, error) {
 	return d, nil
 }
 
-// remove removes what the run's load balancers pinned, then the folder: whoever finds a folder knows
-// that there may be pins. No load balancer of the run may run. A folder that is not there is no error.
+// remove removes what the run's load balancers pinned, then the folder: so where there is a folder there may be
+// pins, and only there. No load balancer of the run may run. A folder that is not there is no error.
 func (d folder) remove() error {
 	entries, err := os.ReadDir(d.path)
 	if errors.Is(err, os.ErrNotExist) {

@@ -150,7 +150,7 @@ func (s *socket) wait(running bool) error {
 	return nil
 }
 
-// failure returns the socket's pending error: the link went down, or away. Whoever asks first gets it.
+// failure returns the socket's pending error: the link went down, or away. The first call gets it.
 func (s *socket) failure() error {
 	errno, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err != nil {

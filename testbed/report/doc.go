@@ -1,6 +1,6 @@
 // Package report is the result of an experiment and its three forms: report.json for scripts, one self-contained
-// report.html with plots, and a summary for the terminal. It knows no experiment and nothing of the testbed: whoever
-// has an answer in numbers may write one.
+// report.html with plots, and a summary for the terminal. It knows no experiment and nothing of the testbed: any
+// command with an answer in numbers may write one.
 //
 // From what was measured down to the page:
 //

@@ -93,7 +93,7 @@ func TestAddressInUseIsAnError(t *testing.T) {
 	}
 }
 
-// Who is silent for too long is let go, and not before.
+// The connection of a client that is silent for too long is closed, and not before.
 func TestSilentClientsAreLetGo(t *testing.T) {
 	a := free(t)
 	const patience = 300 * time.Millisecond
