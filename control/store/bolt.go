@@ -49,13 +49,14 @@ func Open(dir string) (*Bolt, error) {
 	}
 	path := filepath.Join(dir, fileName)
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout})
+	var system unix.Errno
 	switch {
 	case errors.Is(err, bolterr.ErrTimeout):
 		return nil, fmt.Errorf("open %s: %w: %s has it open", path, lb.ErrConflict, holder(path))
-	case errors.Is(err, bolterr.ErrInvalid), errors.Is(err, bolterr.ErrChecksum), errors.Is(err, bolterr.ErrVersionMismatch):
-		return nil, fmt.Errorf("open %s: %w state file: %w", path, lb.ErrInvalid, err)
-	case err != nil:
+	case errors.As(err, &system):
 		return nil, fmt.Errorf("open %s: %w", path, lb.Denied(err))
+	case err != nil: // bbolt's own, some without a type: a file that is cut short
+		return nil, fmt.Errorf("open %s: %w state file: %w", path, lb.ErrInvalid, err)
 	}
 	return &Bolt{db: db}, nil
 }
