@@ -53,7 +53,11 @@ var privateWords = []privateWord{
 	{word: "quicken", say: "tune"},
 	{word: "crowd", say: "clients", rooms: []string{"testbed"}},
 	{word: "beat", say: "keep-alive", names: true},
-	{word: "homecoming", say: "return"},
+	{word: "push out", say: "evict", names: true},
+	{word: "give back", say: "return to the client", names: true},
+	{word: "settle down", say: "debounce", names: true},
+	{word: "say taken", say: "warn of re-activation", names: true},
+	{word: "say down", say: "log that a drain has expired", names: true},
 	{word: "rundir", say: "instance"},
 	{word: "dataplanetest", say: "contract"},
 	{word: "keeper", say: "engine, thread"},
@@ -121,7 +125,7 @@ func goWords(t *testing.T, path string) (all []use) {
 		if kind != token.IDENT && kind != token.COMMENT && kind != token.STRING {
 			continue
 		}
-		for _, w := range words(text) {
+		for _, w := range terms(text, kind == token.IDENT) {
 			all = append(all, use{w, file.Line(at), kind == token.IDENT})
 		}
 	}
@@ -142,8 +146,20 @@ func plainWords(t *testing.T, path string) (all []use) {
 	prose := cText.FindAllStringIndex(text, -1)
 	for _, at := range cName.FindAllStringIndex(text, -1) {
 		inProse := slices.ContainsFunc(prose, func(p []int) bool { return p[0] <= at[0] && at[1] <= p[1] })
-		for _, w := range words(text[at[0]:at[1]]) {
-			all = append(all, use{w, 1 + strings.Count(text[:at[0]], "\n"), isC && !inProse})
+		isName := isC && !inProse
+		for _, w := range terms(text[at[0]:at[1]], isName) {
+			all = append(all, use{w, 1 + strings.Count(text[:at[0]], "\n"), isName})
+		}
+	}
+	return all
+}
+
+// terms returns the words of a text, and of a name also each two that follow each other: "push out".
+func terms(text string, isName bool) []string {
+	all := words(text)
+	for i := range len(all) - 1 {
+		if isName {
+			all = append(all, all[i]+" "+all[i+1])
 		}
 	}
 	return all
