@@ -99,7 +99,7 @@ next hop   eth1, from 02:00:00:00:00:03 to 02:00:00:00:00:09
 `},
 }
 
-// TestExplainOutput: the way of a packet, step by step.
+// TestExplainOutput: what explain prints of a packet, step by step.
 func TestExplainOutput(t *testing.T) {
 	w := routedWorld(t)
 	for _, c := range explanations {

@@ -1,6 +1,6 @@
 // Package rig delivers frames to receive queues. SoftNIC is a multi-queue NIC in
 // user space: the kernel's native XDP sees a frame on the queue and the core that the
-// RSS model names, and real TCP runs through it. It proves nothing about DMA, line rate or interrupts
+// RSS model predicts, and real TCP runs through it. It proves nothing about DMA, line rate or interrupts
 // of hardware.
 package rig
 

@@ -49,7 +49,7 @@ func (b bed) queuesOf(t *testing.T, seen map[sighting]uint64) map[packet.Flow]ma
 	return queues
 }
 
-// The kernel's native XDP sees every packet on the queue, and the core, that the model names.
+// The kernel's native XDP sees every packet on the queue, and the core, that the model predicts.
 func TestEveryFrameIsOnItsQueueAndCore(t *testing.T) {
 	b := newBed(t, 8, 4, 0)
 	host, err := b.nic.Host()

@@ -106,7 +106,7 @@ func queueAsPredicted(all []Evidence) report.Check {
 	t := total(all, anyKind)
 	return report.Check{
 		Name: QueueAsPredicted, Measured: t.queue, Expected: t.sent, Pass: t.queue == t.sent && t.sent > 0,
-		Detail: fmt.Sprintf("%s of %s packets came on the receive queue that the model names.", report.Cell(t.queue), report.Cell(t.sent)),
+		Detail: fmt.Sprintf("%s of %s packets came on the receive queue that the model predicts.", report.Cell(t.queue), report.Cell(t.sent)),
 	}
 }
 

@@ -1,7 +1,7 @@
 // Package nicoracle is the experiment nic-oracle: the model of a NIC in rss/nic against another
 // implementation of RSS, QEMU's virtio-net under a real driver. Packets of eleven kinds are
 // sent into a guest under several keys, tables, numbers of queues and hash fields. The queue and the hash of every
-// single one must be those that the model names. The model knows nothing but what the guest's driver says of its
+// single one must be those that the model predicts. The model knows nothing but what the guest's driver says of its
 // NIC, as in lbctl rss verify.
 package nicoracle
 
@@ -32,7 +32,7 @@ func Experiment() experiment.Experiment {
 			{Name: SettingsAsSet, Text: "the driver reports what it was told to set"},
 			{Name: Delivered, Text: "the guest sees every packet once"},
 			{Name: EveryQueue, Text: "every queue that a table names gets packets"},
-			{Name: QueueAsPredicted, Text: "every packet comes on the queue that the model names"},
+			{Name: QueueAsPredicted, Text: "every packet comes on the queue that the model predicts"},
 			{Name: HashAsPredicted, Text: "every packet has the hash that the model computes"},
 		},
 		Controls: []experiment.Statement{

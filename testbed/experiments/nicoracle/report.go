@@ -140,7 +140,7 @@ func agreementMap(all []Evidence) (report.Figure, error) {
 		}
 	}
 	return report.HeatMap("agreement", "Predicted and seen",
-		"Packets of all set-ups by the queue that the model names and the queue on which the guest received them. Agreement is the diagonal.", matrix)
+		"Packets of all set-ups by the queue that the model predicts and the queue on which the guest received them. Agreement is the diagonal.", matrix)
 }
 
 // sharesOf draws the packets by queue against the table's shares.

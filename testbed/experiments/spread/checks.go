@@ -93,12 +93,12 @@ func (t tally) queueAsPredicted(m Model) report.Check {
 	return report.Check{
 		Name: QueueAsPredicted, Measured: off, Expected: 0,
 		Pass: off == 0 && packets > 0 && len(t.queueGaps) == 0,
-		Detail: fmt.Sprintf("%s of %s packets to the VIP came on another queue than the Toeplitz model names.%s",
+		Detail: fmt.Sprintf("%s of %s packets to the VIP came on another queue than the Toeplitz model predicts.%s",
 			report.Cell(off), report.Cell(packets), but(t.queueGaps)),
 	}
 }
 
-// flowsOffQueue counts connections of which any packet was off the queue that the model names.
+// flowsOffQueue counts connections of which any packet was off the queue that the model predicts.
 func (t tally) flowsOffQueue(m Model) int {
 	off := 0
 	for _, c := range t.connections {
@@ -118,7 +118,7 @@ func (t tally) replicaAsPredicted(m Model) report.Check {
 	}
 }
 
-// flowsOffReplica counts connections that any witness saw off the replica that the model names.
+// flowsOffReplica counts connections that any witness saw off the replica that the model predicts.
 func (t tally) flowsOffReplica(m Model) int {
 	off := 0
 	for _, c := range t.connections {
