@@ -131,38 +131,24 @@ func (x *Index) Owner(replica netip.AddrPort, p packet.Protocol) (VIP, bool) {
 // HasVIP reports whether a service has a VIP at an address.
 func (x *Index) HasVIP(a netip.Addr) bool { return len(x.vips[a]) > 0 }
 
-// holders are services, sorted by VIP, with how often each holds something.
-type holders []holder
-
-type holder struct {
-	vip   VIP
-	times int
-}
-
-func (all holders) find(v VIP) (int, bool) {
-	return slices.BinarySearchFunc(all, v, func(h holder, v VIP) int { return h.vip.Compare(v) })
-}
+// holders are the services that hold something, sorted, each once.
+type holders []VIP
 
 func (all holders) add(v VIP) holders {
-	at, found := all.find(v)
-	if !found {
-		all = slices.Insert(all, at, holder{vip: v})
+	at, found := slices.BinarySearchFunc(all, v, VIP.Compare)
+	if found {
+		return all
 	}
-	all[at].times++
-	return all
+	return slices.Insert(all, at, v)
 }
 
-// remove undoes an add, and forgets an address that no service holds.
+// remove takes a service from the holders of an address, and forgets an address that no service holds.
 func remove(of map[netip.Addr]holders, a netip.Addr, v VIP) {
-	all := of[a]
-	at, found := all.find(v)
+	at, found := slices.BinarySearchFunc(of[a], v, VIP.Compare)
 	if !found {
 		return
 	}
-	if all[at].times--; all[at].times > 0 {
-		return
-	}
-	if of[a] = slices.Delete(all, at, at+1); len(of[a]) == 0 {
+	if of[a] = slices.Delete(of[a], at, at+1); len(of[a]) == 0 {
 		delete(of, a)
 	}
 }
@@ -170,8 +156,8 @@ func remove(of map[netip.Addr]holders, a netip.Addr, v VIP) {
 // other returns the first holder but v.
 func (all holders) other(v VIP) (VIP, bool) {
 	for _, h := range all {
-		if h.vip != v {
-			return h.vip, true
+		if h != v {
+			return h, true
 		}
 	}
 	return VIP{}, false
