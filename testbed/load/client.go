@@ -86,17 +86,22 @@ func (c *clients) work(ctx context.Context) {
 		} else {
 			times.Record(time.Since(start))
 		}
-		if on++; line != nil && (err != nil || on == c.job.Work.Each) {
-			_ = line.Close()
+		if on++; err != nil || on == c.job.Work.Each {
+			hangUp(line)
 			line, on = nil, 0
 		}
 	}
-	if line != nil {
-		_ = line.Close()
-	}
+	hangUp(line)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.times.Merge(&times)
+}
+
+// hangUp closes a connection, if there is one.
+func hangUp(line connection) {
+	if line != nil {
+		_ = line.Close()
+	}
 }
 
 // ask makes one request, on a new connection if there is none.

@@ -100,6 +100,19 @@ func TestConnectionsByRequest(t *testing.T) {
 	}
 }
 
+// TestConnectionsAfterAFailure: a connect that fails does not make a connection per request one for all.
+func TestConnectionsAfterAFailure(t *testing.T) {
+	w := serving(t, Work{Name: "some", Protocol: packet.TCP, Bytes: 10, Each: 1})[0]
+	j := job(w, 12)
+	j.Timeout = DefaultTimeout
+	j.Targets = append(j.Targets, netip.MustParseAddr("255.255.255.255"))
+	c := &clients{job: j, body: w.site().Body(0)}
+	c.work(t.Context())
+	if got := c.connections.Load(); got != 12 || c.failures.Load() != 6 {
+		t.Errorf("12 requests, every other connect fails: %d connections, %d failures", got, c.failures.Load())
+	}
+}
+
 // TestNobodyAnswers: a job does not wait for all of many failures.
 func TestNobodyAnswers(t *testing.T) {
 	r, err := Do(t.Context(), job(Work{Name: "none", Protocol: packet.TCP, Port: freePort(t), Bytes: 1}, 1_000_000))
