@@ -70,7 +70,7 @@ func (d *design) lost() report.Check {
 		received += b
 	}
 	return report.Check{
-		Name: "nothing-lost", Pass: sent == received, Measured: sent - received, Expected: uint64(0),
+		Name: "nothing-lost", Pass: sent == received && sent > 0, Measured: sent - received, Expected: uint64(0),
 		Detail: fmt.Sprintf("Frames that the generator sent and the sink did not count, of %s.", report.Cell(sent)),
 	}
 }
@@ -85,7 +85,7 @@ func (d *design) agree() report.Check {
 		}
 	}
 	return report.Check{
-		Name: "counters-agree", Pass: sent == forwarded, Measured: forwarded, Expected: sent,
+		Name: "counters-agree", Pass: sent == forwarded && sent > 0, Measured: forwarded, Expected: sent,
 		Detail: "Packets that the balancer counted as forwarded, and those that were sent to it.",
 	}
 }

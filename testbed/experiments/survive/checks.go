@@ -22,6 +22,7 @@ const (
 	SwitchLost         = "switch-lost"
 	SwitchMisrouted    = "switch-misrouted"
 	KeptMeanwhile      = "kept-meanwhile"
+	HardlyExcluded     = "hardly-any-excluded"
 )
 
 // findings are what all arms found.
@@ -60,6 +61,21 @@ func (f findings) checks() []report.Check {
 		nothingLost(SwitchLost, f.switches, "the table was replaced %d times"),
 		f.noneMisrouted(),
 		kept(KeptMeanwhile, f.still, "in between, while daemons died and started, in a pause longer than the idle time, and at the end"),
+		f.hardlyExcluded(),
+	}
+}
+
+// perMille is how many of a thousand messages may be excluded.
+const perMille = 1
+
+// hardlyExcluded demands that nearly all messages count: a slow machine must not excuse what the load balancer lost.
+func (f findings) hardlyExcluded() report.Check {
+	all := f.tracked.plus(f.syn.finding).plus(f.ack.finding).plus(f.still)
+	n := all.excluded()
+	return report.Check{
+		Name: HardlyExcluded, Measured: n, Expected: fmt.Sprintf("at most %d of 1,000", perMille), Pass: n*1000 <= perMille*(n+all.asked) && all.asked > 0,
+		Detail: fmt.Sprintf("Beside %s messages that had to be answered, %s were excluded before their answers were known, of which %s were lost. %s came after more silence than the idle time, for which nothing is promised; before %s their client's kernel had sent something again while their replica was down; %s came when their replica was about to be set down.",
+			report.Cell(all.asked), report.Cell(n), report.Cell(all.excludedLost), report.Cell(all.silent), report.Cell(all.retransmitted), report.Cell(all.late)),
 	}
 }
 
@@ -67,20 +83,9 @@ func (f findings) checks() []report.Check {
 func kept(name string, f finding, when string) report.Check {
 	return report.Check{
 		Name: name, Measured: f.lost(), Expected: 0, Pass: f.lost() == 0 && f.asked > 0,
-		Detail: fmt.Sprintf("%s times a connection sent a message %s: %s were reset or answered by another replica, %s had no answer or a wrong one.%s%s%s",
-			report.Cell(f.asked), when, report.Cell(f.moved), report.Cell(f.unanswered), excluded(f), evicted(f), examples(f)),
+		Detail: fmt.Sprintf("%s times a connection sent a message %s: %s were reset or answered by another replica, %s had no answer or a wrong one.%s%s",
+			report.Cell(f.asked), when, report.Cell(f.moved), report.Cell(f.unanswered), evicted(f), examples(f)),
 	}
-}
-
-// excluded says what is not counted.
-func excluded(f finding) (text string) {
-	if f.silent > 0 {
-		text += fmt.Sprintf(" %s more were lost after they had been silent for longer than the idle time, for which nothing is promised.", report.Cell(f.silent))
-	}
-	if f.retransmitted > 0 {
-		text += fmt.Sprintf(" %s more were lost whose client's kernel sent something again while their replica was down.", report.Cell(f.retransmitted))
-	}
-	return text
 }
 
 // evicted says what became of connections that were opened in a flood.

@@ -54,9 +54,9 @@ func TestNamesStay(t *testing.T) {
 		names = append(names, c.Name)
 	}
 	want := strings.Fields(`connections-kept new-by-the-table retransmitted-syn-stays syn-flood-kept ack-flood-kept other-service-served
-		neighbours-stay kill-lost cut-apply-old-or-new cut-apply-converges update-lost switch-lost switch-misrouted kept-meanwhile
+		neighbours-stay kill-lost cut-apply-old-or-new cut-apply-converges update-lost switch-lost switch-misrouted kept-meanwhile hardly-any-excluded
 		untracked untracked-under-flood removed-without-drain older-table half-open-evicted third-table purged purged-memory
-		purged-service table-unknown`)
+		purged-service table-unknown losses-excused`)
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
@@ -101,11 +101,13 @@ func TestEachFaultFailsItsCheck(t *testing.T) {
 		"a switch lost a frame":            {[]string{SwitchLost}, func(f *findings) { f.switches.taken-- }},
 		"a frame misrouted":                {[]string{SwitchMisrouted}, func(f *findings) { f.misrouted.outside++ }},
 		"one was lost in between":          {[]string{KeptMeanwhile}, func(f *findings) { f.still.unanswered++ }},
+		"a slow machine excuses losses":    {[]string{HardlyExcluded}, func(f *findings) { f.syn.silent, f.syn.excludedLost = 1, 1 }},
+		"a slow machine excuses nothing":   {[]string{HardlyExcluded}, func(f *findings) { f.tracked.late = 1 }},
 		"no tracking, one kept too many":   {[]string{Untracked}, func(f *findings) { f.untracked.broke-- }},
 		"no tracking, one lost too many":   {[]string{Untracked}, func(f *findings) { f.untracked.unanswered++ }},
 		"no tracking, nothing happens":     {[]string{FloodUntracked}, func(f *findings) { f.syn.untracked, f.ack.untracked = finding{asked: 9}, finding{asked: 9} }},
 		"any table would do":               {[]string{ThirdTable}, func(f *findings) { f.cuts.confused = 0 }},
-		"purged, and nothing is forgotten": {[]string{Forgotten}, func(f *findings) { f.forgotten.moved = 0 }},
+		"purged, and nothing is forgotten": {[]string{Forgotten, Excused}, func(f *findings) { f.forgotten.moved = 0 }},
 		"purged, and all are served":       {[]string{Unserved}, func(f *findings) { f.unserved = visit{took: []time.Duration{1}} }},
 		"one of a removed replica lives":   {[]string{RemovedUndrained}, func(f *findings) { f.tracked.broke-- }},
 		"the older table would do as well": {[]string{OlderTable}, func(f *findings) { f.tracked.older = 0 }},

@@ -48,8 +48,8 @@ func (h holders) order(o hold.Order) (hold.Report, error) {
 	all.Wait()
 	var sum hold.Report
 	for _, r := range reports {
-		sum.Kept, sum.Closed = append(sum.Kept, r.Kept...), append(sum.Closed, r.Closed...)
-		sum.Lost = append(sum.Lost, r.Lost...)
+		sum.Closed = append(sum.Closed, r.Closed...)
+		sum.Asked, sum.Lost = append(sum.Asked, r.Asked...), append(sum.Lost, r.Lost...)
 		sum.Opened, sum.Refused = append(sum.Opened, r.Opened...), append(sum.Refused, r.Refused...)
 	}
 	return sum, errors.Join(errs...)

@@ -17,8 +17,8 @@ type connections map[packet.Flow]held
 type held struct {
 	// Place is where its first message was answered.
 	hold.Place
-	// opened and spoke are when the connection and its last message were ordered. Both came later.
-	opened, spoke time.Time
+	// opened is when the connection was ordered. It came later.
+	opened time.Time
 	// skipped tells whether the last round left it out, because its replica was down.
 	skipped bool
 }
@@ -39,17 +39,14 @@ func (c connections) enter(r hold.Report, ordered time.Time) {
 		maps.DeleteFunc(c, func(_ packet.Flow, h held) bool { return h.Place == closed.Place })
 	}
 	for _, o := range r.Opened {
-		c[o.Flow] = held{Place: o.Place, opened: ordered, spoke: ordered}
+		c[o.Flow] = held{Place: o.Place, opened: ordered}
 	}
 }
 
-// asked records a round that was ordered at a time and left out the connections at silent places.
-func (c connections) asked(ordered time.Time, silent []hold.Place) {
+// asked records a round that left out the connections at silent places.
+func (c connections) asked(silent []hold.Place) {
 	for flow, h := range c {
 		h.skipped = slices.Contains(silent, h.Place)
-		if !h.skipped {
-			h.spoke = ordered
-		}
 		c[flow] = h
 	}
 }
@@ -72,10 +69,11 @@ type finding struct {
 	// mustBreak ones had to break, and broke is how many of them did. Nothing can be said of undetermined ones,
 	// of which undeterminedLost were lost.
 	mustBreak, broke, undetermined, undeterminedLost int
-	// What is excluded from asked. silent ones were lost after they had been silent for longer than the idle
-	// time, for which nothing is promised. retransmitted ones were lost after their client's kernel had sent
-	// something by itself while their replica was down: such a packet goes to another replica.
-	silent, retransmitted int
+	// What is excluded from asked, whatever then became of it. silent ones had been silent for longer than the idle
+	// time, for which nothing is promised. Of retransmitted ones the client's kernel had sent something by itself while
+	// their replica was down: such a packet goes to another replica. late ones sent their message when the
+	// deadline of their replica was near. excludedLost is how many of all of these were lost.
+	silent, retransmitted, late, excludedLost int
 	// openedInFlood ones were opened during a SYN flood, which evicts half-open flows: evicted is how many of them were lost.
 	openedInFlood, evicted int
 	// opened are new connections, refused those that could not be opened. misplaced ones are not where the table
@@ -88,13 +86,16 @@ type finding struct {
 // lost is how many of those that had to be kept were lost.
 func (f finding) lost() int { return f.moved + f.unanswered }
 
+// excluded is how many messages are not counted, though their connections were to be kept.
+func (f finding) excluded() int { return f.silent + f.retransmitted + f.late }
+
 // plus returns the sum.
 func (f finding) plus(g finding) finding {
 	return finding{
 		asked: f.asked + g.asked, moved: f.moved + g.moved, unanswered: f.unanswered + g.unanswered,
 		mustBreak: f.mustBreak + g.mustBreak, broke: f.broke + g.broke,
 		undetermined: f.undetermined + g.undetermined, undeterminedLost: f.undeterminedLost + g.undeterminedLost,
-		silent: f.silent + g.silent, retransmitted: f.retransmitted + g.retransmitted,
+		silent: f.silent + g.silent, retransmitted: f.retransmitted + g.retransmitted, late: f.late + g.late, excludedLost: f.excludedLost + g.excludedLost,
 		openedInFlood: f.openedInFlood + g.openedInFlood, evicted: f.evicted + g.evicted,
 		opened: f.opened + g.opened, refused: f.refused + g.refused, misplaced: f.misplaced + g.misplaced, older: f.older + g.older,
 		losses: append(slices.Clone(f.losses), g.losses...),

@@ -19,13 +19,14 @@ const (
 	Forgotten        = "purged-memory"
 	Unserved         = "purged-service"
 	TableUnknown     = "table-unknown"
+	Excused          = "losses-excused"
 )
 
 // controls are arms in which something was broken on purpose: the checks that each aims at must fail there.
 func (f findings) controls() []report.Check {
 	return []report.Check{
 		f.controlUntracked(), f.controlFlood(), f.controlRemoved(), f.controlOlder(), f.controlHalfOpen(),
-		f.controlThird(), f.controlPurged(), f.controlForgotten(), f.controlUnserved(), f.controlTable(),
+		f.controlThird(), f.controlPurged(), f.controlForgotten(), f.controlUnserved(), f.controlTable(), f.controlExcused(),
 	}
 }
 
@@ -114,4 +115,12 @@ func (f findings) controlTable() report.Check {
 	aim.misrouted.outside = f.misrouted.inside
 	return counted(TableUnknown, f.misrouted.inside, fmt.Sprintf("%s frames came to replicas of the new table that the old one did not have. Had the new table not been known, they would have been misrouted.",
 		report.Cell(f.misrouted.inside)), aim.noneMisrouted())
+}
+
+// controlExcused: many losses cannot be excused as silence.
+func (f findings) controlExcused() report.Check {
+	aim := f
+	aim.still.silent += f.forgotten.lost()
+	return counted(Excused, f.forgotten.lost(), fmt.Sprintf("Had the %s connections that were lost with the pins been excluded as silent for too long:",
+		report.Cell(f.forgotten.lost())), aim.hardlyExcluded())
 }

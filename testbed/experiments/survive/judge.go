@@ -2,6 +2,7 @@ package survive
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -63,10 +64,12 @@ func (r *run) round(parts []*part) error {
 	}
 	r.asked, r.took = ordered, time.Since(ordered)
 	for _, p := range parts {
-		p.judge(r.held, report.Lost, o.Silent)
+		if err := p.judge(r.held, report, o.Silent); err != nil {
+			return err
+		}
 	}
 	r.held.enter(report, ordered)
-	r.held.asked(ordered, o.Silent)
+	r.held.asked(o.Silent)
 	return nil
 }
 
@@ -77,20 +80,25 @@ const (
 	mustKeep fate = iota
 	mustBreak
 	undetermined
+	openedInFlood
+	silent
+	retransmitted
+	late
 )
 
-// fate computes what must become of a connection from the states of its service alone; the load balancer is not
-// asked. Where flows are remembered, those of a replica that is removed break. Where they are not, the
-// table decides. A table that was there for a moment decides about a connection only if one of its packets came in that
+// fate computes what must become of a connection from the states of its service, and from what was known of the
+// connection when it was asked: neither the load balancer nor the answer has a say. Where flows are remembered, those of
+// a replica that is removed break. Where they are not, the table decides. A table that was there for a moment decides about a connection only if one of its packets came in that
 // moment: a delayed acknowledgement may (up to 40 ms, TCP_DELACK_MIN of the kernel's include/net/tcp.h).
-func (p *part) fate(f packet.Flow, h held) fate {
+func (p *part) fate(h held, a hold.Asked) fate {
+	f := a.Flow
 	switch {
-	case p.late(h.Replica):
-		return undetermined
+	case p.late(h.Replica, a.Sent):
+		return late
 	case p.service.Tracking != lb.Stateless && slices.Contains(p.gone, h.Replica):
 		return mustBreak
 	case p.service.Tracking != lb.Stateless:
-		return mustKeep
+		return p.tracked(h, a)
 	case p.service.owner(f) != h.Replica:
 		return mustBreak
 	case h.skipped || slices.ContainsFunc(p.between, func(s *service) bool { return s.owner(f) != h.Replica }):
@@ -99,39 +107,70 @@ func (p *part) fate(f packet.Flow, h held) fate {
 	return mustKeep
 }
 
-// judge sorts the connections that were held before a round that ends now: it determines what had to become of each
-// before it checks whether the connection was lost.
-func (p *part) judge(all connections, losses []hold.Lost, silent []hold.Place) {
-	gone := make(map[packet.Flow]hold.Lost, len(losses))
-	for _, l := range losses {
-		gone[l.Flow] = l
+// tracked is the fate of a connection whose flow is remembered, and whose replica is listed.
+func (p *part) tracked(h held, a hold.Asked) fate {
+	switch {
+	case p.flooded.has(h.opened):
+		return openedInFlood
+	case a.Silence > p.service.Idle:
+		return silent
+	case h.skipped && a.Spoke:
+		return retransmitted
 	}
-	f := &p.found
+	return mustKeep
+}
+
+// judge sorts the connections that were held before a round: it determines what had to become of each before it
+// checks whether the connection was lost.
+func (p *part) judge(all connections, round hold.Report, silent []hold.Place) error {
+	losses, asked := map[packet.Flow]hold.Lost{}, map[packet.Flow]hold.Asked{}
+	for _, l := range round.Lost {
+		losses[l.Flow] = l
+	}
+	for _, a := range round.Asked {
+		asked[a.Flow] = a
+	}
 	for flow, h := range all {
 		if h.VIP != p.service.VIP.Address || slices.Contains(silent, h.Place) {
 			continue
 		}
-		loss, lost := gone[flow]
-		switch fate := p.fate(flow, h); {
-		case fate == mustBreak:
-			f.mustBreak++
-			f.broke += experiment.One(lost)
-		case fate == undetermined:
-			f.undetermined++
-			f.undeterminedLost += experiment.One(lost)
-		case p.flooded.has(h.opened):
-			f.openedInFlood++
-			f.evicted += experiment.One(lost)
-		case lost && p.service.Tracking != lb.Stateless && time.Since(h.spoke) > p.service.Idle:
-			f.silent++
-		case lost && h.skipped && loss.Spoke:
-			f.retransmitted++
-		default:
-			f.asked++
-			if lost {
-				f.lose(loss)
-			}
+		a, ok := asked[flow]
+		if !ok {
+			return fmt.Errorf("the connection %v is held and was not asked", flow)
 		}
+		loss, lost := losses[flow]
+		p.found.enter(p.fate(h, a), loss, lost)
+	}
+	return nil
+}
+
+// enter counts a connection by its fate, and whether it was lost.
+func (f *finding) enter(of fate, loss hold.Lost, lost bool) {
+	one := experiment.One(lost)
+	switch of {
+	case mustKeep:
+		f.asked++
+		if lost {
+			f.lose(loss)
+		}
+	case mustBreak:
+		f.mustBreak++
+		f.broke += one
+	case undetermined:
+		f.undetermined++
+		f.undeterminedLost += one
+	case openedInFlood:
+		f.openedInFlood++
+		f.evicted += one
+	case silent:
+		f.silent++
+		f.excludedLost += one
+	case retransmitted:
+		f.retransmitted++
+		f.excludedLost += one
+	case late:
+		f.late++
+		f.excludedLost += one
 	}
 }
 

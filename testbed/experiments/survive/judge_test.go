@@ -20,33 +20,61 @@ func lostOne(flow packet.Flow, fate hold.Fate) hold.Lost { return hold.Lost{Flow
 // numbered returns the n-th of some flows to a service.
 func numbered(s *service, n int) packet.Flow { return opened(s, uint16(1024+n), 0).Flow }
 
-// Connections of a replica that was removed have to end, those of all others are kept.
+// Connections of a replica that was removed have to end, those of all others are kept. What is excluded is so by what
+// was known of it before its answer, lost or not.
 func TestJudge(t *testing.T) {
 	s, another := modulo(), maglev()
 	now := time.Now()
-	p := &part{service: s, before: s.snapshot(), gone: []int{2}, flooded: period{from: now.Add(-time.Second)}}
 	s.Idle = time.Minute
-	all := connections{}
-	for n, replica := range []int{0, 0, 0, 0, 2, 2, 2, 3} {
-		all[numbered(s, n)] = held{Place: s.place(replica), opened: now.Add(-time.Hour), spoke: now}
+	p := &part{service: s, before: s.snapshot(), gone: []int{2}, flooded: period{from: now.Add(-time.Second)},
+		changes: []change{{kind: expire, replica: 4}}, deadline: now.Add(time.Second)}
+	all, round := connections{}, hold.Report{}
+	add := func(n, replica int, h held, a hold.Asked, lost ...hold.Fate) {
+		h.Place = s.place(replica)
+		a.Flow = numbered(s, n)
+		all[a.Flow] = h
+		round.Asked = append(round.Asked, a)
+		for _, fate := range lost {
+			round.Lost = append(round.Lost, lostOne(a.Flow, fate))
+		}
 	}
-	all[numbered(s, 8)] = held{Place: s.place(1), spoke: now.Add(-2 * time.Minute)}
-	all[numbered(s, 9)] = held{Place: s.place(1), opened: now, spoke: now}
-	all[numbered(s, 10)] = held{Place: s.place(1), opened: now.Add(-time.Hour), spoke: now, skipped: true}
-	all[numbered(s, 11)] = held{Place: s.place(1), opened: now.Add(-time.Hour), spoke: now, skipped: true}
-	all[numbered(s, 12)] = held{Place: s.place(1), opened: now.Add(-time.Hour), spoke: now}
-	all[numbered(another, 0)] = held{Place: another.place(0), spoke: now}
-	p.judge(all, []hold.Lost{
-		lostOne(numbered(s, 0), hold.Reset), lostOne(numbered(s, 1), hold.Silent), lostOne(numbered(s, 4), hold.Reset),
-		lostOne(numbered(s, 5), hold.Silent), lostOne(numbered(s, 8), hold.Reset), lostOne(numbered(s, 9), hold.Reset),
-		lostOne(numbered(another, 0), hold.Reset), lostOne(numbered(s, 10), hold.Reset),
-		{Flow: numbered(s, 11), Fate: hold.Reset, Spoke: true}, {Flow: numbered(s, 12), Fate: hold.Reset, Spoke: true},
-	}, []hold.Place{s.place(3)})
+	old, prompt := held{opened: now.Add(-time.Hour)}, hold.Asked{Sent: now, Silence: time.Minute}
+	down := held{opened: old.opened, skipped: true}
+	mute, spoke, late := prompt, prompt, prompt
+	mute.Silence++
+	spoke.Spoke = true
+	late.Sent = p.deadline.Add(-exchanged + 1)
+	add(0, 0, old, prompt, hold.Reset)
+	add(1, 0, old, prompt, hold.Silent)
+	add(2, 0, old, prompt)
+	add(3, 0, old, prompt)
+	add(4, 2, old, prompt, hold.Reset)
+	add(5, 2, old, mute, hold.Silent)
+	add(6, 2, old, prompt)
+	add(7, 3, old, prompt)
+	for n, lost := range [][]hold.Fate{nil, {hold.Reset}} {
+		add(10+n, 1, old, mute, lost...)
+		add(20+n, 1, held{opened: now}, mute, lost...)
+		add(30+n, 1, down, prompt, lost...)
+		add(40+n, 1, down, spoke, lost...)
+		add(50+n, 1, old, spoke, lost...)
+		add(60+n, 4, old, late, lost...)
+		add(70+n, 4, old, prompt, lost...)
+		add(80+n, 1, old, late, lost...)
+	}
+	all[numbered(another, 0)] = held{Place: another.place(0)}
+	if err := p.judge(all, round, []hold.Place{s.place(3)}); err != nil {
+		t.Fatal(err)
+	}
 	f := p.found
 	f.losses = nil
-	want := finding{asked: 6, moved: 3, unanswered: 1, retransmitted: 1, mustBreak: 3, broke: 2, silent: 1, openedInFlood: 1, evicted: 1}
-	if diff := cmp.Diff(want, f, cmp.AllowUnexported(finding{})); diff != "" || len(p.found.losses) != 4 {
+	want := finding{asked: 12, moved: 5, unanswered: 1, mustBreak: 3, broke: 2,
+		silent: 2, retransmitted: 2, late: 2, excludedLost: 3, openedInFlood: 2, evicted: 1}
+	if diff := cmp.Diff(want, f, cmp.AllowUnexported(finding{})); diff != "" || len(p.found.losses) != 5 {
 		t.Errorf("found (-want +got), and %d losses:\n%s", len(p.found.losses), diff)
+	}
+	if err := p.judge(all, hold.Report{}, nil); err == nil {
+		t.Error("connections that were not asked are judged")
 	}
 }
 
@@ -74,7 +102,7 @@ func TestFateByTheTable(t *testing.T) {
 		"for a moment":         {part{service: s, between: []*service{elsewhere}}, held{Place: s.place(here)}, undetermined},
 		"its replica was down": {part{service: s}, held{Place: s.place(here), skipped: true}, undetermined},
 	} {
-		if got := test.p.fate(f, test.h); got != test.want {
+		if got := test.p.fate(test.h, hold.Asked{Flow: f}); got != test.want {
 			t.Errorf("%s: %d, want %d", name, got, test.want)
 		}
 	}
@@ -87,10 +115,10 @@ func TestLedger(t *testing.T) {
 	first, second := time.Unix(1, 0), time.Unix(2, 0)
 	l.enter(hold.Report{Opened: []hold.Opened{opened(s, 1, 0), opened(s, 2, 0), opened(s, 3, 1), opened(s, 4, 2)}}, first)
 	l.enter(hold.Report{Lost: []hold.Lost{lostOne(opened(s, 1, 0).Flow, hold.Reset)}, Closed: []hold.Count{{Place: s.place(2), Connections: 1}}}, second)
-	l.asked(second, []hold.Place{s.place(1)})
+	l.asked([]hold.Place{s.place(1)})
 	want := connections{
-		opened(s, 2, 0).Flow: {Place: s.place(0), opened: first, spoke: second},
-		opened(s, 3, 1).Flow: {Place: s.place(1), opened: first, spoke: first, skipped: true},
+		opened(s, 2, 0).Flow: {Place: s.place(0), opened: first},
+		opened(s, 3, 1).Flow: {Place: s.place(1), opened: first, skipped: true},
 	}
 	if !maps.Equal(l, want) || l.of(s.VIP.Address) != 2 || l.of(maglev().VIP.Address) != 0 {
 		t.Errorf("connections %v, want %v", l, want)

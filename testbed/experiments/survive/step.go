@@ -135,9 +135,12 @@ func (p *part) expires() bool {
 	return len(p.changes) > 0 && p.changes[len(p.changes)-1].kind == expire
 }
 
-// late tells whether the deadline of a replica has passed.
-func (p *part) late(replica int) bool {
-	return p.expires() && p.changes[len(p.changes)-1].replica == replica && time.Now().After(p.deadline)
+// exchanged is time enough before a deadline for a message and its answer.
+const exchanged = 250 * time.Millisecond
+
+// late tells whether a message was sent when the deadline of its replica was near or had passed.
+func (p *part) late(replica int, sent time.Time) bool {
+	return p.expires() && p.changes[len(p.changes)-1].replica == replica && sent.After(p.deadline.Add(-exchanged))
 }
 
 // deadline returns a time, in whole seconds as the load balancer wants it, before which every connection can send a

@@ -45,6 +45,7 @@ func Experiment() experiment.Experiment {
 			{Name: SwitchLost, Text: "no frame is lost when a table is replaced"},
 			{Name: SwitchMisrouted, Text: "no frame goes to a replica that is neither in the old table nor in the new one"},
 			{Name: KeptMeanwhile, Text: "no connection breaks while no service changes"},
+			{Name: HardlyExcluded, Text: "hardly any message is left out, because of what was known before its answer was due"},
 		},
 		Controls: []experiment.Statement{
 			{Name: Untracked, Text: "a service that remembers no flows is changed in the same ways"},
@@ -57,6 +58,7 @@ func Experiment() experiment.Experiment {
 			{Name: Forgotten, Text: "the pins are removed, and with them the memory of flows"},
 			{Name: Unserved, Text: "without pins no service is served"},
 			{Name: TableUnknown, Text: "frames of the new table are compared with the old one alone"},
+			{Name: Excused, Text: "the connections that were lost with the pins are excluded"},
 		},
 		Design: func() experiment.Design { return &run{} },
 	}

@@ -29,6 +29,10 @@ type connection struct {
 	// when the next one began: the kernel sent something by itself.
 	segments uint32
 	spoke    bool
+	// began and left are when the last message was sent: not before and not after. silence is how long before it the
+	// message before was sent, at most.
+	began, left time.Time
+	silence     time.Duration
 }
 
 // open connects and learns from the answer to a first message where it came to.
@@ -58,6 +62,12 @@ func open(ctx context.Context, source netip.Addr, vip netip.AddrPort, timeout ti
 
 // send sends a message of random length and bytes.
 func (c *connection) send(timeout time.Duration, random *rand.ChaCha8) error {
+	before := c.began
+	c.began = time.Now()
+	defer func() {
+		c.left = time.Now()
+		c.silence = c.left.Sub(before)
+	}()
 	segments, err := dial.Segments(c.conn)
 	if err != nil {
 		return err
@@ -72,6 +82,11 @@ func (c *connection) send(timeout time.Duration, random *rand.ChaCha8) error {
 	_, _ = random.Read(c.sent[echo.HeaderLength:]) // never fails, by its documentation
 	_, err = c.conn.Write(c.sent)
 	return err
+}
+
+// asked says what is known of a connection whose message was sent.
+func (c *connection) asked() Asked {
+	return Asked{Flow: c.flow, Sent: c.left, Silence: c.silence, Spoke: c.spoke}
 }
 
 // longest is the length in bytes of the longest message that is sent.
@@ -111,7 +126,7 @@ func (c *connection) receive(due time.Time, buffer []byte) (int, error) {
 
 // lost returns what became of a connection after an exchange, nil if it is well.
 func (c *connection) lost(index int, err error) *Lost {
-	l := &Lost{Place: c.place, Flow: c.flow, Spoke: c.spoke}
+	l := &Lost{Place: c.place, Flow: c.flow}
 	switch {
 	case err == nil && index == c.place.Replica:
 		return nil

@@ -76,10 +76,11 @@ type OpenRequest struct {
 
 // Report is the answer to an order, a line of JSON on standard output.
 type Report struct {
-	// Kept are those that were asked and answered as they should, Closed those closed, by place.
-	Kept, Closed []Count
-	// Lost are those that did not answer as they should.
-	Lost []Lost
+	// Closed are those that were closed, by place.
+	Closed []Count
+	// Asked are those that were asked, Lost those of them that did not answer as they should.
+	Asked []Asked
+	Lost  []Lost
 	// Opened are those that were opened, Refused those that were not.
 	Opened  []Opened
 	Refused []Refused
@@ -104,15 +105,23 @@ type Refused struct {
 	Err string
 }
 
+// Asked is a connection that was asked, and what was known of it before its answer was due.
+type Asked struct {
+	Flow packet.Flow
+	// Sent is when its message was on its way, and Silence how long before it the last message was, at most.
+	Sent    time.Time
+	Silence time.Duration
+	// Spoke tells that the client's kernel had sent something by itself since the exchange before, as when it got
+	// an answer twice.
+	Spoke bool
+}
+
 // Lost is a connection that was lost.
 type Lost struct {
 	Place
 	Flow packet.Flow
 	Fate Fate
 	Err  string
-	// Spoke tells that the client's kernel had sent something by itself since the exchange before, as when it got
-	// an answer twice.
-	Spoke bool
 }
 
 // Fate is how a connection was lost.

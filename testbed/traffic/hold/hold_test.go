@@ -99,7 +99,7 @@ func free(t *testing.T) netip.AddrPort {
 }
 
 func TestHeldConnectionsAreAsked(t *testing.T) {
-	at, other := free(t), free(t)
+	at, other, began := free(t), free(t), time.Now()
 	defer server(t, at, 4)()
 	defer server(t, other, 5)()
 	c := begin(t, 0)
@@ -116,16 +116,21 @@ func TestHeldConnectionsAreAsked(t *testing.T) {
 	}
 	c.open(other, 3)
 	r := c.order(hold.Order{Ask: true})
-	if len(r.Kept) != 2 || r.Kept[0].Connections+r.Kept[1].Connections != 53 || len(r.Lost) != 0 {
-		t.Errorf("kept %v, lost %v", r.Kept, r.Lost)
+	if len(r.Asked) != 53 || len(r.Lost) != 0 {
+		t.Errorf("asked %d, lost %v", len(r.Asked), r.Lost)
+	}
+	for _, a := range r.Asked {
+		if a.Silence <= 0 || a.Sent.Before(began) || a.Sent.Sub(began) < a.Silence || a.Spoke {
+			t.Errorf("asked after %v: %+v", began, a)
+		}
 	}
 	r = c.order(hold.Order{Ask: true, Silent: []hold.Place{{VIP: at, Replica: 4}}})
-	if len(r.Kept) != 1 || r.Kept[0] != (hold.Count{Place: hold.Place{VIP: other, Replica: 5}, Connections: 3}) {
-		t.Errorf("with a silent place: kept %v", r.Kept)
+	if len(r.Asked) != 3 || r.Asked[0].Flow.Destination != other {
+		t.Errorf("with a silent place: asked %v", r.Asked)
 	}
 	r = c.order(hold.Order{Close: []hold.Place{{VIP: at, Replica: 4}}, Ask: true})
-	if len(r.Closed) != 1 || r.Closed[0].Connections != 50 || len(r.Kept) != 1 {
-		t.Errorf("closed %v, kept %v", r.Closed, r.Kept)
+	if len(r.Closed) != 1 || r.Closed[0].Connections != 50 || len(r.Asked) != 3 {
+		t.Errorf("closed %v, asked %v", r.Closed, r.Asked)
 	}
 }
 
@@ -138,15 +143,15 @@ func TestLostConnectionsAreReset(t *testing.T) {
 	stop()
 	defer server(t, at, 2)()
 	r := c.order(hold.Order{Ask: true})
-	if len(r.Lost) != 20 || len(r.Kept) != 0 {
-		t.Fatalf("lost %d, kept %v", len(r.Lost), r.Kept)
+	if len(r.Lost) != 20 || len(r.Asked) != 20 {
+		t.Fatalf("lost %d of %d", len(r.Lost), len(r.Asked))
 	}
 	for _, l := range r.Lost {
 		if l.Fate != hold.Reset || l.Replica != 1 || l.Err == "" {
 			t.Errorf("lost %+v", l)
 		}
 	}
-	if r := c.order(hold.Order{Ask: true}); len(r.Lost)+len(r.Kept) != 0 {
+	if r := c.order(hold.Order{Ask: true}); len(r.Lost)+len(r.Asked) != 0 {
 		t.Errorf("asked again: %+v", r)
 	}
 }
@@ -219,13 +224,13 @@ func TestSilenceIsNotCatching(t *testing.T) {
 	c.open(mute, 1)
 	c.open(good, 9)
 	r := c.order(hold.Order{Ask: true})
-	if len(r.Lost) != 1 || len(r.Kept) != 1 || r.Kept[0].Connections != 9 {
-		t.Errorf("lost %+v, kept %v", r.Lost, r.Kept)
+	if len(r.Lost) != 1 || len(r.Asked) != 10 || r.Lost[0].Flow.Destination != mute {
+		t.Errorf("lost %+v of %d", r.Lost, len(r.Asked))
 	}
 }
 
-// What a client's kernel sent by itself since the last exchange is told of a connection that is lost: here an
-// acknowledgement of a byte that nobody asked for.
+// What a client's kernel sent by itself since the last exchange is told: here an acknowledgement of a byte that nobody
+// asked for.
 func TestSpoke(t *testing.T) {
 	for _, unasked := range [][]byte{nil, {0}} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -249,8 +254,8 @@ func TestSpoke(t *testing.T) {
 			t.Fatal(err)
 		}
 		r = c.order(hold.Order{Ask: true})
-		if len(r.Lost) != 1 || r.Lost[0].Fate != hold.Reset || r.Lost[0].Spoke != (unasked != nil) {
-			t.Errorf("after %d bytes that nobody asked for: lost %+v", len(unasked), r.Lost)
+		if len(r.Lost) != 1 || r.Lost[0].Fate != hold.Reset || r.Asked[0].Spoke != (unasked != nil) {
+			t.Errorf("after %d bytes that nobody asked for: asked %+v, lost %+v", len(unasked), r.Asked, r.Lost)
 		}
 	}
 }

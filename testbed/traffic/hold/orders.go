@@ -72,7 +72,7 @@ func (h *holder) open(ctx context.Context, w OpenRequest) (opened []Opened, refu
 const batch = 16
 
 // ask sends a message on every connection that is not at a silent place, and forgets those that are lost.
-func (h *holder) ask(silent []Place) ([]Count, []Lost) {
+func (h *holder) ask(silent []Place) (all []Asked, lost []Lost) {
 	var asked, rest []*connection
 	for _, c := range h.held {
 		if slices.Contains(silent, c.place) {
@@ -86,19 +86,17 @@ func (h *holder) ask(silent []Place) ([]Count, []Lost) {
 		from, to := i*batch, min((i+1)*batch, len(asked))
 		exchange(asked[from:to], fates[from:to], h.config.Timeout, w)
 	})
-	var lost []Lost
-	kept := map[Place]int{}
 	for i, c := range asked {
+		all = append(all, c.asked())
 		if fates[i] != nil {
 			lost = append(lost, *fates[i])
 			_ = c.conn.Close()
 			continue
 		}
-		kept[c.place]++
 		rest = append(rest, c)
 	}
 	h.held = rest
-	return counts(kept), lost
+	return all, lost
 }
 
 // exchange sends on all connections, then waits for the answers.

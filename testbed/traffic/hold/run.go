@@ -69,7 +69,7 @@ func (h *holder) do(ctx context.Context, o Order) Report {
 	var r Report
 	r.Closed = h.finish(o.Close)
 	if o.Ask {
-		r.Kept, r.Lost = h.ask(o.Silent)
+		r.Asked, r.Lost = h.ask(o.Silent)
 	}
 	for _, w := range o.Open {
 		opened, refused := h.open(ctx, w)
