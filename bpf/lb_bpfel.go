@@ -85,31 +85,35 @@ const (
 type LbLbReason int32
 
 const (
-	LbLbReasonLB_FORWARDED          LbLbReason = 0
-	LbLbReasonLB_RETURNED           LbLbReason = 1
-	LbLbReasonLB_ERROR_FORWARDED    LbLbReason = 2
-	LbLbReasonLB_ERROR_RETURNED     LbLbReason = 3
-	LbLbReasonLB_ECHO_ANSWERED      LbLbReason = 4
-	LbLbReasonLB_TOO_BIG_ANSWERED   LbLbReason = 5
-	LbLbReasonLB_NOT_OURS           LbLbReason = 6
-	LbLbReasonLB_NOT_IP             LbLbReason = 7
-	LbLbReasonLB_VLAN_TAGGED        LbLbReason = 8
-	LbLbReasonLB_NOT_TCP_UDP        LbLbReason = 9
-	LbLbReasonLB_IPV6EXTENSION      LbLbReason = 10
-	LbLbReasonLB_TTL_EXPIRED        LbLbReason = 11
-	LbLbReasonLB_NEIGHBOUR_MISSING  LbLbReason = 12
-	LbLbReasonLB_NEIGHBOUR_PENDING  LbLbReason = 13
-	LbLbReasonLB_MALFORMED_ETHERNET LbLbReason = 14
-	LbLbReasonLB_MALFORMED_IP       LbLbReason = 15
-	LbLbReasonLB_MALFORMED_L4       LbLbReason = 16
-	LbLbReasonLB_FRAGMENT_ORPHAN    LbLbReason = 17
-	LbLbReasonLB_HAIRPIN            LbLbReason = 18
-	LbLbReasonLB_NO_REPLICA         LbLbReason = 19
-	LbLbReasonLB_NO_ROUTE           LbLbReason = 20
-	LbLbReasonLB_TOO_BIG            LbLbReason = 21
-	LbLbReasonLB_TABLE_FAULT        LbLbReason = 22
-	LbLbReasonLB_REASONS            LbLbReason = 23
-	LbLbReasonLB_OK                 LbLbReason = -1
+	LbLbReasonLB_FORWARDED           LbLbReason = 0
+	LbLbReasonLB_RETURNED            LbLbReason = 1
+	LbLbReasonLB_ERROR_FORWARDED     LbLbReason = 2
+	LbLbReasonLB_ERROR_RETURNED      LbLbReason = 3
+	LbLbReasonLB_ECHO_ANSWERED       LbLbReason = 4
+	LbLbReasonLB_TOO_BIG_ANSWERED    LbLbReason = 5
+	LbLbReasonLB_NOT_OURS            LbLbReason = 6
+	LbLbReasonLB_NOT_IP              LbLbReason = 7
+	LbLbReasonLB_VLAN_TAGGED         LbLbReason = 8
+	LbLbReasonLB_NOT_TCP_UDP         LbLbReason = 9
+	LbLbReasonLB_IPV6EXTENSION       LbLbReason = 10
+	LbLbReasonLB_TTL_EXPIRED         LbLbReason = 11
+	LbLbReasonLB_NEIGHBOUR_MISSING   LbLbReason = 12
+	LbLbReasonLB_TOO_BIG_PASSED      LbLbReason = 13
+	LbLbReasonLB_SUPER_PACKET_PASSED LbLbReason = 14
+	LbLbReasonLB_NEIGHBOUR_PENDING   LbLbReason = 15
+	LbLbReasonLB_MALFORMED_ETHERNET  LbLbReason = 16
+	LbLbReasonLB_MALFORMED_IP        LbLbReason = 17
+	LbLbReasonLB_MALFORMED_L4        LbLbReason = 18
+	LbLbReasonLB_FRAGMENT_ORPHAN     LbLbReason = 19
+	LbLbReasonLB_HAIRPIN             LbLbReason = 20
+	LbLbReasonLB_NO_REPLICA          LbLbReason = 21
+	LbLbReasonLB_NO_ROUTE            LbLbReason = 22
+	LbLbReasonLB_TOO_BIG             LbLbReason = 23
+	LbLbReasonLB_SUPER_PACKET        LbLbReason = 24
+	LbLbReasonLB_TUNNEL_TOO_NARROW   LbLbReason = 25
+	LbLbReasonLB_TABLE_FAULT         LbLbReason = 26
+	LbLbReasonLB_REASONS             LbLbReason = 27
+	LbLbReasonLB_OK                  LbLbReason = -1
 )
 
 type LbRecords struct {

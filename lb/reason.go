@@ -37,6 +37,13 @@ const (
 	TTLExpired Reason = "ttl_expired"
 	// NeighbourMissing: rewritten, but the next hop's MAC is not known yet (pass: the kernel resolves it and forwards).
 	NeighbourMissing Reason = "neighbour_missing"
+	// TooBigPassed: nat; rewritten, longer than the MTU of its route, and it may be fragmented (pass: the kernel
+	// does that and forwards it).
+	TooBigPassed Reason = "too_big_passed"
+	// SuperPacketPassed: nat; rewritten, and longer than the MTU of the interface that it came in on: several
+	// segments in one packet, as senders with segmentation offload and receivers with GRO have them in mode
+	// generic (pass: the kernel forwards it and cuts it where it must).
+	SuperPacketPassed Reason = "super_packet_passed"
 	// NeighbourPending: dsr or ipip, and the next hop's MAC is not known yet; the kernel has been
 	// asked for it, but cannot send the packet in our place (drop).
 	NeighbourPending Reason = "neighbour_pending"
@@ -57,6 +64,11 @@ const (
 	// TooBig: ours, but longer than the MTU of its route, and its sender is not told: IPv4 that
 	// may be fragmented, or an ICMP error itself, or too many such packets (drop).
 	TooBig Reason = "too_big"
+	// SuperPacket: dsr or ipip; as SuperPacketPassed, but the kernel cannot send it in our place (drop).
+	SuperPacket Reason = "super_packet"
+	// TunnelTooNarrow: ipip; IPv6 of at most 1,280 bytes, which nobody need make shorter, and with the outer
+	// header it is longer than the MTU of the path to the replica (drop).
+	TunnelTooNarrow Reason = "tunnel_too_narrow"
 	// TableFault: the tables contradict each other; always a bug (drop).
 	TableFault Reason = "table_fault"
 )
@@ -65,7 +77,9 @@ const (
 func Reasons() []Reason {
 	return []Reason{
 		Forwarded, Returned, ErrorForwarded, ErrorReturned, EchoAnswered, TooBigAnswered, NotOurs, NotIP, VLANTagged,
-		NotTCPUDP, IPv6Extension, TTLExpired, NeighbourMissing, NeighbourPending, MalformedEthernet, MalformedIP,
-		MalformedL4, FragmentOrphan, Hairpin, NoReplica, NoRoute, TooBig, TableFault,
+		NotTCPUDP, IPv6Extension, TTLExpired, NeighbourMissing, TooBigPassed,
+		SuperPacketPassed, NeighbourPending, MalformedEthernet, MalformedIP,
+		MalformedL4, FragmentOrphan, Hairpin, NoReplica, NoRoute, TooBig, SuperPacket, TunnelTooNarrow,
+		TableFault,
 	}
 }

@@ -307,6 +307,8 @@ static __always_inline int verdict(struct xdp_md *ctx, enum lb_reason why, const
 	case LB_IPV6_EXTENSION:
 	case LB_TTL_EXPIRED:
 	case LB_NEIGHBOUR_MISSING:
+	case LB_TOO_BIG_PASSED:
+	case LB_SUPER_PACKET_PASSED:
 		return XDP_PASS;
 	case LB_NEIGHBOUR_PENDING:
 	case LB_MALFORMED_ETHERNET:
@@ -317,6 +319,8 @@ static __always_inline int verdict(struct xdp_md *ctx, enum lb_reason why, const
 	case LB_NO_REPLICA:
 	case LB_NO_ROUTE:
 	case LB_TOO_BIG:
+	case LB_SUPER_PACKET:
+	case LB_TUNNEL_TOO_NARROW:
 	case LB_TABLE_FAULT:
 	case LB_REASONS:
 	case LB_OK:

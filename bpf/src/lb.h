@@ -24,6 +24,8 @@ enum lb_reason {
 	LB_IPV6_EXTENSION,     /* an extension header, or a number of them, not looked behind */
 	LB_TTL_EXPIRED,	       /* ours, but TTL or hop limit at most 1: the kernel answers */
 	LB_NEIGHBOUR_MISSING,  /* rewritten; the kernel resolves the next hop and sends it */
+	LB_TOO_BIG_PASSED,     /* nat: rewritten, too big; the kernel fragments it and sends it */
+	LB_SUPER_PACKET_PASSED, /* nat: rewritten, a super-packet; the kernel sends its segments */
 	LB_NEIGHBOUR_PENDING,  /* dsr or ipip: the kernel resolves the next hop, but cannot send */
 	LB_MALFORMED_ETHERNET, /* shorter than an Ethernet header and its tags */
 	LB_MALFORMED_IP,       /* IP header cut short or contradicting itself */
@@ -33,6 +35,8 @@ enum lb_reason {
 	LB_NO_REPLICA,	       /* a service without a replica that serves */
 	LB_NO_ROUTE,	       /* ours, but there is no route */
 	LB_TOO_BIG,	       /* longer than the MTU of its route, and the sender is not told */
+	LB_SUPER_PACKET,       /* dsr or ipip: segments not yet cut, and no way to send them */
+	LB_TUNNEL_TOO_NARROW,  /* ipip: IPv6 that nobody may shorten and the path does not carry */
 	LB_TABLE_FAULT,	       /* the tables contradict each other: a bug */
 	LB_REASONS,	       /* how many there are */
 	LB_OK = -1,	       /* not decided yet; never counted */

@@ -96,7 +96,8 @@ func actionOf(r lb.Reason, ingress, egress int) string {
 		return sendOn(ingress, egress)
 	case lb.EchoAnswered, lb.TooBigAnswered:
 		return transmit
-	case lb.NotIP, lb.VLANTagged, lb.NotTCPUDP, lb.NotOurs, lb.IPv6Extension, lb.TTLExpired, lb.NeighbourMissing:
+	case lb.NotIP, lb.VLANTagged, lb.NotTCPUDP, lb.NotOurs, lb.IPv6Extension, lb.TTLExpired, lb.NeighbourMissing,
+		lb.TooBigPassed, lb.SuperPacketPassed:
 		return pass
 	}
 	return drop

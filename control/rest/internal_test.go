@@ -21,7 +21,8 @@ func TestEveryReasonHasAnAction(t *testing.T) {
 		lb.Forwarded: redirect, lb.Returned: redirect, lb.ErrorForwarded: redirect, lb.ErrorReturned: redirect,
 		lb.EchoAnswered: transmit, lb.TooBigAnswered: transmit,
 		lb.NotIP: pass, lb.VLANTagged: pass, lb.NotTCPUDP: pass, lb.NotOurs: pass, lb.IPv6Extension: pass,
-		lb.TTLExpired: pass, lb.NeighbourMissing: pass,
+		lb.TTLExpired: pass, lb.NeighbourMissing: pass, lb.TooBigPassed: pass, lb.SuperPacketPassed: pass,
+		lb.SuperPacket: drop, lb.TunnelTooNarrow: drop,
 		lb.NeighbourPending: drop, lb.MalformedEthernet: drop, lb.MalformedIP: drop, lb.MalformedL4: drop,
 		lb.FragmentOrphan: drop, lb.Hairpin: drop, lb.NoReplica: drop, lb.NoRoute: drop, lb.TooBig: drop, lb.TableFault: drop,
 	}

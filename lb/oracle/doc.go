@@ -41,9 +41,13 @@
 //	pick      nobody serves the flow, see below              no_replica          drop
 //	          the replica is the sender (not of errors)      hairpin             drop
 //	route     no route to the replica, or to the client      no_route            drop
-//	          IP length and outer header > MTU: the sender
-//	          is told, see below                             too_big_answered    tx
-//	          or not                                         too_big             drop
+//	          IP length and outer header > MTU, see below:
+//	          nat: a super-packet                            super_packet_passed pass, rewritten
+//	          nat: it may be fragmented                      too_big_passed      pass, rewritten
+//	          the sender is told                             too_big_answered    tx
+//	          dsr, ipip: a super-packet                      super_packet        drop
+//	          ipip: no sender would make it shorter          tunnel_too_narrow   drop
+//	          else                                           too_big             drop
 //	          the neighbour's MAC is not known: nat          neighbour_missing   pass, rewritten
 //	          dsr, ipip                                      neighbour_pending   drop
 //	          else, to a replica                             forwarded           tx or redirect

@@ -110,7 +110,8 @@ func actionOf(r lb.Reason) Action {
 	switch r {
 	case lb.Forwarded, lb.Returned, lb.ErrorForwarded, lb.ErrorReturned, lb.EchoAnswered, lb.TooBigAnswered:
 		return Transmit
-	case lb.NotIP, lb.VLANTagged, lb.NotTCPUDP, lb.NotOurs, lb.IPv6Extension, lb.TTLExpired, lb.NeighbourMissing:
+	case lb.NotIP, lb.VLANTagged, lb.NotTCPUDP, lb.NotOurs, lb.IPv6Extension, lb.TTLExpired, lb.NeighbourMissing,
+		lb.TooBigPassed, lb.SuperPacketPassed:
 		return Pass
 	}
 	return Drop

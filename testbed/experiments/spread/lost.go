@@ -103,7 +103,7 @@ func (t tally) sums() sums {
 // is accounted for: TCP sends it again, and the bytes are right.
 func (t tally) accounting() []string {
 	s := t.sums()
-	missing := t.Reasons[lb.NeighbourMissing]
+	missing := t.Reasons[lb.NeighbourMissing] + t.Reasons[lb.TooBigPassed] + t.Reasons[lb.SuperPacketPassed]
 	var faults []string
 	unequal := func(a uint64, what string, b uint64, than string) {
 		if a != b {
@@ -117,7 +117,8 @@ func (t tally) accounting() []string {
 		unequal(s.towards, "forwarded", s.observed, "observed on the NIC")
 	}
 	for _, reason := range []lb.Reason{
-		lb.MalformedEthernet, lb.MalformedIP, lb.MalformedL4, lb.NoReplica, lb.NoRoute, lb.TooBig, lb.TableFault,
+		lb.MalformedEthernet, lb.MalformedIP, lb.MalformedL4, lb.NoReplica, lb.NoRoute, lb.TooBig,
+		lb.SuperPacket, lb.TunnelTooNarrow, lb.TableFault,
 	} {
 		gap(&faults, int(t.Reasons[reason]), "packets dropped as "+string(reason))
 	}
