@@ -69,9 +69,10 @@ the interface's addresses have changed.`,
 	vips := c.Flags().StringSlice("vip", nil, "destination addresses of inner packets (default: any)")
 	locals := c.Flags().StringSlice("local", nil, "more destination addresses of outer packets, beside the interface's")
 	dir := decapDirFlag(c)
+	o := decap.Options{}
+	ephemeralFlag(c, &o.Ephemeral)
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) (err error) {
-		o := decap.Options{}
 		if o.Mode, err = lb.ParseAttachMode(*mode); err != nil {
 			return err
 		}
@@ -123,7 +124,10 @@ type detached struct {
 
 // adviseDecap says what to do about an error of attach and detach.
 func adviseDecap(err error, name string) error {
+	var hinted interface{ Hint() string }
 	switch {
+	case errors.As(err, &hinted):
+		return err
 	case errors.Is(err, lb.ErrInvalid):
 		return cli.Advise(err, "name unicast addresses: with --local those that the balancer sends to")
 	case errors.Is(err, lb.ErrNotFound):

@@ -35,7 +35,8 @@ func newModesBed(t *testing.T, mtu int) *modesBed {
 	}
 	b := &modesBed{World: newWorld(t), pins: fmt.Sprintf("/sys/fs/bpf/lbctl-test-modes-%d", os.Getpid())}
 	t.Cleanup(func() {
-		must(t, run.Close(), os.RemoveAll(b.pins+"-decap"), (XDP{}).Purge(b.pins))
+		must(t, run.Close(), os.RemoveAll(b.pins+"-decap"))
+		purge(t, b.pins)
 	})
 	for name, to := range map[string]**netns.Namespace{
 		"client": &b.client, "balancer": &b.balancer, "replica-1": &b.replicas[0], "replica-2": &b.replicas[1],

@@ -42,11 +42,7 @@ func TestAnInterfaceThatComesAndGoes(t *testing.T) {
 	testns.Enter(t)
 	w := newWorld(t)
 	pins := fmt.Sprintf("/sys/fs/bpf/lbctl-test-late-%d", os.Getpid())
-	t.Cleanup(func() {
-		if err := (XDP{}).Purge(pins); err != nil {
-			t.Errorf("purge: %v", err)
-		}
-	})
+	t.Cleanup(func() { purge(t, pins) })
 	file := w.Write("late.yaml", strings.Replace(clitest.WebConfig, "eth0", "late", 1))
 	d := w.Process("serve", "--state-dir", w.Path("state"), "--pin-dir", pins, "-f", file)
 	becomes := func(want string) {

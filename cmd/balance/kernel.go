@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
-	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"lbctl/cmd/cli"
 	"lbctl/control/client"
@@ -19,70 +17,27 @@ import (
 	"lbctl/lb/datapath"
 )
 
-// XDP is the kernel of this machine: its datapath is pinned in a directory that one daemon at a time may use.
+// XDP is the kernel of this machine: its datapath is pinned in a directory that one daemon at a time may use (lb/xdp).
 type XDP struct{}
 
 // Open implements cli.Kernel.
-func (XDP) Open(ctx context.Context, dir string, d intent.Datapath, log *slog.Logger) (lb.Dataplane, error) {
-	lock, err := lockPins(dir) // before anything is changed, if the directory exists
+func (XDP) Open(ctx context.Context, p cli.Pins, d intent.Datapath, log *slog.Logger) (lb.Dataplane, error) {
+	plane, err := datapath.Open(ctx, datapath.Options{
+		Dir: p.Dir, Ephemeral: p.Ephemeral, Limits: d.Limits, ToeplitzKey: d.ToeplitzKey, Logger: log,
+	})
 	if err != nil {
-		return nil, err
+		return nil, err // not plane: a nil *Datapath would be no nil Dataplane
 	}
-	plane, err := datapath.Open(ctx, datapath.Options{Dir: dir, Limits: d.Limits, ToeplitzKey: d.ToeplitzKey, Logger: log})
-	if err != nil {
-		lock.Close()
-		return nil, err
-	}
-	if lock == nil {
-		if lock, err = lockPins(dir); err != nil {
-			plane.Close()
-			return nil, err
-		}
-	}
-	return &locked{Dataplane: plane, lock: lock}, nil
+	return plane, nil
 }
 
 // Purge implements cli.Kernel.
-func (XDP) Purge(dir string) error {
-	lock, err := lockPins(dir)
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	return datapath.Purge(dir)
-}
-
-// locked is a datapath with the lock of its pin directory.
-type locked struct {
-	lb.Dataplane
-	lock *os.File
-}
-
-// Close implements lb.Dataplane.
-func (l *locked) Close() error { return errors.Join(l.Dataplane.Close(), l.lock.Close()) }
-
-// lockPins locks a pin directory. The kernel releases the lock when the process ends. The file is nil if there is no
-// such directory. Errors: lb.ErrConflict if another process has the lock, lb.ErrDenied.
-func lockPins(dir string) (*os.File, error) {
-	f, err := os.Open(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("open pin directory: %w: %w", lb.ErrDenied, err)
-	case err != nil:
-		return nil, fmt.Errorf("open pin directory: %w", err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		return nil, cli.Advise(fmt.Errorf("lock %s: %w: a daemon uses it (%w)", dir, lb.ErrConflict, err), "stop that daemon, or use another --pin-dir")
-	}
-	return f, nil
-}
+func (XDP) Purge(dir string) ([]string, error) { return datapath.Purge(dir) }
 
 // purged is the answer of purge; scripts rely on its names.
 type purged struct {
-	Purged string `json:"purged"`
+	Purged string   `json:"purged"`
+	Left   []string `json:"left,omitempty"` // what is not ours
 }
 
 func purgeCommand(a *cli.App) *cobra.Command {
@@ -90,9 +45,9 @@ func purgeCommand(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "purge",
 		Short: "Remove the datapath, and stop balancing traffic",
-		Long: `Remove everything that is pinned: tables, programs, and their links to interfaces. Traffic
+		Long: `Remove what the daemon has pinned: tables, programs, and their links to interfaces. Traffic
 is no longer balanced. A running daemon must be stopped first. The stored intent is kept: the
-next lbctl serve makes new tables.`,
+next lbctl serve makes new tables. What else is in the directory is left.`,
 		Example: `  lbctl purge
   lbctl purge --pin-dir /sys/fs/bpf/a`,
 		Args: cli.Takes(),
@@ -103,10 +58,20 @@ next lbctl serve makes new tables.`,
 		if err := noDaemon(a, c); err != nil {
 			return err
 		}
-		if err := a.Kernel.Purge(dir); err != nil {
+		left, err := a.Kernel.Purge(dir)
+		if errors.Is(err, lb.ErrNotFound) {
+			return cli.Advise(err, "nothing is pinned there; name the --pin-dir that the daemon had")
+		}
+		if err != nil {
 			return adviseServe(err, "stop the daemon that uses it")
 		}
-		return a.Print(*f, purged{dir}, func(w io.Writer) { fmt.Fprintf(w, "removed %s\n", dir) })
+		return a.Print(*f, purged{dir, left}, func(w io.Writer) {
+			if len(left) > 0 {
+				fmt.Fprintf(w, "removed the datapath in %s, but not %s\n", dir, strings.Join(left, ", "))
+				return
+			}
+			fmt.Fprintf(w, "removed %s\n", dir)
+		})
 	}
 	return c
 }

@@ -28,8 +28,9 @@ const (
 
 // daemon are the flags of serve.
 type daemon struct {
-	file, stateDir, pinDir string
-	log                    logFormat
+	file, stateDir string
+	pins           cli.Pins
+	log            logFormat
 }
 
 func serveCommand(a *cli.App) *cobra.Command {
@@ -47,7 +48,8 @@ traffic after the daemon has ended, by whatever signal; the next daemon takes th
 	}
 	c.Flags().StringVarP(&d.file, "file", "f", "", "the configuration file, YAML; - is stdin")
 	c.Flags().StringVar(&d.stateDir, "state-dir", defaultStateDir, "the directory in which the intent is stored")
-	pinDirFlag(c, &d.pinDir)
+	pinDirFlag(c, &d.pins.Dir)
+	ephemeralFlag(c, &d.pins.Ephemeral)
 	cli.ChoiceFlag(c, &d.log, "log-format", "", "the format of the log on stderr", logText, logJSON)
 	c.RunE = func(c *cobra.Command, _ []string) error { return runServe(a, c.Context(), d) }
 	return c
@@ -55,6 +57,10 @@ traffic after the daemon has ended, by whatever signal; the next daemon takes th
 
 func pinDirFlag(c *cobra.Command, dir *string) {
 	c.Flags().StringVar(dir, "pin-dir", defaultPinDir, "the directory in which the datapath is pinned, below a BPF file system")
+}
+
+func ephemeralFlag(c *cobra.Command, allow *bool) {
+	c.Flags().BoolVar(allow, "ephemeral", false, "allow a BPF file system that ends with this mount namespace, and what is attached with it")
 }
 
 // runServe runs the daemon until ctx ends. It checks what it can before it touches the datapath.
@@ -74,7 +80,7 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 		return adviseServe(err, "stop what uses it, or use another --socket")
 	}
 	defer listener.Close()
-	dataplane, err := a.Kernel.Open(ctx, d.pinDir, intent.Datapath, log)
+	dataplane, err := a.Kernel.Open(ctx, d.pins, intent.Datapath, log)
 	if err != nil {
 		return adviseServe(err, "keep datapath as it was, or make the tables anew: lbctl purge; another daemon needs another --pin-dir")
 	}

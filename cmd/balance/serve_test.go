@@ -1,6 +1,7 @@
 package balance
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"lbctl/bpf/need"
 	"lbctl/cmd/cli"
 	"lbctl/cmd/cli/clitest"
+	"lbctl/lb"
 )
 
 func TestServeTakesTheStoredIntent(t *testing.T) {
@@ -60,9 +62,7 @@ func TestServeOnTheKernel(t *testing.T) {
 	pins := fmt.Sprintf("/sys/fs/bpf/lbctl-test-%d", os.Getpid())
 	t.Cleanup(func() {
 		w.Stop()
-		if err := (XDP{}).Purge(pins); err != nil {
-			t.Errorf("purge: %v", err)
-		}
+		purge(t, pins)
 	})
 	file := w.Write("web.yaml", strings.Replace(clitest.WebConfig, "interfaces:\n  - name: eth0\n", "", 1))
 	w.Serve("-f", file, "--pin-dir", pins)
@@ -102,6 +102,14 @@ func TestServeOnTheKernel(t *testing.T) {
 	if _, err := os.Stat(pins); err == nil {
 		t.Errorf("%s is left", pins)
 	}
+	if code, _, stderr := w.Run("purge", "--pin-dir", pins); code != cli.ExitNotFound || !strings.Contains(stderr, pins) {
+		t.Errorf("purge again: exit %d, %s", code, stderr)
+	}
+	must(t, os.Mkdir(pins, 0o700))
+	defer os.Remove(pins)
+	if code, _, stderr := w.Run("purge", "--pin-dir", pins); code != cli.ExitConflict || !strings.Contains(stderr, "no pin directory of ours") {
+		t.Errorf("purge of another program's directory: exit %d, %s", code, stderr)
+	}
 }
 
 // TestSignals runs the daemon as a process of its own: SIGTERM and SIGINT end it with 0; after
@@ -111,11 +119,7 @@ func TestSignals(t *testing.T) {
 	w := newWorld(t)
 	w.Kernel = XDP{}
 	pins := fmt.Sprintf("/sys/fs/bpf/lbctl-test-signals-%d", os.Getpid())
-	t.Cleanup(func() {
-		if err := (XDP{}).Purge(pins); err != nil {
-			t.Errorf("purge: %v", err)
-		}
-	})
+	t.Cleanup(func() { purge(t, pins) })
 	file := w.Write("web.yaml", strings.Replace(clitest.WebConfig, "interfaces:\n  - name: eth0\n", "", 1))
 	first := []string{"serve", "--state-dir", w.Path("state"), "--pin-dir", pins, "-f", file}
 	again := first[:len(first)-2]
@@ -144,6 +148,14 @@ func TestSignals(t *testing.T) {
 		if left := err == nil; left != (c.signal == syscall.SIGKILL) {
 			t.Errorf("after %v the socket is left: %v", c.signal, left)
 		}
+	}
+}
+
+// purge removes what a daemon pinned, if it is there.
+func purge(t *testing.T, pins string) {
+	t.Helper()
+	if _, err := (XDP{}).Purge(pins); err != nil && !errors.Is(err, lb.ErrNotFound) {
+		t.Errorf("purge: %v", err)
 	}
 }
 

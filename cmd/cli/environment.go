@@ -31,11 +31,17 @@ type Environment struct {
 
 // Kernel opens and removes the datapath of the network namespace of the process.
 type Kernel interface {
-	// Open takes over the datapath that is pinned in dir, or makes it. Errors: those of datapath.Open;
-	// lb.ErrConflict if another daemon uses dir.
-	Open(ctx context.Context, dir string, d intent.Datapath, log *slog.Logger) (lb.Dataplane, error)
-	// Purge removes the datapath that is pinned in dir. Errors: lb.ErrConflict if a daemon uses it.
-	Purge(dir string) error
+	// Open takes over the datapath that is pinned, or makes it. Errors: those of datapath.Open.
+	Open(ctx context.Context, p Pins, d intent.Datapath, log *slog.Logger) (lb.Dataplane, error)
+	// Purge removes the datapath that is pinned in dir; left names what else is in there. Errors: those of
+	// datapath.Purge.
+	Purge(dir string) (left []string, err error)
+}
+
+// Pins are where a datapath is pinned: in a directory, which may end with the mount namespace if Ephemeral.
+type Pins struct {
+	Dir       string
+	Ephemeral bool
 }
 
 // System returns the environment of this process. The second Ctrl-C kills it.

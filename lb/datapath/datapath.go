@@ -41,6 +41,8 @@ import (
 type Datapath struct {
 	*program // does not change after Open
 
+	dir *xdp.Dir // what is pinned
+
 	closed atomic.Bool
 	mu     sync.Mutex
 
@@ -65,13 +67,13 @@ var _ lb.Dataplane = (*Datapath)(nil)
 //
 // Errors: lb.ErrDenied without CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (and CAP_SYS_ADMIN where the
 // BPF file system is not mounted); lb.ErrUnsupported on a kernel that is too old;
-// lb.ErrConflict when the pinned tables have other limits or another layout. After an
-// error everything that was pinned is as it was and goes on forwarding.
+// lb.ErrConflict when the pinned tables have other limits or another layout, when another process uses the directory, or
+// when what is pinned would end with the mount namespace (Options.Ephemeral). After an error everything that was pinned
+// is as it was and goes on forwarding, and nothing else is pinned.
 func Open(ctx context.Context, o Options) (*Datapath, error) {
 	d := newDatapath(o.withDefaults())
 	if err := d.open(ctx); err != nil {
-		d.Close()
-		return nil, err
+		return nil, errors.Join(err, d.dir.Discard(), d.Close())
 	}
 	return d, nil
 }
@@ -90,7 +92,7 @@ func newDatapath(o Options) *Datapath {
 
 func (d *Datapath) open(ctx context.Context) error {
 	steps := []func() error{
-		d.options.checkLimits, d.options.checkKernel, d.options.makeDir, d.load, d.hops.open, d.mapTables, d.adopt, d.selfTest,
+		d.options.checkLimits, d.options.checkKernel, d.openDir, d.load, d.hops.open, d.mapTables, d.adopt, d.selfTest,
 		d.swap, d.watch, d.startSweeper,
 	}
 	for _, step := range steps {
@@ -102,6 +104,21 @@ func (d *Datapath) open(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// openDir makes and locks the pin directory.
+func (d *Datapath) openDir() (err error) {
+	names, err := pinNames()
+	if err != nil {
+		return err
+	}
+	if d.dir, err = xdp.OpenDir(d.options.Dir, names); err != nil {
+		return err
+	}
+	if d.options.Ephemeral {
+		return nil
+	}
+	return xdp.RequireLasting(d.options.Dir)
 }
 
 // mapTables maps the tables of the loaded program.
@@ -140,7 +157,7 @@ func (d *Datapath) Close() error {
 	defer d.mu.Unlock()
 	err := errors.Join(d.monitoring.end(), d.registry.tables.Unmap(), d.links.close())
 	d.hops.close()
-	return errors.Join(err, d.objects.Close())
+	return errors.Join(err, d.objects.Close(), d.dir.Close())
 }
 
 // locked runs an operation under the lock. Errors: os.ErrClosed, without running it.
@@ -160,16 +177,12 @@ func (d *Datapath) Program() *ebpf.Program {
 	return d.monitoring.current()
 }
 
-// Purge removes everything that is pinned in the directory: traffic is no longer
-// balanced. A directory that does not exist is no error.
-func Purge(dir string) error {
-	if err := xdp.RequireBPFFS(dir); errors.Is(err, os.ErrNotExist) {
-		return nil
-	} else if err != nil {
-		return err
+// Purge removes what a Datapath has pinned in a directory: traffic is no longer balanced. left names what else is in
+// there. Errors: those of xdp.Purge.
+func Purge(dir string) (left []string, err error) {
+	names, err := pinNames()
+	if err != nil {
+		return nil, err
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("remove pins: %w", lb.Denied(err))
-	}
-	return nil
+	return xdp.Purge(dir, names)
 }

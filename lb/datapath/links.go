@@ -2,8 +2,11 @@ package datapath
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"slices"
 
+	"lbctl/bpf"
 	"lbctl/lb"
 	"lbctl/lb/xdp"
 
@@ -12,6 +15,23 @@ import (
 
 // programPin is the name of the program's pin; links are link_INDEX, maps bear their names.
 const programPin = "lb"
+
+// pinNames are the names of what is pinned beside links: the program, and the tables; the settings, without which the
+// directory is not ours, are the last.
+func pinNames() ([]string, error) {
+	spec, err := bpf.LoadLb()
+	if err != nil {
+		return nil, fmt.Errorf("read the datapath's object: %w", err)
+	}
+	names := []string{programPin, programPin + "_next"}
+	for name, m := range spec.Maps {
+		if m.Pinning == ebpf.PinByName && name != bpf.LbMapSettings {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return append(names, bpf.LbMapSettings), nil
+}
 
 // links hold the program to interfaces, in the namespace of the next hops.
 type links struct {

@@ -103,6 +103,9 @@ func TestMonitorLeftBehind(t *testing.T) {
 	killed := open(t, o)
 	watchAll(t, killed)
 	holds(t, "left behind", programID(t, killed), "up")
+	if err := killed.dir.Close(); err != nil { // the kernel releases its lock
+		t.Fatal(err)
+	}
 	next := open(t, o)
 	holds(t, "after the next start", programID(t, next), "up")
 	p, err := next.links.hook.Pinned()

@@ -26,6 +26,8 @@ type Options struct {
 	ToeplitzKey rss.Key
 	// Logger logs what happens later, like changes of next hops. Default: discarded.
 	Logger *slog.Logger
+	// Ephemeral allows a BPF file system that process 1 does not see: balancing ends with the mount namespace.
+	Ephemeral bool
 	// TokenRate limits, on each CPU and per second, how often a flow is recorded as established where a line of
 	// records is nearly full, and how often a packet that is too big is answered. Default 2000.
 	TokenRate uint32
@@ -90,16 +92,6 @@ func (o Options) checkKernel() error {
 		return fmt.Errorf("%w: kernel %s is too old, %d.%d or later is needed", lb.ErrUnsupported, release, oldestKernel[0], oldestKernel[1])
 	}
 	return nil
-}
-
-// makeDir makes the private pin directory, mounting the BPF file system at its usual place if nothing did so.
-func (o Options) makeDir() error {
-	ephemeral, err := xdp.MakeDir(o.Dir)
-	if err == nil && ephemeral {
-		o.Logger.Warn("the BPF file system is in a mount namespace that is not the machine's: when the last process in it ends, " +
-			"balancing ends too (ip netns exec makes such a one, nsenter --net does not)")
-	}
-	return err
 }
 
 // checkLimits checks the limits that the layout of the tables sets.

@@ -13,6 +13,8 @@ import (
 	"lbctl/lb/testns"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"golang.org/x/sys/unix"
 )
 
 // pinSchema changes the schema number of pinned tables.
@@ -80,10 +82,76 @@ func TestSecretIsKept(t *testing.T) {
 	if second := open(t, o); second.secret != secret || secret == ([4]uint64{}) {
 		t.Errorf("secret %x after %x", second.secret, secret)
 	}
-	if other := open(t, Options{Dir: o.Dir + "-other"}); other.secret == secret {
+	other := open(t, Options{Dir: o.Dir + "-other"})
+	if other.secret == secret {
 		t.Errorf("two directories have the secret %x", secret)
 	}
-	if err := Purge(o.Dir + "-other"); err != nil {
+	if _, err := Purge(o.Dir + "-other"); !errors.Is(err, lb.ErrConflict) {
+		t.Errorf("purge what is in use: %v, want a conflict", err)
+	}
+	if err := other.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := Purge(o.Dir + "-other"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A start that fails leaves what it found and nothing else.
+func TestFailedStartLeavesNoPins(t *testing.T) {
+	inNamespace(t)
+	broken := Options{Dir: testns.PinDir(t), edit: func(s *ebpf.CollectionSpec) {
+		s.Programs[bpf.LbProgLb].Instructions = asm.Instructions{asm.Return()} // R0 is not set
+	}}
+	if _, err := Open(t.Context(), broken); err == nil {
+		t.Fatal("a program that the kernel refuses was opened")
+	}
+	if _, err := os.Stat(broken.Dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the pin directory is left: %v", err)
+	}
+	if err := open(t, Options{Dir: broken.Dir}).Close(); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadDir(broken.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), broken); err == nil {
+		t.Fatal("a program that the kernel refuses was opened")
+	}
+	if after, err := os.ReadDir(broken.Dir); err != nil || len(after) != len(before) {
+		t.Errorf("%d pins after a start that failed, %v, want %d", len(after), err, len(before))
+	}
+}
+
+// What would end with the mount namespace is refused, unless that is wanted.
+func TestPrivateMounts(t *testing.T) {
+	inNamespace(t)
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	copied := testns.PinDir(t) // on the file system that process 1 sees, by a copy of its mount
+	if err := open(t, Options{Dir: copied}).Close(); err != nil {
+		t.Error(err)
+	}
+	own := t.TempDir()
+	if err := unix.Mount("bpffs", own, "bpf", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(own, unix.MNT_DETACH) })
+	o := Options{Dir: own + "/lb"}
+	_, err := Open(t.Context(), o)
+	if !errors.Is(err, lb.ErrConflict) || !strings.Contains(err.Error(), "mount namespace") {
+		t.Errorf("open on a private BPF file system: %v, want a conflict", err)
+	}
+	if _, err := os.Stat(o.Dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the pin directory is left: %v", err)
+	}
+	o.Ephemeral = true
+	if err := open(t, o).Close(); err != nil {
 		t.Error(err)
 	}
 }

@@ -36,9 +36,13 @@ func Attach(ctx context.Context, dir, name string, o Options) (Interface, error)
 	if o.Locals, err = withOwn(device, o.Locals); err != nil {
 		return Interface{}, err
 	}
-	ephemeral, err := xdp.MakeDir(dir)
-	if err != nil {
+	if err := xdp.MakeDir(dir); err != nil {
 		return Interface{}, err
+	}
+	if !o.Ephemeral {
+		if err := xdp.RequireLasting(dir); err != nil {
+			return Interface{}, errors.Join(err, removeEmpty(dir))
+		}
 	}
 	unlock, err := lock(dir)
 	if err != nil {
@@ -51,10 +55,6 @@ func Attach(ctx context.Context, dir, name string, o Options) (Interface, error)
 	i, err := attach(dir, device, o)
 	if err != nil {
 		return i, errors.Join(err, sweep(dir)) // also the new place of this interface
-	}
-	if ephemeral {
-		i.Notes = append(i.Notes, "the BPF file system is in a mount namespace that is not the machine's: when the last process in it "+
-			"ends, decapsulation ends too (ip netns exec makes such a one, nsenter --net does not)")
 	}
 	return i, nil
 }

@@ -34,6 +34,8 @@ type Options struct {
 	Locals []netip.Addr
 	// VIPs are the addresses that inner packets may be to. None: any.
 	VIPs []netip.Addr
+	// Ephemeral allows a BPF file system that process 1 does not see: decapsulation ends with the mount namespace.
+	Ephemeral bool
 }
 
 // Interface is an interface that decapsulates.
@@ -43,7 +45,7 @@ type Interface struct {
 	Locals, VIPs []netip.Addr
 	// Reasons holds every reason, also those never met. Their sum is the number of packets seen.
 	Reasons map[lb.Reason]lb.Count
-	// Notes are sentences for the operator about an attachment: why it is not native, how long it will last.
+	// Notes are sentences for the operator about an attachment, as why it is not native.
 	Notes []string
 }
 

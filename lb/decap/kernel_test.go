@@ -25,7 +25,7 @@ type kernel struct {
 func loaded(t testing.TB, o Options) *kernel {
 	t.Helper()
 	dir := testns.PinDir(t)
-	if _, err := xdp.MakeDir(dir); err != nil {
+	if err := xdp.MakeDir(dir); err != nil {
 		t.Fatal(err)
 	}
 	u, err := open(place(filepath.Join(dir, "0_0")))

@@ -209,3 +209,28 @@ func TestNamespaces(t *testing.T) {
 		t.Errorf("the program is %q", name)
 	}
 }
+
+// What others have made in the pin directory stays: decap removes the places of interfaces that are gone, and those alone.
+func TestOthersPinsStay(t *testing.T) {
+	testns.Enter(t)
+	dir := testns.PinDir(t)
+	testns.Veth(t, "eth", "10.1.0.1/24")
+	mustAttach(t, dir, "eth", Options{})
+	others := []string{dir + "/tc_globals", dir + "/1_2"}
+	for _, other := range others {
+		if err := os.Mkdir(other, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := testns.Program(t, "theirs").Pin(others[1] + "/theirs"); err != nil {
+		t.Fatal(err)
+	}
+	if err := Detach(t.Context(), dir, "eth"); err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range others {
+		if _, err := os.Stat(other); err != nil {
+			t.Error(err)
+		}
+	}
+}

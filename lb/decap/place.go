@@ -6,8 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"regexp"
 
+	"lbctl/bpf"
 	"lbctl/lb"
 	"lbctl/lb/xdp"
 
@@ -41,8 +42,14 @@ func (p place) hook() (*xdp.Hook, error) { return xdp.Open(string(p), programPin
 
 // remove unpins everything.
 func (p place) remove() error {
-	if err := os.RemoveAll(string(p)); err != nil {
-		return fmt.Errorf("remove pins: %w", lb.Denied(err))
+	names := []string{programPin, programPin + "_next", bpf.DecapMapLocals, bpf.DecapMapVips, bpf.DecapMapPolicies, bpf.DecapMapByReason}
+	return xdp.Remove(string(p), names)
+}
+
+// removeEmpty removes a pin directory in which nothing is.
+func removeEmpty(dir string) error {
+	if err := os.Remove(dir); err != nil && !errors.Is(err, unix.ENOTEMPTY) {
+		return fmt.Errorf("remove pin directory: %w", lb.Denied(err))
 	}
 	return nil
 }
@@ -56,6 +63,9 @@ func (p place) alive() (bool, error) {
 	return len(h.Links) > 0, h.Close()
 }
 
+// isPlace matches the names that placeOf makes.
+var isPlace = regexp.MustCompile(`^[0-9]+_[0-9]+$`)
+
 // places lists the directories of all network namespaces.
 func places(dir string) ([]place, error) {
 	found, err := os.ReadDir(dir)
@@ -67,7 +77,7 @@ func places(dir string) ([]place, error) {
 	}
 	all := make([]place, 0, len(found))
 	for _, f := range found {
-		if f.IsDir() && strings.Contains(f.Name(), "_") {
+		if f.IsDir() && isPlace.MatchString(f.Name()) {
 			all = append(all, place(filepath.Join(dir, f.Name())))
 		}
 	}

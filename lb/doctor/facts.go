@@ -49,7 +49,8 @@ type Host struct {
 	CPUs int
 	// BPFFS is whether the BPF file system is mounted at its usual place.
 	BPFFS bool
-	// OwnMounts is whether the caller's mount namespace is not that of process 1; false where that may not be seen.
+	// OwnMounts is whether the BPF file system is, or would be, one that process 1 does not see; false where that may
+	// not be known.
 	OwnMounts bool
 	// Missing are the capabilities that the balancer needs and the caller lacks.
 	Missing []string

@@ -24,8 +24,11 @@ func Device(name string) (netlink.Link, error) {
 	return device, nil
 }
 
-// attachedGeneric is XDP_ATTACHED_SKB of linux/if_link.h: generic mode.
-const attachedGeneric = 2
+// XDP_ATTACHED_SKB and XDP_ATTACHED_MULTI of linux/if_link.h: generic mode, and a program in the NIC beside another.
+const (
+	attachedGeneric = 2
+	attachedMulti   = 4
+)
 
 // Describe returns the name, index and mode of an interface that has an XDP program.
 func Describe(device netlink.Link) lb.Interface {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"lbctl/lb"
 
@@ -14,31 +15,74 @@ import (
 // Root is where a BPF file system is mounted by convention (systemd does so at boot).
 const Root = "/sys/fs/bpf"
 
-// MakeDir makes a private directory below a BPF file system. If nothing is mounted at Root it mounts one
-// there. ephemeral reports that the mount is in a mount namespace other than that of process 1: what is
-// pinned there ends with the last process of that namespace (ip netns exec makes one, nsenter --net does not).
+// MakeDir makes a private directory below a BPF file system. If nothing is mounted at Root it mounts one there.
 //
 // Errors: lb.ErrUnsupported where there is no BPF file system, lb.ErrDenied.
-func MakeDir(dir string) (ephemeral bool, err error) {
-	err = RequireBPFFS(filepath.Dir(dir))
+func MakeDir(dir string) error {
+	err := RequireBPFFS(filepath.Dir(dir))
 	if errors.Is(err, errNotBPFFS) && filepath.Dir(dir) == Root {
-		ephemeral, err = mountBPFFS()
+		err = mountBPFFS()
 	}
 	if err != nil {
-		return ephemeral, fmt.Errorf("prepare %s: %w", dir, lb.Denied(err))
+		return fmt.Errorf("prepare %s: %w", dir, lb.Denied(err))
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return ephemeral, fmt.Errorf("make pin directory: %w", lb.Denied(err))
+		return fmt.Errorf("make pin directory: %w", lb.Denied(err))
 	}
-	return ephemeral, nil
+	return nil
 }
 
-func mountBPFFS() (ephemeral bool, err error) {
+func mountBPFFS() error {
 	if err := unix.Mount("bpffs", Root, "bpf", 0, "mode=0700"); err != nil {
-		return false, fmt.Errorf("mount the BPF file system: %w", err)
+		return fmt.Errorf("mount the BPF file system: %w", err)
 	}
-	return PrivateMounts(), nil
+	return nil
 }
+
+// IsEphemeral reports whether the BPF file system of a directory is one that process 1 does not see. What is pinned
+// there ends with the last process of its mount namespace: inside ip netns exec, or unshare -m with a mount of its
+// own. Each mount of a BPF file system is one of its own, and has its own device number; a bind mount or a copy of
+// the mount has the same. It is false where the caller may not see the mounts of process 1. That process 1 is a
+// container's, if the caller is in one: a file system that ends with the container counts as lasting.
+func IsEphemeral(dir string) bool {
+	mounts, err := os.ReadFile("/proc/1/mountinfo")
+	if err != nil {
+		return false
+	}
+	var s unix.Stat_t
+	if err := unix.Stat(dir, &s); err != nil {
+		return false
+	}
+	device := fmt.Sprintf("%d:%d", unix.Major(s.Dev), unix.Minor(s.Dev))
+	for line := range strings.Lines(string(mounts)) {
+		if fields := strings.Fields(line); len(fields) > 2 && fields[2] == device { // proc_pid_mountinfo(5)
+			return false
+		}
+	}
+	return true
+}
+
+// RequireLasting returns an error that wraps lb.ErrConflict if what is pinned in a directory ends with the mount namespace.
+func RequireLasting(dir string) error {
+	if IsEphemeral(dir) {
+		return &ephemeralError{dir}
+	}
+	return nil
+}
+
+type ephemeralError struct{ dir string }
+
+func (e *ephemeralError) Error() string {
+	return fmt.Sprintf("%v: the BPF file system of %s is not the machine's: what is pinned there, and is attached by it, ends with the last "+
+		"process of this mount namespace", lb.ErrConflict, e.dir)
+}
+
+// Hint says what to do.
+func (e *ephemeralError) Hint() string {
+	return "start it where process 1 sees the file system (nsenter --net=/run/netns/NAME, not ip netns exec), or allow that with --ephemeral"
+}
+
+func (e *ephemeralError) Unwrap() error { return lb.ErrConflict }
 
 // PrivateMounts reports whether the mount namespace is another than that of process 1. It is false where the
 // caller may not see the latter.

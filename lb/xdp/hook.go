@@ -42,15 +42,20 @@ func Open(dir, program string) (_ *Hook, err error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("read pin directory: %w", lb.Denied(err))
 	}
+	var misnamed []link.Link
 	for _, pin := range pins {
 		if !strings.HasPrefix(pin.Name(), linkPrefix) {
 			continue
 		}
-		if err := h.adopt(filepath.Join(dir, pin.Name())); err != nil {
+		l, index, err := h.adopt(filepath.Join(dir, pin.Name()))
+		if err != nil {
 			return nil, err
 		}
+		if index != 0 && filepath.Base(h.linkPin(index)) != pin.Name() {
+			misnamed = append(misnamed, l)
+		}
 	}
-	return h, nil
+	return h, h.move(misnamed)
 }
 
 const linkPrefix = "link_"
@@ -61,44 +66,112 @@ func (h *Hook) linkPin(index int) string {
 
 func (h *Hook) programPin() string { return filepath.Join(h.dir, h.program) }
 
-func (h *Hook) adopt(pin string) error {
-	l, err := link.LoadPinnedLink(pin, nil)
-	if err != nil {
-		return fmt.Errorf("open pinned link %s: %w", pin, lb.Denied(err))
+// adopt takes over a pinned link. Index is 0 if it holds no interface and was released.
+func (h *Hook) adopt(pin string) (l link.Link, index int, err error) {
+	if l, err = link.LoadPinnedLink(pin, nil); err != nil {
+		return nil, 0, fmt.Errorf("open pinned link %s: %w", pin, lb.Denied(err))
 	}
-	info, err := l.Info()
-	if err != nil {
-		return errors.Join(fmt.Errorf("inspect pinned link %s: %w", pin, err), l.Close())
+	if index, err = indexOf(l); err != nil {
+		return nil, 0, errors.Join(err, l.Close())
 	}
-	if index := int(info.XDP().Ifindex); index != 0 {
-		h.Links[index] = l
-		return nil
+	if index == 0 {
+		return nil, 0, release(l)
 	}
-	return remove(l)
+	if other, twice := h.Links[index]; twice { // of two namespaces
+		device, err := held(other)
+		if device != nil || err != nil {
+			return nil, 0, errors.Join(err, release(l))
+		}
+		if err := release(other); err != nil {
+			return nil, 0, errors.Join(err, l.Close())
+		}
+	}
+	h.Links[index] = l
+	return l, index, nil
 }
 
-// remove removes the link of an interface that is gone.
-func remove(l link.Link) error {
+// indexOf returns the index of the interface that a link holds, in whichever namespace it is; 0 for none.
+func indexOf(l link.Link) (int, error) {
+	info, err := l.Info()
+	if err != nil {
+		return 0, fmt.Errorf("inspect a link: %w", err)
+	}
+	return int(info.XDP().Ifindex), nil
+}
+
+// release removes a link that holds no interface of ours any more, and its pin.
+func release(l link.Link) error {
 	if err := errors.Join(l.Unpin(), l.Close()); err != nil {
-		return fmt.Errorf("remove link of a vanished interface: %w", err)
+		return fmt.Errorf("release a link: %w", err)
 	}
 	return nil
 }
 
-// forgetVanished removes the links of interfaces that are gone: the kernel has detached them, and their index may
-// be that of another interface by now.
-func (h *Hook) forgetVanished() error {
-	for index, l := range h.Links {
-		info, err := l.Info()
-		if err != nil {
-			return fmt.Errorf("inspect link of interface %d: %w", index, err)
+// held returns the interface of this namespace that a link holds, nil if it holds none. It has gone, somebody has
+// detached the link, or the interface is in another namespace, where its index may be that of another one here.
+func held(l link.Link) (netlink.Link, error) {
+	info, err := l.Info()
+	if err != nil {
+		return nil, fmt.Errorf("inspect a link: %w", err)
+	}
+	index := int(info.XDP().Ifindex)
+	if index == 0 {
+		return nil, nil
+	}
+	device, err := netlink.LinkByIndex(index)
+	if errors.As(err, &netlink.LinkNotFoundError{}) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up interface %d: %w", index, err)
+	}
+	if x := device.Attrs().Xdp; x == nil || x.AttachMode != attachedMulti && x.ProgId != uint32(info.Program) {
+		return nil, nil
+	}
+	return device, nil
+}
+
+// Sync makes Links what the kernel has, and returns the indexes of interfaces that were lost. A link that holds no
+// interface here is released: under an interface in another namespace the program would send packets by the indexes
+// of that one. An interface that has come back with another index keeps its link.
+func (h *Hook) Sync() (lost []int, err error) {
+	var moved []link.Link
+	for was, l := range h.Links {
+		device, err := held(l)
+		switch {
+		case err != nil:
+			return lost, err
+		case device == nil:
+			delete(h.Links, was)
+			lost = append(lost, was)
+			if err := release(l); err != nil {
+				return lost, err
+			}
+		case device.Attrs().Index != was:
+			delete(h.Links, was)
+			moved = append(moved, l)
 		}
-		if info.XDP().Ifindex != 0 {
-			continue
-		}
-		delete(h.Links, index)
-		if err := remove(l); err != nil {
+	}
+	return lost, h.move(moved)
+}
+
+// move puts links under the present indexes of their interfaces and names their pins by them, by way of names that
+// are free: one may have the former index of another.
+func (h *Hook) move(moved []link.Link) error {
+	indexes := make([]int, len(moved))
+	for i, l := range moved {
+		var err error
+		if indexes[i], err = indexOf(l); err != nil {
 			return err
+		}
+		h.Links[indexes[i]] = l
+		if err := l.Pin(h.linkPin(indexes[i]) + "_moved"); err != nil {
+			return fmt.Errorf("rename a link's pin: %w", err)
+		}
+	}
+	for i, l := range moved {
+		if err := l.Pin(h.linkPin(indexes[i])); err != nil {
+			return fmt.Errorf("rename a link's pin: %w", err)
 		}
 	}
 	return nil
@@ -115,19 +188,15 @@ func (h *Hook) Close() (err error) {
 
 // Interfaces returns the interfaces that are attached, sorted by name.
 func (h *Hook) Interfaces() ([]lb.Interface, error) {
-	if err := h.forgetVanished(); err != nil {
-		return nil, err
-	}
 	all := make([]lb.Interface, 0, len(h.Links))
-	for index := range h.Links {
-		device, err := netlink.LinkByIndex(index)
-		if errors.As(err, &netlink.LinkNotFoundError{}) {
-			continue // deleted meanwhile, or in another network namespace
-		}
+	for _, l := range h.Links {
+		device, err := held(l)
 		if err != nil {
-			return nil, fmt.Errorf("look up interface %d: %w", index, err)
+			return nil, err
 		}
-		all = append(all, Describe(device))
+		if device != nil {
+			all = append(all, Describe(device))
+		}
 	}
 	slices.SortFunc(all, func(a, b lb.Interface) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
@@ -139,7 +208,7 @@ func (h *Hook) Interfaces() ([]lb.Interface, error) {
 // Errors: lb.ErrConflict, naming the program that holds the interface, or because it is attached in another
 // mode; lb.ErrUnsupported in mode native where the driver cannot or the MTU is too large; lb.ErrDenied.
 func (h *Hook) Attach(p *ebpf.Program, device netlink.Link, mode lb.AttachMode) (lowered, err error) {
-	if err := h.forgetVanished(); err != nil {
+	if _, err := h.Sync(); err != nil {
 		return nil, err
 	}
 	a := device.Attrs()
@@ -167,7 +236,7 @@ func RequireMode(i lb.Interface, mode lb.AttachMode) error {
 
 // Detach removes the link of an interface. Errors: lb.ErrNotFound.
 func (h *Hook) Detach(device netlink.Link) error {
-	if err := h.forgetVanished(); err != nil {
+	if _, err := h.Sync(); err != nil {
 		return err
 	}
 	a := device.Attrs()

@@ -17,12 +17,13 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
 )
 
 // open makes a pin directory and opens its hook, which is closed when the test is over.
 func open(t *testing.T, dir string) *xdp.Hook {
 	t.Helper()
-	if _, err := xdp.MakeDir(dir); err != nil {
+	if err := xdp.MakeDir(dir); err != nil {
 		t.Fatal(err)
 	}
 	h, err := xdp.Open(dir, "program")
@@ -134,6 +135,9 @@ func TestIndexReused(t *testing.T) {
 	if got, err := h.Interfaces(); err != nil || len(got) > 0 {
 		t.Errorf("attached: %v, %v, want none", got, err)
 	}
+	if lost, err := h.Sync(); err != nil || len(lost) != 1 {
+		t.Errorf("lost %v, %v, want one", lost, err)
+	}
 	if pins, err := os.ReadDir(dir); err != nil || len(pins) > 0 {
 		t.Errorf("pins: %v, %v, want none", pins, err)
 	}
@@ -227,5 +231,120 @@ func TestPinProgramAfterKill(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 || left[0].Name() != "program" {
 		t.Errorf("pins: %v, %v", left, err)
+	}
+}
+
+// mobile is an attached interface, and a second network namespace to which it can go.
+type mobile struct {
+	*testing.T
+	here, there netns.NsHandle
+	in          *netlink.Handle // in there
+	dir         string
+	hook        *xdp.Hook
+	program     *ebpf.Program
+}
+
+func newMobile(t *testing.T) *mobile {
+	t.Helper()
+	testns.Enter(t)
+	m := &mobile{T: t, dir: testns.PinDir(t), program: testns.Program(t, "ours")}
+	var errs [4]error
+	m.here, errs[0] = netns.Get()
+	m.there, errs[1] = netns.New()
+	errs[2] = netns.Set(m.here)
+	m.in, errs[3] = netlink.NewHandleAt(m.there)
+	if err := errors.Join(errs[:]...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.in.Close(); m.here.Close(); m.there.Close() })
+	m.hook = open(t, m.dir)
+	testns.Veth(t, "mobile")
+	m.must(attach(t, m.hook, m.program, "mobile", lb.Auto))
+	return m
+}
+
+func (m *mobile) must(err error) {
+	m.Helper()
+	if err != nil {
+		m.Fatal(err)
+	}
+}
+
+func (m *mobile) attached(want ...int) {
+	m.Helper()
+	all, err := m.hook.Interfaces()
+	m.must(err)
+	var got []int
+	for _, i := range all {
+		got = append(got, i.Index)
+	}
+	if !slices.Equal(got, want) {
+		m.Errorf("attached: interfaces %v, want %v", got, want)
+	}
+}
+
+// index is the present one of the interface.
+func (m *mobile) index() int {
+	m.Helper()
+	l, err := netlink.LinkByName("mobile")
+	m.must(err)
+	return l.Attrs().Index
+}
+
+// awayAndBack has the interface go and come back with another index: another one here takes the old one meanwhile.
+func (m *mobile) awayAndBack() (was, is int) {
+	m.Helper()
+	l, err := netlink.LinkByName("mobile")
+	m.must(err)
+	was = l.Attrs().Index
+	m.must(netlink.LinkSetNsFd(l, int(m.there)))
+	taken := netlink.NewLinkAttrs()
+	taken.Name, taken.Index = fmt.Sprintf("taken%d", was), was
+	m.must(netlink.LinkAdd(&netlink.Veth{LinkAttrs: taken, PeerName: taken.Name + "-peer"}))
+	m.attached()
+	l, err = m.in.LinkByName("mobile")
+	m.must(err)
+	m.must(m.in.LinkSetNsFd(l, int(m.here)))
+	if is = m.index(); is == was {
+		m.Fatal("it came back with the same index")
+	}
+	return was, is
+}
+
+// An interface that comes back with another index before anybody looks keeps its link, under that index.
+func TestInterfaceComesBack(t *testing.T) {
+	m := newMobile(t)
+	_, is := m.awayAndBack()
+	m.attached(is)
+	m.must(attach(t, m.hook, m.program, "mobile", lb.Auto)) // it has the program, and it is ours
+	if left, err := os.ReadDir(m.dir); err != nil || len(left) != 1 || left[0].Name() != fmt.Sprintf("link_%d", is) {
+		t.Errorf("pins: %v, %v, want link_%d", left, err, is)
+	}
+}
+
+// So does one that goes and comes back while no process runs. Its pin does not stand in the way of the one that has its
+// former index.
+func TestInterfaceComesBackMeanwhile(t *testing.T) {
+	m := newMobile(t)
+	m.must(m.hook.Close())
+	was, is := m.awayAndBack()
+	m.hook = open(t, m.dir)
+	m.must(attach(t, m.hook, m.program, fmt.Sprintf("taken%d", was), lb.Auto))
+	m.attached(is, was)
+}
+
+// An interface that goes to another namespace loses the program.
+func TestInterfaceLeaves(t *testing.T) {
+	m := newMobile(t)
+	l, err := netlink.LinkByName("mobile")
+	m.must(err)
+	m.must(netlink.LinkSetNsFd(l, int(m.there)))
+	if lost, err := m.hook.Sync(); err != nil || !slices.Equal(lost, []int{l.Attrs().Index}) {
+		t.Errorf("lost %v, %v, want %d", lost, err, l.Attrs().Index)
+	}
+	l, err = m.in.LinkByName("mobile")
+	m.must(err)
+	if x := l.Attrs().Xdp; x != nil && x.Attached {
+		t.Errorf("it has program %d in the other namespace", x.ProgId)
 	}
 }

@@ -53,14 +53,14 @@ type memoryKernel struct {
 	err    error
 }
 
-func (k memoryKernel) Open(context.Context, string, intent.Datapath, *slog.Logger) (lb.Dataplane, error) {
+func (k memoryKernel) Open(context.Context, cli.Pins, intent.Datapath, *slog.Logger) (lb.Dataplane, error) {
 	if k.err != nil {
 		return nil, k.err
 	}
 	return k.memory.Reopen(), nil
 }
 
-func (k memoryKernel) Purge(string) error { return k.err }
+func (k memoryKernel) Purge(string) ([]string, error) { return nil, k.err }
 
 // log is what a daemon writes on stderr.
 type log struct {

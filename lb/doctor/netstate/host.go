@@ -21,7 +21,7 @@ func host() doctor.Host {
 		h.Release = unix.ByteSliceToString(u.Release[:])
 	}
 	h.BPFFS = xdp.RequireBPFFS(xdp.Root) == nil
-	h.OwnMounts = xdp.PrivateMounts()
+	h.OwnMounts = h.BPFFS && xdp.IsEphemeral(xdp.Root) || !h.BPFFS && xdp.PrivateMounts()
 	return h
 }
 
