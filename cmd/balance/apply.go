@@ -89,8 +89,8 @@ func withFile(a *cli.App, c *cobra.Command, name string, f cli.Format, do func(*
 }
 
 // readFile reads a configuration file and checks what it can without the daemon.
-func readFile(a *cli.App, _ context.Context, name string) (*config.File, error) {
-	file, err := config.Read(name, a.Stdin)
+func readFile(a *cli.App, ctx context.Context, name string) (*config.File, error) {
+	file, err := config.Read(ctx, name, a.Stdin)
 	if err != nil {
 		return nil, err
 	}

@@ -114,7 +114,7 @@ func readIntent(ctx context.Context, a *cli.App, state store.Store, name string)
 	if name == "" {
 		return stored.Intent, nil
 	}
-	file, err := config.Read(name, a.Stdin)
+	file, err := config.Read(ctx, name, a.Stdin)
 	if err != nil {
 		return intent.Intent{}, err
 	}

@@ -2,9 +2,10 @@ package config
 
 import (
 	"fmt"
-	"math"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -19,6 +20,8 @@ import (
 // which takes 1.5 for an int and nothing for a list, and it reports all problems, not the first.
 type decoder struct {
 	problems []Problem
+	// more is how many there are beyond those.
+	more int
 	// fields caches the fields of every struct type.
 	fields map[reflect.Type][]field
 }
@@ -76,13 +79,17 @@ func (d *decoder) sequence(v reflect.Value, node *ast.SequenceNode, p *path, at 
 }
 
 func (d *decoder) scalar(v reflect.Value, node ast.Node, p *path, at *token.Token) {
-	if text, ok := textOf(node); ok && v.Kind() == reflect.String {
-		v.SetString(text)
-		return
-	}
-	if n, ok := wholeOf(node); ok && v.Kind() == reflect.Int64 {
-		v.SetInt(n)
-		return
+	switch v.Kind() {
+	case reflect.String:
+		if text, ok := textOf(node); ok {
+			v.SetString(text)
+			return
+		}
+	case reflect.Int64:
+		if n, ok := wholeOf(node); ok {
+			v.SetInt(n)
+			return
+		}
 	}
 	d.wrong(p, at, fmt.Sprintf("%q is of the wrong type", at.Value), want(v.Type()))
 }
@@ -97,21 +104,29 @@ func textOf(node ast.Node) (string, bool) {
 	return "", false
 }
 
+// whole is an integer as the core schema of YAML 1.2 has it: 010 is ten, 0o10 is eight, 1_000 is text. The YAML package
+// reads as YAML 1.1 does: 010 is eight, 1_000 a thousand.
+var whole = regexp.MustCompile(`^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$`)
+
+// wholeOf returns the integer that a scalar without quotes is.
 func wholeOf(node ast.Node) (int64, bool) {
-	integer, ok := node.(*ast.IntegerNode)
-	if !ok {
+	t := node.GetToken()
+	if t.Type == token.SingleQuoteType || t.Type == token.DoubleQuoteType || !whole.MatchString(t.Value) {
 		return 0, false
 	}
-	switch n := integer.Value.(type) {
-	case int64:
-		return n, true
-	case uint64:
-		return int64(n), n <= math.MaxInt64
+	text, base := t.Value, 10
+	if strings.HasPrefix(text, "0o") || strings.HasPrefix(text, "0x") {
+		base = 0
 	}
-	return 0, false
+	n, err := strconv.ParseInt(text, base, 64)
+	return n, err == nil
 }
 
 func (d *decoder) wrong(p *path, at *token.Token, reason, hint string) {
+	if len(d.problems) == intent.MaxListed {
+		d.more++
+		return
+	}
 	d.problems = append(d.problems, Problem{intent.NewProblem(p.String(), hint, reason), at.Position.Line, at.Position.Column})
 }
 

@@ -6,6 +6,7 @@ package config
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,15 +17,11 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 
 	"lbctl/control/api"
 	"lbctl/control/intent"
 	"lbctl/lb"
 )
-
-// maxFile is the size in bytes of the largest file that is read. It stops accidents; a million replicas take less.
-const maxFile = 256 << 20
 
 // File is a configuration file that has the right shape: only known fields, each
 // of its type. Its values may still be wrong: see wire.Resolve.
@@ -34,8 +31,27 @@ type File struct {
 	body   ast.Node
 }
 
-// Read reads and parses a file; "-" is stdin. Errors: what os.Open says, or an *Error.
-func Read(name string, stdin io.Reader) (*File, error) {
+// Read reads and parses a file; "-" is stdin. Errors: what os.Open says, or an *Error; ctx's, when it ends before. Then
+// reading or parsing goes on in the background, for a short time at most unless stdin blocks.
+func Read(ctx context.Context, name string, stdin io.Reader) (*File, error) {
+	type result struct {
+		file *File
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		file, err := read(name, stdin)
+		done <- result{file, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case r := <-done:
+		return r.file, r.err
+	}
+}
+
+func read(name string, stdin io.Reader) (*File, error) {
 	r := stdin
 	if name != "-" {
 		f, err := os.Open(name)
@@ -45,7 +61,7 @@ func Read(name string, stdin io.Reader) (*File, error) {
 		defer f.Close()
 		r = f
 	}
-	data, err := io.ReadAll(io.LimitReader(r, maxFile))
+	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
@@ -62,19 +78,26 @@ func Parse(name string, text []byte) (*File, error) {
 	d := decoder{fields: map[reflect.Type][]field{}}
 	d.decode(reflect.ValueOf(&f.Config).Elem(), f.body, nil, f.body.GetToken())
 	if len(d.problems) > 0 {
-		return nil, &Error{File: name, Problems: d.problems}
+		return nil, &Error{File: name, Problems: d.problems, More: d.more}
 	}
 	return f, nil
 }
 
 // parse returns the document of the text, of which there must be one.
 func (f *File) parse(text []byte) (ast.Node, error) {
+	text = bytes.TrimPrefix(text, []byte("\uFEFF")) // a byte order mark, as YAML 1.2 allows
+	if reason := tooMuch(text); reason != "" {
+		return nil, f.whole(reason, "is it a configuration file? A million replicas take less")
+	}
 	if reason, hint := unfinished(text); reason != "" {
 		return nil, f.whole(reason, hint)
 	}
-	tree, err := parser.ParseBytes(text, 0)
-	if err != nil {
+	tree, deep, err := parseText(text)
+	switch {
+	case err != nil:
 		return nil, f.syntax(err)
+	case deep != nil:
+		return nil, &Error{File: f.Name, Problems: []Problem{*deep}}
 	}
 	if len(tree.Docs) == 0 || tree.Docs[0].Body == nil {
 		return nil, f.whole(empty, emptyHint)
@@ -134,7 +157,7 @@ func (f *File) Locate(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	located := &Error{File: f.Name}
+	located := &Error{File: f.Name, More: e.More}
 	for _, p := range e.Problems {
 		line, column := f.place(p.Field)
 		located.Problems = append(located.Problems, Problem{p, line, column})
@@ -154,6 +177,8 @@ type Error struct {
 	File string
 	// Problems has at least one element.
 	Problems []Problem
+	// More is how many there are beyond those.
+	More int
 }
 
 // Error describes the first problem and counts the others, in one line:
@@ -164,7 +189,7 @@ func (e *Error) Error() string {
 	if p.Line > 0 {
 		place = fmt.Sprintf("%s:%d:%d", e.File, p.Line, p.Column)
 	}
-	return place + ": " + intent.Summary(p.Problem, len(e.Problems))
+	return place + ": " + intent.Summary(p.Problem, len(e.Problems)+e.More)
 }
 
 // Hint says what would be right in the place of the first problem.

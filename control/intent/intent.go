@@ -150,11 +150,12 @@ func (i Intent) ValidateAfter(old Intent) error {
 func inIntent(err error) error {
 	var found lb.Problems
 	errors.As(err, &found)
-	for n, p := range found {
+	var ps Problems
+	for _, p := range found {
 		field := strings.Replace(p.Field, "vip.protocol", "protocol", 1)
-		found[n].Field = strings.Replace(field, "vip.address", "vip", 1)
+		ps.Add(strings.Replace(field, "vip.address", "vip", 1), p.Hint, "%s", p.Reason)
 	}
-	return Problems(found).Err()
+	return ps.Err()
 }
 
 // WithService returns the intent with a service in the place of the one with its name, or at the
