@@ -32,14 +32,17 @@ changes nothing.`,
 	}
 	file := fileFlag(c)
 	dry := c.Flags().Bool("dry-run", false, "print the steps, and change nothing")
-	revision := c.Flags().Uint64("revision", client.AnyRevision, "apply only if the intent is at this revision")
+	revision := c.Flags().Uint64("revision", 0, "apply only if the intent is at this revision")
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return withFile(a, c, *file, *f, func(d *client.Client, doc api.Config) (api.Change, error) {
 			if *dry {
 				return d.Plan(c.Context(), doc)
 			}
-			return d.Apply(c.Context(), doc, *revision)
+			if !c.Flags().Changed("revision") {
+				return d.Apply(c.Context(), doc)
+			}
+			return d.ApplyAt(c.Context(), doc, *revision)
 		})
 	}
 	return c

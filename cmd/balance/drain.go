@@ -72,11 +72,11 @@ func (f *drainFlag) deadline(c *cobra.Command, now time.Time) (string, error) {
 	case f.until == "" && f.span == 0:
 		return "", nil
 	}
-	end := now.Add(f.span + time.Second - 1).Truncate(time.Second)
+	end := now.Add(f.span).Add(time.Second - 1).Truncate(time.Second)
 	if f.until != "" {
 		var err error
 		end, err = time.Parse(time.RFC3339, f.until)
-		if err != nil || end.Nanosecond() != 0 {
+		if err != nil || end.Nanosecond() != 0 || end.UTC().Year() > 9999 {
 			return "", cli.Usage(c, "--until: %q: want a time in whole seconds, as in 2030-01-31T12:00:00Z", f.until)
 		}
 		if !end.After(now) {

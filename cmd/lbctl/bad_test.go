@@ -40,6 +40,8 @@ var badInput = []struct {
 	{"apply -f DIR/limits.yaml", 2, "DIR/limits.yaml:5:3: services: 3 replicas", "want at most 2, or start with a larger limit of replicas"},
 	{"apply -f DIR/many.yaml", 2, "DIR/many.yaml:2:3: services: 1025 services", "want at most 1024, or start with a larger limit of services"},
 	{"apply -f DIR/iface.yaml", 3, "attach eth7: interface not found", "name an interface that ip link shows in the daemon's network namespace"},
+	{"apply -f DIR/web.yaml --revision 0", 4, "the intent has changed: it is at revision 1", "read it again, and decide again"},
+	{"apply -f DIR/web.yaml --revision 18446744073709551615", 4, "the intent has changed: it is at revision 1", "read it again, and decide again"},
 	{"apply -f DIR/web.yaml --revision 99", 4, "the intent has changed: it is at revision 1", "read it again, and decide again"},
 	{"explain --dst 192.0.2.1:80", 2, "missing --src ADDRESS:PORT", "see lbctl explain --help"},
 	{"explain --src 1.2.3.4 --dst 192.0.2.1:80", 2, `--src: "1.2.3.4" is not an address and a port`, `want an address and a port: 192.0.2.1:80 or "[2001:db8::1]:80"`},

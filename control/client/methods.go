@@ -14,16 +14,8 @@ import (
 	"lbctl/lb"
 )
 
-// AnyRevision is the revision of a change without a condition.
-const AnyRevision = 0
-
-// match returns the headers of a change that is made only at a revision.
-func match(revision uint64) []string {
-	if revision == AnyRevision {
-		return nil
-	}
-	return []string{"If-Match", fmt.Sprintf(`"%d"`, revision)}
-}
+// at returns the header of a change that is made only at a revision.
+func at(revision uint64) []string { return []string{"If-Match", fmt.Sprintf(`"%d"`, revision)} }
 
 // Config returns the whole intent and its revision.
 func (c *Client) Config(ctx context.Context) (api.Config, uint64, error) {
@@ -45,10 +37,15 @@ func revisionOf(header http.Header) (uint64, error) {
 	return revision, nil
 }
 
-// Apply replaces the whole intent, at any revision or at one.
-func (c *Client) Apply(ctx context.Context, in api.Config, revision uint64) (api.Change, error) {
+// Apply replaces the whole intent.
+func (c *Client) Apply(ctx context.Context, in api.Config) (api.Change, error) {
+	return get[api.Change](ctx, c, http.MethodPut, "/v1/config", in)
+}
+
+// ApplyAt replaces the whole intent if it is at a revision, else it refuses: lb.ErrConflict.
+func (c *Client) ApplyAt(ctx context.Context, in api.Config, revision uint64) (api.Change, error) {
 	var out api.Change
-	_, err := c.call(ctx, http.MethodPut, "/v1/config", in, &out, match(revision)...)
+	_, err := c.call(ctx, http.MethodPut, "/v1/config", in, &out, at(revision)...)
 	return out, err
 }
 
@@ -133,13 +130,13 @@ func (c *Client) Replicas(ctx context.Context, service string) (api.Replicas, er
 
 // PutReplica adds a replica to a service, or changes its weight, state and deadline.
 func (c *Client) PutReplica(ctx context.Context, service string, r api.Replica) (api.Change, error) {
-	return c.putReplica(ctx, service, r, AnyRevision)
+	return c.putReplica(ctx, service, r)
 }
 
-func (c *Client) putReplica(ctx context.Context, service string, r api.Replica, revision uint64) (api.Change, error) {
+func (c *Client) putReplica(ctx context.Context, service string, r api.Replica, headers ...string) (api.Change, error) {
 	var out api.Change
 	spec := api.ReplicaSpec{Weight: r.Weight, State: r.State, DrainUntil: r.DrainUntil}
-	_, err := c.call(ctx, http.MethodPut, replicaPath(service, r.Address), spec, &out, match(revision)...)
+	_, err := c.call(ctx, http.MethodPut, replicaPath(service, r.Address), spec, &out, headers...)
 	return out, err
 }
 
@@ -150,7 +147,7 @@ func (c *Client) AddReplica(ctx context.Context, service string, r api.Replica) 
 			return api.Change{}, &hinted{fmt.Errorf("add replica %s: %w: service %s has it already", r.Address, lb.ErrConflict, service),
 				fmt.Sprintf("change it: lbctl replica set %s %s", service, r.Address)}
 		}
-		return c.putReplica(ctx, service, r, revision)
+		return c.putReplica(ctx, service, r, at(revision)...)
 	})
 }
 
@@ -165,7 +162,7 @@ func (c *Client) EditReplica(ctx context.Context, service, address string, edit 
 		if err := edit(&r); err != nil {
 			return api.Change{}, err
 		}
-		return c.putReplica(ctx, service, r.Replica, revision)
+		return c.putReplica(ctx, service, r.Replica, at(revision)...)
 	})
 }
 
@@ -177,7 +174,7 @@ func (c *Client) RemoveReplica(ctx context.Context, service, address string, all
 		if err := allowed(r); err != nil {
 			return out, err
 		}
-		_, err := c.call(ctx, http.MethodDelete, replicaPath(service, address), nil, &out, match(revision)...)
+		_, err := c.call(ctx, http.MethodDelete, replicaPath(service, address), nil, &out, at(revision)...)
 		return out, err
 	})
 }

@@ -13,8 +13,8 @@ import (
 
 // Change is a change of the intent that somebody asks for.
 type Change struct {
-	// Match is asked whether the intent may be changed at a revision; nil allows every one.
-	Match func(revision uint64) bool
+	// Match refuses a change of the intent as it is by an error that wraps ErrStale; nil allows every one.
+	Match func(*Snapshot) error
 	// Actor is who asks, Reason what for: they are kept with the revision.
 	Actor, Reason string
 	// Edit makes the next intent of the present one, or refuses.
@@ -47,8 +47,10 @@ func (e *Engine) Change(ctx context.Context, c Change) (*Snapshot, Plan, error) 
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	old := e.now.Load()
-	if c.Match != nil && !c.Match(old.Number) {
-		return nil, Plan{}, fmt.Errorf("%w: it is at revision %d", ErrStale, old.Number)
+	if c.Match != nil {
+		if err := c.Match(old); err != nil {
+			return nil, Plan{}, err
+		}
 	}
 	next, err := edit(old.Intent, c.Edit)
 	if err != nil {

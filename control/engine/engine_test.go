@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -182,8 +183,8 @@ func TestAStoreThatFails(t *testing.T) {
 
 func TestStaleChange(t *testing.T) {
 	w := startWorld(t, newLinks(), wanting())
-	_, _, err := w.Change(t.Context(), Change{Match: func(n uint64) bool { return n == 7 }})
-	if !errors.Is(err, ErrStale) || !strings.Contains(err.Error(), "revision 1") {
+	_, _, err := w.Change(t.Context(), Change{Match: func(now *Snapshot) error { return fmt.Errorf("%w: at %d", ErrStale, now.Number) }})
+	if !errors.Is(err, ErrStale) || !strings.HasSuffix(err.Error(), "at 1") || w.Now().Number != 1 {
 		t.Errorf("%v, want ErrStale at revision 1", err)
 	}
 }

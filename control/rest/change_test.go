@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lbctl/control/api"
-	"lbctl/control/client"
 	"lbctl/lb"
 )
 
@@ -125,7 +124,7 @@ func TestRefusalChangesNothing(t *testing.T) {
 		"no such interface":          {"interfaces: [{name: eth0}, {name: eth9}]\n" + webAndDNS[:len(web)], http.StatusNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := w.client.Apply(t.Context(), doc(t, c.text), client.AnyRevision)
+			_, err := w.client.Apply(t.Context(), doc(t, c.text))
 			wantStatus(t, err, c.status)
 			w.wantUnchanged(t, before)
 		})
@@ -177,15 +176,15 @@ func TestPlanChangesNothing(t *testing.T) {
 func TestStaleRevisionIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.apply(web)
-	_, err := w.client.Apply(t.Context(), doc(t, webAndDNS), 1)
+	_, err := w.client.ApplyAt(t.Context(), doc(t, webAndDNS), 1)
 	wantStatus(t, err, http.StatusPreconditionFailed)
 	if !errors.Is(err, lb.ErrConflict) {
 		t.Errorf("%v is not lb.ErrConflict", err)
 	}
-	if _, err := w.client.Apply(t.Context(), doc(t, webAndDNS), 2); err != nil {
+	if _, err := w.client.ApplyAt(t.Context(), doc(t, webAndDNS), 2); err != nil {
 		t.Errorf("at the right revision: %v", err)
 	}
-	for match, want := range map[string]int{`"7"`: 412, `W/"3"`: 412, "3": 412, `"7", "3"`: 200, "*": 200} {
+	for match, want := range map[string]int{`"7"`: 412, `W/"3"`: 412, "3": 400, "": 412, `"7", *`: 400, `"7", "3"`: 200, "*": 200} {
 		w := newWorld(t)
 		w.apply(web)
 		w.apply(webAndDNS)
@@ -213,7 +212,7 @@ func TestConcurrentChanges(t *testing.T) {
 	for n := range 8 {
 		writers.Go(func() {
 			text := strings.ReplaceAll(webAndDNS, "10.0.0.", fmt.Sprintf("10.0.%d.", n+1))
-			_, err := w.client.Apply(t.Context(), doc(t, text), revision)
+			_, err := w.client.ApplyAt(t.Context(), doc(t, text), revision)
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {

@@ -29,7 +29,7 @@ func (s *Server) configRoutes(a huma.API) {
 		})
 	register(a, "put-config", http.MethodPut, "/v1/config", "Replace the whole intent",
 		func(ctx context.Context, in *putConfigInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.Conditional, engine.Change{Reason: "put config", Edit: replace(in.Body)})
+			return s.change(ctx, in.allows(always), engine.Change{Reason: "put config", Edit: replace(in.Body)})
 		})
 	register(a, "plan-config", http.MethodPost, "/v1/plan", "What replacing the whole intent would do",
 		func(_ context.Context, in *configInput) (*answer[api.Change], error) {
@@ -51,9 +51,12 @@ func replace(doc api.Config) edit {
 // actor is recorded for changes over the API. The socket does not say yet who its clients are.
 const actor = "api"
 
-// change makes a change and answers with what was done.
-func (s *Server) change(ctx context.Context, in Conditional, c engine.Change) (*answer[api.Change], error) {
-	c.Actor, c.Match = actor, matcher(in.IfMatch).allows
+// always is for what always exists: the configuration.
+func always(intent.Intent) bool { return true }
+
+// change makes a change, if match allows it, and answers with what was done.
+func (s *Server) change(ctx context.Context, match func(*engine.Snapshot) error, c engine.Change) (*answer[api.Change], error) {
+	c.Actor, c.Match = actor, match
 	now, done, err := s.engine.Change(ctx, c)
 	if err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ func TestConfigRoundTrip(t *testing.T) {
 	if err != nil || len(plan.Steps)+len(plan.Intent) != 0 {
 		t.Errorf("plan of what is there: %+v, %v", plan, err)
 	}
-	done, err := w.client.Apply(t.Context(), saved.Config, revision)
+	done, err := w.client.ApplyAt(t.Context(), saved.Config, revision)
 	if err != nil || len(done.Steps)+len(done.Intent) != 0 || done.Revision != revision {
 		t.Errorf("apply of what is there at revision %d: %+v, %v", revision, done, err)
 	}

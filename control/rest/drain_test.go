@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lbctl/control/api"
-	"lbctl/control/client"
 	"lbctl/lb"
 )
 
@@ -258,7 +257,7 @@ func TestPlanSaysWhatMoves(t *testing.T) {
 	if diff := cmp.Diff(before, w.forwarded()); diff != "" {
 		t.Errorf("the plan was done:\n%s", diff)
 	}
-	if _, err := w.client.Apply(t.Context(), doc(t, web), client.AnyRevision); err != nil {
+	if _, err := w.client.Apply(t.Context(), doc(t, web)); err != nil {
 		t.Error(err)
 	}
 }
@@ -302,7 +301,7 @@ func TestPlanShowsADeadline(t *testing.T) {
 	if diff := cmp.Diff(api.Change{Revision: revision, Steps: []api.Step{}, Intent: want}, plan); diff != "" || err != nil {
 		t.Errorf("plan (-want +got): %v\n%s", err, diff)
 	}
-	done, err := w.client.Apply(t.Context(), doc, revision)
+	done, err := w.client.ApplyAt(t.Context(), doc, revision)
 	if diff := cmp.Diff(api.Change{Revision: revision + 1, Steps: []api.Step{}, Intent: want}, done); diff != "" || err != nil {
 		t.Errorf("apply (-want +got): %v\n%s", err, diff)
 	}

@@ -17,6 +17,11 @@ type InterfacePath struct {
 	Name string `path:"name" doc:"The kernel's name of the interface." example:"eth0"`
 }
 
+func (p InterfacePath) exists(i intent.Intent) bool {
+	_, wanted := i.Interface(p.Name)
+	return wanted
+}
+
 type interfaceInput struct {
 	Conditional
 	InterfacePath
@@ -36,11 +41,11 @@ func (s *Server) interfaceRoutes(a huma.API) {
 		})
 	register(a, "put-interface", http.MethodPut, "/v1/interfaces/{name}", "Attach an interface",
 		func(ctx context.Context, in *putInterfaceInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.Conditional, engine.Change{Reason: "attach " + in.Name, Edit: attach(in.Name, in.Body.Mode), Attach: in.Name})
+			return s.change(ctx, in.allows(in.exists), engine.Change{Reason: "attach " + in.Name, Edit: attach(in.Name, in.Body.Mode), Attach: in.Name})
 		})
 	register(a, "delete-interface", http.MethodDelete, "/v1/interfaces/{name}", "Detach an interface",
 		func(ctx context.Context, in *interfaceInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.Conditional, engine.Change{Reason: "detach " + in.Name, Edit: detach(in.Name)})
+			return s.change(ctx, in.allows(in.exists), engine.Change{Reason: "detach " + in.Name, Edit: detach(in.Name)})
 		})
 }
 

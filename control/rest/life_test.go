@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"lbctl/control/client"
 	"lbctl/control/rest"
 	"lbctl/lb"
 )
@@ -43,7 +42,7 @@ func TestCrashBetweenDatapathAndStore(t *testing.T) {
 	w := start(t, dir, memory)
 	w.apply(web)
 	w.store.Close() // from here on nothing can be stored
-	_, err := w.client.Apply(t.Context(), doc(t, webAndDNS), client.AnyRevision)
+	_, err := w.client.Apply(t.Context(), doc(t, webAndDNS))
 	wantStatus(t, err, http.StatusInternalServerError)
 	if diff := cmp.Diff(map[string]int{"tcp 192.0.2.1:80": 2}, w.forwarded()); diff != "" {
 		t.Errorf("a change that could not be stored is not rolled back:\n%s", diff)
@@ -52,7 +51,7 @@ func TestCrashBetweenDatapathAndStore(t *testing.T) {
 
 	intent := doc(t, webAndDNS)
 	ahead := start(t, shortDir(t), memory) // the same datapath, another store: as if applied and killed
-	if _, err := ahead.client.Apply(t.Context(), intent, client.AnyRevision); err != nil {
+	if _, err := ahead.client.Apply(t.Context(), intent); err != nil {
 		t.Fatal(err)
 	}
 	ahead.stop()
@@ -74,7 +73,7 @@ func TestPanicIsAnswered(t *testing.T) {
 		return nil
 	})
 	changed := strings.ReplaceAll(webAndDNS, ", {address: 10.0.0.2:80}", "")
-	_, err := w.client.Apply(t.Context(), doc(t, changed), client.AnyRevision)
+	_, err := w.client.Apply(t.Context(), doc(t, changed))
 	wantStatus(t, err, http.StatusInternalServerError)
 	if diff := cmp.Diff(map[string]int{"tcp 192.0.2.1:80": 2}, w.forwarded()); diff != "" {
 		t.Errorf("after the panic (-want +got):\n%s", diff)
@@ -96,7 +95,7 @@ func TestOutOfSync(t *testing.T) {
 		return nil
 	})
 	both := strings.ReplaceAll(strings.ReplaceAll(webAndDNS, ", {address: 10.0.0.2:80}", ""), "weight: 3", "weight: 4")
-	_, err := w.client.Apply(t.Context(), doc(t, both), client.AnyRevision)
+	_, err := w.client.Apply(t.Context(), doc(t, both))
 	wantStatus(t, err, http.StatusInsufficientStorage)
 	_, err = w.client.Ready(t.Context())
 	wantStatus(t, err, http.StatusServiceUnavailable)

@@ -23,7 +23,7 @@ import (
 type monitorInput struct {
 	Reasons []string `query:"reason,explode" nullable:"false" doc:"Only packets with one of these reasons." example:"no_replica"`
 	Service string   `query:"service" doc:"Only packets to this service, and answers from it, by its name."`
-	Every   uint32   `query:"every" minimum:"1" default:"1" doc:"Sample one in this many of the packets that the other parameters select; each CPU counts on its own."`
+	Every   int64    `query:"every" minimum:"1" maximum:"4294967295" default:"1" doc:"Sample one in this many of the packets that the other parameters select; each CPU counts on its own."`
 }
 
 func (s *Server) monitorRoutes(a huma.API) {
@@ -47,7 +47,7 @@ func (s *Server) monitorRoutes(a huma.API) {
 // monitor opens a monitor. Errors: *unknownReason; lb.ErrNotFound for a service that is not known; those
 // of the datapath.
 func (s *Server) monitor(in *monitorInput) (lb.Monitor, error) {
-	f := lb.Filter{Every: in.Every}
+	f := lb.Filter{Every: uint32(in.Every)}
 	for _, name := range in.Reasons {
 		r, err := lb.ParseReason(name)
 		if err != nil {

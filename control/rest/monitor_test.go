@@ -141,6 +141,11 @@ func TestMonitorRefuses(t *testing.T) {
 		"?reason=hairpin&reason=nope": {422, `reason \"nope\"`},
 		"?service=wbe":                {404, "lbctl get services"},
 		"?every=0":                    {422, "every"},
+		"?every=-1":                   {422, "every"},
+		"?every=4294967296":           {422, "every"},
+		"?every=4294967297":           {422, "every"},
+		"?every=18446744073709551617": {422, "every"},
+		"?every=1e3":                  {422, "every"},
 		"?evry=2":                     {422, "evry"},
 	} {
 		response, text := w.request("GET", "/v1/monitor"+path, "")

@@ -72,7 +72,10 @@ func location(field string) string {
 
 // classify returns the status of an error, and a hint for errors without one.
 func classify(err error) (status int, hint string) {
+	var precondition *preconditionError
 	switch {
+	case errors.As(err, &precondition):
+		return http.StatusPreconditionFailed, "leave the condition out, or name another"
 	case errors.Is(err, engine.ErrStale):
 		return http.StatusPreconditionFailed, "read it again, and decide again"
 	case errors.Is(err, lb.ErrInvalid):

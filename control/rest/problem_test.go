@@ -43,6 +43,8 @@ var problems = []struct {
 	{"deadline of an active one", "PUT", "/v1/services/web/replicas/10.0.0.1:80", `{"drain_until":"2030-01-31T12:00:00Z"}`, 422, "body.drain_until", "state: draining"},
 	{"deadline", "PUT", "/v1/services/web/replicas/10.0.0.1:80", `{"state":"draining","drain_until":"soon"}`, 422, "body.drain_until", "RFC 3339"},
 	{"deadline in parts of a second", "PUT", "/v1/services/web/replicas/10.0.0.1:80", `{"state":"draining","drain_until":"2030-01-31T12:00:00.5Z"}`, 422, "body.drain_until", "whole seconds"},
+	{"deadline that is the zero time", "PUT", "/v1/services/web/replicas/10.0.0.1:80", `{"state":"draining","drain_until":"0001-01-01T00:00:00Z"}`, 422, "body.drain_until", "leave it out"},
+	{"deadline in a year of five digits", "PUT", "/v1/services/web/replicas/10.0.0.1:80", `{"state":"draining","drain_until":"9999-12-31T23:59:59-10:00"}`, 422, "body.drain_until", "RFC 3339"},
 	{"replica of no service", "PUT", "/v1/services/nope/replicas/10.0.0.1:80", `{"state":"draining"}`, 404, "", "lbctl get services"},
 	{"interface", "PUT", "/v1/interfaces/a%20b", `{}`, 422, "path.name", "ip link"},
 	{"tracking", "PUT", "/v1/services/web", `{"name":"web","vip":"192.0.2.1:80","tracking":"ever","replicas":[]}`, 422, "body.tracking", "always"},

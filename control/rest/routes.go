@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
-	"slices"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -99,27 +97,6 @@ type answer[T any] struct {
 
 func answerAt[T any](revision uint64, body T) *answer[T] {
 	return &answer[T]{ETag: etag(revision), Body: body}
-}
-
-// Conditional is part of the input of every mutation. It is exported, as the other parts of
-// inputs are, because the framework sees no others.
-type Conditional struct {
-	IfMatch string `header:"If-Match" doc:"Change only if the intent is at this revision: an ETag."`
-}
-
-// matcher is the value of an If-Match header (RFC 9110, section 13.1.1). An empty one
-// allows every revision.
-type matcher string
-
-// allows reports whether the intent may be changed at a revision. Weak tags never match.
-func (m matcher) allows(revision uint64) bool {
-	if strings.TrimSpace(string(m)) == "" {
-		return true
-	}
-	return slices.ContainsFunc(strings.Split(string(m), ","), func(tag string) bool {
-		tag = strings.TrimSpace(tag)
-		return tag == "*" || tag == etag(revision)
-	})
 }
 
 // etag is the entity tag of everything that belongs to a revision of the intent.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -17,6 +18,11 @@ import (
 // ServicePath is the part of a path that names a service.
 type ServicePath struct {
 	Name string `path:"name" doc:"The service's name." example:"web"`
+}
+
+func (p ServicePath) exists(i intent.Intent) bool {
+	_, err := i.Service(p.Name)
+	return err == nil
 }
 
 type deleteServiceInput struct {
@@ -43,11 +49,11 @@ func (s *Server) serviceRoutes(a huma.API) {
 		})
 	register(a, "put-service", http.MethodPut, "/v1/services/{name}", "Add or replace one service",
 		func(ctx context.Context, in *putServiceInput) (*answer[api.Change], error) {
-			return s.changeService(ctx, in.Conditional, "put service "+in.Name, putService(in.Name, in.Body.Service))
+			return s.changeService(ctx, in.allows(in.exists), "put service "+in.Name, putService(in.Name, in.Body.Service))
 		})
 	register(a, "delete-service", http.MethodDelete, "/v1/services/{name}", "Remove one service",
 		func(ctx context.Context, in *deleteServiceInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.Conditional, engine.Change{Reason: "delete service " + in.Name, Edit: func(i intent.Intent) (intent.Intent, error) {
+			return s.change(ctx, in.allows(in.exists), engine.Change{Reason: "delete service " + in.Name, Edit: func(i intent.Intent) (intent.Intent, error) {
 				return i.WithoutService(in.Name)
 			}})
 		})
@@ -69,9 +75,9 @@ type serviceEdit func(intent.Intent) (intent.Service, error)
 
 // changeService puts a service in the place of the one with its name, or at the end. Errors name fields as
 // they are called in the service.
-func (s *Server) changeService(ctx context.Context, in Conditional, reason string, edit serviceEdit) (*answer[api.Change], error) {
+func (s *Server) changeService(ctx context.Context, match func(*engine.Snapshot) error, reason string, edit serviceEdit) (*answer[api.Change], error) {
 	at := 0
-	done, err := s.change(ctx, in, engine.Change{Reason: reason, Edit: func(i intent.Intent) (intent.Intent, error) {
+	done, err := s.change(ctx, match, engine.Change{Reason: reason, Edit: func(i intent.Intent) (intent.Intent, error) {
 		service, err := edit(i)
 		if err != nil {
 			return i, err
@@ -104,6 +110,16 @@ func (p ReplicaPath) reason(verb string) string {
 	return fmt.Sprintf("%s replica %s of service %s", verb, p.Address, p.Name)
 }
 
+func (p ReplicaPath) exists(i intent.Intent) bool {
+	s, err := i.Service(p.Name)
+	address, wrong := netip.ParseAddrPort(p.Address)
+	if err != nil || wrong != nil {
+		return false
+	}
+	_, there := s.State(address)
+	return there
+}
+
 type replicaInput struct {
 	Conditional
 	ReplicaPath
@@ -123,11 +139,11 @@ func (s *Server) replicaRoutes(a huma.API) {
 		})
 	register(a, "put-replica", http.MethodPut, "/v1/services/{name}/replicas/{address}", "Add a replica, at the end, or change its weight, state and deadline",
 		func(ctx context.Context, in *putReplicaInput) (*answer[api.Change], error) {
-			return s.changeService(ctx, in.Conditional, in.reason("put"), putReplica(in.Name, in.Address, in.Body))
+			return s.changeService(ctx, in.allows(in.exists), in.reason("put"), putReplica(in.Name, in.Address, in.Body))
 		})
 	register(a, "delete-replica", http.MethodDelete, "/v1/services/{name}/replicas/{address}", "Remove a replica",
 		func(ctx context.Context, in *replicaInput) (*answer[api.Change], error) {
-			return s.changeService(ctx, in.Conditional, in.reason("delete"), deleteReplica(in.Name, in.Address))
+			return s.changeService(ctx, in.allows(in.exists), in.reason("delete"), deleteReplica(in.Name, in.Address))
 		})
 }
 

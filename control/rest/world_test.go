@@ -176,7 +176,7 @@ func doc(t *testing.T, text string) api.Config {
 
 func (w *world) apply(text string) api.Change {
 	w.t.Helper()
-	change, err := w.client.Apply(w.t.Context(), doc(w.t, text), client.AnyRevision)
+	change, err := w.client.Apply(w.t.Context(), doc(w.t, text))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -115,13 +115,15 @@ func weight(ps *intent.Problems, field string, w *int64) uint16 {
 	return uint16(*w)
 }
 
-// deadline parses a time in whole seconds.
+// deadline parses a time in whole seconds. What is not between the years 1970 and 9999 is a mistake: the zero time would be
+// never, and a year of five digits could not be read again.
 func deadline(ps *intent.Problems, field, text string) time.Time {
 	t, err := time.Parse(time.RFC3339, text)
-	if err != nil || t.Nanosecond() != 0 {
-		ps.Add(field, "want a time in whole seconds as RFC 3339 writes it: 2030-01-31T12:00:00Z", "%q is not a deadline", text)
+	t = t.UTC()
+	if err != nil || t.Nanosecond() != 0 || t.Year() < 1970 || t.Year() > 9999 {
+		ps.Add(field, "want a time in whole seconds as RFC 3339 writes it: 2030-01-31T12:00:00Z; for never, leave it out", "%q is not a deadline", text)
 	}
-	return t.UTC()
+	return t
 }
 
 // idle refuses 0, which package lb takes for the default; lb checks the range.

@@ -107,7 +107,7 @@ func (p *Product) Apply(ctx context.Context, mode string, interfaces []string, s
 	for _, name := range interfaces {
 		config.Interfaces = append(config.Interfaces, api.Interface{Name: name, Mode: mode})
 	}
-	if _, err := p.Control.Apply(ctx, config, client.AnyRevision); err != nil {
+	if _, err := p.Control.Apply(ctx, config); err != nil {
 		return fmt.Errorf("configure the load balancer: %w", err)
 	}
 	return nil
