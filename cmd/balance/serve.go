@@ -109,7 +109,7 @@ func run(ctx context.Context, e *engine.Engine, s *rest.Server, l net.Listener) 
 func readIntent(ctx context.Context, a *cli.App, state store.Store, name string) (intent.Intent, error) {
 	stored, err := state.Latest(ctx)
 	if err != nil {
-		return intent.Intent{}, cli.Advise(err, "restore the file from a backup, or remove it and start with -f")
+		return intent.Intent{}, err
 	}
 	if name == "" {
 		return stored.Intent, nil

@@ -1,188 +1,99 @@
 package store
 
 import (
-	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
-	"sync"
-	"time"
+	"io"
 
-	"go.etcd.io/bbolt"
-	bolterr "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
 
-	"lbctl/control/intent"
+	"lbctl/control/api"
 	"lbctl/lb"
 )
 
-// lockTimeout is how long Open waits for the file's lock: long enough for a
-// predecessor that is just closing.
-const lockTimeout = 300 * time.Millisecond
-
-// fileName is the file in the state directory.
-const fileName = "state.db"
-
-// Bolt is a store in a bbolt file. The latest revision is stored whole, every service in an entry of its
-// own; each revision before it as what the next one changed. So a change of one service among many
-// writes one service, in one transaction, and an old revision is dropped without touching others.
-// The zero value is not usable: see Open.
-type Bolt struct {
-	db *bbolt.DB
-	mu sync.Mutex
-	// latest is what the file has; nil if that is not known.
-	latest *Revision
+// boltHead is the head of a file of earlier versions, formats 1 to 4: entry "current" of bucket "intent". Each
+// service has an entry of its own in bucket "services" from format 3 on, and their order is entry "order" of
+// "intent" from format 4 on; before that they are in the head.
+type boltHead struct {
+	Format   int        `json:"format"`
+	Revision uint64     `json:"revision"`
+	Config   api.Config `json:"config"`
+	Services []string   `json:"services"`
 }
 
-var _ Store = (*Bolt)(nil)
-
-// Open opens the state in dir, which it makes if need be, 0700. Errors wrap
-// lb.ErrConflict when another process has it open, lb.ErrDenied without permission,
-// lb.ErrInvalid when the file is not a state.
-func Open(dir string) (*Bolt, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make state directory: %w", lb.Denied(err))
+// loadBolt takes over the latest revision of a file of an earlier version. Those before it are not kept.
+func (j *Journal) loadBolt(f handle) error {
+	// bbolt locks the file while it has it open.
+	if d, ok := f.(interface{ Fd() uintptr }); ok && errors.Is(unix.Flock(int(d.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK) {
+		return fmt.Errorf("%w: %s has it open", lb.ErrConflict, holder(j.path))
 	}
-	path := filepath.Join(dir, fileName)
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout})
-	var system unix.Errno
-	switch {
-	case errors.Is(err, bolterr.ErrTimeout):
-		return nil, fmt.Errorf("open %s: %w: %s has it open", path, lb.ErrConflict, holder(path))
-	case errors.As(err, &system):
-		return nil, fmt.Errorf("open %s: %w", path, lb.Denied(err))
-	case err != nil: // bbolt's own, some without a type: a file that is cut short
-		return nil, fmt.Errorf("open %s: %w state file: %w", path, lb.ErrInvalid, err)
-	}
-	return &Bolt{db: db}, nil
-}
-
-// Path returns the name of the file.
-func (b *Bolt) Path() string { return b.db.Path() }
-
-// Close implements Store.
-func (b *Bolt) Close() error { return b.db.Close() }
-
-// Latest implements Store.
-func (b *Bolt) Latest(context.Context) (Revision, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.load()
-}
-
-// load returns the latest revision, from the file if it is not known. The caller holds mu.
-func (b *Bolt) load() (Revision, error) {
-	if b.latest != nil {
-		return *b.latest, nil
-	}
-	r := Revision{Intent: intent.Default()}
-	err := b.view(func(f file) error {
-		head, ok, err := f.head()
-		if err != nil || !ok {
-			return err
-		}
-		r, err = f.revision(head.Revision)
-		return err
-	})
+	info, err := f.Stat()
 	if err != nil {
-		return Revision{}, err
+		return err
 	}
-	b.latest = &r
-	return r, nil
-}
-
-// Revision implements Store.
-func (b *Bolt) Revision(_ context.Context, number uint64) (r Revision, err error) {
-	err = b.view(func(f file) error {
-		r, err = f.revision(number)
+	file := make([]byte, info.Size())
+	if _, err := f.ReadAt(file, 0); err != nil && err != io.EOF {
 		return err
-	})
-	return r, err
-}
-
-// History implements Store.
-func (b *Bolt) History(_ context.Context, limit int) (all []Entry, err error) {
-	err = b.view(func(f file) error {
-		all, err = f.history(limit)
-		return err
-	})
-	return all, err
-}
-
-// view reads the file.
-func (b *Bolt) view(read func(file) error) error {
-	if err := b.db.View(func(tx *bbolt.Tx) error { return read(file{tx}) }); err != nil {
-		return fmt.Errorf("read %s: %w", b.Path(), err)
+	}
+	b, err := readBolt(file)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	c, err := b.content()
+	if err == nil && c.Number != 0 {
+		j.latest, err = c.revision()
+		j.entries = []Entry{c.Entry}
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	return nil
 }
 
-// Append implements Store.
-func (b *Bolt) Append(_ context.Context, after uint64, r Revision) (uint64, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	latest, err := b.load()
-	if err != nil {
-		return 0, err
+// content returns the latest revision; number 0 if there is none.
+func (b boltBuckets) content() (*content, error) {
+	var head boltHead
+	found, err := b.get("intent", "current", &head)
+	switch {
+	case err != nil:
+		return nil, err
+	case !found && len(b) > 0:
+		return nil, errors.New("no revision")
+	case !found:
+		return &content{}, nil
 	}
-	if latest.Number != after {
-		return 0, stale(after, latest.Number)
+	if head.Format < 1 || head.Format >= format {
+		return nil, fmt.Errorf("format %d: this program knows 1 to %d", head.Format, format)
 	}
-	r.Number = after + 1
-	b.latest = nil // what a failed commit leaves is read again
-	if err := b.db.Update(func(tx *bbolt.Tx) error { return file{tx}.append(latest, r) }); err != nil {
-		return 0, fmt.Errorf("write %s: %w", b.Path(), err)
+	c := &content{config: head.Config, order: head.Services, services: map[string]*api.Service{}}
+	if _, err := b.get("intent", "order", &c.order); err != nil {
+		return nil, err
 	}
-	b.latest = &r
-	return r.Number, nil
-}
-
-func stale(after, latest uint64) error {
-	return fmt.Errorf("append after revision %d: %w: the latest is %d", after, lb.ErrConflict, latest)
-}
-
-// holder names the process that has the lock of a file, "another process" when it
-// cannot be told: it may live in another pid namespace.
-func holder(path string) string {
-	const unknown = "another process"
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		return unknown
-	}
-	locks, err := os.ReadFile("/proc/locks")
-	if err != nil {
-		return unknown
-	}
-	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
-	if pid := lockPid(string(locks), file); pid != "" {
-		return "process " + pid
-	}
-	return unknown
-}
-
-// lockPid finds the holder of a file in the text of /proc/locks, whose lines read
-// "1: FLOCK  ADVISORY  WRITE 4711 00:2a:123456 0 EOF" (proc(5)); a waiter's line has "->" second.
-func lockPid(locks, file string) string {
-	for line := range strings.Lines(locks) {
-		f := strings.Fields(line)
-		if len(f) >= 6 && f[1] == "FLOCK" && f[5] == file && f[4] != "0" && f[4] != "-1" {
-			return f[4]
+	for _, name := range c.order {
+		s := new(api.Service)
+		if found, err := b.get("services", name, s); err != nil {
+			return nil, err
+		} else if found {
+			c.services[name] = s
 		}
 	}
-	return ""
+	var r record
+	_, err = b.get("revisions", string(binary.BigEndian.AppendUint64(nil, head.Revision)), &r)
+	r.Revision = head.Revision
+	c.Entry = r.entry()
+	return c, err
 }
 
-// keyOf is the key of a revision: bbolt sorts by bytes.
-func keyOf(number uint64) []byte { return binary.BigEndian.AppendUint64(nil, number) }
-
-func put(b *bbolt.Bucket, key []byte, v any) error {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return err
+// get reads a value, and tells whether there is one.
+func (b boltBuckets) get(bucket, key string, v any) (bool, error) {
+	text, found := b[bucket][key]
+	if !found {
+		return false, nil
 	}
-	return b.Put(key, text)
+	if err := json.Unmarshal(text, v); err != nil {
+		return false, fmt.Errorf("%s %q: %w", bucket, key, err)
+	}
+	return true, nil
 }

@@ -87,9 +87,18 @@ func TestUnknownFormat(t *testing.T) {
 	for _, format := range []string{"0", "5"} {
 		dir := t.TempDir()
 		put(t, filepath.Join(dir, "state.db"), strings.Replace(before, `"format":1`, `"format":`+format, 1), nil)
-		if _, err := open(t, dir).Latest(t.Context()); !errors.Is(err, lb.ErrInvalid) {
-			t.Errorf("format %s: %v, want lb.ErrInvalid", format, err)
+		if _, err := store.Open(dir); !errors.Is(err, lb.ErrConflict) || !strings.Contains(err.Error(), "format "+format) {
+			t.Errorf("format %s: %v, want lb.ErrConflict", format, err)
 		}
+	}
+}
+
+// TestAStateThatLacksAService: half a state is none.
+func TestAStateThatLacksAService(t *testing.T) {
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "state.db"), strings.Replace(before, `{"format":1`, `{"services":["web"],"format":3`, 1), nil)
+	if _, err := store.Open(dir); !errors.Is(err, lb.ErrConflict) || !strings.Contains(err.Error(), "web") {
+		t.Errorf("%v, want lb.ErrConflict about web", err)
 	}
 }
 

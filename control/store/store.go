@@ -1,6 +1,6 @@
 // Package store keeps the revisions of the intent: who changed it, when and why, and what it was then.
-// Revisions are only ever appended. The engine knows the interface; Open returns the store in a bbolt
-// file, and storetest has one in memory and the contract that every store is tested with.
+// Revisions are only ever appended. The engine knows the interface; Open returns the store in a file
+// of the package's own format, and storetest has one in memory and the contract that every store is tested with.
 package store
 
 import (
@@ -31,13 +31,14 @@ type Revision struct {
 
 // Store keeps revisions. It is safe for concurrent use.
 //
-// A store that other processes append to as well will need a method to watch for their revisions; a
-// bbolt file has one writer, who holds its lock.
+// A store that other processes append to as well will need a method to watch for their revisions; the
+// file has one writer, who holds the lock of its directory.
 type Store interface {
 	// Append stores a revision after the latest one, whose number the caller gives, and returns the
 	// new number, after+1; that of r is not used. When it returns nil, the revision outlives a crash of the
-	// machine. Otherwise, and when the process dies meanwhile, Latest finds the one before or the new one,
-	// whole. Errors: lb.ErrConflict when after is not the latest.
+	// machine, and the next process that opens the store finds it. With an error it is not there, now and later. When the
+	// process dies meanwhile, Latest finds the one before or the new one, whole. Errors: lb.ErrConflict when after is
+	// not the latest; lb.ErrFull when the disk is.
 	Append(ctx context.Context, after uint64, r Revision) (uint64, error)
 	// Latest returns the last revision; number 0 with intent.Default if there is none. The error
 	// wraps lb.ErrInvalid when what is stored is not an intent.

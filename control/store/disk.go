@@ -1,0 +1,80 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"lbctl/lb"
+)
+
+// disk is all that a store does to files. Tests have every call of it fail.
+type disk interface {
+	// Open opens a file or a directory, and follows no link in its last place. Files are made 0600.
+	Open(path string, flags int) (handle, error)
+	Rename(from, to string) error
+}
+
+// handle is an open file.
+type handle interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Stat() (fs.FileInfo, error)
+	Sync() error
+}
+
+// realDisk is the machine's.
+type realDisk struct{}
+
+func (realDisk) Open(path string, flags int) (handle, error) {
+	f, err := os.OpenFile(path, flags|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err // not a nil *os.File in an interface
+	}
+	return f, nil
+}
+
+func (realDisk) Rename(from, to string) error { return os.Rename(from, to) }
+
+// syncDir makes the names in a directory outlive a crash of the machine.
+func syncDir(d disk, dir string) error {
+	f, err := d.Open(dir, os.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+// makeDir makes a directory and those above it, 0700, and their names durable.
+func makeDir(d disk, dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeDir(d, filepath.Dir(dir)); err != nil {
+			return err
+		}
+		err = os.Mkdir(dir, 0o700)
+	}
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	return syncDir(d, filepath.Dir(dir))
+}
+
+// classified gives errors of the system the class that decides about exit code and status.
+func classified(err error) error {
+	switch {
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return fmt.Errorf("%w: %w", lb.ErrFull, err)
+	}
+	return lb.Denied(err)
+}

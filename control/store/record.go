@@ -1,0 +1,132 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"lbctl/control/api"
+	"lbctl/control/intent"
+	"lbctl/control/wire"
+)
+
+// record is a revision as it is written: what it changed of the one before. The first of a file is
+// what it changed of nothing.
+type record struct {
+	Revision uint64    `json:"revision"`
+	Actor    string    `json:"actor,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
+	Time     time.Time `json:"time,omitzero"`
+	// Config is the datapath and the interfaces, nil where they stayed.
+	Config *api.Config `json:"config,omitempty"`
+	// Order is the names of the services, nil where they stayed.
+	Order *[]string `json:"order,omitempty"`
+	// Services are those that were added or changed, and null for those that were removed.
+	Services map[string]*api.Service `json:"services,omitempty"`
+}
+
+// recordOf returns what a revision changed of an intent; all of it if there was none.
+func recordOf(old *intent.Intent, next Revision) record {
+	r := record{Revision: next.Number, Actor: next.Actor, Reason: next.Reason, Time: next.Time, Services: map[string]*api.Service{}}
+	first := old == nil
+	if first {
+		old = &intent.Intent{}
+	}
+	if first || !old.Datapath.Equal(next.Intent.Datapath) || !slices.Equal(old.Interfaces, next.Intent.Interfaces) {
+		bare := next.Intent
+		bare.Services = nil
+		c := wire.Config(bare)
+		r.Config = &c
+	}
+	if names := order(next.Intent); first || !slices.Equal(order(*old), names) {
+		r.Order = &names
+	}
+	had := make(map[string]intent.Service, len(old.Services))
+	for _, s := range old.Services {
+		had[s.Name] = s
+	}
+	for _, s := range next.Intent.Services {
+		if was, there := had[s.Name]; !there || !was.Equal(s) {
+			is := wire.Service(s)
+			r.Services[s.Name] = &is
+		}
+		delete(had, s.Name)
+	}
+	for name := range had {
+		r.Services[name] = nil
+	}
+	return r
+}
+
+func order(i intent.Intent) []string {
+	names := make([]string, 0, len(i.Services))
+	for _, s := range i.Services {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// line returns the record as it stands in the file.
+func (r record) line() ([]byte, error) {
+	text, err := json.Marshal(r)
+	return append(text, '\n'), err
+}
+
+func (r record) entry() Entry {
+	return Entry{Number: r.Revision, Actor: r.Actor, Reason: r.Reason, Time: r.Time}
+}
+
+// content is an intent as it is stored.
+type content struct {
+	Entry
+	config   api.Config
+	order    []string
+	services map[string]*api.Service
+}
+
+// apply makes the content that of the next revision.
+func (c *content) apply(r record) error {
+	if c.Number != 0 && r.Revision != c.Number+1 {
+		return fmt.Errorf("revision %d follows %d", r.Revision, c.Number)
+	}
+	c.Entry = r.entry()
+	if r.Config != nil {
+		c.config = *r.Config
+	}
+	if r.Order != nil {
+		c.order = *r.Order
+	}
+	if c.services == nil {
+		c.services = map[string]*api.Service{}
+	}
+	maps.Copy(c.services, r.Services)
+	return nil
+}
+
+// revision resolves the content. The error wraps lb.ErrInvalid.
+func (c *content) revision() (Revision, error) {
+	doc := c.config
+	doc.Services = slices.Clone(doc.Services) // format 1 and 2 had them there
+	for _, name := range c.order {
+		s := c.services[name]
+		if s == nil {
+			return Revision{}, fmt.Errorf("service %s is missing", name)
+		}
+		doc.Services = append(doc.Services, *s)
+	}
+	if doc.Services == nil {
+		doc.Services = []api.Service{}
+	}
+	i, err := wire.Resolve(doc, intent.Default())
+	return Revision{Entry: c.Entry, Intent: i}, err
+}
+
+// whole returns the content as the first record of a file.
+func (c *content) whole() record {
+	r := record{Revision: c.Number, Actor: c.Actor, Reason: c.Reason, Time: c.Time, Config: &c.config, Order: &c.order,
+		Services: maps.Clone(c.services)}
+	maps.DeleteFunc(r.Services, func(_ string, s *api.Service) bool { return s == nil })
+	return r
+}
