@@ -72,6 +72,7 @@ func captureError(name string, err error) error {
 		{pcap.ErrLength, "the file is damaged: truncate it before that record, or capture again"},
 		{pcap.ErrCut, "the file's header is incomplete: capture again"},
 		{pcap.ErrLink, "capture on an Ethernet interface, on any, or on lo"},
+		{replay.ErrUnpredicted, "capture more of each packet: tcpdump -s 128"},
 		{replay.ErrNoPackets, "capture some traffic; supported link types: " + pcap.ReadableTypes()},
 	}
 	for _, h := range hints {
@@ -87,12 +88,37 @@ func (a *App) warnCapture(name string, f replay.File) {
 	if f.Cut != "" {
 		fmt.Fprintf(a.Stderr, "lbctl: %s: %s; the packets before it are used\n", name, f.Cut)
 	}
+	if f.Damage != "" {
+		fmt.Fprintf(a.Stderr, "lbctl: %s: %s; the packets before it are used\n", name, f.Damage)
+	}
 	for _, s := range f.Skipped {
 		fmt.Fprintf(a.Stderr, "lbctl: %s: %s skipped: link type %s is not supported (supported are %s)\n",
 			name, Many(int(s.Records), "record"), s.Link, pcap.ReadableTypes())
 	}
-	if f.AbsurdTimes > 0 {
-		fmt.Fprintf(a.Stderr, "lbctl: %s: %s more than a year from the first packet: ignored\n", name, Many(int(f.AbsurdTimes), "time stamp"))
+}
+
+// WarnUnpredicted says that packets of a capture were left out because too little of them was captured.
+func (a *App) WarnUnpredicted(name string, packets uint64) {
+	fmt.Fprintf(a.Stderr, "lbctl: %s: %s cut by the snapshot length before what the NIC hashes: left out (capture with tcpdump -s 128)\n",
+		name, Many(int(packets), "packet"))
+}
+
+// WarnReplay prints what was left out of a replay, or counts for less than on the wire, for a command that prints none of its
+// figures.
+func (a *App) WarnReplay(name string, found *replay.Report) {
+	if n := found.Unpredicted.Packets; n > 0 {
+		a.WarnUnpredicted(name, n)
+	}
+	if n := found.Super.Packets; n > 0 && found.Measure != replay.Bytes {
+		fmt.Fprintf(a.Stderr, "lbctl: %s: %s of GRO or TSO, which were several on the wire, count once: --by bytes weighs them\n", name, Many(int(n), "super-packet"))
+	}
+}
+
+// warnTimes says that time stamps were ignored, where times matter.
+func (a *App) warnTimes(name string, found *replay.Report, o replay.Options) {
+	byTime := o.Window > 0 || o.Change != nil && o.Change.After > 0
+	if n := found.File.AbsurdTimes; n > 0 && byTime {
+		fmt.Fprintf(a.Stderr, "lbctl: %s: %s more than a year from the first packet: ignored\n", name, Many(int(n), "time stamp"))
 	}
 }
 
@@ -141,5 +167,8 @@ func (a *App) Replay(c *cobra.Command, name string, o replay.Options) (found *re
 		}
 		return found.File, nil
 	})
+	if err == nil {
+		a.warnTimes(name, found, o)
+	}
 	return found, err
 }

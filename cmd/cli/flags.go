@@ -72,7 +72,8 @@ func longNICFlags(c *cobra.Command, queues int, key, table string) *setup.Setup 
 	f.StringVar(&s.Fill, "fill", "", `how the table is filled, as by ethtool -X: "equal 4", "weight 2 1 1"; or @FILE from lbctl rss plan -o json`)
 	f.StringVar(&s.Function, "function", "", "hash function: "+strings.Join(rss.FunctionNames(), ", "))
 	f.StringVar(&s.Transform, "transform", "", "input transform: "+strings.Join(rss.TransformNames(), ", "))
-	f.StringVar(&s.Inner, "inner", "", "tunnels whose inner packet is hashed: ipip, gre, vxlan, geneve, gtpu (joined by +), or all")
+	f.StringVar(&s.Inner, "inner", "", "tunnels whose inner packet is hashed: "+strings.ReplaceAll(packet.AllTunnels.String(), ",", ", ")+" (joined by +), or all")
+	f.StringVar(&s.DefaultQueue, "default-queue", "", "where packets without a hash go: a queue, or entry-0 for the queue of the table's first entry (default 0, or the profile's)")
 	f.StringSliceVar(&s.Fields, "fields", nil, "hash fields: sd for all packets that have them, or udp4=sd for one flow type; may be repeated")
 	return s
 }

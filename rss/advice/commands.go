@@ -69,6 +69,7 @@ func SetupCommands(iface string, from, to setup.Setup) ([]string, error) {
 	add(then.Function != now.Function, "ethtool -X %s hfunc %v", iface, then.Function)
 	add(then.Transform != now.Transform, "ethtool -X %s xfrm %v", iface, then.Transform)
 	add(then.Inner != now.Inner, "# inner headers of %v: by the NIC's firmware or flow rules", then.Inner)
+	add(then.DefaultQueue != now.DefaultQueue, "# packets without a hash to %v: a property of the NIC", then.DefaultQueue)
 	change := keyAndFields(now, then)
 	change.Key = to.HardwareKey(change.Key) // in the byte order that the driver takes
 	return append(list, change.Commands(iface)...), nil

@@ -9,7 +9,7 @@ import (
 
 // problem turns an observation into the planner's input.
 func problem(o replay.Observed, m replay.Measure, budget uint64) balance.Problem {
-	p := balance.Problem{Table: o.Table(), Queues: o.Queues, Fixed: []uint64{o.Unhashed.By(m)}, Budget: budget}
+	p := balance.Problem{Table: o.Table(), Queues: o.Queues, Fixed: o.Fixed(m), Budget: budget}
 	for _, b := range o.Buckets {
 		p.Buckets = append(p.Buckets, balance.Bucket{Load: b.By(m), Flows: b.Flows})
 	}

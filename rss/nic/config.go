@@ -18,10 +18,10 @@ type Config struct {
 	// Table is the indirection table, at least one entry.
 	Table rss.Table
 	// TCP4 to UDP6 are the hash fields of packets of these protocols, fragments excluded; any
-	// that are rss.Hashable. Packets with zero are not hashed and go to queue 0.
+	// that are rss.Hashable. Packets with zero are not hashed.
 	TCP4, UDP4, TCP6, UDP6 rss.Fields
 	// IP4 and IP6 are the hash fields of all other IP packets, fragments included: addresses, and in IP6
-	// the flow label. Packets with zero are not hashed and go to queue 0.
+	// the flow label. Packets with zero are not hashed.
 	IP4, IP6 rss.Fields
 	// SCTP4 to AH6 are the hash fields of packets with these headers, fragments excluded; f and n are the halves
 	// of the SPI of ESP and AH. With zero such packets use IP4 or IP6.
@@ -36,6 +36,13 @@ type Config struct {
 	// Inner are the tunnels whose inner packet is hashed instead of the outer one; the zero value
 	// has none.
 	Inner packet.Tunnel
+	// DefaultQueue is where packets without a hash go; the zero value is queue 0.
+	DefaultQueue DefaultQueue
+}
+
+// Queues returns the number of queues that the table and the default queue name: the highest, plus one.
+func (c Config) Queues() int {
+	return max(c.Table.Queues(), int(c.DefaultQueue.Of(c.Table))+1)
 }
 
 // Quirks are departures from Microsoft's definition, each found in some hardware (see Profiles).

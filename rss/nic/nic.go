@@ -5,7 +5,8 @@
 // Its rules are Microsoft's (NDIS documentation, "RSS Hashing Types"): a fragment, the
 // first included, is hashed over the addresses only, and ports are found after
 // IPv4 options and IPv6 extension headers. VLAN tags are skipped; Config.Inner says in which tunnels the
-// inner packet is hashed. Frames that are not IP or cannot be parsed go to queue 0 without a hash.
+// inner packet is hashed. Frames that are not IP, cannot be parsed, or have no hash fields are not hashed and go
+// to the default queue.
 package nic
 
 import (
@@ -38,7 +39,7 @@ func New(config Config) (*NIC, error) {
 }
 
 // WithTable returns a copy of the NIC with another indirection table. An empty table sends
-// everything to queue 0.
+// everything to the default queue.
 func (n *NIC) WithTable(table rss.Table) *NIC {
 	other := *n
 	other.config.Table = slices.Clone(table)
@@ -55,6 +56,8 @@ type Result struct {
 	// Hash is the value the NIC reports; 0 when Hashed is false.
 	Hash   uint32
 	Hashed bool
+	// Unhashed is why the packet was not hashed; 0 when Hashed is true. With Cut the queue is not known.
+	Unhashed Unhashed
 	// Index is the entry of the indirection table. It is 0 and was not used when Hashed is false.
 	Index int
 	Queue rss.Queue
@@ -78,24 +81,27 @@ func (n *NIC) ClassifyIP(b []byte) Result {
 	return n.ClassifyHeaders(b, &h, err)
 }
 
-// ClassifyHeaders is Classify of a packet that was parsed already: h and err are the results of packet.Parse or
-// packet.ParseIP for b, which is read again only for the inner packet of a tunnel. When
+// ClassifyHeaders is Classify of a packet that was parsed already: h and err are the results of packet.Parse,
+// packet.ParseCaptured or packet.ParseIP for b, which is read again only for the inner packet of a tunnel. When
 // that is not IP, or cannot be parsed, the outer packet is hashed.
 func (n *NIC) ClassifyHeaders(b []byte, h *packet.Headers, err error) Result {
-	if err != nil && err != packet.ErrTransport {
-		return Result{Flow: h.Flow}
+	if err == packet.ErrEthernet || err == packet.ErrIP {
+		return n.unhashed(h.Flow, Damaged)
 	}
 	if n.config.Inner != 0 {
-		inner, tunnel, err := packet.Inner(b, h)
-		if n.config.Inner&tunnel != 0 && (err == nil || err == packet.ErrTransport) && inner.Flow.Source.IsValid() {
-			r := Result{Flow: inner.Flow, Tunnel: tunnel}
-			n.classify(&r, subjectOf(&inner))
-			return r
+		inner, tunnel, innerErr := packet.Inner(b, h)
+		switch {
+		case n.config.Inner&tunnel == 0:
+		case inner.Flow.Source.IsValid() && (innerErr == nil || innerErr == packet.ErrTransport || innerErr == packet.ErrCut):
+			return n.classify(subjectOf(&inner, innerErr), inner.Flow, tunnel)
+		case innerErr == packet.ErrCut: // it is not known whether the inner packet would be hashed
+			return n.unhashed(h.Flow, Cut)
 		}
 	}
-	r := Result{Flow: h.Flow}
-	n.classify(&r, subjectOf(h))
-	return r
+	if !h.Flow.Source.IsValid() {
+		return n.unhashed(h.Flow, causeOf(h, err))
+	}
+	return n.classify(subjectOf(h, err), h.Flow, 0)
 }
 
 // ClassifyFlow returns the queue of the packets of a flow that are not fragments. A
@@ -106,31 +112,55 @@ func (n *NIC) ClassifyFlow(flow packet.Flow) Result {
 	if flow.Protocol == packet.ESP || flow.Protocol == packet.Authentication {
 		s.security = flow.Protocol
 	}
-	r := Result{Flow: flow}
-	n.classify(&r, s)
-	return r
+	return n.classify(s, flow, 0)
 }
 
 // subject is what decides how a packet is hashed, besides its flow; see packet.Headers.
 type subject struct {
 	ports, fragment bool
-	security        packet.Protocol
-	spi, label      uint32
+	// cut is true when the capture ends before the ports or the SPI, lost when it does before the protocol is known.
+	cut, lost  bool
+	security   packet.Protocol
+	spi, label uint32
 }
 
-func subjectOf(h *packet.Headers) subject {
-	return subject{ports: h.Ports, fragment: h.Fragment, security: h.Security, spi: h.SPI, label: h.FlowLabel}
-}
-
-// classify completes a result whose Flow is set.
-func (n *NIC) classify(r *Result, s subject) {
-	r.Fields = n.fields(&r.Flow, s)
-	if r.Fields == 0 {
-		return
+func subjectOf(h *packet.Headers, err error) subject {
+	s := subject{ports: h.Ports, fragment: h.Fragment, security: h.Security, spi: h.SPI, label: h.FlowLabel}
+	if err == packet.ErrCut {
+		s.assume(h)
 	}
-	r.Hash, r.Hashed = n.hash(&r.Flow, s, r.Fields), true
+	return s
+}
+
+// assume fills in the kind of the header that was not captured.
+func (s *subject) assume(h *packet.Headers) {
+	s.cut, s.lost = true, h.Transport == 0
+	switch p := h.Flow.Protocol; {
+	case p.HasPorts():
+		s.ports = true
+	case p == packet.ESP || p == packet.Authentication:
+		s.security = p
+	}
+}
+
+// classify returns the result for a packet.
+func (n *NIC) classify(s subject, flow packet.Flow, tunnel packet.Tunnel) Result {
+	fields := n.fields(&flow, s)
+	switch {
+	case s.lost, s.cut && fields&rss.Ports != 0:
+		return n.unhashed(flow, Cut)
+	case fields == 0:
+		return n.unhashed(flow, NoFields)
+	}
+	r := Result{Fields: fields, Hash: n.hash(&flow, s, fields), Hashed: true, Flow: flow, Tunnel: tunnel}
 	if table := n.config.Table; len(table) > 0 {
 		r.Index = table.Index(r.Hash)
 		r.Queue = table[r.Index]
 	}
+	return r
+}
+
+// unhashed returns the result for a packet without a hash.
+func (n *NIC) unhashed(flow packet.Flow, why Unhashed) Result {
+	return Result{Unhashed: why, Queue: n.config.DefaultQueue.Of(n.config.Table), Flow: flow}
 }

@@ -59,7 +59,7 @@ func TestClassify(t *testing.T) {
 		{"icmp", packet.Frame{Flow: portless(with(flow4, icmp))}, result(rss.Addresses, two4, portless(with(flow4, icmp)))},
 		{"icmp6", packet.Frame{Flow: portless(with(flow6, 58))}, result(rss.Addresses, two6, portless(with(flow6, 58)))},
 		{"two tags", packet.Frame{Flow: flow4, Tags: make([]packet.Tag, 2)}, result(rss.FourTuple, four4, flow4)},
-		{"three tags", packet.Frame{Flow: flow4, Tags: make([]packet.Tag, 3)}, Result{}},
+		{"three tags", packet.Frame{Flow: flow4, Tags: make([]packet.Tag, 3)}, Result{Unhashed: Tags}},
 		{"options", packet.Frame{Flow: flow4, Options: make([]byte, 4)}, result(rss.FourTuple, four4, flow4)},
 		{"extensions", packet.Frame{Flow: flow6, Extensions: make([]packet.Extension, 2)}, result(rss.FourTuple, four6, flow6)},
 		{"first fragment", packet.Frame{Flow: flow4, Fragment: &packet.Fragment{More: true}},
@@ -86,9 +86,9 @@ func TestClassifyWhatCannotBeParsed(t *testing.T) {
 		frame []byte
 		want  Result
 	}{
-		{"nothing", nil, Result{}},
-		{"ethernet only", frame[:14], Result{}},
-		{"ipv4 cut", frame[:33], Result{}},
+		{"nothing", nil, Result{Unhashed: Damaged}},
+		{"ethernet only", frame[:14], Result{Unhashed: Damaged}},
+		{"ipv4 cut", frame[:33], Result{Unhashed: Damaged}},
 		{"tcp cut", frame[:53], result(rss.Addresses, two4, portless(flow4))},
 	} {
 		if diff := cmp.Diff(c.want, n.Classify(c.frame), comparable); diff != "" {
@@ -108,9 +108,9 @@ func TestClassifyFlow(t *testing.T) {
 		{"tcp4", flow4, result(rss.FourTuple, four4, flow4)},
 		{"udp6", with(flow6, packet.UDP), result(rss.FourTuple, four6, with(flow6, packet.UDP))},
 		{"sctp", with(flow4, 132), result(rss.Addresses, two4, with(flow4, 132))},
-		{"none", packet.Flow{}, Result{}},
+		{"none", packet.Flow{}, Result{Unhashed: NoFields}},
 		{"mixed families", packet.Flow{Source: flow4.Source, Destination: mapped, Protocol: packet.TCP},
-			Result{Flow: packet.Flow{Source: flow4.Source, Destination: mapped, Protocol: packet.TCP}}},
+			Result{Unhashed: NoFields, Flow: packet.Flow{Source: flow4.Source, Destination: mapped, Protocol: packet.TCP}}},
 	} {
 		if diff := cmp.Diff(c.want, n.ClassifyFlow(c.flow), comparable); diff != "" {
 			t.Errorf("%s: ClassifyFlow (-want +got):\n%s", c.name, diff)

@@ -38,6 +38,8 @@ type Profile struct {
 	Transforms []rss.Transform
 	// Quirks are the departures of the hardware that Config can express.
 	Quirks Quirks
+	// DefaultQueue is where packets without a hash go.
+	DefaultQueue DefaultQueue
 	// Notes are departures that Config cannot express, and warnings.
 	Notes []string
 	// Origin names the files that this was read in.
@@ -121,7 +123,7 @@ func (p Profile) ConfigSize(queues, size int) (Config, error) {
 		key = rss.MicrosoftKey()
 	}
 	return Config{
-		Key: p.HardwareKey(key), Table: table, Function: p.Functions[0], Quirks: p.Quirks,
+		Key: p.HardwareKey(key), Table: table, Function: p.Functions[0], Quirks: p.Quirks, DefaultQueue: p.DefaultQueue,
 		TCP4: p.TCP, UDP4: p.UDP, SCTP4: p.SCTP, IP4: p.IP,
 		TCP6: p.TCP, UDP6: p.UDP, SCTP6: p.SCTP, IP6: p.IP,
 	}, nil

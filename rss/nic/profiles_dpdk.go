@@ -85,7 +85,8 @@ func dpdkOthers() []Profile {
 				"the driver reverses a given key for the hardware, and the hash begins with 0: the plain definition",
 				"the random default key is not reversed and cannot be read back; drivers before 2.4 ignore a given key",
 			},
-			Origin: []string{"dpdk drivers/net/ena/ena_rss.c", "amzn-drivers issue 267"},
+			DefaultQueue: DefaultQueue{FirstEntry: true},
+			Origin:       []string{"dpdk drivers/net/ena/ena_rss.c", "amzn-drivers issues 267, 353 (packets without a hash)"},
 		}),
 		dpdk(Profile{
 			Name: "virtio", Driver: "DPDK net_virtio on a device with VIRTIO_NET_F_RSS", Key: rss.MicrosoftKey(), KeySource: intelKey,

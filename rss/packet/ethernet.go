@@ -17,11 +17,24 @@ const (
 	// TypeVLAN is the tag of 802.1Q, TypeServiceVLAN the outer one of 802.1ad.
 	TypeVLAN        EtherType = 0x8100
 	TypeServiceVLAN EtherType = 0x88a8
+	// TypePPPoE is that of PPPoE's session stage (RFC 2516); TypePPPoEDiscovery of the one before it.
+	TypePPPoE          EtherType = 0x8864
+	TypePPPoEDiscovery EtherType = 0x8863
+	// TypeMPLS and TypeMPLSMulticast are those of a label stack (RFC 3032).
+	TypeMPLS          EtherType = 0x8847
+	TypeMPLSMulticast EtherType = 0x8848
+	TypeARP           EtherType = 0x0806
 )
 
-// String returns "ipv4", "ipv6", "802.1q", "802.1ad" or the number.
+// String returns "ipv4", "ipv6", "802.1q", "802.1ad", "pppoe", "mpls", "arp" or the number.
 func (t EtherType) String() string {
 	switch t {
+	case TypePPPoE, TypePPPoEDiscovery:
+		return "pppoe"
+	case TypeMPLS, TypeMPLSMulticast:
+		return "mpls"
+	case TypeARP:
+		return "arp"
 	case TypeIPv4:
 		return "ipv4"
 	case TypeIPv6:

@@ -59,6 +59,9 @@ const (
 	Shim6              Protocol = 140
 )
 
+// NoNextHeader says that nothing follows an IPv6 header (RFC 8200 section 4.7).
+const NoNextHeader Protocol = 59
+
 // MaxExtensions is the number of extension headers that are read at most. RFC 8504
 // section 5.3 allows such a limit; hardware has a lower one.
 const MaxExtensions = 8

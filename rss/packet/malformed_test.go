@@ -34,7 +34,9 @@ func TestParseMalformed(t *testing.T) {
 		{"extension longer than the packet", Frame{Flow: tcp6, Extensions: []Extension{{Kind: HopByHop}}},
 			func(b []byte) []byte { b[ip+41] = 4; return b }, ErrIP},
 		{"ipv6 payload shorter than tcp", Frame{Flow: tcp6}, func(b []byte) []byte { b[ip+5] = 19; return b }, ErrTransport},
-		{"ipv6 payload 0", Frame{Flow: tcp6}, func(b []byte) []byte { b[ip+5] = 0; return b }, ErrTransport},
+		{"ipv6 payload 0 and padding", Frame{Flow: tcp6}, func(b []byte) []byte { b[ip+5] = 0; return b[:60] }, ErrTransport},
+		{"ipv4 total 0 and padding", Frame{Flow: tcp4}, func(b []byte) []byte { b[ip+3] = 0; return append(b, 0, 0, 0, 0, 0, 0) }, ErrIP},
+		{"nothing follows ipv6", Frame{Flow: tcp6}, func(b []byte) []byte { b[ip+5], b[ip+6] = 0, byte(NoNextHeader); return b }, nil},
 
 		{"payload cut", Frame{Flow: tcp4, Payload: make([]byte, 100)}, func(b []byte) []byte { return b[:ip+40] }, nil},
 		{"padded to 60", Frame{Flow: tcp4}, func(b []byte) []byte { return append(b, 0, 0, 0, 0, 0, 0) }, nil},

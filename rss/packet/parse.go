@@ -23,6 +23,9 @@ var (
 	ErrIP = errors.New("ip header is cut short or contradicts itself")
 	// ErrTransport: a TCP, UDP, SCTP, ESP or AH header is cut short.
 	ErrTransport = errors.New("transport header is cut short")
+	// ErrCut: the capture ends before the ports or the SPI, or in a header before them. What the packet
+	// has there is not known. Only ParseCaptured returns it, and Inner of its result.
+	ErrCut = errors.New("capture ends in the headers")
 )
 
 // MaxVLANs is the number of VLAN tags that are skipped at most.
@@ -59,6 +62,11 @@ type Headers struct {
 	Options bool
 	// Extensions is the number of IPv6 extension headers, 0 to MaxExtensions.
 	Extensions int
+	// Super is true for a super-packet, which the kernel or the NIC merged (GRO, LRO) or has not segmented yet
+	// (GSO, TSO), and whose IP header therefore has the length 0.
+	Super bool
+	// Cut is true when the end of the packet was not captured.
+	Cut bool
 }
 
 // Parse reads the headers of a frame that begins with its Ethernet header. The payload may
@@ -72,6 +80,19 @@ func Parse(frame []byte) (h Headers, err error) {
 	return h, err
 }
 
+// ParseCaptured is Parse of a record of a capture; cut is true when less was captured than the packet had. Of a
+// transport header that is not whole, the ports or the SPI suffice. The error is ErrCut where what is missing was not
+// captured, with the addresses and, if Transport is not 0, the protocol.
+func ParseCaptured(frame []byte, cut bool) (h Headers, err error) {
+	h.Cut = cut
+	if err = h.parseEthernet(frame); err == ErrTransport && !cut {
+		// Some tools cut packets and record the shortened length; then the IP header contradicts it.
+		h = Headers{Cut: true}
+		err = h.parseEthernet(frame)
+	}
+	return h, err
+}
+
 // ParseIP is Parse of a packet without Ethernet header, as in captures of link type raw IP, IPv4
 // or IPv6. The version field says which IP it is; Network is 0.
 func ParseIP(packet []byte) (h Headers, err error) {
@@ -82,13 +103,13 @@ func ParseIP(packet []byte) (h Headers, err error) {
 // parseEthernet reads on from an Ethernet header at offset Network of b.
 func (h *Headers) parseEthernet(b []byte) error {
 	if len(b)-h.Network < EthernetLength {
-		return ErrEthernet
+		return h.short(ErrEthernet)
 	}
 	h.EtherType = Ethernet(b[h.Network:]).EtherType()
 	h.Network += EthernetLength
 	for h.EtherType.IsVLAN() && h.VLANs < MaxVLANs {
 		if len(b) < h.Network+VLANLength {
-			return ErrEthernet
+			return h.short(ErrEthernet)
 		}
 		h.EtherType = VLAN(b[h.Network:]).EtherType()
 		h.Network += VLANLength
@@ -111,7 +132,7 @@ func (h *Headers) parseNetwork(b []byte) error {
 // parseIP reads on from an IP header at offset Network of b.
 func (h *Headers) parseIP(b []byte) error {
 	if len(b) <= h.Network {
-		return ErrIP
+		return h.short(ErrIP)
 	}
 	switch b[h.Network] >> 4 {
 	case 4:
@@ -124,29 +145,54 @@ func (h *Headers) parseIP(b []byte) error {
 	return h.parseNetwork(b)
 }
 
+// short is the error of a header that ends with the frame.
+func (h *Headers) short(damaged error) error {
+	if h.Cut {
+		return ErrCut
+	}
+	return damaged
+}
+
 func (h *Headers) parseIPv4(p IPv4) error {
-	if len(p) < IPv4MinLength || p.Version() != 4 {
+	switch {
+	case len(p) > 0 && p.Version() != 4:
 		return ErrIP
+	case len(p) < IPv4MinLength:
+		return h.short(ErrIP)
 	}
 	length, total := p.HeaderLength(), p.TotalLength()
-	if length < IPv4MinLength || length > len(p) || total < length {
+	if total == 0 && h.longerThanPadding(p) {
+		h.Super, total = true, max(length, len(p))
+	}
+	switch {
+	case length < IPv4MinLength, total < length:
 		return ErrIP
+	case length > len(p):
+		return h.short(ErrIP)
 	}
 	h.setAddresses(p.Source(), p.Destination(), p.Protocol())
 	h.Options = length > IPv4MinLength
 	h.Fragment = p.IsFragment()
 	h.Transport = h.Network + length
-	return h.parseTransport(p[length:min(total, len(p))])
+	return h.parseTransport(p[length:min(total, len(p))], h.Cut && (h.Super || total > len(p)))
 }
 
 func (h *Headers) parseIPv6(p IPv6) error {
-	if len(p) < IPv6Length || p.Version() != 6 {
+	switch {
+	case len(p) > 0 && p.Version() != 6:
 		return ErrIP
+	case len(p) < IPv6Length:
+		return h.short(ErrIP)
 	}
-	rest := p[IPv6Length:]
-	jumbogram := p.PayloadLength() == 0 && p.NextHeader() == HopByHop
-	if !jumbogram {
-		rest = rest[:min(len(rest), p.PayloadLength())]
+	rest, cut := p[IPv6Length:], h.Cut
+	switch length := p.PayloadLength(); {
+	case length == 0 && p.NextHeader() == HopByHop: // a jumbogram, or a super-packet made one
+		h.Super = true
+	case length == 0 && p.NextHeader() != NoNextHeader && h.longerThanPadding(p):
+		h.Super = true
+	default:
+		cut = cut && length > len(rest)
+		rest = rest[:min(len(rest), length)]
 	}
 	c, ok := walk(p.NextHeader(), rest)
 	h.setAddresses(p.Source(), p.Destination(), c.next)
@@ -154,11 +200,23 @@ func (h *Headers) parseIPv6(p IPv6) error {
 	if c.authenticated {
 		h.Security, h.SPI = Authentication, c.spi
 	}
-	if !ok {
+	switch {
+	case !ok && cut:
+		return ErrCut
+	case !ok:
 		return ErrIP
 	}
 	h.Transport = h.Network + IPv6Length + c.length
-	return h.parseTransport(rest[c.length:])
+	return h.parseTransport(rest[c.length:], cut)
+}
+
+// minFrame is the length in bytes to which Ethernet pads a frame, without its checksum.
+const minFrame = 60
+
+// longerThanPadding tells whether a packet has more bytes than the padding of an empty one. Only then is the length 0 in its
+// header that of a super-packet, and no damage.
+func (h *Headers) longerThanPadding(packet []byte) bool {
+	return h.Cut || h.Network+len(packet) > minFrame
 }
 
 func (h *Headers) setAddresses(source, destination netip.Addr, protocol Protocol) {

@@ -165,7 +165,8 @@ func TestIPv4Fragment(t *testing.T) {
 func TestStrings(t *testing.T) {
 	for want, got := range map[string]string{
 		"ipv4": TypeIPv4.String(), "ipv6": TypeIPv6.String(), "802.1q": TypeVLAN.String(),
-		"802.1ad": TypeServiceVLAN.String(), "ethertype-0x0806": EtherType(0x0806).String(),
+		"802.1ad": TypeServiceVLAN.String(), "ethertype-0x88cc": EtherType(0x88cc).String(), "arp": TypeARP.String(),
+		"pppoe": TypePPPoE.String(), "mpls": TypeMPLSMulticast.String(),
 		"02:00:00:00:00:0a": MAC{2, 0, 0, 0, 0, 10}.String(),
 	} {
 		if got != want {

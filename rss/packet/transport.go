@@ -92,14 +92,17 @@ const (
 )
 
 // parseTransport reads the ports of TCP, UDP and SCTP, which have the same offset, or the SPI of
-// ESP and AH.
-func (h *Headers) parseTransport(p []byte) error {
-	need := h.Flow.Protocol.headerLength()
+// ESP and AH. cut is true when the packet goes on after p and that was not captured.
+func (h *Headers) parseTransport(p []byte, cut bool) error {
+	need, missing := h.Flow.Protocol.headerLength(), ErrTransport
+	if cut {
+		need, missing = min(need, h.Flow.Protocol.deciding()), ErrCut
+	}
 	switch {
 	case need == 0 || h.Fragment:
 		return nil
 	case len(p) < need:
-		return ErrTransport
+		return missing
 	case h.Flow.Protocol == ESP:
 		h.Security, h.SPI = ESP, binary.BigEndian.Uint32(p)
 	case h.Flow.Protocol == Authentication:
@@ -110,6 +113,14 @@ func (h *Headers) parseTransport(p []byte) error {
 		h.Ports = true
 	}
 	return nil
+}
+
+// deciding is the number of bytes of a header up to the end of its ports or SPI.
+func (p Protocol) deciding() int {
+	if p == Authentication {
+		return 8
+	}
+	return 4
 }
 
 // headerLength is the least length in bytes of a header of the protocol; 0 for one

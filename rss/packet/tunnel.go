@@ -15,8 +15,11 @@ const (
 	TunnelVXLAN                     // RFC 7348
 	TunnelGeneve                    // RFC 8926
 	TunnelGTPU                      // 3GPP TS 29.281, user data only
+	TunnelPPPoE                     // RFC 2516, IPv4 and IPv6 in PPP
+	TunnelMPLS                      // RFC 3032, IP after the last label
 
-	AllTunnels = TunnelIPIP | TunnelGRE | TunnelVXLAN | TunnelGeneve | TunnelGTPU
+	AllTunnels = TunnelIPIP | TunnelGRE | udpTunnels | TunnelPPPoE | TunnelMPLS
+	udpTunnels = TunnelVXLAN | TunnelGeneve | TunnelGTPU
 )
 
 // The UDP ports by which a NIC recognises a tunnel (IANA).
@@ -27,7 +30,7 @@ const (
 )
 
 // tunnels holds the names of the bits from the lowest on.
-const tunnels = "ipip gre vxlan geneve gtpu"
+const tunnels = "ipip gre vxlan geneve gtpu pppoe mpls"
 
 // String returns the names, as in "gre,vxlan"; "none" for the empty set.
 func (t Tunnel) String() string {
@@ -48,17 +51,27 @@ func (t Tunnel) String() string {
 // tunnel.
 //
 // The tunnel is 0 when there is no known one: another protocol, a fragment, a
-// header that is cut short. Otherwise the error is that of Parse for the inner packet. No input
-// makes it panic as long as outer is of b, and it does not allocate.
+// header that is cut short. Otherwise the error is that of Parse for the inner packet. Where the capture
+// ends before it is known what the packet carries, it is ErrCut, and the tunnel is the set of those that it may be. No
+// input makes it panic as long as outer is of b, and it does not allocate.
 func Inner(b []byte, outer *Headers) (inner Headers, tunnel Tunnel, err error) {
-	if outer.Transport == 0 || outer.Fragment || outer.Transport > len(b) {
+	at, c := outer.Network, inside{}
+	switch {
+	case outer.EtherType == TypePPPoE && at <= len(b):
+		c = inPPPoE(b[at:])
+	case (outer.EtherType == TypeMPLS || outer.EtherType == TypeMPLSMulticast) && at <= len(b):
+		c = inMPLS(b[at:])
+	case outer.Transport != 0 && !outer.Fragment && outer.Transport <= len(b):
+		at = outer.Transport
+		c = carried(b[at:], &outer.Flow, outer.Ports)
+	}
+	switch {
+	case c.ends && outer.Cut:
+		return Headers{}, c.tunnel, ErrCut
+	case c.ends || c.tunnel == 0:
 		return Headers{}, 0, nil
 	}
-	c := carried(b[outer.Transport:], &outer.Flow, outer.Ports)
-	if c.tunnel == 0 {
-		return Headers{}, 0, nil
-	}
-	inner.Network, inner.EtherType = outer.Transport+c.offset, c.what
+	inner.Network, inner.EtherType, inner.Cut = at+c.offset, c.what, outer.Cut
 	switch c.what {
 	case transparentEthernet:
 		err = inner.parseEthernet(b)
@@ -80,32 +93,44 @@ const (
 // inside is the place and the type of an inner packet.
 type inside struct {
 	tunnel Tunnel
-	// offset is from the start of the outer packet's layer 4.
+	// offset is from the start of the outer packet's layer 4, or of what follows the Ethernet header.
 	offset int
 	what   EtherType
+	// ends is true when the bytes end before the inner packet; tunnel is then the set of tunnels that it may be.
+	ends bool
 }
+
+// end is the result for a header that is not whole.
+func end(possible Tunnel) inside { return inside{tunnel: possible, ends: true} }
 
 // carried looks for an inner packet in the layer 4 of the outer one.
 func carried(b []byte, flow *Flow, ports bool) inside {
 	switch flow.Protocol {
 	case InnerIPv4:
-		return inside{TunnelIPIP, 0, TypeIPv4}
+		return inside{tunnel: TunnelIPIP, what: TypeIPv4}
 	case InnerIPv6:
-		return inside{TunnelIPIP, 0, TypeIPv6}
+		return inside{tunnel: TunnelIPIP, what: TypeIPv6}
 	case GRE:
 		return inGRE(b)
 	}
-	if flow.Protocol != UDP || !ports {
+	switch {
+	case flow.Protocol != UDP:
 		return inside{}
+	case !ports:
+		return end(udpTunnels)
 	}
-	var c inside
-	switch flow.Destination.Port() {
+	return inUDP(b[min(UDPLength, len(b)):], flow.Destination.Port())
+}
+
+// inUDP looks for an inner packet in a datagram's payload.
+func inUDP(b []byte, port uint16) (c inside) {
+	switch port {
 	case VXLANPort:
-		c = inVXLAN(b[UDPLength:])
+		c = inVXLAN(b)
 	case GenevePort:
-		c = inGeneve(b[UDPLength:])
+		c = inGeneve(b)
 	case GTPUPort:
-		c = inGTPU(b[UDPLength:])
+		c = inGTPU(b)
 	}
 	c.offset += UDPLength
 	return c
@@ -114,7 +139,7 @@ func carried(b []byte, flow *Flow, ports bool) inside {
 // inGRE: checksum, key and sequence number are optional, 4 bytes each.
 func inGRE(b []byte) inside {
 	if len(b) < 4 {
-		return inside{}
+		return end(TunnelGRE)
 	}
 	flags, what := binary.BigEndian.Uint16(b), EtherType(binary.BigEndian.Uint16(b[2:]))
 	const checksum, routing, key, sequence, version = 0x8000, 0x4000, 0x2000, 0x1000, 0x0007
@@ -124,29 +149,41 @@ func inGRE(b []byte) inside {
 			length += 4
 		}
 	}
-	if flags&(routing|version) != 0 || len(b) < length || !what.carriable() {
+	switch {
+	case flags&(routing|version) != 0 || !what.carriable():
 		return inside{}
+	case len(b) < length:
+		return end(TunnelGRE)
 	}
-	return inside{TunnelGRE, length, what}
+	return inside{tunnel: TunnelGRE, offset: length, what: what}
 }
 
 func inVXLAN(b []byte) inside {
 	const length, valid = 8, 0x08
-	if len(b) < length || b[0]&valid == 0 {
+	switch {
+	case len(b) < length:
+		return end(TunnelVXLAN)
+	case b[0]&valid == 0:
 		return inside{}
 	}
-	return inside{TunnelVXLAN, length, transparentEthernet}
+	return inside{tunnel: TunnelVXLAN, offset: length, what: transparentEthernet}
 }
 
 func inGeneve(b []byte) inside {
-	if len(b) < 8 || b[0]>>6 != 0 {
+	switch {
+	case len(b) < 8:
+		return end(TunnelGeneve)
+	case b[0]>>6 != 0:
 		return inside{}
 	}
 	length, what := 8+4*int(b[0]&0x3f), EtherType(binary.BigEndian.Uint16(b[2:]))
-	if len(b) < length || !what.carriable() {
+	switch {
+	case !what.carriable():
 		return inside{}
+	case len(b) < length:
+		return end(TunnelGeneve)
 	}
-	return inside{TunnelGeneve, length, what}
+	return inside{tunnel: TunnelGeneve, offset: length, what: what}
 }
 
 // inGTPU: any of three flags adds 4 bytes, of which the last says whether an extension
@@ -154,7 +191,10 @@ func inGeneve(b []byte) inside {
 // whether another follows. The limit on their number also ends a loop of headers of length 0.
 func inGTPU(b []byte) inside {
 	const version1, userData, optional, extension = 0x30, 0xff, 0x07, 0x04
-	if len(b) < 8 || b[0]&0xf0 != version1 || b[1] != userData {
+	switch {
+	case len(b) < 8:
+		return end(TunnelGTPU)
+	case b[0]&0xf0 != version1 || b[1] != userData:
 		return inside{}
 	}
 	length, more := 8, false
@@ -163,16 +203,19 @@ func inGTPU(b []byte) inside {
 		more = b[0]&extension != 0 && len(b) >= length && b[length-1] != 0
 	}
 	for count := 0; more; count++ {
-		if count == MaxExtensions || len(b) <= length || len(b) < length+4*int(b[length]) {
+		switch {
+		case count == MaxExtensions:
 			return inside{}
+		case len(b) <= length || len(b) < length+4*int(b[length]):
+			return end(TunnelGTPU)
 		}
 		length += 4 * int(b[length])
 		more = b[length-1] != 0
 	}
 	if len(b) < length {
-		return inside{}
+		return end(TunnelGTPU)
 	}
-	return inside{TunnelGTPU, length, anyIP}
+	return inside{tunnel: TunnelGTPU, offset: length, what: anyIP}
 }
 
 // carriable tells whether Inner can read the inner packet.

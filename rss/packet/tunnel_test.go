@@ -100,7 +100,7 @@ func TestInnerNone(t *testing.T) {
 }
 
 func TestTunnelString(t *testing.T) {
-	for want, tunnel := range map[string]Tunnel{"none": 0, "gre,vxlan": TunnelGRE | TunnelVXLAN, "ipip,gre,vxlan,geneve,gtpu": AllTunnels} {
+	for want, tunnel := range map[string]Tunnel{"none": 0, "gre,vxlan": TunnelGRE | TunnelVXLAN, "ipip,gre,vxlan,geneve,gtpu,pppoe,mpls": AllTunnels} {
 		if got := tunnel.String(); got != want {
 			t.Errorf("String of %#x = %q, want %q", uint8(tunnel), got, want)
 		}

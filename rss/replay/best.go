@@ -12,8 +12,8 @@ import (
 )
 
 // Best is the imbalance (max/mean of the load) that balance.LPT reaches when it may move smaller and smaller
-// units. The steps show which setting of the NIC causes the imbalance. Packets without a hash stay on
-// queue 0 in all of them.
+// units. The steps show which setting of the NIC causes the imbalance. Packets without a hash stay
+// together in all of them.
 type Best struct {
 	// Now is the present imbalance.
 	Now float64 `json:"now"`
@@ -37,7 +37,8 @@ type hashed struct {
 
 // best computes Best, and the by-chance band of the load.
 func (r *Replay) best() (*Best, *[2]float64) {
-	fixed := r.fixed(r.unhashed, r.o.Queues)
+	unhashed := r.unhashed.all().By(r.o.Measure)
+	fixed := fixed(unhashed, r.to, r.o.Queues)
 	loads := make([]uint64, len(r.queues))
 	for q, l := range r.queues {
 		loads[q] = l.By(r.o.Measure)
@@ -48,9 +49,13 @@ func (r *Replay) best() (*Best, *[2]float64) {
 	for _, h := range list {
 		things = append(things, h.load)
 	}
-	b.Flows = balance.MaxMean(balance.LPT(things, fixed))
+	var movable []uint64 // with entry 0
+	if r.to.FirstEntry {
+		movable = []uint64{unhashed}
+	}
+	b.Flows = balance.MaxMean(balance.LPT(slices.Concat(things, movable), fixed))
 	if len(things) > 0 {
-		b.LargestFlow = float64(things[0]) / float64(r.total.By(r.o.Measure))
+		b.LargestFlow = float64(slices.Max(things)) / float64(r.total.By(r.o.Measure))
 	}
 	things = things[:0]
 	for i, h := range list {
@@ -60,11 +65,15 @@ func (r *Replay) best() (*Best, *[2]float64) {
 			things = append(things, h.load)
 		}
 	}
-	b.Hashes = balance.MaxMean(balance.LPT(things, fixed))
+	b.Hashes = balance.MaxMean(balance.LPT(slices.Concat(things, movable), fixed))
+	slices.SortFunc(things, func(a, b uint64) int { return cmp.Compare(b, a) })
 	// The heuristic may do worse with smaller units, although the better result stays possible.
 	b.Buckets = min(b.Buckets, b.Now)
 	b.Hashes = min(b.Hashes, b.Buckets)
 	b.Flows = min(b.Flows, b.Hashes)
+	for _, load := range movable {
+		fixed[r.to.Of(r.table)] += load // another key leaves it where it is
+	}
 	return b, r.loadByChance(things, fixed)
 }
 
@@ -91,13 +100,6 @@ func (r *Replay) bucketLoads() []uint64 {
 		loads[i] = b.By(r.o.Measure)
 	}
 	return loads
-}
-
-// fixed returns the load that stays on queue 0.
-func (r *Replay) fixed(unhashed Load, queues int) []uint64 {
-	fixed := make([]uint64, queues)
-	fixed[0] = unhashed.By(r.o.Measure)
-	return fixed
 }
 
 // shares returns the share of random hashes that each queue gets.
@@ -130,8 +132,8 @@ const (
 
 // verdict picks the cheapest change that helps.
 func (b *Best) verdict(r *Replay) Verdict {
-	unhashed := float64(r.unhashed.By(r.o.Measure)) / float64(r.total.By(r.o.Measure))
-	alone := unhashed * float64(r.o.Queues) // max/mean if queue 0 had nothing else
+	unhashed := float64(r.unhashed.all().By(r.o.Measure)) / float64(r.total.By(r.o.Measure))
+	alone := unhashed * float64(r.o.Queues) // max/mean if the default queue had nothing else
 	switch {
 	case r.o.Queues == 1:
 		return Verdict{"one-queue", "There is only one queue."}
@@ -147,7 +149,8 @@ func (b *Best) verdict(r *Replay) Verdict {
 		return Verdict{"fields", fmt.Sprintf("No key or table helps, because flows have the same hash. Hashing more fields may: the busiest queue has %.2f of the mean, %.2f is possible.%s",
 			b.Now, b.Flows, b.elephant(r))}
 	case alone > worthwhile*b.Now:
-		return Verdict{"unhashed", fmt.Sprintf("No key or table helps: %.0f %% of the %s are not hashed (not IP, damaged, or without hash fields) and go to queue 0.", 100*unhashed, r.o.Measure)}
+		return Verdict{"unhashed", fmt.Sprintf("No key or table helps: %.0f %% of the %s are not hashed (most of them: %s) and go to %s.",
+			100*unhashed, r.o.Measure, r.unhashed.report()[0].Cause, destination(r.to, r.table))}
 	}
 	return Verdict{"elephant", fmt.Sprintf("No key or table helps: the busiest queue has %.2f of the mean, and %.2f is the least possible.%s", b.Now, b.Flows, b.elephant(r))}
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"lbctl/rss"
+	"lbctl/rss/nic"
 )
 
 // Observed is the observed load of the entries of an indirection table, from a report or another
@@ -17,18 +18,28 @@ type Observed struct {
 	Buckets []Bucket
 	// Queues is the number of queues, at least as many as buckets name.
 	Queues int
-	// Unhashed is the load of queue 0 without a hash.
+	// Unhashed is the load without a hash, To where it went.
 	Unhashed Load
+	To       nic.DefaultQueue
 }
+
+// Fixed returns the load of the queues in a measure that no table can move.
+func (o *Observed) Fixed(m Measure) []uint64 { return fixed(o.Unhashed.By(m), o.To, o.Queues) }
 
 // Observed returns the buckets of a report.
 func (p *Report) Observed() Observed {
-	return Observed{Buckets: p.Buckets, Queues: len(p.Queues), Unhashed: p.Unhashed}
+	return Observed{Buckets: p.Buckets, Queues: len(p.Queues), Unhashed: p.Unhashed, To: defaultQueue(p.DefaultQueue)}
 }
 
 // Observed returns the buckets of another setup.
 func (c *Compared) Observed() Observed {
-	return Observed{Buckets: c.Buckets, Queues: len(c.Queues), Unhashed: c.Unhashed}
+	return Observed{Buckets: c.Buckets, Queues: len(c.Queues), Unhashed: c.Unhashed, To: defaultQueue(c.DefaultQueue)}
+}
+
+// defaultQueue reads the words of a report.
+func defaultQueue(words string) nic.DefaultQueue {
+	to, _ := nic.ParseDefaultQueue(words) // a report's is valid
+	return to
 }
 
 // Table returns the indirection table under which it was observed.
@@ -49,8 +60,10 @@ func ReadObserved(r io.Reader) (Observed, error) {
 	var in struct {
 		Buckets  []Bucket   `json:"buckets"`
 		Unhashed Load       `json:"unhashed"`
+		To       string     `json:"default_queue"`
 		Queues   []struct{} `json:"queues"`
 	}
+	in.To = "0"
 	limited := &io.LimitedReader{R: r, N: maxObserved}
 	if err := json.NewDecoder(limited).Decode(&in); err != nil {
 		if limited.N <= 0 {
@@ -61,7 +74,12 @@ func ReadObserved(r io.Reader) (Observed, error) {
 		return Observed{}, fmt.Errorf("read buckets: %w", err)
 	}
 	o := Observed{Buckets: make([]Bucket, len(in.Buckets)), Unhashed: in.Unhashed, Queues: len(in.Queues)}
-	if err := o.place(in.Buckets); err != nil {
+	to, err := nic.ParseDefaultQueue(in.To)
+	if err == nil {
+		o.To, o.Queues = to, max(o.Queues, int(to.Queue)+1)
+		err = o.place(in.Buckets)
+	}
+	if err != nil {
 		return Observed{}, fmt.Errorf("read buckets: %w", err)
 	}
 	return o, nil

@@ -2,7 +2,7 @@ package replay
 
 import (
 	"lbctl/rss"
-	"lbctl/rss/packet"
+	"lbctl/rss/nic"
 	"lbctl/rss/replay/flows"
 )
 
@@ -11,31 +11,35 @@ type other struct {
 	Other
 	queues  []Load
 	buckets []Load
-	// unhashed went to queue 0 without a hash; moved went to another queue than under the first setup.
+	// unhashed has no hash; moved went to another queue than under the first setup.
 	unhashed, moved Load
+	// result is that of the current packet.
+	result nic.Result
+	to     nic.DefaultQueue
 	// places are the results of the waiting packets.
 	places [flows.MaxWarm]place
 }
 
 type place struct {
-	queue rss.Queue
-	index int32 // -1 without a hash
+	queue  rss.Queue
+	index  int32 // -1 without one
+	hashed bool
 }
 
 func newOther(o Other) other {
-	return other{Other: o, queues: make([]Load, o.Queues), buckets: make([]Load, len(o.NIC.Config().Table))}
+	return other{Other: o, to: o.NIC.Config().DefaultQueue, queues: make([]Load, o.Queues), buckets: make([]Load, len(o.NIC.Config().Table))}
 }
 
-// add counts waiting packet number at.
-func (o *other) add(frame []byte, h *packet.Headers, err error, w *waiting, at int) {
-	result := o.NIC.ClassifyHeaders(frame, h, err)
-	p := place{result.Queue, -1}
+// add counts waiting packet number at, which result is of.
+func (o *other) add(w *waiting, at int) {
+	p := place{o.result.Queue, -1, o.result.Hashed}
 	o.queues[p.queue].add(w.bytes)
-	if result.Hashed {
-		p.index = int32(result.Index)
-		o.buckets[p.index].add(w.bytes)
-	} else {
+	if !p.hashed {
 		o.unhashed.add(w.bytes)
+	}
+	if p.hashed || o.to.FirstEntry {
+		p.index = int32(o.result.Index)
+		o.buckets[p.index].add(w.bytes)
 	}
 	if p.queue != w.queue {
 		o.moved.add(w.bytes)
@@ -47,10 +51,11 @@ func (o *other) add(frame []byte, h *packet.Headers, err error, w *waiting, at i
 func (o *other) first(w *waiting, at int) {
 	p := o.places[at]
 	o.queues[p.queue].Flows++
+	if !p.hashed {
+		o.unhashed.Flows++
+	}
 	if p.index >= 0 {
 		o.buckets[p.index].Flows++
-	} else {
-		o.unhashed.Flows++
 	}
 	if p.queue != w.queue {
 		o.moved.Flows++

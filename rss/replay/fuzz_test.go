@@ -48,6 +48,13 @@ func FuzzReplay(f *testing.F) {
 		for _, w := range p.Windows.List {
 			windows += w.Packets
 		}
+		var causes uint64
+		for _, u := range p.UnhashedBy {
+			causes += u.Packets
+		}
+		if causes != p.Unhashed.Packets {
+			t.Errorf("%d packets by cause, %d without a hash", causes, p.Unhashed.Packets)
+		}
 		if windows != p.Packets {
 			t.Errorf("%d packets in windows, %d in all", windows, p.Packets)
 		}

@@ -10,6 +10,9 @@ import (
 // level is the probability that a by-chance band holds.
 const level = 0.95
 
+// fewestExpected is the least expected number of flows of a queue for which Pearson's test holds (Cochran 1954).
+const fewestExpected = 5
+
 // imbalances computes the imbalance of queues in each measure.
 func imbalances(queues []Load) Imbalances {
 	return Imbalances{
@@ -29,14 +32,14 @@ func imbalance(queues []Load, of func(Load) uint64) Imbalance {
 	}
 }
 
-// hashedFlows returns the number of flows of each queue, without those of queue 0 that were not hashed and so are
-// not random.
-func hashedFlows(queues []Load, unhashed Load) []int {
+// hashedFlows returns the number of flows of each queue, without those of the default queue that were not hashed and so
+// are not random.
+func hashedFlows(queues []Load, unhashed Load, to rss.Queue) []int {
 	counts := make([]int, len(queues))
 	for q, l := range queues {
 		counts[q] = int(l.Flows)
 	}
-	counts[0] -= int(unhashed.Flows)
+	counts[to] -= int(unhashed.Flows)
 	return counts
 }
 
@@ -57,7 +60,7 @@ func byChance(queues []Queue, found *Imbalance, counts []int, table rss.Table, s
 	if band, err := balance.CountBand(n, weights, level, rand.New(rand.NewPCG(seed, 1))); err == nil {
 		found.ByChance = &[2]float64{band.Low, band.High}
 	}
-	if fit, err := balance.ChiSquare(counts, weights); err == nil {
+	if fit, err := balance.ChiSquare(counts, weights); err == nil && fit.LeastExpected >= fewestExpected {
 		found.ChiSquare = &ChiSquare{finite(fit.Statistic), fit.Degrees, fit.P}
 	}
 }

@@ -19,17 +19,21 @@ type Replay struct {
 	table   rss.Table
 	changed bool
 
-	total     Load
-	unhashed  Load
-	queues    []Load
-	buckets   []Load
-	flows     *flows.Table
-	misrouted map[int]misrouted
-	pieces    pieces
-	found     [causes]tally
-	others    []other
-	windows   windows
-	clock     clock
+	total Load
+	// unhashed by its cause; unpredicted is not in total.
+	unhashed    tallies
+	unpredicted Load
+	super       Load
+	to          nic.DefaultQueue
+	queues      []Load
+	buckets     []Load
+	flows       *flows.Table
+	misrouted   map[int]misrouted
+	pieces      pieces
+	found       [causes]tally
+	others      []other
+	windows     windows
+	clock       clock
 
 	// Packets wait so that their flows are looked up together.
 	waiting int
@@ -39,13 +43,13 @@ type Replay struct {
 
 // waiting is a classified packet whose flow is not counted yet. Replay.keys has its key.
 type waiting struct {
-	hash    uint32
-	hashed  bool
-	known   bool // it has a flow
-	changed bool // it came after the change of table
-	queue   rss.Queue
-	index   int32
-	bytes   uint64
+	hash     uint32
+	unhashed nic.Unhashed
+	known    bool // it has a flow
+	changed  bool // it came after the change of table
+	queue    rss.Queue
+	index    int32 // -1 without one
+	bytes    uint64
 	// owner is the flow that it belongs to for its receiver, if why is set.
 	owner flows.Key
 	why   Cause
@@ -60,7 +64,7 @@ func New(o Options) (*Replay, error) {
 	r := &Replay{
 		o: o, now: o.NIC, table: o.NIC.Config().Table,
 		queues: make([]Load, o.Queues), flows: flows.New(), misrouted: map[int]misrouted{},
-		windows: newWindows(o.Window, o.Queues),
+		windows: newWindows(o.Window, o.Queues), to: o.NIC.Config().DefaultQueue,
 	}
 	r.buckets = make([]Load, len(r.table))
 	for _, other := range o.Others {
@@ -74,10 +78,17 @@ func (r *Replay) Add(record *pcap.Record) error {
 	bytes := uint64(record.Length)
 	r.clock.see(record)
 	r.maybeChange()
-	h, err := packet.Parse(record.Frame)
+	h, err := packet.ParseCaptured(record.Frame, record.Cut)
+	if h.Super {
+		r.super.add(bytes)
+	}
 	result := r.now.ClassifyHeaders(record.Frame, &h, err)
+	if !r.predicts(record.Frame, &h, err, &result) {
+		r.unpredicted.add(bytes)
+		return nil
+	}
 	w := &r.packets[r.waiting]
-	*w = waiting{hash: result.Hash, hashed: result.Hashed, changed: r.changed, queue: result.Queue, index: -1, bytes: bytes}
+	*w = waiting{hash: result.Hash, unhashed: result.Unhashed, changed: r.changed, queue: result.Queue, index: -1, bytes: bytes}
 	w.known = result.Flow.Source.IsValid()
 	key := &r.keys[r.waiting]
 	*key = flows.Key{}
@@ -85,10 +96,10 @@ func (r *Replay) Add(record *pcap.Record) error {
 		*key = flows.KeyOf(&result.Flow)
 		w.owner, w.why = r.owner(record.Frame, &h, key, result.Tunnel)
 	}
-	r.count(w, &result)
+	r.count(w, &result, &h)
 	r.windows.add(r.clock.since, int(result.Queue), bytes)
 	for i := range r.others {
-		r.others[i].add(record.Frame, &h, err, w, r.waiting)
+		r.others[i].add(w, r.waiting)
 	}
 	if r.waiting++; r.waiting == len(r.keys) {
 		return r.flush()
@@ -97,15 +108,17 @@ func (r *Replay) Add(record *pcap.Record) error {
 }
 
 // count adds a packet to its queue and bucket.
-func (r *Replay) count(w *waiting, result *nic.Result) {
+func (r *Replay) count(w *waiting, result *nic.Result, h *packet.Headers) {
 	r.total.add(w.bytes)
 	r.queues[w.queue].add(w.bytes)
-	if !w.hashed {
-		r.unhashed.add(w.bytes)
-		return
+	if w.unhashed != 0 {
+		r.unhashed.add(w.unhashed, w.bytes, h)
+		if !r.to.FirstEntry {
+			return
+		}
 	}
 	index := result.Index
-	if w.changed { // result.Index is of the new table
+	if w.changed && w.unhashed == 0 { // result.Index is of the new table
 		index = r.table.Index(result.Hash)
 	}
 	w.index = int32(index)
@@ -164,11 +177,13 @@ func (r *Replay) first(e *flows.Entry, w *waiting, place int) {
 	e.Hash, e.Queue = w.hash, w.queue
 	r.total.Flows++
 	r.queues[w.queue].Flows++
-	if w.hashed {
+	if w.unhashed == 0 {
 		e.Marks |= markHashed
-		r.buckets[w.index].Flows++
 	} else {
-		r.unhashed.Flows++
+		r.unhashed[w.unhashed].Flows++
+	}
+	if w.index >= 0 {
+		r.buckets[w.index].Flows++
 	}
 	for i := range r.others {
 		r.others[i].first(w, place)

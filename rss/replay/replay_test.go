@@ -34,7 +34,7 @@ func TestReport(t *testing.T) {
 	index := func(i int) int { return n.ClassifyFlow(flowOf(i)).Index }
 	want := &Report{
 		File: File{Format: "pcap (nanoseconds)"}, Load: Load{5, 3*1500 + 54 + 60, 2}, Seconds: 4,
-		Unhashed: Load{1, 60, 0}, Measure: Packets,
+		Unhashed: Load{1, 60, 0}, UnhashedBy: []Unhashed{{Cause: "arp", Load: Load{1, 60, 0}}}, DefaultQueue: "0", Measure: Packets,
 		Queues: []Queue{
 			{0, Load{4, 4560, 1}, &[2]int{0, 2}},
 			{1, Load{1, 54, 1}, &[2]int{0, 2}},
@@ -42,7 +42,7 @@ func TestReport(t *testing.T) {
 		Imbalance: Imbalances{
 			Packets: Imbalance{MaxMean: 1.6, CV: 0.6, Jain: 25. / 34, ByChance: &[2]float64{1.2, 2}},
 			Bytes:   Imbalance{MaxMean: 2 * 4560. / 4614, CV: (4560 - 2307.) / 2307, Jain: 4614. * 4614 / 2 / (4560*4560 + 54*54)},
-			Flows:   Imbalance{MaxMean: 1, CV: 0, Jain: 1, ByChance: &[2]float64{1, 2}, ChiSquare: &ChiSquare{0, 1, 1}},
+			Flows:   Imbalance{MaxMean: 1, CV: 0, Jain: 1, ByChance: &[2]float64{1, 2}},
 		},
 		Floor: 1,
 		// The ARP packet stays on queue 0; three packets of one flow stay together.
@@ -137,7 +137,7 @@ func TestCompare(t *testing.T) {
 		t.Errorf("moved %+v, want %+v", other.Moved, moved)
 	}
 	want := Compared{
-		Name: "eight", Moved: moved, Unhashed: alone.Unhashed, Queues: alone.Queues, Buckets: alone.Buckets,
+		Name: "eight", Moved: moved, Unhashed: alone.Unhashed, DefaultQueue: "0", Queues: alone.Queues, Buckets: alone.Buckets,
 		Imbalance: alone.Imbalance, Floor: alone.Floor,
 	}
 	want.Imbalance.Packets.ByChance = nil // computed for the first only

@@ -7,8 +7,15 @@ type Report struct {
 	File File `json:"file"`
 	Load
 	Seconds float64 `json:"seconds"`
-	// Unhashed went to queue 0 without a hash: not IP, damaged, or without hash fields.
-	Unhashed Load `json:"unhashed"`
+	// Unhashed went to the default queue without a hash, by the causes in UnhashedBy. DefaultQueue is the number of that
+	// queue, or "entry-0" for the one that entry 0 of the table names; Buckets[0] includes the load then.
+	Unhashed     Load       `json:"unhashed"`
+	UnhashedBy   []Unhashed `json:"unhashed_by"`
+	DefaultQueue string     `json:"default_queue"`
+	// Unpredicted was cut by the snapshot length before what the NIC hashes. It is in no other figure.
+	Unpredicted Load `json:"unpredicted"`
+	// Super are packets that the capturing host had merged or not segmented yet (GRO, TSO). Each was several on the wire.
+	Super Load `json:"super_packets"`
 	// Measure is the measure of Best, Verdict and Top.
 	Measure   Measure    `json:"measure"`
 	Queues    []Queue    `json:"queues"`
@@ -29,6 +36,8 @@ type File struct {
 	Format string `json:"format"`
 	// Cut says where a capture is cut short; empty for a whole one.
 	Cut string `json:"cut,omitempty"`
+	// Damage says where a capture is damaged; what follows was not read.
+	Damage string `json:"damage,omitempty"`
 	// Skipped are records whose link type is not supported.
 	Skipped []Skipped `json:"skipped,omitempty"`
 	// AbsurdTimes counts packets whose time is more than a year from the first one's. They are
@@ -77,7 +86,7 @@ type Imbalance struct {
 	// under a random key; nil where it was not computed.
 	ByChance *[2]float64 `json:"max_mean_by_chance,omitempty"`
 	// ChiSquare tests whether the hashed flows are spread at random. It is for flows only, because packets and bytes are
-	// not independent.
+	// not independent, and absent where a queue expects fewer than 5 of them.
 	ChiSquare *ChiSquare `json:"chi_square,omitempty"`
 }
 
@@ -124,10 +133,11 @@ type Window struct {
 type Compared struct {
 	Name string `json:"name"`
 	// Moved goes to another queue than under the first setup; a flow counts by its first packet.
-	Moved     Load       `json:"moved"`
-	Unhashed  Load       `json:"unhashed"`
-	Queues    []Queue    `json:"queues"`
-	Buckets   []Bucket   `json:"buckets"`
-	Imbalance Imbalances `json:"imbalance"`
-	Floor     float64    `json:"floor"`
+	Moved        Load       `json:"moved"`
+	Unhashed     Load       `json:"unhashed"`
+	DefaultQueue string     `json:"default_queue"`
+	Queues       []Queue    `json:"queues"`
+	Buckets      []Bucket   `json:"buckets"`
+	Imbalance    Imbalances `json:"imbalance"`
+	Floor        float64    `json:"floor"`
 }

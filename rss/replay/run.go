@@ -23,9 +23,9 @@ import (
 	"lbctl/rss/replay/pcap"
 )
 
-// Run replays a capture to its end and returns the report. For a capture that is cut short the report
-// covers the packets before the cut and says where it is. Errors: those of pcap for a damaged
-// capture, ErrNoPackets, that of ctx, and invalid options.
+// Run replays a capture to its end and returns the report. For a capture that is cut short, or damaged after its first
+// packet, the report covers the packets before that place and says where it is. Errors: those of pcap for a capture that is
+// damaged before, ErrNoPackets, ErrUnpredicted, that of ctx, and invalid options.
 func Run(ctx context.Context, capture *pcap.Reader, o Options) (*Report, error) {
 	r, err := New(o)
 	if err != nil {
@@ -45,6 +45,10 @@ func Run(ctx context.Context, capture *pcap.Reader, o Options) (*Report, error) 
 			file.Cut = err.Error()
 			break
 		}
+		if n > 0 && (errors.Is(err, pcap.ErrFormat) || errors.Is(err, pcap.ErrLength)) {
+			file.Damage = err.Error()
+			break
+		}
 		if err == nil {
 			err = r.Add(&record)
 		}
@@ -60,6 +64,9 @@ func Run(ctx context.Context, capture *pcap.Reader, o Options) (*Report, error) 
 
 // ErrNoPackets: the capture has no packet that can be read.
 var ErrNoPackets = errors.New("no packet to replay")
+
+// ErrUnpredicted: of every packet less was captured than the NIC hashes.
+var ErrUnpredicted = errors.New("all packets were cut before what the nic hashes")
 
 // Measure is the unit of load.
 type Measure string
@@ -120,7 +127,7 @@ func (o Options) validate() (Options, error) {
 	case o.Window < 0:
 		return o, fmt.Errorf("window of %v: want a time above 0", o.Window)
 	}
-	o.Queues = max(o.Queues, o.NIC.Config().Table.Queues())
+	o.Queues = max(o.Queues, o.NIC.Config().Queues())
 	if c := o.Change; c != nil {
 		if len(c.Table) == 0 {
 			return o, errors.New("change to an empty indirection table")
@@ -128,7 +135,7 @@ func (o Options) validate() (Options, error) {
 		o.Queues = max(o.Queues, c.Table.Queues())
 	}
 	for i, other := range o.Others {
-		o.Others[i].Queues = max(other.Queues, other.NIC.Config().Table.Queues())
+		o.Others[i].Queues = max(other.Queues, other.NIC.Config().Queues())
 	}
 	return o, nil
 }

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -91,4 +92,15 @@ func violation(p *Report, cause Cause) Violation {
 
 func (v Violation) String() string {
 	return fmt.Sprintf("%s: %d flows, %d packets (%s)", v.Cause, v.Flows, v.Packets, v.Example)
+}
+
+// gzipped returns a file as gzip packs it.
+func gzipped(tb testing.TB, file []byte) []byte {
+	tb.Helper()
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, err := w.Write(file)
+	must(tb, err)
+	must(tb, w.Close())
+	return packed.Bytes()
 }

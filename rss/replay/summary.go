@@ -10,25 +10,30 @@ import (
 	"lbctl/rss/replay/flows"
 )
 
-// Report ends the replay and returns its report. The error is ErrNoPackets or flows.ErrFull.
+// Report ends the replay and returns its report. The error is ErrNoPackets, ErrUnpredicted or flows.ErrFull.
 func (r *Replay) Report(file File) (*Report, error) {
 	if err := r.flush(); err != nil {
 		return nil, err
 	}
-	if r.total.Packets == 0 {
+	switch {
+	case r.total.Packets == 0 && r.unpredicted.Packets > 0:
+		return nil, ErrUnpredicted
+	case r.total.Packets == 0:
 		return nil, ErrNoPackets
 	}
+	unhashed := r.unhashed.all()
 	slices.SortFunc(file.Skipped, func(a, b Skipped) int { return cmp.Compare(a.Link, b.Link) })
 	file.AbsurdTimes = r.clock.absurd
 	p := &Report{
 		File: file, Load: r.total, Seconds: time.Duration(r.clock.last - r.clock.first).Seconds(),
-		Unhashed: r.unhashed, Measure: r.o.Measure,
+		Unhashed: unhashed, UnhashedBy: r.unhashed.report(), DefaultQueue: r.to.String(),
+		Unpredicted: r.unpredicted, Super: r.super, Measure: r.o.Measure,
 		Queues: queueList(r.queues), Buckets: bucketList(r.buckets, r.table),
 		Imbalance: imbalances(r.queues), Floor: floorOf(r.table, r.o.Queues),
 		Top: r.top(), Windows: r.windows.report(r.o.Measure),
 	}
 	if !r.changed {
-		byChance(p.Queues, &p.Imbalance.Flows, hashedFlows(r.queues, r.unhashed), r.table, r.o.Seed)
+		byChance(p.Queues, &p.Imbalance.Flows, hashedFlows(r.queues, unhashed, r.to.Of(r.table)), r.table, r.o.Seed)
 	}
 	var band *[2]float64
 	p.Best, band = r.best()
@@ -117,11 +122,11 @@ func (s *windows) report(m Measure) *Windows {
 func (o *other) report(seed uint64) Compared {
 	table := o.NIC.Config().Table
 	c := Compared{
-		Name: o.Name, Moved: o.moved, Unhashed: o.unhashed,
+		Name: o.Name, Moved: o.moved, Unhashed: o.unhashed, DefaultQueue: o.to.String(),
 		Queues: queueList(o.queues), Buckets: bucketList(o.buckets, table),
 		Imbalance: imbalances(o.queues), Floor: floorOf(table, o.Queues),
 	}
-	byChance(c.Queues, &c.Imbalance.Flows, hashedFlows(o.queues, o.unhashed), table, seed)
+	byChance(c.Queues, &c.Imbalance.Flows, hashedFlows(o.queues, o.unhashed, o.to.Of(table)), table, seed)
 	return c
 }
 

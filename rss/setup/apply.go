@@ -26,6 +26,13 @@ func (s Setup) apply(config nic.Config, queues int) (nic.Config, error) {
 		config.Table, err = FillTable(s.Fill, len(config.Table), queues)
 		err = option("fill", err)
 	}
+	if err == nil && s.DefaultQueue != "" {
+		config.DefaultQueue, err = nic.ParseDefaultQueue(s.DefaultQueue)
+		if err == nil && int(config.DefaultQueue.Queue) >= queues {
+			err = fmt.Errorf("queue %v: want 0 to %d", config.DefaultQueue, queues-1)
+		}
+		err = option("default-queue", err)
+	}
 	if err != nil {
 		return nic.Config{}, err
 	}

@@ -27,6 +27,8 @@ type Setup struct {
 	Fill string
 	// Function and Transform have ethtool's names. Inner is a set of tunnels, "vxlan+gre" or "all".
 	Function, Transform, Inner string
+	// DefaultQueue is where packets without a hash go: the number of a queue, or "entry-0".
+	DefaultQueue string
 	// Fields are hash fields, "sd" for all packets that have them or "udp4=sd" for one flow type.
 	Fields []string
 }
@@ -127,8 +129,8 @@ func (s Setup) profile() (nic.Profile, error) {
 }
 
 // Over returns the configuration of a real NIC with the given words in place of what was read from it. Queues may be 0
-// to keep their number. Queues and Table replace the table by an equal one; Profile adds the quirks and the byte order of the
-// key, which the driver does not report.
+// to keep their number. Queues and Table replace the table by an equal one; Profile adds the quirks, the default queue and the
+// byte order of the key, which the driver does not report.
 func (s Setup) Over(base nic.Config) (nic.Config, error) {
 	size, err := s.checkSizes(0)
 	if err != nil {
@@ -151,7 +153,7 @@ func (s Setup) Over(base nic.Config) (nic.Config, error) {
 		if err != nil {
 			return nic.Config{}, err
 		}
-		base.Quirks, base.Key = p.Quirks, p.HardwareKey(base.Key)
+		base.Quirks, base.DefaultQueue, base.Key = p.Quirks, p.DefaultQueue, p.HardwareKey(base.Key)
 	}
 	return s.apply(base, queues)
 }

@@ -33,6 +33,9 @@ func TestConfig(t *testing.T) {
 		{"fill=@" + file, func(c *nic.Config) { c.Table = rss.Table{3, 2, 1} }},
 		{"function=xor,transform=symmetric-xor", func(c *nic.Config) { c.Function, c.Transform = rss.FunctionXOR, rss.SymmetricXOR }},
 		{"inner=vxlan+gre", func(c *nic.Config) { c.Inner = packet.TunnelVXLAN | packet.TunnelGRE }},
+		{"inner=pppoe+mpls", func(c *nic.Config) { c.Inner = packet.TunnelPPPoE | packet.TunnelMPLS }},
+		{"default-queue=3", func(c *nic.Config) { c.DefaultQueue.Queue = 3 }},
+		{"default-queue=entry-0", func(c *nic.Config) { c.DefaultQueue.FirstEntry = true }},
 		{"udp4=sd,udp6=none", func(c *nic.Config) { c.UDP4, c.UDP6 = rss.Addresses, 0 }},
 		{"fields=sd,tcp4=sdfn", func(c *nic.Config) {
 			for _, set := range c.FieldSets() {
@@ -54,7 +57,7 @@ func TestConfig(t *testing.T) {
 		want := standard
 		c.want(&want)
 		same := slices.Equal(got.Key, want.Key) && slices.Equal(got.Table, want.Table) &&
-			got.Function == want.Function && got.Transform == want.Transform && got.Inner == want.Inner
+			got.Function == want.Function && got.Transform == want.Transform && got.Inner == want.Inner && got.DefaultQueue == want.DefaultQueue
 		for i, set := range got.FieldSets() {
 			same = same && *set.Fields == *want.FieldSets()[i].Fields
 		}
@@ -95,7 +98,7 @@ func TestErrorsNameTheOption(t *testing.T) {
 		"key=6d":                                "key: rss key of 1 bytes: want 40 to 256",
 		"function=top":                          `function: hash function "top": want one of ["toeplitz" "xor" "crc32"]`,
 		"transform=xor":                         `transform: input transform "xor": want one of ["none" "symmetric-xor" "symmetric-or-xor"]`,
-		"inner=vlan":                            `inner: tunnel "vlan" is not known: want some of ipip+gre+vxlan+geneve+gtpu, or all`,
+		"inner=vlan":                            `inner: tunnel "vlan" is not known: want some of ipip+gre+vxlan+geneve+gtpu+pppoe+mpls, or all`,
 		"fields=sx":                             `fields: hash fields "sx": want letters of "mvtsdfnelr", or none`,
 		"fields=vsd":                            "fields: hash fields vsd of tcp4: in which order a NIC hashes v is not specified; want sdfn",
 		"fields=sdf,transform=symmetric-xor":    "fields: hash fields sdf of tcp4 under symmetric-xor: want both addresses or none, both ports or none, and no other",
@@ -127,7 +130,7 @@ func TestBadAssignments(t *testing.T) {
 		"queues":          `"queues": want name=value, joined by commas: queues=8,table=512,key=symmetric,udp4=sd`,
 		"table=8,queues=": `"queues=": want name=value, joined by commas: queues=8,table=512,key=symmetric,udp4=sd`,
 		"queues=x":        `"queues=x": want a number`,
-		"queue=8":         `"queue=8": "queue" is not known: want profile, key, queues, table, fill, function, transform, inner, fields, or a flow type such as udp4`,
+		"queue=8":         `"queue=8": "queue" is not known: want profile, key, queues, table, fill, function, transform, inner, default-queue, fields, or a flow type such as udp4`,
 	} {
 		if _, err := (setup.Setup{}).With(assignments); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", assignments, err, want)

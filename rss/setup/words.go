@@ -37,6 +37,7 @@ func (s *Setup) assign(assignments string) error {
 func (s *Setup) set(name, value string) error {
 	texts := map[string]*string{
 		"profile": &s.Profile, "key": &s.Key, "fill": &s.Fill, "function": &s.Function, "transform": &s.Transform, "inner": &s.Inner,
+		"default-queue": &s.DefaultQueue,
 	}
 	text, isText := texts[name]
 	switch {
@@ -59,7 +60,7 @@ func (s *Setup) set(name, value string) error {
 		return nil
 	}
 	if fieldsOf(&nic.Config{}, name) == nil {
-		return fmt.Errorf("%q is not known: want profile, key, queues, table, fill, function, transform, inner, fields, or a flow type such as udp4", name)
+		return fmt.Errorf("%q is not known: want profile, key, queues, table, fill, function, transform, inner, default-queue, fields, or a flow type such as udp4", name)
 	}
 	s.Fields = append(s.Fields, name+"="+value)
 	return nil

@@ -2,6 +2,8 @@ package sim
 
 import (
 	"time"
+
+	"lbctl/rss"
 )
 
 // machine is a simulation while it runs.
@@ -94,7 +96,7 @@ func (m *machine) happen(timer int32, at time.Duration) {
 // arrive is the arrival of a packet.
 func (m *machine) arrive(a Arrival) {
 	m.events++
-	index := int32(0)
+	index := int32(a.Queue)
 	if a.Hashed {
 		index = int32(m.config.Table.Queue(a.Hash))
 	}
@@ -126,9 +128,10 @@ type Arrival struct {
 	At time.Duration
 	// Length is the length of the frame in bytes.
 	Length int
-	// Hash is the RSS hash. If Hashed is false it is ignored and the queue is 0.
+	// Hash is the RSS hash. If Hashed is false it is ignored, and the queue is Queue.
 	Hash   uint32
 	Hashed bool
+	Queue  rss.Queue
 }
 
 // packet is an arrival while it waits.

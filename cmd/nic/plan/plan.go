@@ -105,6 +105,7 @@ func (f *flags) observed(a *cli.App, c *cobra.Command, name string) (replay.Obse
 		if err != nil {
 			return replay.Observed{}, nil, err
 		}
+		a.WarnReplay(name, found)
 		return found.Observed(), found.Compare, nil
 	}
 	if len(f.whatIf) > 0 {

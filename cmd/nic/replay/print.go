@@ -16,23 +16,51 @@ type printer struct {
 	options replay.Options
 }
 
+// print prints the answer first, then the figures.
 func (p printer) print(w io.Writer) {
 	config := p.options.NIC.Config()
 	cli.Row(w, "capture", fmt.Sprintf("%s, %s packets, %s bytes, %s flows, %.3f s", p.File.Format,
 		report.Cell(int(p.Packets)), report.Cell(int(p.Bytes)), report.Cell(int(p.Flows)), p.Seconds))
 	cli.Row(w, "nic", fmt.Sprintf("%s, table of %d, %v", cli.Many(len(p.Queues), "queue"), len(config.Table), config.Function))
-	if p.Unhashed.Packets > 0 {
-		cli.Row(w, "not hashed", fmt.Sprintf("%s packets, to queue 0", report.Cell(int(p.Unhashed.Packets))))
-	}
-	p.queues(w)
-	p.imbalance(w)
+	p.apart(w)
 	fmt.Fprintf(w, "\n%s\n", wrap(p.Verdict.Text, 100))
+	p.queues(w)
+	p.unhashed(w)
+	p.imbalance(w)
 	p.top(w)
 	p.affinity(w)
 	p.windows(w)
 	for i := range p.Compare {
 		printCompared(w, p.Report, &p.Compare[i])
 	}
+}
+
+// apart prints what is not in the figures, or not as on the wire.
+func (p printer) apart(w io.Writer) {
+	if n := p.Unpredicted.Packets; n > 0 {
+		cli.Row(w, "not predicted", cli.Many(int(n), "more packet")+", cut before what the NIC hashes: in no figure below")
+	}
+	if n := p.Super.Packets; n > 0 {
+		cli.Row(w, "super-packets", fmt.Sprintf("%s of %s bytes, each several on the wire", cli.Many(int(n), "packet"), report.Cell(int(p.Super.Bytes))))
+	}
+}
+
+// unhashed prints why packets were not hashed.
+func (p printer) unhashed(w io.Writer) {
+	if len(p.UnhashedBy) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	cli.Row(w, "NOT HASHED", "PACKETS", "BYTES", "SHARE OF "+strings.ToUpper(string(p.Measure)), "EXAMPLE")
+	for _, u := range p.UnhashedBy {
+		cells := []any{u.Cause, report.Cell(int(u.Packets)), report.Cell(int(u.Bytes)), fmt.Sprintf("%5.1f %%", 100*part(u.By(p.Measure), p.By(p.Measure)))}
+		if u.Example != "" {
+			cells = append(cells, u.Example)
+		}
+		cli.Row(w, cells...)
+	}
+	to := p.options.NIC.Config()
+	fmt.Fprintf(w, "They go to queue %d%s.\n", to.DefaultQueue.Of(to.Table), map[bool]string{true: ", which entry 0 of the table names"}[to.DefaultQueue.FirstEntry])
 }
 
 func (p printer) queues(w io.Writer) {

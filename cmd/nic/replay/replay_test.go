@@ -74,6 +74,30 @@ func TestRSSReplayTable(t *testing.T) {
 	}
 }
 
+// The answer comes before the figures, and what is not in them is said: packets cut too short, and the causes of those without a
+// hash.
+func TestRSSReplayApart(t *testing.T) {
+	w := nictest.New(t, Command)
+	whole := nictest.Capture(20)
+	arp := strings.Repeat("\x00", 8) + "\x3c\x00\x00\x00\x3c\x00\x00\x00" + strings.Repeat("\x00", 12) + "\x08\x06" + strings.Repeat("\x00", 46)
+	short := whole[24:32] + "\x22\x00\x00\x00\xdc\x05\x00\x00" + whole[40:40+34] // no port of 1500 bytes
+	file := w.Write("c.pcap", whole+arp+short)
+	text := w.OK("rss", "replay", file, "--profile", "ena", "--fill", "weight 0 1 1 1")
+	for _, want := range []string{
+		"not predicted  1 more packet, cut before what the NIC hashes: in no figure below\n",
+		"NOT HASHED  PACKETS  BYTES  SHARE OF PACKETS  EXAMPLE\narp         1        60       0.5 %\n",
+		"They go to queue 1, which entry 0 of the table names.\n", "capture        pcap, 211 packets",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+	verdict, figures := strings.Index(text, "helps:"), strings.Index(text, "QUEUE  PACKETS")
+	if verdict < 0 || verdict > figures {
+		t.Errorf("the verdict is not before the figures:\n%s", text)
+	}
+}
+
 // A flag and the same word in --compare describe the same NIC, so nothing moves.
 func TestRSSReplayWords(t *testing.T) {
 	w := nictest.New(t, Command)
@@ -158,9 +182,10 @@ func TestRSSReplayBadInput(t *testing.T) {
 	w.Write("head.pcap", whole[:24])
 	w.Write("half.pcap", whole[:10])
 	w.Write("link.pcap", whole[:20]+"\x7f\x00\x00\x00"+record)
-	w.Write("long.pcap", whole+record[:8]+"\x00\x00\x00\x40"+record[12:])
+	w.Write("long.pcap", whole[:24]+record[:8]+"\x00\x00\x00\x40"+record[12:])
 	w.Write("table.json", `{"table":[9]}`)
-	links := "ethernet (1), raw (12), raw (14), raw (101), ipv4 (228), ipv6 (229), linux-sll (113), linux-sll2 (276), null (0), loop (108)"
+	links := "ethernet (1), raw (12), raw (14), raw (101), ipv4 (228), ipv6 (229), linux-sll (113), linux-sll2 (276), null (0), loop (108), " +
+		"nflog (239), dsa-brcm (281), dsa-brcm-prepend (282), dsa (284), edsa (285)"
 	help := "see lbctl rss replay --help"
 	for _, c := range []struct {
 		args       []string
@@ -175,12 +200,14 @@ func TestRSSReplayBadInput(t *testing.T) {
 		{[]string{"DIR/half.pcap"}, 2, "DIR/half.pcap: capture is cut short at byte 0: in the middle of the file header", "the file's header is incomplete: capture again"},
 		{[]string{"DIR/head.pcap"}, 2, "DIR/head.pcap: no packet to replay", "capture some traffic; supported link types: " + links},
 		{[]string{"DIR/link.pcap"}, 2, "DIR/link.pcap: link type not read at byte 20: 802.11-radiotap; those read are " + links, "capture on an Ethernet interface, on any, or on lo"},
-		{[]string{"DIR/long.pcap"}, 2, "DIR/long.pcap: replay capture: absurd length at byte 234: a record of 1073741824 bytes of a packet of 1500: want at most 262144 of 16777216",
+		{[]string{"DIR/long.pcap"}, 2, "DIR/long.pcap: replay capture: absurd length at byte 24: a record of 1073741824 bytes of a packet of 1500: want at most 262144 of 16777216",
 			"the file is damaged: truncate it before that record, or capture again"},
 		{[]string{"DIR/good.pcap", "--queues", "0"}, 2, "--queues: 0: want 1 to 65536", help},
 		{[]string{"DIR/good.pcap", "--key", "abcd"}, 2, "--key: rss key of 2 bytes: want 40 to 256", help},
+		{[]string{"DIR/good.pcap", "--default-queue", "4"}, 2, "--default-queue: queue 4: want 0 to 3", help},
+		{[]string{"DIR/good.pcap", "--default-queue", "first"}, 2, `--default-queue: default queue "first": want the number of a queue, or entry-0 for the queue that entry 0 of the table names`, help},
 		{[]string{"DIR/good.pcap", "--fields", "tcp9=sd"}, 2, `--fields: flow type "tcp9" is not known: want tcp4, udp4, sctp4, esp4, ah4, ip4, tcp6, udp6, sctp6, esp6, ah6, ip6`, help},
-		{[]string{"DIR/good.pcap", "--inner", "ppp"}, 2, `--inner: tunnel "ppp" is not known: want some of ipip+gre+vxlan+geneve+gtpu, or all`, help},
+		{[]string{"DIR/good.pcap", "--inner", "ppp"}, 2, `--inner: tunnel "ppp" is not known: want some of ipip+gre+vxlan+geneve+gtpu+pppoe+mpls, or all`, help},
 		{[]string{"DIR/good.pcap", "--fill", "@DIR/table.json"}, 2, "--fill: read table of DIR/table.json: 1 entries over 10 queues: want 1 to 65536 over at most 4", help},
 		{[]string{"DIR/good.pcap", "--fill", "weight 1 1 1 1 1"}, 2, `--fill: indirection table "weight 1 1 1 1 1" names queue 4: want 0 to 3`, help},
 		{[]string{"DIR/good.pcap", "--compare", "queues"}, 2, `--compare: "queues": want name=value, joined by commas: queues=8,table=512,key=symmetric,udp4=sd`, help},

@@ -135,6 +135,9 @@ func profileQuirks(p nic.Profile) []string {
 	if p.Quirks.Initial != 0 {
 		quirks = append(quirks, fmt.Sprintf("initial value %#08x", p.Quirks.Initial))
 	}
+	if p.DefaultQueue != (nic.DefaultQueue{}) {
+		quirks = append(quirks, "packets without a hash go to the queue of "+p.DefaultQueue.String()+" of the table")
+	}
 	if p.Quirks.Sorted {
 		quirks = append(quirks, "sorted addresses and ports")
 	}

@@ -18,6 +18,12 @@ func (f *flags) readCapture(a *cli.App, n *nic.NIC) (traffic load.Capture, err e
 		if traffic.Cut != nil {
 			file.Cut = traffic.Cut.Error()
 		}
+		if traffic.Damage != nil {
+			file.Damage = traffic.Damage.Error()
+		}
+		if traffic.Unpredicted > 0 {
+			a.WarnUnpredicted(f.capture, uint64(traffic.Unpredicted))
+		}
 		return file, err
 	})
 	return traffic, err

@@ -57,9 +57,9 @@ func (s *sections) packet(record *Record, number uint32, stamp uint64, timed boo
 	}
 	src := s.source
 	*record = Record{
-		Frame:  d.link.frame(src.buf, src.start-int(captured), src.start),
-		Length: int(max(captured, length)),
-		Time:   d.clock.nanoseconds(stamp), Timed: timed,
+		Frame:  d.link.frame(src.buf, src.start-int(captured), src.start, s.little),
+		Length: int(max(captured, length)), Cut: captured < length,
+		Time: d.clock.nanoseconds(stamp), Timed: timed,
 		Interface: int(number), Link: d.link,
 	}
 	return true, nil

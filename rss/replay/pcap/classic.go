@@ -65,9 +65,9 @@ func (c *classic) next(s *source, record *Record) error {
 		return wrong(err, at, "a record")
 	}
 	*record = Record{
-		Frame:  c.link.frame(s.buf, s.start-int(captured), s.start),
-		Length: int(max(captured, length)),
-		Time:   int64(seconds)*1e9 + int64(fraction)*c.unit, Timed: true,
+		Frame:  c.link.frame(s.buf, s.start-int(captured), s.start, c.little),
+		Length: int(max(captured, length)), Cut: captured < length,
+		Time: int64(seconds)*1e9 + int64(fraction)*c.unit, Timed: true,
 		Link: c.link,
 	}
 	return nil

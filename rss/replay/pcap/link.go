@@ -21,12 +21,20 @@ const (
 	IPv4      LinkType = 228 // an IPv4 packet
 	IPv6      LinkType = 229 // an IPv6 packet
 	LinuxSLL2 LinkType = 276 // Linux cooked version 2
+	NFLog     LinkType = 239 // what netfilter logged (NFLOG): attributes, one of which is the packet
+
+	// The port of a switch's CPU: Ethernet with the tag of a switch between its source address and its type, or in front.
+	DSABroadcom        LinkType = 281
+	DSABroadcomPrepend LinkType = 282
+	DSAMarvell         LinkType = 284
+	DSAMarvellEther    LinkType = 285 // the tag has an EtherType of its own
 )
 
 // linkNames are the names of the supported link types and of some common others.
 var linkNames = map[LinkType]string{
 	Null: "null", Ethernet: "ethernet", RawBSD: "raw", RawOpen: "raw", Raw: "raw", Loop: "loop",
-	LinuxSLL: "linux-sll", IPv4: "ipv4", IPv6: "ipv6", LinuxSLL2: "linux-sll2",
+	LinuxSLL: "linux-sll", IPv4: "ipv4", IPv6: "ipv6", LinuxSLL2: "linux-sll2", NFLog: "nflog",
+	DSABroadcom: "dsa-brcm", DSABroadcomPrepend: "dsa-brcm-prepend", DSAMarvell: "dsa", DSAMarvellEther: "edsa",
 	9: "ppp", 105: "802.11", 127: "802.11-radiotap", 195: "802.15.4", 189: "usb", 220: "usb", 187: "bluetooth", 251: "bluetooth-le",
 }
 
@@ -39,7 +47,8 @@ func (l LinkType) String() string {
 }
 
 // readable are the supported link types, in the order of messages.
-var readable = [...]LinkType{Ethernet, RawBSD, RawOpen, Raw, IPv4, IPv6, LinuxSLL, LinuxSLL2, Null, Loop}
+var readable = [...]LinkType{Ethernet, RawBSD, RawOpen, Raw, IPv4, IPv6, LinuxSLL, LinuxSLL2, Null, Loop, NFLog,
+	DSABroadcom, DSABroadcomPrepend, DSAMarvell, DSAMarvellEther}
 
 // Readable tells whether the type is supported.
 func (l LinkType) Readable() bool {
@@ -66,6 +75,8 @@ const (
 	familyLength   = 4
 	sllLength      = 16
 	sll2Length     = 20
+	nflogLength    = 4
+	addresses      = 12 // of an Ethernet header
 )
 
 const (
@@ -75,8 +86,8 @@ const (
 
 // frame turns the record buf[start:end] into an Ethernet frame. It overwrites the record's link
 // header and up to headroom bytes before start. A record too short for its link header
-// becomes an empty frame.
-func (l LinkType) frame(buf []byte, start, end int) []byte {
+// becomes an empty frame. little is the byte order of the file.
+func (l LinkType) frame(buf []byte, start, end int, little bool) []byte {
 	record := buf[start:end]
 	switch l {
 	case Ethernet:
@@ -102,6 +113,45 @@ func (l LinkType) frame(buf []byte, start, end int) []byte {
 			return nil
 		}
 		return behind(buf, start+sll2Length, end, binary.BigEndian.Uint16(record))
+	case NFLog:
+		return logged(buf, start, end, little)
+	case DSABroadcom, DSAMarvell:
+		return untagged(record, 4)
+	case DSAMarvellEther:
+		return untagged(record, 8)
+	case DSABroadcomPrepend:
+		return record[min(4, len(record)):]
+	}
+	return nil
+}
+
+// untagged removes a switch's tag of so many bytes after the addresses.
+func untagged(record []byte, length int) []byte {
+	if len(record) < addresses+length {
+		return nil
+	}
+	copy(record[length:], record[:addresses])
+	return record[length:]
+}
+
+// logged finds the packet in the attributes of an NFLOG record. Each has its length, its type and the value, padded to 4
+// bytes, in the byte order of the machine that captured (tcpdump.org, LINKTYPE_NFLOG).
+func logged(buf []byte, start, end int, little bool) []byte {
+	const head, payload = 4, 9
+	order := binary.ByteOrder(binary.BigEndian)
+	if little {
+		order = binary.LittleEndian
+	}
+	for at := start + nflogLength; at+head <= end; {
+		length, kind := int(order.Uint16(buf[at:])), order.Uint16(buf[at+2:])
+		if length < head {
+			return nil
+		}
+		if kind == payload {
+			packet := buf[at+head : min(at+length, end)]
+			return behind(buf, at+head, at+head+len(packet), version(packet))
+		}
+		at += (length + 3) &^ 3
 	}
 	return nil
 }

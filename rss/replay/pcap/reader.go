@@ -37,6 +37,8 @@ type Record struct {
 	// Length is the packet's length in bytes on the wire, of which only a part may have been
 	// captured. It counts the link header of the capture, not that of Frame.
 	Length int
+	// Cut is true when less than Length was captured.
+	Cut bool
 	// Time is in nanoseconds since 1970; meaningless unless Timed.
 	Time  int64
 	Timed bool

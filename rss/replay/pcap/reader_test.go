@@ -54,8 +54,8 @@ func TestClassicVariants(t *testing.T) {
 			got, err := readAll(t, bytes.NewReader(file))
 			must(t, err)
 			want := []Record{
-				{Frame: data, Length: 1500, Time: 7e9 + 9*unit, Timed: true, Link: Ethernet},
-				{Frame: []byte{}, Length: 60, Time: 8e9, Timed: true, Link: Ethernet},
+				{Frame: data, Length: 1500, Cut: true, Time: 7e9 + 9*unit, Timed: true, Link: Ethernet},
+				{Frame: []byte{}, Length: 60, Cut: true, Time: 8e9, Timed: true, Link: Ethernet},
 			}
 			if diff := cmp.Diff(want, got, empty); diff != "" {
 				t.Errorf("%s endian, unit %d ns (-want +got):\n%s", name, unit, diff)
@@ -97,12 +97,12 @@ func TestSections(t *testing.T) {
 		got, err := readAll(t, bytes.NewReader(file))
 		must(t, err)
 		want := []Record{
-			{Frame: data, Length: 1500, Time: 5_000_001_000, Timed: true, Link: Ethernet},
+			{Frame: data, Length: 1500, Cut: true, Time: 5_000_001_000, Timed: true, Link: Ethernet},
 			{Frame: data, Length: 61, Time: 5_000_000_001, Timed: true, Interface: 1, Link: Ethernet},
 			{Frame: data, Length: 61, Time: 5_500_000_000, Timed: true, Interface: 3, Link: Ethernet},
-			{Frame: data, Length: 62, Time: 6_000_000_000, Timed: true, Interface: 1, Link: Ethernet},
+			{Frame: data, Length: 62, Cut: true, Time: 6_000_000_000, Timed: true, Interface: 1, Link: Ethernet},
 			{Frame: data, Length: 61, Link: Ethernet},
-			{Frame: data[:40], Length: 61, Time: 1000, Timed: true, Interface: 1, Link: Ethernet},
+			{Frame: data[:40], Length: 61, Cut: true, Time: 1000, Timed: true, Interface: 1, Link: Ethernet},
 		}
 		if diff := cmp.Diff(want, got, empty); diff != "" {
 			t.Errorf("%s endian (-want +got):\n%s", name, diff)
@@ -165,6 +165,9 @@ func TestLinkTypes(t *testing.T) {
 	sll2 := func(etherType uint16) []byte {
 		return append([]byte{byte(etherType >> 8), byte(etherType)}, packetOf(9, 18)...)
 	}
+	tagged := func(tag string, etherType uint16) []byte {
+		return append(append(packetOf(9, 12), tag...), byte(etherType>>8), byte(etherType))
+	}
 	for _, c := range []struct {
 		link      LinkType
 		head      []byte
@@ -188,6 +191,10 @@ func TestLinkTypes(t *testing.T) {
 		{Loop, []byte{0, 0, 0, 24}, v6, 0x86dd},
 		{LinuxSLL, sll(0x86dd), v6, 0x86dd},
 		{LinuxSLL2, sll2(0x0800), v4, 0x0800},
+		{DSABroadcom, tagged("\x20\x00\x00\x01", 0x0800), v4, 0x0800},
+		{DSABroadcomPrepend, append([]byte{0x20, 0, 0, 1}, frame(0x86dd)...), v6, 0x86dd},
+		{DSAMarvell, tagged("\xc0\x08\x00\x01", 0x86dd), v6, 0x86dd},
+		{DSAMarvellEther, tagged("\xda\xda\x00\x00\xc0\x08\x00\x01", 0x0800), v4, 0x0800},
 	} {
 		order := binary.LittleEndian
 		record := join(c.head, c.packet)
@@ -211,10 +218,69 @@ func TestLinkTypes(t *testing.T) {
 	}
 }
 
+// The packet of an NFLOG record is one of its attributes, in the byte order of the file.
+func TestNFLog(t *testing.T) {
+	for name, order := range orders {
+		attribute := func(kind uint16, value ...byte) []byte {
+			b := order.AppendUint16(nil, uint16(4+len(value)))
+			return append(append(order.AppendUint16(b, kind), value...), make([]byte, -len(value)&3)...)
+		}
+		for _, c := range []struct {
+			record []byte
+			want   []byte // nil is an empty frame
+		}{
+			{join([]byte{2, 0, 0, 1}, attribute(10, 'x', 0), attribute(9, 0x45, 1, 2, 3, 4), attribute(1, 0, 0, 8, 0)), frame(0x0800, 0x45, 1, 2, 3, 4)},
+			{join([]byte{10, 0, 0, 1}, attribute(9, 0x60, 1)), frame(0x86dd, 0x60, 1)},
+			{join([]byte{2, 0, 0, 1}, attribute(10, 'x', 0)), nil},
+			{[]byte{2, 0, 0, 1, 3, 3, 9, 9}, nil}, // longer than the record, of no kind
+			{[]byte{2, 0, 0, 1, 0, 0, 9, 0}, nil}, // an attribute of no length
+			{[]byte{2, 0}, nil},
+		} {
+			got, err := readAll(t, bytes.NewReader(join(classicHead(order, 0xa1b2c3d4, uint32(NFLog)), classicRecord(order, 0, 0, uint32(len(c.record)), c.record))))
+			must(t, err)
+			if len(got) != 1 || !bytes.Equal(got[0].Frame, c.want) {
+				t.Errorf("%s endian, % x: %+v, want % x", name, c.record, got, c.want)
+			}
+		}
+		cut := join([]byte{2, 0, 0, 1}, attribute(9, make([]byte, 100)...))[:20]
+		cut[8] = 0x45
+		got, err := readAll(t, bytes.NewReader(join(classicHead(order, 0xa1b2c3d4, uint32(NFLog)), classicRecord(order, 0, 0, 108, cut))))
+		must(t, err)
+		if len(got) != 1 || len(got[0].Frame) != 14+12 || !got[0].Cut {
+			t.Errorf("%s endian, cut: %+v, want 12 bytes of the packet", name, got)
+		}
+	}
+}
+
+// An interface's times count from its offset, in seconds, wherever the option is.
+func TestInterfaceOffset(t *testing.T) {
+	for name, order := range orders {
+		offset := option(order, 14, order.AppendUint64(nil, 1_700_000_000)...)
+		behind := option(order, 14, order.AppendUint64(nil, uint64(1<<64-100))...) // -100
+		for _, c := range []struct {
+			options [][]byte
+			stamp   uint64
+			want    int64
+		}{
+			{[][]byte{offset}, 2_000_001, 1_700_000_002_000_001_000},
+			{[][]byte{offset, option(order, 9, 9)}, 5, 1_700_000_000_000_000_005},
+			{[][]byte{option(order, 9, 9), offset}, 5, 1_700_000_000_000_000_005},
+			{[][]byte{behind}, 200_000_000, 100_000_000_000},
+			{[][]byte{option(order, 14, 1, 0, 0, 0)}, 1, 1000}, // not 8 bytes
+		} {
+			got, err := readAll(t, bytes.NewReader(join(sectionBlock(order), interfaceBlock(order, 1, 0, c.options...), enhancedBlock(order, 0, c.stamp, 60, packetOf(0, 60)))))
+			must(t, err)
+			if len(got) != 1 || got[0].Time != c.want {
+				t.Errorf("%s endian, options % x: %+v, want time %d", name, c.options, got, c.want)
+			}
+		}
+	}
+}
+
 // A record shorter than its link header is an empty frame.
 func TestShortLinkHeaders(t *testing.T) {
 	order := binary.LittleEndian
-	for _, link := range []LinkType{Null, Loop, LinuxSLL, LinuxSLL2} {
+	for _, link := range []LinkType{Null, Loop, LinuxSLL, LinuxSLL2, NFLog, DSABroadcom, DSABroadcomPrepend, DSAMarvell, DSAMarvellEther} {
 		file := join(classicHead(order, 0xa1b2c3d4, uint32(link)), classicRecord(order, 0, 0, 3, []byte{1, 2, 3}))
 		got, err := readAll(t, bytes.NewReader(file))
 		if err != nil || len(got) != 1 || len(got[0].Frame) != 0 {

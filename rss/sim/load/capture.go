@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lbctl/rss/nic"
+	"lbctl/rss/packet"
 	"lbctl/rss/replay/pcap"
 	"lbctl/rss/sim"
 )
@@ -17,12 +18,14 @@ import (
 type Capture struct {
 	arrivals []sim.Arrival
 	bytes    uint64
-	// Cut is why the file ended early, nil for a whole one.
-	Cut error
+	// Cut is why the file ended early, Damage what ended it; nil for a whole one.
+	Cut, Damage error
+	// Unpredicted is the number of packets that were cut before what the NIC hashes; they are left out.
+	Unpredicted int
 }
 
-// ReadCapture classifies the packets of a capture by a NIC. A file that is cut short gives the packets before the
-// cut. Errors are the reader's.
+// ReadCapture classifies the packets of a capture by a NIC. A file that is cut short or damaged gives the packets before
+// that place. Errors are the reader's.
 func ReadCapture(reader *pcap.Reader, n *nic.NIC) (Capture, error) {
 	var c Capture
 	var first int64
@@ -35,15 +38,24 @@ func ReadCapture(reader *pcap.Reader, n *nic.NIC) (Capture, error) {
 		case errors.Is(err, pcap.ErrCut) && len(c.arrivals) > 0:
 			c.Cut = err
 			return c, nil
+		case len(c.arrivals) > 0 && (errors.Is(err, pcap.ErrFormat) || errors.Is(err, pcap.ErrLength)):
+			c.Damage = err
+			return c, nil
 		case err != nil:
 			return Capture{}, err
 		case !record.Timed || len(record.Frame) == 0:
 			continue
 		}
+		h, err := packet.ParseCaptured(record.Frame, record.Cut)
+		result := n.ClassifyHeaders(record.Frame, &h, err)
+		if result.Unhashed == nic.Cut {
+			c.Unpredicted++
+			continue
+		}
 		if len(c.arrivals) == 0 {
 			first = record.Time
 		}
-		c.add(time.Duration(record.Time-first), record.Length, n.Classify(record.Frame))
+		c.add(time.Duration(record.Time-first), record.Length, result)
 	}
 }
 
@@ -51,7 +63,7 @@ func (c *Capture) add(at time.Duration, length int, to nic.Result) {
 	if last := len(c.arrivals) - 1; last >= 0 {
 		at = max(at, c.arrivals[last].At)
 	}
-	c.arrivals = append(c.arrivals, sim.Arrival{At: max(at, 0), Length: length, Hash: to.Hash, Hashed: to.Hashed})
+	c.arrivals = append(c.arrivals, sim.Arrival{At: max(at, 0), Length: length, Hash: to.Hash, Hashed: to.Hashed, Queue: to.Queue})
 	c.bytes += uint64(length)
 }
 

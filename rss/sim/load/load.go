@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 
+	"lbctl/rss"
 	"lbctl/rss/nic"
 	"lbctl/rss/packet"
 	"lbctl/rss/sim"
@@ -33,6 +34,7 @@ type Load struct {
 type classified struct {
 	hash   uint32
 	hashed bool
+	queue  rss.Queue // without a hash
 }
 
 // The random sequences.
@@ -81,7 +83,7 @@ func (l *Load) classify(random *rand.Rand) classified {
 		Destination: target, Protocol: packet.TCP,
 	}
 	result := l.nic.ClassifyFlow(flow)
-	return classified{result.Hash, result.Hashed}
+	return classified{result.Hash, result.Hashed, result.Queue}
 }
 
 // popularity returns the weights of the flows.
@@ -114,7 +116,7 @@ func (l *Load) Arrivals() iter.Seq[sim.Arrival] {
 			if len(l.config.Lengths) > 1 {
 				length = l.config.Lengths[l.lengths.draw(lengths)].Bytes
 			}
-			if !yield(sim.Arrival{At: clock.next(), Length: length, Hash: flow.hash, Hashed: flow.hashed}) {
+			if !yield(sim.Arrival{At: clock.next(), Length: length, Hash: flow.hash, Hashed: flow.hashed, Queue: flow.queue}) {
 				return
 			}
 		}
