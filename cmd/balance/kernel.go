@@ -15,10 +15,14 @@ import (
 	"lbctl/control/intent"
 	"lbctl/lb"
 	"lbctl/lb/datapath"
+	"lbctl/lb/xdp"
 )
 
 // XDP is the kernel of this machine: its datapath is pinned in a directory that one daemon at a time may use (lb/xdp).
 type XDP struct{}
+
+// Check implements cli.Kernel.
+func (XDP) Check() error { return xdp.RequireKernel() }
 
 // Open implements cli.Kernel.
 func (XDP) Open(ctx context.Context, p cli.Pins, d intent.Datapath, log *slog.Logger) (lb.Dataplane, error) {

@@ -65,6 +65,9 @@ func ephemeralFlag(c *cobra.Command, allow *bool) {
 
 // runServe runs the daemon until ctx ends. It checks what it can before it touches the datapath.
 func runServe(a *cli.App, ctx context.Context, d daemon) error {
+	if err := a.Kernel.Check(); err != nil {
+		return err
+	}
 	log := d.log.logger(a.Stderr)
 	state, err := store.Open(d.stateDir)
 	if err != nil {
@@ -134,7 +137,7 @@ func adviseServe(err error, onConflict string) error {
 	case errors.Is(err, lb.ErrDenied):
 		return cli.Advise(err, "run lbctl serve as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN and directories of its own")
 	case errors.Is(err, lb.ErrUnsupported):
-		return cli.Advise(err, "run Linux 5.15 or later with BPF, and pin below a BPF file system")
+		return cli.Advise(err, "run Linux 6.1 or later with BPF, and pin below a BPF file system")
 	case errors.Is(err, lb.ErrInvalid):
 		return cli.Advise(err, "use another path, or remove the file")
 	}

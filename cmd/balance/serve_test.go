@@ -12,6 +12,7 @@ import (
 	"lbctl/cmd/cli"
 	"lbctl/cmd/cli/clitest"
 	"lbctl/lb"
+	"lbctl/lb/testns"
 )
 
 func TestServeTakesTheStoredIntent(t *testing.T) {
@@ -164,4 +165,26 @@ func TestMain(m *testing.M) { clitest.Main(m, XDP{}, Commands) }
 func newWorld(t *testing.T) *clitest.World {
 	t.Helper()
 	return clitest.New(t, Commands)
+}
+
+// On an old kernel nothing is made, neither state nor socket nor pins.
+func TestServeOnAnOldKernel(t *testing.T) {
+	w := newWorld(t)
+	done := make(chan int)
+	var stderr strings.Builder
+	go func() {
+		testns.OldKernel(t)
+		env := w.Environment(t.Context(), "serve", "--state-dir", w.Path("state"), "--pin-dir", "/sys/fs/bpf/lbctl-test-old")
+		env.Kernel, env.Stderr = XDP{}, &stderr
+		done <- w.RunIn(env)
+	}()
+	code := <-done
+	if want := "6.1 or later is needed"; code != cli.ExitFailed || !strings.Contains(stderr.String(), want) || !strings.Contains(stderr.String(), "Linux 2.6.") {
+		t.Errorf("exit %d, want %d and %q: %s", code, cli.ExitFailed, want, &stderr)
+	}
+	for _, path := range []string{w.Path("state"), w.Path("s"), "/sys/fs/bpf/lbctl-test-old"} {
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: %v, want none", path, err)
+		}
+	}
 }

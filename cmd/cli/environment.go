@@ -31,6 +31,8 @@ type Environment struct {
 
 // Kernel opens and removes the datapath of the network namespace of the process.
 type Kernel interface {
+	// Check refuses a kernel that the datapath does not run on. It changes nothing. Errors: lb.ErrUnsupported.
+	Check() error
 	// Open takes over the datapath that is pinned, or makes it. Errors: those of datapath.Open.
 	Open(ctx context.Context, p Pins, d intent.Datapath, log *slog.Logger) (lb.Dataplane, error)
 	// Purge removes the datapath that is pinned in dir; left names what else is in there. Errors: those of

@@ -92,7 +92,7 @@ func newDatapath(o Options) *Datapath {
 
 func (d *Datapath) open(ctx context.Context) error {
 	steps := []func() error{
-		d.options.checkLimits, d.options.checkKernel, d.openDir, d.load, d.hops.open, d.mapTables, d.adopt, d.selfTest,
+		d.options.checkLimits, xdp.RequireKernel, d.openDir, d.load, d.hops.open, d.mapTables, d.adopt, d.selfTest,
 		d.swap, d.watch, d.startSweeper,
 	}
 	for _, step := range steps {

@@ -10,10 +10,9 @@ import (
 	"lbctl/lb"
 	"lbctl/lb/fanout"
 	"lbctl/lb/tables"
+	"lbctl/lb/xdp"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/ringbuf"
 )
 
@@ -113,12 +112,8 @@ func (m *monitoring) end() error {
 	return errors.Join(err, old.release())
 }
 
-// load loads the monitoring program over the tables. Its filter lets nothing through yet. Errors:
-// lb.ErrUnsupported.
+// load loads the monitoring program over the tables. Its filter lets nothing through yet.
 func (of *monitoring) load() (m *monitor, err error) {
-	if err := features.HaveProgramHelper(ebpf.XDP, asm.FnXdpLoadBytes); errors.Is(err, ebpf.ErrNotSupported) {
-		return nil, fmt.Errorf("%w: the kernel cannot copy packets in XDP, Linux 5.18 or later is needed", lb.ErrUnsupported)
-	}
 	spec, err := of.program.spec()
 	if err != nil {
 		return nil, err
@@ -131,8 +126,8 @@ func (of *monitoring) load() (m *monitor, err error) {
 		}
 	}()
 	replaced := ebpf.CollectionOptions{MapReplacements: pinnedOf(spec, &of.program.objects.LbMaps)}
-	if err := spec.LoadAndAssign(&m.objects, &replaced); err != nil {
-		return m, fmt.Errorf("load the monitoring program: %w", lb.Denied(err))
+	if err := xdp.Load(spec, &m.objects, &replaced); err != nil {
+		return m, fmt.Errorf("load the monitoring program: %w", err)
 	}
 	if m.filter, err = tables.Map[bpf.LbSampleFilter](m.objects.SampleFilters); err != nil {
 		return m, err

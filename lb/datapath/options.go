@@ -12,7 +12,6 @@ import (
 	"lbctl/rss"
 
 	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 )
 
 // Options of Open. The zero value of each field means its default.
@@ -72,26 +71,6 @@ func (o Options) withDefaults() Options {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o
-}
-
-// oldestKernel is the oldest kernel that has what the datapath uses: BPF links for XDP (5.9), and the
-// statistics and helpers of the 5.15 long-term series, which is the oldest that is tested.
-var oldestKernel = [2]int{5, 15}
-
-func (o Options) checkKernel() error {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return fmt.Errorf("read kernel version: %w", err)
-	}
-	release := unix.ByteSliceToString(u.Release[:])
-	var major, minor int
-	if n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor); n != 2 {
-		return fmt.Errorf("%w: kernel version %q", lb.ErrUnsupported, release)
-	}
-	if major < oldestKernel[0] || major == oldestKernel[0] && minor < oldestKernel[1] {
-		return fmt.Errorf("%w: kernel %s is too old, %d.%d or later is needed", lb.ErrUnsupported, release, oldestKernel[0], oldestKernel[1])
-	}
-	return nil
 }
 
 // checkLimits checks the limits that the layout of the tables sets.

@@ -11,6 +11,7 @@ import (
 	"lbctl/bpf"
 	"lbctl/lb"
 	"lbctl/lb/tables"
+	"lbctl/lb/xdp"
 	"lbctl/rss"
 
 	"github.com/cilium/ebpf"
@@ -45,14 +46,12 @@ func (p *program) load() (err error) {
 	if err != nil {
 		return err
 	}
-	err = spec.LoadAndAssign(&p.objects, &ebpf.CollectionOptions{
-		Maps: ebpf.MapOptions{PinPath: p.options.Dir},
-	})
+	err = xdp.Load(spec, &p.objects, &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: p.options.Dir}})
 	switch {
 	case errors.Is(err, ebpf.ErrMapIncompatible):
 		return fmt.Errorf("%w: the tables pinned in %s have other limits: %v", lb.ErrConflict, p.options.Dir, err)
 	case err != nil:
-		return fmt.Errorf("load the datapath: %w", lb.Denied(err))
+		return fmt.Errorf("load the datapath: %w", err)
 	}
 	return nil
 }
@@ -126,12 +125,12 @@ const schema = 5
 // before any other table, so tables without it are of an older version. Errors: lb.ErrConflict when what is
 // pinned has another schema.
 func (p *program) settings() (secret [4]uint64, err error) {
-	m, err := ebpf.NewMapWithOptions(&ebpf.MapSpec{
+	m, err := xdp.OpenMap(&ebpf.MapSpec{
 		Name: bpf.LbMapSettings, Type: ebpf.Array, KeySize: 4, ValueSize: uint32(binary.Size(bpf.LbSetting{})), MaxEntries: 1,
 		Flags: mapMmapable, Pinning: ebpf.PinByName,
 	}, ebpf.MapOptions{PinPath: p.options.Dir})
 	if err != nil {
-		return secret, fmt.Errorf("open the settings: %w", lb.Denied(err))
+		return secret, fmt.Errorf("open the settings: %w", err)
 	}
 	defer m.Close()
 	var row bpf.LbSetting

@@ -11,6 +11,7 @@ import (
 	"lbctl/lb/nexthop"
 	"lbctl/lb/oracle"
 	"lbctl/lb/tables"
+	"lbctl/lb/xdp"
 
 	"github.com/cilium/ebpf"
 )
@@ -48,8 +49,8 @@ func (d *Datapath) private() (*Datapath, error) {
 	for _, m := range spec.Maps {
 		m.Pinning = ebpf.PinNone
 	}
-	if err := spec.LoadAndAssign(&r.objects, nil); err != nil {
-		return nil, fmt.Errorf("load the datapath: %w", lb.Denied(err))
+	if err := xdp.Load(spec, &r.objects, nil); err != nil {
+		return nil, fmt.Errorf("load the datapath: %w", err)
 	}
 	if err := r.mapTables(); err != nil {
 		r.Close()

@@ -164,3 +164,20 @@ func TestFlowLimits(t *testing.T) {
 		}
 	}
 }
+
+// An old kernel is refused before anything is changed: no pin directory, and no request to the neighbour table.
+func TestOldKernel(t *testing.T) {
+	inNamespace(t)
+	o := Options{Dir: testns.PinDir(t)}
+	testns.OldKernel(t)
+	d, err := Open(t.Context(), o)
+	if err == nil {
+		d.Close()
+	}
+	if !errors.Is(err, lb.ErrUnsupported) || !strings.Contains(err.Error(), "Linux 2.6.") || !strings.Contains(err.Error(), "6.1 or later") {
+		t.Errorf("open: %v, want it refused for the kernel, by name", err)
+	}
+	if _, err := os.Stat(o.Dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the pin directory: %v, want none", err)
+	}
+}

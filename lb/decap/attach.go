@@ -29,6 +29,9 @@ func Attach(ctx context.Context, dir, name string, o Options) (Interface, error)
 	if err != nil {
 		return Interface{}, err
 	}
+	if err := xdp.RequireKernel(); err != nil {
+		return Interface{}, err
+	}
 	device, err := xdp.Device(name)
 	if err != nil {
 		return Interface{}, err
@@ -152,12 +155,16 @@ func open(at place) (*unit, error) {
 		return nil, fmt.Errorf("make pin directory: %w", lb.Denied(err))
 	}
 	u := &unit{}
-	err := bpf.LoadDecapObjects(&u.DecapObjects, &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: string(at)}})
+	spec, err := bpf.LoadDecap()
+	if err != nil {
+		return nil, fmt.Errorf("read the object of the decapsulation program: %w", err)
+	}
+	err = xdp.Load(spec, &u.DecapObjects, &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: string(at)}})
 	switch {
 	case errors.Is(err, ebpf.ErrMapIncompatible):
 		return nil, fmt.Errorf("%w: the tables pinned in %s have another layout: detach first (%v)", lb.ErrConflict, at, err)
 	case err != nil:
-		return nil, fmt.Errorf("load the decapsulation program: %w", lb.Denied(err))
+		return nil, fmt.Errorf("load the decapsulation program: %w", err)
 	}
 	if u.hook, err = at.hook(); err != nil {
 		return nil, errors.Join(err, u.DecapObjects.Close())

@@ -156,3 +156,17 @@ func TestDirectoryDenied(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// An old kernel is refused before anything is made.
+func TestOldKernel(t *testing.T) {
+	testns.Enter(t)
+	dir := testns.PinDir(t)
+	testns.Veth(t, "eth", "10.1.0.1/24")
+	testns.OldKernel(t)
+	if _, err := Attach(t.Context(), dir, "eth", Options{}); !errors.Is(err, lb.ErrUnsupported) || !strings.Contains(err.Error(), "Linux 2.6.") {
+		t.Errorf("attach: %v, want it refused for the kernel, by name", err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the pin directory: %v, want none", err)
+	}
+}

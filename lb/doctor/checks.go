@@ -28,7 +28,7 @@ type check[S any] struct {
 // hostChecks are about the machine. A server needs BPF only for its decapsulation program, which has a check of its own.
 func hostChecks() []check[Host] {
 	return []check[Host]{
-		{"kernel", balancer, "the program needs what Linux 5.15 has: links for XDP, atomic operations, bounded loops", judgeKernel},
+		{"kernel", balancer, "older kernels reject the program, and damage the entries of neighbours that it asks them to keep; lbctl refuses to start there", judgeKernel},
 		{"bpffs", balancer, "the program and its tables are pinned there, so that they outlive the daemon; in a mount namespace of its own they end with that", judgeBpffs},
 		{"jit", balancer, "without it programs are interpreted, several times slower", judgeJit},
 		{"capabilities", balancer, "attaching and loading need CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON, and are denied without", judgeCapabilities},

@@ -1,20 +1,18 @@
 package doctor
 
 import (
-	"fmt"
 	"strings"
+
+	"lbctl/bpf/load"
 )
 
-// oldest is the first kernel that the balancer's program loads on.
-var oldest = [2]int{5, 15}
-
 func judgeKernel(_ Facts, h Host) verdict {
-	var at [2]int
-	if _, err := fmt.Sscanf(h.Release, "%d.%d", &at[0], &at[1]); err != nil {
+	old, err := load.TooOld(h.Release)
+	if err != nil {
 		return bad(Unknown, "uname -r", "Linux %q", h.Release)
 	}
-	if at[0] < oldest[0] || at[0] == oldest[0] && at[1] < oldest[1] {
-		return bad(Problem, "# boot Linux 5.15 or later", "Linux %s", h.Release)
+	if old {
+		return bad(Problem, "# boot Linux 6.1 or later", "Linux %s", h.Release)
 	}
 	return ok("Linux %s", h.Release)
 }

@@ -75,12 +75,15 @@ func TestStacking(t *testing.T) {
 func TestHost(t *testing.T) {
 	try(t, healthy, []aCase{
 		{"old kernel", func(f *Facts) { f.Host.Release = "5.14.0-503.el9" }, []string{
-			"problem host kernel: Linux 5.14.0-503.el9 | # boot Linux 5.15 or later",
+			"problem host kernel: Linux 5.14.0-503.el9 | # boot Linux 6.1 or later",
 		}},
 		{"very old kernel", func(f *Facts) { f.Host.Release = "4.19.0" }, []string{
-			"problem host kernel: Linux 4.19.0 | # boot Linux 5.15 or later",
+			"problem host kernel: Linux 4.19.0 | # boot Linux 6.1 or later",
 		}},
-		{"oldest kernel", func(f *Facts) { f.Host.Release = "5.15.1" }, []string{"ok host kernel: Linux 5.15.1"}},
+		{"kernel of 2022", func(f *Facts) { f.Host.Release = "5.15.0-91-generic" }, []string{
+			"problem host kernel: Linux 5.15.0-91-generic | # boot Linux 6.1 or later",
+		}},
+		{"oldest kernel", func(f *Facts) { f.Host.Release = "6.1.0-57-cloud-amd64" }, []string{"ok host kernel: Linux 6.1.0-57-cloud-amd64"}},
 		{"odd kernel", func(f *Facts) { f.Host.Release = "mine" }, []string{`unknown host kernel: Linux "mine" | uname -r`}},
 		{"no bpffs", func(f *Facts) { f.Host.BPFFS = false }, []string{
 			"warning host bpffs: no BPF file system at /sys/fs/bpf | mount -t bpf bpffs /sys/fs/bpf",

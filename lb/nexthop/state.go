@@ -140,8 +140,9 @@ func (s State) known(index int) map[netip.Addr]netlink.Neigh {
 	return all
 }
 
-// manage asks the kernel (5.16 and later) to resolve a neighbour and to keep it resolved although the kernel
-// itself sends nothing there. Older kernels refuse; with them, packets that are passed up resolve it.
+// manage asks the kernel to resolve a neighbour and to keep it resolved although the kernel itself sends nothing
+// there. Linux before 5.16 does not know the flag and destroys the entry instead, which is one reason why those
+// kernels are refused (bpf/load).
 func (n *Network) manage(to Neighbour) {
 	_ = n.netlink.NeighSet(&netlink.Neigh{
 		LinkIndex: to.Link,

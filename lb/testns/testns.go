@@ -35,6 +35,16 @@ func Enter(t testing.TB) {
 	Sysctl(t, "net/ipv6/conf/default/accept_dad", "0")
 }
 
+// OldKernel has uname(2) tell the test's thread, which it locks for good, that the kernel is a Linux 2.6 (personality(2)).
+func OldKernel(t testing.TB) {
+	t.Helper()
+	runtime.LockOSThread()
+	const uname26 = 0x20000
+	if _, _, errno := unix.RawSyscall(unix.SYS_PERSONALITY, uname26, 0, 0); errno != 0 {
+		t.Fatal("set personality:", errno)
+	}
+}
+
 // Sysctl writes a setting, named by its path below /proc/sys.
 func Sysctl(t testing.TB, name, value string) {
 	t.Helper()

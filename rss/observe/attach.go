@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbctl/bpf"
+	"lbctl/bpf/load"
 )
 
 // Open observes an interface, given by its index in the calling thread's namespace. Auto
@@ -21,12 +22,18 @@ import (
 // lost.
 func Open(index int, options Options) (*Observer, error) {
 	options = options.withDefaults()
+	if err := load.Kernel(); err != nil {
+		return nil, err
+	}
 	var notes []string
 	for _, try := range attempts(options.Mode) {
 		o, err := try.open(index, options)
 		if err == nil {
 			o.mode, o.hash, o.notes = try.mode, try.hash, notes
 			return o, nil
+		}
+		if all := (*load.Error)(nil); errors.As(err, &all) && all.Kind != load.Rejected && all.Kind != load.Failed {
+			return nil, err // it would be the same in every mode
 		}
 		if errors.Is(err, unix.EPERM) {
 			return nil, fmt.Errorf("load and attach a program: %w", unix.EPERM)
@@ -63,7 +70,7 @@ func attempts(mode Mode) []attempt {
 
 // openBound asks the driver for the hash, by bpf_xdp_metadata_rx_hash.
 func openBound(index int, options Options) (*Observer, error) {
-	o, err := load(bpf.ObserveProgObserveHash, index, options)
+	o, err := loadProgram(bpf.ObserveProgObserveHash, index, options)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +78,7 @@ func openBound(index int, options Options) (*Observer, error) {
 }
 
 func openXDP(index int, mode link.XDPAttachFlags, options Options) (*Observer, error) {
-	o, err := load(bpf.ObserveProgObserve, 0, options)
+	o, err := loadProgram(bpf.ObserveProgObserve, 0, options)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +97,7 @@ func (o *Observer) attach(index int, mode link.XDPAttachFlags) (*Observer, error
 
 // openSocket observes on a packet socket.
 func openSocket(index int, options Options) (*Observer, error) {
-	o, err := load(bpf.ObserveProgObserveSocket, 0, options)
+	o, err := loadProgram(bpf.ObserveProgObserveSocket, 0, options)
 	if err != nil {
 		return nil, err
 	}
@@ -119,8 +126,8 @@ func (o *Observer) listen(index int) (err error) {
 // device and may call its driver's metadata functions (Linux 6.3 and later).
 const devBound = 1 << 6
 
-// load loads one of the observer's programs; bound, if not 0, is the index of the interface that it is bound to.
-func load(name string, bound int, options Options) (*Observer, error) {
+// loadProgram loads one of the observer's programs; bound, if not 0, is the index of the interface that it is bound to.
+func loadProgram(name string, bound int, options Options) (*Observer, error) {
 	spec, err := bpf.LoadObserve()
 	if err != nil {
 		return nil, fmt.Errorf("read the observer's object: %w", err)
@@ -128,12 +135,12 @@ func load(name string, bound int, options Options) (*Observer, error) {
 	if err := prepare(spec, name, bound, options); err != nil {
 		return nil, err
 	}
-	all, err := ebpf.NewCollection(spec)
+	o := &Observer{}
+	all, err := load.All(spec)
 	if err != nil {
 		return nil, fmt.Errorf("load the observer: %w", err)
 	}
 	defer all.Close() // the programs and maps that are not taken out of it
-	o := &Observer{}
 	if err := all.Assign(&o.maps); err != nil {
 		return nil, fmt.Errorf("load the observer: %w", err)
 	}
@@ -166,7 +173,7 @@ func prepare(spec *ebpf.CollectionSpec, name string, bound int, options Options)
 	return nil
 }
 
-// release closes what load opened.
+// release closes what loadProgram opened.
 func (o *Observer) release() error {
 	var errs []error
 	if o.samples != nil {

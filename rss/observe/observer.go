@@ -34,7 +34,7 @@ const DefaultFlows = 1 << 16
 // link.XDPGenericMode. Every packet is passed on. flows is the number of
 // (flow, queue) pairs held.
 func Alone(index int, mode link.XDPAttachFlags, flows uint32) (*Observer, error) {
-	o, err := load(bpf.ObserveProgObserve, 0, Options{Flows: flows})
+	o, err := loadProgram(bpf.ObserveProgObserve, 0, Options{Flows: flows})
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func Alone(index int, mode link.XDPAttachFlags, flows uint32) (*Observer, error)
 // lost. Close puts the program back and closes the link, which
 // the observer owns unless Before returns an error.
 func Before(program *ebpf.Program, l link.Link, flows uint32) (*Observer, error) {
-	o, err := load(bpf.ObserveProgObserve, 0, Options{Flows: flows})
+	o, err := loadProgram(bpf.ObserveProgObserve, 0, Options{Flows: flows})
 	if err != nil {
 		return nil, err
 	}

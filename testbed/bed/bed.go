@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"lbctl/bpf/load"
 	"lbctl/control/api"
 	"lbctl/testbed/netns"
 	"lbctl/testbed/xdp"
@@ -30,6 +31,9 @@ type Bed struct {
 // New removes what crashed runs left and makes a bed without namespaces. Program is the path of the lbctl
 // binary. It needs root.
 func New(program string, log *slog.Logger) (*Bed, error) {
+	if err := load.Kernel(); err != nil {
+		return nil, err
+	}
 	all := folders{kind: kind, program: program}
 	if err := all.sweep(log); err != nil {
 		return nil, fmt.Errorf("make bed: %w", err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"lbctl/bpf"
+	"lbctl/bpf/load"
 	"lbctl/rss"
 	"lbctl/rss/nic"
 )
@@ -32,7 +33,7 @@ func loadSteering(n *nic.NIC) (*steering, error) {
 		return nil, fmt.Errorf("set up steering program: %w", err)
 	}
 	s := &steering{}
-	if err := spec.LoadAndAssign(&s.objects, nil); err != nil {
+	if err := load.Collection(spec, &s.objects, nil); err != nil {
 		return nil, fmt.Errorf("load steering program: %w", err)
 	}
 	if err := s.setTable(c.Table); err != nil {

@@ -60,6 +60,8 @@ func (k memoryKernel) Open(context.Context, cli.Pins, intent.Datapath, *slog.Log
 	return k.memory.Reopen(), nil
 }
 
+func (memoryKernel) Check() error { return nil }
+
 func (k memoryKernel) Purge(string) ([]string, error) { return nil, k.err }
 
 // log is what a daemon writes on stderr.
