@@ -44,6 +44,9 @@ type Dataplane interface {
 	// kernel that cannot.
 	Monitor(f Filter) (Monitor, error)
 
+	// Condition says whether the kernel still has what was put there, and goes on with it without this process.
+	Condition() (Condition, error)
+
 	// Events returns what happens in the network from the opening on, for one reader. Close closes the channel.
 	Events() <-chan Event
 
@@ -69,6 +72,16 @@ type Interface struct {
 	Index int
 	// Mode is Native or Generic, never Auto.
 	Mode AttachMode
+}
+
+// Condition is what others have done to a datapath. The zero value: nothing, and forwarding outlives the process.
+type Condition struct {
+	// Faults say what is not as it was made and is not mended yet, each in a sentence.
+	Faults []string
+	// Mended counts what was mended since the opening.
+	Mended uint64
+	// Ends says why forwarding ends with the process, "" if it goes on.
+	Ends string
 }
 
 // Count is a number of packets and their bytes: with the Ethernet header, without checksum and preamble.

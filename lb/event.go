@@ -9,6 +9,8 @@ type Event struct {
 	Index int
 	// Interface is the name of the link, of LinkChanged and LinkGone.
 	Interface string
+	// Detail says what was done, of Mended.
+	Detail string
 	// Replica is the one whose next hop changed, and Resolved whether its MAC address is known now.
 	Replica  netip.AddrPort
 	Resolved bool
@@ -24,6 +26,10 @@ const (
 	LinkGone EventKind = "link_gone"
 	// NextHopChanged: packets reach a replica by another link or MAC address, or have none to go to.
 	NextHopChanged EventKind = "next_hop_changed"
+	// LinkLost: an attached interface has gone, or somebody has detached it.
+	LinkLost EventKind = "link_lost"
+	// Mended: others had changed the datapath in the kernel, and it is as it was again.
+	Mended EventKind = "mended"
 	// EventsLost: events before this one were not read in time.
 	EventsLost EventKind = "events_lost"
 )

@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
 
 	"lbctl/bpf/need"
 	"lbctl/cmd/cli"
@@ -35,43 +37,95 @@ func TestServeWithAnInterfaceThatIsMissing(t *testing.T) {
 	}
 }
 
+// comesAndGoes is a daemon on the real datapath that is to attach an interface which is not there yet.
+type comesAndGoes struct {
+	*testing.T
+	w    *clitest.World
+	pins string
+}
+
+func newComesAndGoes(t *testing.T) comesAndGoes {
+	t.Helper()
+	need.Root(t)
+	testns.Enter(t)
+	c := comesAndGoes{t, newWorld(t), fmt.Sprintf("/sys/fs/bpf/lbctl-test-late-%d", os.Getpid())}
+	t.Cleanup(func() { purge(t, c.pins) })
+	file := c.w.Write("late.yaml", strings.Replace(clitest.WebConfig, "eth0", "late", 1))
+	d := c.w.Process("serve", "--state-dir", c.w.Path("state"), "--pin-dir", c.pins, "-f", file)
+	t.Cleanup(func() {
+		must(t, d.Process.Signal(syscall.SIGTERM))
+		d.Wait()
+	})
+	c.becomes(`"state": "missing"`)
+	return c
+}
+
+// becomes waits until the interfaces are listed so. The daemon is ready when none is missing.
+func (c comesAndGoes) becomes(want string) {
+	c.Helper()
+	var got string
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if got = c.w.OK("get", "interfaces", "-o", "json"); strings.Contains(got, want) {
+			return
+		}
+	}
+	c.Errorf("not %s in 20 s:\n%s", want, got)
+}
+
 // On the real datapath: an interface that comes after the start is attached, and so is one that comes back with
 // another index, and by way of another name.
 func TestAnInterfaceThatComesAndGoes(t *testing.T) {
-	need.Root(t)
-	testns.Enter(t)
-	w := newWorld(t)
-	pins := fmt.Sprintf("/sys/fs/bpf/lbctl-test-late-%d", os.Getpid())
-	t.Cleanup(func() { purge(t, pins) })
-	file := w.Write("late.yaml", strings.Replace(clitest.WebConfig, "eth0", "late", 1))
-	d := w.Process("serve", "--state-dir", w.Path("state"), "--pin-dir", pins, "-f", file)
-	becomes := func(want string) {
-		t.Helper()
-		var got string
-		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-			if got = w.OK("get", "interfaces", "-o", "json"); strings.Contains(got, want) {
-				return
-			}
-		}
-		t.Errorf("not %s in 20 s:\n%s", want, got)
-	}
-	becomes(`"state": "missing"`)
+	c := newComesAndGoes(t)
 	l := testns.Veth(t, "late")
-	becomes(`"state": "attached"`)
-	if err := netlink.LinkDel(l); err != nil {
-		t.Fatal(err)
-	}
-	becomes(`"state": "missing"`)
+	c.becomes(`"state": "attached"`)
+	must(t, netlink.LinkDel(l))
+	c.becomes(`"state": "missing"`)
 	l = testns.Veth(t, "early")
-	if err := netlink.LinkSetDown(l); err != nil {
-		t.Fatal(err)
+	must(t, netlink.LinkSetDown(l), netlink.LinkSetName(l, "late"))
+	c.becomes(fmt.Sprintf(`"ifindex": %d`, l.Attrs().Index))
+	must(t, netlink.LinkSetName(l, "other"))
+	c.becomes(`"state": "missing"`)
+	next := testns.Veth(t, "late")
+	c.becomes(fmt.Sprintf(`"ifindex": %d`, next.Attrs().Index))
+	if name, _ := testns.Attached(t, "other"); name != "" {
+		t.Errorf("the interface with another name keeps the program %s", name)
 	}
-	if err := netlink.LinkSetName(l, "late"); err != nil {
-		t.Fatal(err)
+}
+
+// ... and so is one that is moved to another network namespace and back, whose peer's namespace ends, and from which
+// somebody detaches the link.
+func TestAnInterfaceThatIsTaken(t *testing.T) {
+	c := newComesAndGoes(t)
+	here, err := netns.Get()
+	must(t, err)
+	defer here.Close()
+	there, err := netns.New()
+	must(t, err, netns.Set(here))
+	away, err := netlink.NewHandleAt(there)
+	must(t, err)
+	l := testns.Veth(t, "late")
+	c.becomes(`"state": "attached"`)
+	must(t, netlink.LinkSetNsFd(l, int(there)))
+	c.becomes(`"state": "missing"`)
+	must(t, away.LinkSetNsFd(l, int(here)))
+	c.becomes(`"state": "attached"`)
+
+	pin, err := link.LoadPinnedLink(fmt.Sprintf("%s/link_%d", c.pins, l.Attrs().Index), nil)
+	must(t, err)
+	defer pin.Close()
+	_, program := testns.Attached(t, "late")
+	must(t, pin.Detach())
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if _, is := testns.Attached(t, "late"); is == program {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it is not attached again")
+		}
 	}
-	becomes(fmt.Sprintf(`"ifindex": %d`, l.Attrs().Index))
-	if err := d.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	d.Wait()
+	peer, err := netlink.LinkByName("late-peer")
+	must(t, err, netlink.LinkSetNsFd(peer, int(there)))
+	away.Close()
+	must(t, there.Close()) // the last reference to the namespace
+	c.becomes(`"state": "missing"`)
 }

@@ -38,6 +38,18 @@ func (XDP) Open(ctx context.Context, p cli.Pins, d intent.Datapath, log *slog.Lo
 // Purge implements cli.Kernel.
 func (XDP) Purge(dir string) ([]string, error) { return datapath.Purge(dir) }
 
+// lastWords says what becomes of the traffic when the daemon ends.
+func lastWords(d lb.Dataplane) string {
+	c, err := d.Condition()
+	switch {
+	case err != nil:
+		return fmt.Sprintf("stopped; it is not known whether traffic goes on being balanced: %v", err)
+	case c.Ends != "":
+		return "stopped; traffic is not balanced: " + c.Ends
+	}
+	return "stopped; traffic goes on being balanced"
+}
+
 // purged is the answer of purge; scripts rely on its names.
 type purged struct {
 	Purged string   `json:"purged"`

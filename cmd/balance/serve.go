@@ -94,7 +94,7 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 	}
 	log.Info("ready", "socket", a.Socket, "services", len(intent.Services), "interfaces", len(intent.Interfaces))
 	err = run(ctx, e, rest.New(rest.Options{Engine: e, Logger: log, Version: cli.ThisBuild().Version}), listener)
-	log.Info("stopped; traffic goes on being balanced")
+	log.Info(lastWords(dataplane))
 	return err
 }
 

@@ -62,6 +62,38 @@ func TestNewsOfTheNetwork(t *testing.T) {
 	}
 }
 
+// An interface that has lost its link behind the engine's back is attached again at once, which is told.
+func TestALostLink(t *testing.T) {
+	dp := newLinks()
+	w := startWorld(t, dp, wanting("eth0"))
+	if err := dp.Detach(t.Context(), "eth0"); err != nil {
+		t.Fatal(err)
+	}
+	if w.NotReady() == "" {
+		t.Error("ready without the interface that is wanted")
+	}
+	lost := lb.Event{Kind: lb.LinkLost, Index: 2}
+	dp.news <- lost
+	for _, want := range []News{Network{lost}, InterfaceAttached{"eth0"}} {
+		if got := (<-w.stream.Events()).News; got != want {
+			t.Errorf("told %+v, want %+v", got, want)
+		}
+	}
+	w.wantInterfaces("eth0 native")
+}
+
+// A datapath that others have changed is not ready.
+func TestFaultsOfTheDatapath(t *testing.T) {
+	dp := newLinks()
+	w := startWorld(t, dp, wanting("eth0"))
+	dp.mu.Lock()
+	dp.is = lb.Condition{Faults: []string{"not pinned any more: /a"}}
+	dp.mu.Unlock()
+	if why := w.NotReady(); why != "not pinned any more: /a" {
+		t.Errorf("not ready: %q", why)
+	}
+}
+
 // What is asked for now fails now, and changes nothing.
 func TestAnAttachThatIsAskedForFails(t *testing.T) {
 	dp := newLinks()

@@ -48,12 +48,12 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 }
 
-// passOn publishes an event of the datapath, and tells whether it concerns a wanted interface.
+// passOn publishes an event of the datapath, and tells whether it may concern a wanted interface.
 func (e *Engine) passOn(what lb.Event) bool {
 	now := e.now.Load()
 	e.events.publish(Event{Time: e.clock.Now(), Revision: now.Number, News: Network{what}})
 	_, wanted := now.Intent.Interface(what.Interface)
-	return wanted
+	return wanted || what.Kind == lb.LinkLost || what.Kind == lb.EventsLost
 }
 
 // nextCheck returns when to check again: never when there is nothing that could need it.
@@ -111,6 +111,10 @@ func (e *Engine) linksChanged(ctx context.Context, now *Snapshot) bool {
 			continue
 		}
 		_, err := e.dp.Attach(ctx, wanted.Name, wanted.Mode)
+		if err == nil && obstacle == "" {
+			e.log.Warn("attached an interface again that had lost the program", "interface", wanted.Name)
+			e.events.publish(Event{Time: e.clock.Now(), Revision: now.Number, News: InterfaceAttached{wanted.Name}})
+		}
 		changed = changed || err == nil || err.Error() != obstacle
 	}
 	return changed

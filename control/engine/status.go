@@ -15,6 +15,8 @@ type Status struct {
 	Revision uint64
 	// OutOfSync says why the datapath may not forward as it should; "" when it is in sync.
 	OutOfSync string
+	// Condition is what others have done to the datapath.
+	Condition lb.Condition
 	// Interfaces are those that are wanted or attached, by name.
 	Interfaces []InterfaceStatus
 }
@@ -34,6 +36,10 @@ type InterfaceStatus struct {
 func (e *Engine) Status() (Status, error) {
 	now := e.now.Load()
 	s := Status{Revision: now.Number, OutOfSync: now.outOfSync}
+	var err error
+	if s.Condition, err = e.dp.Condition(); err != nil {
+		return s, err
+	}
 	attached, err := e.dp.Interfaces()
 	if err != nil {
 		return s, err
@@ -72,6 +78,9 @@ func (i InterfaceStatus) reason(obstacle string) string {
 func (s Status) NotReady() string {
 	if s.OutOfSync != "" {
 		return s.OutOfSync
+	}
+	if len(s.Condition.Faults) > 0 {
+		return strings.Join(s.Condition.Faults, "; ")
 	}
 	for _, i := range s.Interfaces {
 		if i.Reason != "" {

@@ -25,10 +25,17 @@ type links struct {
 	mu      sync.Mutex
 	refused map[string]error // by interface, or interface and mode: "eth0 native"
 	set     error            // what SetService returns
+	is      lb.Condition
 	news    chan lb.Event
 }
 
 func (l *links) Events() <-chan lb.Event { return l.news }
+
+func (l *links) Condition() (lb.Condition, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.is, nil
+}
 
 func (l *links) Attach(ctx context.Context, name string, mode lb.AttachMode) (lb.Interface, error) {
 	l.mu.Lock()

@@ -29,6 +29,7 @@ type collector struct {
 	replicaPackets, replicaBytes           *prometheus.Desc
 	replicaWeight, interfaces, unfulfilled *prometheus.Desc
 	revision, asIntend                     *prometheus.Desc
+	faults, mended                         *prometheus.Desc
 	flows                                  flowDescs
 	all                                    []*prometheus.Desc
 }
@@ -55,6 +56,8 @@ func newCollector(e *engine.Engine) *collector {
 		interfaces:     describe("interface_attached", "1 for every attached interface.", "interface", "mode"),
 		unfulfilled:    describe("interface_unfulfilled", "1 for every interface that is wanted and not attached as wanted, 0 for one that is.", "interface"),
 		revision:       describe("intent_revision", "The revision of the intent."),
+		faults:         describe("datapath_faults", "What is not in the kernel as it was put there, and is not mended yet."),
+		mended:         describe("datapath_mended_total", "What others had changed of the datapath in the kernel, and was mended."),
 		asIntend:       describe("ready", "1 when the datapath forwards as intended."),
 	}
 	c.all = all
@@ -106,6 +109,8 @@ func (c *collector) collectInterfaces(to chan<- prometheus.Metric) {
 		to <- prometheus.NewInvalidMetric(c.interfaces, err)
 		return
 	}
+	to <- gauge(c.faults, float64(len(status.Condition.Faults)))
+	to <- counter(c.mended, status.Condition.Mended)
 	for _, i := range status.Interfaces {
 		if i.Attached.Mode != "" {
 			to <- gauge(c.interfaces, 1, i.Name, i.Attached.Mode.String())

@@ -62,6 +62,7 @@ func (reg *registry) adoptService(e *entry) error {
 			e.inTransition++
 		}
 	}
+	e.owners = reg.digest(e)
 	e.recorded = e.tracked() && (e.inTransition > 0 || e.rehashed() || e.service.Tracking == lb.TrackAlways)
 	return nil
 }

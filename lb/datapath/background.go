@@ -31,6 +31,9 @@ func (f follower) Link(index int, name string, gone bool) {
 	if gone {
 		kind = lb.LinkGone
 	}
+	if err := f.d.linkNews(index); err != nil {
+		f.d.options.Logger.Error("look after the links", "error", err)
+	}
 	f.d.events.tell(lb.Event{Kind: kind, Index: index, Interface: name})
 }
 
@@ -83,7 +86,8 @@ func (s *sweeper) stop() {
 func (d *Datapath) passTime() {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	for last := d.options.now(); ; {
+	audited := d.options.now()
+	for last := audited; ; {
 		select {
 		case <-d.sweeper.stopped:
 			return
@@ -94,5 +98,12 @@ func (d *Datapath) passTime() {
 			d.options.Logger.Error("age the records of flows", "error", err)
 		}
 		last = now
+		if now.Sub(audited) < auditEvery {
+			continue
+		}
+		if err := d.audit(); err != nil {
+			d.options.Logger.Error("compare the kernel's tables, links and pins", "error", err)
+		}
+		audited = now
 	}
 }

@@ -20,6 +20,8 @@ type entry struct {
 
 	// lag is the time since the ages of its flows went up.
 	lag time.Duration
+	// owners is the digest of its table's owners.
+	owners uint64
 	// inTransition is the number of its slots that are in transition.
 	inTransition uint32
 	// recorded reports whether there may be records of its flows.
@@ -150,6 +152,15 @@ func replicaRow(v lb.VIP, service uint32, r lb.Replica, next tables.Hop) bpf.LbR
 	}
 	row.Hops[0], row.TunnelSource[0] = next.LbHop, next.Tunnel
 	return row
+}
+
+// revNatRow returns the reverse NAT entry of a VIP's replica.
+func revNatRow(v lb.VIP, a netip.AddrPort) bpf.LbRevNat {
+	l3, l4 := bpf.Deltas(a, v.Address)
+	return bpf.LbRevNat{
+		Replica: replicaKey(v, a), L3Delta: l3, L4Delta: l4,
+		Address: bpf.Address(v.Address.Addr()), Port: bpf.Port(v.Address.Port()),
+	}
 }
 
 // replicaState returns a state as the tables have it.

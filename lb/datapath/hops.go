@@ -15,6 +15,7 @@ type hops struct {
 	tables  *tables.Tables
 	network *nexthop.Network             // nil before open
 	via     map[uint32]nexthop.Neighbour // of each replica, by id
+	written map[uint32]tables.Hop        // as they were resolved last, by id
 	events  *events
 	log     *slog.Logger
 	// made resolves in place of the network: for the self-test.
@@ -43,12 +44,15 @@ func (h *hops) resolver() nexthop.Resolver {
 // resolve returns the next hop of a replica, and remembers the neighbour.
 func (h *hops) resolve(r nexthop.Resolver, replica uint32, a netip.Addr) tables.Hop {
 	next, via := r.Resolve(a)
-	h.via[replica] = via
+	h.via[replica], h.written[replica] = via, next
 	return next
 }
 
 // forget removes what a removed replica depends on.
-func (h *hops) forget(replica uint32) { delete(h.via, replica) }
+func (h *hops) forget(replica uint32) {
+	delete(h.via, replica)
+	delete(h.written, replica)
+}
 
 // refresh resolves the next hops of the replicas that a change of the network may concern, and writes those that differ.
 // It reports whether there was one.

@@ -75,6 +75,7 @@ func (reg *registry) writeSlots(e, old *entry) {
 		}
 		reg.tables.SetSlot(e.row.Offset+uint32(i), slot)
 	}
+	e.owners = reg.digest(e)
 	e.recorded = e.tracked() && (e.recorded || e.inTransition > 0 || e.rehashed() || e.service.Tracking == lb.TrackAlways)
 }
 
@@ -97,13 +98,21 @@ func inheritSlot(was bpf.Slot, owner uint32, listed listed) bpf.Slot {
 // ids. A row has the id and, in place of the previous owner, the weight in the low half and the state in the high
 // one: with the row of the service all states are switched at once.
 func (reg *registry) writeList(e *entry) []uint32 {
-	list := reg.tables.Slots.Rows[e.row.List:]
 	ids := make([]uint32, len(e.service.Replicas))
-	for i, r := range e.service.Replicas {
-		ids[i] = e.ids[r.Address]
-		list[i] = bpf.LbSlot{Owner: ids[i], Previous: uint32(r.Weight) | uint32(r.State)<<16}
+	for i, row := range reg.listRows(e) {
+		ids[i] = row.Owner
+		reg.tables.Slots.Rows[e.row.List+uint32(i)] = row
 	}
 	return ids
+}
+
+// listRows returns the list of replicas of a service.
+func (reg *registry) listRows(e *entry) []bpf.LbSlot {
+	list := make([]bpf.LbSlot, len(e.service.Replicas))
+	for i, r := range e.service.Replicas {
+		list[i] = bpf.LbSlot{Owner: e.ids[r.Address], Previous: uint32(r.Weight) | uint32(r.State)<<16}
+	}
+	return list
 }
 
 // listed is a set of replica ids.

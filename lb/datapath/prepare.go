@@ -105,13 +105,9 @@ func (reg *registry) writeReplicas(e, old *entry) error {
 }
 
 func (reg *registry) writeRevNat(id uint32, v lb.VIP, a netip.AddrPort) error {
-	l3, l4 := bpf.Deltas(a, v.Address)
-	k := replicaKey(v, a)
-	reg.tables.RevNats.Rows[id] = bpf.LbRevNat{
-		Replica: k, L3Delta: l3, L4Delta: l4,
-		Address: bpf.Address(v.Address.Addr()), Port: bpf.Port(v.Address.Port()),
-	}
-	if err := reg.tables.RevNatIndex().Add(k, id); err != nil {
+	row := revNatRow(v, a)
+	reg.tables.RevNats.Rows[id] = row
+	if err := reg.tables.RevNatIndex().Add(row.Replica, id); err != nil {
 		return fmt.Errorf("write the reverse NAT entry of %v: %w", a, err)
 	}
 	return nil

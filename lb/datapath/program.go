@@ -30,6 +30,7 @@ func (o *objects) Close() error { return errors.Join(o.LbMaps.Close(), o.Lb.Clos
 type program struct {
 	options Options
 	objects objects
+	pinned  map[string]*ebpf.Map // of objects, by name
 	reasons []string
 	secret  [4]uint64 // of the keys of flows
 }
@@ -53,6 +54,7 @@ func (p *program) load() (err error) {
 	case err != nil:
 		return fmt.Errorf("load the datapath: %w", err)
 	}
+	p.pinned = pinnedOf(spec, &p.objects.LbMaps)
 	return nil
 }
 

@@ -68,6 +68,28 @@ func (x Index) Remove(e bpf.LbEndpoint, row uint32) {
 	atomic.StoreUint32(&b.Row[last], 0)
 }
 
+// Restore makes these rows visible and no others, and returns the number of buckets in which it was otherwise.
+func (x Index) Restore(rows map[bpf.LbEndpoint]uint32) (restored int) {
+	want := make(map[*bpf.LbBucket][]uint32, len(rows))
+	for e, row := range rows {
+		want[x.of(e)] = append(want[x.of(e)], row+1)
+	}
+	for i := range x {
+		seen, wanted := &x[i].Row, want[&x[i]]
+		end := slices.Index(append(slices.Clone(seen[:]), 0), 0)
+		slices.Sort(wanted)
+		if slices.Equal(slices.Sorted(slices.Values(seen[:end])), wanted) && !slices.ContainsFunc(seen[end:], func(row uint32) bool { return row != 0 }) {
+			continue
+		}
+		restored++
+		wanted = append(wanted, make([]uint32, len(seen))...)
+		for at := range seen {
+			atomic.StoreUint32(&seen[at], wanted[at])
+		}
+	}
+	return restored
+}
+
 // Rows yields every visible row once. If a process ended in the middle of Remove, the last row of a bucket is there
 // twice.
 func (x Index) Rows() iter.Seq[uint32] {

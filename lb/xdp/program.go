@@ -11,6 +11,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -114,4 +115,39 @@ func (h *Hook) PinProgram(p *ebpf.Program) error {
 		return fmt.Errorf("pin program: %w", err)
 	}
 	return os.Rename(next, h.programPin())
+}
+
+// Misled returns the links that have another program than p, by the name of their interface.
+func (h *Hook) Misled(p *ebpf.Program) (map[string]link.Link, error) {
+	want, err := programID(p)
+	if err != nil {
+		return nil, err
+	}
+	misled := map[string]link.Link{}
+	for _, l := range h.Links {
+		info, err := l.Info()
+		if err != nil {
+			return nil, fmt.Errorf("inspect a link: %w", err)
+		}
+		if info.Program == want {
+			continue
+		}
+		if device, err := netlink.LinkByIndex(int(info.XDP().Ifindex)); err == nil { // else it is lost: see Sync
+			misled[device.Attrs().Name] = l
+		}
+	}
+	return misled, nil
+}
+
+// Reclaim puts p back under the links that have another program, by one store each, and returns the names of their interfaces.
+func (h *Hook) Reclaim(p *ebpf.Program) (names []string, err error) {
+	misled, err := h.Misled(p)
+	for name, l := range misled {
+		if again := update(l, p); again != nil {
+			err = errors.Join(err, fmt.Errorf("update xdp link of %s: %w", name, again))
+			continue
+		}
+		names = append(names, name)
+	}
+	return names, err
 }

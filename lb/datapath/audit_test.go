@@ -1,0 +1,274 @@
+package datapath
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"lbctl/bpf"
+	"lbctl/lb"
+	"lbctl/lb/tables"
+	"lbctl/lb/testns"
+	"lbctl/lb/xdp"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+// audited is an open datapath with two services, one with slots in transition, attached to "up".
+func audited(t *testing.T) *Datapath {
+	t.Helper()
+	inNamespace(t)
+	d := open(t, Options{Limits: lb.Limits{Services: 8, Replicas: 32, Slots: 1 << 10}, manualClock: true})
+	l := testns.Veth(t, "up", "10.1.0.1/24")
+	tracked := tracked(web("192.0.2.1:80", "10.1.0.2:8080", "10.1.0.3:8080"))
+	tracked.Scheduler, tracked.TableSize = lb.Maglev, 251
+	changed := tracked.Clone()
+	changed.Replicas[0].Weight = 3
+	for _, s := range []lb.Service{tracked, web("192.0.2.2:80", "10.1.0.4:8080", "10.1.0.5:8080"), changed} {
+		if err := d.SetService(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := d.Attach(t.Context(), l.Attrs().Name, lb.Auto); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// pinnedMap opens a table as another program would.
+func pinnedMap(t *testing.T, d *Datapath, name string) *ebpf.Map {
+	t.Helper()
+	m, err := ebpf.LoadPinnedMap(filepath.Join(d.options.Dir, name), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+func mustAudit(t *testing.T, d *Datapath) {
+	t.Helper()
+	if err := d.audit(); err != nil {
+		t.Fatal("audit:", err)
+	}
+}
+
+func condition(t *testing.T, d *Datapath) lb.Condition {
+	t.Helper()
+	c, err := d.Condition()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// A row that somebody overwrites, with zeros or ones, is as it was after the next audit.
+func TestAuditRows(t *testing.T) {
+	d := audited(t)
+	mustAudit(t, d)
+	if c := condition(t, d); c.Mended != 0 || len(c.Faults) > 0 || c.Ends != "" {
+		t.Fatalf("nobody has changed anything: %+v", c)
+	}
+	e := d.registry.services[web("192.0.2.2:80").VIP]
+	replica := e.service.Replicas[1].Address
+	id, mask := e.ids[replica], uint32(len(d.registry.tables.ServiceIndex())-1)
+	next, inactive := d.registry.tables.Hop(id), d.registry.tables.Replicas.Rows[id]
+	for _, c := range []struct {
+		table string
+		at    uint32
+	}{
+		{bpf.LbMapServices, e.at},
+		{bpf.LbMapServices, d.registry.addresses[e.service.VIP.Address.Addr()].at},
+		{bpf.LbMapServiceIndex, tables.BucketHash(e.row.Vip) & mask},
+		{bpf.LbMapReplicas, id},
+		{bpf.LbMapRevNats, id},
+		{bpf.LbMapRevNatIndex, tables.BucketHash(replicaKey(e.service.VIP, replica)) & uint32(len(d.registry.tables.RevNatIndex())-1)},
+		{bpf.LbMapSlots, e.row.Offset + 1},
+		{bpf.LbMapSlots, e.row.List + 1},
+	} {
+		m := pinnedMap(t, d, c.table)
+		was, is := make([]byte, m.ValueSize()), make([]byte, m.ValueSize())
+		if err := m.Lookup(c.at, &was); err != nil {
+			t.Fatal(err)
+		}
+		for _, by := range []byte{0, 0xff} {
+			if err := m.Put(c.at, slices.Repeat([]byte{by}, len(was))); err != nil {
+				t.Fatal(err)
+			}
+			said := condition(t, d).Mended
+			mustAudit(t, d)
+			if hop := d.registry.tables.Hop(id); hop != next {
+				t.Errorf("next hop %+v, want %+v", hop, next)
+			}
+			if c.table == bpf.LbMapReplicas { // the next hop that is not active may be any
+				row := &d.registry.tables.Replicas.Rows[id]
+				row.ActiveHop, row.Hops, row.TunnelSource = inactive.ActiveHop, inactive.Hops, inactive.TunnelSource
+			}
+			if err := m.Lookup(c.at, &is); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(is, was) {
+				t.Errorf("row %d of %s, overwritten by %#x:\n% x, want\n% x", c.at, c.table, by, is, was)
+			}
+			if condition(t, d).Mended == said {
+				t.Errorf("row %d of %s, overwritten by %#x: nothing is said", c.at, c.table, by)
+			}
+		}
+	}
+	mended := condition(t, d).Mended
+	if mustAudit(t, d); condition(t, d).Mended != mended {
+		t.Errorf("%d rows are mended twice", condition(t, d).Mended-mended)
+	}
+}
+
+// Slots in transition keep their previous owners.
+func TestAuditKeepsTransitions(t *testing.T) {
+	d := audited(t)
+	e := d.registry.services[web("192.0.2.1:80").VIP]
+	at := e.row.Offset + 1
+	for !d.registry.tables.Slot(at).InTransition() {
+		at++
+	}
+	was, before := d.registry.tables.Slot(at), e.inTransition
+	if err := pinnedMap(t, d, bpf.LbMapSlots).Put(e.row.Offset, bpf.LbSlot{Owner: 77, Previous: 77}); err != nil {
+		t.Fatal(err)
+	}
+	mustAudit(t, d)
+	if is := d.registry.tables.Slot(at); is != was {
+		t.Errorf("another slot became %x, was %x", is, was)
+	}
+	if owner := d.registry.tables.Slot(e.row.Offset).Owner(); d.registry.serviceOfReplica(owner) != e {
+		t.Errorf("the slot belongs to replica %d, which is not the service's", owner)
+	}
+	if lost := before - e.inTransition; lost > 1 {
+		t.Errorf("%d slots are not in transition any more", lost)
+	}
+}
+
+// Pins that are removed or replaced, one, all, or with the directory, are made again, without a gap in forwarding.
+func TestAuditPins(t *testing.T) {
+	d := audited(t)
+	dir := d.options.Dir
+	pins, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := attached(t, "up")
+	damage := map[string]func() error{
+		"the directory removed": func() error { return os.RemoveAll(dir) },
+		"all removed": func() (err error) {
+			for _, pin := range pins {
+				err = errors.Join(err, os.Remove(filepath.Join(dir, pin.Name())))
+			}
+			return err
+		},
+		"others in place": func() (err error) {
+			other := testns.Program(t, "other")
+			for _, pin := range pins {
+				clone, cloned := other.Clone()
+				err = errors.Join(err, cloned, os.Remove(filepath.Join(dir, pin.Name())), clone.Pin(filepath.Join(dir, pin.Name())), clone.Close())
+			}
+			return err
+		},
+	}
+	for _, pin := range pins {
+		damage[pin.Name()+" removed"] = func() error { return os.Remove(filepath.Join(dir, pin.Name())) }
+	}
+	for name, do := range damage {
+		if err := do(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if c := condition(t, d); len(c.Faults) != 1 || c.Ends == "" {
+			t.Errorf("%s: %+v, want a fault, and that forwarding ends", name, c)
+		}
+		mustAudit(t, d)
+		if c := condition(t, d); len(c.Faults) > 0 || c.Ends != "" {
+			t.Errorf("%s, after the audit: %+v", name, c)
+		}
+		if got, err := os.ReadDir(dir); err != nil || len(got) != len(pins) {
+			t.Errorf("%s: %d pins, %v, want %d", name, len(got), err, len(pins))
+		}
+	}
+	if is := attached(t, "up"); is != program {
+		t.Errorf("program %d is attached, want %d as before", is, program)
+	}
+	if _, err := Open(t.Context(), d.options); !errors.Is(err, lb.ErrConflict) {
+		t.Errorf("another process opens the directory that was made anew: %v", err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	next := open(t, Options{Dir: dir, Limits: d.options.Limits, manualClock: true})
+	if all, err := next.Interfaces(); err != nil || len(all) != 1 || len(next.registry.services) != 2 {
+		t.Errorf("the next process finds %v, %v and %d services", all, err, len(next.registry.services))
+	}
+}
+
+// The BPF file system is unmounted under a datapath.
+func TestAuditUnmounted(t *testing.T) {
+	inNamespace(t)
+	if err := errors.Join(unix.Unshare(unix.CLONE_NEWNS), unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
+		unix.Mount("bpffs", xdp.Root, "bpf", 0, "")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(xdp.Root, unix.MNT_DETACH) })
+	d := open(t, Options{Ephemeral: true, Dir: xdp.Root + "/unmounted", manualClock: true})
+	testns.Veth(t, "up")
+	if _, err := d.Attach(t.Context(), "up", lb.Auto); err != nil {
+		t.Fatal(err)
+	}
+	if c := condition(t, d); len(c.Faults) > 0 || !strings.Contains(c.Ends, "mount namespace") {
+		t.Errorf("on a private BPF file system: %+v", c)
+	}
+	for unix.Unmount(xdp.Root, unix.MNT_DETACH) == nil { // also the machine's below it, whose mount is a copy here
+	}
+	if c := condition(t, d); len(c.Faults) != 1 || !strings.Contains(c.Ends, "not pinned") {
+		t.Errorf("unmounted: %+v, want a fault, and that forwarding ends", c)
+	}
+	mustAudit(t, d)
+	if c := condition(t, d); len(c.Faults) > 0 {
+		t.Errorf("after the audit: %+v", c)
+	}
+}
+
+// Another program in the place of ours under our link is taken out again.
+func TestAuditProgram(t *testing.T) {
+	d := audited(t)
+	up := testns.Up(t, "up").Attrs().Index
+	l, err := link.LoadPinnedLink(filepath.Join(d.options.Dir, "link_"+strconv.Itoa(up)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := l.Update(testns.Program(t, "other")); err != nil {
+		t.Fatal(err)
+	}
+	if c := condition(t, d); len(c.Faults) != 1 || !strings.Contains(c.Faults[0], "on up") {
+		t.Errorf("condition: %+v", c)
+	}
+	mustAudit(t, d)
+	if is, want := attached(t, "up"), programID(t, d); is != want {
+		t.Errorf("program %d is attached, want %d", is, want)
+	}
+	if c := condition(t, d); len(c.Faults) > 0 || c.Mended != 1 {
+		t.Errorf("condition: %+v", c)
+	}
+	if err := l.Detach(); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := d.Interfaces(); err != nil || len(all) > 0 {
+		t.Errorf("somebody detached the link: attached %v, %v", all, err)
+	}
+	if c := condition(t, d); c.Ends == "" {
+		t.Error("nothing is attached, and forwarding is said to go on")
+	}
+	if _, err := d.Attach(t.Context(), "up", lb.Auto); err != nil {
+		t.Error("attach again:", err)
+	}
+}
