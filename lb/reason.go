@@ -21,8 +21,17 @@ const (
 	EchoAnswered Reason = "echo_answered"
 	// TooBigAnswered: ours, but longer than the MTU of its route: its sender is told (tx).
 	TooBigAnswered Reason = "too_big_answered"
+	// VIPRefused: to the address of a VIP where no service is, and the service of that address has asked to
+	// tell the sender (tx).
+	VIPRefused Reason = "vip_refused"
 	// NotOurs: no service has this destination, no replica this source (pass).
 	NotOurs Reason = "not_ours"
+	// ForThisHost: an answer of a replica, or a packet to the address of a VIP where no service is, and the kernel's FIB leads
+	// no further than this host: it is to one of the host's own addresses, or there is no route, and the kernel
+	// says so (pass).
+	ForThisHost Reason = "for_this_host"
+	// OtherMAC: the frame is to a group, or to another station (pass).
+	OtherMAC Reason = "other_mac"
 	// NotIP: EtherType neither IPv4 nor IPv6 nor VLAN (pass).
 	NotIP Reason = "not_ip"
 	// VLANTagged: more than two tags, 802.1Q or 802.1ad (pass).
@@ -55,6 +64,11 @@ const (
 	MalformedL4 Reason = "malformed_l4"
 	// FragmentOrphan: a fragment to a VIP whose first fragment has not been seen (drop).
 	FragmentOrphan Reason = "fragment_orphan"
+	// MartianSource: to a VIP, from an address that no packet may come from: unspecified, loopback, multicast,
+	// broadcast, or the VIP itself (drop).
+	MartianSource Reason = "martian_source"
+	// VIPNoService: to the address of a VIP, but to a port or protocol of no service (drop).
+	VIPNoService Reason = "vip_no_service"
 	// Hairpin: the replica chosen is the sender (drop).
 	Hairpin Reason = "hairpin"
 	// NoReplica: a service without a replica that serves (drop).
@@ -69,6 +83,8 @@ const (
 	// TunnelTooNarrow: ipip; IPv6 of at most 1,280 bytes, which nobody need make shorter, and with the outer
 	// header it is longer than the MTU of the path to the replica (drop).
 	TunnelTooNarrow Reason = "tunnel_too_narrow"
+	// NoHeadroom: ours, but the driver left no room before the packet for an outer header (drop).
+	NoHeadroom Reason = "no_headroom"
 	// TableFault: the tables contradict each other; always a bug (drop).
 	TableFault Reason = "table_fault"
 )
@@ -76,10 +92,9 @@ const (
 // Reasons returns every reason, in the order of the enum in C.
 func Reasons() []Reason {
 	return []Reason{
-		Forwarded, Returned, ErrorForwarded, ErrorReturned, EchoAnswered, TooBigAnswered, NotOurs, NotIP, VLANTagged,
-		NotTCPUDP, IPv6Extension, TTLExpired, NeighbourMissing, TooBigPassed,
-		SuperPacketPassed, NeighbourPending, MalformedEthernet, MalformedIP,
-		MalformedL4, FragmentOrphan, Hairpin, NoReplica, NoRoute, TooBig, SuperPacket, TunnelTooNarrow,
-		TableFault,
+		Forwarded, Returned, ErrorForwarded, ErrorReturned, EchoAnswered, TooBigAnswered, VIPRefused, NotOurs, ForThisHost,
+		OtherMAC, NotIP, VLANTagged, NotTCPUDP, IPv6Extension, TTLExpired, NeighbourMissing, TooBigPassed, SuperPacketPassed,
+		NeighbourPending, MalformedEthernet, MalformedIP, MalformedL4, FragmentOrphan, MartianSource, VIPNoService, Hairpin,
+		NoReplica, NoRoute, TooBig, SuperPacket, TunnelTooNarrow, NoHeadroom, TableFault,
 	}
 }

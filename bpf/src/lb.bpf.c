@@ -149,7 +149,8 @@ static __always_inline void error_to_client(struct packet *p, struct decision *d
 static __always_inline enum lb_reason forward(struct xdp_md *ctx, struct packet *p, struct decision *d)
 {
 	struct replica *r = d->to.replica;
-	struct hop *hop = &r->hops[r->active_hop & 1];
+	__u8 active = *(volatile __u8 *)&r->active_hop & 1; /* once: it may change meanwhile */
+	struct hop *hop = &r->hops[active];
 	__u8 mode = d->service->mode;
 	enum lb_reason sent = d->error ? LB_ERROR_FORWARDED : LB_FORWARDED, why;
 	__u32 mtu = hop->mtu;
@@ -176,7 +177,7 @@ static __always_inline enum lb_reason forward(struct xdp_md *ctx, struct packet 
 		return LB_NEIGHBOUR_PENDING;
 	} else if (mode == LB_MODE_IPIP) {
 		decrement_ttl(p);
-		why = encapsulate(ctx, p, r, same, d->hash);
+		why = encapsulate(ctx, p, r, active, same, d->hash);
 		return why == LB_OK ? sent : why;
 	}
 	why = set_link(ctx, p, hop->destination, same);
@@ -299,8 +300,11 @@ static __always_inline int verdict(struct xdp_md *ctx, enum lb_reason why, const
 	case LB_ERROR_RETURNED:
 	case LB_ECHO_ANSWERED:
 	case LB_TOO_BIG_ANSWERED:
+	case LB_VIP_REFUSED:
 		return leave(ctx, d->ifindex);
 	case LB_NOT_OURS:
+	case LB_FOR_THIS_HOST:
+	case LB_OTHER_MAC:
 	case LB_NOT_IP:
 	case LB_VLAN_TAGGED:
 	case LB_NOT_TCP_UDP:
@@ -315,12 +319,15 @@ static __always_inline int verdict(struct xdp_md *ctx, enum lb_reason why, const
 	case LB_MALFORMED_IP:
 	case LB_MALFORMED_L4:
 	case LB_FRAGMENT_ORPHAN:
+	case LB_MARTIAN_SOURCE:
+	case LB_VIP_NO_SERVICE:
 	case LB_HAIRPIN:
 	case LB_NO_REPLICA:
 	case LB_NO_ROUTE:
 	case LB_TOO_BIG:
 	case LB_SUPER_PACKET:
 	case LB_TUNNEL_TOO_NARROW:
+	case LB_NO_HEADROOM:
 	case LB_TABLE_FAULT:
 	case LB_REASONS:
 	case LB_OK:

@@ -17,7 +17,10 @@ enum lb_reason {
 	LB_ERROR_RETURNED,     /* an ICMP error about a replica's flow, to its client */
 	LB_ECHO_ANSWERED,      /* ICMP echo to the address of a VIP */
 	LB_TOO_BIG_ANSWERED,   /* longer than the MTU of its route: the sender is told */
+	LB_VIP_REFUSED,	       /* as LB_VIP_NO_SERVICE, and the sender is told */
 	LB_NOT_OURS,	       /* no service has this destination, no replica this source */
+	LB_FOR_THIS_HOST,      /* ours or to a VIP's address, but the FIB leads no further than this host */
+	LB_OTHER_MAC,	       /* the frame is to a group, or to another station */
 	LB_NOT_IP,	       /* EtherType neither IPv4 nor IPv6 nor VLAN */
 	LB_VLAN_TAGGED,	       /* more than two tags, 802.1Q or 802.1ad */
 	LB_NOT_TCP_UDP,	       /* another IP protocol, or ICMP that is not about our flows */
@@ -31,12 +34,15 @@ enum lb_reason {
 	LB_MALFORMED_IP,       /* IP header cut short or contradicting itself */
 	LB_MALFORMED_L4,       /* TCP, UDP or ICMP header cut short or contradicting itself */
 	LB_FRAGMENT_ORPHAN,    /* to a VIP, and its first fragment has not been seen */
+	LB_MARTIAN_SOURCE,     /* to a VIP, from an address that no packet may come from */
+	LB_VIP_NO_SERVICE,     /* to the address of a VIP, but no service is there */
 	LB_HAIRPIN,	       /* the replica chosen is the sender */
 	LB_NO_REPLICA,	       /* a service without a replica that serves */
 	LB_NO_ROUTE,	       /* ours, but there is no route */
 	LB_TOO_BIG,	       /* longer than the MTU of its route, and the sender is not told */
 	LB_SUPER_PACKET,       /* dsr or ipip: segments not yet cut, and no way to send them */
 	LB_TUNNEL_TOO_NARROW,  /* ipip: IPv6 that nobody may shorten and the path does not carry */
+	LB_NO_HEADROOM,	       /* the driver left no room for an outer header or an answer */
 	LB_TABLE_FAULT,	       /* the tables contradict each other: a bug */
 	LB_REASONS,	       /* how many there are */
 	LB_OK = -1,	       /* not decided yet; never counted */

@@ -21,7 +21,8 @@ static __always_inline enum lb_reason set_link(struct xdp_md *ctx, struct packet
 	return LB_OK;
 }
 
-static __always_inline void outer_v4(struct iphdr *ip, const struct replica *r, __u32 bytes, __u8 tos)
+static __always_inline void outer_v4(struct iphdr *ip, const struct replica *r, const __u8 *source,
+				     __u32 bytes, __u8 tos)
 {
 	__u32 sum;
 
@@ -33,7 +34,7 @@ static __always_inline void outer_v4(struct iphdr *ip, const struct replica *r, 
 	ip->frag_off = DONT_FRAGMENT;
 	ip->ttl = 64;
 	ip->protocol = IPPROTO_IPIP;
-	ip->saddr = mapped_v4(r->tunnel_source[r->active_hop & 1]);
+	ip->saddr = mapped_v4(source);
 	ip->daddr = mapped_v4(r->address);
 	sum = (ip->saddr & 0xffff) + (ip->saddr >> 16) + (ip->daddr & 0xffff) + (ip->daddr >> 16);
 	sum += 0x45 | tos << 8; /* words as they lie in memory */
@@ -41,26 +42,29 @@ static __always_inline void outer_v4(struct iphdr *ip, const struct replica *r, 
 	ip->check = ~fold(sum);
 }
 
-static __always_inline void outer_v6(struct ipv6hdr *ip, const struct replica *r, __u32 bytes,
-				     __u8 class, __u8 next, __u32 hash)
+static __always_inline void outer_v6(struct ipv6hdr *ip, const struct replica *r, const __u8 *source,
+				     __u32 bytes, __u8 class, __u8 next, __u32 hash)
 {
 	store32(ip, bpf_htonl(6 << 28 | class << 20 | (hash & 0xfffff)));
 	ip->payload_len = bpf_htons(bytes);
 	ip->nexthdr = next;
 	ip->hop_limit = 64;
-	copy16(&ip->saddr, r->tunnel_source[r->active_hop & 1]);
+	copy16(&ip->saddr, source);
 	copy16(&ip->daddr, r->address);
 }
 
-/* Encapsulates the packet: an outer header to the replica, RFC 2003 and RFC 2473. */
+/* Encapsulates the packet: an outer header to the replica, by the next hop of that number. RFC 2003 and
+ * RFC 2473. */
 static __always_inline enum lb_reason encapsulate(struct xdp_md *ctx, const struct packet *p,
-						  const struct replica *r, bool keep_tags, __u32 hash)
+						  const struct replica *r, __u8 active, bool keep_tags,
+						  __u32 hash)
 {
 	bool is_v6 = p->flow.is_v6, to_v6 = r->ip_version == 6;
 	__u32 tags = keep_tags ? p->tag_bytes : 0, bytes = p->ip_bytes;
 	int room = to_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 	__u8 class = is_v6 ? bpf_ntohs(load16(p->v6)) >> 4 : p->v4->tos;
 	void *at = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	const __u8 *source = r->tunnel_source[active];
 	__u32 tag0, tag1;
 
 	if (at + ETH_HLEN + 8 > end)
@@ -68,12 +72,12 @@ static __always_inline enum lb_reason encapsulate(struct xdp_md *ctx, const stru
 	tag0 = load32(at + 12);
 	tag1 = load32(at + 16);
 	if (bpf_xdp_adjust_head(ctx, (int)p->tag_bytes - (int)tags - room))
-		return LB_TABLE_FAULT;
+		return LB_NO_HEADROOM;
 	at = (void *)(long)ctx->data;
 	end = (void *)(long)ctx->data_end;
 	if (at + ETH_HLEN + 8 + sizeof(struct iphdr) > end)
 		return LB_TABLE_FAULT;
-	copy12(at, r->hops[r->active_hop & 1].destination);
+	copy12(at, r->hops[active].destination);
 	at += 12;
 	if (tags >= 4) {
 		store32(at, tag0);
@@ -88,9 +92,9 @@ static __always_inline enum lb_reason encapsulate(struct xdp_md *ctx, const stru
 	if (to_v6) {
 		if (at + sizeof(struct ipv6hdr) > end)
 			return LB_TABLE_FAULT;
-		outer_v6(at, r, bytes, class, is_v6 ? IPPROTO_IPV6 : IPPROTO_IPIP, hash);
+		outer_v6(at, r, source, bytes, class, is_v6 ? IPPROTO_IPV6 : IPPROTO_IPIP, hash);
 	} else {
-		outer_v4(at, r, bytes, class);
+		outer_v4(at, r, source, bytes, class);
 	}
 	return LB_OK;
 }

@@ -94,10 +94,10 @@ func actionOf(r lb.Reason, ingress, egress int) string {
 	switch r {
 	case lb.Forwarded, lb.Returned, lb.ErrorForwarded, lb.ErrorReturned:
 		return sendOn(ingress, egress)
-	case lb.EchoAnswered, lb.TooBigAnswered:
+	case lb.EchoAnswered, lb.TooBigAnswered, lb.VIPRefused:
 		return transmit
-	case lb.NotIP, lb.VLANTagged, lb.NotTCPUDP, lb.NotOurs, lb.IPv6Extension, lb.TTLExpired, lb.NeighbourMissing,
-		lb.TooBigPassed, lb.SuperPacketPassed:
+	case lb.NotIP, lb.VLANTagged, lb.OtherMAC, lb.NotTCPUDP, lb.NotOurs, lb.ForThisHost, lb.IPv6Extension, lb.TTLExpired,
+		lb.NeighbourMissing, lb.TooBigPassed, lb.SuperPacketPassed:
 		return pass
 	}
 	return drop

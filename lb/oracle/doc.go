@@ -18,6 +18,7 @@
 //	          up to two tags 0x8100, 0x88a8: cut short       malformed_ethernet  drop
 //	          a third tag                                    vlan_tagged         pass
 //	          EtherType neither 0x0800 nor 0x86dd            not_ip              pass
+//	          destination MAC a group's or another station's other_mac           pass
 //	IPv4      < 20 bytes, version not 4, IHL < 5,
 //	          total length < header or > bytes present       malformed_ip        drop
 //	          later fragment neither of TCP nor of UDP       not_tcp_udp         pass
@@ -37,10 +38,17 @@
 //	          to the address of a VIP                        fragment_orphan     drop
 //	          else                                           not_ours            pass
 //	look-up   destination is no VIP, source no nat replica   not_ours            pass
+//	          destination has the address of a VIP, and no
+//	          service: no route leads away from this host    for_this_host       pass
+//	          the services of that address refuse            vip_refused         tx
+//	          they do not                                    vip_no_service      drop
+//	          to a VIP, the source cannot be a host's        martian_source      drop
 //	          nat, ipip: TTL or hop limit <= 1               ttl_expired         pass
 //	pick      nobody serves the flow, see below              no_replica          drop
 //	          the replica is the sender (not of errors)      hairpin             drop
 //	route     no route to the replica, or to the client      no_route            drop
+//	          an answer, and no route leads away from here   for_this_host       pass
+//	          no room in the frame for the outer header      no_headroom         drop
 //	          IP length and outer header > MTU, see below:
 //	          nat: a super-packet                            super_packet_passed pass, rewritten
 //	          nat: it may be fragmented                      too_big_passed      pass, rewritten
