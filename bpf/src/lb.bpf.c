@@ -216,6 +216,9 @@ static __always_inline enum lb_reason return_to_client(struct xdp_md *ctx, struc
 	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
 		d->mtu = route.mtu;
 		return LB_TOO_BIG;
+	case BPF_FIB_LKUP_RET_NOT_FWDED: /* local, broadcast, multicast; or no route, which the kernel says */
+	case BPF_FIB_LKUP_RET_FWD_DISABLED:
+		return LB_FOR_THIS_HOST;
 	default:
 		return LB_NO_ROUTE;
 	}

@@ -167,6 +167,14 @@ func answerTo(link string, host byte) func(scene, *Packet) {
 	}
 }
 
+// answerToUs makes it an answer to our own address of a link.
+func answerToUs(link string) func(scene, *Packet) {
+	return func(s scene, p *Packet) {
+		answer(s, p)
+		p.Flow.Destination = withPort(s.own(link), 40000)
+	}
+}
+
 // answerNowhere makes it an answer to a host to which no route leads.
 func answerNowhere(s scene, p *Packet) {
 	answer(s, p)
@@ -186,7 +194,16 @@ func returnCases() []packetCase {
 		{name: "answer, full frame", packet: all(answer, ipLength(1500)), want: returnedTo(East)},
 		{name: "answer, just fits", packet: all(answerTo(Narrow, 1), ipLength(1280)), want: returnedTo(Narrow)},
 		{name: "answer, neighbour unknown", packet: answerTo(East, unknown), want: readdressed},
-		{name: "answer, no route", packet: answerNowhere, want: dropped(lb.NoRoute)},
+		{name: "answer, no route", packet: answerNowhere, want: passed(lb.ForThisHost)},
+		{name: "answer to us", packet: answerToUs(West), want: passed(lb.ForThisHost)},
+		{name: "answer to our address of another link", packet: answerToUs(East), want: passed(lb.ForThisHost)},
+		{name: "answer to us, too long to be forwarded", packet: all(answerToUs(Narrow), ipLength(1281)), want: passed(lb.ForThisHost)},
+		{name: "answer to us, tags", packet: all(answerToUs(West), tagged(double...)), want: passed(lb.ForThisHost)},
+		{name: "answer to all", only: isV4, packet: answerTo(East, 255), want: passed(lb.ForThisHost)},
+		{name: "answer to a port of a vip that is no service's", packet: func(s scene, p *Packet) {
+			answer(s, p)
+			p.Flow.Destination = withPort(s.vip(plain, s.protocol).Address, 40000)
+		}, want: passed(lb.ForThisHost)},
 		{name: "answer, no route, ttl 1", packet: all(answerNowhere, ttl(1)), want: passed(lb.TTLExpired)},
 		{name: "answer of a replica that cannot be reached", ingress: Narrow, packet: func(s scene, p *Packet) {
 			answer(s, p)

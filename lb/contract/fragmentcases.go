@@ -143,8 +143,10 @@ func fragmentReturnCases() []packetCase {
 		{name: "answer, later, ttl 1", packet: all(answer, ttl(1)), build: later(1), want: passed(lb.TTLExpired)},
 		{name: "answer, first, neighbour unknown", packet: answerTo(East, unknown), build: first(1), want: readdressed},
 		{name: "answer, later, neighbour unknown", packet: answerTo(East, unknown), build: later(1), want: readdressed},
-		{name: "answer, first, no route", packet: answerNowhere, build: first(1), want: dropped(lb.NoRoute)},
-		{name: "answer, later, no route", packet: answerNowhere, build: later(1), want: dropped(lb.NoRoute)},
+		{name: "answer, first, no route", packet: answerNowhere, build: first(1), want: passed(lb.ForThisHost)},
+		{name: "answer, later, no route", packet: answerNowhere, build: later(1), want: passed(lb.ForThisHost)},
+		{name: "answer to us, first", packet: answerToUs(East), build: first(1), want: passed(lb.ForThisHost)},
+		{name: "answer to us, later", packet: answerToUs(East), build: later(1), want: passed(lb.ForThisHost)},
 		{name: "answer, first, to narrow", packet: answerTo(Narrow, 1), build: first(1), want: returnedTo(Narrow)},
 		{name: "answer, later, too long to narrow", packet: all(answerTo(Narrow, 1), payload(2000)), build: later(1), want: dropped(lb.TooBig)},
 	})

@@ -108,6 +108,9 @@ func randomClient(r *rand.Rand, f family) netip.AddrPort {
 	}
 	switch r.IntN(10) {
 	case 0:
+		if r.IntN(2) == 0 {
+			return withPort(f.own([]string{East, West, Narrow}[r.IntN(3)]), port)
+		}
 		return f.off(host, port)
 	case 1:
 		return f.on(East, unknown, port)

@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"testing"
@@ -106,6 +107,47 @@ func (h returnPath) unreachable() {
 	to := &net.IPNet{IP: net.IPv4(198, 18, 0, 1).To4(), Mask: net.CIDRMask(32, 32)}
 	if err := netlink.RouteAdd(&netlink.Route{Dst: to, Type: unix.RTN_UNREACHABLE}); err != nil {
 		h.Fatal("add route:", err)
+	}
+}
+
+// What a route of one of these types forbids to send is dropped, and for the same reason as explained; what no
+// route leads to goes up, as what is to this host does.
+func TestAnswersWithoutRoute(t *testing.T) {
+	h := newReturnPath(t, Options{manualClock: true})
+	for i, c := range []struct {
+		kind int
+		want lb.Reason
+	}{{unix.RTN_UNREACHABLE, lb.NoRoute}, {unix.RTN_PROHIBIT, lb.NoRoute}, {unix.RTN_BLACKHOLE, lb.NoRoute}, {0, lb.ForThisHost}} {
+		for _, q := range []question{
+			{replica: "10.1.0.2", client: fmt.Sprintf("203.0.113.%d", i)}, {replica: "2001:db8:2::2", client: fmt.Sprintf("2001:db8:9::%d", i)},
+		} {
+			q.protocol = packet.TCP
+			client := netip.MustParseAddr(q.client)
+			if c.kind != 0 {
+				to := &net.IPNet{IP: client.AsSlice(), Mask: net.CIDRMask(client.BitLen(), client.BitLen())}
+				if err := netlink.RouteAdd(&netlink.Route{Dst: to, Type: c.kind}); err != nil {
+					t.Fatal("add route:", err)
+				}
+			}
+			before, err := h.d.Counters()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if at := h.goesTo(q); at != 0 {
+				t.Errorf("an answer to %s goes to %d", q.client, at)
+			}
+			after, err := h.d.Counters()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := after.Reasons[c.want].Packets - before.Reasons[c.want].Packets; n != 1 {
+				t.Errorf("an answer to %s by a route of type %d: %d more packets are %s, want 1", q.client, c.kind, n, c.want)
+			}
+			flow := packet.Flow{Source: netip.AddrPortFrom(netip.MustParseAddr(q.replica), 80), Destination: netip.AddrPortFrom(client, 1024), Protocol: q.protocol}
+			if e, err := h.d.Explain(lb.Probe{Flow: flow}); err != nil || e.Reason != c.want {
+				t.Errorf("an answer to %s is explained as %s (%v), want %s", q.client, e.Reason, err, c.want)
+			}
+		}
 	}
 }
 

@@ -93,6 +93,9 @@ func (v view) RouteToReplica(vip lb.VIP, replica netip.AddrPort) (oracle.Route, 
 }
 
 func (v view) RouteToClient(_, destination netip.Addr) (oracle.Route, bool) {
+	if v.network.Refuses(destination) {
+		return oracle.Route{Refuses: true}, true
+	}
 	next, _ := v.network.Resolve(destination)
 	return v.route(next)
 }

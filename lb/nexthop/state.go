@@ -1,6 +1,7 @@
 package nexthop
 
 import (
+	"errors"
 	"math"
 	"net"
 	"net/netip"
@@ -60,6 +61,12 @@ func (s State) Resolve(a netip.Addr) (tables.Hop, Neighbour) {
 		next.Tunnel = bpf.Address(source.Unmap())
 	}
 	return next, n
+}
+
+// Refuses reports whether the route to an address is of the type unreachable, prohibit or blackhole.
+func (s State) Refuses(a netip.Addr) bool {
+	_, err := s.network.netlink.RouteGet(a.AsSlice())
+	return errors.Is(err, unix.EHOSTUNREACH) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EINVAL)
 }
 
 // Link returns an interface, nil if there is none.

@@ -79,6 +79,9 @@ func (d *decision) toClient() lb.Reason {
 	}
 	route, found := d.view.RouteToClient(source, d.destination)
 	if !found {
+		return lb.ForThisHost
+	}
+	if route.Refuses {
 		return lb.NoRoute
 	}
 	d.why.NextHop = route.nextHop()

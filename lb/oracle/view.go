@@ -39,7 +39,8 @@ type View interface {
 
 	// RouteToReplica returns the route to a replica of a service, false if there is none.
 	RouteToReplica(v lb.VIP, replica netip.AddrPort) (Route, bool)
-	// RouteToClient returns the route of a packet that is not to a replica, false if there is none.
+	// RouteToClient returns the route of a packet that is not to a replica, false if none leads away from this
+	// host: to its own addresses, or because there is none.
 	RouteToClient(source, destination netip.Addr) (Route, bool)
 }
 
@@ -116,6 +117,9 @@ type Route struct {
 	Source lb.MAC
 	// Neighbour is the next hop's address; the zero value when it is not known.
 	Neighbour lb.MAC
+	// Refuses: packets that take the route are dropped, for its type is unreachable, prohibit or blackhole. Nothing
+	// else of it is set.
+	Refuses bool
 	// Preferred is our address that the kernel would use as the source: the source of tunnels.
 	Preferred netip.Addr
 }
