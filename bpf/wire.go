@@ -74,6 +74,8 @@ const (
 	replicaBits  = 20
 	inTransition = 1 << 31
 	ageMask      = 0xf
+	closedShift  = replicaBits + 4
+	tagBits      = 6
 )
 
 // Slot is a slot as one word, as packets read it.
@@ -126,12 +128,23 @@ func (r Record) WithAge(age uint32) Record {
 	return r&^(ageMask<<replicaBits) | Record(age)<<replicaBits
 }
 
-// HasTag tells whether the record is that of a flow with this hash and this key (FlowKey).
-func (r Record) HasTag(hash uint32, key uint64) bool {
-	return r != 0 && r>>(replicaBits+4) == Record(hash)<<8|Record(key>>56)
+// Closed tells which ends have closed the flow.
+func (r Record) Closed() (byClient, byReplica bool) {
+	return r>>closedShift&1 != 0, r>>closedShift&2 != 0
 }
 
-// FlowKey returns the key of a flow: its low bits choose the line of the record, its 8 highest are in the
+// HasEnded tells whether both ends have closed the flow.
+func (r Record) HasEnded() bool {
+	byClient, byReplica := r.Closed()
+	return byClient && byReplica
+}
+
+// HasTag tells whether the record is that of a flow with this hash and this key (FlowKey).
+func (r Record) HasTag(hash uint32, key uint64) bool {
+	return r != 0 && r>>(32-tagBits) == Record(hash)<<tagBits|Record(key>>(64-tagBits))
+}
+
+// FlowKey returns the key of a flow: its low bits choose the line of the record, its 6 highest are in the
 // record. key_of of bpf/src/records.h computes the same.
 func FlowKey(secret [4]uint64, source, destination netip.AddrPort, protocol uint8) uint64 {
 	from, to := source.Addr().AsSlice(), destination.Addr().AsSlice()

@@ -110,7 +110,8 @@ type Flows struct {
 
 // ReplicaFlows is what is remembered of the flows of one replica.
 type ReplicaFlows struct {
-	// Established and HalfOpen count recorded flows; of a half-open one only the first packet has come.
+	// Established and HalfOpen count recorded flows; of a half-open one only the first packet has come. Those
+	// that have ended, and were silent for EndedSteps steps of the idle time, do not count.
 	Established, HalfOpen uint64
 	// OldFlowSlots is the number of slots in transition whose flows from before the change go to the replica.
 	// Slots in which no such flow was seen for the idle time do not count.

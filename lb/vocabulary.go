@@ -136,6 +136,13 @@ const (
 // record is removed when it has not been used for so many whole steps.
 const IdleSteps = 8
 
+// StartingSteps is after how many steps a flow that has sent nothing but SYNs to a replica that drains is not taken
+// for one that is starting any more.
+const StartingSteps = 7
+
+// EndedSteps is after how many steps of silence a flow that has ended does not count any more.
+const EndedSteps = 2
+
 // Limits are the capacities of a datapath, fixed when its tables are made.
 type Limits struct {
 	// Services is the number of VIPs, 1 to 65536.

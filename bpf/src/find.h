@@ -62,7 +62,7 @@ static __always_inline struct service *service_at(struct endpoint_key k)
 	return NULL;
 }
 
-static __always_inline struct rev_nat *rev_nat_at(struct endpoint_key k)
+static __always_inline struct rev_nat *rev_nat_at(struct endpoint_key k, __u32 *replica)
 {
 	__u32 at = bucket_hash(k) & rev_nat_buckets_last;
 	struct bucket *b = bpf_map_lookup_elem(&rev_nat_index, &at);
@@ -71,6 +71,7 @@ static __always_inline struct rev_nat *rev_nat_at(struct endpoint_key k)
 		__u32 row = b->row[i] - 1;
 		struct rev_nat *n = bpf_map_lookup_elem(&rev_nats, &row);
 
+		*replica = row;
 		if (n && is_endpoint(&n->replica, k))
 			return n;
 	}
@@ -83,10 +84,10 @@ static __always_inline struct service *find_service(const struct tuple *f)
 	return service_at(endpoint_key(f->destination, f->is_v6, f->ports >> 16, f->l4));
 }
 
-/* The reverse NAT entry of the replica from which a flow comes. */
-static __always_inline struct rev_nat *find_rev_nat(const struct tuple *f)
+/* The reverse NAT entry of the replica from which a flow comes, and the replica's id. */
+static __always_inline struct rev_nat *find_rev_nat(const struct tuple *f, __u32 *replica)
 {
-	return rev_nat_at(endpoint_key(f->source, f->is_v6, f->ports, f->l4));
+	return rev_nat_at(endpoint_key(f->source, f->is_v6, f->ports, f->l4), replica);
 }
 
 /* Does a VIP have this address? */

@@ -72,6 +72,17 @@ struct icmp {
 	__be32 rest;
 };
 
+/* Bytes 12 and 13 of a TCP header in one word, as they lie in memory: data offset and flags. */
+#define TCP_FIN 0x0100
+#define TCP_SYN 0x0200
+#define TCP_RST 0x0400
+#define TCP_ACK 0x1000
+
+static __always_inline __u32 tcp_header_bytes(__u16 word)
+{
+	return (word >> 4 & 0xf) * 4;
+}
+
 #define DONT_FRAGMENT bpf_htons(0x4000)
 #define MORE_OR_OFFSET bpf_htons(0x3fff)
 #define OFFSET bpf_htons(0x1fff)

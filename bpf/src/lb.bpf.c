@@ -37,6 +37,7 @@
 struct decision {
 	struct service *service; /* set: towards a replica */
 	struct rev_nat *rev_nat; /* set: back to a client */
+	__u32 from;		 /* id of the replica that the entry is of */
 	struct choice to;
 	struct quote quote; /* of an ICMP error */
 	bool error;
@@ -50,7 +51,7 @@ static __always_inline enum lb_reason find(const struct packet *p, struct decisi
 	d->service = find_service(&p->flow);
 	if (likely(d->service))
 		return LB_OK;
-	d->rev_nat = find_rev_nat(&p->flow);
+	d->rev_nat = find_rev_nat(&p->flow, &d->from);
 	return d->rev_nat ? LB_OK : LB_NOT_OURS;
 }
 
@@ -95,7 +96,7 @@ static __always_inline bool is_sender(const struct packet *p, const struct repli
 static __always_inline enum lb_reason pick_replica(const struct packet *p, struct decision *d)
 {
 	bool records = !d->error && p->part != LATER;
-	enum lb_reason why = pick(d->service, &p->flow, p->is_syn, records, &d->to, &d->hash);
+	enum lb_reason why = pick(d->service, p, records, &d->to, &d->hash);
 
 	if (why == LB_OK && !d->error && is_sender(p, d->to.replica))
 		return LB_HAIRPIN;
@@ -193,6 +194,22 @@ static __always_inline bool from_replica(const struct packet *p, const struct re
 	return p->v4->saddr == mapped_v4(n->replica.address);
 }
 
+/* Notes that the replica has closed the flow. */
+static __always_inline void close_flow(const struct packet *p, const struct decision *d)
+{
+	struct answer a = {
+		.ports = p->flow.ports >> 16 | (__u32)load16(d->rev_nat->port) << 16,
+		.replica = d->from,
+		.tcp = p->tcp,
+		.protocol = p->flow.l4.wire,
+		.is_v6 = p->flow.is_v6,
+	};
+
+	map_address(a.client, p->flow.destination, p->flow.is_v6);
+	copy16(a.vip, d->rev_nat->address);
+	close_by_replica(&a);
+}
+
 static __always_inline enum lb_reason return_to_client(struct xdp_md *ctx, struct packet *p,
 						struct decision *d)
 {
@@ -200,6 +217,8 @@ static __always_inline enum lb_reason return_to_client(struct xdp_md *ctx, struc
 	struct client_route route;
 	bool own = true;
 
+	if (unlikely(p->tcp & (TCP_FIN | TCP_RST)))
+		close_flow(p, d);
 	copy16(route.source, d->rev_nat->address);
 	if (unlikely(d->error)) {
 		own = from_replica(p, d->rev_nat);

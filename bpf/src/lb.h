@@ -127,9 +127,10 @@ struct slot {
 };
 
 /* A cache line of records of flows. A record is one word, so that compare and exchange can
- * change it: from the highest bits on, 32 bits of the service's hash, 8 of the flow's key, 4 of
- * age, 20 of the replica's id. 0 is no record. */
+ * change it: from the highest bits on, 32 bits of the service's hash, 6 of the flow's key, 2 that
+ * say who has closed the flow, 4 of age, 20 of the replica's id. 0 is no record. */
 #define RECORD_ENTRIES 8
+#define CLOSED_SHIFT (AGE_SHIFT + 4)
 
 struct records {
 	__u64 entry[RECORD_ENTRIES];

@@ -31,8 +31,19 @@ struct packet {
 	__u8 tag_bytes; /* of VLAN tags: 0, 4, 8 */
 	bool plain;	/* neither options nor extension headers */
 	bool icmp;
-	bool is_syn; /* of TCP: SYN without ACK */
+	__u16 tcp;	/* of TCP: data offset and flags; else 0 */
 };
+
+static __always_inline bool is_syn(const struct packet *p)
+{
+	return (p->tcp & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
+/* Does a TCP packet carry data? */
+static __always_inline bool has_data(const struct packet *p)
+{
+	return p->l4_bytes > tcp_header_bytes(p->tcp);
+}
 
 static __always_inline enum lb_reason parse_l4(struct packet *p, void *end)
 {
@@ -40,12 +51,15 @@ static __always_inline enum lb_reason parse_l4(struct packet *p, void *end)
 	struct udphdr *udp = p->l4;
 
 	if (likely(l4_is(p->flow.l4, L4_TCP))) {
+		__u32 header;
+
 		if (p->l4_bytes < sizeof(*tcp) || PAST_END(tcp, end))
 			return LB_MALFORMED_L4;
-		if (tcp->doff < 5 || tcp->doff * 4 > p->l4_bytes)
+		p->tcp = load16((void *)tcp + 12);
+		header = tcp_header_bytes(p->tcp);
+		if (header < sizeof(*tcp) || header > p->l4_bytes)
 			return LB_MALFORMED_L4;
 		p->check = &tcp->check;
-		p->is_syn = tcp->syn && !tcp->ack;
 		p->flow.ports = load32(tcp);
 		return LB_OK;
 	}

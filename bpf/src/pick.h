@@ -63,28 +63,34 @@ static __always_inline bool choose(struct choice *c, __u32 id)
 }
 
 /* Picks for a flow that has a record or may need one. With `records` false nothing is written:
- * the packet is only about the flow. */
-static __always_inline enum lb_reason pick_by_record(const struct service *s, const struct tuple *f,
-						     __u32 hash, bool is_syn, bool records,
-						     struct slot_owners *o, struct choice *c)
+ * the packet is only about the flow. A SYN starts a flow anew if the recorded one has ended, or if it
+ * is with a replica that drains and does not start itself. */
+static __always_inline enum lb_reason pick_by_record(const struct service *s, const struct packet *p,
+						     __u32 hash, bool records, struct slot_owners *o,
+						     struct choice *c)
 {
+	const struct tuple *f = &p->flow;
 	__u64 key = key_of(f), tag = tag_of(key, hash), record;
+	bool syn = is_syn(p);
 
 	record = find_record(ESTABLISHED, key, tag);
-	if (record && choose(c, replica_of(record))) {
+	if (record && choose(c, replica_of(record)) &&
+	    !(syn && (has_ended(record) || c->replica->state == REPLICA_DRAINING))) {
 		if (records)
-			reset_age(ESTABLISHED, key, record);
+			update_record(ESTABLISHED, key, record, seen_record(record, p, s->mode));
 		return LB_OK;
 	}
 	record = find_record(HALF_OPEN, key, tag);
-	if (record && choose(c, replica_of(record))) {
-		if (records && !is_syn)
-			promote(key, record, s->id);
-		else if (records)
-			reset_age(HALF_OPEN, key, record);
+	if (record && choose(c, replica_of(record)) &&
+	    !(syn && (has_ended(record) ||
+		      (c->replica->state == REPLICA_DRAINING && age_of(record) >= STARTING_STEPS)))) {
+		if (records && !syn)
+			promote(key, record, seen_record(record, p, s->mode), s->id);
+		else if (records && c->replica->state == REPLICA_ACTIVE)
+			update_record(HALF_OPEN, key, record, seen_record(record, p, s->mode));
 		return LB_OK;
 	}
-	if (l4_is(f->l4, L4_TCP) && !is_syn) {
+	if (l4_is(f->l4, L4_TCP) && !syn) {
 		if (o->in_transition && o->previous_word && choose(c, o->previous)) {
 			if (records)
 				reset_previous_age(o->previous_word);
@@ -101,9 +107,10 @@ static __always_inline enum lb_reason pick_by_record(const struct service *s, co
 	return LB_OK;
 }
 
-static __always_inline enum lb_reason pick(const struct service *s, const struct tuple *f,
-					   bool is_syn, bool records, struct choice *c, __u32 *hash_out)
+static __always_inline enum lb_reason pick(const struct service *s, const struct packet *p, bool records,
+					   struct choice *c, __u32 *hash_out)
 {
+	const struct tuple *f = &p->flow;
 	__u32 h = hash(f, s->hash, s->seed), index, record_hash = h;
 	struct slot_owners o = { .owner = REPLICA_NONE, .previous = REPLICA_NONE };
 	struct slot *slot;
@@ -133,5 +140,5 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 		record_hash = hash(f, s->previous_hash, s->previous_seed);
 	if (s->flags & SERVICE_REHASHED)
 		read_previous_table(s, record_hash, &o);
-	return pick_by_record(s, f, record_hash, is_syn, records, &o, c);
+	return pick_by_record(s, p, record_hash, records, &o, c);
 }

@@ -2,8 +2,8 @@
  *
  * The flow's key chooses a cache line, a record is one word in it: looking for it takes one load, writing
  * it one compare and exchange. The word does not hold the whole flow, but 32 bits of the service's
- * hash and 8 of the key; other bits of the key have chosen the line. Two flows of one line are mistaken
- * for each other with a probability of 2^-40. Without the secret nobody can choose two such flows.
+ * hash and 6 of the key; other bits of the key have chosen the line. Two flows of one line are mistaken
+ * for each other with a probability of 2^-38. Without the secret nobody can choose two such flows.
  *
  * Functions that are not inlined take no pointers, so that the verifier checks each of them once.
  */
@@ -12,6 +12,8 @@
 #include "maps.h"
 #include "token_bucket.h"
 #include "parse.h"
+#include "find.h"
+#include "hash.h"
 
 /* Set by Go: the secret in `settings`; the numbers of lines, which are powers of two, minus one. */
 const volatile __u64 secret[4];
@@ -19,8 +21,16 @@ const volatile __u32 established_lines_last, half_open_lines_last;
 
 enum table { ESTABLISHED, HALF_OPEN };
 
-#define RECORD_TAG (~0ULL << (AGE_SHIFT + 4))
+#define RECORD_TAG (~0ULL << (CLOSED_SHIFT + 2))
 #define RECORD_AGE ((__u64)AGE)
+
+/* lb.StartingSteps: up to this age a SYN to a replica that drains is one sent again. */
+#define STARTING_STEPS 7
+
+/* A flow has ended when both ends have closed it. */
+#define CLOSED_BY_CLIENT (1ULL << CLOSED_SHIFT)
+#define CLOSED_BY_REPLICA (2ULL << CLOSED_SHIFT)
+#define ENDED (CLOSED_BY_CLIENT | CLOSED_BY_REPLICA)
 
 /* The last entries of a line of `established`: they are given out at a limited rate. */
 #define ENTRIES_RESERVED 3
@@ -31,7 +41,7 @@ static __always_inline __u64 mix(__u64 h, __u64 word)
 	return h ^ h >> 32;
 }
 
-/* The key of a flow; FlowKey of bpf/wire.go computes the same. Its low bits choose the line, its 8
+/* The key of a flow; FlowKey of bpf/wire.go computes the same. Its low bits choose the line, its 6
  * highest are in the record. Before each word of the flow a word of the secret is added, so that
  * only somebody who knows it can tell which flows collide. */
 static __always_inline __u64 key_of(const struct tuple *f)
@@ -54,7 +64,13 @@ static __always_inline __u64 key_of(const struct tuple *f)
 
 static __always_inline __u64 tag_of(__u64 key, __u32 hash)
 {
-	return (__u64)hash << 32 | key >> 56 << 24;
+	return (__u64)hash << 32 | key >> 58 << (CLOSED_SHIFT + 2);
+}
+
+/* In steps of the idle time. */
+static __always_inline __u32 age_of(__u64 record)
+{
+	return (record & RECORD_AGE) >> AGE_SHIFT;
 }
 
 static __always_inline __u32 replica_of(__u64 record)
@@ -149,11 +165,29 @@ __noinline int evict(__u64 key, __u64 record, __u32 group)
 	return swap_record(&r->entry[first], a, record);
 }
 
-/* Resets the age of a record whose flow was seen. Mostly it is 0 and nothing is stored. */
-static __always_inline void reset_age(enum table t, __u64 key, __u64 record)
+/* What a record becomes when a packet of its client was seen: of age 0, and closed if the packet
+ * closes the flow. A FIN closes one side; where answers do not come by here, it has to stand for both.
+ * Data tells that the flow goes on after all. */
+static __always_inline __u64 seen_record(__u64 record, const struct packet *p, __u8 mode)
 {
-	if (record & RECORD_AGE)
-		replace_record(t, key, record, record & ~RECORD_AGE);
+	record &= ~RECORD_AGE;
+	if (unlikely(p->tcp & (TCP_FIN | TCP_RST)))
+		return record | (mode == LB_MODE_NAT && !(p->tcp & TCP_RST) ? CLOSED_BY_CLIENT : ENDED);
+	if (unlikely(record & ENDED) && has_data(p))
+		return record & ~ENDED;
+	return record;
+}
+
+static __always_inline bool has_ended(__u64 record)
+{
+	return (record & ENDED) == ENDED;
+}
+
+/* Changes a record into what it becomes. Mostly that is the same, and nothing is stored. */
+static __always_inline void update_record(enum table t, __u64 key, __u64 old, __u64 new)
+{
+	if (old != new)
+		replace_record(t, key, old, new);
 }
 
 /* Records a flow that starts, as half-open and instead of any earlier record of it. */
@@ -171,12 +205,56 @@ __noinline int record_start(__u64 key, __u64 tag, __u32 replica, __u32 group)
 
 /* Moves the record of a flow that goes on to `established`, where no flow that starts can evict
  * it. */
-__noinline int promote(__u64 key, __u64 record, __u32 group)
+__noinline int promote(__u64 key, __u64 record, __u64 new, __u32 group)
 {
-	__u64 old = find_record(ESTABLISHED, key, record & RECORD_TAG), new = record & ~RECORD_AGE;
+	__u64 old = find_record(ESTABLISHED, key, record & RECORD_TAG);
 
 	if (old ? replace_record(ESTABLISHED, key, old, new) : add_record(ESTABLISHED, key, new, group))
 		return replace_record(HALF_OPEN, key, record, 0);
-	reset_age(HALF_OPEN, key, record);
+	update_record(HALF_OPEN, key, record, new);
 	return 0;
+}
+
+/* A packet of a replica, as the flow that it answers. */
+struct answer {
+	__u8 client[16]; /* IPv4 mapped, as in `vip` */
+	__u8 vip[16];
+	__u32 ports;   /* as the client sends them */
+	__u32 replica; /* id */
+	__u16 tcp;
+	__u8 protocol;
+	bool is_v6;
+};
+
+/* Notes in the record of a flow that its replica has closed it. */
+__noinline int close_by_replica(const struct answer *a)
+{
+	enum table t = ESTABLISHED;
+	struct tuple f = {};
+	struct service *s;
+	__u64 key, tag, record;
+	__u32 from;
+
+	if (!a)
+		return 0;
+	from = a->is_v6 ? 0 : 12;
+	f.source = a->client + from;
+	f.destination = a->vip + from;
+	f.ports = a->ports;
+	f.l4.wire = a->protocol;
+	f.is_v6 = a->is_v6;
+	s = find_service(&f);
+	if (!s || !(s->flags & (SERVICE_TRACK_CHANGES | SERVICE_TRACK_ALWAYS)))
+		return 0;
+	key = key_of(&f);
+	tag = tag_of(key, hash(&f, s->previous_hash, s->previous_seed));
+	record = find_record(ESTABLISHED, key, tag);
+	if (!record) {
+		t = HALF_OPEN;
+		record = find_record(HALF_OPEN, key, tag);
+	}
+	if (!record || replica_of(record) != a->replica)
+		return 0;
+	update_record(t, key, record, record | (a->tcp & TCP_RST ? ENDED : CLOSED_BY_REPLICA));
+	return 1;
 }

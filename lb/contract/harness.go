@@ -73,6 +73,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("changes", func(t *testing.T) { testChanges(t, open) })
 	t.Run("records", func(t *testing.T) { testRecords(t, open) })
 	t.Run("always", func(t *testing.T) { testAlways(t, open) })
+	t.Run("ended", func(t *testing.T) { testEnded(t, open) })
 	t.Run("tracking", func(t *testing.T) { testTracking(t, open) })
 	t.Run("following", func(t *testing.T) { testFollowing(t, open) })
 	t.Run("explain", func(t *testing.T) { testExplain(t, open) })

@@ -51,7 +51,14 @@ func (d *comparison) randomFrame(services []lb.Service) randomFrame {
 func fewFrame(r *rand.Rand) randomFrame {
 	v := fewVIPs()[r.IntN(3)]
 	client := familyOf(v.Address.Addr()).on(East, 1, uint16(1000+r.IntN(60)))
-	p := packetOf(packet.Flow{Source: client, Destination: v.Address, Protocol: v.Protocol}, []uint8{flagSYN, flagACK, flagACK}[r.IntN(3)])
+	flow := packet.Flow{Source: client, Destination: v.Address, Protocol: v.Protocol}
+	p := packetOf(flow, []uint8{flagSYN, flagSYN, flagACK, flagACK, flagFIN | flagACK, flagRST}[r.IntN(6)])
+	if r.IntN(4) == 0 {
+		p.Payload = []byte("data")
+	}
+	if r.IntN(4) == 0 {
+		p.Flow = packet.Flow{Source: fewReplica(v, byte(r.IntN(6))), Destination: client, Protocol: v.Protocol}
+	}
 	return randomFrame{bytes: p.Frame(), ingress: East, flow: p.Flow}
 }
 

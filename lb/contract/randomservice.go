@@ -102,11 +102,15 @@ func fewChange(r *rand.Rand) refusal {
 	}
 	for host := range byte(6) {
 		if r.IntN(5) > 0 {
-			a := familyOf(v.Address.Addr()).on(West, 1+host, v.Address.Port())
-			s.Replicas = append(s.Replicas, lb.Replica{Address: a, Weight: 1, State: []lb.ReplicaState{0, 0, 0, 1, 2}[r.IntN(5)]})
+			s.Replicas = append(s.Replicas, lb.Replica{Address: fewReplica(v, host), Weight: 1, State: []lb.ReplicaState{0, 0, 0, 1, 2}[r.IntN(5)]})
 		}
 	}
 	return set(fmt.Sprintf("set %+v", s), sized(s, s.TableSize))
+}
+
+// fewReplica is one of the replicas of fewChange.
+func fewReplica(v lb.VIP, host byte) netip.AddrPort {
+	return familyOf(v.Address.Addr()).on(West, 1+host, v.Address.Port())
 }
 
 // randomService returns one of few VIPs with up to seven replicas, each on one of few ports. It

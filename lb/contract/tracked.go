@@ -16,6 +16,7 @@ import (
 
 // Flags of TCP (RFC 9293).
 const (
+	flagFIN = 0x01
 	flagSYN = 0x02
 	flagRST = 0x04
 	flagACK = 0x10

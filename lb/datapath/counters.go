@@ -161,7 +161,7 @@ func (reg *registry) flows() map[lb.VIP]lb.Flows {
 	byID := make([]lb.ReplicaFlows, len(reg.byReplica))
 	reg.tables.Records(func(p tables.Record, r bpf.Record) {
 		switch {
-		case !reg.serviceOfReplica(r.Replica()).tracked():
+		case !reg.serviceOfReplica(r.Replica()).tracked() || r.HasEnded() && r.Age() >= lb.EndedSteps:
 		case p.Stage == lb.HalfOpen:
 			byID[r.Replica()].HalfOpen++
 		default:

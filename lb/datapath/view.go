@@ -67,7 +67,15 @@ func (v view) Record(vip lb.VIP, f packet.Flow) (oracle.Record, bool) {
 	if r == 0 || v.registry.serviceOfReplica(r.Replica()) != e {
 		return oracle.Record{}, false
 	}
-	return oracle.Record{Stage: stage, Replica: v.registry.tables.AddressOf(r.Replica())}, true
+	record := oracle.Record{Stage: stage, Replica: v.registry.tables.AddressOf(r.Replica()), Age: oracle.Age(r.Age())}
+	if byClient, byReplica := r.Closed(); byClient && byReplica {
+		record.Closed = oracle.ByBoth
+	} else if byClient {
+		record.Closed = oracle.ByClient
+	} else if byReplica {
+		record.Closed = oracle.ByReplica
+	}
+	return record, true
 }
 
 func (v view) State(vip lb.VIP, replica netip.AddrPort) (lb.ReplicaState, bool) {

@@ -125,6 +125,8 @@ type Effects struct {
 	Flow  packet.Flow
 	// Replica is the replica of a flow that Started.
 	Replica netip.AddrPort
+	// Closed says which ends have closed a flow that is Promoted, Refreshed or Answered.
+	Closed Closed
 	// Slot is the slot whose previous owner was used, in the previous table if the service is rehashed.
 	Slot uint32
 }
@@ -147,6 +149,8 @@ const (
 	Promoted
 	// Refreshed: the age of its record becomes 0.
 	Refreshed
+	// Answered: its record has another Closed; the age stays.
+	Answered
 	// PreviousUsed: the age of the slot's previous owner becomes 0.
 	PreviousUsed
 )

@@ -103,17 +103,28 @@
 //
 //   - slots in transition: such a slot has a previous owner, which has the flows from before a change. A slot
 //     that is not in transition is settled.
-//   - records: the replica of one flow. A record is half-open after the flow's first packet and established
-//     after the next one.
+//   - records: the replica of one flow, and which of its ends have closed it. A record is half-open after the
+//     flow's first packet and established after the next one.
 //
 // Packets of a settled slot go to the owner and leave no record, unless tracking is always. For any other
 // packet of a service that tracks flows, the first of these rules applies:
 //
-//  1. The flow is recorded with a replica that serves (active or draining): that replica. The age of the
-//     record becomes 0. The record becomes established unless the packet is a SYN without ACK.
+//  1. The flow is recorded with a replica that serves (active or draining), and the packet does not begin
+//     another flow: that replica. The age of the record becomes 0, and the record established unless the packet
+//     is a SYN without ACK; but a SYN changes nothing in a half-open record of a replica that drains.
 //  2. TCP, and not a SYN without ACK: the previous owner, if the slot is in transition and the previous owner
 //     serves; its age becomes 0. Otherwise the owner.
-//  3. Otherwise: the owner, and the flow is recorded with it.
+//  3. Otherwise: the owner, and the flow is recorded with it, as half-open, instead of what was recorded.
+//
+// A SYN without ACK begins another flow, with the addresses and ports of the recorded one, if both ends have closed
+// that; or if its replica drains, and it is established or, half-open, of age 7 or more. So a replica that
+// drains gets no new flow, while a SYN that is sent again goes where it went before.
+//
+// A RST of either end closes both. A FIN of the client closes its end; in dsr and ipip, where the replica's is not
+// seen, both. In nat a FIN of the replica, from its address and port to a client, closes its end: of the flow that
+// it answers, if that is recorded with it; the age stays. A packet of the client with data and without FIN and RST
+// opens both again. What is closed goes on as before, whoever may have forged the RST. It only is not counted
+// (Flows) from age 2 on.
 //
 // A change of the service puts slots into transition. Two replicas are the same if their address and port are.
 //
@@ -160,6 +171,9 @@
 //	(b) the slot is in transition, and the flow is recorded with R;
 //	(c) the slot is in transition, the flow is not recorded, and the previous owner is R.
 //
+// (A flow whose both ends have closed it has no further SYN, nor has one that has gone on; a SYN then is the first
+// packet of another flow. The SYNs with which a flow starts at R do not count as its packets once R drains.)
+//
 // In each case the flow goes to R. In (a) by the owner, also if tracking is always (there by rule 1 and S, or
 // by rules 2 and 3); in (b) by rule 1; in (c) by rule 2. The flow's own packets change nothing but ages. One of
 // the three is true to begin with:
@@ -192,11 +206,12 @@
 //   - A SYN without a record counts as the first packet of a new flow. If a flow started in a settled slot and
 //     sends its SYN again right after the very first change, that SYN may go to another replica, and so may
 //     what follows it. From then on the flow is recorded.
+//   - A SYN during a flow, forged or late, moves the flow if its replica drains, or if both ends have closed it.
 //   - Flows that started while tracking was never, except those since the last change before tracking was
 //     switched on.
 //   - The kernel has room for a limited number of records. A flow that starts when there is none is not
 //     recorded, or evicts a half-open one; an established one is never evicted. The kernel tells flows apart by
-//     some 50 bits, not by all of them.
+//     some 48 bits, not by all of them.
 //   - A flow whose replica is down goes to others, and, unless it sends a SYN, returns when the replica is up
 //     again. When a service or a replica is removed, its flows are forgotten.
 //   - A service whose hash or seed has changed looks up the record of every flow until there was none for an idle

@@ -58,6 +58,8 @@ type parsed struct {
 	flow packet.Flow
 	// isSYN: TCP with SYN and without ACK, the first packet of a connection.
 	isSYN bool
+	// isFIN, isRST and hasData are of TCP.
+	isFIN, isRST, hasData bool
 }
 
 // parse reads a frame as far as the ports, or says why it cannot.
@@ -99,7 +101,9 @@ const (
 	tcpFlags    = 13
 	tcpChecksum = 16
 	tcpHeader   = 20
+	tcpFIN      = 0x01
 	tcpSYN      = 0x02
+	tcpRST      = 0x04
 	tcpACK      = 0x10
 	udpLength   = 4
 	udpChecksum = 6
@@ -114,7 +118,10 @@ func (p parsed) parseL4() (parsed, lb.Reason) {
 		if len(segment) < tcpHeader || segment[12]>>4 < 5 || int(segment[12]>>4)*4 > len(segment) {
 			return p, lb.MalformedL4
 		}
-		p.isSYN = segment[tcpFlags]&(tcpSYN|tcpACK) == tcpSYN
+		flags := segment[tcpFlags]
+		p.isSYN = flags&(tcpSYN|tcpACK) == tcpSYN
+		p.isFIN, p.isRST = flags&tcpFIN != 0, flags&tcpRST != 0
+		p.hasData = len(segment) > int(segment[12]>>4)*4
 	case packet.UDP:
 		if len(segment) < udpHeader {
 			return p, lb.MalformedL4

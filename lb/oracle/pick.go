@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"lbctl/lb"
+	"lbctl/rss/packet"
 )
 
 // pick chooses the replica of a flow to a VIP. The package comment has the rule and its proof.
@@ -15,7 +16,7 @@ func (d *decision) pick() lb.Reason {
 	record, found := d.view.Record(d.vip, d.flow)
 	d.why.Record, d.why.Recorded = record.Stage, record.Replica
 	switch {
-	case found && d.serves(record.Replica):
+	case found && d.serves(record.Replica) && !d.beginsAnew(record):
 		d.followed(record)
 		return d.choose(record.Replica, lb.ByRecord)
 	case d.isTCP() && !d.isSYN:
@@ -66,13 +67,63 @@ func (d *decision) serves(replica netip.AddrPort) bool {
 	return listed && (state == lb.Active || state == lb.Draining)
 }
 
+// beginsAnew reports whether the packet is not of the recorded flow, but the first one of another with the same
+// addresses and ports.
+func (d *decision) beginsAnew(r Record) bool {
+	if !d.isSYN {
+		return false
+	}
+	return r.Closed == ByBoth || d.drains(r.Replica) && (r.Stage == lb.Established || r.Age >= lb.StartingSteps)
+}
+
+// drains reports whether a replica keeps the flows that it has and gets no other ones.
+func (d *decision) drains(replica netip.AddrPort) bool {
+	state, listed := d.view.State(d.vip, replica)
+	return listed && state == lb.Draining
+}
+
 // followed notes another packet of a recorded flow.
 func (d *decision) followed(r Record) {
-	if r.Stage == lb.HalfOpen && !d.isSYN {
-		d.trace(Effects{Trace: Promoted})
+	switch {
+	case !d.isSYN && r.Stage == lb.HalfOpen:
+		d.trace(Effects{Trace: Promoted, Closed: d.closing(r.Closed)})
+	case d.isSYN && r.Stage == lb.HalfOpen && d.drains(r.Replica):
+	default:
+		d.trace(Effects{Trace: Refreshed, Closed: d.closing(r.Closed)})
+	}
+}
+
+// closing returns who has closed a flow after a packet of its client.
+func (d *decision) closing(was Closed) Closed {
+	switch {
+	case d.isRST:
+		return ByBoth
+	case d.isFIN && d.service.Mode != lb.NAT:
+		return ByBoth // answers do not come by here
+	case d.isFIN:
+		return was | ByClient
+	case d.hasData:
+		return 0
+	}
+	return was
+}
+
+// answered notes that the replica closes the flow that it answers.
+func (d *decision) answered() {
+	s, found := d.view.Service(d.vip)
+	if !found || s.Tracking == lb.Stateless || !d.isFIN && !d.isRST {
 		return
 	}
-	d.trace(Effects{Trace: Refreshed})
+	f := packet.Flow{Source: d.flow.Destination, Destination: d.vip.Address, Protocol: d.flow.Protocol}
+	r, found := d.view.Record(d.vip, f)
+	if !found || r.Replica != d.flow.Source {
+		return
+	}
+	closed := ByBoth
+	if !d.isRST {
+		closed = r.Closed | ByReplica
+	}
+	d.effects = Effects{Fragment: d.effects.Fragment, Trace: Answered, VIP: d.vip, Flow: f, Closed: closed}
 }
 
 // trace sets what changes in the records of the flow. Later fragments and packets about the flow change

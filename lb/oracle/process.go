@@ -32,15 +32,17 @@ func (t *tables) apply(e Effects) {
 		return
 	}
 	s := t.services[e.VIP]
-	stage := s.records[e.Flow].Stage
+	r := s.records[e.Flow]
 	switch e.Trace {
 	case Started:
-		s.records[e.Flow] = record{Record: Record{Stage: lb.HalfOpen, Replica: e.Replica}}
+		s.records[e.Flow] = Record{Stage: lb.HalfOpen, Replica: e.Replica}
 	case Promoted:
-		stage = lb.Established
-		fallthrough
+		s.records[e.Flow] = Record{Stage: lb.Established, Replica: r.Replica, Closed: e.Closed}
 	case Refreshed:
-		s.records[e.Flow] = record{Record: Record{Stage: stage, Replica: s.records[e.Flow].Replica}}
+		s.records[e.Flow] = Record{Stage: r.Stage, Replica: r.Replica, Closed: e.Closed}
+	case Answered:
+		r.Closed = e.Closed
+		s.records[e.Flow] = r
 	case PreviousUsed:
 		*s.previousAge(e.Slot) = 0
 	}

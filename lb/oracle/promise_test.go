@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"lbctl/lb"
+	"lbctl/lb/contract"
 	"lbctl/lb/oracle"
 	"lbctl/rss/packet"
 )
@@ -27,6 +28,7 @@ func TestPromise(t *testing.T) {
 			slices.Repeat([]func(){s.wait}, 8),
 			slices.Repeat([]func(){s.nextPacket}, 40),
 			slices.Repeat([]func(){s.anyPacket}, 3),
+			slices.Repeat([]func(){s.close}, 3),
 		)
 		for range 600 {
 			rapid.SampledFrom(steps).Draw(t, "step")()
@@ -42,11 +44,16 @@ type shadow struct {
 	service  lb.Service
 	now      time.Duration
 	flows    map[packet.Flow]*shadowFlow
+	// starting has the replicas of flows that have sent them nothing but SYNs.
+	starting map[packet.Flow]netip.AddrPort
 }
 
 // shadowFlow is a flow that has started.
 type shadowFlow struct {
 	replica netip.AddrPort
+	// byClient and byReplica: that end has closed it, or a flow before it that had the same record, and the client
+	// has sent no data since.
+	byClient, byReplica bool
 	// seen is when its last packet came, recorded when a record of it was last made or used.
 	seen, recorded moment
 }
@@ -61,6 +68,7 @@ func newShadow(t *rapid.T) *shadow {
 	protocol := rapid.SampledFrom([]packet.Protocol{packet.TCP, packet.TCP, packet.TCP, packet.UDP}).Draw(t, "protocol")
 	s := &shadow{
 		t: t, datapath: oracle.New(oracle.Config{Routes: everywhere{mtu: 1500}}), flows: map[packet.Flow]*shadowFlow{},
+		starting: map[packet.Flow]netip.AddrPort{},
 		service: lb.Service{
 			VIP:       lb.VIP{Address: flow.Destination, Protocol: protocol},
 			Scheduler: lb.Maglev, TableSize: 7, Tracking: lb.DefaultTracking(protocol), Idle: lb.MinIdle,
@@ -126,22 +134,47 @@ func (s *shadow) wait() {
 // nextPacket sends the next packet of a flow: the first, if it has not started.
 func (s *shadow) nextPacket() {
 	f := s.flow()
-	_, begun := s.flows[f]
-	s.packet(f, !begun)
+	if _, begun := s.flows[f]; !begun {
+		s.packet(f, packet.SYN, nil)
+		return
+	}
+	s.packet(f, packet.ACK, rapid.SampledFrom([][]byte{nil, {1}}).Draw(s.t, "data"))
 }
 
 // anyPacket sends a packet that may be out of order.
-func (s *shadow) anyPacket() { s.packet(s.flow(), rapid.Bool().Draw(s.t, "SYN")) }
+func (s *shadow) anyPacket() {
+	s.packet(s.flow(), rapid.SampledFrom([]packet.TCPFlags{packet.SYN, packet.ACK, packet.SYN | packet.ACK}).Draw(s.t, "flags"), nil)
+}
 
-// packet sends a packet and checks where it goes.
-func (s *shadow) packet(f packet.Flow, syn bool) {
-	why, err := s.datapath.Explain(lb.Probe{Flow: f, SYN: syn})
+// close closes a flow, or claims to, from one end: its client's or its replica's.
+func (s *shadow) close() {
+	f, flags := s.flow(), rapid.SampledFrom([]packet.TCPFlags{packet.FIN | packet.ACK, packet.RST}).Draw(s.t, "flags")
+	known, begun := s.flows[f]
+	if !begun || rapid.Bool().Draw(s.t, "client") {
+		s.packet(f, flags, nil)
+		return
+	}
+	answer := packet.Flow{Source: known.replica, Destination: f.Source, Protocol: f.Protocol}
+	frame := frameOf(answer, flags, nil)
+	if v := s.datapath.Process(1, frame); v.Reason != lb.Returned {
+		s.t.Fatalf("%v: %v", answer, v.Reason)
+	}
+	known.byReplica, known.byClient = true, known.byClient || flags == packet.RST
+}
+
+// packet sends a packet of the client and checks where it goes.
+func (s *shadow) packet(f packet.Flow, flags packet.TCPFlags, data []byte) {
+	frame := frameOf(f, flags, data)
+	why, err := s.datapath.Explain(lb.Probe{Frame: frame})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	to := s.send(f, syn, why)
+	to := s.send(f, frame, why)
 	known, begun := s.flows[f]
-	isTCP := f.Protocol == packet.TCP
+	isTCP, syn := f.Protocol == packet.TCP, flags == packet.SYN
+	if isTCP && to.IsValid() {
+		s.start(f, syn, to, why.Choice)
+	}
 	switch {
 	case !to.IsValid():
 		if begun && (!syn || !isTCP) {
@@ -151,24 +184,63 @@ func (s *shadow) packet(f packet.Flow, syn bool) {
 	case isTCP && !syn && !begun:
 		return // of a flow that the service never saw begin
 	// A SYN begins a flow anew, unless a record shows it to be the same.
-	case begun && to != known.replica && !(isTCP && syn && known.recorded.mayBeForgotten(s.now)):
+	case begun && to != known.replica && !(isTCP && syn && s.mayBeginAnew(f, known)):
 		s.t.Fatalf("%v (SYN: %v) goes to %v, was with %v: %+v", f, syn, to, known.replica, why)
-	case !begun || to != known.replica:
+	case isTCP && syn && s.drains(to) && (!begun || to == known.replica):
+		return // keeps nothing alive
+	case !begun || to != known.replica || isTCP && syn && why.Choice == lb.ByAssignment:
 		known = &shadowFlow{replica: to, recorded: moment{at: -lb.MaxIdle}}
 		s.flows[f] = known
 	}
+	known.closed(flags, data)
 	known.seen = moment{s.now, s.idle()}
 	if why.Choice == lb.ByRecord || why.Choice == lb.ByAssignment && (syn || !isTCP) {
 		known.recorded = known.seen
 	}
 }
 
-// send sends the packet that was explained, and returns the replica that it goes to.
-func (s *shadow) send(f packet.Flow, syn bool, why lb.Explanation) netip.AddrPort {
-	frame, err := oracle.FrameOf(lb.Probe{Flow: f, SYN: syn})
-	if err != nil {
-		s.t.Fatal(err)
+// start notes which flows are starting. A flow starts at no replica that drains: if a SYN goes to one, nothing
+// but SYNs have come before it, as far as was recorded.
+func (s *shadow) start(f packet.Flow, syn bool, to netip.AddrPort, by lb.Choice) {
+	switch {
+	case !syn && s.starting[f] == to && by == lb.ByRecord:
+		delete(s.starting, f)
+	case syn && s.drains(to):
+		if s.starting[f] != to {
+			s.t.Fatalf("%v starts at %v, which drains", f, to)
+		}
+	case syn:
+		s.starting[f] = to
 	}
+}
+
+func (s *shadow) drains(a netip.AddrPort) bool {
+	return slices.ContainsFunc(s.service.Replicas, func(r lb.Replica) bool { return r.Address == a && r.State == lb.Draining })
+}
+
+// mayBeginAnew reports whether a SYN may belong to another flow with the same addresses and ports.
+func (s *shadow) mayBeginAnew(f packet.Flow, known *shadowFlow) bool {
+	return known.recorded.mayBeForgotten(s.now) || known.byClient && known.byReplica || s.drains(known.replica) && s.starting[f] != known.replica
+}
+
+// closed notes a packet of the client.
+func (f *shadowFlow) closed(flags packet.TCPFlags, data []byte) {
+	switch {
+	case flags == packet.RST:
+		f.byClient, f.byReplica = true, true
+	case flags&packet.FIN != 0:
+		f.byClient = true
+	case data != nil:
+		f.byClient, f.byReplica = false, false
+	}
+}
+
+func frameOf(f packet.Flow, flags packet.TCPFlags, data []byte) []byte {
+	return contract.Packet{Flow: f, TTL: 64, Flags: uint8(flags), Payload: data}.Frame()
+}
+
+// send sends the packet that was explained, and returns the replica that it goes to.
+func (s *shadow) send(f packet.Flow, frame []byte, why lb.Explanation) netip.AddrPort {
 	v := s.datapath.Process(1, frame)
 	if v.Reason != why.Reason || !slices.Equal(v.Frame, why.After) && why.After != nil {
 		s.t.Fatalf("%v: %v, explained as %+v", f, v.Reason, why)

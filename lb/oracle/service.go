@@ -17,7 +17,7 @@ type service struct {
 	slots []slot
 	// previous is the table by which flows from before go, if the service is rehashed.
 	previous *previousTable
-	records  map[packet.Flow]record
+	records  map[packet.Flow]Record
 	// elapsed is the time since the ages went up, less than a step.
 	elapsed time.Duration
 }
@@ -33,7 +33,7 @@ type slot struct {
 // Idle/lb.IdleSteps since one of them was seen, or since the change.
 type previousOwner struct {
 	owner netip.AddrPort
-	age   age
+	age   Age
 }
 
 // previousTable is a table of another size or hash than the service's, with the owners from before.
@@ -42,18 +42,12 @@ type previousTable struct {
 	slots []previousOwner
 }
 
-// record is the record of a flow, and its age.
-type record struct {
-	Record
-	age age
-}
-
 // newService returns a service without records.
 func newService(s lb.Service) *service {
 	n := &service{
 		Service: s.Clone(),
 		states:  make(map[netip.AddrPort]lb.ReplicaState, len(s.Replicas)),
-		records: map[packet.Flow]record{},
+		records: map[packet.Flow]Record{},
 	}
 	for _, r := range s.Replicas {
 		n.states[r.Address] = r.State
@@ -79,7 +73,7 @@ func (s *service) listed(replica netip.AddrPort) netip.AddrPort {
 }
 
 // previousAge returns the age of a slot's previous owner, of the previous table if there is one.
-func (s *service) previousAge(slot uint32) *age {
+func (s *service) previousAge(slot uint32) *Age {
 	if s.previous != nil {
 		return &s.previous.slots[slot].age
 	}
@@ -107,6 +101,9 @@ func (s *service) flows() lb.Flows {
 		sums[r.Address] = lb.ReplicaFlows{}
 	}
 	for _, r := range s.records {
+		if r.Closed == ByBoth && r.Age >= lb.EndedSteps {
+			continue
+		}
 		n := sums[r.Replica]
 		if r.Stage == lb.Established {
 			n.Established++

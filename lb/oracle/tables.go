@@ -160,7 +160,7 @@ func (t *tables) PreviousOwner(v lb.VIP, i uint32) netip.AddrPort {
 
 func (t *tables) Record(v lb.VIP, f packet.Flow) (Record, bool) {
 	r, found := t.services[v].records[f]
-	return r.Record, found
+	return r, found
 }
 
 func (t *tables) State(v lb.VIP, replica netip.AddrPort) (lb.ReplicaState, bool) {

@@ -19,7 +19,7 @@ func (s *service) inherit(old *service) {
 		return
 	}
 	s.records = maps.Clone(old.records)
-	maps.DeleteFunc(s.records, func(_ packet.Flow, r record) bool { return !s.lists(r.Replica) })
+	maps.DeleteFunc(s.records, func(_ packet.Flow, r Record) bool { return !s.lists(r.Replica) })
 	if s.VIP.Protocol == packet.UDP {
 		return // its packets do not tell whether their flow is from before the change
 	}
@@ -74,14 +74,10 @@ func (s *service) keepPreviousTable(old *service) {
 	}
 }
 
-// age counts the steps of time in which something was not used. The first step may come right after the
-// last use, so only what is expired has not been used for a whole idle time.
-type age uint8
-
-const expired age = lb.IdleSteps + 1
+const expired Age = lb.IdleSteps + 1
 
 // older returns the age one step later.
-func (a age) older() age { return min(a+1, expired) }
+func (a Age) older() Age { return min(a+1, expired) }
 
 // Advance lets time pass: records of flows that were silent for the idle time of their service are
 // removed, and slots in transition are settled where no flow needs the previous owner any more. Advance(d)
@@ -111,9 +107,9 @@ func (s *service) advance(d time.Duration, t *tables) {
 
 func (s *service) ageRecords() {
 	for f, r := range s.records {
-		r.age = r.age.older()
+		r.Age = r.Age.older()
 		s.records[f] = r
-		if r.age == expired {
+		if r.Age == expired {
 			delete(s.records, f)
 		}
 	}

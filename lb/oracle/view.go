@@ -81,7 +81,24 @@ type Record struct {
 	// Stage is lb.HalfOpen or lb.Established.
 	Stage   lb.Record
 	Replica netip.AddrPort
+	// Closed says which ends have closed the flow.
+	Closed Closed
+	Age    Age
 }
+
+// Age counts the steps of time in which something was not used. The first step may come right after the
+// last use, so only what is expired has not been used for a whole idle time.
+type Age uint8
+
+// Closed is a set of ends of a flow.
+type Closed uint8
+
+const (
+	ByClient Closed = 1 << iota
+	ByReplica
+	// ByBoth: the flow has ended.
+	ByBoth = ByClient | ByReplica
+)
 
 // FragmentKey is what all fragments of a packet have in common (RFC 791, RFC 8200, section 4.5). The
 // IP version is that of the addresses.
