@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -19,30 +18,6 @@ const (
 // Zero bits follow its end, so a key of n bytes hashes n-4 bytes of
 // input fully, the next 4 in part, and ignores the rest.
 type Key []byte
-
-// ParseKey reads a key as hexadecimal digits, either with a colon between all
-// bytes (as ethtool -x prints it) or without any, or as a name that Named knows.
-func ParseKey(s string) (Key, error) {
-	if k, ok := Named(s); ok {
-		return k, nil
-	}
-	digits := s
-	if strings.Contains(s, ":") {
-		pairs := strings.Split(s, ":")
-		if slices.ContainsFunc(pairs, func(p string) bool { return len(p) != 2 }) {
-			return nil, fmt.Errorf("parse rss key: want two hexadecimal digits between colons")
-		}
-		digits = strings.Join(pairs, "")
-	}
-	b, err := hex.DecodeString(digits)
-	if err != nil {
-		return nil, fmt.Errorf("parse rss key: want hexadecimal digits or one of %s: %w", strings.Join(KeyNames(), ", "), err)
-	}
-	if err := Key(b).Validate(); err != nil {
-		return nil, err
-	}
-	return b, nil
-}
 
 // Validate returns an error when the key's length is out of range.
 func (k Key) Validate() error {

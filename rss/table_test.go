@@ -2,6 +2,8 @@ package rss
 
 import (
 	"math"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -91,5 +93,29 @@ func TestShares(t *testing.T) {
 	}
 	if got := Table(nil).Shares(); len(got) != 0 {
 		t.Errorf("Shares of the empty table = %v, want none", got)
+	}
+}
+
+func TestParseTable(t *testing.T) {
+	const text = "RX flow hash indirection table for eth0 with 8 RX ring(s):\n    0:      0     1     2     3\n    4:      7     7\nRSS hash key:\n6d:5a\n    6:  1\n"
+	table, rings, err := ParseTable(text)
+	if err != nil || !slices.Equal(table, Table{0, 1, 2, 3, 7, 7}) || rings != 8 {
+		t.Errorf("%v, %d rings, %v", table, rings, err)
+	}
+	if none := table.Unreachable(9); !slices.Equal(none, []Queue{4, 5, 6, 8}) {
+		t.Errorf("queues without an entry: %v", none)
+	}
+	for text, want := range map[string]string{
+		"":                   "no indirection table",
+		"RSS hash key:\n":    "no indirection table",
+		"    4:  0  1\n":     "line of entry 4: want that of entry 0",
+		" 0: 0 1\n 1: 0 1\n": "line of entry 1: want that of entry 2",
+		" 0: 0 x\n":          `entry 1, "x": want the number of a queue`,
+		" 0: 65536\n":        `entry 0, "65536": want`,
+		" 0:" + strings.Repeat(" 1", MaxTableSize+1): "more than 65536 entries",
+	} {
+		if table, _, err := ParseTable(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.30q: %v, %v; want %q", text, table, err, want)
+		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 
 	"lbctl/rss/replay"
 	"lbctl/rss/replay/pcap"
-	"lbctl/rss/setup"
 	"lbctl/testbed/progress"
 	"lbctl/testbed/report"
 )
@@ -124,26 +123,27 @@ func (a *App) warnTimes(name string, found *replay.Report, o replay.Options) {
 
 // ReplayFlags are the flags of commands that replay a capture through a NIC.
 type ReplayFlags struct {
-	*setup.Setup
+	*NICFlag
 	By   replay.Measure
 	Seed uint64
 }
 
-// NewReplayFlags adds them to a command.
-func NewReplayFlags(c *cobra.Command) *ReplayFlags {
-	f := &ReplayFlags{Setup: NICFlags(c)}
+// NewReplayFlags adds them to a command; help says what --interface is.
+func NewReplayFlags(c *cobra.Command, help string) *ReplayFlags {
+	f := &ReplayFlags{NICFlag: NewNICFlag(c, help)}
 	ChoiceFlag(c, &f.By, "by", "", "what the load of a queue is counted in", replay.Packets, replay.Bytes)
 	c.Flags().Uint64Var(&f.Seed, "seed", 1, "seed of the by-chance band of the load")
 	return f
 }
 
-// Options returns the replay that the flags describe. others are the values of another flag: setups to compare with.
+// Options returns the replay that the flags describe, after Resolve. others are the values of another flag: setups to compare
+// with.
 func (f *ReplayFlags) Options(c *cobra.Command, flag string, others []string) (replay.Options, error) {
 	first, err := f.NIC()
 	if err != nil {
 		return replay.Options{}, SetupFailure(c, err)
 	}
-	o := replay.Options{NIC: first, Queues: f.Queues, Measure: f.By, Seed: f.Seed}
+	o := replay.Options{NIC: first, Queues: f.QueueCount(first.Config()), Measure: f.By, Seed: f.Seed}
 	for _, words := range others {
 		s, err := f.With(words)
 		if err != nil {
@@ -153,7 +153,7 @@ func (f *ReplayFlags) Options(c *cobra.Command, flag string, others []string) (r
 		if err != nil {
 			return replay.Options{}, Usage(c, "%s: %s: %v", flag, words, err)
 		}
-		o.Others = append(o.Others, replay.Other{Name: words, NIC: n, Queues: s.Queues})
+		o.Others = append(o.Others, replay.Other{Name: words, NIC: n, Queues: s.QueueCount(n.Config())})
 	}
 	return o, nil
 }

@@ -17,7 +17,78 @@ import (
 	"lbctl/rss/setup"
 )
 
-// NICFlags adds the flags that describe a NIC.
+// NICFlag are the flags that describe a NIC: a real one, or one by its properties.
+type NICFlag struct {
+	*setup.Setup
+	Interface string
+}
+
+// NewNICFlag adds them to a command; help says what --interface is.
+func NewNICFlag(c *cobra.Command, help string) *NICFlag {
+	f := &NICFlag{Setup: NICFlags(c)}
+	c.Flags().StringVar(&f.Interface, "interface", "", help)
+	return f
+}
+
+// RealNIC is the help of --interface.
+const RealNIC = "a NIC of this machine: its settings, which the other flags change"
+
+// Resolve reads what the flags name: the settings of --interface, and the number of queues that --fill @FILE tells. It must
+// be called before the setup is used.
+func (f *NICFlag) Resolve(a *App, c *cobra.Command) error {
+	if f.Interface != "" {
+		settings, err := a.NICs.Read(f.Interface)
+		if err != nil {
+			return AdviseInterface(err)
+		}
+		if len(settings.Key) == 0 && f.Key != "" {
+			settings.Key = rss.MicrosoftKey() // --key is in its place
+		}
+		config, assumed, err := settings.Model()
+		if err != nil {
+			return AdviseInterface(err)
+		}
+		f.Real = &setup.Real{Config: config, Queues: settings.Queues, Assumed: assumed}
+		if !c.Flags().Changed("queues") {
+			f.Queues = 0
+		}
+	}
+	return f.queuesOfFile(c)
+}
+
+// queuesOfFile takes the number of queues from the file of --fill, where --queues does not say it.
+func (f *NICFlag) queuesOfFile(c *cobra.Command) error {
+	name, isFile := strings.CutPrefix(f.Fill, "@")
+	if !isFile || c.Flags().Changed("queues") {
+		return nil
+	}
+	table, queues, err := setup.ReadTable(name)
+	if err != nil {
+		return SetupFailure(c, &setup.OptionError{Option: "fill", Err: err})
+	}
+	f.Queues = max(queues, table.Queues())
+	return nil
+}
+
+// UnreachableText says that no entry of a table names some queues; empty where there are none.
+func UnreachableText(queues []rss.Queue) string {
+	const most = 16
+	var names []string
+	for _, q := range queues[:min(len(queues), most)] {
+		names = append(names, strconv.Itoa(int(q)))
+	}
+	switch {
+	case len(queues) == 0:
+		return ""
+	case len(queues) == 1:
+		return fmt.Sprintf("no entry names queue %s: what is hashed never comes to it", names[0])
+	case len(queues) > most:
+		names = append(names, "...")
+	}
+	return fmt.Sprintf("no entry names queues %s: what is hashed never comes to them", strings.Join(names, ", "))
+}
+
+// NICFlags adds the flags that describe a NIC by its properties.
 func NICFlags(c *cobra.Command) *setup.Setup {
 	return longNICFlags(c, setup.DefaultQueues, " (default ms, or the profile's)", fmt.Sprintf(" (default %d, or the profile's)", nic.DefaultTableSize))
 }
@@ -35,7 +106,7 @@ func BriefNICFlags(c *cobra.Command) *setup.Setup {
 func briefNICFlags(c *cobra.Command, queues int, key, table string) *setup.Setup {
 	s := &setup.Setup{}
 	f := c.Flags()
-	f.StringVar(&s.Key, "key", "", "RSS key: hexadecimal digits, or one of "+strings.Join(rss.KeyNames(), ", ")+key)
+	f.StringVar(&s.Key, "key", "", "RSS key: hexadecimal digits as in C, in ethtool -x or plain, @FILE with them, or one of "+strings.Join(rss.KeyNames(), ", ")+key)
 	f.IntVar(&s.Queues, "queues", queues, "receive queues of the NIC")
 	f.Var(optionalInt{&s.Table}, "table", "entries of the indirection table"+table)
 	return s
@@ -69,7 +140,7 @@ func longNICFlags(c *cobra.Command, queues int, key, table string) *setup.Setup 
 	s := briefNICFlags(c, queues, key, table)
 	f := c.Flags()
 	f.StringVar(&s.Profile, "profile", "", "the NIC and its driver, as lbctl rss profiles names them")
-	f.StringVar(&s.Fill, "fill", "", `how the table is filled, as by ethtool -X: "equal 4", "weight 2 1 1"; or @FILE from lbctl rss plan -o json`)
+	f.StringVar(&s.Fill, "fill", "", `how the table is filled, as by ethtool -X: "equal 4", "weight 2 1 1"; or @FILE with what ethtool -x or lbctl rss plan -o json prints`)
 	f.StringVar(&s.Function, "function", "", "hash function: "+strings.Join(rss.FunctionNames(), ", "))
 	f.StringVar(&s.Transform, "transform", "", "input transform: "+strings.Join(rss.TransformNames(), ", "))
 	f.StringVar(&s.Inner, "inner", "", "tunnels whose inner packet is hashed: "+strings.ReplaceAll(packet.AllTunnels.String(), ",", ", ")+" (joined by +), or all")
@@ -107,14 +178,22 @@ type RSSAnswer struct {
 	Transform   string    `json:"transform"`
 	Profile     string    `json:"profile,omitempty"`
 	Note        string    `json:"note,omitempty"`
+	// Unhashed is why a flow has no hash; empty where it has one.
+	Unhashed string `json:"unhashed,omitempty"`
+	// Unreachable are the queues that no entry of the table names.
+	Unreachable []rss.Queue `json:"unreachable_queues,omitempty"`
 }
 
 // NewRSSAnswer returns what the answers for all flows through a NIC have in common.
 func NewRSSAnswer(n *nic.NIC, s *setup.Setup) RSSAnswer {
-	config := n.Config()
+	config, note := n.Config(), s.KeyNote()
+	if s.Real != nil {
+		note = strings.Join(s.Real.Assumed, "; ")
+	}
 	return RSSAnswer{
-		Key: config.Key.String(), Table: len(config.Table), Queues: s.Queues, Profile: s.Profile, Note: s.KeyNote(),
-		Function: config.Function.String(), Transform: config.Transform.String(),
+		Key: config.Key.String(), Table: len(config.Table), Queues: s.QueueCount(config), Profile: s.Profile, Note: note,
+		Unreachable: config.Table.Unreachable(s.QueueCount(config)),
+		Function:    config.Function.String(), Transform: config.Transform.String(),
 	}
 }
 
@@ -125,6 +204,9 @@ func (answer RSSAnswer) Of(n *nic.NIC, flow packet.Flow) RSSAnswer {
 	answer.Source, answer.Destination, answer.Protocol = flow.Source.String(), flow.Destination.String(), flow.Protocol.String()
 	if !flow.Protocol.HasPorts() {
 		answer.Source, answer.Destination = flow.Source.Addr().String(), flow.Destination.Addr().String()
+	}
+	if r.Unhashed != 0 {
+		answer.Unhashed = r.Unhashed.String()
 	}
 	if flow.Protocol == AnyOther {
 		answer.Protocol = "ip"

@@ -1,9 +1,7 @@
 package setup
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 
 	"lbctl/rss"
@@ -16,7 +14,7 @@ func (s Setup) apply(config nic.Config, queues int) (nic.Config, error) {
 	err := s.applyFunction(&config)
 	if err == nil && s.Key != "" {
 		var key rss.Key
-		key, err = rss.ParseKey(s.Key)
+		key, err = ParseKey(s.Key)
 		config.Key, err = s.HardwareKey(key), option("key", err)
 	}
 	if err == nil {
@@ -96,32 +94,20 @@ func setAll(config *nic.Config, fields rss.Fields) {
 }
 
 // FillTable returns a table of size entries over at most so many queues, filled in the words of ethtool -X, or read from
-// the field "table" of a JSON file with @FILE, which also gives the size.
+// a file with @FILE (ReadTable), which also gives the size.
 func FillTable(fill string, size, queues int) (rss.Table, error) {
 	if name, isFile := strings.CutPrefix(fill, "@"); isFile {
-		return readTable(name, queues)
+		table, _, err := ReadTable(name)
+		if err == nil && table.Queues() > queues {
+			err = fmt.Errorf("read table of %s: %d entries over %d queues: want at most %d", name, len(table), table.Queues(), queues)
+		}
+		return table, err
 	}
 	plan, err := rss.ParseTablePlan(fill)
 	if err != nil {
 		return nil, err
 	}
 	return plan.Build(size, queues)
-}
-
-func readTable(name string, queues int) (rss.Table, error) {
-	b, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	var plan struct{ Table rss.Table }
-	if err := json.Unmarshal(b, &plan); err != nil {
-		return nil, fmt.Errorf("read table of %s: %w", name, err)
-	}
-	if len(plan.Table) == 0 || len(plan.Table) > rss.MaxTableSize || plan.Table.Queues() > queues {
-		return nil, fmt.Errorf("read table of %s: %d entries over %d queues: want 1 to %d over at most %d",
-			name, len(plan.Table), plan.Table.Queues(), rss.MaxTableSize, queues)
-	}
-	return plan.Table, nil
 }
 
 // parseTunnels reads "vxlan+gre", or "all".

@@ -15,15 +15,17 @@ const DefaultQueues = 4
 
 // Setup describes a NIC. An empty word is one that was not given.
 type Setup struct {
+	// Real is a NIC of this machine that the other words change; nil without one.
+	Real *Real
 	// Profile names the NIC and driver that the other words change.
 	Profile string
-	// Key is hexadecimal digits or a name, in the byte order of the profile's driver.
+	// Key is a key in the words of ParseKey, in the byte order of the profile's driver.
 	Key string
-	// Queues is the number of receive queues, 1 to rss.MaxQueues; only Over takes 0.
+	// Queues is the number of receive queues, 1 to rss.MaxQueues; only Over, and Config with Real, take 0.
 	Queues int
 	// Table is the number of entries of the indirection table, nil for the default.
 	Table *int
-	// Fill fills the table in the words of ethtool -X, or @FILE reads the table from JSON.
+	// Fill fills the table in the words of ethtool -X, or @FILE reads it with ReadTable.
 	Fill string
 	// Function and Transform have ethtool's names. Inner is a set of tunnels, "vxlan+gre" or "all".
 	Function, Transform, Inner string
@@ -31,6 +33,23 @@ type Setup struct {
 	DefaultQueue string
 	// Fields are hash fields, "sd" for all packets that have them or "udp4=sd" for one flow type.
 	Fields []string
+}
+
+// Real is what was read from a NIC.
+type Real struct {
+	Config nic.Config
+	Queues int
+	// Assumed says what the driver does not report.
+	Assumed []string
+}
+
+// QueueCount returns the number of receive queues of a configuration that the words describe.
+func (s Setup) QueueCount(config nic.Config) int {
+	queues := s.Queues
+	if queues == 0 && s.Real != nil {
+		queues = s.Real.Queues
+	}
+	return max(queues, config.Queues())
 }
 
 // OptionError says which word of a Setup is wrong. Config, NIC and Over return no other error.
@@ -78,6 +97,9 @@ func (s Setup) NIC() (*nic.NIC, error) {
 
 // Config returns the configuration of the NIC.
 func (s Setup) Config() (nic.Config, error) {
+	if s.Real != nil {
+		return s.Over(s.Real.Config)
+	}
 	config, err := s.defaults()
 	if err != nil {
 		return nic.Config{}, err
@@ -137,6 +159,9 @@ func (s Setup) Over(base nic.Config) (nic.Config, error) {
 		return nic.Config{}, err
 	}
 	queues := base.Table.Queues()
+	if s.Real != nil {
+		queues = max(queues, s.Real.Queues)
+	}
 	if s.Queues != 0 {
 		queues = s.Queues
 	}
@@ -167,7 +192,7 @@ func (s Setup) HardwareKey(key rss.Key) rss.Key {
 
 // KeyNote says that the default key of the profile is not known; empty where it is known or Key was given.
 func (s Setup) KeyNote() string {
-	if p, ok := nic.NamedProfile(s.Profile); ok && p.RandomKey() && s.Key == "" {
+	if p, ok := nic.NamedProfile(s.Profile); ok && p.RandomKey() && s.Key == "" && s.Real == nil {
 		return "the key of this NIC is not known, ms is used in its place: " + p.KeySource
 	}
 	return ""

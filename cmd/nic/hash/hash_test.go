@@ -9,6 +9,7 @@ import (
 
 	"lbctl/cmd/cli"
 	"lbctl/cmd/nic/nictest"
+	"lbctl/rss"
 )
 
 func TestMain(m *testing.M) { nictest.Main(m) }
@@ -18,16 +19,16 @@ const verified = "rss hash --src 66.9.149.187:2794 --dst 161.142.100.80:1766 "
 func TestRSSHashFlags(t *testing.T) {
 	w := nictest.New(t, Command, PortsCommand)
 	for _, c := range []struct{ line, want string }{
-		{verified + "--protocol sctp", "fields  sd\nhash    0x323e8fc2\nindex   66 of 128\nqueue   2 of 4\n"},
-		{verified + "--fields sd", "fields  sd\nhash    0x323e8fc2\nindex   66 of 128\nqueue   2 of 4\n"},
-		{verified + "--fields tcp4=sd --fields udp4=sdfn", "fields  sd\nhash    0x323e8fc2\nindex   66 of 128\nqueue   2 of 4\n"},
-		{verified + "--fields none", "fields  none\nhash    0x00000000\nindex   0 of 128\nqueue   0 of 4\n"},
+		{verified + "--protocol sctp", "queue   2 of 4\nindex   66 of 128\nhash    0x323e8fc2\nfields  sd\n"},
+		{verified + "--fields sd", "queue   2 of 4\nindex   66 of 128\nhash    0x323e8fc2\nfields  sd\n"},
+		{verified + "--fields tcp4=sd --fields udp4=sdfn", "queue   2 of 4\nindex   66 of 128\nhash    0x323e8fc2\nfields  sd\n"},
+		{verified + "--fields none", "queue       0 of 4\nnot hashed  no-fields\n"},
 		{verified + "--function xor", // 420995bb ^ a18e6450 ^ 0aea06e6
-			"function  xor\nfields    sdfn\nhash      0xe96df70d\nindex     13 of 128\nqueue     1 of 4\n"},
-		{"rss hash --src 66.9.149.187 --dst 161.142.100.80", "fields  sd\nhash    0x323e8fc2\nindex   66 of 128\nqueue   2 of 4\n"},
-		{"rss hash --src 66.9.149.187 --dst 161.142.100.80 --protocol icmp --table 100", "fields  sd\nhash    0x323e8fc2\nindex   34 of 100\nqueue   2 of 4\n"},
+			"function  xor\nqueue     1 of 4\nindex     13 of 128\nhash      0xe96df70d\nfields    sdfn\n"},
+		{"rss hash --src 66.9.149.187 --dst 161.142.100.80", "queue   2 of 4\nindex   66 of 128\nhash    0x323e8fc2\nfields  sd\n"},
+		{"rss hash --src 66.9.149.187 --dst 161.142.100.80 --protocol icmp --table 100", "queue   2 of 4\nindex   34 of 100\nhash    0x323e8fc2\nfields  sd\n"},
 		{verified + "--profile dpdk-virtio --queues 16",
-			"profile  dpdk-virtio\nfields   sdfn\nhash     0x51ccc178\nindex    120 of 128\nqueue    8 of 16\n"},
+			"profile  dpdk-virtio\nqueue    8 of 16\nindex    120 of 128\nhash     0x51ccc178\nfields   sdfn\n"},
 	} {
 		if diff := cmp.Diff(c.want, w.OK(strings.Fields(c.line)...)); diff != "" {
 			t.Errorf("lbctl %s (-want +got):\n%s", c.line, diff)
@@ -137,5 +138,65 @@ func TestRSSHashRefuses(t *testing.T) {
 		{verified + "--transform symmetric-xor --fields sdf", "--fields: hash fields sdf of tcp4 under symmetric-xor: want both addresses or none, both ports or none, and no other", "see lbctl rss hash --help"},
 	} {
 		w.Refused(c.line, cli.ExitUsage, c.what, c.hint)
+	}
+}
+
+// --interface takes the settings of a NIC, and the other flags change them; --key and --fill take what ethtool -x prints.
+func TestRSSHashOfInterface(t *testing.T) {
+	card := nictest.NewCard()
+	card.Settings.Table[7] = 2
+	run := func(line string) (answer cli.RSSAnswer) {
+		t.Helper()
+		code, out, errs := card.Run(t, Command, "", strings.Fields("hash --src 66.9.149.187:2794 --dst 161.142.100.80:1766 -o json "+line)...)
+		if code != 0 || json.Unmarshal([]byte(out), &answer) != nil {
+			t.Fatalf("%s: exit %d, %s%s", line, code, out, errs)
+		}
+		return answer
+	}
+	if got := run("--interface eth0"); got.Hash != "0x51ccc178" || got.Table != 8 || got.Queues != 4 || got.Index != 0 {
+		t.Errorf("eth0: %+v", got)
+	}
+	if got := run("--interface eth0 --protocol udp"); got.Hash != "0x323e8fc2" || got.Index != 2 || got.Queue != 2 {
+		t.Errorf("eth0, udp over the addresses: %+v", got)
+	}
+	if got := run("--interface eth0 --queues 2 --key symmetric"); got.Queues != 2 || got.Table != 8 || !strings.HasPrefix(got.Key, "6d:5a:6d") {
+		t.Errorf("eth0 with other words: %+v", got)
+	}
+	card.Settings.Table, card.Settings.Key = rss.Table{3, 3}, nil
+	if got := run("--interface eth0 --key ms"); got.Queue != 3 || len(got.Unreachable) != 3 {
+		t.Errorf("eth0 whose driver shows no key: %+v", got)
+	}
+	for line, want := range map[string]string{"--interface eth9": "no such interface", "--interface veth0": "has no RSS", "--interface eth0": "does not report its rss key"} {
+		if code, _, errs := card.Run(t, Command, "", strings.Fields("hash --src 10.0.0.1:1 --dst 10.0.0.2:2 "+line)...); code == 0 || !strings.Contains(errs, want) {
+			t.Errorf("%s: exit %d, %s; want %q", line, code, errs, want)
+		}
+	}
+}
+
+const ethtoolText = `RX flow hash indirection table for eth0 with 6 RX ring(s):
+    0:      0     1     2     3     0     1     2     3
+    8:      4     4     4     4     4     4     4     4
+RSS hash key:
+6d:5a:56:da:25:5b:0e:c2:41:67:25:3d:43:a3:8f:b0:d0:ca:2b:cb:ae:7b:30:b4:77:cb:2d:a3:80:30:f2:0c:6a:42:b7:3b:be:ac:01:fa
+RSS hash function:
+    toeplitz: on
+    xor: off
+`
+
+func TestRSSHashOfEthtool(t *testing.T) {
+	w := nictest.New(t, Command, PortsCommand)
+	file := w.Write("eth0.txt", ethtoolText)
+	got := w.OK(strings.Fields(verified + "--key @" + file + " --fill @" + file)...)
+	want := "queue   4 of 6\nindex   8 of 16\nhash    0x51ccc178\nfields  sdfn\ntable   no entry names queue 5: what is hashed never comes to it\n"
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	code, _, errs := w.Fed("", strings.Fields("rss ports --src 10.0.0.1 --dst 10.0.0.2:80 --queues 6 --queue 5 --fill @"+file)...)
+	if code != cli.ExitUsage || !strings.Contains(errs, "--queue: 5 is no queue of the indirection table") {
+		t.Errorf("ports to a queue beyond the table: exit %d, %s", code, errs)
+	}
+	code, _, errs = w.Fed("", "rss", "ports", "--src", "10.0.0.1", "--dst", "10.0.0.2:80", "--queue", "1", "--fill", "weight 1 0 1")
+	if code != cli.ExitUsage || !strings.Contains(errs, "no entry of the indirection table names queue 1") {
+		t.Errorf("ports to a queue without an entry: exit %d, %s", code, errs)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"lbctl/cmd/cli"
 	"lbctl/rss"
 	"lbctl/rss/nic"
-	"lbctl/rss/setup"
 )
 
 // portsFlag are the flags of rss ports.
@@ -18,7 +17,7 @@ type portsFlag struct {
 	source, destination, protocol string
 	queues                        []int
 	among                         string
-	server                        *setup.Setup
+	server                        *cli.NICFlag
 	replyQueues                   []int
 	reply                         string
 }
@@ -63,7 +62,7 @@ one, except for what --reply says.`,
   lbctl rss ports --src 198.51.100.7 --dst 192.0.2.1:6379 --queue 2 --reply-queue 0 --reply queues=8,key=symmetric`,
 		Args: cli.Takes(),
 	}
-	f.server = cli.NICFlags(c)
+	f.server = cli.NewNICFlag(c, cli.RealNIC)
 	c.Flags().StringVar(&f.source, "src", "", "source address")
 	c.Flags().StringVar(&f.destination, "dst", "", "destination address and port")
 	c.Flags().StringVar(&f.protocol, "protocol", "tcp", "tcp, udp or sctp")
@@ -73,6 +72,9 @@ one, except for what --reply says.`,
 	c.Flags().StringVar(&f.reply, "reply", "", "how the sender's NIC differs from the receiver's, as queues=8,key=symmetric")
 	output := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := f.server.Resolve(a, c); err != nil {
+			return err
+		}
 		answer, err := f.find(c)
 		if err != nil {
 			return err

@@ -29,7 +29,7 @@ func (f *portsFlag) find(c *cobra.Command) (*portsAnswer, error) {
 	if f.reply != "" && f.replyQueues == nil {
 		return nil, cli.Usage(c, "--reply without --reply-queue")
 	}
-	there, err := steering(c, "--queue", *f.server, f.queues)
+	there, err := steering(c, "--queue", *f.server.Setup, f.queues)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (f *portsFlag) find(c *cobra.Command) (*portsAnswer, error) {
 
 // back is the steering of the replies.
 func (f *portsFlag) back(c *cobra.Command) (*steerer, error) {
-	spec := *f.server
+	spec := *f.server.Setup
 	if f.reply != "" {
 		var err error
 		if spec, err = spec.With(f.reply); err != nil {
@@ -121,9 +121,13 @@ func steering(c *cobra.Command, flag string, spec setup.Setup, queues []int) (*s
 		return nil, cli.SetupFailure(c, err)
 	}
 	s := &steerer{nic: n, queues: queues, all: n.Config().Table.Queues()}
+	unreachable := n.Config().Table.Unreachable(s.all)
 	for _, q := range queues {
 		if q < 0 || q >= s.all {
 			return nil, cli.Usage(c, "%s: %d is no queue of the indirection table: want 0 to %d", flag, q, s.all-1)
+		}
+		if slices.Contains(unreachable, rss.Queue(q)) {
+			return nil, cli.Usage(c, "%s: no entry of the indirection table names queue %d: no flow comes to it", flag, q)
 		}
 	}
 	return s, nil

@@ -2,22 +2,25 @@
 package plan
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/cli"
 	"lbctl/rss/advice"
+	"lbctl/rss/ethtool"
 	"lbctl/rss/replay"
 )
 
 // flags are those of lbctl rss plan.
 type flags struct {
 	*cli.ReplayFlags
-	buckets, budget, iface string
-	whatIf                 []string
-	output                 *cli.Format
+	buckets, budget string
+	whatIf          []string
+	output          *cli.Format
 }
 
 // Command is lbctl rss plan.
@@ -54,10 +57,9 @@ ethtool -X can deal entries out in turn or in consecutive runs only. Any other t
 			return nil
 		},
 	}
-	f.ReplayFlags = cli.NewReplayFlags(c)
+	f.ReplayFlags = cli.NewReplayFlags(c, cli.RealNIC+"; and the name in the commands")
 	c.Flags().StringVar(&f.buckets, "buckets", "", "file with the observed load of the entries as JSON; - is stdin")
 	c.Flags().StringVar(&f.budget, "budget", "100%", "how many flows may move: a number, or a percentage of all")
-	c.Flags().StringVar(&f.iface, "interface", "eth0", "the interface that the commands name")
 	c.Flags().StringArrayVar(&f.whatIf, "what-if", nil, "also plan for another setup, as name=value,...; may be repeated")
 	f.output = cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error { return run(a, c, f, strings.Join(args, "")) }
@@ -65,6 +67,11 @@ ethtool -X can deal entries out in turn or in consecutive runs only. Any other t
 }
 
 func run(a *cli.App, c *cobra.Command, f *flags, name string) error {
+	if f.buckets == "" {
+		if err := f.resolve(a, c); err != nil {
+			return err
+		}
+	}
 	observed, others, err := f.observed(a, c, name)
 	if err != nil {
 		return err
@@ -73,7 +80,7 @@ func run(a *cli.App, c *cobra.Command, f *flags, name string) error {
 	if err != nil {
 		return cli.Usage(c, "--budget: %v", err)
 	}
-	request := advice.Request{Interface: f.iface, Measure: f.By, Budget: budget}
+	request := advice.Request{Interface: cmp.Or(f.Interface, "eth0"), Measure: f.By, Budget: budget}
 	plan, err := advice.New(observed, request)
 	if errors.Is(err, advice.ErrNoLoad) {
 		return &cli.Failure{Code: cli.ExitUsage, What: err.Error(), Do: "observe some traffic", Cause: err}
@@ -92,6 +99,20 @@ func run(a *cli.App, c *cobra.Command, f *flags, name string) error {
 		plan.WhatIf = append(plan.WhatIf, other)
 	}
 	return a.Print(*f.output, plan, printer{plan}.print)
+}
+
+// resolve reads the settings of --interface. The interface may be another machine's if other flags describe the NIC.
+func (f *flags) resolve(a *cli.App, c *cobra.Command) error {
+	err := f.Resolve(a, c)
+	described := slices.ContainsFunc([]string{"profile", "key", "queues", "table", "fill", "function", "fields"}, c.Flags().Changed)
+	if !errors.Is(err, ethtool.ErrNoInterface) || !described {
+		return err
+	}
+	name := f.Interface
+	f.Interface = ""
+	err = f.Resolve(a, c)
+	f.Interface = name
+	return err
 }
 
 // observed returns the load to plan for, from --buckets or from a replay, and the replays of --what-if.

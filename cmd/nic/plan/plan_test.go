@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"lbctl/cmd/cli"
 	"lbctl/cmd/cli/clitest"
 	"lbctl/cmd/nic/nictest"
 	"lbctl/cmd/nic/replay"
@@ -72,7 +73,7 @@ func TestRSSPlanOfBuckets(t *testing.T) {
 
 func TestRSSPlanWhatIf(t *testing.T) {
 	w := nictest.New(t, Command, replay.Command)
-	p := planOf(t, w, w.Write("c.pcap", nictest.Capture(60)), "--interface", "eth7",
+	p := planOf(t, w, w.Write("c.pcap", nictest.Capture(60)), "--interface", "eth7", "--queues", "4",
 		"--what-if", "queues=8,table=256", "--what-if", "key=symmetric,udp4=sd,udp6=none", "--what-if", "transform=symmetric-xor,function=xor")
 	want := [][]string{
 		{"ethtool -L eth7 combined 8", "# a table of 256 entries: a NIC that has one of this size, or a driver option"},
@@ -89,6 +90,26 @@ func TestRSSPlanWhatIf(t *testing.T) {
 	}
 	if len(p.WhatIf) != 3 || len(p.WhatIf[0].Table) != 256 {
 		t.Errorf("%d answers", len(p.WhatIf))
+	}
+}
+
+// --interface plans for the settings of that NIC; one of another machine is only named, and must be described.
+func TestRSSPlanOfInterface(t *testing.T) {
+	card := nictest.NewCard()
+	w := nictest.New(t, Command)
+	w.NICs = card.Interfaces()
+	file := w.Write("c.pcap", nictest.Capture(60))
+	if p := planOf(t, w, file, "--interface", "eth0"); len(p.Table) != 8 || p.Queues != 4 {
+		t.Errorf("eth0: table of %d over %d queues", len(p.Table), p.Queues)
+	}
+	if p := planOf(t, w, file, "--interface", "eth0", "--queues", "2"); len(p.Table) != 8 || p.Queues != 2 {
+		t.Errorf("eth0 with 2 queues: table of %d over %d queues", len(p.Table), p.Queues)
+	}
+	if p := planOf(t, w, file, "--interface", "eth7", "--table", "64"); len(p.Table) != 64 {
+		t.Errorf("a described NIC: table of %d", len(p.Table))
+	}
+	if code, _, errs := w.Fed("", "rss", "plan", file, "--interface", "eth7"); code != cli.ExitNotFound || !strings.Contains(errs, "no such interface") {
+		t.Errorf("a NIC that is not there: exit %d, %s", code, errs)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"lbctl/cmd/cli"
 	"lbctl/rss/replay"
+	"lbctl/rss/setup"
 	"lbctl/testbed/report"
 )
 
@@ -14,6 +15,7 @@ import (
 type printer struct {
 	*replay.Report
 	options replay.Options
+	real    *setup.Real
 }
 
 // print prints the answer first, then the figures.
@@ -22,6 +24,12 @@ func (p printer) print(w io.Writer) {
 	cli.Row(w, "capture", fmt.Sprintf("%s, %s packets, %s bytes, %s flows, %.3f s", p.File.Format,
 		report.Cell(int(p.Packets)), report.Cell(int(p.Bytes)), report.Cell(int(p.Flows)), p.Seconds))
 	cli.Row(w, "nic", fmt.Sprintf("%s, table of %d, %v", cli.Many(len(p.Queues), "queue"), len(config.Table), config.Function))
+	if p.real != nil && len(p.real.Assumed) > 0 {
+		cli.Row(w, "assumed", strings.Join(p.real.Assumed, "; "))
+	}
+	if text := cli.UnreachableText(config.Table.Unreachable(len(p.Queues))); text != "" {
+		cli.Row(w, "table", text)
+	}
 	p.apart(w)
 	fmt.Fprintf(w, "\n%s\n", wrap(p.Verdict.Text, 100))
 	p.queues(w)

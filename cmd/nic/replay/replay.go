@@ -33,8 +33,9 @@ func Command(a *cli.App) *cobra.Command {
 the imbalance and whether it is no more than chance; the largest flows; whether another table or
 key could help; and the packets that went to another queue than their flow, by cause.
 
-FILE is pcap or pcapng, gzipped or not; - is stdin. Link types: Ethernet, raw IP, Linux cooked, null
-and loopback. The file is streamed; memory grows only with the number of flows.
+FILE is pcap or pcapng, gzipped or not; - is stdin. Link types: Ethernet, raw IP, Linux cooked, null,
+loopback, NFLOG and DSA. The file is streamed; memory grows only with the number of flows. Packets that were cut before
+what the NIC hashes are in no figure but one of their own.
 
 --compare replays through another setup as well. It changes the flags by assignments that are joined by commas
 (queues=8,table=512,key=symmetric,udp4=sd,profile=ice,fill=weight 1 3).`,
@@ -44,7 +45,7 @@ and loopback. The file is streamed; memory grows only with the number of flows.
   lbctl rss replay capture.pcap --change-at 10s --change-to "equal 2" -o json`,
 		Args: cli.Takes("FILE"),
 	}
-	f.ReplayFlags = cli.NewReplayFlags(c)
+	f.ReplayFlags = cli.NewReplayFlags(c, cli.RealNIC)
 	c.Flags().StringArrayVar(&f.compare, "compare", nil, "another setup to compare with, as name=value,...; may be repeated")
 	c.Flags().StringVar(&f.changeAt, "change-at", "", "rewrite the indirection table after a time (10s) or a number of packets (5000)")
 	c.Flags().StringVar(&f.changeTo, "change-to", "", "the new table, in the words of --fill")
@@ -57,6 +58,9 @@ and loopback. The file is streamed; memory grows only with the number of flows.
 }
 
 func run(a *cli.App, c *cobra.Command, f *flags, name string) error {
+	if err := f.Resolve(a, c); err != nil {
+		return err
+	}
 	o, err := f.options(c)
 	if err != nil {
 		return err
@@ -70,7 +74,7 @@ func run(a *cli.App, c *cobra.Command, f *flags, name string) error {
 			return cli.Advise(err, "name another folder with --out")
 		}
 	}
-	return a.Print(*f.output, found, printer{found, o}.print)
+	return a.Print(*f.output, found, printer{found, o, f.Real}.print)
 }
 
 // options returns the replay that the flags describe.
@@ -89,14 +93,14 @@ func (f *flags) options(c *cobra.Command) (replay.Options, error) {
 	}
 	o.Window, o.Top = f.window, f.top
 	if f.changeAt != "" {
-		o.Change, err = f.change(c, len(o.NIC.Config().Table))
+		o.Change, err = f.change(c, len(o.NIC.Config().Table), o.Queues)
 	}
 	return o, err
 }
 
 // change reads when the table is rewritten, and the new table.
-func (f *flags) change(c *cobra.Command, size int) (*replay.Change, error) {
-	table, err := setup.FillTable(f.changeTo, size, f.Queues)
+func (f *flags) change(c *cobra.Command, size, queues int) (*replay.Change, error) {
+	table, err := setup.FillTable(f.changeTo, size, queues)
 	if err != nil {
 		return nil, cli.Usage(c, "--change-to: %v", err)
 	}

@@ -184,6 +184,7 @@ func TestRSSReplayBadInput(t *testing.T) {
 	w.Write("link.pcap", whole[:20]+"\x7f\x00\x00\x00"+record)
 	w.Write("long.pcap", whole[:24]+record[:8]+"\x00\x00\x00\x40"+record[12:])
 	w.Write("table.json", `{"table":[9]}`)
+	w.Write("empty.json", `[{"table":[]}]`)
 	links := "ethernet (1), raw (12), raw (14), raw (101), ipv4 (228), ipv6 (229), linux-sll (113), linux-sll2 (276), null (0), loop (108), " +
 		"nflog (239), dsa-brcm (281), dsa-brcm-prepend (282), dsa (284), edsa (285)"
 	help := "see lbctl rss replay --help"
@@ -208,7 +209,9 @@ func TestRSSReplayBadInput(t *testing.T) {
 		{[]string{"DIR/good.pcap", "--default-queue", "first"}, 2, `--default-queue: default queue "first": want the number of a queue, or entry-0 for the queue that entry 0 of the table names`, help},
 		{[]string{"DIR/good.pcap", "--fields", "tcp9=sd"}, 2, `--fields: flow type "tcp9" is not known: want tcp4, udp4, sctp4, esp4, ah4, ip4, tcp6, udp6, sctp6, esp6, ah6, ip6`, help},
 		{[]string{"DIR/good.pcap", "--inner", "ppp"}, 2, `--inner: tunnel "ppp" is not known: want some of ipip+gre+vxlan+geneve+gtpu+pppoe+mpls, or all`, help},
-		{[]string{"DIR/good.pcap", "--fill", "@DIR/table.json"}, 2, "--fill: read table of DIR/table.json: 1 entries over 10 queues: want 1 to 65536 over at most 4", help},
+		{[]string{"DIR/good.pcap", "--fill", "@DIR/table.json", "--queues", "4"}, 2, "--fill: read table of DIR/table.json: 1 entries over 10 queues: want at most 4", help},
+		{[]string{"DIR/good.pcap", "--fill", "@DIR/text.pcap"}, 2, "--fill: read table of DIR/text.pcap: no indirection table: want the output of ethtool -x, or JSON", help},
+		{[]string{"DIR/good.pcap", "--fill", "@DIR/empty.json"}, 2, "--fill: read table of DIR/empty.json: 0 entries: want 1 to 65536", help},
 		{[]string{"DIR/good.pcap", "--fill", "weight 1 1 1 1 1"}, 2, `--fill: indirection table "weight 1 1 1 1 1" names queue 4: want 0 to 3`, help},
 		{[]string{"DIR/good.pcap", "--compare", "queues"}, 2, `--compare: "queues": want name=value, joined by commas: queues=8,table=512,key=symmetric,udp4=sd`, help},
 		{[]string{"DIR/good.pcap", "--compare", "queues=x"}, 2, `--compare: "queues=x": want a number`, help},
