@@ -13,6 +13,7 @@ import (
 	"lbctl/control/api"
 	"lbctl/control/client"
 	"lbctl/lb"
+	"lbctl/rss/packet"
 )
 
 // drainFlag are the flags of lbctl drain.
@@ -91,6 +92,7 @@ type drain struct {
 	app              *cli.App
 	client           *client.Client
 	service, address string
+	traffic          traffic
 }
 
 func (d *drain) run(ctx context.Context, until string, wait bool, f cli.Format) error {
@@ -101,7 +103,7 @@ func (d *drain) run(ctx context.Context, until string, wait bool, f cli.Format) 
 	if err != nil {
 		return err
 	}
-	r, err := d.status(ctx)
+	r, err := d.status(ctx, until)
 	if err != nil {
 		return err
 	}
@@ -130,16 +132,34 @@ func safetyText(r api.ReplicaStatus) string {
 	return "not yet safe to remove: " + leftText(r.FlowCounts)
 }
 
-// leftText describes the flows that a replica has left.
+// leftText describes the flows that a replica has left. Those from before the change are not recorded.
 func leftText(f api.ReplicaFlows) string {
-	return fmt.Sprintf("%s left, and %s that may have old flows", cli.Many(int(f.Established+f.HalfOpen), "recorded flow"), cli.Many(int(f.OldFlowSlots), "slot"))
+	recorded, unknown := f.Established+f.HalfOpen, "an unknown number of flows from before in "+cli.Many(int(f.OldFlowSlots), "slot")
+	switch {
+	case f.OldFlowSlots == 0:
+		return cli.Many(int(recorded), "recorded flow") + " left"
+	case recorded == 0:
+		return unknown + " left"
+	}
+	return cli.Many(int(recorded), "recorded flow") + " and " + unknown + " left"
 }
 
-// status returns the replica as it is now, and warns if no replica takes new flows.
-func (d *drain) status(ctx context.Context) (api.ReplicaStatus, error) {
+// status returns the replica as it is now, and warns of what the drain does not do.
+func (d *drain) status(ctx context.Context, until string) (api.ReplicaStatus, error) {
 	all, err := d.client.Replicas(ctx, d.service)
 	if err != nil {
 		return api.ReplicaStatus{}, err
+	}
+	service, err := d.client.Service(ctx, d.service)
+	if err != nil {
+		return api.ReplicaStatus{}, err
+	}
+	switch {
+	case service.Tracking == lb.Stateless.String():
+		fmt.Fprintf(d.app.Stderr, "lbctl: %s does not track flows (tracking: never): those of the replica go to others at once\n", d.service)
+	case service.Protocol == packet.UDP.String() && until == "":
+		fmt.Fprintln(d.app.Stderr, "lbctl: packets of udp do not tell when a flow ends or starts: while clients use their ports again, this drain lasts; "+
+			"set an end with --for")
 	}
 	if !slices.ContainsFunc(all.Replicas, func(r api.ReplicaStatus) bool { return r.State == lb.Active.String() }) {
 		fmt.Fprintf(d.app.Stderr, "lbctl: no replica of %s is active: new flows are dropped\n", d.service)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"lbctl/cmd/cli"
 	"lbctl/cmd/cli/clitest"
 	"lbctl/lb"
+	"lbctl/lb/oracle"
 	"lbctl/rss/packet"
 )
 
@@ -32,18 +34,18 @@ web      10.0.0.3:8080       active  1       0        0
 dns      [2001:db8:1::1]:53  active  7       0        0
 `},
 		{"drain web 10.0.0.1:8080 --for 10m", `10.0.0.1:8080 of web is draining, and down at 2100-01-01T00:10:01Z
-not yet safe to remove: 0 recorded flows left, and 1 slot that may have old flows
+not yet safe to remove: an unknown number of flows from before in 1 slot left
 `},
 		{"get flows web", `SERVICE  TRACKING  SLOTS  IN TRANSITION
 web      changes   2      2
 
 SERVICE  REPLICA        STATE     ESTABLISHED  HALF-OPEN  OLD-FLOW SLOTS  SAFE TO REMOVE  DRAIN UNTIL
-web      10.0.0.1:8080  draining  0            0          1               no              2100-01-01T00:10:01Z
-web      10.0.0.2:8080  active    0            0          1               no              -
-web      10.0.0.3:8080  active    0            0          0               no              -
+web      10.0.0.1:8080  draining  0+           0          1               no              2100-01-01T00:10:01Z
+web      10.0.0.2:8080  active    0+           0          1               no              -
+web      10.0.0.3:8080  active    0+           0          0               no              -
 `},
 		{"drain web 10.0.0.1:8080", `10.0.0.1:8080 of web is draining
-not yet safe to remove: 0 recorded flows left, and 1 slot that may have old flows
+not yet safe to remove: an unknown number of flows from before in 1 slot left
 `},
 		{"drain web 10.0.0.1:8080 --until 2100-01-01T02:00:00+01:00 -o json", `{
   "address": "10.0.0.1:8080",
@@ -63,8 +65,8 @@ not yet safe to remove: 0 recorded flows left, and 1 slot that may have old flow
 	}
 }
 
-// waiting runs a command that waits, and returns what lets a second pass and what ends with it.
-func waiting(w *clitest.World, args ...string) (second func(), ended func() (code int, stdout, stderr string)) {
+// waiting runs a command that waits, and returns what lets a second pass, with what happens in it, and what ends with it.
+func waiting(w *clitest.World, args ...string) (second func(what ...func()), ended func() (code int, stdout, stderr string)) {
 	seconds, asked := make(chan time.Time), make(chan struct{}, 100)
 	w.Clock = cli.Clock{Timer: func(time.Duration) <-chan time.Time { asked <- struct{}{}; return seconds }}
 	var out, errs bytes.Buffer
@@ -72,9 +74,12 @@ func waiting(w *clitest.World, args ...string) (second func(), ended func() (cod
 	env.Stdout, env.Stderr = &out, &errs
 	code := make(chan int, 1)
 	go func() { code <- w.RunIn(env) }()
-	second = func() {
+	second = func(what ...func()) {
 		select {
 		case <-asked:
+			for _, happens := range what {
+				happens()
+			}
 			seconds <- time.Time{}
 		case c := <-code:
 			code <- c
@@ -85,19 +90,22 @@ func waiting(w *clitest.World, args ...string) (second func(), ended func() (cod
 
 // startFlow has a flow begin and go on.
 func startFlow(w *clitest.World, port uint16) {
-	f := packet.Frame{Flow: packet.Flow{
+	sendPacket(w, port, packet.SYN)
+	sendPacket(w, port, packet.ACK)
+}
+
+// sendPacket sends a packet to web.
+func sendPacket(w *clitest.World, port uint16, flags packet.TCPFlags) {
+	w.Memory.Process(2, packet.Frame{Flags: flags, Flow: packet.Flow{
 		Source:      netip.AddrPortFrom(netip.MustParseAddr("198.51.100.7"), port),
 		Destination: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: packet.TCP,
-	}}
-	for _, flags := range []packet.TCPFlags{packet.SYN, packet.ACK} {
-		f.Flags = flags
-		w.Memory.Process(2, f.Marshal())
-	}
+	}}.Marshal())
 }
 
 // TestDrainWait ends when the replica is safe to remove, and says what is left before.
 func TestDrainWait(t *testing.T) {
 	w := newWorld(t)
+	w.Memory = oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2}, Routes: everywhere{}})
 	w.Serve("-f", w.Write("web.yaml", strings.Replace(clitest.WebConfig, "      - {address: 10.0.0.2:8080}\n", "", 1)+
 		"\n"))
 	w.OK("replica", "set", "web", "10.0.0.1:8080", "--state", "draining")
@@ -107,16 +115,23 @@ func TestDrainWait(t *testing.T) {
 		startFlow(w, 40000+port)
 	}
 	second, ended := waiting(w, "drain", "web", "10.0.0.1:8080", "--wait")
+	packets := func() {
+		for port := range uint16(20) {
+			sendPacket(w, 40000+port, packet.ACK)
+		}
+	}
+	second(packets)
+	second(packets)
 	second()
-	second()
-	w.Memory.Advance(2 * lb.DefaultIdle(packet.TCP))
-	second()
+	second(func() { w.Memory.Advance(2 * lb.DefaultIdle(packet.TCP)) })
 	code, stdout, stderr := ended()
 	if want := "10.0.0.1:8080 of web is draining\nsafe to remove\n"; code != cli.ExitDone || stdout != want {
 		t.Errorf("exit %d, stdout %q, want %q", code, stdout, want)
 	}
-	if strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, " recorded flows left, and ") || strings.Contains(stderr, " 0 recorded") {
-		t.Errorf("stderr %s", stderr)
+	const left = `lbctl: (\d+) recorded flows and an unknown number of flows from before in 1 slot left`
+	want := regexp.MustCompile("^" + left + "\n" + left + "; (\\d+) packets to it in the last second\n" + left + "; 0 packets to it in the last second\n$")
+	if got := want.FindStringSubmatch(stderr); got == nil || got[1] != got[3] {
+		t.Errorf("stderr %s, want what matches %v, a packet of each flow", stderr, want)
 	}
 	if out := w.OK("replica", "remove", "web", "10.0.0.1:8080", "--if-safe"); out != "10.0.0.1:8080 removed from web\n" {
 		t.Errorf("remove: %s", out)
@@ -226,6 +241,24 @@ func TestDrainOfTheLastOneWarns(t *testing.T) {
 	code, _, stderr := w.Run("drain", "web", "10.0.0.2:8080")
 	if want := "lbctl: no replica of web is active: new flows are dropped\n"; code != cli.ExitDone || stderr != want {
 		t.Errorf("exit %d, stderr %s", code, stderr)
+	}
+}
+
+// TestDrainWarns of what it cannot do.
+func TestDrainWarns(t *testing.T) {
+	w := newWorld(t)
+	w.Serve("-f", w.Write("web.yaml", strings.Replace(clitest.WebConfig, "name: web", "name: web\n    tracking: never", 1)))
+	for _, c := range []struct{ line, want string }{
+		{"drain dns [2001:db8:1::1]:53", "set an end with --for\n"},
+		{"drain web 10.0.0.1:8080", "web does not track flows (tracking: never): those of the replica go to others at once\n"},
+	} {
+		code, _, stderr := w.Run(strings.Fields(c.line)...)
+		if code != cli.ExitDone || !strings.Contains(stderr, c.want) {
+			t.Errorf("lbctl %s: exit %d, stderr %s, want %s", c.line, code, stderr, c.want)
+		}
+	}
+	if _, _, stderr := w.Run("drain", "dns", "[2001:db8:1::1]:53", "--for", "10m"); strings.Contains(stderr, "--for") {
+		t.Errorf("with --for: %s", stderr)
 	}
 }
 

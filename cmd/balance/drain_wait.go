@@ -19,25 +19,69 @@ const (
 	restartPolls = 60
 )
 
-// wait returns the replica when it is safe to remove. It prints on stderr what is left whenever that changes, and waits
-// for a daemon that restarts.
+// traffic is what is sent to the replica.
+type traffic struct {
+	// packets is how many have been sent, of which lately since the poll before.
+	packets, lately uint64
+	// polls is how often that was asked.
+	polls int
+}
+
+// note takes the next answer of a daemon that counts packets.
+func (t *traffic) note(packets uint64) {
+	if t.polls > 0 {
+		t.lately = packets - min(packets, t.packets)
+	}
+	t.packets = packets
+	t.polls++
+}
+
+// String is how many packets came lately, "" where that is not known yet.
+func (t *traffic) String() string {
+	if t.polls < 2 {
+		return ""
+	}
+	return fmt.Sprintf("; %s to it in the last second", cli.Many(int(t.lately), "packet"))
+}
+
+// ask notes how many packets have been sent to the replica.
+func (d *drain) ask(ctx context.Context) error {
+	all, err := d.client.Counters(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range all.Replicas {
+		if n.ServiceName == d.service && n.Replica == d.address {
+			d.traffic.note(n.Packets)
+		}
+	}
+	return nil
+}
+
+// wait returns the replica when it is safe to remove. It prints on stderr what is left whenever that changes or
+// packets begin or cease to come, and waits for a daemon that restarts.
 func (d *drain) wait(ctx context.Context) (api.ReplicaStatus, error) {
 	said, away := "", 0
 	for {
 		r, err := d.poll(ctx)
-		now := leftText(r.FlowCounts)
+		what := leftText(r.FlowCounts)
+		now := what + d.traffic.String()
+		if d.traffic.lately > 0 {
+			what += ", packets come"
+		}
 		switch {
 		case errors.Is(err, client.ErrUnreachable) && away < restartPolls:
 			away++
 			now = "the daemon does not answer: waiting for it"
+			what, d.traffic = now, traffic{}
 		case err != nil || r.SafeToRemove:
 			return r, err
 		default:
 			away = 0
 		}
-		if now != said {
+		if what != said {
 			fmt.Fprintf(d.app.Stderr, "lbctl: %s\n", now)
-			said = now
+			said = what
 		}
 		select {
 		case <-ctx.Done():
@@ -57,7 +101,10 @@ func (d *drain) poll(ctx context.Context) (api.ReplicaStatus, error) {
 	if err != nil || r.SafeToRemove {
 		return r, err
 	}
-	return r, d.interrupted(r)
+	if err := d.interrupted(r); err != nil {
+		return r, err
+	}
+	return r, d.ask(ctx)
 }
 
 // interrupted says why a replica no longer drains; nil if it does.
@@ -67,7 +114,7 @@ func (d *drain) interrupted(r api.ReplicaStatus) error {
 		return nil
 	case lb.Down.String():
 		return &cli.Failure{Code: cli.ExitFailed,
-			What: fmt.Sprintf("%s of %s is down: the deadline came with %s", d.address, d.service, leftText(r.FlowCounts)),
+			What: fmt.Sprintf("%s of %s is down: the deadline came with %s%v", d.address, d.service, leftText(r.FlowCounts), &d.traffic),
 			Do:   fmt.Sprintf("remove it (lbctl replica remove %s %s), or let it drain on: lbctl drain %s %s", d.service, d.address, d.service, d.address)}
 	}
 	err := fmt.Errorf("drain %s of %s: %w: somebody has made it %s", d.address, d.service, lb.ErrConflict, r.State)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -84,7 +85,8 @@ func getFlows(a *cli.App) *cobra.Command {
 			Long: `Print what is remembered of flows: for every service how many slots are in transition, that is, their
 owner changed and flows from before may still be with the previous one; for every replica its recorded
 flows (half-open: only the first packet has come), the slots in transition whose old flows go to it, and
-whether it can be removed without breaking any flow.`,
+whether it can be removed without breaking any flow. With a + it may have more flows than the recorded
+ones: how many is not known.`,
 			Example: "  lbctl get flows\n  lbctl get flows web -o json",
 		},
 		kind: "service", list: "get services",
@@ -94,6 +96,13 @@ whether it can be removed without breaking any flow.`,
 		},
 		table: printFlows,
 	}.make(a)
+}
+
+func establishedText(f api.ReplicaFlows) string {
+	if f.AtLeast {
+		return fmt.Sprintf("%d+", f.Established)
+	}
+	return strconv.FormatUint(f.Established, 10)
 }
 
 func printFlows(w io.Writer, flows api.Flows) {
@@ -106,7 +115,7 @@ func printFlows(w io.Writer, flows api.Flows) {
 	for _, s := range flows.Services {
 		for _, r := range s.Replicas {
 			n := r.FlowCounts
-			cli.Row(w, s.Name, r.Address, r.State, n.Established, n.HalfOpen, n.OldFlowSlots, cli.YesNo(r.SafeToRemove), r.DrainUntil)
+			cli.Row(w, s.Name, r.Address, r.State, establishedText(n), n.HalfOpen, n.OldFlowSlots, cli.YesNo(r.SafeToRemove), r.DrainUntil)
 		}
 	}
 }

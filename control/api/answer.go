@@ -29,6 +29,7 @@ type ReplicaFlows struct {
 	Established  uint64 `json:"established" doc:"Recorded flows of which more packets have come."`
 	HalfOpen     uint64 `json:"half_open" doc:"Recorded flows of which only the first packet has come."`
 	OldFlowSlots uint32 `json:"old_flow_slots" doc:"Slots in transition whose old flows go to this replica."`
+	AtLeast      bool   `json:"at_least" doc:"The replica may have more flows than the recorded ones: how many is not known."`
 }
 
 // Flows is the answer to GET /v1/flows: what is recorded of flows.

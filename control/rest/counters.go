@@ -79,11 +79,14 @@ func wireStatus(s intent.Service, flows lb.Flows) []api.ReplicaStatus {
 	out := make([]api.ReplicaStatus, 0, len(s.Replicas))
 	for n, r := range wire.Service(s).Replicas {
 		f, known := flows.Replicas[s.Replicas[n].Address]
+		active := s.Replicas[n].State == lb.Active
 		out = append(out, api.ReplicaStatus{
-			Replica:    r,
-			FlowCounts: api.ReplicaFlows{Established: f.Established, HalfOpen: f.HalfOpen, OldFlowSlots: f.OldFlowSlots},
-			// An active replica also has flows that are not recorded.
-			SafeToRemove: known && f.None() && s.Replicas[n].State != lb.Active,
+			Replica: r,
+			FlowCounts: api.ReplicaFlows{
+				Established: f.Established, HalfOpen: f.HalfOpen, OldFlowSlots: f.OldFlowSlots,
+				AtLeast: f.OldFlowSlots > 0 || active && s.Tracking != lb.TrackAlways,
+			},
+			SafeToRemove: known && f.None() && !active,
 		})
 	}
 	return out

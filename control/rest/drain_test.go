@@ -197,7 +197,7 @@ func TestSafeToRemove(t *testing.T) {
 		t.Errorf("an active one: %+v", r)
 	}
 	w.drain(time.Time{})
-	if r := w.first(); r.SafeToRemove || r.FlowCounts.OldFlowSlots == 0 {
+	if r := w.first(); r.SafeToRemove || r.FlowCounts.OldFlowSlots == 0 || !r.FlowCounts.AtLeast {
 		t.Errorf("flows from before are not known to be gone: %+v", r)
 	}
 	service, err := w.client.Service(t.Context(), "web")
@@ -213,7 +213,7 @@ func TestSafeToRemove(t *testing.T) {
 		Name: "web", VIP: "192.0.2.1:80", Protocol: "tcp", Tracking: "changes", Slots: 1,
 		Replicas: []api.ReplicaStatus{
 			{Replica: api.Replica{Address: "10.0.0.1:80", Weight: one(), State: "draining"}, SafeToRemove: true},
-			{Replica: api.Replica{Address: "10.0.0.2:80", Weight: one(), State: "active"}},
+			{Replica: api.Replica{Address: "10.0.0.2:80", Weight: one(), State: "active"}, FlowCounts: api.ReplicaFlows{AtLeast: true}},
 		},
 	}}}
 	if diff := cmp.Diff(want, all); diff != "" || err != nil {
