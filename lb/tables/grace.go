@@ -2,7 +2,9 @@ package tables
 
 import (
 	"fmt"
+	"sync"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -42,15 +44,53 @@ func (g *Grace) Free() {
 	g.deferred = nil
 }
 
-// membarrierGlobal is MEMBARRIER_CMD_GLOBAL of linux/membarrier.h: it waits for an
-// RCU grace period (kernel/sched/membarrier.c calls synchronize_rcu).
-const membarrierGlobal = 1
-
 // synchronize returns when every packet that was in the datapath at the call has left it: XDP programs run under
 // RCU. It takes some 10 ms.
 func synchronize() error {
+	if membarrierWaits() {
+		return byMembarrier()
+	}
+	return byMapOfMaps()
+}
+
+// Commands of membarrier(2), linux/membarrier.h. The global one waits for an RCU grace period
+// (kernel/sched/membarrier.c calls synchronize_rcu).
+const (
+	membarrierQuery  = 0
+	membarrierGlobal = 1
+)
+
+// membarrierWaits asks the kernel whether it has the global command. One that was booted with nohz_full has not.
+var membarrierWaits = sync.OnceValue(func() bool {
+	commands, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, membarrierQuery, 0, 0)
+	return errno == 0 && commands&membarrierGlobal != 0
+})
+
+func byMembarrier() error {
 	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, membarrierGlobal, 0, 0); errno != 0 {
 		return fmt.Errorf("wait for a grace period (membarrier): %w", errno)
 	}
 	return nil
+}
+
+// byMapOfMaps writes an element of a map of maps: the kernel returns from that when no program can use the old
+// one (kernel/bpf/syscall.c, maybe_wait_bpf_programs, which calls synchronize_rcu or its expedited form).
+func byMapOfMaps() (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("wait for a grace period (map of maps): %w", err)
+		}
+	}()
+	spec := &ebpf.MapSpec{Name: "grace_element", Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1}
+	element, err := ebpf.NewMap(spec)
+	if err != nil {
+		return err
+	}
+	defer element.Close()
+	of, err := ebpf.NewMap(&ebpf.MapSpec{Name: "grace", Type: ebpf.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 1, InnerMap: spec})
+	if err != nil {
+		return err
+	}
+	defer of.Close()
+	return of.Put(uint32(0), element)
 }
