@@ -32,6 +32,20 @@ type LbEndpoint struct {
 	IpVersion uint8
 }
 
+type LbFibEntry struct {
+	_        structs.HostLayout
+	Client   [16]uint8
+	Source   [16]uint8
+	Protocol uint8
+	Zero     uint8
+	Mtu      uint16
+	Ingress  uint32
+	Epoch    uint32
+	Tick     uint32
+	Ifindex  uint32
+	Macs     [12]uint8
+}
+
 type LbFragment struct {
 	_        structs.HostLayout
 	Ports    [4]uint8

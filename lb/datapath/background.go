@@ -98,6 +98,9 @@ func (d *Datapath) passTime() {
 			d.options.Logger.Error("age the records of flows", "error", err)
 		}
 		last = now
+		if err := d.hops.confirm(); err != nil {
+			d.options.Logger.Error("have the neighbours of clients probed", "error", err)
+		}
 		if now.Sub(audited) < auditEvery {
 			continue
 		}

@@ -17,7 +17,9 @@ type hops struct {
 	via     map[uint32]nexthop.Neighbour // of each replica, by id
 	written map[uint32]tables.Hop        // as they were resolved last, by id
 	events  *events
-	log     *slog.Logger
+	// ticks are when packets last asked for the entries of the FIB cache, as of the last confirm.
+	ticks []uint32
+	log   *slog.Logger
 	// made resolves in place of the network: for the self-test.
 	made nexthop.Resolver
 }
@@ -52,6 +54,31 @@ func (h *hops) resolve(r nexthop.Resolver, replica uint32, a netip.Addr) tables.
 func (h *hops) forget(replica uint32) {
 	delete(h.via, replica)
 	delete(h.written, replica)
+}
+
+// confirm has the kernel probe the clients and gateways to whose MAC addresses packets were sent since the last call, unless
+// it knows them to be there. An entry of the FIB cache lives for some ticks, so one that is in use is made anew all the time.
+func (h *hops) confirm() error {
+	cache := h.tables.FIBCache.Rows
+	if len(h.ticks) != len(cache) {
+		h.ticks = make([]uint32, len(cache))
+	}
+	uses := map[nexthop.Use]bool{}
+	for at := range cache {
+		entry := &cache[at]
+		if entry.Tick == h.ticks[at] {
+			continue
+		}
+		h.ticks[at] = entry.Tick
+		u := nexthop.Use{Link: int(entry.Ifindex)}
+		copy(u.MAC[:], entry.Macs[:])
+		uses[u] = true
+	}
+	asked, err := h.network.Confirm(uses)
+	if asked > 0 {
+		h.log.Debug("had neighbours probed", "neighbours", asked, "addresses in use", len(uses))
+	}
+	return err
 }
 
 // refresh resolves the next hops of the replicas that a change of the network may concern, and writes those that differ.

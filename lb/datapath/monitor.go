@@ -125,7 +125,9 @@ func (of *monitoring) load() (m *monitor, err error) {
 			err = errors.Join(err, m.release())
 		}
 	}()
-	replaced := ebpf.CollectionOptions{MapReplacements: pinnedOf(spec, &of.program.objects.LbMaps)}
+	shared := pinnedOf(spec, &of.program.objects.LbMaps)
+	shared[bpf.LbMapFibCache] = of.program.objects.FibCache // hops.confirm reads one
+	replaced := ebpf.CollectionOptions{MapReplacements: shared}
 	if err := xdp.Load(spec, &m.objects, &replaced); err != nil {
 		return m, fmt.Errorf("load the monitoring program: %w", err)
 	}

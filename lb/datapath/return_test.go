@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 	"unsafe"
 
 	"lbctl/lb"
@@ -14,6 +15,7 @@ import (
 	"lbctl/rss/packet"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -184,5 +186,120 @@ func (h returnPath) on(i int) {
 	set.Set(h.cpus[i])
 	if err := unix.SchedSetaffinity(0, &set); err != nil {
 		h.Fatal("set affinity:", err)
+	}
+}
+
+// farEnd is the other end of the link, in a namespace of its own, as a host that answers for the gateways and for clients.
+type farEnd struct {
+	in   *netlink.Handle
+	link netlink.Link
+}
+
+// farAddresses are the gateways and clients of farEnd.
+var farAddresses = []string{"10.1.0.1", "10.1.0.9", "2001:db8:2::1", "2001:db8:2::9"}
+
+func (h returnPath) newFarEnd() (far farEnd) {
+	h.Helper()
+	here, err := netns.Get()
+	if err != nil {
+		h.Fatal(err)
+	}
+	defer here.Close()
+	there, err := netns.New()
+	if err != nil {
+		h.Fatal(err)
+	}
+	defer there.Close()
+	testns.Sysctl(h, "net/ipv6/conf/default/accept_dad", "0")
+	if err := netns.Set(here); err != nil {
+		h.Fatal(err)
+	}
+	end, err := netlink.LinkByName("up-peer")
+	if err != nil {
+		h.Fatal(err)
+	}
+	if err := netlink.LinkSetNsFd(end, int(there)); err != nil {
+		h.Fatal(err)
+	}
+	if far.in, err = netlink.NewHandleAt(there); err != nil {
+		h.Fatal(err)
+	}
+	h.Cleanup(far.in.Close)
+	if far.link, err = far.in.LinkByName("up-peer"); err != nil {
+		h.Fatal(err)
+	}
+	for _, a := range farAddresses {
+		prefix := &net.IPNet{IP: netip.MustParseAddr(a).AsSlice(), Mask: net.CIDRMask(24, 32)}
+		if netip.MustParseAddr(a).Is6() {
+			prefix.Mask = net.CIDRMask(64, 128)
+		}
+		if err := far.in.AddrAdd(far.link, &netlink.Addr{IPNet: prefix}); err != nil {
+			h.Fatal("add address:", err)
+		}
+	}
+	if err := far.in.LinkSetUp(far.link); err != nil {
+		h.Fatal(err)
+	}
+	return far
+}
+
+// setMAC gives the far end a MAC address that ends in last. It tells nobody.
+func (h returnPath) setMAC(far farEnd, last byte) {
+	h.Helper()
+	if err := far.in.LinkSetHardwareAddr(far.link, net.HardwareAddr{2, 0, 0, 0, 9, last}); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// becomes sends answers until they go to the MAC address that ends in want. What goes up to the kernel has it look for the
+// neighbour, as a packet of its own does.
+func (h returnPath) becomes(q question, want byte) {
+	h.Helper()
+	at := h.goesTo(q)
+	for deadline := time.Now().Add(30 * time.Second); at != want; at = h.goesTo(q) {
+		if time.Now().After(deadline) {
+			h.Fatalf("answers to %s still go to %d, want %d", q.client, at, want)
+		}
+		if err := h.d.hops.confirm(); err != nil {
+			h.Fatal(err)
+		}
+		if at == 0 {
+			c, err := net.Dial("udp", netip.AddrPortFrom(netip.MustParseAddr(q.client), 9).String())
+			if err != nil {
+				h.Fatal(err)
+			}
+			_, _ = c.Write([]byte{0}) // refused: nobody listens
+			c.Close()
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// A host that clients are behind, or that is one, changes its MAC address while its neighbour entry is stale. As with
+// packets of the kernel's own, the new address is found.
+func TestNeighbourChangesMAC(t *testing.T) {
+	h := newReturnPath(t, Options{manualClock: true})
+	for _, family := range []string{"ipv4", "ipv6"} {
+		testns.Sysctl(t, "net/"+family+"/neigh/up/delay_first_probe_time", "1")
+		testns.Sysctl(t, "net/"+family+"/neigh/up/retrans_time_ms", "100")
+	}
+	far := h.newFarEnd()
+	h.setMAC(far, 2)
+	for _, a := range farAddresses {
+		testns.StaleNeighbour(t, h.link.Attrs().Index, netip.MustParseAddr(a), lb.MAC{2, 0, 0, 0, 9, 1})
+	}
+	questions := []question{
+		{replica: "10.1.0.2", client: "198.18.0.1", protocol: packet.TCP}, // behind the gateway
+		{replica: "10.1.0.2", client: "10.1.0.9", protocol: packet.TCP},
+		{replica: "2001:db8:2::2", client: "2001:db8:1::1", protocol: packet.TCP},
+		{replica: "2001:db8:2::2", client: "2001:db8:2::9", protocol: packet.TCP},
+	}
+	for _, q := range questions {
+		if at := h.goesTo(q); at != 1 {
+			t.Errorf("answers to %s go to %d at once, want the address that is known, 1", q.client, at)
+		}
+	}
+	for _, q := range questions {
+		h.becomes(q, 2)
 	}
 }

@@ -30,6 +30,8 @@ type Tables struct {
 	RetiredCounts Table[bpf.LbCount]
 	// Established and HalfOpen are the records of flows: see Records.
 	Established, HalfOpen Table[bpf.LbRecords]
+	// FIBCache is the routes to clients that CPUs keep. Packets write it.
+	FIBCache Table[bpf.LbFibEntry]
 
 	serviceIndex, revNatIndex Table[bpf.LbBucket]
 	settings                  Table[bpf.LbSetting]
@@ -37,7 +39,7 @@ type Tables struct {
 
 // Map maps the tables of a loaded program, and invalidates the FIB cache. After an error the caller unmaps.
 func (t *Tables) Map(m *bpf.LbMaps) error {
-	var errs [10]error
+	var errs [11]error
 	t.serviceIndex, errs[0] = Map[bpf.LbBucket](m.ServiceIndex)
 	t.revNatIndex, errs[1] = Map[bpf.LbBucket](m.RevNatIndex)
 	t.Services, errs[2] = Map[bpf.LbService](m.Services)
@@ -48,6 +50,7 @@ func (t *Tables) Map(m *bpf.LbMaps) error {
 	t.HalfOpen, errs[7] = Map[bpf.LbRecords](m.HalfOpen)
 	t.RetiredCounts, errs[8] = Map[bpf.LbCount](m.RetiredCounts)
 	t.settings, errs[9] = Map[bpf.LbSetting](m.Settings)
+	t.FIBCache, errs[10] = Map[bpf.LbFibEntry](m.FibCache)
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
@@ -58,7 +61,7 @@ func (t *Tables) Map(m *bpf.LbMaps) error {
 // Unmap removes all mappings.
 func (t *Tables) Unmap() error {
 	return errors.Join(t.serviceIndex.Unmap(), t.revNatIndex.Unmap(), t.Services.Unmap(), t.Slots.Unmap(), t.Replicas.Unmap(),
-		t.RevNats.Unmap(), t.Established.Unmap(), t.HalfOpen.Unmap(), t.RetiredCounts.Unmap(), t.settings.Unmap())
+		t.RevNats.Unmap(), t.Established.Unmap(), t.HalfOpen.Unmap(), t.RetiredCounts.Unmap(), t.settings.Unmap(), t.FIBCache.Unmap())
 }
 
 // ServiceIndex finds the rows of services, and of the addresses of VIPs.

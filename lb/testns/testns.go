@@ -125,12 +125,23 @@ func Neighbour(t testing.TB, l netlink.Link, address string) lb.MAC {
 // SetNeighbour makes a permanent neighbour on a link, or gives it another MAC.
 func SetNeighbour(t testing.TB, link int, a netip.Addr, mac lb.MAC) {
 	t.Helper()
+	setNeighbour(t, link, a, mac, netlink.NUD_PERMANENT)
+}
+
+// StaleNeighbour makes a neighbour of which the kernel has not heard for a while.
+func StaleNeighbour(t testing.TB, link int, a netip.Addr, mac lb.MAC) {
+	t.Helper()
+	setNeighbour(t, link, a, mac, netlink.NUD_STALE)
+}
+
+func setNeighbour(t testing.TB, link int, a netip.Addr, mac lb.MAC, state int) {
+	t.Helper()
 	family := unix.AF_INET6
 	if a.Is4() {
 		family = unix.AF_INET
 	}
 	err := netlink.NeighSet(&netlink.Neigh{
-		LinkIndex: link, Family: family, State: netlink.NUD_PERMANENT, IP: a.AsSlice(), HardwareAddr: net.HardwareAddr(mac[:]),
+		LinkIndex: link, Family: family, State: state, IP: a.AsSlice(), HardwareAddr: net.HardwareAddr(mac[:]),
 	})
 	if err != nil {
 		t.Fatal("set neighbour", a, err)
