@@ -8,8 +8,8 @@ package api
 // Config is the whole intent: a configuration file, and the body of PUT /v1/config.
 type Config struct {
 	Datapath   *Datapath   `json:"datapath,omitempty" yaml:"datapath,omitempty" required:"false" doc:"Fixed when the tables are made. Left out: as it is."`
-	Interfaces []Interface `json:"interfaces,omitzero" yaml:"interfaces,omitempty" required:"false" nullable:"false" doc:"The interfaces to attach. Left out: as they are. An empty list detaches all."`
-	Services   []Service   `json:"services" yaml:"services" nullable:"false" doc:"All services; those not named are removed."`
+	Interfaces []Interface `json:"interfaces,omitzero" yaml:"interfaces,omitempty" required:"false" nullable:"false" maxItems:"1024" doc:"The interfaces to attach. Left out: as they are. An empty list detaches all."`
+	Services   []Service   `json:"services" yaml:"services" nullable:"false" maxItems:"65536" doc:"All services; those not named are removed."`
 }
 
 // Datapath is what is fixed when the datapath's tables are made.

@@ -1,4 +1,5 @@
-// Package config reads configuration files: YAML, strictly, into the wire types of control/api. A field
+// Package config reads what somebody wrote, strictly, into the wire types of control/api: configuration files in YAML, and
+// the bodies of requests in JSON. A field
 // that nobody knows, a value of the wrong type, a file that ends too early is an error that names the
 // line and column and says what would be right. What the values mean is judged later, by package wire
 // and by the daemon; File.Locate finds the line of a field that they refuse.

@@ -14,11 +14,11 @@ import (
 	"lbctl/lb"
 )
 
-type configInput struct{ Body api.Config }
+type configInput struct{ Document[api.Config] }
 
 type putConfigInput struct {
 	Conditional
-	Body api.Config
+	Document[api.Config]
 }
 
 func (s *Server) configRoutes(a huma.API) {
@@ -29,11 +29,11 @@ func (s *Server) configRoutes(a huma.API) {
 		})
 	register(a, "put-config", http.MethodPut, "/v1/config", "Replace the whole intent",
 		func(ctx context.Context, in *putConfigInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.allows(always), engine.Change{Reason: "put config", Edit: replace(in.Body)})
+			return s.change(ctx, in.allows(always), engine.Change{Reason: "put config", Edit: replace(in.value)})
 		})
 	register(a, "plan-config", http.MethodPost, "/v1/plan", "What replacing the whole intent would do",
 		func(_ context.Context, in *configInput) (*answer[api.Change], error) {
-			now, plan, err := s.engine.Plan(engine.Change{Edit: replace(in.Body)})
+			now, plan, err := s.engine.Plan(engine.Change{Edit: replace(in.value)})
 			if err != nil {
 				return nil, err
 			}

@@ -4,10 +4,12 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"lbctl/control/api"
+	"lbctl/control/rest"
 	"lbctl/lb"
 	"lbctl/lb/oracle"
 	"lbctl/rss/packet"
@@ -24,6 +26,15 @@ func routedWorld(t *testing.T) *world {
 	t.Helper()
 	memory := oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2, "eth1": 3}, Routes: everywhere{}})
 	w := start(t, shortDir(t), memory)
+	w.apply("interfaces: [{name: eth0}, {name: eth1}]\n" + web)
+	return w
+}
+
+// routedWorldOf is routedWorld with a server of little patience.
+func routedWorldOf(t *testing.T, patience time.Duration) *world {
+	t.Helper()
+	memory := oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2, "eth1": 3}, Routes: everywhere{}})
+	w := startWith(t, shortDir(t), memory, newClock(), rest.Options{Version: "test", Patience: patience})
 	w.apply("interfaces: [{name: eth0}, {name: eth1}]\n" + web)
 	return w
 }

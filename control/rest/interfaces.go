@@ -30,7 +30,7 @@ type interfaceInput struct {
 type putInterfaceInput struct {
 	Conditional
 	InterfacePath
-	Body api.Mode
+	Document[api.Mode]
 }
 
 func (s *Server) interfaceRoutes(a huma.API) {
@@ -41,7 +41,7 @@ func (s *Server) interfaceRoutes(a huma.API) {
 		})
 	register(a, "put-interface", http.MethodPut, "/v1/interfaces/{name}", "Attach an interface",
 		func(ctx context.Context, in *putInterfaceInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.allows(in.exists), engine.Change{Reason: "attach " + in.Name, Edit: attach(in.Name, in.Body.Mode), Attach: in.Name})
+			return s.change(ctx, in.allows(in.exists), engine.Change{Reason: "attach " + in.Name, Edit: attach(in.Name, in.value.Mode), Attach: in.Name})
 		})
 	register(a, "delete-interface", http.MethodDelete, "/v1/interfaces/{name}", "Detach an interface",
 		func(ctx context.Context, in *interfaceInput) (*answer[api.Change], error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"reflect"
@@ -123,10 +124,6 @@ func (e *unknownReason) Hint() string {
 // Unwrap makes it lb.ErrInvalid.
 func (e *unknownReason) Unwrap() error { return lb.ErrInvalid }
 
-// streamPatience is how long sending an event to a client may take. Then the server closes the connection,
-// because every packet takes longer while a monitor is open.
-const streamPatience = 30 * time.Second
-
 // sampleResponse describes a stream of samples.
 func sampleResponse(a huma.API) *huma.Response {
 	schema := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[api.Sample](), true, "Sample")
@@ -136,8 +133,8 @@ func sampleResponse(a huma.API) *huma.Response {
 	}
 }
 
-// stream sends samples until the client disconnects, or the server or the datapath ends. Then it closes
-// the monitor.
+// stream sends samples until the client disconnects or does not read any more, or the server or the datapath ends. Then
+// it closes the monitor: every packet takes longer while one is open.
 func (s *Server) stream(c huma.Context, m lb.Monitor) {
 	defer func() {
 		if err := m.Close(); err != nil {
@@ -149,6 +146,9 @@ func (s *Server) stream(c huma.Context, m lb.Monitor) {
 	c.SetHeader("Connection", "close") // it has a deadline that no other request is to have
 	c.SetStatus(http.StatusOK)
 	e := newEvents(c.BodyWriter().(http.ResponseWriter))
+	readers := &readerWatch{of: peerOf(c.Context())}
+	tick := time.NewTicker(s.patience / 2)
+	defer tick.Stop()
 	var lost uint64
 	var n names
 	for err := e.flush(); err == nil; {
@@ -157,6 +157,12 @@ func (s *Server) stream(c huma.Context, m lb.Monitor) {
 			return
 		case <-s.ending:
 			return
+		case <-tick.C:
+			if !readers.reads(e.sent) {
+				s.log.Warn("end a monitor: its client does not read")
+				return
+			}
+			err = e.comment()
 		case sample, open := <-m.Samples():
 			if !open {
 				return
@@ -175,18 +181,33 @@ type events struct {
 	buffer *bufio.Writer
 	json   *json.Encoder
 	client *http.ResponseController
+	// sent is how many bytes were sent.
+	sent int
+	to   io.Writer
 }
 
 func newEvents(w http.ResponseWriter) *events {
-	b := bufio.NewWriterSize(w, 1<<16)
-	return &events{buffer: b, json: json.NewEncoder(b), client: http.NewResponseController(w)}
+	e := &events{client: http.NewResponseController(w), to: w}
+	e.buffer = bufio.NewWriterSize(e, 1<<16)
+	e.json = json.NewEncoder(e.buffer)
+	return e
+}
+
+// Write sends what was buffered.
+func (e *events) Write(p []byte) (int, error) {
+	n, err := e.to.Write(p)
+	e.sent += n
+	return n, err
+}
+
+// comment sends an event that means nothing: a connection that leads nowhere shows by it.
+func (e *events) comment() error {
+	_, _ = e.buffer.WriteString(":\n\n") // the buffer keeps its first error
+	return e.flush()
 }
 
 // send buffers an event. JSON ends its line; the empty line after it ends the event.
 func (e *events) send(v any) error {
-	if err := e.client.SetWriteDeadline(time.Now().Add(streamPatience)); err != nil {
-		return err
-	}
 	_, _ = e.buffer.WriteString("data: ") // the buffer keeps its first error
 	if err := e.json.Encode(v); err != nil {
 		return err

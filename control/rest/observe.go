@@ -15,9 +15,9 @@ import (
 	"lbctl/lb"
 )
 
-type explainInput struct{ Body api.Probe }
+type explainInput struct{ Document[api.Probe] }
 
-type explainBatchInput struct{ Body api.Probes }
+type explainBatchInput struct{ Document[api.Probes] }
 
 func (s *Server) observeRoutes(a huma.API) {
 	register(a, "get-counters", http.MethodGet, "/v1/counters", "Packets and bytes by reason, service and replica",
@@ -32,16 +32,16 @@ func (s *Server) observeRoutes(a huma.API) {
 			if err != nil {
 				return nil, err
 			}
-			e, err := x.explain(in.Body)
+			e, err := x.explain(in.value)
 			return answerAt(x.revision, e), err
 		})
 	register(a, "explain-batch", http.MethodPost, "/v1/explain/batch", "What would happen to many packets, and why; sends and changes nothing",
 		func(ctx context.Context, in *explainBatchInput) (*answer[api.Explanations], error) {
-			x, err := s.explainer(in.Body.Brief)
+			x, err := s.explainer(in.value.Brief)
 			if err != nil {
 				return nil, err
 			}
-			all, err := x.explainAll(ctx, in.Body.Probes)
+			all, err := x.explainAll(ctx, in.value.Probes)
 			return answerAt(x.revision, api.Explanations{Explanations: all}), err
 		})
 }

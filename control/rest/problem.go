@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"lbctl/control/api"
+	"lbctl/control/config"
 	"lbctl/control/engine"
 	"lbctl/control/intent"
 	"lbctl/lb"
@@ -41,6 +42,10 @@ func problem(err error) *api.Problem {
 			p.Errors = append(p.Errors, api.Field{Location: location(f.Field), Message: f.Reason, Hint: f.Hint})
 		}
 	}
+	var syntax *config.SyntaxError
+	if errors.As(err, &syntax) {
+		p.Errors = []api.Field{{Location: "body", Message: syntax.Error()}}
+	}
 	return p
 }
 
@@ -72,8 +77,11 @@ func location(field string) string {
 
 // classify returns the status of an error, and a hint for errors without one.
 func classify(err error) (status int, hint string) {
+	var syntax *config.SyntaxError
 	var precondition *preconditionError
 	switch {
+	case errors.As(err, &syntax):
+		return http.StatusBadRequest, "correct the request; /openapi.json describes it"
 	case errors.As(err, &precondition):
 		return http.StatusPreconditionFailed, "leave the condition out, or name another"
 	case errors.Is(err, engine.ErrStale):

@@ -18,9 +18,9 @@ var problems = []struct {
 	status                   int
 	location, hint           string
 }{
-	{"unknown field", "PUT", "/v1/config", `{"services":[],"bogus":1}`, 422, "body.bogus", "openapi"},
-	{"wrong type", "PUT", "/v1/config", `{"services":5}`, 422, "body.services", "openapi"},
-	{"field missing", "PUT", "/v1/config", `{"services":[{"name":"a"}]}`, 422, "body.services[0]", "openapi"},
+	{"unknown field", "PUT", "/v1/config", `{"services":[],"bogus":1}`, 422, "body.bogus", "want one of"},
+	{"wrong type", "PUT", "/v1/config", `{"services":5}`, 422, "body.services", "want a list"},
+	{"field missing", "PUT", "/v1/config", `{"services":[{"name":"a"}]}`, 422, "body.services[0].vip", "192.0.2.1:80"},
 	{"half a body", "PUT", "/v1/config", `{"services":[`, 400, "body", "openapi"},
 	{"no body", "PUT", "/v1/config", ``, 400, "", "openapi"},
 	{"weight 0", "PUT", "/v1/config", `{"services":[{"name":"a","vip":"192.0.2.9:80","replicas":[{"address":"10.0.0.7:80","weight":0}]}]}`,
@@ -36,7 +36,7 @@ var problems = []struct {
 	{"flags", "POST", "/v1/explain", `{"source":"1.2.3.4:5","destination":"192.0.2.1:80","flags":["ece"]}`, 422, "body.flags[0]", "syn"},
 	{"flags of udp", "POST", "/v1/explain", `{"source":"1.2.3.4:5","destination":"192.0.2.1:80","protocol":"udp","flags":["syn"]}`, 422, "body.flags", "tcp"},
 	{"frame and flow", "POST", "/v1/explain", `{"source":"1.2.3.4:5","frame":"AAAA"}`, 422, "body.frame", "leave source"},
-	{"frame that is no base64", "POST", "/v1/explain", `{"frame":"?"}`, 422, "body.frame", "openapi"},
+	{"frame that is no base64", "POST", "/v1/explain", `{"frame":"?"}`, 422, "body.frame", "base64"},
 	{"interface that is not attached", "POST", "/v1/explain", `{"source":"1.2.3.4:5","destination":"192.0.2.1:80","interface":"eth0"}`, 404, "", "lbctl attach"},
 	{"one of many", "POST", "/v1/explain/batch", `{"probes":[{"source":"1.2.3.4:5","destination":"192.0.2.1:80"},{"source":"1.2.3.4","destination":"192.0.2.1:80"}]}`, 422, "body.probes[1].source", "192.0.2.1:80"},
 	{"state", "PUT", "/v1/services/web/replicas/10.0.0.1:80", `{"state":"gone"}`, 422, "body.state", "draining"},

@@ -12,9 +12,6 @@ import (
 	"lbctl/control/api"
 )
 
-// maxBody is the size of the largest request body, in bytes: room for a million replicas.
-const maxBody = 128 << 20
-
 // routes returns the whole API.
 func (s *Server) routes(version string) http.Handler {
 	mux := http.NewServeMux()
@@ -65,20 +62,31 @@ func hinted(_ huma.Context, _ string, v any) (any, error) {
 // register adds an operation whose errors are answered as problems.
 func register[I, O any](a huma.API, id, method, path, summary string, handle func(context.Context, *I) (*O, error)) {
 	op := huma.Operation{
-		OperationID:  id,
-		Method:       method,
-		Path:         path,
-		Summary:      summary,
-		MaxBodyBytes: maxBody,
-		Responses:    map[string]*huma.Response{"default": problemResponse(a)},
+		OperationID: id,
+		Method:      method,
+		Path:        path,
+		Summary:     summary,
+		Responses:   map[string]*huma.Response{"default": problemResponse(a)},
 	}
 	huma.Register(a, op, func(ctx context.Context, in *I) (*O, error) {
+		d, has := any(in).(document)
+		if has && d.refused() != nil {
+			defer d.release()
+			return nil, problem(d.refused())
+		}
 		out, err := handle(ctx, in)
 		if err != nil {
+			if has {
+				defer d.release()
+			}
 			return nil, problem(err)
 		}
 		return out, nil
 	})
+	if d, has := any(new(I)).(document); has { // only now: the framework reads a body that it knows of
+		item := a.OpenAPI().Paths[path]
+		map[string]*huma.Operation{http.MethodPut: item.Put, http.MethodPost: item.Post}[method].RequestBody = d.schema(a.OpenAPI().Components.Schemas)
+	}
 }
 
 func problemResponse(a huma.API) *huma.Response {

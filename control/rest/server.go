@@ -32,6 +32,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Version is what the API calls its version.
 	Version string
+	// Patience is how long a client may take to read some of what was sent to it; 0 is 30 seconds.
+	Patience time.Duration
 }
 
 // Server answers the API. It is safe for concurrent use. The zero value is not usable: see New.
@@ -39,6 +41,8 @@ type Server struct {
 	engine  *engine.Engine
 	handler http.Handler
 	log     *slog.Logger
+	// patience is that of Options.
+	patience time.Duration
 	// ending is closed when streams are to end.
 	ending chan struct{}
 }
@@ -48,7 +52,10 @@ func New(o Options) *Server {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{engine: o.Engine, log: o.Logger, ending: make(chan struct{})}
+	if o.Patience == 0 {
+		o.Patience = 30 * time.Second
+	}
+	s := &Server{engine: o.Engine, log: o.Logger, patience: o.Patience, ending: make(chan struct{})}
 	s.handler = s.routes(o.Version)
 	return s
 }
@@ -63,11 +70,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		Handler:           s.handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ConnContext:       withPeer,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	web.RegisterOnShutdown(func() { close(s.ending) })
 	ended := make(chan error, 1)
-	go func() { ended <- web.Serve(l) }()
+	go func() { ended <- web.Serve(limitPeers(l, s.patience)) }()
 	select {
 	case err := <-ended:
 		return err

@@ -33,7 +33,7 @@ type deleteServiceInput struct {
 type putServiceInput struct {
 	Conditional
 	ServicePath
-	Body api.ServiceStatus
+	Document[api.ServiceStatus]
 }
 
 func (s *Server) serviceRoutes(a huma.API) {
@@ -49,7 +49,7 @@ func (s *Server) serviceRoutes(a huma.API) {
 		})
 	register(a, "put-service", http.MethodPut, "/v1/services/{name}", "Add or replace one service",
 		func(ctx context.Context, in *putServiceInput) (*answer[api.Change], error) {
-			return s.changeService(ctx, in.allows(in.exists), "put service "+in.Name, putService(in.Name, in.Body.Service))
+			return s.changeService(ctx, in.allows(in.exists), "put service "+in.Name, putService(in.Name, in.value.Service))
 		})
 	register(a, "delete-service", http.MethodDelete, "/v1/services/{name}", "Remove one service",
 		func(ctx context.Context, in *deleteServiceInput) (*answer[api.Change], error) {
@@ -128,7 +128,7 @@ type replicaInput struct {
 type putReplicaInput struct {
 	Conditional
 	ReplicaPath
-	Body api.ReplicaSpec
+	Document[api.ReplicaSpec]
 }
 
 func (s *Server) replicaRoutes(a huma.API) {
@@ -139,7 +139,7 @@ func (s *Server) replicaRoutes(a huma.API) {
 		})
 	register(a, "put-replica", http.MethodPut, "/v1/services/{name}/replicas/{address}", "Add a replica, at the end, or change its weight, state and deadline",
 		func(ctx context.Context, in *putReplicaInput) (*answer[api.Change], error) {
-			return s.changeService(ctx, in.allows(in.exists), in.reason("put"), putReplica(in.Name, in.Address, in.Body))
+			return s.changeService(ctx, in.allows(in.exists), in.reason("put"), putReplica(in.Name, in.Address, in.value))
 		})
 	register(a, "delete-replica", http.MethodDelete, "/v1/services/{name}/replicas/{address}", "Remove a replica",
 		func(ctx context.Context, in *replicaInput) (*answer[api.Change], error) {

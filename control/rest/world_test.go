@@ -104,6 +104,11 @@ func start(t *testing.T, dir string, memory *oracle.Datapath) *world {
 
 func startAt(t *testing.T, dir string, memory *oracle.Datapath, clock *fakeClock) *world {
 	t.Helper()
+	return startWith(t, dir, memory, clock, rest.Options{Version: "test"})
+}
+
+func startWith(t *testing.T, dir string, memory *oracle.Datapath, clock *fakeClock, o rest.Options) *world {
+	t.Helper()
 	w := &world{t: t, dp: &faulty{Datapath: memory, watching: make(chan struct{}, 100)}, socket: filepath.Join(dir, "s"), clock: clock}
 	var err error
 	if w.store, err = store.Open(dir); err != nil {
@@ -121,18 +126,19 @@ func startAt(t *testing.T, dir string, memory *oracle.Datapath, clock *fakeClock
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.serve(e, l)
+	o.Engine = e
+	w.serve(o, l)
 	w.client = client.New(w.socket)
 	t.Cleanup(w.stop)
 	return w
 }
 
-func (w *world) serve(e *engine.Engine, l net.Listener) {
+func (w *world) serve(o rest.Options, l net.Listener) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- rest.New(rest.Options{Engine: e, Version: "test"}).Serve(ctx, l) }()
+	go func() { ended <- rest.New(o).Serve(ctx, l) }()
 	var keeping sync.WaitGroup
-	keeping.Go(func() { e.Run(ctx) })
+	keeping.Go(func() { o.Engine.Run(ctx) })
 	stopped := false
 	w.stop = func() {
 		if stopped {
