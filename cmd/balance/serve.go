@@ -31,10 +31,11 @@ type daemon struct {
 	file, stateDir string
 	pins           cli.Pins
 	log            logFormat
+	labels         rest.Labels
 }
 
 func serveCommand(a *cli.App) *cobra.Command {
-	d := daemon{}
+	d := daemon{labels: rest.DefaultLabels()}
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the daemon",
@@ -50,6 +51,7 @@ traffic after the daemon has ended, by whatever signal; the next daemon takes th
 	c.Flags().StringVar(&d.stateDir, "state-dir", defaultStateDir, "the directory in which the intent is stored")
 	pinDirFlag(c, &d.pins.Dir)
 	ephemeralFlag(c, &d.pins.Ephemeral)
+	c.Flags().Var(&d.labels, "metrics-labels", "labels of the series on /metrics: service, vip, protocol, replica; empty for none by service")
 	cli.ChoiceFlag(c, &d.log, "log-format", "", "the format of the log on stderr", logText, logJSON)
 	c.RunE = func(c *cobra.Command, _ []string) error { return runServe(a, c.Context(), d) }
 	return c
@@ -93,7 +95,7 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 		return err
 	}
 	log.Info("ready", "socket", a.Socket, "services", len(intent.Services), "interfaces", len(intent.Interfaces))
-	err = run(ctx, e, rest.New(rest.Options{Engine: e, Logger: log, Version: cli.ThisBuild().Version}), listener)
+	err = run(ctx, e, rest.New(rest.Options{Engine: e, Labels: &d.labels, Logger: log, Version: cli.ThisBuild().Version}), listener)
 	log.Info(lastWords(dataplane))
 	return err
 }

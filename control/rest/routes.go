@@ -24,7 +24,7 @@ func (s *Server) routes(version string) http.Handler {
 	s.observeRoutes(a)
 	s.monitorRoutes(a)
 	s.healthRoutes(a)
-	mux.Handle("GET /metrics", metrics(s.engine))
+	mux.Handle("GET /metrics", metrics(s.engine, s.labels))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { noRoute(mux, w, r) })
 	return s.recoverPanics(mux)
 }

@@ -4,8 +4,8 @@
 //
 // The walk of an observation from counter to page: BPF programs count packets per CPU by reason, service and
 // replica; lb.Dataplane.Counters sums them; wireCounters gives them the names of the intent; GET
-// /v1/counters answers that, and the collector behind GET /metrics makes Prometheus counters of the
-// same sums whenever it is scraped. Nothing is counted twice, and nothing while nobody asks.
+// /v1/counters answers that, and GET /metrics writes the same sums as Prometheus reads them whenever it is
+// scraped. Nothing is counted twice, and nothing while nobody asks.
 package rest
 
 import (
@@ -32,6 +32,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Version is what the API calls its version.
 	Version string
+	// Labels are those of the series of services and replicas on /metrics; nil stands for DefaultLabels.
+	Labels *Labels
 	// Patience is how long a client may take to read some of what was sent to it; 0 is 30 seconds.
 	Patience time.Duration
 }
@@ -41,8 +43,9 @@ type Server struct {
 	engine  *engine.Engine
 	handler http.Handler
 	log     *slog.Logger
-	// patience is that of Options.
+	// patience and labels are those of Options.
 	patience time.Duration
+	labels   Labels
 	// ending is closed when streams are to end.
 	ending chan struct{}
 }
@@ -55,7 +58,11 @@ func New(o Options) *Server {
 	if o.Patience == 0 {
 		o.Patience = 30 * time.Second
 	}
-	s := &Server{engine: o.Engine, log: o.Logger, patience: o.Patience, ending: make(chan struct{})}
+	if o.Labels == nil {
+		labels := DefaultLabels()
+		o.Labels = &labels
+	}
+	s := &Server{engine: o.Engine, log: o.Logger, patience: o.Patience, labels: *o.Labels, ending: make(chan struct{})}
 	s.handler = s.routes(o.Version)
 	return s
 }
