@@ -98,6 +98,10 @@ func (a *App) Observe(ctx context.Context, name string, mode observe.Mode, durat
 
 // AdviseObserver says what to do about an observer that could not be attached.
 func AdviseObserver(err error) error {
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		return err
+	}
 	return Advise(err, "run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW; another --mode may be possible")
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"lbctl/bpf/load"
 	"lbctl/bpf/need"
 	"lbctl/cmd/cli"
 	"lbctl/cmd/cli/clitest"
@@ -173,4 +175,15 @@ func TestMain(m *testing.M) { clitest.Main(m, nil, Commands) }
 func newWorld(t *testing.T) *clitest.World {
 	t.Helper()
 	return clitest.New(t, Commands)
+}
+
+// An error that says itself what to do keeps that hint.
+func TestAdviceIsKept(t *testing.T) {
+	for name, advise := range map[string]func(error) error{"lab": adviseLab, "observer": cli.AdviseObserver} {
+		err := advise(fmt.Errorf("begin: %w", &load.OldKernelError{Release: "5.15.0-91-generic"}))
+		var hinted interface{ Hint() string }
+		if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), "boot Linux 6.1") || !strings.Contains(err.Error(), "5.15.0-91-generic") {
+			t.Errorf("%s: %v, want the kernel named, and what to boot", name, err)
+		}
+	}
 }

@@ -160,8 +160,8 @@ func summarise(a *cli.App, f cli.Format, r report.Result, dir string) error {
 
 // adviseLab says what to do about an experiment that did not run.
 func adviseLab(err error) error {
-	var told *cli.Failure
-	if errors.As(err, &told) {
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
 		return err
 	}
 	if errors.Is(err, experiment.ErrParameter) {
