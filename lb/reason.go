@@ -21,16 +21,13 @@ const (
 	EchoAnswered Reason = "echo_answered"
 	// TooBigAnswered: ours, but longer than the MTU of its route: its sender is told (tx).
 	TooBigAnswered Reason = "too_big_answered"
-	// VIPRefused: to the address of a VIP where no service is, and the service of that address has asked to
-	// tell the sender (tx).
-	VIPRefused Reason = "vip_refused"
-	// NotOurs: no service has this destination, no replica this source (pass).
+	// NotOurs: no service has this destination, no replica this source, also if it is malformed (pass).
 	NotOurs Reason = "not_ours"
-	// ForThisHost: an answer of a replica, or a packet to the address of a VIP where no service is, and the kernel's FIB leads
-	// no further than this host: it is to one of the host's own addresses, or there is no route, and the kernel
-	// says so (pass).
+	// ForThisHost: an answer of a replica, or a packet to the address of a VIP that no service takes, and the kernel's FIB
+	// leads no further than this host: it is to one of the host's own addresses, or there is no route, and the
+	// kernel says so (pass).
 	ForThisHost Reason = "for_this_host"
-	// OtherMAC: the frame is to a group, or to another station (pass).
+	// OtherMAC: the frame is to a group of stations, all of them included (pass).
 	OtherMAC Reason = "other_mac"
 	// NotIP: EtherType neither IPv4 nor IPv6 nor VLAN (pass).
 	NotIP Reason = "not_ip"
@@ -67,7 +64,8 @@ const (
 	// MartianSource: to a VIP, from an address that no packet may come from: unspecified, loopback, multicast,
 	// broadcast, or the VIP itself (drop).
 	MartianSource Reason = "martian_source"
-	// VIPNoService: to the address of a VIP, but to a port or protocol of no service (drop).
+	// VIPNoService: to the address of a VIP, but to a port or protocol of no service; the kernel would send it on, to come
+	// back (drop).
 	VIPNoService Reason = "vip_no_service"
 	// Hairpin: the replica chosen is the sender (drop).
 	Hairpin Reason = "hairpin"
@@ -92,7 +90,7 @@ const (
 // Reasons returns every reason, in the order of the enum in C.
 func Reasons() []Reason {
 	return []Reason{
-		Forwarded, Returned, ErrorForwarded, ErrorReturned, EchoAnswered, TooBigAnswered, VIPRefused, NotOurs, ForThisHost,
+		Forwarded, Returned, ErrorForwarded, ErrorReturned, EchoAnswered, TooBigAnswered, NotOurs, ForThisHost,
 		OtherMAC, NotIP, VLANTagged, NotTCPUDP, IPv6Extension, TTLExpired, NeighbourMissing, TooBigPassed, SuperPacketPassed,
 		NeighbourPending, MalformedEthernet, MalformedIP, MalformedL4, FragmentOrphan, MartianSource, VIPNoService, Hairpin,
 		NoReplica, NoRoute, TooBig, SuperPacket, TunnelTooNarrow, NoHeadroom, TableFault,

@@ -97,6 +97,9 @@ func (s Service) replicaProblems(ps *Problems) {
 func (s Service) problemsOf(r Replica) Problems {
 	var ps Problems
 	addressProblems(&ps, "address", r.Address)
+	if a := r.Address.Addr(); a.Is6() && a.Zone() == "" && a.IsLinkLocalUnicast() {
+		ps.add("address", "want a global or unique local address of the replica", "%v is a link-local address, and does not say of which link", a)
+	}
 	s.familyProblems(&ps, "address", r.Address.Addr())
 	s.portProblems(&ps, "address", r.Address)
 	s.weightProblems(&ps, "weight", r.Weight)
@@ -167,6 +170,10 @@ func addressProblem(a netip.Addr) string {
 		return a.String() + " has a zone"
 	case a.IsUnspecified():
 		return a.String() + " is the unspecified address"
+	case a.Is4() && a.As4()[0] == 0:
+		return a.String() + " is of this network, 0.0.0.0/8"
+	case a.IsLoopback():
+		return a.String() + " is a loopback address, which no packet on a link may have"
 	case a.IsMulticast():
 		return a.String() + " is a multicast address"
 	case a == broadcast:

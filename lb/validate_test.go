@@ -57,7 +57,7 @@ func fieldsOf(t *testing.T, err error) []string {
 func TestValid(t *testing.T) {
 	six := lb.Service{
 		VIP:      lb.VIP{Address: ends("[2001:db8::1]:53"), Protocol: packet.UDP},
-		Replicas: []lb.Replica{{Address: ends("[fe80::1]:53"), Weight: 1}, {Address: ends("[2001:db8::2]:53"), Weight: 1}},
+		Replicas: []lb.Replica{{Address: ends("[fd00::1]:53"), Weight: 1}, {Address: ends("[2001:db8::2]:53"), Weight: 1}},
 	}.WithDefaults()
 	empty, states, down, dsr, tunnel, always := valid(1), valid(1), weighted(13), valid(1), valid(1), valid(1)
 	empty.Replicas, empty.TableSize = nil, 0
@@ -90,6 +90,8 @@ func TestValidate(t *testing.T) {
 		"vip port 0":       {func(s *lb.Service) { s.VIP.Address = ends("10.0.0.1:0") }, []string{"vip.address"}},
 		"no vip":           {func(s *lb.Service) { s.VIP.Address = netip.AddrPort{} }, []string{"vip.address", "vip.address"}},
 		"unspecified":      {func(s *lb.Service) { s.VIP.Address = ends("0.0.0.0:80") }, []string{"vip.address"}},
+		"loopback":         {func(s *lb.Service) { s.VIP.Address = ends("127.0.0.1:80") }, []string{"vip.address"}},
+		"this network":     {func(s *lb.Service) { s.VIP.Address = ends("0.1.2.3:80") }, []string{"vip.address"}},
 		"multicast":        {func(s *lb.Service) { s.VIP.Address = ends("239.1.2.3:80") }, []string{"vip.address"}},
 		"broadcast":        {func(s *lb.Service) { s.VIP.Address = ends("255.255.255.255:80") }, []string{"vip.address"}},
 		"protocol icmp":    {func(s *lb.Service) { s.VIP.Protocol = 1 }, []string{"vip.protocol"}},
@@ -146,13 +148,17 @@ func TestValidate(t *testing.T) {
 // TestValidateIPv6 has the addresses that only IPv6 has.
 func TestValidateIPv6(t *testing.T) {
 	for name, address := range map[string]string{
-		"unspecified": "[::]:80", "multicast": "[ff02::1]:80", "mapped": "[::ffff:10.0.0.1]:80",
+		"unspecified": "[::]:80", "loopback": "[::1]:80", "multicast": "[ff02::1]:80", "mapped": "[::ffff:10.0.0.1]:80",
 		"zone": "[fe80::1%eth0]:80", "port 0": "[2001:db8::1]:0",
 	} {
 		s := lb.Service{VIP: lb.VIP{Address: ends(address), Protocol: packet.TCP}}
 		if diff := cmp.Diff([]string{"vip.address"}, fieldsOf(t, s.Validate())); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
+	}
+	local := lb.Service{VIP: lb.VIP{Address: ends("[2001:db8::1]:80"), Protocol: packet.TCP}, Replicas: []lb.Replica{{Address: ends("[fe80::1]:80")}}}
+	if diff := cmp.Diff([]string{"replicas[0].address"}, fieldsOf(t, local.WithDefaults().Validate())); diff != "" {
+		t.Errorf("a link-local replica (-want +got):\n%s", diff)
 	}
 	for _, mode := range []lb.Mode{lb.NAT, lb.DSR, lb.IPIP} { // 6in4 is not known
 		s := lb.Service{VIP: lb.VIP{Address: ends("[2001:db8::1]:80"), Protocol: packet.TCP}, Mode: mode, Replicas: []lb.Replica{{Address: ends("10.1.1.1:80")}}}

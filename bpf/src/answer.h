@@ -18,15 +18,37 @@ static __always_inline void swap_macs(struct ethhdr *eth)
 	__builtin_memcpy(eth->h_source, mac, ETH_ALEN);
 }
 
-/* Is it the address of a single host? Not if it is unspecified, loopback, multicast or
- * broadcast. */
+/* Is it an address that a packet of a single host can come from, as the kernel sees it? Not if it is of this
+ * network (0.0.0.0/8) or unspecified, loopback, multicast, broadcast, or IPv4 mapped in an IPv6 header. */
 static __always_inline bool is_host(const void *address, bool is_v6)
 {
 	const __u8 *b = address;
 
 	if (is_v6)
-		return b[0] != 0xff && (load64(b) || load64(b + 8) & ~bpf_cpu_to_be64(1));
-	return load32(b) && b[0] != 127 && (b[0] < 224 || b[0] > 239) && load32(b) != 0xffffffff;
+		return b[0] != 0xff && (load64(b) || (load64(b + 8) & ~bpf_cpu_to_be64(1) &&
+						      load32(b + 8) != bpf_htonl(0xffff)));
+	return b[0] && b[0] != 127 && (b[0] < 224 || b[0] > 239) && load32(b) != 0xffffffff;
+}
+
+/* Can the packet not come from where it says? Nor does a VIP send to itself. */
+static __always_inline bool is_martian(const struct packet *p)
+{
+	__u8 first;
+
+	if (p->flow.is_v6) {
+		const void *source = &p->v6->saddr, *destination = &p->v6->daddr;
+
+		first = *(const __u8 *)source;
+		if (load64(source + 8) == load64(destination + 8) && load64(source) == load64(destination))
+			return true;
+		return unlikely(!first || first == 0xff) && !is_host(source, true);
+	}
+	first = p->v4->saddr;
+	if (p->v4->saddr == p->v4->daddr)
+		return true;
+	if (likely((__u8)(first - 1) < 126 || (__u8)(first - 128) < 96)) /* 1 to 126, 128 to 223 */
+		return false;
+	return !is_host(&p->v4->saddr, false);
 }
 
 static __always_inline void echo_v4(struct iphdr *ip)

@@ -153,11 +153,11 @@ static __always_inline enum lb_reason dissect_link(struct xdp_md *ctx, union dis
 	}
 	if (is_tag(type))
 		return LB_VLAN_TAGGED;
-	if (l3_is(type, L3_IPV4))
-		return dissect_v4(d, tag, end);
-	if (l3_is(type, L3_IPV6))
-		return dissect_v6(d, tag, end);
-	return LB_NOT_IP;
+	if (!l3_is(type, L3_IPV4) && !l3_is(type, L3_IPV6))
+		return LB_NOT_IP;
+	if (is_group(eth))
+		return LB_OTHER_MAC;
+	return l3_is(type, L3_IPV4) ? dissect_v4(d, tag, end) : dissect_v6(d, tag, end);
 }
 
 /* A union dissection. */

@@ -47,6 +47,12 @@ static __always_inline bool is_tag(struct l3_type t)
 	return l3_is(t, L3_8021Q) || l3_is(t, L3_8021AD);
 }
 
+/* Is the frame to a group of stations, all of them included? */
+static __always_inline bool is_group(const struct ethhdr *eth)
+{
+	return eth->h_dest[0] & 1;
+}
+
 static __always_inline bool has_ports(struct l4_type t)
 {
 	return l4_is(t, L4_TCP) || l4_is(t, L4_UDP);

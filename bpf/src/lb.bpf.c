@@ -7,6 +7,7 @@
  *             rewrite.h, leave.h    new addresses, or an outer header; next hop
  *             fib_cache.h           to a client: the VIP as source, the route from the kernel's FIB
  *             answer.h              "packet too big", to the sender
+ *   settle    unclaimed.h           what was not found, or is malformed: ours by its addresses?
  *   count     maps.h                by replica, or by reason
  *   verdict                         one reason, one XDP action
  *
@@ -30,6 +31,7 @@
 #include "quote.h"
 #include "answer.h"
 #include "fib_cache.h"
+#include "unclaimed.h"
 #include "leave.h"
 #include "monitor.h"
 
@@ -62,9 +64,10 @@ static __always_inline enum lb_reason read_icmp(struct xdp_md *ctx, struct packe
 	void *end = (void *)(long)ctx->data_end;
 
 	if (is_echo_request(p)) {
-		if (!p->plain || !is_host(p->flow.source, p->flow.is_v6) ||
-		    !is_vip(p->flow.destination, p->flow.is_v6))
+		if (!p->plain || !is_vip(p->flow.destination, p->flow.is_v6))
 			return LB_NOT_TCP_UDP;
+		if (is_martian(p))
+			return LB_MARTIAN_SOURCE;
 		answer_echo(p);
 		d->ifindex = ingress(ctx);
 		return LB_ECHO_ANSWERED;
@@ -276,6 +279,8 @@ static __always_inline enum lb_reason send(struct xdp_md *ctx, struct packet *p,
 {
 	enum lb_reason why;
 
+	if (d->service && unlikely(is_martian(p)))
+		return LB_MARTIAN_SOURCE;
 	if (unlikely(p->part == FIRST))
 		remember_fragment(p);
 	if (ttl(p) <= 1 && !(d->service && d->service->mode == LB_MODE_DSR))
@@ -322,7 +327,6 @@ static __always_inline int verdict(struct xdp_md *ctx, enum lb_reason why, const
 	case LB_ERROR_RETURNED:
 	case LB_ECHO_ANSWERED:
 	case LB_TOO_BIG_ANSWERED:
-	case LB_VIP_REFUSED:
 		return leave(ctx, d->ifindex);
 	case LB_NOT_OURS:
 	case LB_FOR_THIS_HOST:
@@ -373,8 +377,10 @@ static __always_inline int balance(struct xdp_md *ctx, bool monitored)
 		why = identify(ctx, &p, &d);
 	if (why == LB_OK)
 		why = find(&p, &d);
-	if (why == LB_OK)
+	if (likely(why == LB_OK))
 		why = send(ctx, &p, &d);
+	else
+		why = settle(ctx, &p, why);
 	count(why, &d, bytes);
 	if (monitored)
 		monitor_reason(ctx, why, d.service, d.to.replica, d.rev_nat);

@@ -17,10 +17,9 @@ enum lb_reason {
 	LB_ERROR_RETURNED,     /* an ICMP error about a replica's flow, to its client */
 	LB_ECHO_ANSWERED,      /* ICMP echo to the address of a VIP */
 	LB_TOO_BIG_ANSWERED,   /* longer than the MTU of its route: the sender is told */
-	LB_VIP_REFUSED,	       /* as LB_VIP_NO_SERVICE, and the sender is told */
 	LB_NOT_OURS,	       /* no service has this destination, no replica this source */
 	LB_FOR_THIS_HOST,      /* ours or to a VIP's address, but the FIB leads no further than this host */
-	LB_OTHER_MAC,	       /* the frame is to a group, or to another station */
+	LB_OTHER_MAC,	       /* the frame is to a group of stations */
 	LB_NOT_IP,	       /* EtherType neither IPv4 nor IPv6 nor VLAN */
 	LB_VLAN_TAGGED,	       /* more than two tags, 802.1Q or 802.1ad */
 	LB_NOT_TCP_UDP,	       /* another IP protocol, or ICMP that is not about our flows */

@@ -113,7 +113,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
 	__type(value, struct token_bucket);
-	__uint(max_entries, 6);
+	__uint(max_entries, 5);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } token_buckets SEC(".maps");
 

@@ -122,20 +122,21 @@ static __always_inline enum lb_reason parse_dissected(struct xdp_md *ctx, struct
 	union dissection d = { .word = dissect(ctx) };
 	void *l3 = (void *)p->eth + sizeof(*p->eth) + (d.tag_bytes & 12);
 	struct fragment_header *f = l3 + (d.fragment & 0x3fff);
-	__u32 part = d.part, why = d.why;
+	__u32 part = d.part, why = d.why, is_v6 = d.is_v6;
 
 	barrier_var(part); /* one register each, whose bounds the verifier keeps */
 	barrier_var(why);
+	barrier_var(is_v6);
 	if (why)
 		return why < LB_REASONS ? (enum lb_reason)(why - 1) : LB_TABLE_FAULT;
-	if (l3 + sizeof(struct ipv6hdr) > end && (d.is_v6 || l3 + sizeof(struct iphdr) > end))
+	if (l3 + sizeof(struct ipv6hdr) > end && (is_v6 || l3 + sizeof(struct iphdr) > end))
 		return LB_MALFORMED_IP;
 	p->tag_bytes = d.tag_bytes & 12;
 	p->part = part;
 	p->plain = d.plain;
 	p->flow.l4.wire = d.protocol;
 	p->l4 = l3 + (d.l4 & 0x3fff);
-	if (d.is_v6) {
+	if (is_v6) {
 		p->v6 = l3;
 		p->flow.is_v6 = true;
 		p->flow.source = &p->v6->saddr;
@@ -169,16 +170,14 @@ static __always_inline enum lb_reason parse(struct xdp_md *ctx, struct packet *p
 	if (likely(l3_is(type, L3_IPV4))) {
 		struct iphdr *ip = (void *)(p->eth + 1);
 
-		if (PAST_END(ip, end))
-			return LB_MALFORMED_IP;
-		if (likely(*(__u8 *)ip == 0x45 && !(ip->frag_off & MORE_OR_OFFSET)))
+		if (likely(!PAST_END(ip, end) && *(__u8 *)ip == 0x45 && !(ip->frag_off & MORE_OR_OFFSET) &&
+			   !is_group(p->eth)))
 			return parse_plain_v4(p, ip, end);
 	} else if (likely(l3_is(type, L3_IPV6))) {
 		struct ipv6hdr *ip = (void *)(p->eth + 1);
 
-		if (PAST_END(ip, end))
-			return LB_MALFORMED_IP;
-		if (likely(ip->version == 6 && (ip->nexthdr == IPPROTO_TCP || ip->nexthdr == IPPROTO_UDP)))
+		if (likely(!PAST_END(ip, end) && ip->version == 6 && !is_group(p->eth) &&
+			   (ip->nexthdr == IPPROTO_TCP || ip->nexthdr == IPPROTO_UDP)))
 			return parse_plain_v6(p, ip, end);
 	}
 	return parse_dissected(ctx, p, end);

@@ -8,7 +8,6 @@ const volatile __u32 token_rate;
 
 /* Buckets 0 to 3 are for records of flows, by service id modulo four. */
 #define BUCKET_TOO_BIG 4
-#define BUCKET_REFUSED 5
 
 static __always_inline bool take_token(__u32 index)
 {

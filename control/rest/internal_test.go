@@ -19,7 +19,7 @@ import (
 func TestEveryReasonHasAnAction(t *testing.T) {
 	want := map[lb.Reason]string{
 		lb.Forwarded: redirect, lb.Returned: redirect, lb.ErrorForwarded: redirect, lb.ErrorReturned: redirect,
-		lb.EchoAnswered: transmit, lb.TooBigAnswered: transmit, lb.VIPRefused: transmit,
+		lb.EchoAnswered: transmit, lb.TooBigAnswered: transmit,
 		lb.NotIP: pass, lb.VLANTagged: pass, lb.NotTCPUDP: pass, lb.NotOurs: pass, lb.IPv6Extension: pass,
 		lb.ForThisHost: pass, lb.OtherMAC: pass, lb.TTLExpired: pass, lb.NeighbourMissing: pass, lb.TooBigPassed: pass, lb.SuperPacketPassed: pass,
 		lb.SuperPacket: drop, lb.TunnelTooNarrow: drop,

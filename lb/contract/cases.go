@@ -122,7 +122,6 @@ func checksumFFFF(s scene, p *Packet) {
 // lookupCases are packets that almost belong to a service.
 func lookupCases(s scene) []packetCase {
 	ours := passed(lb.NotOurs)
-	fromVIP := sentTo(plain, West)
 	return []packetCase{
 		{name: "other address", packet: to(99), want: ours},
 		{name: "other address, ttl 1", packet: all(to(99), ttl(1)), want: ours},
@@ -139,7 +138,7 @@ func lookupCases(s scene) []packetCase {
 		{name: "an answer, not by nat", only: func(s scene) bool { return s.mode != lb.NAT && sameFamily(s) }, packet: answer, want: ours},
 		{name: "from the VIP to itself", packet: func(s scene, p *Packet) {
 			p.Flow.Source = s.vip(plain, s.protocol).Address
-		}, want: fromVIP},
+		}, want: dropped(lb.MartianSource)},
 		{name: "from a replica to a VIP", only: sameFamily, packet: func(s scene, p *Packet) {
 			p.Flow.Source = s.replica(plain)
 			to(small)(s, p)
@@ -209,6 +208,17 @@ func returnCases() []packetCase {
 			answer(s, p)
 			p.Flow.Source = s.replica(smallUnresolved)
 		}, want: fromSmall},
+		{name: "answer, malformed", packet: answer, bytes: malformedL4, want: dropped(lb.MalformedL4)},
+		{name: "answer, ports alone", packet: answer, bytes: l4Bytes(4), want: dropped(lb.MalformedL4)},
+		{name: "answer, half of its ports", packet: answer, bytes: l4Bytes(3), want: passed(lb.NotOurs)},
+		{name: "answer to a vip, malformed", packet: func(s scene, p *Packet) {
+			answer(s, p)
+			to(small)(s, p)
+		}, bytes: malformedL4, want: dropped(lb.MalformedL4)},
+		{name: "answer from another port, malformed", packet: func(s scene, p *Packet) {
+			answer(s, p)
+			p.Flow.Source = withPort(p.Flow.Source, 80)
+		}, bytes: malformedL4, want: passed(lb.NotOurs)},
 		{name: "answer from another port", packet: func(s scene, p *Packet) {
 			answer(s, p)
 			p.Flow.Source = withPort(p.Flow.Source, 80)
@@ -218,6 +228,19 @@ func returnCases() []packetCase {
 			p.Flow.Protocol = packet.TCP + packet.UDP - p.Flow.Protocol
 		}, want: passed(lb.NotOurs)},
 	})
+}
+
+// malformedL4 makes a TCP header too short, or a UDP length.
+func malformedL4(s scene, frame []byte) []byte {
+	if isTCP(s) {
+		return pokeL4(12, 0x40)(s, frame)
+	}
+	return pokeL4(4, 0, 7)(s, frame)
+}
+
+// l4Bytes shortens the IP packet to so many bytes of what it carries; what follows is padding.
+func l4Bytes(n int) func(scene, []byte) []byte {
+	return func(s scene, frame []byte) []byte { return ipBytes(n-(len(frame)-s.l4()))(s, frame) }
 }
 
 // onWest gives cases that name no ingress the ingress West, where replicas are.

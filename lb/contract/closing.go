@@ -42,7 +42,7 @@ func testGoesOn(b fixture) {
 	want.addForwarded(present[1].VIP, present[1].Replicas[0].Address, ethernet+28)
 	equal(b.t, "counters moved meanwhile", moved(before.Counters, after.Counters), want.Counters)
 	b.remove(present[1].VIP)
-	b.isNotOurs(flowTo(present[1].VIP))
+	b.becomes(Packet{Flow: flowTo(present[1].VIP), TTL: 64}.Frame(), lb.ForThisHost, "another service has the address")
 	b.detach(East)
 }
 

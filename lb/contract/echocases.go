@@ -78,11 +78,11 @@ func echoCases(s scene) []packetCase {
 		{name: "icmp of the other family", build: otherICMP, want: other},
 		{name: "7 bytes of icmp", build: sized(""), bytes: then(cutAt(s.l4()+7), ipBytes(-1)), want: dropped(lb.MalformedL4)},
 		{name: "no bytes of icmp", build: sized(""), bytes: ipBytes(-8), want: dropped(lb.MalformedL4)},
-		{name: "7 bytes of icmp, not ours", packet: to(99), build: sized(""), bytes: ipBytes(-1), want: dropped(lb.MalformedL4)},
+		{name: "7 bytes of icmp, not ours", packet: to(99), build: sized(""), bytes: ipBytes(-1), want: passed(lb.NotOurs)},
 	}
 	for _, source := range unanswerable(s) {
 		cases = append(cases, packetCase{
-			name: "echo from " + source.Addr().String(), packet: from(func(scene) netip.AddrPort { return source }), build: echo, want: other,
+			name: "echo from " + source.Addr().String(), packet: from(func(scene) netip.AddrPort { return source }), build: echo, want: dropped(lb.MartianSource),
 		})
 	}
 	for _, source := range oddHosts(s) {

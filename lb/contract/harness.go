@@ -67,6 +67,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("packets", func(t *testing.T) { testPackets(t, open) })
 	t.Run("random packets", func(t *testing.T) { testRandomPackets(t, open) })
 	t.Run("fragments", func(t *testing.T) { testFragments(t, open) })
+	t.Run("vip addresses", func(t *testing.T) { testVIPAddresses(t, open) })
 	t.Run("sweeps", func(t *testing.T) { testSweeps(t, open) })
 	t.Run("families", func(t *testing.T) { testFamilies(t, open) })
 	t.Run("counters", func(t *testing.T) { testCounters(t, open) })

@@ -77,9 +77,19 @@ func ethernetCases() []packetCase {
 		{name: "ethertype of ipv4", only: isV6, bytes: poke(12, 0x08, 0x00), want: bad},
 		{name: "broadcast", packet: func(_ scene, p *Packet) {
 			p.Destination = lb.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
-		}, want: sentTo(plain, West)},
+		}, want: passed(lb.OtherMAC)},
+		{name: "multicast", packet: group, want: passed(lb.OtherMAC)},
+		{name: "multicast, tags", packet: all(group, tagged(double...)), want: passed(lb.OtherMAC)},
+		{name: "multicast, malformed", packet: group, bytes: ipBytes(1), want: passed(lb.OtherMAC)},
+		{name: "multicast, echo", packet: group, build: echo, want: passed(lb.OtherMAC)},
+		{name: "multicast, first fragment", packet: group, build: first(41), want: passed(lb.OtherMAC)},
+		{name: "later fragment of a multicast", build: later(41), want: dropped(lb.FragmentOrphan)},
+		{name: "multicast arp", packet: group, bytes: poke(12, 0x08, 0x06), want: passed(lb.NotIP)},
 	}
 }
+
+// group makes the frame one to a group of stations.
+func group(_ scene, p *Packet) { p.Destination = lb.MAC{0x01, 0x00, 0x5e, 0, 0, 1} }
 
 func ipv4Cases() []packetCase {
 	bad, sent, orphan := dropped(lb.MalformedIP), sentTo(plain, West), dropped(lb.FragmentOrphan)
@@ -92,7 +102,7 @@ func ipv4Cases() []packetCase {
 		{name: "total length 19", bytes: pokeIP(2, 0, 19), want: bad},
 		{name: "total length 20", bytes: pokeIP(2, 0, 20), want: dropped(lb.MalformedL4)},
 		{name: "total length past the end", bytes: ipBytes(1), want: bad},
-		{name: "total length past the end, not ours", packet: to(99), bytes: ipBytes(1), want: bad},
+		{name: "total length past the end, not ours", packet: to(99), bytes: ipBytes(1), want: passed(lb.NotOurs)},
 		{name: "id", bytes: pokeIP(4, 0xab, 0xcd), want: sent},
 		{name: "reserved flag", bytes: pokeIP(6, 0x80, 0), want: sent},
 		{name: "don't fragment", bytes: pokeIP(6, 0x40, 0), want: sent},
@@ -117,7 +127,7 @@ func ipv6Cases() []packetCase {
 		{name: "traffic class and flow label", bytes: pokeIP(0, 0x6f, 0xff, 0xff, 0xff), want: sentTo(plain, West)},
 		{name: "payload length 0", bytes: pokeIP(4, 0, 0), want: dropped(lb.MalformedL4)},
 		{name: "payload length past the end", bytes: ipBytes(1), want: bad},
-		{name: "payload length past the end, not ours", packet: to(99), bytes: ipBytes(1), want: bad},
+		{name: "payload length past the end, not ours", packet: to(99), bytes: ipBytes(1), want: passed(lb.NotOurs)},
 		{name: "ipv6 protocol 1", bytes: pokeIP(6, 1), want: passed(lb.NotTCPUDP)},
 		{name: "no next header", bytes: pokeIP(6, 59), want: passed(lb.NotTCPUDP)},
 	}
@@ -132,7 +142,7 @@ func tcpCases() []packetCase {
 		{name: "all flags", packet: func(_ scene, p *Packet) { p.Flags = 0xff }, want: sent},
 		{name: "data offset 0", bytes: pokeL4(12, 0x00), want: bad},
 		{name: "data offset 4", bytes: pokeL4(12, 0x40), want: bad},
-		{name: "data offset 4, to nobody", packet: to(99), bytes: pokeL4(12, 0x40), want: bad},
+		{name: "data offset 4, to nobody", packet: to(99), bytes: pokeL4(12, 0x40), want: passed(lb.NotOurs)},
 		{name: "tcp options", bytes: pokeL4(12, 0xf0), want: sent},
 		{name: "data offset up to the end", packet: payload(40), bytes: pokeL4(12, 0xf0), want: sent},
 		{name: "data offset past the end", packet: payload(39), bytes: pokeL4(12, 0xf0), want: bad},
@@ -149,7 +159,7 @@ func udpCases(s scene) []packetCase {
 	return onlyFor(isUDP, []packetCase{
 		{name: "udp length 0", bytes: pokeL4(4, 0, 0), want: bad},
 		{name: "udp length 7", bytes: pokeL4(4, 0, 7), want: bad},
-		{name: "udp length 7, to nobody", packet: to(99), bytes: pokeL4(4, 0, 7), want: bad},
+		{name: "udp length 7, to nobody", packet: to(99), bytes: pokeL4(4, 0, 7), want: passed(lb.NotOurs)},
 		{name: "udp length 8", bytes: pokeL4(4, 0, 8), want: sent},
 		{name: "udp length past the end", packet: payload(3), bytes: pokeL4(4, 0, 12), want: bad},
 		{name: "udp length up to the end", packet: payload(3), bytes: pokeL4(4, 0, 11), want: sent},

@@ -88,7 +88,7 @@ func testSamples(b fixture, s scene) {
 		e := b.explain(lb.Probe{Frame: frame, Ingress: b.ingress(c.ingress)})
 		b.send(c.ingress, frame)
 		want := lb.Sample{
-			Reason: c.want.reason, Interface: c.ingress, Index: b.ingress(c.ingress),
+			Reason: s.kept(c.want, frame).reason, Interface: c.ingress, Index: b.ingress(c.ingress),
 			Length: len(frame), Frame: frame[:min(len(frame), lb.SampleBytes)],
 		}
 		want.Service, want.Replica = s.ends(e)

@@ -60,7 +60,8 @@ func (b fixture) run(s scene, c packetCase) {
 		c.ingress = East
 	}
 	build := func(p Packet) []byte { return c.frame(s, p) }
-	b.check(s, c.ingress, build(p), c.want, c.want.frame(s, c.ingress, p, build))
+	want := s.kept(c.want, build(p))
+	b.check(s, c.ingress, build(p), want, want.frame(s, c.ingress, p, build))
 }
 
 func (c packetCase) frame(s scene, p Packet) []byte {

@@ -90,7 +90,7 @@ func bigCases(s scene) []packetCase {
 		cases = append(cases, packetCase{
 			name:   "too long, from " + source.Addr().String(),
 			packet: all(to(small), dontFragment, filling(1280, -1), from(func(scene) netip.AddrPort { return source })),
-			want:   dropped(lb.TooBig),
+			want:   dropped(lb.MartianSource),
 		})
 	}
 	for _, source := range oddHosts(s) {
@@ -110,9 +110,9 @@ func bigCases(s scene) []packetCase {
 // unanswerable are sources that are no single host: they get no answers.
 func unanswerable(s scene) []netip.AddrPort {
 	if s.v4 {
-		return ends("0.0.0.0", "127.0.0.1", "127.255.0.9", "224.0.0.1", "239.255.255.255", "255.255.255.255")
+		return ends("0.0.0.0", "0.1.2.3", "127.0.0.1", "127.255.0.9", "224.0.0.1", "239.255.255.255", "255.255.255.255")
 	}
-	return ends("::", "::1", "ff02::1", "ffff::")
+	return ends("::", "::1", "ff02::1", "ffff::", "::ffff:127.0.0.1")
 }
 
 // oddHosts are sources that look like one of these and are a host all the same.
@@ -120,7 +120,7 @@ func oddHosts(s scene) []netip.AddrPort {
 	if s.v4 {
 		return ends("240.0.0.1", "223.255.255.255")
 	}
-	return ends("::ffff:127.0.0.1", "fe80::1", "::2")
+	return ends("64:ff9b::1", "fe80::1", "::2")
 }
 
 // ends returns addresses with a port.

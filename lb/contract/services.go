@@ -133,7 +133,7 @@ func testRemove(b fixture) {
 	b.set(s, other)
 	b.remove(s.VIP)
 	equal(b.t, "services", b.services(), []lb.Service{other})
-	b.isNotOurs(flowTo(s.VIP))
+	b.becomes(Packet{Flow: flowTo(s.VIP), TTL: 64}.Frame(), lb.ForThisHost, "another service has the address")
 	b.isNotOurs(packet.Flow{Source: s.Replicas[0].Address, Destination: ipv4.on(East, 1, 9), Protocol: packet.TCP})
 	b.reaches(other.VIP, other.Replicas[0])
 	b.set(s)

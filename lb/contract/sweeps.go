@@ -127,20 +127,14 @@ func wantOfProtocol(s scene, n int) outcome {
 	switch p := packet.Protocol(n); {
 	case p == s.protocol:
 		return sentTo(plain, West)
-	case p == packet.TCP:
-		return passed(lb.NotOurs)
 	case p == packet.UDP:
 		return dropped(lb.MalformedL4)
 	case s.v4:
-		return passed(lb.NotTCPUDP)
-	case n == 44:
-		return dropped(lb.FragmentOrphan)
+		return passed(lb.ForThisHost)
 	case n == 0 || n == 43 || n == 60:
 		return dropped(lb.MalformedIP)
-	case slices.Contains([]int{51, 135, 139, 140}, n):
-		return passed(lb.IPv6Extension)
 	}
-	return passed(lb.NotTCPUDP)
+	return passed(lb.ForThisHost)
 }
 
 // wantOfDataOffset: 20 bytes of header and 44 of payload hold any data offset.

@@ -21,6 +21,8 @@ func Decide(view View, ingress int, frame []byte) Outcome {
 	}
 	if reason == ok {
 		reason = d.send()
+	} else {
+		reason = d.unclaimed(reason)
 	}
 	return d.outcome(reason)
 }
@@ -68,14 +70,17 @@ func (d *decision) find() lb.Reason {
 	} else {
 		return lb.NotOurs
 	}
-	if d.part == first {
-		d.rememberFragment()
-	}
 	return ok
 }
 
 // send sends a packet to its replica, or an answer to its client.
 func (d *decision) send() lb.Reason {
+	if d.service != nil && d.martian() {
+		return lb.MartianSource
+	}
+	if d.part == first {
+		d.rememberFragment()
+	}
 	if d.service != nil {
 		return d.toReplica()
 	}

@@ -18,7 +18,7 @@
 //	          up to two tags 0x8100, 0x88a8: cut short       malformed_ethernet  drop
 //	          a third tag                                    vlan_tagged         pass
 //	          EtherType neither 0x0800 nor 0x86dd            not_ip              pass
-//	          destination MAC a group's or another station's other_mac           pass
+//	          destination MAC a group's                      other_mac           pass
 //	IPv4      < 20 bytes, version not 4, IHL < 5,
 //	          total length < header or > bytes present       malformed_ip        drop
 //	          later fragment neither of TCP nor of UDP       not_tcp_udp         pass
@@ -35,13 +35,9 @@
 //	          neither that nor an error about a flow         not_tcp_udp         pass
 //	other     protocols, fragments of ICMP                   not_tcp_udp         pass
 //	fragment  a later one, the first has not been seen:
-//	          to the address of a VIP                        fragment_orphan     drop
+//	          to the address of a VIP, see below             fragment_orphan     drop
 //	          else                                           not_ours            pass
 //	look-up   destination is no VIP, source no nat replica   not_ours            pass
-//	          destination has the address of a VIP, and no
-//	          service: no route leads away from this host    for_this_host       pass
-//	          the services of that address refuse            vip_refused         tx
-//	          they do not                                    vip_no_service      drop
 //	          to a VIP, the source cannot be a host's        martian_source      drop
 //	          nat, ipip: TTL or hop limit <= 1               ttl_expired         pass
 //	pick      nobody serves the flow, see below              no_replica          drop
@@ -67,6 +63,18 @@
 // are not supported. IPv4 options are skipped. A packet with a fragment header of offset 0 and without more
 // fragments is whole (RFC 6946).
 //
+// What is not balanced is settled by its addresses, where an IP header of the version that the EtherType says has
+// them. Malformed, and not to the address of a VIP: not_ours, pass; except that malformed_l4 stays where ports are
+// there and those of a replica's answer. To the address of a VIP, and so far not_ours, not_tcp_udp, ipv6_extension or
+// fragment_orphan: if the kernel would not forward it either (the address is the host's, no route, forwarding is
+// off), for_this_host, pass; otherwise it would go round between the router and this host, and is dropped as
+// vip_no_service, an orphan as fragment_orphan. So a first fragment that is too short for a header of TCP, legal
+// by RFC 791, is passed unless it is to a VIP or an answer. There it is dropped (RFC 3128): its flags and its
+// checksum, which nat must update, are in another fragment.
+//
+// A source cannot be a host's if the kernel takes it for a martian (ip_route_input_slow, ip6_rcv_core): 0.0.0.0/8,
+// 127.0.0.0/8, multicast, 255.255.255.255; ::, ::1, multicast, ::ffff:0:0/96; nor if it is the destination.
+//
 // The VIP is looked up before the replica: a packet from a replica to a VIP is balanced. If the look-up of a first
 // fragment finds something, its ports and protocol are kept for the later fragments, whatever then becomes of it.
 //
@@ -75,7 +83,7 @@
 // by the address to which the error goes. Its flow is that which the receiver of the quoted packet sends. The error
 // goes to the flow's replica or client; it is neither recorded nor counted for the flow.
 //
-// Only a single host is answered: its address is not unspecified, loopback, multicast or broadcast. It gets an
+// Only a single host is answered, see martian_source. It gets an
 // answer to an echo request without options or extension headers. And it gets "packet too big" about a packet that is longer
 // than the MTU, unless the packet may be fragmented (IPv4 without DF), is a later fragment or an ICMP error, or
 // is shorter than what would be quoted of it. The kernel's datapath limits how many of these it sends a second.

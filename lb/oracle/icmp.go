@@ -43,8 +43,11 @@ func (p parsed) isError(messageType byte) bool {
 
 // echo answers for a VIP with that address, whatever its ports.
 func (d *decision) echo(reply byte) lb.Reason {
-	if !d.plain || !answerable(d.source) || !d.view.IsVIP(d.destination) {
+	if !d.plain || !d.view.IsVIP(d.destination) {
 		return lb.NotTCPUDP
+	}
+	if d.martian() {
+		return lb.MartianSource
 	}
 	ip := slices.Clone(d.ip)
 	// The addresses change places, which no checksum notices.
@@ -62,15 +65,15 @@ func (d *decision) answer(ip []byte) {
 	d.egress = d.ingress
 }
 
-// answerable reports whether an address is that of a single host: not unspecified, loopback, multicast or
-// broadcast.
+// answerable reports whether an address is one from which a single host sends: not of this network (RFC 1122,
+// section 3.2.1.3) or unspecified, loopback, multicast, broadcast, or IPv4 mapped in an IPv6 header.
 func answerable(a netip.Addr) bool {
 	if a.Is4() {
 		b := a.As4()
 		group := b[0]>>4 == 0xe
-		return a != netip.IPv4Unspecified() && b[0] != 127 && !group && b != [4]byte{255, 255, 255, 255}
+		return b[0] != 0 && b[0] != 127 && !group && b != [4]byte{255, 255, 255, 255}
 	}
-	return a != netip.IPv6Unspecified() && a != netip.IPv6Loopback() && a.As16()[0] != 0xff
+	return a != netip.IPv6Unspecified() && a != netip.IPv6Loopback() && a.As16()[0] != 0xff && !a.Is4In6()
 }
 
 // How many bytes of a packet that is too big are quoted to its sender: IPv4 the longest header and 8 bytes

@@ -78,13 +78,16 @@ func parse(frame []byte) (parsed, lb.Reason) {
 		rest = rest[bytesPerTag:]
 	}
 	p := parsed{tags: frame[macBytes : len(frame)-len(rest)], ip: rest[etherTypeLen:]}
-	switch binary.BigEndian.Uint16(rest) {
-	case etherIPv4:
+	etherType := binary.BigEndian.Uint16(rest)
+	switch {
+	case etherType != etherIPv4 && etherType != etherIPv6:
+		return p, lb.NotIP
+	case frame[0]&1 != 0: // a group (IEEE 802)
+		return p, lb.OtherMAC
+	case etherType == etherIPv4:
 		return p.parseIPv4()
-	case etherIPv6:
-		return p.parseIPv6()
 	}
-	return p, lb.NotIP
+	return p.parseIPv6()
 }
 
 // isTag reports whether a VLAN tag begins here.
