@@ -2,15 +2,12 @@ package store
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
-
-	"lbctl/lb"
 )
 
 // disk is all that a store does to files. Tests have every call of it fail.
@@ -68,13 +65,4 @@ func makeDir(d disk, dir string) error {
 		return err
 	}
 	return syncDir(d, filepath.Dir(dir))
-}
-
-// classified gives errors of the system the class that decides about exit code and status.
-func classified(err error) error {
-	switch {
-	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
-		return fmt.Errorf("%w: %w", lb.ErrFull, err)
-	}
-	return lb.Denied(err)
 }

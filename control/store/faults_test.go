@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -203,6 +204,8 @@ func runOn(t *testing.T, d *badDisk, seed uint64) outcome {
 			switch _, err = j.Append(t.Context(), last.Number, r); {
 			case err == nil:
 				last, refused = r, Revision{}
+			case errors.Is(err, unix.ENOSPC) && !errors.Is(err, lb.ErrFull):
+				t.Fatalf("%s: %v, want lb.ErrFull", about, err)
 			case refused.Number == 0 && j.unsure:
 				refused = r
 			}

@@ -246,6 +246,9 @@ func (j *Journal) rewrite(room int) error {
 	if err == nil {
 		err = j.disk.Rename(next, j.path)
 	}
+	if now, failed := os.Lstat(j.path); err != nil && place != nil && failed == nil && os.SameFile(now, place) {
+		err = nil // it was renamed, whatever the disk says
+	}
 	if err != nil {
 		_ = os.Remove(next) // the next rewrite does it again
 		return errors.Join(err, f.Close())

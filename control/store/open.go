@@ -33,7 +33,7 @@ func open(dir string, d disk) (_ *Journal, err error) {
 		return nil, fmt.Errorf("find state directory: %w", err)
 	}
 	if err := makeDir(d, dir); err != nil {
-		return nil, fmt.Errorf("make state directory: %w", classified(err))
+		return nil, fmt.Errorf("make state directory: %w", lb.Denied(err))
 	}
 	if err := safedir.Private(dir); err != nil {
 		return nil, fmt.Errorf("open state directory: %w", err)
@@ -43,7 +43,7 @@ func open(dir string, d disk) (_ *Journal, err error) {
 		return nil, err
 	}
 	if err := j.load(); err != nil {
-		return nil, errors.Join(j.explain("read", err), j.Close())
+		return nil, errors.Join(j.explain("open", err), j.Close())
 	}
 	return j, nil
 }
@@ -128,21 +128,20 @@ func (e *fileError) Unwrap() error { return e.err }
 
 // explain makes an error about the file one that an operator can act on.
 func (j *Journal) explain(verb string, err error) error {
-	e := &fileError{verb, j.path, classified(err), "see the disk's health: dmesg; what was stored before is kept"}
+	e := &fileError{verb, j.path, err, "see the disk's health: dmesg; what was stored before is kept"}
+	opening := verb == "open"
 	switch {
-	case errors.Is(err, lb.ErrConflict):
-		e.hint = "stop the other daemon, or use another --state-dir"
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		e.err, e.hint = fmt.Errorf("%w: %w", lb.ErrFull, err), "free space on the file system of "+j.dir
 	case errors.Is(err, errLost):
 		e.hint = "put the file back; or start lbctl serve again, which goes on with what it finds there or, without a file, with what is forwarded"
-	case errors.Is(err, errDamaged), errors.Is(err, lb.ErrInvalid):
+	case opening && errors.Is(lb.Denied(err), lb.ErrDenied):
+		e.err, e.hint = lb.Denied(err), "let root alone own and write the file: chown root, chmod 600; a link is refused"
+	case opening && errors.Is(err, lb.ErrConflict):
+		e.hint = "stop the other daemon, or use another --state-dir"
+	case opening:
 		e.err = fmt.Errorf("%w: %w", lb.ErrConflict, err)
 		e.hint = "restore the file from a backup; or move it away and start lbctl serve, which goes on with what is forwarded, or lbctl serve -f FILE"
-	case errors.Is(e.err, lb.ErrFull):
-		e.hint = "free space on the file system of " + j.dir
-	case errors.Is(e.err, lb.ErrDenied):
-		e.hint = "let root alone own and write the file: chown root, chmod 600; a link is refused"
-	case verb == "read":
-		e.err = fmt.Errorf("%w: %w", lb.ErrConflict, err)
 	}
 	return e
 }
@@ -154,7 +153,7 @@ const lockTimeout = 300 * time.Millisecond
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.Open(dir)
 	if err != nil {
-		return nil, fmt.Errorf("open state directory: %w", classified(err))
+		return nil, fmt.Errorf("open state directory: %w", lb.Denied(err))
 	}
 	for begin := time.Now(); ; time.Sleep(lockTimeout / 20) {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
