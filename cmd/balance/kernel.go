@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 	"lbctl/cmd/cli"
 	"lbctl/control/client"
 	"lbctl/control/intent"
+	"lbctl/control/safedir"
 	"lbctl/lb"
 	"lbctl/lb/datapath"
 	"lbctl/lb/xdp"
@@ -26,6 +28,9 @@ func (XDP) Check() error { return xdp.RequireKernel() }
 
 // Open implements cli.Kernel.
 func (XDP) Open(ctx context.Context, p cli.Pins, d intent.Datapath, log *slog.Logger) (lb.Dataplane, error) {
+	if err := safedir.Private(p.Dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("open pin directory: %w", err)
+	}
 	plane, err := datapath.Open(ctx, datapath.Options{
 		Dir: p.Dir, Ephemeral: p.Ephemeral, Limits: d.Limits, ToeplitzKey: d.ToeplitzKey, Logger: log,
 	})

@@ -6,7 +6,10 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -40,8 +43,9 @@ func serveCommand(a *cli.App) *cobra.Command {
 		Use:   "serve",
 		Short: "Run the daemon",
 		Long: `Run the daemon. It keeps the datapath as the intent says, and serves the API on a unix socket.
-The intent is the file or, without -f, the one that was stored last. The kernel goes on balancing
-traffic after the daemon has ended, by whatever signal; the next daemon takes the datapath over.`,
+The intent is the file or, without -f, the one that was stored last or, where none is stored, what is
+pinned. SIGHUP has it read the file again. The kernel goes on balancing traffic after the daemon has
+ended, by whatever signal; the next daemon takes the datapath over.`,
 		Example: `  lbctl serve -f lb.yaml
   lbctl serve                                             # with the stored intent
   lbctl serve --socket /tmp/a.sock --state-dir /tmp/a --pin-dir /sys/fs/bpf/a`,
@@ -71,12 +75,23 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 		return err
 	}
 	log := d.log.logger(a.Stderr)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP) // from now on it does not kill
+	defer signal.Stop(signals)
 	state, err := store.Open(d.stateDir)
 	if err != nil {
 		return adviseServe(err, "stop the other daemon, or use another --state-dir")
 	}
 	defer state.Close()
-	intent, err := readIntent(ctx, a, state, d.file)
+	stored, err := state.Latest(ctx)
+	if err != nil {
+		return err
+	}
+	resolve, err := readConfig(ctx, a, d.file)
+	if err != nil {
+		return err
+	}
+	wanted, err := resolve(stored.Intent)
 	if err != nil {
 		return err
 	}
@@ -85,46 +100,122 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 		return adviseServe(err, "stop what uses it, or use another --socket")
 	}
 	defer listener.Close()
-	dataplane, err := a.Kernel.Open(ctx, d.pins, intent.Datapath, log)
+	dataplane, err := a.Kernel.Open(ctx, d.pins, wanted.Datapath, log)
+	if errors.Is(err, lb.ErrConflict) && stored.Number == 0 && d.file == "" {
+		return adviseServe(err, "no revision is stored: name the --state-dir that the daemon had, or a file (-f) with the datapath.limits of what is pinned")
+	}
 	if err != nil {
 		return adviseServe(err, "keep datapath as it was, or make the tables anew: lbctl purge; another daemon needs another --pin-dir")
 	}
 	defer dataplane.Close()
-	e, err := engine.Start(ctx, engine.Options{Dataplane: dataplane, Store: state, Logger: log, Source: d.file}, intent)
-	if err != nil {
-		return err
+	o := engine.Options{Dataplane: dataplane, Store: state, Logger: log, Source: d.file}
+	if stored.Number == 0 {
+		if wanted, err = takeOver(&o, wanted, resolve, d); err != nil {
+			return err
+		}
 	}
-	log.Info("ready", "socket", a.Socket, "services", len(intent.Services), "interfaces", len(intent.Interfaces))
-	err = run(ctx, e, rest.New(rest.Options{Engine: e, Labels: &d.labels, Logger: log, Version: cli.ThisBuild().Version}), listener)
+	e, err := engine.Start(ctx, o, wanted)
+	if err != nil {
+		return errors.Join(err, discard(dataplane))
+	}
+	log.Info("ready", "socket", a.Socket, "services", len(wanted.Services), "interfaces", len(wanted.Interfaces))
+	hangup := func() { d.reload(ctx, a, e, log) }
+	err = run(ctx, e, rest.New(rest.Options{Engine: e, Labels: &d.labels, Logger: log, Version: cli.ThisBuild().Version}), listener, signals, hangup)
 	log.Info(lastWords(dataplane))
 	return err
 }
 
-// run keeps the datapath as intended and serves the API, until ctx ends or the server fails.
-func run(ctx context.Context, e *engine.Engine, s *rest.Server, l net.Listener) error {
+// run keeps the datapath as intended, serves the API, and calls hangup at signals, until ctx ends or the server fails.
+func run(ctx context.Context, e *engine.Engine, s *rest.Server, l net.Listener, signals <-chan os.Signal, hangup func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var keeping sync.WaitGroup
 	keeping.Go(func() { e.Run(ctx) })
+	keeping.Go(func() {
+		for {
+			select {
+			case <-signals:
+				hangup()
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
 	defer keeping.Wait()
 	defer cancel()
 	return s.Serve(ctx, l)
 }
 
-// readIntent returns the intent of a file, on top of the one that is stored; without a file the stored one.
-func readIntent(ctx context.Context, a *cli.App, state store.Store, name string) (intent.Intent, error) {
-	stored, err := state.Latest(ctx)
-	if err != nil {
-		return intent.Intent{}, err
-	}
+// resolver makes an intent of the one before.
+type resolver func(base intent.Intent) (intent.Intent, error)
+
+// readConfig reads a configuration file, to be resolved on top of what is stored. Without a name that is taken as it is.
+func readConfig(ctx context.Context, a *cli.App, name string) (resolver, error) {
 	if name == "" {
-		return stored.Intent, nil
+		return func(base intent.Intent) (intent.Intent, error) { return base, nil }, nil
 	}
 	file, err := config.Read(ctx, name, a.Stdin)
 	if err != nil {
-		return intent.Intent{}, err
+		return nil, err
 	}
-	intent, err := wire.Resolve(file.Config, stored.Intent)
-	return intent, file.Locate(err)
+	return func(base intent.Intent) (intent.Intent, error) {
+		i, err := wire.Resolve(file.Config, base)
+		return i, file.Locate(err)
+	}, nil
+}
+
+// takeOver makes an intent of what is pinned, for a start without a stored revision: a state directory that is new, or
+// lost, does not ask to end balancing. What a file says is resolved on top of it.
+func takeOver(o *engine.Options, wanted intent.Intent, resolve resolver, d daemon) (intent.Intent, error) {
+	found, any, err := engine.Recover(o.Dataplane, wanted.Datapath)
+	if err != nil || !any {
+		return wanted, err
+	}
+	if d.file == "" {
+		o.Actor, o.Source = "recovered", "what is pinned in "+d.pins.Dir
+	}
+	services, interfaces := make([]string, 0, len(found.Services)), make([]string, 0, len(found.Interfaces))
+	for _, s := range found.Services {
+		services = append(services, s.Name)
+		if s.Hash == lb.ToeplitzHash && d.file == "" {
+			o.Logger.Warn("the Toeplitz key of the pinned datapath is not known; the default one is used", "service", s.Name)
+		}
+	}
+	for _, i := range found.Interfaces {
+		interfaces = append(interfaces, i.Name)
+	}
+	o.Logger.Warn("the state directory has no revision, and a datapath is pinned: the start goes on with that; names of services and "+
+		"drain deadlines are lost", "state_dir", d.stateDir, "pin_dir", d.pins.Dir, "services", services, "interfaces", interfaces)
+	return resolve(found)
+}
+
+// discard removes what a start that failed has pinned.
+func discard(dp lb.Dataplane) error {
+	if d, can := dp.(interface{ Discard() error }); can {
+		return d.Discard()
+	}
+	return nil
+}
+
+// reload reads the file again, at SIGHUP. A file that is refused changes nothing.
+func (d daemon) reload(ctx context.Context, a *cli.App, e *engine.Engine, log *slog.Logger) {
+	if d.file == "" || d.file == "-" {
+		log.Info("SIGHUP: there is no file to read again")
+		return
+	}
+	resolve, err := readConfig(ctx, a, d.file)
+	if err == nil {
+		_, _, err = e.Change(ctx, engine.Change{Actor: "serve", Reason: "reload " + d.file, Edit: resolve})
+	}
+	if err != nil {
+		var hinted interface{ Hint() string }
+		hint := "correct the file, and send SIGHUP again"
+		if errors.As(err, &hinted) {
+			hint = hinted.Hint()
+		}
+		log.Error("reload: everything stays as it was", "file", d.file, "error", err, "hint", hint)
+		return
+	}
+	log.Info("reloaded", "file", d.file, "revision", e.Now().Number)
 }
 
 // adviseServe says what to do about a daemon that cannot start, unless the error says it. onConflict is the

@@ -67,16 +67,11 @@ func (e *Engine) Change(ctx context.Context, c Change) (*Snapshot, Plan, error) 
 
 // Plan returns what Change would do. It changes nothing.
 func (e *Engine) Plan(c Change) (*Snapshot, Plan, error) {
-	now := e.now.Load()
+	now, current, flows, err := e.settled()
+	if err != nil {
+		return nil, Plan{}, err
+	}
 	next, err := edit(now.Intent, c.Edit)
-	if err != nil {
-		return nil, Plan{}, err
-	}
-	current, err := reconcile.Current(e.dp)
-	if err != nil {
-		return nil, Plan{}, err
-	}
-	flows, err := e.dp.Flows()
 	if err != nil {
 		return nil, Plan{}, err
 	}
@@ -88,6 +83,16 @@ func (e *Engine) Plan(c Change) (*Snapshot, Plan, error) {
 	}
 	steps := reconcile.Plan(current, stateOf(Effective(next, e.facts(links))), next.Datapath.Limits)
 	return now, Plan{now.Intent, next, steps, reconcile.Effects(current, steps, flows)}, nil
+}
+
+// settled returns the state, and what the datapath has then: no change is under way.
+func (e *Engine) settled() (now *Snapshot, current reconcile.State, flows map[lb.VIP]lb.Flows, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if current, err = reconcile.Current(e.dp); err == nil {
+		flows, err = e.dp.Flows()
+	}
+	return e.now.Load(), current, flows, err
 }
 
 // edit returns the edited intent, valid and possible without new tables.

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 
 	"lbctl/control/intent"
+	"lbctl/control/reconcile"
 	"lbctl/control/store"
 	"lbctl/lb"
 )
@@ -31,6 +32,8 @@ type Options struct {
 	Clock Clock
 	// Source says where the intent comes from that Start is given, "" for the store.
 	Source string
+	// Actor is who gives it; "" stands for serve.
+	Actor string
 }
 
 // Engine owns the intent, what follows from it, and the datapath's state. It is safe for concurrent
@@ -65,9 +68,9 @@ type Snapshot struct {
 }
 
 // Start brings the datapath to an intent, which it stores if it differs from what is
-// stored. With an error the datapath and the store are as they were. Errors: *reconcile.StepError when
-// the datapath refuses, and those of the store. Interfaces that cannot be attached are no error: they
-// show in Status, and Run tries them again.
+// stored. With an error, also when ctx ends, the datapath and the store are as they were. Errors: *reconcile.StepError when
+// the datapath refuses, and those of the store. Interfaces that cannot be attached are no error, nor are services
+// that were stored before and cannot be set: they show in Status, and Run tries them again.
 func Start(ctx context.Context, o Options, i intent.Intent) (*Engine, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -80,18 +83,41 @@ func Start(ctx context.Context, o Options, i intent.Intent) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.now.Store(&Snapshot{Revision: stored, Effective: stored.Intent})
+	found, err := reconcile.Current(e.dp)
+	if err != nil {
+		return nil, err
+	}
+	e.now.Store(&Snapshot{Revision: stored, Effective: e.told(stored.Intent, found.Services)})
+	if o.Actor == "" {
+		o.Actor = "serve"
+	}
 	reason := "start"
 	if o.Source != "" {
 		reason = "start with " + o.Source
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if _, err := e.install(ctx, i, store.Entry{Actor: "serve", Reason: reason}, mayBeMissing); err != nil {
+	if _, err := e.install(ctx, i, store.Entry{Actor: o.Actor, Reason: reason}, mayBeMissing); err != nil {
 		return nil, err
 	}
 	e.warnReactivated(stored.Intent, i)
 	return e, nil
+}
+
+// told returns the effective intent as far as the datapath has it: of what an earlier process has brought
+// about, nothing is told again.
+func (e *Engine) told(i intent.Intent, forwarded []lb.Service) intent.Intent {
+	effective := Effective(i, e.facts(nil))
+	has := make(map[lb.VIP]lb.Service, len(forwarded))
+	for _, s := range forwarded {
+		has[s.VIP] = s
+	}
+	for n, s := range effective.Services {
+		if !s.SameAs(has[s.VIP]) {
+			effective.Services[n] = i.Services[n]
+		}
+	}
+	return effective
 }
 
 // Now returns the present state.

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"lbctl/control/intent"
 	"lbctl/control/reconcile"
@@ -14,7 +16,8 @@ import (
 func mayBeMissing(intent.Interface) bool { return true }
 
 // install makes the datapath forward as the intent says, and stores it as a revision with the entry if
-// it is new. Interfaces that may be missing and cannot be attached are left out. The caller holds mu.
+// it is new. Interfaces that may be missing and cannot be attached are left out, and so are services that cannot
+// be set and that the change leaves as they were: the state is out of sync then. The caller holds mu.
 func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.Entry, may func(intent.Interface) bool) ([]reconcile.Step, error) {
 	old := e.now.Load()
 	before, err := reconcile.Current(e.dp)
@@ -27,7 +30,7 @@ func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.En
 			e.rollBack(ctx, before, next.Datapath.Limits)
 		}
 	}()
-	x := execution{dp: e.dp, may: may, links: linksOf(before)}
+	x := execution{dp: e.dp, may: may, had: old.Intent.ByVIP(), next: next.ByVIP(), links: linksOf(before)}
 	x.remember(old, next)
 	facts := e.facts(x.links)
 	aim := stateOf(Effective(next, facts))
@@ -35,7 +38,7 @@ func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.En
 		return nil, err
 	}
 	// The obstacles that were met are among the facts by now.
-	now := &Snapshot{Revision: old.Revision, Effective: Effective(next, facts), obstacles: x.links.obstacles(next)}
+	now := &Snapshot{Revision: old.Revision, Effective: x.brought(Effective(next, facts), old), obstacles: x.links.obstacles(next), outOfSync: x.notSet()}
 	if old.Number == 0 || !next.Equal(old.Intent) {
 		entry.Time = e.clock.Now().UTC()
 		now.Revision = store.Revision{Entry: entry, Intent: next}
@@ -45,7 +48,10 @@ func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.En
 	}
 	installed = true
 	e.become(now)
-	e.log.Info("installed", "revision", now.Number, "steps", len(x.done))
+	if entry.Actor != "" || len(x.done) > 0 {
+		e.logRemovals(before, old.Intent.Names(), x.done)
+		e.log.Info("installed", "revision", now.Number, "steps", len(x.done))
+	}
 	return x.done, nil
 }
 
@@ -59,8 +65,9 @@ func (e *Engine) become(now *Snapshot) {
 	}
 }
 
-// rollBack brings the datapath back to what it forwarded before a change.
+// rollBack brings the datapath back to what it forwarded before a change, also when that failed because ctx has ended.
 func (e *Engine) rollBack(ctx context.Context, before reconcile.State, limits lb.Limits) {
+	ctx = context.WithoutCancel(ctx)
 	current, err := reconcile.Current(e.dp)
 	if err == nil {
 		err = reconcile.Execute(ctx, e.dp, reconcile.Plan(current, before, limits))
@@ -121,9 +128,52 @@ func wants(i intent.Intent, a intent.Interface) bool {
 type execution struct {
 	dp lb.Dataplane
 	// may tells of which interfaces an attach may be refused.
-	may   func(intent.Interface) bool
-	links Links
-	done  []reconcile.Step
+	may func(intent.Interface) bool
+	// had and next are the services of the intent before the change and after it.
+	had, next map[lb.VIP]intent.Service
+	links     Links
+	done      []reconcile.Step
+	// refused are the refusals of services that may be refused.
+	refused []*reconcile.StepError
+}
+
+// mayRefuse tells whether the datapath may refuse a step, and the change goes on.
+func (x *execution) mayRefuse(refused *reconcile.StepError) bool {
+	switch s := refused.Step; s.Verb {
+	case reconcile.Attach:
+		return x.may(s.Interface)
+	case reconcile.Set:
+		was, had := x.had[s.Service.VIP]
+		return had && was.Equal(x.next[s.Service.VIP]) && !errors.Is(refused, context.Canceled) && !errors.Is(refused, lb.ErrDenied)
+	}
+	return false
+}
+
+// brought returns what the datapath was brought to: of an effective intent what it took, and the rest as it was.
+func (x *execution) brought(effective intent.Intent, old *Snapshot) intent.Intent {
+	if len(x.refused) == 0 {
+		return effective
+	}
+	was := old.Effective.ByVIP()
+	for n, s := range effective.Services {
+		if slices.ContainsFunc(x.refused, func(r *reconcile.StepError) bool { return r.Step.Service.VIP == s.VIP }) {
+			effective.Services[n] = was[s.VIP]
+		}
+	}
+	return effective
+}
+
+// notSet says which services the datapath refused, "" if it took all.
+func (x *execution) notSet() string {
+	if len(x.refused) == 0 {
+		return ""
+	}
+	first := x.refused[0]
+	why := fmt.Sprintf("service %s is not forwarded as intended: %v", x.next[first.Step.Service.VIP].Name, first)
+	if more := len(x.refused) - 1; more > 0 {
+		why += fmt.Sprintf(" (and %d more)", more)
+	}
+	return why
 }
 
 // remember keeps the obstacle of an interface that is attached in another mode than the wanted one: to try
@@ -138,7 +188,7 @@ func (x *execution) remember(old *Snapshot, next intent.Intent) {
 	}
 }
 
-// run does the steps. An attach that may be refused, and is, becomes an obstacle and is left out. At any other
+// run does the steps. What may be refused, and is, is left out; an interface has an obstacle then. At any other
 // refusal run stops and returns it; the steps before are done.
 func (x *execution) run(ctx context.Context, steps []reconcile.Step) error {
 	for {
@@ -149,14 +199,18 @@ func (x *execution) run(ctx context.Context, steps []reconcile.Step) error {
 			return err
 		}
 		x.done = append(x.done, steps[:refused.Done]...)
-		if refused.Step.Verb != reconcile.Attach || !x.may(refused.Step.Interface) {
+		if !x.mayRefuse(refused) {
 			return err
+		}
+		steps = steps[refused.Done+1:]
+		if refused.Step.Verb == reconcile.Set {
+			x.refused = append(x.refused, refused)
+			continue
 		}
 		x.links.obstruct(refused.Step.Interface.Name, refused.Err.Error())
 		if err := x.reattach(ctx, refused.Step.Interface.Name); err != nil {
 			return err
 		}
-		steps = steps[refused.Done+1:]
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"lbctl/control/intent"
+	"lbctl/control/reconcile"
 	"lbctl/lb"
 )
 
@@ -39,6 +40,29 @@ func (e *Engine) tell(old, now *Snapshot) {
 	default:
 		e.log.Info("in sync")
 		publish(InSync{})
+	}
+}
+
+// logRemovals lists what steps have removed: services, replicas and interfaces, by the names of the intent before.
+func (e *Engine) logRemovals(before reconcile.State, names map[lb.VIP]string, steps []reconcile.Step) {
+	had := make(map[lb.VIP]lb.Service, len(before.Services))
+	for _, s := range before.Services {
+		had[s.VIP] = s
+	}
+	for _, step := range steps {
+		vip := step.Service.VIP
+		switch step.Verb {
+		case reconcile.Remove:
+			e.log.Info("removed service", "service", names[vip], "vip", vip)
+		case reconcile.Detach:
+			e.log.Info("detached interface", "interface", step.Interface.Name)
+		case reconcile.Set:
+			for _, r := range had[vip].Replicas {
+				if !slices.ContainsFunc(step.Service.Replicas, func(s lb.Replica) bool { return s.Address == r.Address }) {
+					e.log.Info("removed replica", "service", names[vip], "replica", r.Address)
+				}
+			}
+		}
 	}
 }
 

@@ -26,6 +26,9 @@ type links struct {
 	refused map[string]error // by interface, or interface and mode: "eth0 native"
 	set     error            // what SetService returns
 	is      lb.Condition
+	refuses map[lb.VIP]error // what it returns of one service
+	hook    func()           // is called before a service is set, unless nil
+	sets    int              // how often one was
 	news    chan lb.Event
 }
 
@@ -54,6 +57,13 @@ func (l *links) SetService(ctx context.Context, s lb.Service) error {
 	if l.set != nil {
 		return l.set
 	}
+	if err := l.refuses[s.VIP]; err != nil {
+		return err
+	}
+	if l.hook != nil {
+		l.hook()
+	}
+	l.sets++
 	return l.Datapath.SetService(ctx, s)
 }
 
@@ -75,6 +85,12 @@ func (l *links) refuseSet(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.set = err
+}
+
+func (l *links) refuseVIP(v lb.VIP, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refuses[v] = err
 }
 
 // handClock stands still until it is set.
@@ -129,12 +145,18 @@ type world struct {
 var errAbsent = fmt.Errorf("interface %w", lb.ErrNotFound)
 
 func newLinks() *links {
-	return &links{Datapath: oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2, "eth1": 3}}), refused: map[string]error{}, news: make(chan lb.Event)}
+	return &links{Datapath: oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2, "eth1": 3}}), refused: map[string]error{}, refuses: map[lb.VIP]error{}, news: make(chan lb.Event)}
 }
 
 func startWorld(t *testing.T, dp *links, i intent.Intent) *world {
 	t.Helper()
-	w := &world{t: t, dp: dp, kept: &storetest.Memory{}, hand: &handClock{now: noon}}
+	return runWorld(t, dp, &storetest.Memory{}, i)
+}
+
+// runWorld is startWorld with a store.
+func runWorld(t *testing.T, dp *links, kept *storetest.Memory, i intent.Intent) *world {
+	t.Helper()
+	w := &world{t: t, dp: dp, kept: kept, hand: &handClock{now: noon}}
 	var err error
 	if w.Engine, err = Start(t.Context(), Options{Dataplane: dp, Store: w.kept, Clock: w.hand, Source: "test.yaml"}, i); err != nil {
 		t.Fatal(err)
@@ -235,7 +257,8 @@ func (w *world) state(n byte) lb.ReplicaState {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	state, there := intent.Service{Service: all[0]}.State(replica(n))
+	at := slices.IndexFunc(all, func(s lb.Service) bool { return s.VIP == web().VIP })
+	state, there := intent.Service{Service: all[at]}.State(replica(n))
 	if !there {
 		w.t.Fatal(errors.New("no such replica"))
 	}

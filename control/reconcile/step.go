@@ -113,8 +113,10 @@ func (e *StepError) Hint() string {
 		return "run the daemon as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
 	case e.Step.Verb == Attach:
 		return e.attachHint()
+	case errors.Is(e.Err, lb.ErrFull) && strings.Contains(e.Err.Error(), "slots"):
+		return "lower the table_size of a service, or raise datapath.limits.slots: stop the daemon, lbctl purge, start it with them"
 	case errors.Is(e.Err, lb.ErrFull):
-		return "remove services, or make the tables anew with larger datapath.limits: stop the daemon, lbctl purge, start it"
+		return "remove services, or raise datapath.limits: stop the daemon, lbctl purge, start it with them"
 	case errors.Is(e.Err, lb.ErrNotFound):
 		return "somebody else changed the datapath; try again"
 	}

@@ -86,7 +86,7 @@ func (s *Server) healthRoutes(a huma.API) {
 			revision := s.engine.Now().Number
 			return answerAt(revision, api.Health{Status: "ok", Revision: revision}), nil
 		})
-	register(a, "readyz", http.MethodGet, "/readyz", "The datapath forwards as intended",
+	register(a, "readyz", http.MethodGet, readyPath, "The datapath forwards as intended",
 		func(context.Context, *struct{}) (*answer[api.Health], error) {
 			revision := s.engine.Now().Number
 			if why := s.engine.NotReady(); why != "" {
@@ -96,9 +96,11 @@ func (s *Server) healthRoutes(a huma.API) {
 		})
 }
 
+const readyPath = "/readyz"
+
 func notReady(why string) *api.Problem {
 	return &api.Problem{
 		Type: "about:blank", Title: http.StatusText(http.StatusServiceUnavailable), Status: http.StatusServiceUnavailable,
-		Detail: why, Hint: "see lbctl get interfaces; apply the configuration again; the daemon's log says more",
+		Detail: why, Hint: "the daemon tries again by itself; lbctl get interfaces and its log say more",
 	}
 }

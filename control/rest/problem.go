@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"lbctl/control/api"
 	"lbctl/control/config"
 	"lbctl/control/engine"
@@ -120,6 +122,15 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(w, r)
 	})
+}
+
+// logFailure logs an answer that the daemon is to blame for. That it is not ready is no failure of the request, and
+// is logged when it becomes so.
+func (s *Server) logFailure(c huma.Context, _ string, v any) (any, error) {
+	if p, is := v.(*api.Problem); is && p.Status >= http.StatusInternalServerError && c.URL().Path != readyPath {
+		s.log.Error("request failed", "request", c.Method()+" "+c.URL().Path, "status", p.Status, "error", p.Detail, "hint", p.Hint)
+	}
+	return v, nil
 }
 
 // noRoute answers a request without a route: 405 if there is one for another method, else 404.

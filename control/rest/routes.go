@@ -15,7 +15,7 @@ import (
 // routes returns the whole API.
 func (s *Server) routes(version string) http.Handler {
 	mux := http.NewServeMux()
-	a := humago.New(mux, describe(version))
+	a := humago.New(mux, describe(version, s.logFailure))
 	s.configRoutes(a)
 	s.serviceRoutes(a)
 	s.replicaRoutes(a)
@@ -31,14 +31,14 @@ func (s *Server) routes(version string) http.Handler {
 
 // describe returns the framework's settings: an OpenAPI description, and no documentation page, which would load
 // scripts from the network.
-func describe(version string) huma.Config {
+func describe(version string, log huma.Transformer) huma.Config {
 	c := huma.DefaultConfig("lbctl", version)
 	c.DocsPath, c.SchemasPath = "", ""
 	c.CreateHooks = nil // no $schema in answers
 	c.RejectUnknownQueryParameters = true
 	c.Info.Description = "Control of the XDP load balancer. Every mutation is validated, applied and stored " +
 		"before it is answered; with an error nothing has changed."
-	c.Transformers = []huma.Transformer{hinted}
+	c.Transformers = []huma.Transformer{hinted, log}
 	return c
 }
 

@@ -11,18 +11,12 @@ package rest
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
-	"syscall"
 	"time"
 
 	"lbctl/control/engine"
-	"lbctl/lb"
 )
 
 // Options are what a server is made of.
@@ -95,94 +89,6 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		web.Close()
 	}
 	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
-}
-
-// maxSocketPath is what fits in sockaddr_un.sun_path with its final zero, less the suffix
-// that Listen adds for a moment.
-const maxSocketPath = 107 - len(fresh)
-
-const fresh = ".new"
-
-// Listen opens a unix socket at path, mode 0660. It replaces a socket file on which nobody listens any
-// more. If somebody listens, or the file is not a socket, the error wraps lb.ErrConflict. Other errors: lb.ErrInvalid for a path that is too long, lb.ErrDenied.
-// Closing the listener removes the file.
-func Listen(path string) (net.Listener, error) {
-	if len(path) > maxSocketPath {
-		return nil, fmt.Errorf("listen on %s: %w: a socket's path has at most %d bytes", path, lb.ErrInvalid, maxSocketPath)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("make socket directory: %w", lb.Denied(err))
-	}
-	if err := vacant(path); err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", path, err)
-	}
-	l, err := listenFresh(path + fresh)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", path, lb.Denied(err))
-	}
-	// The rename puts the socket in place with its permissions set, and replaces the old one in one step.
-	if err := os.Rename(path+fresh, path); err != nil {
-		l.Close()
-		os.Remove(path + fresh)
-		return nil, fmt.Errorf("listen on %s: %w", path, lb.Denied(err))
-	}
-	return &socket{Listener: l, path: path}, nil
-}
-
-// vacant returns an error unless path may be taken.
-func vacant(path string) error {
-	info, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return lb.Denied(err)
-	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("%w: the file is not a socket", lb.ErrConflict)
-	}
-	c, err := net.Dial("unix", path)
-	switch {
-	case err == nil:
-		c.Close()
-		return fmt.Errorf("%w: a daemon is listening already", lb.ErrConflict)
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
-		return nil
-	}
-	return lb.Denied(err)
-}
-
-func listenFresh(path string) (*net.UnixListener, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
-		return nil, err
-	}
-	l.SetUnlinkOnClose(false)
-	if err := os.Chmod(path, 0o660); err != nil {
-		l.Close()
-		os.Remove(path)
-		return nil, err
-	}
-	return l, nil
-}
-
-// socket removes its file when it is closed.
-type socket struct {
-	net.Listener
-	path string
-}
-
-// Close stops listening and removes the file.
-func (s *socket) Close() error {
-	if err := s.Listener.Close(); err != nil {
-		return err
-	}
-	if err := os.Remove(s.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

@@ -29,6 +29,25 @@ func Private(dir string) error {
 	return Replaceable(dir)
 }
 
+// Shared returns an error if others can replace what this user has made in a directory. They may make files there if it
+// has the sticky bit, as /tmp has. Errors: a *Error, which wraps lb.ErrDenied; those of stat(2).
+func Shared(dir string) error {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return lb.Denied(err)
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return lb.Denied(err)
+	}
+	if info.Mode()&fs.ModeSticky == 0 || !ours(info) {
+		if err := owned(dir, info); err != nil {
+			return err
+		}
+	}
+	return Replaceable(dir)
+}
+
 // File returns an error unless a file is an ordinary one, and only root and this user can write to it.
 // Errors: a *Error, which wraps lb.ErrDenied.
 func File(path string, info fs.FileInfo) error {
@@ -40,13 +59,19 @@ func File(path string, info fs.FileInfo) error {
 
 // owned returns an error if others own a file, or may write to it.
 func owned(path string, info fs.FileInfo) error {
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 && int(stat.Uid) != os.Geteuid() {
-		return &Error{path, fmt.Sprintf("it belongs to user %d", stat.Uid), "chown it to root, or use another"}
+	if !ours(info) {
+		return &Error{path, "it belongs to another user", "chown root " + path + ", or use another"}
 	}
 	if info.Mode().Perm()&0o022 != 0 {
 		return &Error{path, fmt.Sprintf("others can write to it (mode %04o)", info.Mode().Perm()), "chmod go-w " + path + ", or use another"}
 	}
 	return nil
+}
+
+// ours tells whether root or this user owns a file.
+func ours(info fs.FileInfo) bool {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return ok && (s.Uid == 0 || int(s.Uid) == os.Geteuid())
 }
 
 // Replaceable returns an error if everybody can put something else in the place of path: if a directory above it is

@@ -116,7 +116,7 @@ var controlLayers = map[string][]string{
 	"store/storetest": {"intent", "wire", "store"},
 	"engine":          {"intent", "reconcile", "store"},
 	"framediff":       {"api"},
-	"rest":            {"api", "intent", "wire", "config", "reconcile", "engine", "framediff"},
+	"rest":            {"api", "intent", "wire", "config", "reconcile", "engine", "framediff", "safedir"},
 	"client":          {"api"},
 }
 

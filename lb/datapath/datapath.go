@@ -161,6 +161,9 @@ func (d *Datapath) Close() error {
 	return errors.Join(err, d.objects.Close(), d.dir.Close())
 }
 
+// Discard is Close for a start that failed: what was not pinned before Open is removed, links apart.
+func (d *Datapath) Discard() error { return errors.Join(d.dir.Discard(), d.Close()) }
+
 // locked runs an operation under the lock. Errors: os.ErrClosed, without running it.
 func (d *Datapath) locked(operation func() error) error {
 	d.mu.Lock()
