@@ -109,8 +109,11 @@ func scenarios() []scenario {
 		{name: "tcp-v4-transition-syn-flood", inTransition: true, flows: million, packet: flags(syn)},
 		{name: "tcp-v6-transition", v6: true, inTransition: true, begin: begun},
 		{name: "pass-no-vip", packet: func(p *contract.Packet) {
-			p.Flow.Destination = netip.AddrPortFrom(p.Flow.Destination.Addr(), 81)
+			p.Flow.Destination = netip.MustParseAddrPort("192.0.2.99:80")
 		}, want: lb.NotOurs},
+		{name: "pass-vip-other-port", packet: func(p *contract.Packet) {
+			p.Flow.Destination = netip.AddrPortFrom(p.Flow.Destination.Addr(), 81)
+		}, want: lb.ForThisHost},
 		{name: "pass-non-ip", bytes: func(frame []byte) { frame[12], frame[13] = 0x08, 0x06 }, want: lb.NotIP},
 	}
 }
