@@ -126,6 +126,32 @@ func TestTunnel(t *testing.T) {
 	}
 }
 
+// Fragments in a tunnel go astray because of the tunnel: to the NIC they are whole packets of the outer flow.
+func TestFragmentInTunnel(t *testing.T) {
+	n := mustNIC(t, 8)
+	whole := packet.Frame{Flow: flowOf(1)}
+	queue := func(port uint16) rss.Queue { return n.Classify(vxlan(port, whole).Marshal()).Queue }
+	one, other := uint16(50000), uint16(50001)
+	for queue(one) == queue(other) {
+		other++
+	}
+	c := newCapture(pcap.Ethernet).frames(vxlan(one, pieceOf(flowOf(1), 1, 0, true)), vxlan(other, pieceOf(flowOf(1), 1, 72, false)))
+	got := run(t, c, Options{NIC: n})
+	if v := violation(got, Tunnel); v.Flows != 1 || v.Packets != 1 || len(got.Affinity) != 1 {
+		t.Errorf("%+v; want 1 flow, 1 packet, because of the tunnel", got.Affinity)
+	}
+	config := n.Config()
+	config.Inner = packet.TunnelVXLAN
+	inside, err := nic.New(config)
+	must(t, err)
+	torn := differs(n, false)
+	c = newCapture(pcap.Ethernet).frames(vxlan(one, packet.Frame{Flow: torn}), vxlan(one, packet.Frame{Flow: torn}),
+		vxlan(one, pieceOf(torn, 1, 0, true)))
+	if got := run(t, c, Options{NIC: inside}); violation(got, Fragment).Packets != 1 || len(got.Affinity) != 1 {
+		t.Errorf("a NIC that looks inside: %+v, want 1 packet, because it is a fragment", got.Affinity)
+	}
+}
+
 func TestTableChanged(t *testing.T) {
 	n := mustNIC(t, 2)
 	moves, stays := on(n, 1, 0), on(n, 0, 0)

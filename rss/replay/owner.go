@@ -18,12 +18,15 @@ func (r *Replay) owner(frame []byte, h *packet.Headers, key *flows.Key, tunnel p
 		return flows.Key{}, 0 // nearly all packets
 	}
 	why, at := Cause(0), *h
-	for range maxDepth {
+	for depth := range maxDepth {
 		inner, carried, err := packet.Inner(frame, &at)
 		if carried == 0 || err != nil && err != packet.ErrTransport || !inner.Flow.Source.IsValid() {
 			break
 		}
-		at, why = inner, Tunnel
+		at = inner
+		if depth > 0 || tunnel == 0 { // else the NIC hashed this inner packet
+			why = Tunnel
+		}
 	}
 	flow := at.Flow
 	if at.Fragment {

@@ -33,7 +33,7 @@ func TestReport(t *testing.T) {
 
 	index := func(i int) int { return n.ClassifyFlow(flowOf(i)).Index }
 	want := &Report{
-		File: File{Format: "pcap (nanoseconds)"}, Load: Load{5, 3*1500 + 54 + 60, 2}, Seconds: 4,
+		File: File{Format: "pcap (nanoseconds)", Records: 5}, Load: Load{5, 3*1500 + 54 + 60, 2}, Seconds: 4,
 		Unhashed: Load{1, 60, 0}, UnhashedBy: []Unhashed{{Cause: "arp", Load: Load{1, 60, 0}}}, DefaultQueue: "0", Measure: Packets,
 		Queues: []Queue{
 			{0, Load{4, 4560, 1}, &[2]int{0, 2}},

@@ -34,6 +34,8 @@ type Report struct {
 type File struct {
 	// Format is pcap or pcapng.
 	Format string `json:"format"`
+	// Records is the number of records that were read.
+	Records uint64 `json:"records"`
 	// Cut says where a capture is cut short; empty for a whole one.
 	Cut string `json:"cut,omitempty"`
 	// Damage says where a capture is damaged; what follows was not read.

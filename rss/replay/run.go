@@ -50,6 +50,7 @@ func Run(ctx context.Context, capture *pcap.Reader, o Options) (*Report, error) 
 			break
 		}
 		if err == nil {
+			file.Records++
 			err = r.Add(&record)
 		}
 		if err != nil {

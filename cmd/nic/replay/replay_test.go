@@ -3,12 +3,16 @@ package replay
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"lbctl/cmd/cli"
 	"lbctl/cmd/nic/nictest"
+	"lbctl/rss/nic"
 	"lbctl/rss/replay"
+	"lbctl/rss/replay/pcap"
+	"lbctl/rss/setup"
 )
 
 func TestMain(m *testing.M) { nictest.Main(m) }
@@ -95,6 +99,54 @@ func TestRSSReplayApart(t *testing.T) {
 	verdict, figures := strings.Index(text, "helps:"), strings.Index(text, "QUEUE  PACKETS")
 	if verdict < 0 || verdict > figures {
 		t.Errorf("the verdict is not before the figures:\n%s", text)
+	}
+}
+
+// A report passes only if its figures are those of the whole capture.
+func TestRSSReplayReportFails(t *testing.T) {
+	whole := nictest.Capture(5)
+	for name, c := range map[string]struct {
+		file  string
+		spoil func(*replay.Report)
+		pass  bool
+	}{
+		"whole":          {whole, func(*replay.Report) {}, true},
+		"cut":            {whole[:len(whole)-1], func(*replay.Report) {}, false},
+		"damaged":        {whole + whole[24:32] + "\x00\x00\x00\x40" + whole[36:], func(*replay.Report) {}, false},
+		"a packet lost":  {whole, func(r *replay.Report) { r.Queues[0].Packets--; r.Packets-- }, false},
+		"a flow lost":    {whole, func(r *replay.Report) { r.Queues[3].Flows++ }, false},
+		"an entry wrong": {whole, func(r *replay.Report) { r.Buckets[1].Packets++ }, false},
+	} {
+		w := nictest.New(t, Command)
+		reader, err := pcap.Open(strings.NewReader(c.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, err := nic.Default(4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := nic.New(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := replay.Run(t.Context(), reader, replay.Options{NIC: n})
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		c.spoil(found)
+		f := &flags{ReplayFlags: &cli.ReplayFlags{NICFlag: &cli.NICFlag{Setup: &setup.Setup{}}}, out: filepath.Join(filepath.Dir(w.Write("x", "")), "out")}
+		if err := f.write(name, found); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(filepath.Join(f.out, "report.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got struct{ Pass bool }
+		if err := json.Unmarshal(b, &got); err != nil || got.Pass != c.pass {
+			t.Errorf("%s: pass %v, %v; want %v", name, got.Pass, err, c.pass)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"lbctl/cmd/cli"
 	"lbctl/cmd/cli/clitest"
 	"lbctl/cmd/nic/nictest"
+	"lbctl/rss/sim"
 )
 
 func TestMain(m *testing.M) { nictest.Main(m) }
@@ -242,5 +243,22 @@ func TestRSSSimulateBadInput(t *testing.T) {
 	code, _, stderr := w.Run(strings.Fields("rss simulate --duration 1ms --out " + w.Path("file") + "/x")...)
 	if code != cli.ExitFailed || !strings.Contains(stderr, "name another folder with --out") {
 		t.Errorf("a report below a file: exit %d, %s", code, stderr)
+	}
+}
+
+// The quantiles are those of their names: of the times 1 to 1000 us, each once.
+func TestLatencyQuantiles(t *testing.T) {
+	h := sim.NewHistogram()
+	for i := range 1000 {
+		h.Record(time.Duration(i+1) * time.Microsecond)
+	}
+	got := newLatency(h)
+	for name, c := range map[string]struct{ got, want time.Duration }{
+		"p50": {got.P50, 500 * time.Microsecond}, "p99": {got.P99, 990 * time.Microsecond}, "p999": {got.P999, 999 * time.Microsecond},
+		"max": {got.Max, 1000 * time.Microsecond},
+	} {
+		if c.got < c.want || float64(c.got) > float64(c.want)*(1+sim.HistogramError) {
+			t.Errorf("%s = %v, want %v", name, c.got, c.want)
+		}
 	}
 }
