@@ -128,10 +128,13 @@ func fitKnown(f *facts, a Arrangement, v view, all []candidate) (fits []known) {
 		tables = []rss.Table{nil}
 	}
 	for _, c := range all {
+		tried := f.trial(c.key.Key)
 		for _, initial := range f.initials(a, v, c, in) {
 			for _, table := range tables {
 				k := known{candidate: c, Arrangement: a, initial: initial, table: table}
+				tried.ways++
 				if k.fit(f, v, in) {
+					tried.fits++
 					fits = append(fits, k)
 				}
 			}

@@ -23,11 +23,26 @@ type facts struct {
 	// keyBits is the number of bits of the key that the longest input reaches.
 	keyBits, longest int
 	inner            bool
+	// trials counts, for each key that was tried, in how many ways, and in how many of them it fits.
+	trials map[string]*trial
+}
+
+// trial counts how a key was tried.
+type trial struct{ ways, fits int }
+
+// trial returns the counts of a key.
+func (f *facts) trial(key rss.Key) *trial {
+	t := f.trials[string(key)]
+	if t == nil {
+		t = &trial{}
+		f.trials[string(key)] = t
+	}
+	return t
 }
 
 // newFacts prepares observations that were validated and all have a hash, or a queue.
 func newFacts(observations []Observation, o Options, byHash bool) (*facts, error) {
-	f := &facts{observations: observations, byHash: byHash, use: math.MaxUint32}
+	f := &facts{observations: observations, byHash: byHash, use: math.MaxUint32, trials: map[string]*trial{}}
 	for i := range observations {
 		f.longest = max(f.longest, observations[i].longest())
 		f.inner = f.inner || observations[i].Inner.Source.IsValid()

@@ -31,6 +31,8 @@ import (
 type Options struct {
 	// Keys are keys that the NIC may have; they are tried in addition to those of rss.Named.
 	Keys []NamedKey
+	// Given are those keys of which Result.Given tells whether the NIC can have them.
+	Given []rss.Key
 	// KeyLength is the length in bytes of the NIC's key; 0 stands for rss.MinKeyLength, or for the length that the
 	// inputs reach if that is more.
 	KeyLength int
@@ -60,8 +62,35 @@ type Result struct {
 	// Table explains the queues by the hashes if both were observed; nil if no table that is filled in
 	// turn does.
 	Table *TurnTable
+	// Given says of Options.Given whether the observations exclude them; nil when the verdict is Constant.
+	Given []GivenKey
 	// Notes are further findings, as sentences.
 	Notes []string
+}
+
+// GivenKey says what became of a key that was given.
+type GivenKey struct {
+	Key rss.Key
+	// Excluded is true when no model with the key, in none of its forms, explains the observations.
+	Excluded bool
+	// Ways is the number of models that were tried: forms of the key, headers, orders and bytes of the input, initial
+	// values and tables. Each was tried with every set of fields.
+	Ways int
+}
+
+// given says what became of a key in the search.
+func (f *facts) given(key rss.Key) GivenKey {
+	g := GivenKey{Key: key, Excluded: true}
+	seen := map[string]bool{}
+	for _, form := range variants(NamedKey{Key: key}) {
+		if !seen[string(form.Key)] {
+			seen[string(form.Key)] = true
+			t := f.trial(form.Key)
+			g.Ways += t.ways
+			g.Excluded = g.Excluded && t.fits == 0
+		}
+	}
+	return g
 }
 
 // Tolerance is the share of each class of packets that may contradict the others.
@@ -108,6 +137,9 @@ func identify(observations []Observation, o Options, byHash bool) (Result, error
 	s := &search{facts: f, distinct: distinct, candidates: candidates(o.Keys, f.longest), seed: o.Seed}
 	r.Verdict = s.run()
 	r.Notes = s.notes
+	for _, key := range o.Given {
+		r.Given = append(r.Given, f.given(key))
+	}
 	if s.best != nil {
 		r.Model, r.Also = s.model(o), s.others
 		r.Notes = append(r.Notes, r.Model.notes()...)

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -227,6 +228,37 @@ func TestInitialValue(t *testing.T) {
 				t.Errorf("initial value %08x: key name %q", initial, m.KeyName)
 			}
 			sameKey(t, m, key, Range{319, 319})
+		}
+	}
+}
+
+// A key that is given is excluded exactly when the NIC has another one, by hashes and by queues; one that differs only in bits
+// that no input reaches is not.
+func TestGivenKey(t *testing.T) {
+	r := source(t)
+	key, wrong := randomKey(r, 40), randomKey(r, 40)
+	reversed := slices.Clone(key)
+	slices.Reverse(reversed)
+	beyond := slices.Clone(key)
+	beyond[39] ^= 1
+	o := Options{Given: []rss.Key{key, wrong, reversed, beyond}}
+	for i, k := range o.Given {
+		o.Keys = append(o.Keys, NamedKey{strconv.Itoa(i), k})
+	}
+	hashes := observe(r, 64, plain(key), "tcp4", "tcp6")
+	queues := make([]Observation, 200)
+	for i, observed := range observe(r, len(queues), plain(key), "tcp4") {
+		queues[i] = Observation{Flow: observed.Flow, HasQueue: true, Queue: rss.Queue(observed.Hash % 128 % 4)}
+	}
+	for name, all := range map[string][]Observation{"hashes": hashes, "queues": queues} {
+		got, err := Identify(all, o)
+		if err != nil || len(got.Given) != len(o.Given) {
+			t.Fatalf("%s: %+v, %v", name, got.Given, err)
+		}
+		for i, want := range []bool{false, true, false, false} {
+			if g := got.Given[i]; g.Excluded != want || g.Ways < 10 {
+				t.Errorf("%s, key %d: %+v, want excluded %v", name, i, g, want)
+			}
 		}
 	}
 }

@@ -126,7 +126,7 @@ func TestTunnel(t *testing.T) {
 	}
 }
 
-// Fragments in a tunnel go astray because of the tunnel: to the NIC they are whole packets of the outer flow.
+// Fragments in a tunnel are misrouted because of the tunnel: to the NIC they are whole packets of the outer flow.
 func TestFragmentInTunnel(t *testing.T) {
 	n := mustNIC(t, 8)
 	whole := packet.Frame{Flow: flowOf(1)}

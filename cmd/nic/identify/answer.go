@@ -20,8 +20,37 @@ type answer struct {
 	Conflicts    [][2]pointed `json:"conflicts,omitempty"`
 	Table        *turnTable   `json:"in_turn,omitempty"`
 	Notes        []string     `json:"notes,omitempty"`
+	Given        []givenKey   `json:"given_keys,omitempty"`
 
 	verdict identify.Verdict
+}
+
+// givenKey says whether the observations exclude a key that was given, in how many ways it was tried, and what is left.
+type givenKey struct {
+	Key      string `json:"key"`
+	Excluded bool   `json:"excluded"`
+	Ways     int    `json:"ways_tried"`
+	Left     string `json:"left,omitempty"`
+}
+
+func (k givenKey) String() string {
+	if !k.Excluded {
+		return fmt.Sprintf("not excluded (%d ways tried)", k.Ways)
+	}
+	return fmt.Sprintf("excluded: it fits in none of the %d ways that were tried; left %s", k.Ways, k.Left)
+}
+
+// left says which keys the observations leave.
+func left(m *identify.Model) string {
+	switch {
+	case m == nil:
+		return "is no key of a known hash function"
+	case m.Key == nil:
+		return "is " + m.Function + ", which has no key"
+	case m.KeyName != "":
+		return "is " + m.KeyName
+	}
+	return fmt.Sprintf("are the keys with the known digits below: %d bits are free", m.Freedom)
 }
 
 // turnTable is a table that is filled in turn and has one of these sizes.
@@ -94,6 +123,13 @@ func newAnswer(observations []identify.Observation, r identify.Result) *answer {
 			return pointed{o.Line, "input " + hex.EncodeToString(o.Input)}
 		}
 		return pointed{o.Line, o.Flow.String()}
+	}
+	for _, g := range r.Given {
+		k := givenKey{Key: g.Key.String(), Excluded: g.Excluded, Ways: g.Ways}
+		if k.Excluded {
+			k.Left = left(r.Model)
+		}
+		said.Given = append(said.Given, k)
 	}
 	for _, a := range r.Also {
 		said.Also = append(said.Also, a.String())

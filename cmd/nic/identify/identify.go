@@ -113,11 +113,12 @@ func (f *flags) options(c *cobra.Command) (o identify.Options, err error) {
 		return o, cli.Usage(c, "--queues: %d: want 1 to %d", f.queues, rss.MaxQueues)
 	}
 	for _, text := range f.keys {
-		key, err := rss.ParseKey(text)
+		key, err := setup.ParseKey(text)
 		if err != nil {
 			return o, cli.Usage(c, "--key: %v", err)
 		}
 		o.Keys = append(o.Keys, identify.NamedKey{Name: "the key given", Key: key})
+		o.Given = append(o.Given, key)
 	}
 	for _, name := range rss.KeyNames() {
 		key, _ := rss.Named(name)

@@ -89,6 +89,21 @@ table           4 queues in turn, of any size
 	}
 }
 
+// It is said whether a given key is excluded, in how many ways it was tried, and what is left.
+func TestRSSIdentifyGivenKey(t *testing.T) {
+	w := nictest.New(t, Command)
+	w.Write("hashes.csv", observations(rss.MicrosoftKey(), 64, "src,dst,hash,queue"))
+	other := rss.MicrosoftKey()
+	other[3] ^= 0x10
+	text := w.OK("rss", "identify", w.Path("hashes.csv"), "--key", other.String()) +
+		w.OK("rss", "identify", w.Path("hashes.csv"), "--key", "ms")
+	for _, want := range []string{"key given       excluded: it fits in none of the ", " ways that were tried; left is ms\n", "key given       not excluded ("} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+}
+
 func TestRSSIdentifyBadInput(t *testing.T) {
 	w := nictest.New(t, Command)
 	key := rss.MicrosoftKey()

@@ -31,6 +31,9 @@ func keyPattern(m *identify.Model) string {
 func (r *answer) show(w io.Writer) {
 	what := map[string]string{"hash": "hashes", "queue": "queues"}[r.By]
 	cli.Row(w, "verdict", fmt.Sprintf("%s, by the %s of %d observations", r.Verdict, what, r.Distinct))
+	for _, k := range r.Given {
+		cli.Row(w, "key given", k)
+	}
 	if r.Model != nil {
 		r.Model.show(w)
 	}
