@@ -1,35 +1,67 @@
 package datapath
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 
 	"lbctl/bpf"
 	"lbctl/lb"
+	"lbctl/lb/tables"
 	"lbctl/rss/packet"
 )
 
-// adopt reads back what an earlier process left in the tables. It writes only what that process left half done.
-func (reg *registry) adopt() error {
+// adopt reads back what an earlier process left in the tables. It writes only what that process left half done, and what
+// contradicts itself: rows that others have overwritten it rewrites, and a service whose row cannot be believed it leaves
+// out, for the caller of SetService to make anew. damaged says of each what was done.
+func (reg *registry) adopt() (damaged []string, err error) {
 	for at := range reg.tables.ServiceIndex().Rows() {
 		if err := reg.adoptRow(at); err != nil {
-			return fmt.Errorf("%w: row %d: %v", lb.ErrConflict, at, err)
+			damaged = append(damaged, fmt.Sprintf("left out row %d of services, until it is set again: %v", at, err))
 		}
 	}
-	return reg.finish()
+	restored, err := reg.finish()
+	for _, row := range restored {
+		damaged = append(damaged, "rewrote row "+row)
+	}
+	return damaged, err
 }
 
-func (reg *registry) adoptRow(at uint32) error {
-	if err := reg.ids.Rows.Take(at, 1); err != nil {
-		return fmt.Errorf("row: %w", err)
+// taking takes numbers, and releases them if something else about them is wrong.
+type taking []func()
+
+func (t *taking) take(from *tables.Extents, at, n uint32, what string) error {
+	if err := from.Take(at, n); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	*t = append(*t, func() { from.Release(at, n) })
+	return nil
+}
+
+func (reg *registry) adoptRow(at uint32) (err error) {
+	var taken taking
+	defer func() {
+		if err != nil {
+			for _, release := range taken {
+				release()
+			}
+		}
+	}()
+	if err := taken.take(&reg.ids.Rows, at, 1, "row"); err != nil {
+		return err
 	}
 	row := reg.tables.Services.Rows[at]
+	if !reg.tables.ServiceIndex().Has(row.Vip, at) {
+		return errors.New("it is not where its address and port belong")
+	}
 	if row.Vip == addressKey(row.Vip.AddrPort().Addr()) {
 		reg.address(row.Vip.AddrPort().Addr()).at = at
 		return nil
 	}
 	e := &entry{row: row, at: at, ids: map[netip.AddrPort]uint32{}, service: serviceOf(row)}
-	if err := reg.adoptService(e); err != nil {
+	if err := reg.adoptService(e, &taken); err != nil {
 		return err
 	}
 	reg.services[e.service.VIP] = e
@@ -39,38 +71,61 @@ func (reg *registry) adoptRow(at uint32) error {
 	return nil
 }
 
-func (reg *registry) adoptService(e *entry) error {
+func (reg *registry) adoptService(e *entry, taken *taking) error {
 	row := e.row
-	if err := reg.ids.Services.Take(row.Id, 1); err != nil {
-		return fmt.Errorf("service id: %w", err)
+	if err := taken.take(&reg.ids.Services, row.Id, 1, "service id"); err != nil {
+		return err
 	}
 	for _, r := range e.ranges() {
-		if err := reg.ids.Slots.Take(r.From, r.To-r.From); err != nil {
-			return fmt.Errorf("slots: %w", err)
-		}
-	}
-	if err := reg.ids.Lists.Take(row.List-reg.limits.Slots, row.Replicas); err != nil {
-		return fmt.Errorf("list of replicas: %w", err)
-	}
-	for _, listed := range reg.tables.Slots.Rows[row.List:][:row.Replicas] {
-		if err := reg.adoptReplica(e, listed); err != nil {
+		if err := taken.take(&reg.ids.Slots, r.From, r.To-r.From, "slots"); err != nil {
 			return err
 		}
 	}
-	for at := row.Offset; at < row.Offset+row.Size; at++ {
-		if reg.tables.Slot(at).InTransition() {
-			e.inTransition++
+	if err := taken.take(&reg.ids.Lists, row.List-reg.limits.Slots, row.Replicas, "list of replicas"); err != nil {
+		return err
+	}
+	for _, listed := range reg.tables.Slots.Rows[row.List:][:row.Replicas] {
+		if err := reg.adoptReplica(e, listed, taken); err != nil {
+			return err
 		}
 	}
+	if err := reg.plausible(e); err != nil {
+		return err
+	}
 	e.owners = reg.digest(e)
+	own := reg.list(slices.Collect(maps.Values(e.ids)))
+	for at := row.Offset; at < row.Offset+row.Size; at++ {
+		s := reg.tables.Slot(at)
+		if s.InTransition() {
+			e.inTransition++
+		}
+		if !own.has(s.Owner()) {
+			e.owners = 0 // unlike any digest: audit restores them
+		}
+	}
 	e.recorded = e.tracked() && (e.inTransition > 0 || e.rehashed() || e.service.Tracking == lb.TrackAlways)
 	return nil
 }
 
-func (reg *registry) adoptReplica(e *entry, listed bpf.LbSlot) error {
+// plausible returns an error if a service is not one that SetService accepts beside the others.
+func (reg *registry) plausible(e *entry) error {
+	if err := e.service.Validate(); err != nil {
+		return err
+	}
+	if e.row.Size != e.service.Slots() {
+		return fmt.Errorf("%d slots, want %d", e.row.Size, e.service.Slots())
+	}
+	_, err := reg.index.Conflict(e.service)
+	return err
+}
+
+func (reg *registry) adoptReplica(e *entry, listed bpf.LbSlot, taken *taking) error {
 	id := listed.Owner
-	if err := reg.ids.Replicas.Take(id, 1); err != nil {
-		return fmt.Errorf("replica id: %w", err)
+	if err := taken.take(&reg.ids.Replicas, id, 1, "replica id"); err != nil {
+		return err
+	}
+	if of := reg.tables.Replicas.Rows[id].Service; of != e.row.Id {
+		return fmt.Errorf("replica %d is of service %d, not of %d", id, of, e.row.Id)
 	}
 	r := lb.Replica{Address: reg.tables.AddressOf(id), Weight: uint16(listed.Previous), State: lb.ReplicaState(listed.Previous >> 16)}
 	e.ids[r.Address] = id
@@ -78,23 +133,43 @@ func (reg *registry) adoptReplica(e *entry, listed bpf.LbSlot) error {
 	return nil
 }
 
-// finish completes the last change of the previous process, in the same order. It waits for packets first: that
-// process may have ended a moment ago, and packets may still read what it retired.
-func (reg *registry) finish() error {
+// finish completes the last change of the previous process, in the same order, and restores what no process of ours
+// leaves. It waits for packets first: that process may have ended a moment ago, and packets may still read what it retired.
+func (reg *registry) finish() (restored []string, err error) {
 	for _, e := range reg.services {
 		reg.writeStates(e)
-		if e.tracked() {
-			reg.cleanPrevious(e, false)
-		}
 	}
 	reg.sweepReplicas()
 	reg.sweepRevNats()
 	reg.sweepAddresses()
+	if restored, err = reg.restoreAddresses(); err != nil {
+		return restored, err
+	}
+	restored = append(restored, reg.audit()...)
+	for _, e := range reg.services {
+		if e.tracked() {
+			reg.cleanPrevious(e, false)
+		}
+	}
 	if err := reg.grace.Wait(); err != nil {
-		return err
+		return restored, err
 	}
 	reg.removeStaleRecords()
-	return reg.counters.foldRemoved()
+	return restored, reg.counters.foldRemoved()
+}
+
+// restoreAddresses makes the rows of addresses that have services and no row.
+func (reg *registry) restoreAddresses() (restored []string, err error) {
+	for a, row := range reg.addresses {
+		if row.at != noRow {
+			continue
+		}
+		if row.at, err = reg.take(&reg.ids.Rows, 1, "the row of the address", lb.VIP{Address: netip.AddrPortFrom(a, 0)}, tables.RowsFor(reg.limits)); err != nil {
+			return restored, err
+		}
+		restored = append(restored, fmt.Sprintf("%d of services: the address %v", row.at, a))
+	}
+	return restored, nil
 }
 
 // sweepReplicas sets the state of replicas that no service has to gone.
@@ -113,6 +188,9 @@ func (reg *registry) sweepReplicas() {
 func (reg *registry) sweepRevNats() {
 	var stray []uint32
 	for id := range reg.tables.RevNatIndex().Rows() {
+		if int(id) >= len(reg.tables.RevNats.Rows) {
+			continue // audit removes it
+		}
 		o := reg.tables.RevNats.Rows[id]
 		v, ok := reg.index.Owner(o.Replica.AddrPort(), packet.Protocol(o.Replica.Protocol))
 		if !ok || reg.services[v].ids[o.Replica.AddrPort()] != id {
@@ -130,8 +208,11 @@ func (reg *registry) sweepAddresses() {
 		if row.services > 0 {
 			continue
 		}
-		reg.tables.ServiceIndex().Remove(addressKey(a), row.at)
 		delete(reg.addresses, a)
+		if row.at == noRow {
+			continue
+		}
+		reg.tables.ServiceIndex().Remove(addressKey(a), row.at)
 		reg.grace.Defer(func() { reg.ids.Rows.Release(row.at, 1) })
 	}
 }

@@ -69,8 +69,9 @@ func (d *Datapath) repin() error {
 func (d *Datapath) say(did string, what []string) {
 	for _, one := range what {
 		d.mended++
-		d.options.Logger.Error("others changed the datapath: "+did+" "+one, "directory", d.options.Dir)
-		d.events.tell(lb.Event{Kind: lb.Mended, Detail: did + " " + one})
+		one = strings.TrimSpace(did + " " + one)
+		d.options.Logger.Error("others changed the datapath: "+one, "directory", d.options.Dir)
+		d.events.tell(lb.Event{Kind: lb.Mended, Detail: one})
 	}
 }
 

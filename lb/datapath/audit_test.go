@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
 
@@ -270,5 +272,86 @@ func TestAuditProgram(t *testing.T) {
 	}
 	if _, err := d.Attach(t.Context(), "up", lb.Auto); err != nil {
 		t.Error("attach again:", err)
+	}
+}
+
+// Tables that contradict themselves are no reason not to start: what can be believed goes on, what others have overwritten
+// is rewritten, and a service of which nothing can be believed is left out until it is set again.
+func TestAdoptDamagedTables(t *testing.T) {
+	tcp1, tcp2 := web("192.0.2.1:80").VIP, web("192.0.2.2:80").VIP
+	for name, c := range map[string]struct {
+		damage func(d *Datapath, e, other *entry) (table string, at uint32, row any)
+		kept   []lb.VIP
+	}{
+		"slots of another service": {func(d *Datapath, e, other *entry) (string, uint32, any) {
+			row := e.row
+			row.Offset = other.row.Offset
+			return bpf.LbMapServices, e.at, row
+		}, nil}, // one of the two: whichever is read first
+		"a mode that is none": {func(d *Datapath, e, other *entry) (string, uint32, any) {
+			row := e.row
+			row.Mode = 77
+			return bpf.LbMapServices, e.at, row
+		}, []lb.VIP{tcp1}},
+		"zeros for a service": {func(d *Datapath, e, other *entry) (string, uint32, any) {
+			return bpf.LbMapServices, e.at, bpf.LbService{}
+		}, []lb.VIP{tcp1}},
+		"ones for a list": {func(d *Datapath, e, other *entry) (string, uint32, any) {
+			return bpf.LbMapSlots, e.row.List, bpf.LbSlot{Owner: 1<<32 - 1, Previous: 1<<32 - 1}
+		}, []lb.VIP{tcp1}},
+		"an owner that is none": {func(d *Datapath, e, other *entry) (string, uint32, any) {
+			return bpf.LbMapSlots, e.row.Offset, bpf.LbSlot{Owner: 9999, Previous: 9999}
+		}, []lb.VIP{tcp1, tcp2}},
+		"ones for a bucket": {func(d *Datapath, e, other *entry) (string, uint32, any) {
+			return bpf.LbMapRevNatIndex, 0, bytes.Repeat([]byte{0xff}, 64)
+		}, []lb.VIP{tcp1, tcp2}},
+		"zeros for a reverse NAT entry": {func(d *Datapath, e, other *entry) (string, uint32, any) {
+			return bpf.LbMapRevNats, e.ids[e.service.Replicas[0].Address], bpf.LbRevNat{}
+		}, []lb.VIP{tcp1, tcp2}},
+		"zeros for an address": {func(d *Datapath, e, other *entry) (string, uint32, any) {
+			return bpf.LbMapServices, d.registry.addresses[tcp2.Address.Addr()].at, bpf.LbService{}
+		}, []lb.VIP{tcp1, tcp2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := audited(t)
+			want, err := d.Services()
+			if err != nil {
+				t.Fatal(err)
+			}
+			table, at, row := c.damage(d, d.registry.services[tcp2], d.registry.services[tcp1])
+			if err := pinnedMap(t, d, table).Put(at, row); err != nil {
+				t.Fatal(err)
+			}
+			if err := d.Close(); err != nil {
+				t.Fatal(err)
+			}
+			next := open(t, d.options)
+			if condition(t, next).Mended == 0 {
+				t.Error("nothing is said")
+			}
+			var kept []lb.VIP
+			for _, s := range next.registry.copies() {
+				kept = append(kept, s.VIP)
+			}
+			if c.kept != nil && !slices.Equal(kept, c.kept) || c.kept == nil && len(kept) != 1 {
+				t.Errorf("kept %v, want %v", kept, c.kept)
+			}
+			for _, s := range want { // as the intent does
+				if err := next.SetService(t.Context(), s); err != nil {
+					t.Error(err)
+				}
+			}
+			mended := condition(t, next).Mended
+			if mustAudit(t, next); condition(t, next).Mended != mended {
+				t.Error("the next audit finds something that others have changed")
+			}
+			if err := next.Close(); err != nil {
+				t.Fatal(err)
+			}
+			last := open(t, d.options)
+			if got, err := last.Services(); err != nil || !cmp.Equal(want, got, exact...) || condition(t, last).Mended != 0 {
+				t.Errorf("a third process finds %v, %v, %+v, want %v", got, err, condition(t, last), want)
+			}
+		})
 	}
 }

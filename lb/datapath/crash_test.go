@@ -128,6 +128,9 @@ func converges(t *testing.T, o Options, want []lb.Service, old, changed lb.Servi
 	if diff := cmp.Diff(want, got, exact...); diff != "" {
 		t.Fatal("services of the next process (-want +got):", diff)
 	}
+	if c := condition(t, second); c.Mended != 0 {
+		t.Errorf("the next process takes %d things for the work of others", c.Mended)
+	}
 	consistent(t, second)
 	for range 2 {
 		for _, s := range []lb.Service{changed, old} {

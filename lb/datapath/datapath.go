@@ -130,8 +130,9 @@ func (d *Datapath) adopt() error {
 	if err := d.links.adopt(d.options.Dir); err != nil {
 		return err
 	}
-	if err := d.registry.adopt(); err != nil {
-		return fmt.Errorf("pinned tables in %s: %w", d.options.Dir, err)
+	damaged, err := d.registry.adopt()
+	if d.say("", damaged); err != nil {
+		return fmt.Errorf("adopt the tables pinned in %s: %w", d.options.Dir, err)
 	}
 	if len(d.registry.services) > 0 {
 		d.options.Logger.Info("took over pinned tables", "services", len(d.registry.services), "interfaces", len(d.links.hook.Links))

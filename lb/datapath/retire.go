@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 
@@ -124,6 +125,9 @@ type addressRow struct {
 	services int
 }
 
+// noRow is in the place of the row that an address must have, and has not.
+const noRow = math.MaxUint32
+
 // addressKey is the endpoint of such a row. Its port and protocol are 0, which no VIP has.
 func addressKey(a netip.Addr) bpf.LbEndpoint { return bpf.Endpoint(netip.AddrPortFrom(a, 0), 0) }
 
@@ -161,7 +165,7 @@ func (reg *registry) removeAddress(a netip.Addr) {
 // address returns the row of an address; if there is none, a new one without number and services.
 func (reg *registry) address(a netip.Addr) *addressRow {
 	if reg.addresses[a] == nil {
-		reg.addresses[a] = &addressRow{}
+		reg.addresses[a] = &addressRow{at: noRow}
 	}
 	return reg.addresses[a]
 }

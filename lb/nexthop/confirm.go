@@ -19,8 +19,8 @@ type Use struct {
 // mostConfirmed bounds how many neighbours one call of Confirm asks for.
 const mostConfirmed = 1024
 
-// Confirm has the kernel probe, as it does for packets of its own, neighbours that packets use and of which it has had no word
-// of for a while (NUD_STALE). bpf_fib_lookup gives out such a neighbour for good, and nothing else makes the kernel ask
+// Confirm has the kernel probe, as it does for packets of its own, neighbours that packets use and of which it has had no
+// word for a while (NUD_STALE). bpf_fib_lookup gives out such a neighbour for good, and nothing else makes the kernel ask
 // whether it is still there. It leaves alone those that the kernel keeps by itself, and returns how many it asked for.
 func (n *Network) Confirm(uses map[Use]bool) (asked int, err error) {
 	links := map[int]bool{}

@@ -68,6 +68,9 @@ func (x Index) Remove(e bpf.LbEndpoint, row uint32) {
 	atomic.StoreUint32(&b.Row[last], 0)
 }
 
+// Has reports whether a row is visible under an endpoint.
+func (x Index) Has(e bpf.LbEndpoint, row uint32) bool { return slices.Contains(x.of(e).Row[:], row+1) }
+
 // Restore makes these rows visible and no others, and returns the number of buckets in which it was otherwise.
 func (x Index) Restore(rows map[bpf.LbEndpoint]uint32) (restored int) {
 	want := make(map[*bpf.LbBucket][]uint32, len(rows))
