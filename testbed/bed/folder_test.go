@@ -114,3 +114,16 @@ func TestNoRunIsBornInASweep(t *testing.T) {
 		t.Errorf("a closed run: dead %v, %v", dead, err)
 	}
 }
+
+// TestNothingPinned: a run that was killed before it pinned anything, or after it had purged, leaves nothing but its
+// folder.
+func TestNothingPinned(t *testing.T) {
+	all, _ := newFolders(t)
+	dead := leave(t, all, "1")
+	all.program = filepath.Join(t.TempDir(), "program")
+	check(t, os.WriteFile(all.program, []byte("#!/bin/sh\nexit 3\n"), 0o700))
+	check(t, all.sweep(slog.New(slog.DiscardHandler)))
+	if _, err := os.Stat(dead.path); err == nil {
+		t.Error("the folder is still there")
+	}
+}

@@ -141,10 +141,14 @@ func (i instance) Pins() string {
 	return filepath.Join("/sys/fs/bpf", strings.ReplaceAll(name, "/", "-"))
 }
 
-// Purge removes everything that the load balancer pinned, which ends forwarding. Its daemon must not run.
+// notFound is the exit code of a purge where nothing is pinned.
+const notFound = 3
+
+// Purge removes everything that the load balancer pinned, which ends forwarding, if there is anything. Its daemon must not
+// run.
 func (i instance) Purge() error {
 	purge := exec.Command(i.program, "purge", "--pin-dir", i.Pins(), "--socket", i.Socket())
-	if said, err := purge.CombinedOutput(); err != nil {
+	if said, err := purge.CombinedOutput(); err != nil && purge.ProcessState.ExitCode() != notFound {
 		return fmt.Errorf("purge the pins of %s: %w: it said:\n%s", i.path, err, said)
 	}
 	return nil
