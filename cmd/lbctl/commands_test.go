@@ -164,7 +164,7 @@ func TestRSSHash(t *testing.T) {
 	if got.Hash != "0x51ccc178" || got.Index != 0x51ccc178%128 || got.Queue != got.Index%4 || got.Fields != "sdfn" {
 		t.Errorf("got %+v", got)
 	}
-	want := "fields  sdfn\nhash    0x51ccc178\nindex   24 of 32\nqueue   0 of 8\n"
+	want := "queue   0 of 8\nindex   24 of 32\nhash    0x51ccc178\nfields  sdfn\n"
 	if got := w.OK("rss", "hash", "--src", "66.9.149.187:2794", "--dst", "161.142.100.80:1766", "--queues", "8", "--table", "32"); got != want {
 		t.Errorf("got\n%s want\n%s", got, want)
 	}
