@@ -81,7 +81,7 @@ func (d *Datapath) Explain(p lb.Probe) (x lb.Explanation, err error) {
 		return x, fmt.Errorf("explain: %w", err)
 	}
 	err = d.locked(func() error {
-		v := view{program: d.program, registry: d.registry, network: d.hops.network.Gather()}
+		v := view{program: d.program, registry: d.registry, network: d.hops.network.Gather(), ingress: p.Ingress}
 		x = oracle.Decide(v, p.Ingress, slices.Clone(frame)).Explanation
 		if x.Service != nil {
 			s := x.Service.Clone()

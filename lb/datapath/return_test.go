@@ -303,3 +303,46 @@ func TestNeighbourChangesMAC(t *testing.T) {
 		h.becomes(q, 2)
 	}
 }
+
+// Explain asks for the route to a client as the program does: as of a packet that comes in on its interface.
+func TestExplainAsksByIngress(t *testing.T) {
+	h := newReturnPath(t, Options{manualClock: true})
+	for _, client := range []string{"198.18.0.1", "2001:db8:1::1"} {
+		q := question{replica: "10.1.0.2", client: client, protocol: packet.TCP}
+		gateway, family, bits := "10.1.0.7", netlink.FAMILY_V4, 32
+		if netip.MustParseAddr(client).Is6() {
+			q.replica, gateway, family, bits = "2001:db8:2::2", "2001:db8:2::7", netlink.FAMILY_V6, 128
+		}
+		testns.SetNeighbour(t, h.link.Attrs().Index, netip.MustParseAddr(gateway), lb.MAC{2, 0, 0, 0, 9, 7})
+		to := &net.IPNet{IP: netip.MustParseAddr(client).AsSlice(), Mask: net.CIDRMask(bits, bits)}
+		if err := netlink.RouteAdd(&netlink.Route{LinkIndex: h.link.Attrs().Index, Gw: netip.MustParseAddr(gateway).AsSlice(), Dst: to, Table: 100}); err != nil {
+			t.Fatal("add route:", err)
+		}
+		rule := netlink.NewRule()
+		rule.IifName, rule.Table, rule.Family = "up", 100, family
+		if err := netlink.RuleAdd(rule); err != nil {
+			t.Fatal("add rule:", err)
+		}
+		for _, elsewhere := range []bool{false, true} {
+			q.elsewhere = elsewhere
+			ingress := h.link.Attrs().Index
+			if elsewhere {
+				ingress = h.other
+			}
+			x, err := h.d.Explain(lb.Probe{Ingress: ingress, Flow: packet.Flow{
+				Source:      netip.AddrPortFrom(netip.MustParseAddr(q.replica), 80),
+				Destination: netip.AddrPortFrom(netip.MustParseAddr(client), 1024), Protocol: packet.TCP,
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := byte(7)
+			if elsewhere {
+				want = 1
+			}
+			if at := h.goesTo(q); at != want || x.NextHop.Destination[5] != at {
+				t.Errorf("an answer to %s, elsewhere %v: goes to %d, explained as %d, want %d", client, elsewhere, at, x.NextHop.Destination[5], want)
+			}
+		}
+	}
+}

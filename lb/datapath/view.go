@@ -19,6 +19,7 @@ type view struct {
 	program  *program
 	registry *registry
 	network  nexthop.State
+	ingress  int // of the packet, 0 for none in particular
 }
 
 var _ oracle.View = view{}
@@ -100,11 +101,12 @@ func (v view) RouteToReplica(vip lb.VIP, replica netip.AddrPort) (oracle.Route, 
 	return v.route(v.registry.tables.Hop(v.registry.services[vip].ids[replica]))
 }
 
-func (v view) RouteToClient(_, destination netip.Addr) (oracle.Route, bool) {
-	if v.network.Refuses(destination) {
+func (v view) RouteToClient(source, destination netip.Addr) (oracle.Route, bool) {
+	of := nexthop.Arrival{Source: source, Ingress: v.ingress}
+	if v.network.Refuses(destination, of) {
 		return oracle.Route{Refuses: true}, true
 	}
-	next, _ := v.network.Resolve(destination)
+	next, _ := v.network.ResolveFor(destination, of)
 	return v.route(next)
 }
 

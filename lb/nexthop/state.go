@@ -42,8 +42,31 @@ func (n *Network) Gather() State {
 // Resolve returns the next hop towards an address and the neighbour that it is. Without a route its state is
 // HOP_NONE. Where the neighbour's MAC address is not known it is HOP_UNRESOLVED, and the kernel has been asked
 // to find it and to keep it up to date.
-func (s State) Resolve(a netip.Addr) (tables.Hop, Neighbour) {
-	routes, err := s.network.netlink.RouteGet(a.AsSlice())
+func (s State) Resolve(a netip.Addr) (tables.Hop, Neighbour) { return s.ResolveFor(a, Arrival{}) }
+
+// Arrival is what rules (ip rule) may know of a packet beside its destination: its source, and the index of the interface
+// that it came in on. The zero value is a packet of this machine's own.
+type Arrival struct {
+	Source  netip.Addr
+	Ingress int
+}
+
+// ask asks for the route to an address. An ingress that would drop the packet for its source (rp_filter, a source that is
+// an address of ours) is left out: bpf_fib_lookup does not look at that either.
+func (s State) ask(a netip.Addr, of Arrival) ([]netlink.Route, error) {
+	if of.Ingress != 0 {
+		o := &netlink.RouteGetOptions{IifIndex: of.Ingress, SrcAddr: of.Source.AsSlice()}
+		routes, err := s.network.netlink.RouteGetWithOptions(a.AsSlice(), o)
+		if !errors.Is(err, unix.EXDEV) && !errors.Is(err, unix.EINVAL) {
+			return routes, err
+		}
+	}
+	return s.network.netlink.RouteGet(a.AsSlice())
+}
+
+// ResolveFor is Resolve for a packet of an arrival.
+func (s State) ResolveFor(a netip.Addr, of Arrival) (tables.Hop, Neighbour) {
+	routes, err := s.ask(a, of)
 	if err != nil || len(routes) == 0 || routes[0].Type != unix.RTN_UNICAST {
 		return tables.Hop{}, Neighbour{}
 	}
@@ -64,8 +87,8 @@ func (s State) Resolve(a netip.Addr) (tables.Hop, Neighbour) {
 }
 
 // Refuses reports whether the route to an address is of the type unreachable, prohibit or blackhole.
-func (s State) Refuses(a netip.Addr) bool {
-	_, err := s.network.netlink.RouteGet(a.AsSlice())
+func (s State) Refuses(a netip.Addr, of Arrival) bool {
+	_, err := s.ask(a, of)
 	return errors.Is(err, unix.EHOSTUNREACH) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EINVAL)
 }
 
