@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -61,8 +62,19 @@ func (d *Datapath) repin() error {
 		return err
 	}
 	again, err := d.links.hook.Repin(d.objects.Lb, d.pinned)
-	d.say("pinned again", again)
+	if len(again) > 0 {
+		d.say("pinned again", []string{inDir(again)})
+	}
 	return err
+}
+
+// inDir lists pins without their directory.
+func inDir(pins []string) string {
+	names := make([]string, len(pins))
+	for i, pin := range pins {
+		names[i] = filepath.Base(pin)
+	}
+	return strings.Join(names, ", ")
 }
 
 // say tells what was mended.
@@ -90,7 +102,7 @@ func (d *Datapath) condition() (c lb.Condition, err error) {
 	c.Mended = d.mended
 	missing := d.links.hook.Unpinned(d.objects.Lb, d.pinned)
 	if len(missing) > 0 {
-		c.Faults = append(c.Faults, "not pinned any more: "+strings.Join(missing, ", "))
+		c.Faults = append(c.Faults, fmt.Sprintf("not pinned any more in %s: %s", d.options.Dir, inDir(missing)))
 	}
 	misled, err := d.links.hook.Misled(d.monitoring.current())
 	if err != nil {

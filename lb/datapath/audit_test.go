@@ -212,6 +212,21 @@ func TestAuditPins(t *testing.T) {
 	}
 }
 
+// An interface is attached where the pin directory has just been removed.
+func TestAttachWithoutDirectory(t *testing.T) {
+	d := audited(t)
+	if err := os.RemoveAll(d.options.Dir); err != nil {
+		t.Fatal(err)
+	}
+	testns.Veth(t, "next")
+	if _, err := d.Attach(t.Context(), "next", lb.Auto); err != nil {
+		t.Error(err)
+	}
+	if c := condition(t, d); len(c.Faults) > 0 || c.Ends != "" {
+		t.Errorf("condition: %+v", c)
+	}
+}
+
 // The BPF file system is unmounted under a datapath.
 func TestAuditUnmounted(t *testing.T) {
 	inNamespace(t)

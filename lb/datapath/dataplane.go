@@ -43,6 +43,9 @@ func (d *Datapath) Interfaces() (all []lb.Interface, err error) {
 // Attach implements lb.Dataplane.
 func (d *Datapath) Attach(ctx context.Context, name string, mode lb.AttachMode) (i lb.Interface, err error) {
 	err = d.locked(func() (err error) {
+		if err := d.repin(); err != nil { // else there is nowhere to pin the link
+			return err
+		}
 		i, err = d.links.attach(ctx, d.monitoring.current(), name, mode)
 		return err
 	})
