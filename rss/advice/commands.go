@@ -4,7 +4,6 @@
 package advice
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -19,13 +18,7 @@ func TableCommands(iface string, table rss.Table) []string {
 	if plan, ok := EthtoolTable(table); ok {
 		return ethtool.Change{Table: &plan}.Commands(iface)
 	}
-	request, _ := json.Marshal(map[string]any{ // strings and numbers can be marshalled
-		"header": map[string]string{"dev-name": iface}, "indir": table,
-	})
-	return []string{
-		fmt.Sprintf("# %d entries over %d queues, Linux 6.17 or later; ynl is in tools/net/ynl of its sources:", len(table), table.Queues()),
-		fmt.Sprintf("ynl --family ethtool --do rss-set --json '%s'", request),
-	}
+	return ethtool.Change{Entries: table}.Commands(iface)
 }
 
 // EthtoolTable returns the arguments of ethtool -X that make a table. It returns false when there are none:

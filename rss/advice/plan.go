@@ -63,8 +63,9 @@ type Plan struct {
 	After  State     `json:"load_after"`
 	Table  rss.Table `json:"table"`
 	Moved  Moved     `json:"moved"`
-	// Commands set the table.
+	// Commands set the table. Applied is true when it was set.
 	Commands []string `json:"commands"`
+	Applied  bool     `json:"applied"`
 	// Weights is the best table that ethtool -X weight can set, absent when ethtool can set Table itself.
 	Weights *Weights `json:"weights,omitempty"`
 	// Steps are the states from the present table to the planned one.

@@ -36,9 +36,15 @@ func apply(k kernel, s Settings, c Change) error {
 // encodeChange makes the attributes of ETHTOOL_MSG_RSS_SET. A table without entries requests the default one.
 func encodeChange(name string, after Settings, c Change) []byte {
 	b := header(name)
-	if c.Table != nil {
+	if c.Function != nil {
+		b = appendAttribute(b, rssFunction, native.AppendUint32(nil, 1<<*c.Function))
+	}
+	if c.Transform != nil {
+		b = appendAttribute(b, rssTransform, native.AppendUint32(nil, uint32(*c.Transform)))
+	}
+	if c.Table != nil || c.Entries != nil {
 		var entries []byte
-		if !isDefault(c.Table) {
+		if c.Entries != nil || !isDefault(c.Table) {
 			for _, q := range after.Table {
 				entries = native.AppendUint32(entries, uint32(q))
 			}
@@ -70,7 +76,7 @@ func applyIoctl(k kernel, before, after Settings, c Change) error {
 			return errors.Join(err, undo(k, before, c.Fields[:i]))
 		}
 	}
-	if c.Table == nil && c.Key == nil {
+	if !c.setsRSS() {
 		return nil
 	}
 	if err := k.ioctl(before.Interface, encodeKeyAndTable(after, c)); err != nil {
@@ -84,7 +90,7 @@ func encodeKeyAndTable(after Settings, c Change) []byte {
 	switch {
 	case c.Table != nil && isDefault(c.Table):
 		size = 0
-	case c.Table != nil:
+	case c.Table != nil || c.Entries != nil:
 		size, table = uint32(len(after.Table)), after.Table
 	}
 	if c.Key != nil {
@@ -92,6 +98,9 @@ func encodeKeyAndTable(after Settings, c Change) []byte {
 	}
 	// Keep the transformation: a kernel that does not support any reports 0 and requires 0.
 	b := encodeRSS(setRSS, size, table, key, after.Transform)
+	if c.Function != nil { // else 0, which keeps it
+		b[16] = 1 << *c.Function
+	}
 	copy(b[len(b)-key:], c.Key)
 	return b
 }

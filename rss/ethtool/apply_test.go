@@ -72,6 +72,43 @@ func TestApplyByNetlink(t *testing.T) {
 	}
 }
 
+// Any table, the function and the transform, by netlink and by ioctl.
+func TestApplyWhole(t *testing.T) {
+	function, transform := rss.FunctionXOR, rss.SymmetricXOR
+	change := Change{Entries: rss.Table{3, 1}, Function: &function, Transform: &transform}
+	k := &scribe{}
+	if err := apply(k, small(), change); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"message 48 " + "10000180" + "0900020065746830" + "00000000" +
+		"08000300" + "02000000" + "08000600" + "01000000" + "0c000400" + "0300000001000000"}
+	if diff := cmp.Diff(want, k.log); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	after, err := small().After(change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := encodeKeyAndTable(after, change)
+	if got := hex.EncodeToString(b); got != "47000000"+"00000000"+"02000000"+"00000000"+"0201"+"000000000000"+"0300000001000000" {
+		t.Errorf("by ioctl: %s", got)
+	}
+	sided := small()
+	sided.Fields[UDP4] = rss.FourTuple &^ rss.DestinationPort
+	for want, c := range map[string]struct {
+		s Settings
+		c Change
+	}{
+		"of 3 entries: eth0 (": {small(), Change{Entries: rss.Table{0, 1, 2}}},
+		"names queue 4":        {small(), Change{Entries: rss.Table{0, 4}}},
+		"want sd, fn or both":  {sided, Change{Transform: &transform}},
+	} {
+		if _, err := c.s.After(c.c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
 func TestApplyByIoctl(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -1,6 +1,7 @@
 package ethtool
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,13 +20,23 @@ type FieldsOf struct {
 type Change struct {
 	// Table is how to fill the indirection table; nil leaves it as it is.
 	Table *rss.TablePlan
+	// Entries are the whole table, in place of Table; nil leaves it as it is.
+	Entries rss.Table
+	// Function and Transform are nil to keep them.
+	Function  *rss.Function
+	Transform *rss.Transform
 	// Key is nil to keep it.
 	Key    rss.Key
 	Fields []FieldsOf
 }
 
 // IsZero tells whether there is nothing to change.
-func (c Change) IsZero() bool { return c.Table == nil && c.Key == nil && len(c.Fields) == 0 }
+func (c Change) IsZero() bool { return !c.setsRSS() && len(c.Fields) == 0 }
+
+// setsRSS tells whether more than fields change.
+func (c Change) setsRSS() bool {
+	return c.Table != nil || c.Entries != nil || c.Key != nil || c.Function != nil || c.Transform != nil
+}
 
 // After returns the settings after a change, or why the change is impossible. It
 // does not touch the interface, and the result shares nothing with s.
@@ -41,6 +52,18 @@ func (s Settings) After(c Change) (Settings, error) {
 		}
 		s.Table = t
 	}
+	if c.Entries != nil {
+		if err := s.holds(c.Entries); err != nil {
+			return Settings{}, err
+		}
+		s.Table = slices.Clone(c.Entries)
+	}
+	if c.Function != nil {
+		s.Functions = []rss.Function{*c.Function}
+	}
+	if c.Transform != nil {
+		s.Transform = *c.Transform
+	}
 	if c.Key != nil {
 		if err := s.fits(c.Key); err != nil {
 			return Settings{}, err
@@ -53,7 +76,25 @@ func (s Settings) After(c Change) (Settings, error) {
 		}
 		s.Fields[f.Type] = f.Fields
 	}
+	if c.Transform != nil && s.Transform != rss.NoTransform {
+		for _, t := range FlowTypes() {
+			if fields, told := s.Fields[t]; told && !fields.Symmetric() {
+				return Settings{}, fmt.Errorf("transform %v with hash fields %v of %s: want sd, fn or both for every flow type", s.Transform, fields, t)
+			}
+		}
+	}
 	return s, nil
+}
+
+// holds checks that a table has the size of the NIC's and names its queues.
+func (s Settings) holds(t rss.Table) error {
+	switch {
+	case len(t) != len(s.Table):
+		return fmt.Errorf("indirection table of %d entries: %s has %d", len(t), s.what(), len(s.Table))
+	case t.Queues() > s.Queues:
+		return fmt.Errorf("indirection table names queue %d: %s has queues 0 to %d", t.Queues()-1, s.what(), s.Queues-1)
+	}
+	return nil
 }
 
 // fits checks that a key has the length that the NIC requires.
@@ -87,10 +128,16 @@ func (s Settings) takes(f FieldsOf) error {
 	return nil
 }
 
-// Commands returns the ethtool commands that make the same change.
+// Commands returns the commands that make the same change: of ethtool, and of ynl for Entries.
 func (c Change) Commands(name string) []string {
 	var all []string
 	var words []string
+	if c.Function != nil {
+		words = append(words, "hfunc "+c.Function.String())
+	}
+	if c.Transform != nil {
+		words = append(words, "xfrm "+c.Transform.String())
+	}
 	if c.Key != nil {
 		words = append(words, "hkey "+c.Key.String())
 	}
@@ -99,6 +146,14 @@ func (c Change) Commands(name string) []string {
 	}
 	if len(words) > 0 {
 		all = append(all, fmt.Sprintf("ethtool -X %s %s", name, strings.Join(words, " ")))
+	}
+	if c.Entries != nil {
+		request, _ := json.Marshal(map[string]any{ // strings and numbers can be marshalled
+			"header": map[string]string{"dev-name": name}, "indir": c.Entries,
+		})
+		all = append(all,
+			fmt.Sprintf("# %d entries over %d queues, Linux 6.17 or later; ynl is in tools/net/ynl of its sources:", len(c.Entries), c.Entries.Queues()),
+			fmt.Sprintf("ynl --family ethtool --do rss-set --json '%s'", request))
 	}
 	for _, f := range c.Fields {
 		letters := f.Fields.String()

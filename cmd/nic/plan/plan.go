@@ -4,6 +4,7 @@ package plan
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -20,6 +21,7 @@ type flags struct {
 	*cli.ReplayFlags
 	buckets, budget string
 	whatIf          []string
+	apply           bool
 	output          *cli.Format
 }
 
@@ -30,8 +32,8 @@ func Command(a *cli.App) *cobra.Command {
 		Use:   "plan [FILE]",
 		Short: "Plan the indirection table that relieves the busiest queue and moves few flows",
 		Long: `Plan an indirection table from the load that was observed on each entry of the present one. The plan
-minimises the load of the busiest queue, within a budget of flows that may move to another queue. Nothing is
-set: the commands that set the table are printed.
+minimises the load of the busiest queue, within a budget of flows that may move to another queue. The commands
+that set the table are printed; --apply sets it, by netlink where the kernel can (Linux 6.17), else by ioctl.
 
 The load comes from a capture FILE, which is replayed, or from --buckets: the JSON of lbctl rss replay -o json,
 of which "buckets" is needed. --by says whether packets or bytes count.
@@ -61,6 +63,7 @@ ethtool -X can deal entries out in turn or in consecutive runs only. Any other t
 	c.Flags().StringVar(&f.buckets, "buckets", "", "file with the observed load of the entries as JSON; - is stdin")
 	c.Flags().StringVar(&f.budget, "budget", "100%", "how many flows may move: a number, or a percentage of all")
 	c.Flags().StringArrayVar(&f.whatIf, "what-if", nil, "also plan for another setup, as name=value,...; may be repeated")
+	c.Flags().BoolVar(&f.apply, "apply", false, "set the planned table on --interface, and read it back")
 	f.output = cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error { return run(a, c, f, strings.Join(args, "")) }
 	return c
@@ -98,7 +101,39 @@ func run(a *cli.App, c *cobra.Command, f *flags, name string) error {
 		}
 		plan.WhatIf = append(plan.WhatIf, other)
 	}
+	if f.apply {
+		if err := f.set(a, c, plan); err != nil {
+			return err
+		}
+	}
 	return a.Print(*f.output, plan, printer{plan}.print)
+}
+
+// set sets the planned table on the interface and reads it back.
+func (f *flags) set(a *cli.App, c *cobra.Command, plan *advice.Plan) error {
+	if f.Interface == "" {
+		return cli.Usage(c, "--apply: want --interface")
+	}
+	before, err := a.NICs.Read(f.Interface)
+	if err != nil {
+		return cli.AdviseInterface(err)
+	}
+	change := ethtool.Change{Entries: plan.Table}
+	if _, err := before.After(change); err != nil {
+		return cli.Usage(c, "--apply: %v", err)
+	}
+	if err := a.NICs.Apply(before, change); err != nil {
+		return cli.AdviseInterface(err)
+	}
+	after, err := a.NICs.Read(f.Interface)
+	if err != nil {
+		return cli.AdviseInterface(err)
+	}
+	if !slices.Equal(after.Table, plan.Table) {
+		return &cli.Failure{Code: cli.ExitFailed, What: fmt.Sprintf("set rss of %s: the driver accepted the table, but reports another", f.Interface), Do: "see lbctl rss show " + f.Interface}
+	}
+	plan.Applied = true
+	return nil
 }
 
 // resolve reads the settings of --interface. The interface may be another machine's if other flags describe the NIC.

@@ -10,6 +10,7 @@ import (
 	"lbctl/cmd/cli/clitest"
 	"lbctl/cmd/nic/nictest"
 	"lbctl/cmd/nic/replay"
+	"lbctl/rss"
 	"lbctl/rss/advice"
 	rssreplay "lbctl/rss/replay"
 )
@@ -110,6 +111,34 @@ func TestRSSPlanOfInterface(t *testing.T) {
 	}
 	if code, _, errs := w.Fed("", "rss", "plan", file, "--interface", "eth7"); code != cli.ExitNotFound || !strings.Contains(errs, "no such interface") {
 		t.Errorf("a NIC that is not there: exit %d, %s", code, errs)
+	}
+}
+
+// --apply makes the NIC's table the planned one, or says why not.
+func TestRSSPlanApply(t *testing.T) {
+	card := nictest.NewCard()
+	w := nictest.New(t, Command)
+	w.NICs = card.Interfaces()
+	file := w.Write("c.pcap", nictest.Capture(60))
+	card.Settings.Table = rss.Table{0, 0, 0, 0, 0, 0, 0, 1}
+	before := slices.Clone(card.Settings.Table)
+	p := planOf(t, w, file, "--interface", "eth0", "--apply")
+	if !p.Applied || !slices.Equal(card.Settings.Table, p.Table) || slices.Equal(before, p.Table) {
+		t.Errorf("planned %v, set %v", p.Table, card.Settings.Table)
+	}
+	if text := w.OK("rss", "plan", file, "--interface", "eth0", "--budget", "0", "--apply"); !strings.Contains(text, "The planned table is set") {
+		t.Errorf("as text:\n%s", text)
+	}
+	card.Stubborn, card.Settings.Table = true, before
+	for want, args := range map[string][]string{
+		"--apply: want --interface":                          {"--apply"},
+		"--apply: indirection table of 64 entries: eth0":     {"--apply", "--interface", "eth0", "--table", "64"},
+		"the driver accepted the table, but reports another": {"--apply", "--interface", "eth0"},
+		"read rss of eth7: no such interface":                {"--apply", "--interface", "eth7", "--queues", "4"},
+	} {
+		if code, _, errs := w.Fed("", append([]string{"rss", "plan", file}, args...)...); code == 0 || !strings.Contains(errs, want) {
+			t.Errorf("%v: exit %d, %s; want %q", args, code, errs, want)
+		}
 	}
 }
 

@@ -27,6 +27,9 @@ func (p printer) print(w io.Writer) {
 	p.printSteps(w)
 	p.printQueues(w)
 	fmt.Fprintln(w)
+	if p.Applied {
+		fmt.Fprintln(w, "The planned table is set, as these commands would:")
+	}
 	for _, c := range p.Commands {
 		fmt.Fprintln(w, c)
 	}

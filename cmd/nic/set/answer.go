@@ -48,7 +48,7 @@ func (s *answer) show(w io.Writer) {
 func describe(name string, before, after ethtool.Settings, change ethtool.Change) *answer {
 	a := &answer{
 		Interface: name, Commands: change.Commands(name), Entries: len(before.Table),
-		Rehashed: !slices.Equal(before.Key, after.Key),
+		Rehashed: !slices.Equal(before.Key, after.Key) || !slices.Equal(before.Functions, after.Functions) || before.Transform != after.Transform,
 	}
 	for i := range before.Table {
 		if before.Table[i] != after.Table[i] {

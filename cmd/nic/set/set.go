@@ -4,6 +4,7 @@ package set
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,6 +12,7 @@ import (
 	"lbctl/cmd/cli"
 	"lbctl/rss"
 	"lbctl/rss/ethtool"
+	"lbctl/rss/setup"
 )
 
 // flags are those of lbctl rss set.
@@ -20,6 +22,9 @@ type flags struct {
 	reset        bool
 	key          string
 	fields       []string
+	fill         string
+	function     string
+	transform    string
 	dryRun       bool
 	flows        string
 	observe      time.Duration
@@ -40,6 +45,8 @@ a file (--flows FILE, one "tcp 192.0.2.1:1234 198.51.100.1:80" a line; - is stdi
 		Example: `  lbctl rss set eth0 --equal 8 --dry-run --observe 5s
   lbctl rss set eth0 --weight 3,1,1,1
   lbctl rss set eth0 --key symmetric --fields udp4=sdfn --fields udp6=sdfn
+  lbctl rss set eth0 --fill @plan.json
+  lbctl rss set eth0 --transform symmetric-xor --function toeplitz
   lbctl rss set eth0 --default`,
 		Args: cli.Takes("IFACE"),
 	}
@@ -47,7 +54,10 @@ a file (--flows FILE, one "tcp 192.0.2.1:1234 198.51.100.1:80" a line; - is stdi
 	c.Flags().IntSliceVar(&f.weight, "weight", nil, "spread by weights, one for each queue: 3,1,1,1")
 	c.Flags().IntVar(&f.start, "start", 0, "the first queue of --equal or --weight")
 	c.Flags().BoolVar(&f.reset, "default", false, "the driver's default table")
-	c.Flags().StringVar(&f.key, "key", "", "RSS key: hexadecimal digits, or a name: ms, symmetric")
+	c.Flags().StringVar(&f.fill, "fill", "", "@FILE: the whole table, from what ethtool -x or lbctl rss plan -o json prints")
+	c.Flags().StringVar(&f.function, "function", "", "hash function: "+strings.Join(rss.FunctionNames(), ", "))
+	c.Flags().StringVar(&f.transform, "transform", "", "input transform: "+strings.Join(rss.TransformNames(), ", "))
+	c.Flags().StringVar(&f.key, "key", "", "RSS key: hexadecimal digits, @FILE with them, or a name: ms, symmetric")
 	c.Flags().StringArrayVar(&f.fields, "fields", nil, "hash fields of a flow type, as in udp4=sdfn; may be repeated")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "change nothing, show what would change")
 	c.Flags().StringVar(&f.flows, "flows", "", "file of flows, to count those that move")
@@ -72,10 +82,8 @@ func (f *flags) change(c *cobra.Command) (change ethtool.Change, err error) {
 	if change.Table, err = f.plan(c); err != nil {
 		return change, err
 	}
-	if f.key != "" {
-		if change.Key, err = rss.ParseKey(f.key); err != nil {
-			return change, cli.Usage(c, "--key: %v", err)
-		}
+	if err := f.whole(c, &change); err != nil {
+		return change, err
 	}
 	for _, text := range f.fields {
 		one, err := ethtool.ParseFieldsOf(text)
@@ -85,7 +93,7 @@ func (f *flags) change(c *cobra.Command) (change ethtool.Change, err error) {
 		change.Fields = append(change.Fields, one)
 	}
 	if change.IsZero() {
-		return change, cli.Usage(c, "nothing to set: want --equal, --weight, --default, --key or --fields")
+		return change, cli.Usage(c, "nothing to set: want --equal, --weight, --default, --fill, --key, --function, --transform or --fields")
 	}
 	if f.observe < 0 {
 		return change, cli.Usage(c, "--observe: %v is negative", f.observe)
@@ -94,6 +102,42 @@ func (f *flags) change(c *cobra.Command) (change ethtool.Change, err error) {
 		return change, cli.Usage(c, "--observe and --flows: want one of the two")
 	}
 	return change, nil
+}
+
+// whole reads the flags of the key, the function, the transform and the whole table.
+func (f *flags) whole(c *cobra.Command, change *ethtool.Change) (err error) {
+	if f.key != "" {
+		if change.Key, err = setup.ParseKey(f.key); err != nil {
+			return cli.Usage(c, "--key: %v", err)
+		}
+	}
+	if f.function != "" {
+		function, err := rss.ParseFunction(f.function)
+		if err != nil {
+			return cli.Usage(c, "--function: %v", err)
+		}
+		change.Function = &function
+	}
+	if f.transform != "" {
+		transform, err := rss.ParseTransform(f.transform)
+		if err != nil {
+			return cli.Usage(c, "--transform: %v", err)
+		}
+		change.Transform = &transform
+	}
+	name, isFile := strings.CutPrefix(f.fill, "@")
+	switch {
+	case f.fill == "":
+		return nil
+	case !isFile:
+		return cli.Usage(c, "--fill: %q: want @FILE (else --equal or --weight)", f.fill)
+	case change.Table != nil:
+		return cli.Usage(c, "--fill and --equal, --weight or --default: want one of them")
+	}
+	if change.Entries, _, err = setup.ReadTable(name); err != nil {
+		return cli.Usage(c, "--fill: %v", err)
+	}
+	return nil
 }
 
 // plan reads the flags that fill the table; nil leaves it as it is.
@@ -162,6 +206,12 @@ func differs(want, got ethtool.Settings, change ethtool.Change) string {
 	switch {
 	case change.Key != nil && !slices.Equal(want.Key, got.Key):
 		return "key"
+	case change.Entries != nil && !slices.Equal(want.Table, got.Table):
+		return "table"
+	case change.Function != nil && !slices.Equal(want.Functions, got.Functions):
+		return "hash function"
+	case change.Transform != nil && want.Transform != got.Transform:
+		return "input transform"
 	case change.Table != nil && (change.Table.Equal != 0 || change.Table.Weights != nil) && !slices.Equal(want.Table, got.Table):
 		return "table" // the driver chooses the default table
 	}

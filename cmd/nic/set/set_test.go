@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -151,7 +154,7 @@ func TestRSSSetRefuses(t *testing.T) {
 		what, hint string
 	}{
 		{"eth9 --equal 2", 3, "read rss of eth9: no such interface", "name an interface that ip link shows in this network namespace"},
-		{"eth0", 2, "nothing to set: want --equal, --weight, --default, --key or --fields", see},
+		{"eth0", 2, "nothing to set: want --equal, --weight, --default, --fill, --key, --function, --transform or --fields", see},
 		{"eth0 --equal 2 --default", 2, "--equal, --weight and --default: want one of them", see},
 		{"eth0 --equal 0", 2, "--equal: 0 queues: want at least 1", see},
 		{"eth0 --start 1", 2, "--start: want --equal or --weight with it", see},
@@ -174,5 +177,34 @@ func TestRSSSetRefuses(t *testing.T) {
 func TestRSSSetLoopback(t *testing.T) {
 	if code, _, stderr := nictest.New(t, Command).Run("rss", "set", "lo", "--equal", "1"); code != cli.ExitFailed || stderr == "" {
 		t.Errorf("set lo: exit %d, %s", code, stderr)
+	}
+}
+
+// The whole table from a file, the function and the transform are set and read back.
+func TestRSSSetWhole(t *testing.T) {
+	k := nictest.NewCard()
+	file := filepath.Join(t.TempDir(), "plan.json")
+	if err := os.WriteFile(file, []byte(`{"table":[3,3,2,2,1,1,0,0]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := k.Run(t, Command, "", "set", "eth0", "--fill", "@"+file, "--function", "xor", "--transform", "symmetric-xor")
+	if code != cli.ExitDone || !slices.Equal(k.Settings.Table, rss.Table{3, 3, 2, 2, 1, 1, 0, 0}) || k.Settings.Transform != rss.SymmetricXOR ||
+		!slices.Equal(k.Settings.Functions, []rss.Function{rss.FunctionXOR}) {
+		t.Errorf("exit %d, %s%s: %+v", code, stdout, stderr, k.Settings)
+	}
+	for _, want := range []string{"ethtool -X eth0 hfunc xor xfrm symmetric-xor\n", "ynl --family ethtool --do rss-set", "flows get other hashes"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("%q is missing in\n%s", want, stdout)
+		}
+	}
+	for what, args := range map[string][]string{
+		"table": {"--fill", "@" + file}, "hash function": {"--function", "crc32"}, "input transform": {"--transform", "none"},
+	} {
+		k.Stubborn = true
+		k.Settings.Table = rss.Table{0, 1, 2, 3, 0, 1, 2, 3}
+		code, _, stderr := k.Run(t, Command, "", append([]string{"set", "eth0"}, args...)...)
+		if code != cli.ExitFailed || !strings.Contains(stderr, "the driver accepted the "+what+", but reports another") {
+			t.Errorf("a driver that keeps its %s: exit %d, %s", what, code, stderr)
+		}
 	}
 }
