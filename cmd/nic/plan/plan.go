@@ -38,7 +38,7 @@ that set the table are printed; --apply sets it, by netlink where the kernel can
 The load comes from a capture FILE, which is replayed, or from --buckets: the JSON of lbctl rss replay -o json,
 of which "buckets" is needed. --by says whether packets or bytes count.
 
-ethtool -X can deal entries out in turn or in consecutive runs only. Any other table needs netlink (Linux
+ethtool -X can deal entries out in turn or in consecutive runs only. Any other table is set by --apply, or by netlink (Linux
 6.17 or later); the best table that ethtool can set is printed as well.
 
 --what-if plans for another setup, in the words of lbctl rss replay --compare. It needs a capture.`,
