@@ -151,7 +151,9 @@ type LbReplica struct {
 	Hops         [2]LbHop
 	TunnelSource [2][16]uint8
 	Service      uint32
-	Zero         [27]uint8
+	Zero2        uint32
+	PathMtu      uint64
+	Zero         [15]uint8
 	IpVersion    uint8
 }
 
@@ -259,8 +261,10 @@ const (
 	LbMapByReplica            = "by_replica"
 	LbMapEstablished          = "established"
 	LbMapFibCache             = "fib_cache"
+	LbMapFibQuestions         = "fib_questions"
 	LbMapFragments            = "fragments"
 	LbMapHalfOpen             = "half_open"
+	LbMapRelays               = "relays"
 	LbMapReplicas             = "replicas"
 	LbMapRetiredCounts        = "retired_counts"
 	LbMapRevNatIndex          = "rev_nat_index"
@@ -345,8 +349,10 @@ type LbMapSpecs struct {
 	ByReplica     *ebpf.MapSpec `ebpf:"by_replica"`
 	Established   *ebpf.MapSpec `ebpf:"established"`
 	FibCache      *ebpf.MapSpec `ebpf:"fib_cache"`
+	FibQuestions  *ebpf.MapSpec `ebpf:"fib_questions"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	HalfOpen      *ebpf.MapSpec `ebpf:"half_open"`
+	Relays        *ebpf.MapSpec `ebpf:"relays"`
 	Replicas      *ebpf.MapSpec `ebpf:"replicas"`
 	RetiredCounts *ebpf.MapSpec `ebpf:"retired_counts"`
 	RevNatIndex   *ebpf.MapSpec `ebpf:"rev_nat_index"`
@@ -405,8 +411,10 @@ type LbMaps struct {
 	ByReplica     *ebpf.Map `ebpf:"by_replica"`
 	Established   *ebpf.Map `ebpf:"established"`
 	FibCache      *ebpf.Map `ebpf:"fib_cache"`
+	FibQuestions  *ebpf.Map `ebpf:"fib_questions"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	HalfOpen      *ebpf.Map `ebpf:"half_open"`
+	Relays        *ebpf.Map `ebpf:"relays"`
 	Replicas      *ebpf.Map `ebpf:"replicas"`
 	RetiredCounts *ebpf.Map `ebpf:"retired_counts"`
 	RevNatIndex   *ebpf.Map `ebpf:"rev_nat_index"`
@@ -427,8 +435,10 @@ func (m *LbMaps) Close() error {
 		m.ByReplica,
 		m.Established,
 		m.FibCache,
+		m.FibQuestions,
 		m.Fragments,
 		m.HalfOpen,
+		m.Relays,
 		m.Replicas,
 		m.RetiredCounts,
 		m.RevNatIndex,

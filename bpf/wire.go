@@ -3,6 +3,7 @@ package bpf
 import (
 	"encoding/binary"
 	"net/netip"
+	"time"
 )
 
 // Address returns an address as the tables hold it: 16 bytes, IPv4 as ::ffff:a.b.c.d.
@@ -191,4 +192,10 @@ func FragmentKey(source, destination netip.Addr, id uint32, protocol uint8) LbFr
 // FragmentPorts returns the source and the destination port of a first fragment.
 func FragmentPorts(f LbFragment) (source, destination uint16) {
 	return binary.BigEndian.Uint16(f.Ports[:]), binary.BigEndian.Uint16(f.Ports[2:])
+}
+
+// PathMTU splits the word that a replica has of the path to it: the MTU, 0 if no router told of one, and when one did, by
+// the machine's monotonic clock, to 2^30 ns.
+func PathMTU(word uint64) (mtu int, told time.Duration) {
+	return int(word & 0xffff), time.Duration(word >> 16 << 30)
 }

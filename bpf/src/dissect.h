@@ -91,19 +91,13 @@ static __always_inline enum lb_reason walk_on(struct walk *w, int headers, bool 
 	return LB_OK;
 }
 
-static __always_inline enum lb_reason dissect_v6(union dissection *d, void *l3, void *end)
+/* Walks over the extension headers of a packet of which `limit` bytes are there. */
+static __always_inline enum lb_reason walk_v6(union dissection *d, struct ipv6hdr *ip, void *end, __u32 limit)
 {
-	struct ipv6hdr *ip = l3;
-	struct walk w = { .l3 = l3, .end = end, .at = sizeof(*ip) };
+	struct walk w = { .l3 = ip, .end = end, .at = sizeof(*ip), .limit = limit, .next = ip->nexthdr };
 	enum lb_reason why = LB_OK;
 	bool done = false;
 
-	if (PAST_END(ip, end) || ip->version != 6)
-		return LB_MALFORMED_IP;
-	w.next = ip->nexthdr;
-	w.limit = sizeof(*ip) + bpf_ntohs(ip->payload_len);
-	if (w.limit > end - l3)
-		return LB_MALFORMED_IP;
 	for (int i = 0; i <= EXTENSIONS_MAX && !done && why == LB_OK && w.part != LATER; i++)
 		why = walk_on(&w, i, &done);
 	d->is_v6 = true;
@@ -113,6 +107,19 @@ static __always_inline enum lb_reason dissect_v6(union dissection *d, void *l3, 
 	d->l4 = w.at;
 	d->fragment = w.fragment;
 	return why;
+}
+
+static __always_inline enum lb_reason dissect_v6(union dissection *d, void *l3, void *end)
+{
+	struct ipv6hdr *ip = l3;
+	__u32 limit;
+
+	if (PAST_END(ip, end) || ip->version != 6)
+		return LB_MALFORMED_IP;
+	limit = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	if (limit > end - l3)
+		return LB_MALFORMED_IP;
+	return walk_v6(d, ip, end, limit);
 }
 
 static __always_inline enum lb_reason dissect_v4(union dissection *d, void *l3, void *end)
@@ -166,5 +173,18 @@ __noinline __u64 dissect(struct xdp_md *ctx)
 	union dissection d = {};
 
 	d.why = dissect_link(ctx, &d) + 1;
+	return d.word;
+}
+
+/* A union dissection of an IPv6 packet that an ICMP error quotes: `bytes` of it, at an offset in the frame. Its
+ * length field is of the whole packet and not looked at. */
+__noinline __u64 dissect_quote(struct xdp_md *ctx, __u32 at, __u32 bytes)
+{
+	void *end = (void *)(long)ctx->data_end;
+	struct ipv6hdr *ip = (void *)(long)ctx->data + (at & 0x1fff);
+	union dissection d = { .why = LB_MALFORMED_IP + 1 };
+
+	if (at <= 0x1fff && bytes >= sizeof(*ip) && !PAST_END(ip, end) && ip->version == 6)
+		d.why = walk_v6(&d, ip, end, bytes) + 1;
 	return d.word;
 }

@@ -67,30 +67,52 @@ static __always_inline void remember_route(struct fib_entry *e, const struct pac
 	copy12(e->macs, r->macs);
 }
 
+/* A question to the kernel's FIB, of each CPU: the stack has no room for it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct bpf_fib_lookup);
+	__uint(max_entries, 1);
+} fib_questions SEC(".maps");
+
+/* An empty question about a packet that came in on this interface. */
+static __always_inline struct bpf_fib_lookup *fib_question(struct xdp_md *ctx, __u32 bytes, __u8 protocol)
+{
+	__u32 zero = 0;
+	struct bpf_fib_lookup *fib = bpf_map_lookup_elem(&fib_questions, &zero);
+
+	if (fib) {
+		__builtin_memset(fib, 0, sizeof(*fib));
+		fib->ifindex = ingress(ctx);
+		fib->tot_len = bytes;
+		fib->l4_protocol = protocol;
+	}
+	return fib;
+}
+
 /* Asks the kernel's FIB. Returns what bpf_fib_lookup does. */
 static __always_inline long look_up_fib(struct xdp_md *ctx, const struct packet *p,
 					struct client_route *r)
 {
-	struct bpf_fib_lookup fib = {};
+	struct bpf_fib_lookup *fib = fib_question(ctx, p->ip_bytes, p->flow.l4.wire);
 	long answer;
 
-	fib.ifindex = ingress(ctx);
-	fib.tot_len = p->ip_bytes;
-	fib.l4_protocol = p->flow.l4.wire;
+	if (!fib)
+		return -1;
 	if (p->flow.is_v6) {
-		fib.family = AF_INET6;
-		copy16(fib.ipv6_src, r->source);
-		copy16(fib.ipv6_dst, &p->v6->daddr);
+		fib->family = AF_INET6;
+		copy16(fib->ipv6_src, r->source);
+		copy16(fib->ipv6_dst, &p->v6->daddr);
 	} else {
-		fib.family = AF_INET;
-		fib.ipv4_src = mapped_v4(r->source);
-		fib.ipv4_dst = p->v4->daddr;
+		fib->family = AF_INET;
+		fib->ipv4_src = mapped_v4(r->source);
+		fib->ipv4_dst = p->v4->daddr;
 	}
-	answer = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
-	r->ifindex = fib.ifindex;
-	r->mtu = fib.mtu_result;
-	__builtin_memcpy(r->macs, fib.dmac, ETH_ALEN);
-	__builtin_memcpy(r->macs + ETH_ALEN, fib.smac, ETH_ALEN);
+	answer = bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+	r->ifindex = fib->ifindex;
+	r->mtu = fib->mtu_result;
+	__builtin_memcpy(r->macs, fib->dmac, ETH_ALEN);
+	__builtin_memcpy(r->macs + ETH_ALEN, fib->smac, ETH_ALEN);
 	return answer;
 }
 

@@ -8,6 +8,7 @@
  *             fib_cache.h           to a client: the VIP as source, the route from the kernel's FIB
  *             answer.h              "packet too big", to the sender
  *   settle    unclaimed.h           what was not found, or is malformed: ours by its addresses?
+ *   relay     tunnel.h              an ICMP error about an outer packet: to the sender of the inner one
  *   count     maps.h                by replica, or by reason
  *   verdict                         one reason, one XDP action
  *
@@ -33,6 +34,7 @@
 #include "fib_cache.h"
 #include "unclaimed.h"
 #include "leave.h"
+#include "tunnel.h"
 #include "monitor.h"
 
 /* What has been decided about a packet so far. */
@@ -46,6 +48,7 @@ struct decision {
 	__u32 hash;
 	__u32 ifindex; /* by which it leaves */
 	__u32 mtu;     /* left for the packet there, without an outer header */
+	__u16 partial; /* the checksum of a super-packet as it came */
 };
 
 static __always_inline enum lb_reason find(const struct packet *p, struct decision *d)
@@ -55,6 +58,24 @@ static __always_inline enum lb_reason find(const struct packet *p, struct decisi
 		return LB_OK;
 	d->rev_nat = find_rev_nat(&p->flow, &d->from);
 	return d->rev_nat ? LB_OK : LB_NOT_OURS;
+}
+
+/* Relays an error about an outer packet to the sender of the inner one. */
+static __always_inline enum lb_reason relay_error(struct xdp_md *ctx, const struct packet *p, struct decision *d)
+{
+	__u32 shape = p->tag_bytes | (p->flow.is_v6 ? 256 : 0), at = distance(p->eth, p->l4), why;
+	__u32 headers = sizeof(struct icmp) + sizeof(struct ipv6hdr);
+	__u64 sent, inner = p->flow.is_v6 ? dissect_quote(ctx, at + headers, p->l4_bytes - headers) : 0;
+	union relay_plan plan = { .word = plan_relay(ctx, at, p->l4_bytes, shape, inner) };
+
+	why = plan.why;
+	if (!why) {
+		sent = send_relay(ctx, at, p->l4_bytes, shape, plan.word);
+		d->ifindex = sent;
+		why = sent >> 32;
+	}
+	barrier_var(why); /* one register, whose bounds the verifier keeps */
+	return why && why <= LB_REASONS ? (enum lb_reason)(why - 1) : LB_TABLE_FAULT;
 }
 
 /* ICMP: answers an echo request to a VIP, or makes the flow that an error quotes that of the
@@ -72,8 +93,10 @@ static __always_inline enum lb_reason read_icmp(struct xdp_md *ctx, struct packe
 		d->ifindex = ingress(ctx);
 		return LB_ECHO_ANSWERED;
 	}
-	if (!is_error(p) || !read_quote(p, &d->quote, end))
+	if (!is_error(p))
 		return LB_NOT_TCP_UDP;
+	if (!read_quote(ctx, p, &d->quote, end))
+		return relay_error(ctx, p, d);
 	d->error = true;
 	return LB_OK;
 }
@@ -113,11 +136,10 @@ static __always_inline void error_to_replica(struct packet *p, struct decision *
 	struct replica *r = d->to.replica;
 	__u16 ports = port_delta(d->service->vip.port, r->port);
 	__u16 address = fold(r->l4_delta + (__u16)~ports);
-	struct icmp *icmp = (void *)d->quote.ports;
+	struct icmp *icmp = p->l4;
 	__u32 delta;
 
-	icmp = p->l4;
-	delta = requote(p, &d->quote, d->quote.source, d->quote.ports, r->address, r->port, address, ports);
+	delta = requote(p, &d->quote, d->quote.source, 0, r->address, r->port, address, ports);
 	if (p->flow.is_v6) {
 		copy16(&p->v6->daddr, r->address);
 		delta += address; /* the pseudo header */
@@ -138,7 +160,7 @@ static __always_inline void error_to_client(struct packet *p, struct decision *d
 	struct icmp *icmp = p->l4;
 	__u32 delta;
 
-	delta = requote(p, &d->quote, d->quote.destination, d->quote.ports + 2, n->address, n->port,
+	delta = requote(p, &d->quote, d->quote.destination, 2, n->address, n->port,
 			address, ports);
 	if (from_replica && p->flow.is_v6) {
 		copy16(&p->v6->saddr, n->address);
@@ -150,6 +172,43 @@ static __always_inline void error_to_client(struct packet *p, struct decision *d
 	icmp->check = adjust(icmp->check, delta);
 }
 
+/* Is it longer than the MTU of the interface that it came in on? Then it is a super-packet: a sender's kernel has left it
+ * to the hardware to cut it into segments, or ours has put them together. XDP meets those in mode generic only, and
+ * cannot see how long the segments are. */
+static __always_inline bool is_super_packet(struct xdp_md *ctx, const struct packet *p)
+{
+	__u32 bytes = p->ip_bytes;
+
+	return p->part == WHOLE && bpf_check_mtu(ctx, 0, &bytes, 0, 0) == BPF_MTU_CHK_RET_FRAG_NEEDED;
+}
+
+/* What becomes of a packet that is longer than the MTU of its route. In mode nat the kernel can send it in our place once
+ * it is rewritten: it cuts super-packets and what may be fragmented, and IPv6 always has 1280 bytes. */
+static __always_inline enum lb_reason too_big(struct xdp_md *ctx, const struct packet *p, struct decision *d, bool nat)
+{
+	if (!d->error && is_super_packet(ctx, p)) {
+		d->partial = *p->check;
+		return nat ? LB_SUPER_PACKET_PASSED : LB_SUPER_PACKET;
+	}
+	if (p->flow.is_v6 && p->ip_bytes <= MTU_LEAST_V6)
+		return nat ? LB_TOO_BIG_PASSED : LB_TUNNEL_TOO_NARROW;
+	if (nat && !p->flow.is_v6 && !(p->v4->frag_off & DONT_FRAGMENT))
+		return LB_TOO_BIG_PASSED;
+	return LB_TOO_BIG;
+}
+
+static __always_inline bool is_passed(enum lb_reason why)
+{
+	return why == LB_TOO_BIG_PASSED || why == LB_SUPER_PACKET_PASSED;
+}
+
+/* Writes the checksum of a rewritten super-packet. It is the sum of the pseudo header alone, not complemented: whoever
+ * cuts the packet adds the rest. So the new address is added to it as it was. */
+static __always_inline void set_partial(struct packet *p, const struct decision *d, __u16 l4_delta, __u16 ports)
+{
+	*p->check = fold(d->partial + fold(l4_delta + (__u16)~ports));
+}
+
 static __always_inline enum lb_reason forward(struct xdp_md *ctx, struct packet *p, struct decision *d)
 {
 	struct replica *r = d->to.replica;
@@ -157,16 +216,21 @@ static __always_inline enum lb_reason forward(struct xdp_md *ctx, struct packet 
 	struct hop *hop = &r->hops[active];
 	__u8 mode = d->service->mode;
 	enum lb_reason sent = d->error ? LB_ERROR_FORWARDED : LB_FORWARDED, why;
-	__u32 mtu = hop->mtu;
+	__u32 mtu = hop->mtu, state = hop->state;
+	enum lb_reason pass = LB_NEIGHBOUR_MISSING;
 	bool same;
 
-	if (hop->state == HOP_NONE)
+	if (state == HOP_NONE)
 		return LB_NO_ROUTE;
 	if (unlikely(mode == LB_MODE_IPIP))
-		mtu -= r->ip_version == 6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+		mtu = path_mtu(r, mtu) - outer_bytes(r);
 	d->mtu = mtu;
-	if (p->ip_bytes > mtu)
-		return LB_TOO_BIG;
+	if (unlikely(p->ip_bytes > mtu)) {
+		pass = too_big(ctx, p, d, mode == LB_MODE_NAT);
+		if (!is_passed(pass))
+			return pass;
+		state = HOP_UNRESOLVED;
+	}
 	d->ifindex = hop->ifindex;
 	same = hop->ifindex == ingress(ctx);
 	if (likely(mode == LB_MODE_NAT)) {
@@ -174,10 +238,13 @@ static __always_inline enum lb_reason forward(struct xdp_md *ctx, struct packet 
 			error_to_replica(p, d);
 		else
 			set_destination(p, r);
-		if (unlikely(hop->state == HOP_UNRESOLVED))
-			return LB_NEIGHBOUR_MISSING;
+		if (unlikely(state == HOP_UNRESOLVED)) {
+			if (pass == LB_SUPER_PACKET_PASSED)
+				set_partial(p, d, r->l4_delta, port_delta(d->service->vip.port, r->port));
+			return pass;
+		}
 		decrement_ttl(p);
-	} else if (hop->state == HOP_UNRESOLVED) {
+	} else if (state == HOP_UNRESOLVED) {
 		return LB_NEIGHBOUR_PENDING;
 	} else if (mode == LB_MODE_IPIP) {
 		decrement_ttl(p);
@@ -237,7 +304,10 @@ static __always_inline enum lb_reason return_to_client(struct xdp_md *ctx, struc
 		break;
 	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
 		d->mtu = route.mtu;
-		return LB_TOO_BIG;
+		why = too_big(ctx, p, d, true);
+		if (!is_passed(why))
+			return why;
+		break;
 	case BPF_FIB_LKUP_RET_NOT_FWDED: /* local, broadcast, multicast; or no route, which the kernel says */
 	case BPF_FIB_LKUP_RET_FWD_DISABLED:
 		return LB_FOR_THIS_HOST;
@@ -248,8 +318,11 @@ static __always_inline enum lb_reason return_to_client(struct xdp_md *ctx, struc
 		error_to_client(p, d, own);
 	else
 		set_source(p, d->rev_nat);
-	if (why != LB_OK)
+	if (unlikely(why != LB_OK)) {
+		if (why == LB_SUPER_PACKET_PASSED)
+			set_partial(p, d, d->rev_nat->l4_delta, port_delta(d->rev_nat->replica.port, d->rev_nat->port));
 		return why;
+	}
 	decrement_ttl(p);
 	d->ifindex = route.ifindex;
 	why = set_link(ctx, p, route.macs, route.ifindex == ingress(ctx));
@@ -265,10 +338,10 @@ static __always_inline enum lb_reason refuse(struct xdp_md *ctx, const struct pa
 
 	if (d->error || p->part == LATER || !is_host(p->flow.source, is_v6))
 		return LB_TOO_BIG;
-	if (!is_v6 && !(p->v4->frag_off & DONT_FRAGMENT))
-		return LB_TOO_BIG;
 	if (p->ip_bytes < (is_v6 ? QUOTE_V6 : QUOTE_V4))
 		return LB_TOO_BIG;
+	if (is_v6 && d->mtu < MTU_LEAST_V6)
+		d->mtu = MTU_LEAST_V6;
 	if (!answer_too_big(ctx, p->tag_bytes, is_v6, d->mtu))
 		return LB_TOO_BIG;
 	d->ifindex = ingress(ctx);

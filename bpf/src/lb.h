@@ -163,7 +163,9 @@ struct replica {
 	struct hop hops[2];
 	__u8 tunnel_source[2][16]; /* our address towards it, of each hop */
 	__u32 service;		   /* id of the service, for whoever reads counters */
-	__u8 zero[27];
+	__u32 zero2;
+	__u64 path_mtu; /* of a tunnel, as a router told it: from bit 16 on when; 0 if none did */
+	__u8 zero[15];
 	__u8 ip_version; /* of its address: 4 or 6 */
 };
 

@@ -55,6 +55,20 @@ static __always_inline void copy16(void *to, const void *from)
 	store64(to + 8, load64(from + 8));
 }
 
+static __always_inline _Bool equal16(const void *a, const void *b)
+{
+	return load64(a) == load64(b) && load64(a + 8) == load64(b + 8);
+}
+
+/* The distance between two places in a frame, by 64 bits: the verifier takes no other arithmetic with pointers. */
+static __always_inline __u32 distance(const void *from, const void *to)
+{
+	__u64 bytes = to - from;
+
+	asm volatile("" : "+r"(bytes));
+	return bytes;
+}
+
 /* Reduces a sum of 16-bit words to 16 bits, in ones' complement arithmetic. */
 static __always_inline __u16 fold(__u32 sum)
 {

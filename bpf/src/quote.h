@@ -11,6 +11,7 @@ struct quote {
 	__u8 *ports;
 	__u16 *check; /* of TCP or UDP, if it was quoted as far */
 	bool has_check;
+	bool is_later; /* of a later fragment: there are no ports */
 };
 
 static __always_inline bool is_error(const struct packet *p)
@@ -31,7 +32,7 @@ static __always_inline bool quote_l4(struct packet *p, struct quote *q, void *l4
 	if (!has_ports(p->flow.l4) || bytes < 8 || l4 + 8 > end)
 		return false;
 	q->ports = l4;
-	p->flow.ports = load32(l4) << 16 | load32(l4) >> 16;
+	p->flow.ports = load32(l4);
 	if (bytes >= check + 2 && l4 + check + 2 <= end) {
 		q->check = l4 + check;
 		q->has_check = true;
@@ -39,45 +40,76 @@ static __always_inline bool quote_l4(struct packet *p, struct quote *q, void *l4
 	return true;
 }
 
-static __always_inline bool quote_v4(struct packet *p, struct quote *q, void *end)
+static __always_inline bool quote_later(struct packet *p, struct quote *q, __be32 id)
 {
-	struct iphdr *ip = p->l4 + sizeof(struct icmp);
-	__u32 bytes = p->l4_bytes - sizeof(struct icmp), header;
+	bool is_later = true;
+
+	barrier_var(is_later); /* else the compiler derives it from the part again, and the verifier loses it */
+	q->is_later = is_later;
+	p->fragment_id = id;
+	return find_ports(p);
+}
+
+static __always_inline bool quote_v4(struct packet *p, struct quote *q, struct iphdr *ip, __u32 bytes, void *end)
+{
+	__u32 header;
 
 	if (bytes < sizeof(*ip) || PAST_END(ip, end) || ip->version != 4 || ip->ihl < 5)
 		return false;
 	header = ip->ihl * 4;
-	if (ip->frag_off & OFFSET || bytes < header || ip->saddr != p->v4->daddr)
+	if (bytes < header)
 		return false;
-	q->source = (__u8 *)&ip->saddr;
-	q->destination = (__u8 *)&ip->daddr;
+	p->flow.source = q->source = (__u8 *)&ip->saddr;
+	p->flow.destination = q->destination = (__u8 *)&ip->daddr;
 	q->ip_check = &ip->check;
+	p->flow.l4.wire = ip->protocol;
+	if (ip->frag_off & OFFSET)
+		return quote_later(p, q, ip->id);
 	return quote_l4(p, q, (void *)ip + header, bytes - header, ip->protocol, end);
 }
 
-static __always_inline bool quote_v6(struct packet *p, struct quote *q, void *end)
+static __always_inline bool quote_v6(struct packet *p, struct quote *q, struct ipv6hdr *ip, __u32 bytes, void *end,
+				     union dissection d)
 {
-	struct ipv6hdr *ip = p->l4 + sizeof(struct icmp);
-	__u32 bytes = p->l4_bytes - sizeof(struct icmp);
+	struct fragment_header *f = (void *)ip + (d.fragment & 0x3fff);
+	__u32 why = d.why, part = d.part, l4 = d.l4 & 0x3fff;
 
-	if (bytes < sizeof(*ip) || PAST_END(ip, end) || ip->version != 6)
+	barrier_var(part); /* see parse_dissected */
+	barrier_var(why);
+	barrier_var(l4);
+	if (why || PAST_END(ip, end) || l4 > bytes)
 		return false;
-	if (load64(&ip->saddr) != load64(&p->v6->daddr) ||
-	    load64((void *)&ip->saddr + 8) != load64((void *)&p->v6->daddr + 8))
-		return false;
-	q->source = (__u8 *)&ip->saddr;
-	q->destination = (__u8 *)&ip->daddr;
-	return quote_l4(p, q, ip + 1, bytes - sizeof(*ip), ip->nexthdr, end);
+	p->flow.source = q->source = (__u8 *)&ip->saddr;
+	p->flow.destination = q->destination = (__u8 *)&ip->daddr;
+	if (part == LATER)
+		return !PAST_END(f, end) && quote_later(p, q, f->id);
+	return quote_l4(p, q, (void *)ip + l4, bytes - l4, d.protocol, end);
 }
 
-/* Sets the flow of the packet to that which the receiver of the quoted packet sends. */
-static __always_inline bool read_quote(struct packet *p, struct quote *q, void *end)
+/* Sets the flow of the packet to that of a packet that is quoted at l3, of which `bytes` are there. `word` is what
+ * dissect_quote says of it, if it is IPv6. */
+static __always_inline bool read_quoted(struct packet *p, struct quote *q, void *l3, __u32 bytes, void *end, __u64 word)
 {
-	if (p->l4 + sizeof(struct icmp) > end ||
-	    !(p->flow.is_v6 ? quote_v6(p, q, end) : quote_v4(p, q, end)))
+	union dissection d = { .word = word };
+
+	return p->flow.is_v6 ? quote_v6(p, q, l3, bytes, end, d) : quote_v4(p, q, l3, bytes, end);
+}
+
+/* Sets the flow of an error to that which the receiver of the quoted packet sends. Errors go to the sender of what
+ * they quote. */
+static __always_inline bool read_quote(struct xdp_md *ctx, struct packet *p, struct quote *q, void *end)
+{
+	void *l3 = p->l4 + sizeof(struct icmp);
+	__u32 bytes = p->l4_bytes - sizeof(struct icmp);
+	__u64 word = p->flow.is_v6 ? dissect_quote(ctx, distance(p->eth, l3), bytes) : 0;
+
+	if (l3 > end || !read_quoted(p, q, l3, bytes, end, word))
+		return false;
+	if (p->flow.is_v6 ? !equal16(q->source, &p->v6->daddr) : load32(q->source) != p->v4->daddr)
 		return false;
 	p->flow.source = q->destination;
 	p->flow.destination = q->source;
+	p->flow.ports = p->flow.ports << 16 | p->flow.ports >> 16;
 	return true;
 }
 
@@ -89,7 +121,7 @@ static __always_inline __u16 port_delta(const __u8 was[2], const __u8 is[2])
 
 /* Gives one end of the quoted packet another address and port. Returns what that adds to the
  * complement of the ICMP checksum, which covers the quoted checksums, too. */
-static __always_inline __u16 requote(struct packet *p, struct quote *q, void *address, void *port,
+static __always_inline __u16 requote(struct packet *p, struct quote *q, void *address, int port_at,
 				     const __u8 *to, const __u8 *to_port, __u16 address_delta,
 				     __u16 ports_delta)
 {
@@ -105,7 +137,9 @@ static __always_inline __u16 requote(struct packet *p, struct quote *q, void *ad
 		*q->ip_check = adjust(*q->ip_check, address_delta);
 		sum = 0;
 	}
-	copy2(port, to_port);
+	if (q->is_later)
+		return fold(sum);
+	copy2(q->ports + port_at, to_port);
 	sum += ports_delta;
 	if (!q->has_check)
 		return fold(sum);

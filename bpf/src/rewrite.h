@@ -1,7 +1,7 @@
 /* Rewriting addresses, ports, TTL and checksums of a parsed packet. */
 #pragma once
 
-#include "parse.h"
+#include "fragments.h"
 
 /* RFC 1624, equation 3: the delta is the sum of the new words and of the complements of the old
  * ones. */
@@ -54,6 +54,8 @@ static __always_inline void set_destination(struct packet *p, const struct repli
 		return;
 	copy2(p->l4 + 2, r->port);
 	adjust_l4(p, r->l4_delta);
+	if (unlikely(p->part == FIRST))
+		remember_rewritten(p);
 }
 
 static __always_inline void set_source(struct packet *p, const struct rev_nat *n)
@@ -68,4 +70,6 @@ static __always_inline void set_source(struct packet *p, const struct rev_nat *n
 		return;
 	copy2(p->l4, n->port);
 	adjust_l4(p, n->l4_delta);
+	if (unlikely(p->part == FIRST))
+		remember_rewritten(p);
 }

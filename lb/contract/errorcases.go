@@ -30,8 +30,9 @@ func errorCases(s scene) []packetCase {
 		{name: "error, no route", packet: to(routeless), build: err, want: dropped(lb.NoRoute)},
 		{name: "error, neighbour unknown", packet: all(to(unresolved), tagged(double...)), build: err, want: s.waiting(unresolved)},
 		{name: "error, fits", packet: to(small), build: quote{quoted: s.long(most(1280))}.build, want: sentTo(small, Narrow).as(lb.ErrorForwarded)},
-		{name: "error, too long", packet: to(small), build: quote{quoted: s.long(most(1281))}.build, want: dropped(lb.TooBig)},
-		{name: "error, too long, not to be fragmented", packet: all(to(small), dontFragment), build: quote{quoted: s.long(most(1281))}.build, want: dropped(lb.TooBig)},
+		{name: "error, too long", packet: to(small), build: quote{quoted: s.long(s.tooLong())}.build,
+			want: dropped(lb.TooBig).unless(s.v4 && s.mode == lb.NAT, cut(small))},
+		{name: "error, too long, not to be fragmented", packet: all(to(small), dontFragment), build: quote{quoted: s.long(s.tooLong())}.build, want: dropped(lb.TooBig)},
 		{name: "error, about nobody", packet: to(99), build: err, want: ours},
 		{name: "error, about nobody, ttl 1", packet: all(to(99), ttl(1)), build: err, want: ours},
 		{name: "error, about another port", packet: func(_ scene, p *Packet) { p.Flow.Destination = withPort(p.Flow.Destination, 81) }, build: err, want: ours},
@@ -45,6 +46,7 @@ func errorCases(s scene) []packetCase {
 		}, build: err, want: sentTo(small, Narrow).as(lb.ErrorForwarded)},
 		{name: "error, no quote", build: quote{nothing: true}.build, want: other},
 		{name: "error, padding", build: err, bytes: pad(7), want: west},
+		{name: "error, extensions of RFC 4884", build: quote{extended: true}.build, want: west},
 	}
 	for _, kind := range s.errorTypes() {
 		cases = append(cases, packetCase{name: fmt.Sprintf("error of type %d", kind), build: quote{kind: kind}.build, want: west})
@@ -87,15 +89,23 @@ func quoteCases(s scene, sent outcome) []packetCase {
 		{name: "quoted total length 0", build: body(2, 0, 0), want: sent},
 		{name: "quoted ttl 0", build: body(8, 0), want: sent},
 		{name: "quoted first fragment", build: body(6, 0x20, 0), want: sent},
-		{name: "quoted later fragment", build: body(6, 0, 1), want: other},
+		{name: "quoted later fragment, the first not seen", build: body(6, 0, 1), want: other},
 		{name: "quoted middle fragment", build: body(6, 0x20, 9), want: other},
 		{name: "error, options", packet: options(12), build: quote{}.build, want: sent},
 	}
 	v6 := []packetCase{
 		{name: "quoted payload length 0", build: body(4, 0, 0), want: sent},
 		{name: "quoted hop limit 0", build: body(7, 0), want: sent},
-		{name: "quoted extension header", build: with(func(p *Packet) { p.Extensions = []Extension{header(60, 8)} }), want: other},
-		{name: "quoted fragment", build: with(func(p *Packet) { p.Extensions = []Extension{atomic(1)} }), want: other},
+		{name: "quoted extension header", build: with(func(p *Packet) { p.Extensions = []Extension{header(60, 8)} }), want: sent},
+		{name: "quoted extension headers", build: with(func(p *Packet) { p.Extensions = slices.Repeat([]Extension{header(0, 16)}, 6) }), want: sent},
+		{name: "quoted extension headers, too many", build: with(func(p *Packet) { p.Extensions = slices.Repeat([]Extension{header(0, 8)}, 7) }), want: other},
+		{name: "quoted extension header, 8 bytes behind it", build: quote{bytes: 64, quoted: func(p *Packet) { p.Extensions = []Extension{header(60, 16)} }}.build, want: sent},
+		{name: "quoted extension header, 7 bytes behind it", build: quote{bytes: 63, quoted: func(p *Packet) { p.Extensions = []Extension{header(60, 16)} }}.build, want: other},
+		{name: "quoted extension header cut short", build: quote{bytes: 55, quoted: func(p *Packet) { p.Extensions = []Extension{header(60, 16)} }}.build, want: other},
+		{name: "quoted authentication header", build: with(func(p *Packet) { p.Extensions = []Extension{header(51, 16)} }), want: other},
+		{name: "quoted atomic fragment", build: with(func(p *Packet) { p.Extensions = []Extension{atomic(1)} }), want: sent},
+		{name: "quoted first fragment of ipv6", build: with(fragmentOf(0, 7)), want: sent},
+		{name: "quoted later fragment of ipv6, the first not seen", build: with(fragmentOf(1, 7)), want: other},
 		{name: "error, extension headers", packet: extensions(header(60, 16), atomic(1)), build: quote{}.build, want: sent},
 	}
 	return slices.Concat(cases, onlyFor(isV4, v4), onlyFor(isV6, v6))

@@ -16,7 +16,7 @@ func testFragments(t *testing.T, open func(t *testing.T) Harness) {
 		t.Run(s.name(), func(t *testing.T) {
 			b := newFixture(t, open)
 			b.set(s.services()...)
-			for _, c := range slices.Concat(orderCases(s), keyCases(s), firstCases(s), onlyFor(isNAT, fragmentReturnCases()), onlyFor(isV6, fragmentHeaderCases())) {
+			for _, c := range slices.Concat(orderCases(s), keyCases(s), firstCases(s), onlyFor(isNAT, fragmentReturnCases(s)), onlyFor(isV6, fragmentHeaderCases())) {
 				if c.only == nil || c.only(s) {
 					t.Run(c.name, func(t *testing.T) { fixture{b.Harness, t}.run(s, c) })
 				}
@@ -35,6 +35,14 @@ func part(i int, id uint32, at ...int) func(Packet) []byte {
 // first and later are the two fragments of a packet.
 func first(id uint32) func(Packet) []byte { return part(0, id, 24) }
 func later(id uint32) func(Packet) []byte { return part(1, id, 24) }
+
+// fragmentOf makes a packet one of its two fragments.
+func fragmentOf(i int, id uint32) func(*Packet) {
+	return func(p *Packet) {
+		p.Payload = make([]byte, 40)
+		*p = p.fragments(id, 24)[i]
+	}
+}
 
 // orderCases are fragments in order and out of order.
 func orderCases(s scene) []packetCase {
@@ -119,8 +127,8 @@ func firstCases(s scene) []packetCase {
 		{name: "first, udp length 7", only: isUDP, build: first(12), bytes: pokeFragment(s, 4, 0, 7), want: bad},
 		{name: "later of udp length 7", only: isUDP, build: later(12), want: orphan},
 		{name: "first, no udp checksum", only: isUDP, build: first(13), bytes: pokeFragment(s, 6, 0, 0), want: west},
-		{name: "first, too long", packet: payload(3000), build: part(0, 14, 1600), want: s.tooBig(1500)},
-		{name: "first, too long, not to be fragmented", packet: big, build: part(0, 14, 1600), want: told(1500 - s.overhead())},
+		{name: "first, too long", packet: payload(3000), build: part(0, 14, 1600), want: s.told(1500).unless(s.v4 && s.mode == lb.NAT, cut(plain))},
+		{name: "first, too long, not to be fragmented", packet: big, build: part(0, 14, 1600), want: s.told(1500)},
 		{name: "later of one that was too long", packet: big, build: part(1, 14, 1600, 1616), want: west},
 	}
 }
@@ -134,7 +142,7 @@ func pokeFragment(s scene, at int, bytes ...byte) func(scene, []byte) []byte {
 }
 
 // fragmentReturnCases are fragments of a replica's answer.
-func fragmentReturnCases() []packetCase {
+func fragmentReturnCases(s scene) []packetCase {
 	readdressed := returnedTo("").by(oracle.Pass).as(lb.NeighbourMissing)
 	return onWest([]packetCase{
 		{name: "answer, later before its first", packet: answer, build: later(1), want: passed(lb.NotOurs)},
@@ -150,7 +158,12 @@ func fragmentReturnCases() []packetCase {
 		{name: "answer to us, first", packet: answerToUs(East), build: first(1), want: passed(lb.ForThisHost)},
 		{name: "answer to us, later", packet: answerToUs(East), build: later(1), want: passed(lb.ForThisHost)},
 		{name: "answer, first, to narrow", packet: answerTo(Narrow, 1), build: first(1), want: returnedTo(Narrow)},
-		{name: "answer, later, too long to narrow", packet: all(answerTo(Narrow, 1), payload(2000)), build: later(1), want: dropped(lb.TooBig)},
+		{name: "answer, later, too long to narrow", packet: all(answerTo(Narrow, 1), payload(2000)), build: later(1), want: dropped(lb.TooBig).unless(s.v4, returnedTo("").by(oracle.Pass).as(lb.TooBigPassed))},
+		{name: "to the vip, first", ingress: East, build: first(40), want: sentTo(plain, West)},
+		{name: "returned error about the later one", packet: answer, build: quote{quoted: fragmentOf(1, 40)}.build, want: returnedTo(East).as(lb.ErrorReturned)},
+		{name: "returned error about a later one of another", packet: answer, build: quote{quoted: fragmentOf(1, 41)}.build, want: passed(lb.NotTCPUDP)},
+		{name: "answer, first of another", packet: answer, build: first(42), want: returnedTo(East)},
+		{name: "error about the later one", ingress: East, build: quote{quoted: fragmentOf(1, 42)}.build, want: sentTo(plain, West).as(lb.ErrorForwarded)},
 	})
 }
 

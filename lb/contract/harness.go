@@ -66,6 +66,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("interfaces", func(t *testing.T) { testInterfaces(t, open) })
 	t.Run("packets", func(t *testing.T) { testPackets(t, open) })
 	t.Run("random packets", func(t *testing.T) { testRandomPackets(t, open) })
+	t.Run("tunnel errors", func(t *testing.T) { testTunnelErrors(t, open) })
 	t.Run("fragments", func(t *testing.T) { testFragments(t, open) })
 	t.Run("vip addresses", func(t *testing.T) { testVIPAddresses(t, open) })
 	t.Run("sweeps", func(t *testing.T) { testSweeps(t, open) })
@@ -86,7 +87,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 // Oracle opens the reference datapath in the network of Links.
 func Oracle(t *testing.T) Harness {
 	indexes := Indexes()
-	m := oracle.New(oracle.Config{Limits: Limits(), Interfaces: indexes, Routes: Routes()})
+	m := oracle.New(oracle.Config{Limits: Limits(), Interfaces: indexes, MTUs: MTUs(), Routes: Routes()})
 	t.Cleanup(func() { m.Close() })
 	return Harness{
 		Dataplane: m,

@@ -94,6 +94,15 @@ func Indexes() map[string]int {
 	return indexes
 }
 
+// MTUs returns the MTU of each link, by index, for an oracle.Datapath.
+func MTUs() map[int]int {
+	mtus := make(map[int]int)
+	for i, l := range Links() {
+		mtus[i+1] = l.MTU
+	}
+	return mtus
+}
+
 type routes struct {
 	links      []Link
 	neighbours map[netip.Addr]lb.MAC

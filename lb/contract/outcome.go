@@ -110,10 +110,18 @@ func told(mtu int) outcome {
 	}}
 }
 
-// tooBig is the outcome of a packet without IPv4's don't-fragment that is longer than the MTU.
-func (s scene) tooBig(mtu int) outcome {
-	if s.v4 {
-		return dropped(lb.TooBig)
+// told is the outcome of a packet whose sender is told that the way to the replica has that MTU. Of IPv6 it is told no
+// less than every link carries.
+func (s scene) told(mtu int) outcome {
+	mtu -= s.overhead()
+	if !s.v4 {
+		mtu = max(mtu, 1280)
 	}
-	return told(mtu - s.overhead())
+	return told(mtu)
+}
+
+// cut is the outcome of a packet to the replica of a VIP that the kernel is given to send, since it cuts what is too
+// long for the way; only of mode nat.
+func cut(vip byte) outcome {
+	return outcome{action: oracle.Pass, reason: lb.TooBigPassed, service: vip}
 }

@@ -2,8 +2,6 @@ package contract
 
 import (
 	"net/netip"
-
-	"lbctl/lb"
 )
 
 // quote builds an ICMP error to the destination of a packet's flow. It quotes a packet of the
@@ -19,6 +17,8 @@ type quote struct {
 	// quoted changes the quoted packet, body the bytes that are quoted.
 	quoted func(p *Packet)
 	body   func(b []byte)
+	// extended pads what is quoted to 128 bytes and puts an extension behind it, as RFC 4884 has it.
+	extended bool
 }
 
 func (q quote) build(p Packet) []byte {
@@ -44,7 +44,16 @@ func (q quote) build(p Packet) []byte {
 		q.body(body)
 	}
 	p.Flow.Source = netip.AddrPortFrom(from(p), 0)
-	return p.icmp(kind, q.code, [4]byte{0, 0, 0x05, 0xdc}, body).Frame()
+	rest := [4]byte{0, 0, 0x05, 0xdc}
+	if q.extended {
+		body = append(body, make([]byte, 128-len(body))...)
+		body = append(body, 0x20, 0, 0xd1, 0xfe, 0, 8, 2, 1, 1, 2, 3, 4)
+		rest = [4]byte{16, 0, 0, 0} // of 8 bytes
+		if f.v4 {
+			rest = [4]byte{0, 32, 0, 0} // of 4 bytes
+		}
+	}
+	return p.icmp(kind, q.code, rest, body).Frame()
 }
 
 // errorTypes are the types of ICMP that quote a packet that did not get through, destination unreachable first.
@@ -66,45 +75,6 @@ func quotedBytes(at int, bytes ...byte) func([]byte) {
 // long makes the quoted packet so long that the error has n bytes.
 func (s scene) long(n int) func(*Packet) {
 	return func(p *Packet) { p.Payload = make([]byte, n-s.ipHeader()-8-s.headers()) }
-}
-
-// bigCases are packets that are longer than the MTU of their route.
-func bigCases(s scene) []packetCase {
-	tell := told(1280 - s.overhead())
-	cases := []packetCase{
-		{name: "longer than the mtu", packet: filling(1500, -1), want: s.tooBig(1500)},
-		{name: "longer than the mtu, not to be fragmented", packet: all(dontFragment, filling(1500, -1)), want: told(1500 - s.overhead())},
-		{name: "too long", packet: all(to(small), filling(1280, -1)), want: s.tooBig(1280)},
-		{name: "too long, not to be fragmented", packet: all(to(small), dontFragment, filling(1280, -1)), want: tell},
-		{name: "not to be fragmented, fits", packet: all(to(small), dontFragment, filling(1280, 0)), want: sentTo(small, Narrow)},
-		{name: "too long, ttl 1", packet: all(to(small), dontFragment, filling(1280, -1), ttl(1)), want: s.mortal(tell)},
-		{name: "too long, neighbour unknown", packet: all(to(smallUnresolved), dontFragment, filling(1280, -1)), want: tell},
-		{name: "too long, from another link", ingress: Narrow, packet: all(to(small), dontFragment, filling(1280, -1)), want: tell},
-		{name: "too long, with tags", packet: all(to(small), dontFragment, filling(1280, -1), tagged(double...)), want: tell},
-		{name: "too long, padding", packet: all(to(small), dontFragment, filling(1280, -1)), bytes: pad(9), want: tell},
-		{name: "too long, from nowhere", packet: all(to(small), dontFragment, filling(1280, -1), from(elsewhere)), want: tell},
-		{name: "too long, ipv4 options", only: isV4, packet: all(to(small), dontFragment, filling(1280, -1), options(40)), want: tell},
-		{name: "too long, extension headers", only: isV6, packet: all(to(small), filling(1280, -1), extensions(header(60, 64))), want: tell},
-	}
-	for _, source := range unanswerable(s) {
-		cases = append(cases, packetCase{
-			name:   "too long, from " + source.Addr().String(),
-			packet: all(to(small), dontFragment, filling(1280, -1), from(func(scene) netip.AddrPort { return source })),
-			want:   dropped(lb.MartianSource),
-		})
-	}
-	for _, source := range oddHosts(s) {
-		cases = append(cases, packetCase{
-			name:   "too long, from the host " + source.Addr().String(),
-			packet: all(to(small), dontFragment, filling(1280, -1), from(func(scene) netip.AddrPort { return source })), want: tell,
-		})
-	}
-	return append(cases, onlyFor(isNAT, onWest([]packetCase{
-		{name: "answer, too long", packet: all(answerTo(Narrow, 1), ipLength(1281)), want: s.tooBig(1280)},
-		{name: "answer, too long, not to be fragmented", packet: all(answerTo(Narrow, 1), dontFragment, ipLength(1281)), want: told(1280)},
-		{name: "answer, too long, neighbour unknown", packet: all(answerTo(Narrow, unknown), dontFragment, ipLength(1281)), want: told(1280)},
-		{name: "answer, too long, ttl 1", packet: all(answerTo(Narrow, 1), dontFragment, ipLength(1281), ttl(1)), want: passed(lb.TTLExpired)},
-	}))...)
 }
 
 // unanswerable are sources that are no single host: they get no answers.

@@ -36,7 +36,7 @@ func (d *comparison) randomFrame(services []lb.Service) randomFrame {
 		Flags: randomFlags(r), Payload: randomPayload(r),
 	}
 	if r.IntN(6) == 0 {
-		p = randomICMP(r, p)
+		p = randomICMP(r, p, services)
 	}
 	f := randomFrame{bytes: p.Frame(), ingress: Links()[r.IntN(3)].Name, flow: p.Flow}
 	for range []int{0, 0, 0, 1, 1, 1, 1, 1, 1, 2}[r.IntN(10)] {
@@ -129,7 +129,7 @@ func randomClient(r *rand.Rand, f family) netip.AddrPort {
 
 // randomICMP returns an echo request to the destination of a packet, or an error about the packet or the
 // answer to it. The quote may be cut anywhere.
-func randomICMP(r *rand.Rand, p Packet) Packet {
+func randomICMP(r *rand.Rand, p Packet, services []lb.Service) Packet {
 	v4 := p.Flow.Source.Addr().Is4()
 	if r.IntN(4) == 0 {
 		kind := byte(128)
@@ -138,6 +138,9 @@ func randomICMP(r *rand.Rand, p Packet) Packet {
 		}
 		return p.icmp(kind, 0, [4]byte{1, 2, 3, 4}, p.Payload)
 	}
+	if r.IntN(4) == 0 && len(services) > 0 {
+		return randomTunnelError(r, p, services[r.IntN(len(services))])
+	}
 	quoted := p
 	if r.IntN(2) == 0 {
 		quoted.Flow = quoted.Flow.Reverse()
@@ -145,6 +148,12 @@ func randomICMP(r *rand.Rand, p Packet) Packet {
 	kinds := []byte{1, 2, 3, 4, 5, 128}
 	if v4 {
 		kinds = []byte{3, 4, 5, 11, 12, 8}
+	}
+	if !v4 && r.IntN(4) == 0 {
+		quoted.Extensions = []Extension{header([]byte{0, 43, 60}[r.IntN(3)], 8*(1+r.IntN(3)))}
+	}
+	if n := len(quoted.segment()); n > 24 && r.IntN(6) == 0 {
+		quoted = quoted.fragments(uint32(r.IntN(3)), 24)[r.IntN(2)]
 	}
 	ip := quoted.ip()
 	if r.IntN(4) == 0 {
@@ -156,4 +165,33 @@ func randomICMP(r *rand.Rand, p Packet) Packet {
 	}
 	p.Flow = packet.Flow{Source: sender, Destination: quoted.Flow.Source, Protocol: p.Flow.Protocol}
 	return p.icmp(kinds[r.IntN(6)], byte(r.IntN(2)), [4]byte{}, ip[:min(len(ip), 1200)])
+}
+
+// randomTunnelError is an ICMP error about an outer packet that carried a packet to a replica of a service, or seems to
+// have.
+func randomTunnelError(r *rand.Rand, p Packet, s lb.Service) Packet {
+	if len(s.Replicas) == 0 {
+		return p
+	}
+	replica := s.Replicas[r.IntN(len(s.Replicas))].Address
+	f, link := familyOf(replica.Addr()), []string{West, West, Narrow, East}[r.IntN(4)]
+	p.Flow.Destination, p.Flow.Protocol = s.VIP.Address, s.VIP.Protocol
+	if p.Flow.Source.Addr().Is4() != s.VIP.Address.Addr().Is4() {
+		p.Flow.Source = randomClient(r, familyOf(s.VIP.Address.Addr()))
+	}
+	outer := Packet{Flow: packet.Flow{Source: f.own(link), Destination: replica, Protocol: packet.InnerIPv4}, TTL: 60, Carried: p.ip()}
+	if !s.VIP.Address.Addr().Is4() {
+		outer.Flow.Protocol = packet.InnerIPv6
+	}
+	ip := outer.ip()
+	if r.IntN(3) == 0 {
+		ip = ip[:r.IntN(len(ip)+1)]
+	}
+	kind, code := []byte{1, 2, 2, 3}[r.IntN(4)], byte(0)
+	if f.v4 {
+		kind, code = []byte{3, 3, 3, 11}[r.IntN(4)], []byte{1, 4, 4}[r.IntN(3)]
+	}
+	mtu := []uint16{0, 68, 600, 1280, 1300, 1400, 1500}[r.IntN(7)]
+	e := Packet{Flow: packet.Flow{Source: f.on(link, 9, 0), Destination: f.own(link)}, TTL: p.TTL, Source: p.Source, Destination: p.Destination}
+	return e.icmp(kind, code, [4]byte{0, 0, byte(mtu >> 8), byte(mtu)}, ip[:min(len(ip), 1200)])
 }

@@ -2,6 +2,8 @@ package datapath
 
 import (
 	"net/netip"
+	"sync/atomic"
+	"time"
 
 	"lbctl/bpf"
 	"lbctl/lb"
@@ -12,6 +14,7 @@ import (
 	"lbctl/rss/packet"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 )
 
 // view is the live tables as the reference datapath reads them, for one packet.
@@ -95,6 +98,26 @@ func (v view) Fragment(k oracle.FragmentKey) (oracle.FragmentPorts, bool) {
 	}
 	source, destination := bpf.FragmentPorts(f)
 	return oracle.FragmentPorts{Protocol: packet.Protocol(f.Protocol), Source: source, Destination: destination}, true
+}
+
+func (v view) LinkMTU(index int) int {
+	if device := v.network.Link(index); index != 0 && device != nil {
+		return device.MTU
+	}
+	return 0
+}
+
+func (v view) PathMTU(vip lb.VIP, replica netip.AddrPort) int {
+	word := atomic.LoadUint64(&v.registry.tables.Replicas.Rows[v.registry.services[vip].ids[replica]].PathMtu)
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return 0
+	}
+	mtu, told := bpf.PathMTU(word)
+	if since := time.Duration(now.Nano())>>30<<30 - told; since > oracle.PathMTULife {
+		return 0
+	}
+	return mtu
 }
 
 func (v view) RouteToReplica(vip lb.VIP, replica netip.AddrPort) (oracle.Route, bool) {

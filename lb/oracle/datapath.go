@@ -37,6 +37,8 @@ type Config struct {
 	Key rss.Key
 	// Interfaces are those that can be attached: their index by name.
 	Interfaces map[string]int
+	// MTUs are the greatest IP packets of interfaces, by index.
+	MTUs map[int]int
 	// Routes are none when nil.
 	Routes Routes
 	// Now is the clock of samples, the machine's when nil.
@@ -50,6 +52,7 @@ func New(c Config) *Datapath {
 		key:      slices.Clone(c.Key),
 		routes:   c.Routes,
 		links:    maps.Clone(c.Interfaces),
+		mtus:     maps.Clone(c.MTUs),
 		services: map[lb.VIP]*service{}, index: lb.NewIndex(), fragments: map[FragmentKey]FragmentPorts{},
 		attached: map[string]lb.Interface{},
 		counters: emptyCounters(),

@@ -43,6 +43,8 @@ type decision struct {
 	why     lb.Explanation
 	effects Effects
 
+	// passed is why a rewritten packet is left to the kernel, ok if it is not.
+	passed lb.Reason
 	// out is the frame as it leaves or is passed, nil if it is unchanged. egress is the interface by which it
 	// leaves.
 	out    []byte
@@ -79,7 +81,7 @@ func (d *decision) send() lb.Reason {
 		return lb.MartianSource
 	}
 	if d.part == first {
-		d.rememberFragment()
+		d.rememberFragment(d.flow)
 	}
 	if d.service != nil {
 		return d.toReplica()
@@ -122,8 +124,10 @@ type Outcome struct {
 // Effects are the changes that a packet makes to the tables, apart from counters, which follow from the
 // explanation.
 type Effects struct {
-	// Fragment, if not nil, is kept from now on, in place of what was kept for its key.
-	Fragment *FragmentEffect
+	// Fragments are kept from now on, in place of what was kept for their keys.
+	Fragments []FragmentEffect
+	// PathMTU, if not nil, is what a router told.
+	PathMTU *PathMTUEffect
 	// Trace says what changes in the records of Flow, a flow to the service with VIP.
 	Trace Trace
 	VIP   lb.VIP
@@ -140,6 +144,13 @@ type Effects struct {
 type FragmentEffect struct {
 	Key   FragmentKey
 	Ports FragmentPorts
+}
+
+// PathMTUEffect is the greatest packet on the way to a replica.
+type PathMTUEffect struct {
+	VIP     lb.VIP
+	Replica netip.AddrPort
+	MTU     int
 }
 
 // Trace is what a packet changes in the records of its flow.
@@ -173,14 +184,15 @@ func (d *decision) recallFragment() lb.Reason {
 	return lb.NotOurs
 }
 
-// rememberFragment keeps the flow of a first fragment.
-func (d *decision) rememberFragment() {
-	d.effects.Fragment = &FragmentEffect{
-		Key: d.fragmentKey(),
-		Ports: FragmentPorts{
-			Protocol: d.protocol, Source: d.flow.Source.Port(), Destination: d.flow.Destination.Port(),
-		},
-	}
+// rememberFragment keeps the flow of a first fragment: as it came, and again as it leaves if it is rewritten, since an
+// error may quote a later fragment as that left.
+func (d *decision) rememberFragment(f packet.Flow) {
+	key := d.fragmentKey()
+	key.Source, key.Destination = f.Source.Addr(), f.Destination.Addr()
+	d.effects.Fragments = append(d.effects.Fragments, FragmentEffect{
+		Key:   key,
+		Ports: FragmentPorts{Protocol: d.protocol, Source: f.Source.Port(), Destination: f.Destination.Port()},
+	})
 }
 
 func (p parsed) fragmentKey() FragmentKey {

@@ -76,17 +76,36 @@
 // 127.0.0.0/8, multicast, 255.255.255.255; ::, ::1, multicast, ::ffff:0:0/96; nor if it is the destination.
 //
 // The VIP is looked up before the replica: a packet from a replica to a VIP is balanced. If the look-up of a first
-// fragment finds something, its ports and protocol are kept for the later fragments, whatever then becomes of it.
+// fragment finds something, its ports and protocol are kept for the later fragments, whatever then becomes of it; and once
+// more under the addresses and ports that it is rewritten to.
 //
 // An error is ICMP of type 3, 4, 11, 12 or ICMPv6 of type 1 to 4. It quotes, within its own length, a whole IP
-// header (IPv4 with its options and of offset 0, IPv6 without extension headers) and 8 bytes of TCP or UDP, sent
-// by the address to which the error goes. Its flow is that which the receiver of the quoted packet sends. The error
-// goes to the flow's replica or client; it is neither recorded nor counted for the flow.
+// header (IPv4 with its options, IPv6 with extension headers as above) and 8 bytes of TCP or UDP, sent by the address to
+// which the error goes; or a later fragment whose first one has been kept. Its flow is that which the receiver of the
+// quoted packet sends. The error goes to the flow's replica or client; it is neither recorded nor counted for the flow.
+//
+// An error of type 3 or 11, or ICMPv6 of type 1 to 3, may also quote an outer packet of mode ipip and in it, likewise, the
+// inner one. It is about a packet of ours if the inner one is to a service in that mode, and the outer one from our present
+// address, to which the error goes, to the replica of that flow. Then the sender of the inner packet is sent an error
+// about that, if it may be answered (below): error_returned, or for_this_host, no_route, too_big, neighbour_missing as on any other way
+// to a client. It comes from the VIP with a TTL of 64, quotes the inner packet as far as that is quoted, and says "host
+// unreachable" or "address unreachable"; or, if the error is "fragmentation needed" or "packet too big", that with the
+// MTU left for the inner packet. IPv6 of at most 1,280 bytes ends in tunnel_too_narrow instead. The MTU of the error, at
+// least 552 in IPv4 and 1,280 in IPv6, counts from then on for 10 minutes as that of the path to the replica, where it
+// is less than what counted before.
 //
 // Only a single host is answered, see martian_source. It gets an
 // answer to an echo request without options or extension headers. And it gets "packet too big" about a packet that is longer
-// than the MTU, unless the packet may be fragmented (IPv4 without DF), is a later fragment or an ICMP error, or
-// is shorter than what would be quoted of it. The kernel's datapath limits how many of these it sends a second.
+// than the MTU, unless the packet is a later fragment or an ICMP error, or is shorter than what would be quoted of it. In
+// modes dsr and ipip it is told whether its packet may be fragmented or not (IPv4 without DF), since senders that
+// fragment by themselves send fragments without DF. IPv6 is never told less than 1,280 bytes. The kernel's datapath limits
+// how many of these it sends a second.
+//
+// In mode nat the kernel can send what is too long, since it is addressed to the replica or the client by then: IPv4
+// without DF, and IPv6 of at most 1,280 bytes, which every link carries. A super-packet is a whole packet, and no ICMP error,
+// that is longer than the MTU of the interface that it came in on: several segments, which the sender has not cut yet or
+// the kernel has put together. They are cut on the way out, so they are not too long; in mode nat the kernel sends them,
+// in the other modes nobody can.
 //
 // # What is rewritten
 //
@@ -95,14 +114,16 @@
 // without a checksum (0) stays without; if the update of UDP's checksum gives 0, 0xffff is sent (RFC 768). A later
 // fragment has neither ports nor a checksum of TCP or UDP. Of a packet that an error quotes, the other end is
 // rewritten, with its checksums as far as they are quoted; the checksum of ICMP is updated; and the error's own
-// destination is rewritten, or its source if that was the replica.
+// destination is rewritten, or its source if that was the replica. A quoted later fragment has addresses alone. The
+// checksum of TCP or UDP in a super-packet is the sum of the pseudo header, not complemented; the rest is added
+// where it is cut. So the new address is added to it without a complement, and the port not at all.
 //
 // dsr: nothing. ipip: nothing of the packet; the outer header has a TTL of 64 and the packet's TOS or traffic class.
 // IPv4 has DF and no identification, IPv6 has 20 bits of the flow's hash as its flow label.
 //
 // Besides, what is sent has a TTL one less (not with dsr), the MAC addresses of the next hop, and its VLAN tags only if
-// it leaves by the interface that it came in on. A packet whose neighbour is missing keeps TTL, MAC addresses
-// and tags: the kernel forwards it, and decrements the TTL then.
+// it leaves by the interface that it came in on. What is passed rewritten keeps TTL, MAC addresses and tags: the
+// kernel forwards it, and decrements the TTL then.
 //
 // # Which replica
 //

@@ -29,7 +29,10 @@ func (d *decision) icmp() lb.Reason {
 	if !d.isError(message[0]) {
 		return lb.NotTCPUDP
 	}
-	return d.readQuote()
+	if d.readQuote() == ok {
+		return ok
+	}
+	return d.relayError(message)
 }
 
 // isError reports whether an ICMP message of a type quotes a packet that did not get through: destination
@@ -83,15 +86,48 @@ const (
 	quoteIPv6 = 128
 )
 
-// tooBig tells the sender that packets may have mtu bytes at most, unless it must not be answered: RFC 1191,
-// section 4; RFC 4443, sections 2.4 and 3.2.
+// leastIPv6MTU is what every link carries of IPv6: RFC 8200, section 5.
+const leastIPv6MTU = 1280
+
+// tooBig decides about a packet that is longer than the MTU. It is ok if the kernel sends it once it is rewritten:
+// super-packets, whose segments are cut later, and what may be fragmented. Otherwise the sender is told, unless it must
+// not be answered: RFC 1191, section 4; RFC 4443, sections 2.4 and 3.2.
 func (d *decision) tooBig(mtu int) lb.Reason {
-	mayFragment := d.v4 && binary.BigEndian.Uint16(d.ip[v4Fragment:])&v4DontFragment == 0
-	if mayFragment || d.quote != nil || d.part == later || !answerable(d.source) || d.length < d.quoteBytes() {
+	nat := d.service == nil || d.service.Mode == lb.NAT
+	switch {
+	case d.isSuperPacket() && nat:
+		d.passed = lb.SuperPacketPassed
+	case d.isSuperPacket():
+		return lb.SuperPacket
+	case nat && d.mayBeFragmented():
+		d.passed = lb.TooBigPassed
+	case !d.v4 && d.length <= leastIPv6MTU:
+		return lb.TunnelTooNarrow
+	case d.quote != nil || d.part == later || !answerable(d.source) || d.length < d.quoteBytes():
 		return lb.TooBig
+	default:
+		if !d.v4 {
+			mtu = max(mtu, leastIPv6MTU)
+		}
+		d.answer(d.tooBigMessage(mtu))
+		return lb.TooBigAnswered
 	}
-	d.answer(d.tooBigMessage(mtu))
-	return lb.TooBigAnswered
+	return ok
+}
+
+// isSuperPacket reports whether a packet is longer than what the link that it came by can carry: it is several
+// segments that have not been cut yet, or that the kernel has put together.
+func (d *decision) isSuperPacket() bool {
+	mtu := d.view.LinkMTU(d.ingress)
+	return mtu > 0 && d.length > mtu && d.quote == nil && d.part == whole
+}
+
+// mayBeFragmented: IPv4 without DF. What IPv6 promises to carry, the kernel sends on.
+func (d *decision) mayBeFragmented() bool {
+	if !d.v4 {
+		return d.length <= leastIPv6MTU
+	}
+	return binary.BigEndian.Uint16(d.ip[v4Fragment:])&v4DontFragment == 0
 }
 
 func (p parsed) quoteBytes() int {

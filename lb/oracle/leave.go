@@ -25,11 +25,21 @@ func (d *decision) toReplica() lb.Reason {
 		return lb.NoRoute
 	}
 	d.why.NextHop = route.nextHop()
-	mtu := route.MTU - d.overhead(replica.Addr())
+	mtu := d.pathMTU(route) - d.overhead(replica.Addr())
 	if d.length > mtu {
-		return d.tooBig(mtu)
+		if reason := d.tooBig(mtu); reason != ok {
+			return reason
+		}
 	}
 	return d.deliver(route)
+}
+
+// pathMTU is the greatest packet that gets to the replica.
+func (d *decision) pathMTU(route Route) int {
+	if told := d.view.PathMTU(d.vip, d.why.Replica); d.service.Mode == lb.IPIP && told > 0 {
+		return min(route.MTU, told)
+	}
+	return route.MTU
 }
 
 // overhead is the length of the outer header.
@@ -87,7 +97,9 @@ func (d *decision) toClient() lb.Reason {
 	}
 	d.why.NextHop = route.nextHop()
 	if d.length > route.MTU {
-		return d.tooBig(route.MTU)
+		if reason := d.tooBig(route.MTU); reason != ok {
+			return reason
+		}
 	}
 	d.why.Rewritten = packet.Flow{Source: d.vip.Address, Destination: d.flow.Destination, Protocol: d.flow.Protocol}
 	ip := d.readdressed(source, d.destination)
@@ -98,6 +110,9 @@ func (d *decision) toClient() lb.Reason {
 // why.Rewritten.
 func (d *decision) readdressed(source, destination netip.Addr) []byte {
 	if d.quote == nil {
+		if d.part == first {
+			d.rememberFragment(d.why.Rewritten)
+		}
 		return d.rewritten(d.why.Rewritten)
 	}
 	ip := d.requoted(d.why.Rewritten)
@@ -111,12 +126,15 @@ func (d *decision) readdressed(source, destination netip.Addr) []byte {
 	return ip
 }
 
-// sendOrPass sends a rewritten packet, for the reason `sent`. If the neighbour is not known it passes the
-// packet to the kernel, which resolves the neighbour and decrements the TTL.
+// sendOrPass sends a rewritten packet, for the reason `sent`. If it is too long, or the neighbour is not known, it passes
+// the packet to the kernel, which cuts it or resolves the neighbour, and decrements the TTL.
 func (d *decision) sendOrPass(route Route, ip []byte, sent lb.Reason) lb.Reason {
-	if !route.resolved() {
+	if d.passed == ok && !route.resolved() {
+		d.passed = lb.NeighbourMissing
+	}
+	if d.passed != ok {
 		d.out = slices.Concat(d.frame[:len(d.frame)-len(d.ip)], ip)
-		return lb.NeighbourMissing
+		return d.passed
 	}
 	d.writeTTL(ip, d.ttl-1)
 	d.sendBy(route, ip)

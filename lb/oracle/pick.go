@@ -123,7 +123,7 @@ func (d *decision) answered() {
 	if !d.isRST {
 		closed = r.Closed | ByReplica
 	}
-	d.effects = Effects{Fragment: d.effects.Fragment, Trace: Answered, VIP: d.vip, Flow: f, Closed: closed}
+	d.effects = Effects{Fragments: d.effects.Fragments, Trace: Answered, VIP: d.vip, Flow: f, Closed: closed}
 }
 
 // trace sets what changes in the records of the flow. Later fragments and packets about the flow change
@@ -132,6 +132,6 @@ func (d *decision) trace(e Effects) {
 	if d.quote != nil || d.part == later {
 		return
 	}
-	e.Fragment, e.VIP, e.Flow = d.effects.Fragment, d.vip, d.flow
+	e.Fragments, e.VIP, e.Flow = d.effects.Fragments, d.vip, d.flow
 	d.effects = e
 }

@@ -25,8 +25,11 @@ func (m *Datapath) Process(ingress int, frame []byte) Verdict {
 
 // apply changes the tables.
 func (t *tables) apply(e Effects) {
-	if e.Fragment != nil {
-		t.fragments[e.Fragment.Key] = e.Fragment.Ports
+	for _, f := range e.Fragments {
+		t.fragments[f.Key] = f.Ports
+	}
+	if p := e.PathMTU; p != nil {
+		t.services[p.VIP].pathMTUs[p.Replica] = pathMTU{p.MTU, t.now()}
 	}
 	if e.Trace == NoTrace {
 		return

@@ -2,7 +2,6 @@ package oracle
 
 import (
 	"encoding/binary"
-	"net/netip"
 	"slices"
 
 	"lbctl/lb"
@@ -12,58 +11,68 @@ import (
 // quote is the packet that an ICMP error quotes: its IP header, 8 bytes of TCP or UDP, and maybe more. Lengths
 // in its headers are those of the whole packet.
 type quote struct {
-	// at is the offset of its IP header, l4 that of TCP or UDP, from the error's IP header.
-	at, l4 int
-	// checksum is the offset of the TCP or UDP checksum, 0 if it was not quoted or UDP has none.
+	// parsed is what can be read of it: offsets from its own header, no lengths.
+	parsed
+	// at is the offset of its IP header from the error's.
+	at int
+	// checksum is the offset of the TCP or UDP checksum from the error's IP header, 0 if it was not quoted or UDP has
+	// none.
 	checksum int
-	protocol packet.Protocol
 }
 
 // readQuote sets the flow to that which the receiver of the quoted packet sends: to a VIP if the packet was
 // from it, from a replica if the packet was to it.
 func (d *decision) readQuote() lb.Reason {
-	q, source, destination, found := d.quoteIPv6()
-	if d.v4 {
-		q, source, destination, found = d.quoteIPv4()
-	}
-	quoted := d.ip[:d.length]
-	// Errors go to the sender of what they quote.
-	if !found || source != d.destination || len(quoted) < q.l4+8 || hasPorts(q.protocol) != ok {
+	q, found := d.quotedAt(d.l4+icmpHeader, d.v4)
+	if !found || q.source != d.destination { // errors go to the sender of what they quote
 		return lb.NotTCPUDP
 	}
-	q.checksum = checksumAt(quoted, q.l4, q.protocol)
-	d.quote = &q
-	d.flow = packet.Flow{
-		Source:      netip.AddrPortFrom(destination, binary.BigEndian.Uint16(quoted[q.l4+2:])),
-		Destination: netip.AddrPortFrom(source, binary.BigEndian.Uint16(quoted[q.l4:])),
-		Protocol:    q.protocol,
-	}
+	d.quote, d.flow = &q, q.flow.Reverse()
 	return ok
 }
 
-// quoteIPv4 reads a quoted header with its options. The packet may be a first fragment.
-func (d *decision) quoteIPv4() (q quote, source, destination netip.Addr, found bool) {
-	q.at = d.l4 + icmpHeader
-	header := d.ip[q.at:d.length]
-	if len(header) < v4Header || header[0]>>4 != 4 || header[0]&0xf < 5 {
-		return q, source, destination, false
+// quotedAt reads the packet of TCP or UDP of which the beginning stands at an offset of the error.
+func (d *decision) quotedAt(at int, v4 bool) (quote, bool) {
+	if at > d.length {
+		return quote{}, false
 	}
-	q.l4 = q.at + int(header[0]&0xf)*4
-	q.protocol = packet.Protocol(header[v4Protocol])
-	isLater := partOfIPv4(binary.BigEndian.Uint16(header[v4Fragment:])) == later
-	return q, addressAt(header, v4Source, 4), addressAt(header, v4Destination, 4), !isLater
+	q := quote{at: at, parsed: parsed{ip: d.ip[at:d.length], length: d.length - at, v4: v4}}
+	if !q.readHeaders() {
+		return quote{}, false
+	}
+	if q.part == later {
+		f, seen := d.view.Fragment(q.fragmentKey())
+		q.flow = q.flowWith(f.Protocol, f.Source, f.Destination)
+		return q, seen
+	}
+	if len(q.ip) < q.l4+8 || hasPorts(q.protocol) != ok {
+		return quote{}, false
+	}
+	ports := q.ip[q.l4:]
+	q.flow = q.flowWith(q.protocol, binary.BigEndian.Uint16(ports), binary.BigEndian.Uint16(ports[2:]))
+	if sum := checksumAt(q.ip, q.l4, q.protocol); sum != 0 {
+		q.checksum = at + sum
+	}
+	return q, true
 }
 
-// quoteIPv6 reads a quoted header that TCP or UDP follows directly.
-func (d *decision) quoteIPv6() (q quote, source, destination netip.Addr, found bool) {
-	q.at = d.l4 + icmpHeader
-	header := d.ip[q.at:d.length]
-	if len(header) < v6Header || header[0]>>4 != 6 {
-		return q, source, destination, false
+// readHeaders reads the IP header with its options, or with the extension headers that follow it.
+func (q *quote) readHeaders() bool {
+	if !q.v4 {
+		if len(q.ip) < v6Header || q.ip[0]>>4 != 6 {
+			return false
+		}
+		q.source, q.destination = addressAt(q.ip, v6Source, 16), addressAt(q.ip, v6Destination, 16)
+		return q.walk() == ok
 	}
-	q.l4 = q.at + v6Header
-	q.protocol = packet.Protocol(header[v6Next])
-	return q, addressAt(header, v6Source, 16), addressAt(header, v6Destination, 16), true
+	if len(q.ip) < v4Header || q.ip[0]>>4 != 4 || q.ip[0]&0xf < 5 {
+		return false
+	}
+	q.l4, q.protocol = int(q.ip[0]&0xf)*4, packet.Protocol(q.ip[v4Protocol])
+	q.source, q.destination = addressAt(q.ip, v4Source, 4), addressAt(q.ip, v4Destination, 4)
+	q.part = partOfIPv4(binary.BigEndian.Uint16(q.ip[v4Fragment:]))
+	q.id = uint32(binary.BigEndian.Uint16(q.ip[v4ID:]))
+	return q.l4 <= len(q.ip)
 }
 
 // requoted returns a copy of the packet in which the quoted packet has the ends of another flow, whose source
@@ -83,8 +92,10 @@ func (d *decision) requoted(to packet.Flow) []byte {
 	}
 	replace(ip, source, address(to.Destination), withIP)
 	replace(ip, destination, address(to.Source), withIP)
-	replace(ip, q.l4, portBytes(to.Destination), l4)
-	replace(ip, q.l4+2, portBytes(to.Source), l4)
+	if q.part != later {
+		replace(ip, q.at+q.l4, portBytes(to.Destination), l4)
+		replace(ip, q.at+q.l4+2, portBytes(to.Source), l4)
+	}
 	if q.checksum != 0 && q.protocol == packet.UDP {
 		avoidZero(ip[q.checksum:])
 	}

@@ -5,12 +5,33 @@ import (
 	"net/netip"
 	"slices"
 
+	"lbctl/lb"
 	"lbctl/rss/packet"
 )
 
 // rewritten returns a copy of the IP packet with the addresses and ports of a flow and the checksums updated.
-// A later fragment has neither ports nor a checksum of TCP or UDP.
-func (p parsed) rewritten(to packet.Flow) []byte {
+// A later fragment has neither ports nor a checksum of TCP or UDP. In a super-packet that is the sum of the pseudo
+// header, not complemented; whoever cuts the segments adds the rest.
+func (d *decision) rewritten(to packet.Flow) []byte {
+	if d.passed != lb.SuperPacketPassed {
+		return d.readdress(to)
+	}
+	ip := d.readdress(to)
+	at := d.l4 + udpChecksum
+	if d.protocol == packet.TCP {
+		at = d.l4 + tcpChecksum
+	}
+	sum := sumWords(d.ip[at : at+2])
+	for _, changed := range [][2][]byte{{address(d.flow.Source), address(to.Source)}, {address(d.flow.Destination), address(to.Destination)}} {
+		for i := 0; i < len(changed[0]); i += 2 {
+			sum += uint32(^binary.BigEndian.Uint16(changed[0][i:])) + uint32(binary.BigEndian.Uint16(changed[1][i:]))
+		}
+	}
+	binary.BigEndian.PutUint16(ip[at:], fold(sum))
+	return ip
+}
+
+func (p parsed) readdress(to packet.Flow) []byte {
 	ip := slices.Clone(p.ip)
 	var l4, withIP []int
 	if p.part != later {

@@ -18,6 +18,8 @@ type service struct {
 	// previous is the table by which flows from before go, if the service is rehashed.
 	previous *previousTable
 	records  map[packet.Flow]Record
+	// pathMTUs are what routers told of the ways to replicas.
+	pathMTUs map[netip.AddrPort]pathMTU
 	// elapsed is the time since the ages went up, less than a step.
 	elapsed time.Duration
 }
@@ -42,12 +44,18 @@ type previousTable struct {
 	slots []previousOwner
 }
 
+// pathMTU is the greatest packet on the way to a replica, and when a router told of it.
+type pathMTU struct {
+	mtu int
+	at  time.Time
+}
+
 // newService returns a service without records.
 func newService(s lb.Service) *service {
 	n := &service{
 		Service: s.Clone(),
 		states:  make(map[netip.AddrPort]lb.ReplicaState, len(s.Replicas)),
-		records: map[packet.Flow]Record{},
+		records: map[packet.Flow]Record{}, pathMTUs: map[netip.AddrPort]pathMTU{},
 	}
 	for _, r := range s.Replicas {
 		n.states[r.Address] = r.State

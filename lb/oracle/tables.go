@@ -19,6 +19,8 @@ type tables struct {
 	routes Routes
 	// links are the interfaces that exist, by name.
 	links map[string]int
+	// mtus are their greatest IP packets, by index.
+	mtus map[int]int
 
 	mu       sync.Mutex
 	services map[lb.VIP]*service
@@ -171,6 +173,16 @@ func (t *tables) State(v lb.VIP, replica netip.AddrPort) (lb.ReplicaState, bool)
 func (t *tables) Fragment(k FragmentKey) (FragmentPorts, bool) {
 	p, found := t.fragments[k]
 	return p, found
+}
+
+func (t *tables) LinkMTU(index int) int { return t.mtus[index] }
+
+func (t *tables) PathMTU(v lb.VIP, replica netip.AddrPort) int {
+	p, told := t.services[v].pathMTUs[replica]
+	if !told || t.now().Sub(p.at) > PathMTULife {
+		return 0
+	}
+	return p.mtu
 }
 
 func (t *tables) RouteToReplica(_ lb.VIP, replica netip.AddrPort) (Route, bool) {

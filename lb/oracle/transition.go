@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 // inherit takes over what is remembered of flows from the service that s replaces, and begins the transition
 // of the slots whose flows may be elsewhere than with their new owner.
 func (s *service) inherit(old *service) {
+	maps.Copy(s.pathMTUs, old.pathMTUs)
+	maps.DeleteFunc(s.pathMTUs, func(replica netip.AddrPort, _ pathMTU) bool { return !s.lists(replica) })
 	if s.Idle == old.Idle {
 		s.elapsed = old.elapsed
 	}

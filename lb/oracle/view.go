@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"net/netip"
+	"time"
 
 	"lbctl/lb"
 	"lbctl/rss"
@@ -37,6 +38,11 @@ type View interface {
 	// Fragment returns what the first fragment of a packet told.
 	Fragment(k FragmentKey) (FragmentPorts, bool)
 
+	// LinkMTU returns the greatest IP packet of an interface in bytes, 0 if it is not known.
+	LinkMTU(index int) int
+	// PathMTU returns the greatest packet on the way to a replica that a router has told of in the last PathMTULife, 0
+	// if none has.
+	PathMTU(v lb.VIP, replica netip.AddrPort) int
 	// RouteToReplica returns the route to a replica of a service, false if there is none.
 	RouteToReplica(v lb.VIP, replica netip.AddrPort) (Route, bool)
 	// RouteToClient returns the route of a packet that is not to a replica, false if none leads away from this
@@ -116,6 +122,10 @@ type FragmentPorts struct {
 	Protocol            packet.Protocol
 	Source, Destination uint16
 }
+
+// PathMTULife is how long a path MTU is believed that a router told of, as long as the kernel does
+// (net.ipv4.route.mtu_expires).
+const PathMTULife = 10 * time.Minute
 
 // Routes finds routes. It is safe for concurrent use and does not change while a frame is processed.
 type Routes interface {
