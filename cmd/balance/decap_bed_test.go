@@ -28,6 +28,16 @@ type modesBed struct {
 // newModesBed makes the network. mtu is that of the replicas' links, that of the client's is 1500.
 func newModesBed(t *testing.T, mtu int) *modesBed {
 	t.Helper()
+	b, outer := newHosts(t, mtu)
+	receiving, err := xdp.Receive(outer)
+	must(t, err)
+	t.Cleanup(func() { receiving.Close() })
+	return b
+}
+
+// newHosts is newModesBed, and returns the client's link, which receives what the balancer sends in mode generic alone.
+func newHosts(t *testing.T, mtu int) (*modesBed, netns.Link) {
+	t.Helper()
 	need.Root(t)
 	run, err := netns.NewRun()
 	if err != nil {
@@ -50,16 +60,13 @@ func newModesBed(t *testing.T, mtu int) *modesBed {
 	outer := b.link(b.client, "eth0", "198.51.100", "2001:db8:c::", 0)
 	route(t, outer, "192.0.2.0/24", "198.51.100.254")
 	route(t, outer, "2001:db8:f::/64", "2001:db8:c::fe")
-	receiving, err := xdp.Receive(outer)
-	must(t, err)
-	t.Cleanup(func() { receiving.Close() })
 	for n, r := range b.replicas {
 		net4, net6 := fmt.Sprintf("10.%d.0", n+1), fmt.Sprintf("2001:db8:%d::", n+1)
 		inner := b.link(r, fmt.Sprintf("eth%d", n+1), net4, net6, mtu)
 		route(t, inner, "198.51.100.0/24", net4+".254")
 		route(t, inner, "2001:db8:c::/64", net6+"fe")
 	}
-	return b
+	return b, outer
 }
 
 // link makes a link to the balancer's interface of that name, with the host 1 at this end and the balancer
