@@ -47,8 +47,10 @@ struct decision {
 	bool error;
 	__u32 hash;
 	__u32 ifindex; /* by which it leaves */
-	__u32 mtu;     /* left for the packet there, without an outer header */
-	__u16 partial; /* the checksum of a super-packet as it came */
+	union {
+		__u32 mtu;     /* left for the packet there, without an outer header */
+		__u16 partial; /* of a super-packet that is passed: its checksum as it came */
+	};
 };
 
 static __always_inline enum lb_reason find(const struct packet *p, struct decision *d)
@@ -61,19 +63,22 @@ static __always_inline enum lb_reason find(const struct packet *p, struct decisi
 }
 
 /* Relays an error about an outer packet to the sender of the inner one. */
-static __always_inline enum lb_reason relay_error(struct xdp_md *ctx, const struct packet *p, struct decision *d)
+static __always_inline enum lb_reason relay_error(struct xdp_md *ctx, struct packet *p, struct decision *d)
 {
 	__u32 shape = p->tag_bytes | (p->flow.is_v6 ? 256 : 0), at = distance(p->eth, p->l4), why;
 	__u32 headers = sizeof(struct icmp) + sizeof(struct ipv6hdr);
+	bool none = false;
 	__u64 sent, inner = p->flow.is_v6 ? dissect_quote(ctx, at + headers, p->l4_bytes - headers) : 0;
 	union relay_plan plan = { .word = plan_relay(ctx, at, p->l4_bytes, shape, inner) };
 
+	barrier_var(none);
 	why = plan.why;
 	if (!why) {
 		sent = send_relay(ctx, at, p->l4_bytes, shape, plan.word);
 		d->ifindex = sent;
 		why = sent >> 32;
 	}
+	p->has_flow = none; /* the frame has changed */
 	barrier_var(why); /* one register, whose bounds the verifier keeps */
 	return why && why <= LB_REASONS ? (enum lb_reason)(why - 1) : LB_TABLE_FAULT;
 }
@@ -446,8 +451,10 @@ static __always_inline int balance(struct xdp_md *ctx, bool monitored)
 	if (monitored)
 		monitor_frame(ctx);
 	why = parse(ctx, &p);
-	if (why == LB_OK)
+	if (why == LB_OK) {
+		p.has_flow = true;
 		why = identify(ctx, &p, &d);
+	}
 	if (why == LB_OK)
 		why = find(&p, &d);
 	if (likely(why == LB_OK))

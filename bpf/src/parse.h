@@ -31,6 +31,7 @@ struct packet {
 	__u8 tag_bytes; /* of VLAN tags: 0, 4, 8 */
 	bool plain;	/* neither options nor extension headers */
 	bool icmp;
+	bool has_flow; /* flow.destination is in the frame as it is now: for the verifier */
 	__u16 tcp;	/* of TCP: data offset and flags; else 0 */
 };
 

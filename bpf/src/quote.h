@@ -40,17 +40,20 @@ static __always_inline bool quote_l4(struct packet *p, struct quote *q, void *l4
 	return true;
 }
 
-static __always_inline bool quote_later(struct packet *p, struct quote *q, __be32 id)
+static __always_inline bool quote_later(struct packet *p, struct quote *q, __be32 id, bool recall)
 {
 	bool is_later = true;
 
+	if (!recall)
+		return false;
 	barrier_var(is_later); /* else the compiler derives it from the part again, and the verifier loses it */
 	q->is_later = is_later;
 	p->fragment_id = id;
 	return find_ports(p);
 }
 
-static __always_inline bool quote_v4(struct packet *p, struct quote *q, struct iphdr *ip, __u32 bytes, void *end)
+static __always_inline bool quote_v4(struct packet *p, struct quote *q, struct iphdr *ip, __u32 bytes, void *end,
+				     bool recall)
 {
 	__u32 header;
 
@@ -64,12 +67,12 @@ static __always_inline bool quote_v4(struct packet *p, struct quote *q, struct i
 	q->ip_check = &ip->check;
 	p->flow.l4.wire = ip->protocol;
 	if (ip->frag_off & OFFSET)
-		return quote_later(p, q, ip->id);
+		return quote_later(p, q, ip->id, recall);
 	return quote_l4(p, q, (void *)ip + header, bytes - header, ip->protocol, end);
 }
 
 static __always_inline bool quote_v6(struct packet *p, struct quote *q, struct ipv6hdr *ip, __u32 bytes, void *end,
-				     union dissection d)
+				     union dissection d, bool recall)
 {
 	struct fragment_header *f = (void *)ip + (d.fragment & 0x3fff);
 	__u32 why = d.why, part = d.part, l4 = d.l4 & 0x3fff;
@@ -82,17 +85,18 @@ static __always_inline bool quote_v6(struct packet *p, struct quote *q, struct i
 	p->flow.source = q->source = (__u8 *)&ip->saddr;
 	p->flow.destination = q->destination = (__u8 *)&ip->daddr;
 	if (part == LATER)
-		return !PAST_END(f, end) && quote_later(p, q, f->id);
+		return !PAST_END(f, end) && quote_later(p, q, f->id, recall);
 	return quote_l4(p, q, (void *)ip + l4, bytes - l4, d.protocol, end);
 }
 
 /* Sets the flow of the packet to that of a packet that is quoted at l3, of which `bytes` are there. `word` is what
- * dissect_quote says of it, if it is IPv6. */
-static __always_inline bool read_quoted(struct packet *p, struct quote *q, void *l3, __u32 bytes, void *end, __u64 word)
+ * dissect_quote says of it, if it is IPv6; with `recall`, which is a constant, it may be a later fragment. */
+static __always_inline bool read_quoted(struct packet *p, struct quote *q, void *l3, __u32 bytes, void *end, __u64 word,
+					bool recall)
 {
 	union dissection d = { .word = word };
 
-	return p->flow.is_v6 ? quote_v6(p, q, l3, bytes, end, d) : quote_v4(p, q, l3, bytes, end);
+	return p->flow.is_v6 ? quote_v6(p, q, l3, bytes, end, d, recall) : quote_v4(p, q, l3, bytes, end, recall);
 }
 
 /* Sets the flow of an error to that which the receiver of the quoted packet sends. Errors go to the sender of what
@@ -103,7 +107,7 @@ static __always_inline bool read_quote(struct xdp_md *ctx, struct packet *p, str
 	__u32 bytes = p->l4_bytes - sizeof(struct icmp);
 	__u64 word = p->flow.is_v6 ? dissect_quote(ctx, distance(p->eth, l3), bytes) : 0;
 
-	if (l3 > end || !read_quoted(p, q, l3, bytes, end, word))
+	if (l3 > end || !read_quoted(p, q, l3, bytes, end, word, true))
 		return false;
 	if (p->flow.is_v6 ? !equal16(q->source, &p->v6->daddr) : load32(q->source) != p->v4->daddr)
 		return false;

@@ -154,7 +154,7 @@ __noinline __u64 plan_relay(struct xdp_md *ctx, __u32 at, __u32 bytes, __u32 sha
 		return plan.word;
 	p.eth = (void *)(long)ctx->data;
 	p.flow.is_v6 = e.inner_v6;
-	if (!read_quoted(&p, &quote, e.inner, e.quoted, end, inner) || !is_host(quote.source, e.inner_v6))
+	if (!read_quoted(&p, &quote, e.inner, e.quoted, end, inner, false) || !is_host(quote.source, e.inner_v6))
 		return plan.word;
 	s = find_service(&p.flow);
 	if (!s || s->mode != LB_MODE_IPIP || pick(s, &p, false, &to, &hash) != LB_OK)

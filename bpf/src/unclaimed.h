@@ -8,20 +8,21 @@
 static __always_inline bool is_forwarded(struct xdp_md *ctx, const void *source, const void *destination,
 					 bool is_v6)
 {
-	struct bpf_fib_lookup fib = {};
+	struct bpf_fib_lookup *fib = fib_question(ctx, 0, 0);
 	long answer;
 
-	fib.ifindex = ingress(ctx);
+	if (!fib)
+		return false;
 	if (is_v6) {
-		fib.family = AF_INET6;
-		copy16(fib.ipv6_src, source);
-		copy16(fib.ipv6_dst, destination);
+		fib->family = AF_INET6;
+		copy16(fib->ipv6_src, source);
+		copy16(fib->ipv6_dst, destination);
 	} else {
-		fib.family = AF_INET;
-		fib.ipv4_src = load32(source);
-		fib.ipv4_dst = load32(destination);
+		fib->family = AF_INET;
+		fib->ipv4_src = load32(source);
+		fib->ipv4_dst = load32(destination);
 	}
-	answer = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+	answer = bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
 	return answer == BPF_FIB_LKUP_RET_SUCCESS || answer == BPF_FIB_LKUP_RET_NO_NEIGH ||
 	       answer == BPF_FIB_LKUP_RET_FRAG_NEEDED;
 }
@@ -87,7 +88,7 @@ static __always_inline enum lb_reason settle(struct xdp_md *ctx, const struct pa
 
 	switch (why) {
 	case LB_NOT_OURS:
-		if (likely(!is_vip(p->flow.destination, p->flow.is_v6)))
+		if (likely(!p->has_flow || !is_vip(p->flow.destination, p->flow.is_v6)))
 			return why;
 		break;
 	case LB_NOT_TCP_UDP:

@@ -85,7 +85,7 @@
 // quoted packet sends. The error goes to the flow's replica or client; it is neither recorded nor counted for the flow.
 //
 // An error of type 3 or 11, or ICMPv6 of type 1 to 3, may also quote an outer packet of mode ipip and in it, likewise, the
-// inner one. It is about a packet of ours if the inner one is to a service in that mode, and the outer one from our present
+// inner one, unless that is a later fragment. It is about a packet of ours if the inner one is to a service in that mode, and the outer one from our present
 // address, to which the error goes, to the replica of that flow. Then the sender of the inner packet is sent an error
 // about that, if it may be answered (below): error_returned, or for_this_host, no_route, too_big, neighbour_missing as on any other way
 // to a client. It comes from the VIP with a TTL of 64, quotes the inner packet as far as that is quoted, and says "host

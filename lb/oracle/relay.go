@@ -93,7 +93,7 @@ func (d *decision) outerError(message []byte) (e outerError, found bool) {
 		return e, false
 	}
 	e.inner, found = d.quotedAt(at, inner == packet.InnerIPv4)
-	return e, found
+	return e, found && e.inner.part != later // of which the first one is told
 }
 
 // sendRelay sends the error about the inner packet from the VIP: of an MTU that its sender may use, or, with 0, that the
