@@ -53,12 +53,17 @@ struct decision {
 	};
 };
 
-static __always_inline enum lb_reason find(const struct packet *p, struct decision *d)
+static __always_inline enum lb_reason find(const struct packet *p, struct decision *d, bool monitored)
 {
 	d->service = find_service(&p->flow);
-	if (likely(d->service))
+	if (likely(d->service)) {
+		if (monitored)
+			monitor_service(d->service);
 		return LB_OK;
+	}
 	d->rev_nat = find_rev_nat(&p->flow, &d->from);
+	if (monitored && d->rev_nat)
+		monitor_answer(d->rev_nat);
 	return d->rev_nat ? LB_OK : LB_NOT_OURS;
 }
 
@@ -124,11 +129,14 @@ static __always_inline bool is_sender(const struct packet *p, const struct repli
 	return load64(r->address + 8) == mapped_low(load32(p->flow.source)) && !load64(r->address);
 }
 
-static __always_inline enum lb_reason pick_replica(const struct packet *p, struct decision *d)
+static __always_inline enum lb_reason pick_replica(const struct packet *p, struct decision *d,
+						  bool monitored)
 {
 	bool records = !d->error && p->part != LATER;
 	enum lb_reason why = pick(d->service, p, records, &d->to, &d->hash);
 
+	if (monitored)
+		monitor_replica(d->to.replica);
 	if (why == LB_OK && !d->error && is_sender(p, d->to.replica))
 		return LB_HAIRPIN;
 	return why;
@@ -353,7 +361,8 @@ static __always_inline enum lb_reason refuse(struct xdp_md *ctx, const struct pa
 	return LB_TOO_BIG_ANSWERED;
 }
 
-static __always_inline enum lb_reason send(struct xdp_md *ctx, struct packet *p, struct decision *d)
+static __always_inline enum lb_reason send(struct xdp_md *ctx, struct packet *p, struct decision *d,
+					  bool monitored)
 {
 	enum lb_reason why;
 
@@ -366,7 +375,7 @@ static __always_inline enum lb_reason send(struct xdp_md *ctx, struct packet *p,
 	if (!d->service) {
 		why = return_to_client(ctx, p, d);
 	} else {
-		why = pick_replica(p, d);
+		why = pick_replica(p, d, monitored);
 		if (likely(why == LB_OK))
 			why = forward(ctx, p, d);
 	}
@@ -456,14 +465,14 @@ static __always_inline int balance(struct xdp_md *ctx, bool monitored)
 		why = identify(ctx, &p, &d);
 	}
 	if (why == LB_OK)
-		why = find(&p, &d);
+		why = find(&p, &d, monitored);
 	if (likely(why == LB_OK))
-		why = send(ctx, &p, &d);
+		why = send(ctx, &p, &d, monitored);
 	else
 		why = settle(ctx, &p, why);
 	count(why, &d, bytes);
 	if (monitored)
-		monitor_reason(ctx, why, d.service, d.to.replica, d.rev_nat);
+		monitor_reason(ctx, why);
 	return verdict(ctx, why, &d);
 }
 
