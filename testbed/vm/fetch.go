@@ -17,16 +17,17 @@ import (
 
 // fetchKernel downloads the distribution's kernel package, installs nothing, and keeps of it what a guest needs.
 func fetchKernel(ctx context.Context, config Config) (kernel, error) {
+	wantedPackage, cache := config.kernels()
 	config.Step("download the guest's kernel")
-	name, version, err := newestKernel(ctx)
+	name, version, err := newestKernel(ctx, wantedPackage)
 	if err != nil {
 		return kernel{}, fmt.Errorf("find the package of a kernel: %w: %w", ErrMissing, err)
 	}
-	config.Log.Info("download a package, without installing it", "package", name, "version", version, "to", config.Cache)
-	if err := os.MkdirAll(config.Cache, 0o755); err != nil {
+	config.Log.Info("download a package, without installing it", "package", name, "version", version, "to", cache)
+	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return kernel{}, fmt.Errorf("make cache of kernels: %w", err)
 	}
-	folder, err := os.MkdirTemp(config.Cache, ".download-*")
+	folder, err := os.MkdirTemp(cache, ".download-*")
 	if err != nil {
 		return kernel{}, fmt.Errorf("make cache of kernels: %w", err)
 	}
@@ -47,7 +48,7 @@ func fetchKernel(ctx context.Context, config Config) (kernel, error) {
 	if err != nil {
 		return kernel{}, fmt.Errorf("unpack %s: %w", name, err)
 	}
-	k, err := keep(config.Cache, name+"_"+version, c.image, modules)
+	k, err := keep(cache, name+"_"+version, c.image, modules)
 	if err != nil {
 		return kernel{}, fmt.Errorf("keep kernel: %w", err)
 	}
@@ -57,9 +58,9 @@ func fetchKernel(ctx context.Context, config Config) (kernel, error) {
 // kernelDependency finds package and version of "Depends: linux-image-6.1.0-56-cloud-amd64 (= 6.1.192-2)".
 var kernelDependency = regexp.MustCompile(`(?m)^Depends:.*?\b(linux-image-[0-9][^ ]*) \(= ([^)]+)\)`)
 
-// newestKernel asks what KernelPackage depends on.
-func newestKernel(ctx context.Context) (name, version string, err error) {
-	show := []string{"apt-cache", "show", "--no-all-versions", KernelPackage}
+// newestKernel asks which kernel a package depends on.
+func newestKernel(ctx context.Context, wanted string) (name, version string, err error) {
+	show := []string{"apt-cache", "show", "--no-all-versions", wanted}
 	out, err := ask(ctx, "", show...)
 	if err != nil {
 		// Perhaps the lists of packages were never fetched.
@@ -72,7 +73,7 @@ func newestKernel(ctx context.Context) (name, version string, err error) {
 	}
 	found := kernelDependency.FindSubmatch(out)
 	if found == nil {
-		return "", "", fmt.Errorf("%s depends on no kernel", KernelPackage)
+		return "", "", fmt.Errorf("%s depends on no kernel", wanted)
 	}
 	return string(found[1]), string(found[2]), nil
 }
@@ -99,7 +100,7 @@ func (c *contents) module(ctx context.Context, name string) ([]byte, error) {
 	xz.Stdin = bytes.NewReader(packed)
 	content, err := xz.Output()
 	if err != nil {
-		return nil, fmt.Errorf("unpack: %w", err)
+		return nil, fmt.Errorf("unpack it with xz (package xz-utils): %w", err)
 	}
 	return content, nil
 }

@@ -17,9 +17,9 @@ import (
 const initName = "lbctl"
 
 // writeInitramfs writes the guest's root file system: the program and what it is linked to, the
-// modules, and empty folders to mount things on. It is not compressed: to the guest a copy
+// modules, other files, and empty folders to mount things on. It is not compressed: to the guest a copy
 // costs less than the unpacking.
-func writeInitramfs(to *os.File, program string, modules []module) error {
+func writeInitramfs(to *os.File, program string, modules []module, files ...entry) error {
 	w := bufio.NewWriterSize(to, 1<<20)
 	a := &archive{w: w}
 	for _, folder := range []string{"dev", "proc", "sys", "tmp", strings.Trim(guest.Modules, "/")} {
@@ -29,6 +29,9 @@ func writeInitramfs(to *os.File, program string, modules []module) error {
 	a.device("dev/null", 1, 3) // the Go runtime wants three open descriptors
 	for i, m := range modules {
 		a.file(fmt.Sprintf("%s/%02d-%s.ko", strings.Trim(guest.Modules, "/"), i, m.name), 0o644, m.content)
+	}
+	for _, f := range files {
+		a.add(f)
 	}
 	if err := addProgram(a, program); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,12 +11,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // KernelPackage depends on the newest kernel of the distribution that is built for guests.
 const KernelPackage = "linux-image-cloud-amd64"
 
-// Cache is where kernels are kept, unpacked: one folder each, named after package and version.
+// Cache is where kernels are kept, unpacked: a folder for each package that depends on them, in it one for each, named
+// after package and version.
 const Cache = "/var/cache/lbctl/vm"
 
 // The files of a kernel's folder: the image, and a folder of modules, whose names begin with their place
@@ -25,8 +29,14 @@ const (
 	moduleFolder = "modules"
 )
 
-// wanted returns the modules without which the guest has no NIC.
-func wanted() []string { return []string{"virtio_pci", "virtio_net"} }
+// wanted returns the modules without which the guest has no NIC, or cannot make links of its own.
+func wanted() []string { return []string{"virtio_pci", "virtio_net", "veth", "tun"} }
+
+// kernels returns the package that depends on the guest's kernel, and the folder where its kernels are kept.
+func (c Config) kernels() (name, folder string) {
+	name, folder = cmp.Or(c.Kernel, KernelPackage), cmp.Or(c.Cache, Cache)
+	return name, filepath.Join(folder, name)
+}
 
 // kernel is a kernel for the guest, unpacked in a folder.
 type kernel struct{ folder string }
@@ -54,10 +64,29 @@ func (k kernel) modules() ([]module, error) {
 	return all, nil
 }
 
+// initramfs writes the guest's root file system to a file without a name, of which nothing is left
+// behind whatever happens.
+func (k kernel) initramfs(program string, files ...entry) (*os.File, error) {
+	modules, err := k.modules()
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.MemfdCreate("initramfs", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("make initramfs: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "initramfs")
+	if err := writeInitramfs(f, program, modules, files...); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
 // findKernel returns the kernel that was unpacked last, or, if there is none, fetches the distribution's,
 // if allowed.
 func findKernel(ctx context.Context, config Config) (kernel, error) {
-	images, err := filepath.Glob(filepath.Join(config.Cache, "linux-image-*", imageFile))
+	name, cache := config.kernels()
+	images, err := filepath.Glob(filepath.Join(cache, "linux-image-*", imageFile))
 	if err != nil {
 		return kernel{}, fmt.Errorf("list kernels: %w", err)
 	}
@@ -65,7 +94,7 @@ func findKernel(ctx context.Context, config Config) (kernel, error) {
 		return kernel{filepath.Dir(slices.MaxFunc(images, byAge))}, nil
 	}
 	if !config.Install {
-		return kernel{}, fmt.Errorf("find a kernel in %s: %w: allow to download the package that %s depends on, which is not installed", config.Cache, ErrMissing, KernelPackage)
+		return kernel{}, fmt.Errorf("find a kernel in %s: %w: allow to download the package that %s depends on, which is not installed", cache, ErrMissing, name)
 	}
 	return fetchKernel(ctx, config)
 }

@@ -22,9 +22,13 @@ func config(t *testing.T) Config {
 
 func TestKernelIsKeptAndFound(t *testing.T) {
 	c := config(t)
+	_, cache := c.kernels()
+	if err := os.Mkdir(cache, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	modules := []module{{"virtio", []byte("1")}, {"virtio_ring", []byte("2")}}
 	for i, name := range []string{"linux-image-6.1.0-9_6.1", "linux-image-6.1.0-56_6.1", "linux-image-6.1.0-56_6.1"} {
-		k, err := keep(c.Cache, name, []byte("image of "+name), modules)
+		k, err := keep(cache, name, []byte("image of "+name), modules)
 		if err != nil {
 			t.Fatal(err) // the second time, too
 		}
@@ -54,8 +58,12 @@ func TestKernelIsKeptAndFound(t *testing.T) {
 	if diff := cmp.Diff([]string{"virtio:1", "virtio_ring:2"}, names); diff != "" {
 		t.Errorf("modules (-want +got):\n%s", diff)
 	}
-	if left, _ := filepath.Glob(filepath.Join(c.Cache, ".*")); len(left) != 0 {
+	if left, _ := filepath.Glob(filepath.Join(cache, ".*")); len(left) != 0 {
 		t.Errorf("left in the cache: %v", left)
+	}
+	c.Kernel = "linux-image-6.12-cloud-amd64"
+	if k, err := findKernel(t.Context(), c); !errors.Is(err, ErrMissing) {
+		t.Errorf("kernel of another package: %v, %v, want ErrMissing", k, err)
 	}
 }
 

@@ -6,6 +6,8 @@
 // attached to a multi-queue TAP without vhost, so that QEMU itself hashes every packet
 // (hw/net/virtio-net.c, virtio_net_process_rss); with other backends there is one queue
 // only. This measures QEMU's RSS and says nothing about hardware.
+//
+// A Trial is a guest for another purpose: tests of the datapath run in it, on the kernels that it must work on.
 package vm
 
 import (
@@ -14,10 +16,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"os/exec"
-
-	"golang.org/x/sys/unix"
 
 	"lbctl/testbed/netns"
 	"lbctl/testbed/vm/line"
@@ -29,6 +28,8 @@ type Config struct {
 	Program string
 	// Namespace is where QEMU and its TAP are.
 	Namespace *netns.Namespace
+	// Kernel is the package that depends on the guest's kernel; "" stands for KernelPackage.
+	Kernel string
 	// Install allows to install QEMU and to download a kernel where they are missing.
 	Install bool
 	// Cache is where kernels are kept; "" stands for the constant.
@@ -54,9 +55,6 @@ type Machine struct {
 // Start boots a guest and waits until it is up. It needs root. Its error wraps ErrMissing when something is
 // not on this machine. The machine ends with Close, with its namespace, and with this process, however that ends.
 func Start(ctx context.Context, config Config) (m *Machine, err error) {
-	if config.Cache == "" {
-		config.Cache = Cache
-	}
 	emulator, err := emulator(ctx, config)
 	if err != nil {
 		return nil, err
@@ -81,7 +79,7 @@ func Start(ctx context.Context, config Config) (m *Machine, err error) {
 
 // boot starts QEMU and waits for the guest's first message.
 func (m *Machine) boot(ctx context.Context, emulator string, config Config) error {
-	initramfs, err := m.initramfs(config.Program)
+	initramfs, err := m.kernel.initramfs(config.Program)
 	if err != nil {
 		return err
 	}
@@ -103,24 +101,6 @@ func (m *Machine) boot(ctx context.Context, emulator string, config Config) erro
 	}
 	m.wire, err = openWire(link)
 	return err
-}
-
-// initramfs writes the guest's root file system to a file without a name, of which nothing is left
-// behind whatever happens.
-func (m *Machine) initramfs(program string) (*os.File, error) {
-	modules, err := m.kernel.modules()
-	if err != nil {
-		return nil, err
-	}
-	fd, err := unix.MemfdCreate("initramfs", unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("make initramfs: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), "initramfs")
-	if err := writeInitramfs(f, program, modules); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }
 
 // Hello is what the guest said of itself.

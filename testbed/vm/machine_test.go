@@ -13,9 +13,16 @@ import (
 
 	"lbctl/bpf/need"
 	"lbctl/testbed/netns"
+	"lbctl/testbed/vm/guest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// In a guest of TestKernels the test's program is the first process.
+func TestMain(m *testing.M) {
+	if os.Getenv("LBCTL_GUEST") != "" && os.Getpid() == 1 {
+		panic(guest.RunCommands())
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // start boots a program as a guest, and says how that ended.
 func start(ctx context.Context, t *testing.T, program string, step func(string)) error {

@@ -47,9 +47,11 @@ func arguments(image string) []string {
 	}
 }
 
-// commandLine is the kernel's: a panic ends the machine, the console shows errors only, the guest sends no
-// frame by itself, and the arguments after -- are the program's.
-const commandLine = "console=ttyS0 loglevel=4 panic=-1 mitigations=off ipv6.disable=1 rdinit=/" + initName + " -- " + helper.Command + " guest {}"
+// consoleParameters are the kernel's: a panic ends the machine, the console shows errors only.
+const consoleParameters = "console=ttyS0 loglevel=4 panic=-1 mitigations=off"
+
+// commandLine is the kernel's: the guest sends no frame by itself, and the arguments after -- are the program's.
+const commandLine = consoleParameters + " ipv6.disable=1 rdinit=/" + initName + " -- " + helper.Command + " guest {}"
 
 // version asks QEMU for its version.
 func version(ctx context.Context, emulator string) (string, error) {

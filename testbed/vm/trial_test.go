@@ -1,0 +1,165 @@
+package vm
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lbctl/bpf/need"
+	"lbctl/testbed/netns"
+	"lbctl/testbed/vm/guest"
+)
+
+// tested are the packages whose tests run in the guests; the last has the first process.
+var tested = []string{"bpf", "lb/datapath", "lb/decap", "lb/tables", "testbed/vm"}
+
+// oldest and newer are kernels that lbctl promises to run on, as Debian 12 has them: the oldest that is not refused, and
+// that of the next release.
+const (
+	oldest = "linux-image-cloud-amd64"
+	newer  = "linux-image-6.12-cloud-amd64"
+)
+
+// kernelOf says how the names of a package's kernels begin.
+var kernelOf = map[string]string{oldest: "linux-image-6.1.", newer: "linux-image-6.12."}
+
+// check is some tests of a package: a pattern, and those that it must run.
+type check struct {
+	program, pattern string
+	tests            []string
+}
+
+func tests(program string, names ...string) check {
+	return check{program, "^(" + strings.Join(names, "|") + ")$", names}
+}
+
+func subtests(program, test string, names ...string) check {
+	c := tests(program, names...)
+	c.pattern = "^" + test + "$/" + c.pattern
+	for i, name := range names {
+		c.tests[i] = test + "/" + name
+	}
+	return c
+}
+
+// quick is what the guests of every run check: each program loads within the bound of verified instructions, is attached
+// in mode native and generic, and is taken over by the next process.
+func quick() []check {
+	return []check{
+		tests("bpf", "TestVerifiedInstructions"),
+		tests("datapath", "TestAdopt", "TestAttachLargeMTU"),
+		tests("decap", "TestLife"),
+	}
+}
+
+// On each kernel the programs load, are attached and are adopted. The oldest is booted with nohz_full, where membarrier
+// waits for no packets.
+func TestKernels(t *testing.T) {
+	programs := build(t)
+	t.Run("oldest", func(t *testing.T) {
+		t.Parallel()
+		grace := tests("tables", "TestWaitsForPackets", "TestMembarrierWaits")
+		try(t, programs, Trial{Config: Config{Kernel: oldest}, CPUs: 2, Parameters: "nohz_full=1"}, append(quick(), grace))
+	})
+	t.Run("newer", func(t *testing.T) {
+		t.Parallel()
+		try(t, programs, Trial{Config: Config{Kernel: newer}, CPUs: 1}, quick())
+	})
+}
+
+// The long form, of deploy/nightly: 20,000 packets through the kernel's program and the reference, and the parts of
+// the contract that open few datapaths, each of which takes seconds to load in a guest.
+func TestKernelsAtLength(t *testing.T) {
+	if os.Getenv("LBCTL_KERNELS") != "long" {
+		t.Skip("takes many minutes: set LBCTL_KERNELS=long, as deploy/nightly does")
+	}
+	programs := build(t)
+	checks := []check{
+		tests("datapath", "TestDifferential"),
+		subtests("datapath", "TestContract", "interfaces", "fragments", "counters", "records", "always", "tracking", "monitor", "switch", "close"),
+		tests("decap", "TestDifferential"),
+	}
+	for _, kernel := range []string{oldest, newer} {
+		t.Run(kernel, func(t *testing.T) {
+			t.Parallel()
+			try(t, programs, Trial{Config: Config{Kernel: kernel}, CPUs: 1}, checks)
+		})
+	}
+}
+
+// build compiles the tests as static programs.
+func build(t *testing.T) (programs []string) {
+	t.Helper()
+	need.Root(t)
+	folder := t.TempDir()
+	args := []string{"test", "-c", "-ldflags", "-s -w", "-o", folder + "/"}
+	for _, p := range tested {
+		args = append(args, "lbctl/"+p)
+		programs = append(programs, filepath.Join(folder, filepath.Base(p)+".test"))
+	}
+	c := exec.CommandContext(t.Context(), "go", args...)
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("build the tests: %v\n%s", err, out)
+	}
+	return programs
+}
+
+// try runs tests in a guest: every one of them must pass.
+func try(t *testing.T, programs []string, trial Trial, checks []check) {
+	t.Helper()
+	run, err := netns.NewRun()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	c := config(t)
+	c.Cache, c.Install, c.Kernel, c.Program = "", true, trial.Kernel, programs[len(programs)-1]
+	if c.Namespace, err = run.Make("vm"); err != nil {
+		t.Fatal(err)
+	}
+	trial.Config, trial.Programs = c, programs[:len(programs)-1]
+	trial.Parameters += " LBCTL_GUEST=1 LBCTL_MUST=root"
+	for _, c := range checks {
+		trial.Commands = append(trial.Commands, guest.Command{"/" + c.program + ".test", "-test.v", "-test.run", c.pattern})
+	}
+	all, kernel, err := trial.Run(t.Context())
+	if errors.Is(err, ErrMissing) {
+		need.QEMU(t, err)
+	}
+	for i, ran := range all {
+		checks[i].judge(t, ran)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log("kernel:", kernel)
+	if want := kernelOf[c.Kernel]; !strings.HasPrefix(kernel, want) {
+		need.QEMU(t, fmt.Errorf("%s is %s here, want %s", c.Kernel, kernel, want))
+	}
+}
+
+// judge reports the tests that did not pass, and the figures of those that did.
+func (c check) judge(t *testing.T, ran guest.Ran) {
+	t.Helper()
+	bad := ran.Failed != ""
+	for _, test := range c.tests {
+		if !strings.Contains(ran.Output, "--- PASS: "+test+" (") {
+			t.Errorf("%s: %s did not pass", c.program, test)
+			bad = true
+		}
+	}
+	if bad {
+		t.Errorf("%s %s: %s\n%s", c.program, c.pattern, ran.Failed, ran.Output)
+		return
+	}
+	for line := range strings.Lines(ran.Output) {
+		if strings.Contains(line, "instructions verified") || strings.Contains(line, "--- PASS") {
+			t.Log(strings.TrimSpace(line))
+		}
+	}
+}
