@@ -19,10 +19,9 @@ func metrics(e *engine.Engine, labels Labels) http.Handler {
 	return &metricsPage{engine: e, small: small, labels: labels, scrapes: make(chan struct{}, maxScrapes)}
 }
 
-// collector reads the datapath's counters when it is asked: nothing is counted twice.
+// collector tells of the intent and of interfaces, as they are when it is asked.
 type collector struct {
 	engine                  *engine.Engine
-	packets, bytes          *prometheus.Desc
 	interfaces, unfulfilled *prometheus.Desc
 	revision, asIntend      *prometheus.Desc
 	faults, mended          *prometheus.Desc
@@ -38,8 +37,6 @@ func newCollector(e *engine.Engine) *collector {
 	}
 	c := &collector{
 		engine:      e,
-		packets:     describe("packets_total", "Packets seen, by the reason of their verdict.", "reason"),
-		bytes:       describe("bytes_total", "Bytes seen, Ethernet header included, by the reason of their verdict.", "reason"),
 		interfaces:  describe("interface_attached", "1 for every attached interface.", "interface", "mode"),
 		unfulfilled: describe("interface_unfulfilled", "1 for every interface that is wanted and not attached as wanted, 0 for one that is.", "interface"),
 		revision:    describe("intent_revision", "The revision of the intent."),
@@ -64,16 +61,6 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	to <- gauge(c.revision, float64(now.Number))
 	to <- gauge(c.asIntend, oneIf(c.engine.NotReady() == ""))
 	c.collectInterfaces(to)
-	counters, err := c.engine.Observe().Counters()
-	if err != nil {
-		to <- prometheus.NewInvalidMetric(c.packets, err)
-		return
-	}
-	wire := wireCounters(now.Intent, counters)
-	for _, n := range wire.Reasons {
-		to <- counter(c.packets, n.Packets, n.Reason)
-		to <- counter(c.bytes, n.Bytes, n.Reason)
-	}
 }
 
 func (c *collector) collectInterfaces(to chan<- prometheus.Metric) {
@@ -83,7 +70,7 @@ func (c *collector) collectInterfaces(to chan<- prometheus.Metric) {
 		return
 	}
 	to <- gauge(c.faults, float64(len(status.Condition.Faults)))
-	to <- counter(c.mended, status.Condition.Mended)
+	to <- prometheus.MustNewConstMetric(c.mended, prometheus.CounterValue, float64(status.Condition.Mended))
 	for _, i := range status.Interfaces {
 		if i.Attached.Mode != "" {
 			to <- gauge(c.interfaces, 1, i.Name, i.Attached.Mode.String())
@@ -96,10 +83,6 @@ func (c *collector) collectInterfaces(to chan<- prometheus.Metric) {
 
 func gauge(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
 	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-}
-
-func counter(d *prometheus.Desc, n uint64, labels ...string) prometheus.Metric {
-	return prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 }
 
 func oneIf(b bool) float64 {

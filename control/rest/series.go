@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -148,7 +149,7 @@ func (h *hurried) Write(p []byte) (int, error) {
 	return h.Writer.Write(p)
 }
 
-// series writes the series of services and replicas in the text format of Prometheus.
+// series writes the counters of packets, and the series of services and replicas, in the text format of Prometheus.
 type series struct {
 	labels   Labels
 	intent   intent.Intent
@@ -162,26 +163,36 @@ type series struct {
 func newSeries(e *engine.Engine, l Labels) (*series, error) {
 	s := &series{labels: l, intent: e.Now().Effective}
 	var err error
-	if !l.Service {
-		return s, nil
-	}
-	if s.counters, err = e.Observe().Counters(); err != nil {
-		return nil, err
+	if s.counters, err = e.Observe().Counters(); err != nil || !l.Service {
+		return s, err
 	}
 	s.flows, err = e.Observe().Flows()
 	return s, err
 }
 
 func (s *series) write(w io.Writer) {
-	if !s.labels.Service {
-		return
-	}
 	s.out = bufio.NewWriterSize(w, 1<<16)
-	s.services()
+	s.reasons()
+	if s.labels.Service {
+		s.services()
+	}
 	if s.labels.Replica {
 		s.replicas()
 	}
 	_ = s.out.Flush() // the client is gone, or too slow; there is nobody else to tell
+}
+
+func (s *series) reasons() {
+	each := func(name, help string, value func(lb.Count) uint64) {
+		s.family(name, "counter", help)
+		for _, reason := range slices.Sorted(maps.Keys(s.counters.Reasons)) {
+			s.open(name)
+			s.label("reason", string(reason))
+			s.end(value(s.counters.Reasons[reason]))
+		}
+	}
+	each("packets_total", "Packets seen, by the reason of their verdict.", func(n lb.Count) uint64 { return n.Packets })
+	each("bytes_total", "Bytes seen, Ethernet header included, by the reason of their verdict.", func(n lb.Count) uint64 { return n.Bytes })
 }
 
 func (s *series) services() {
@@ -283,10 +294,14 @@ func (s *series) family(name, kind, help string) {
 	fmt.Fprintf(s.out, "# HELP lbctl_%s %s\n# TYPE lbctl_%s %s\n", name, help, name, kind)
 }
 
+// open begins a line, before its labels.
+func (s *series) open(name string) {
+	s.line = append(append(append(s.line[:0], "lbctl_"...), name...), '{')
+}
+
 // begin begins a line, up to its labels. No value of theirs needs an escape.
 func (s *series) begin(name string, vip lb.VIP, service string, l Labels, replica netip.AddrPort) {
-	s.line = append(append(s.line[:0], "lbctl_"...), name...)
-	s.line = append(s.line, '{')
+	s.open(name)
 	if l.Protocol {
 		s.label("protocol", vip.Protocol.String())
 	}

@@ -57,20 +57,9 @@ func BenchmarkLoad(b *testing.B) {
 }
 
 func load(b *testing.B, services []lb.Service) {
-	inNamespace(b)
-	l := testns.Veth(b, "up", "10.255.0.1/24")
-	testns.Neighbour(b, l, "10.255.0.9")
-	route := netlink.Route{Dst: &net.IPNet{IP: net.IPv4(10, 0, 0, 0).To4(), Mask: net.CIDRMask(8, 32)}, Gw: net.IPv4(10, 255, 0, 9)}
-	if err := netlink.RouteAdd(&route); err != nil {
-		b.Fatal(err)
-	}
-	d := open(b, Options{Limits: lb.Limits{Services: 1 << 14, Replicas: 1 << 17, Slots: 1 << 20}})
+	d := large(b)
 	for b.Loop() {
-		for _, s := range services {
-			if err := d.SetService(b.Context(), s); err != nil {
-				b.Fatal(err)
-			}
-		}
+		setAll(b, d, services)
 		b.StopTimer()
 		for _, s := range services {
 			if err := d.RemoveService(b.Context(), s.VIP); err != nil {
@@ -78,6 +67,26 @@ func load(b *testing.B, services []lb.Service) {
 			}
 		}
 		b.StartTimer()
+	}
+}
+
+// large returns a datapath with room for many services, whose replicas are behind a gateway.
+func large(b *testing.B) *Datapath {
+	inNamespace(b)
+	l := testns.Veth(b, "up", "10.255.0.1/24")
+	testns.Neighbour(b, l, "10.255.0.9")
+	route := netlink.Route{Dst: &net.IPNet{IP: net.IPv4(10, 0, 0, 0).To4(), Mask: net.CIDRMask(8, 32)}, Gw: net.IPv4(10, 255, 0, 9)}
+	if err := netlink.RouteAdd(&route); err != nil {
+		b.Fatal(err)
+	}
+	return open(b, Options{Limits: lb.Limits{Services: 1 << 14, Replicas: 1 << 17, Slots: 1 << 20}})
+}
+
+func setAll(b *testing.B, d *Datapath, services []lb.Service) {
+	for _, s := range services {
+		if err := d.SetService(b.Context(), s); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
@@ -138,6 +147,17 @@ func BenchmarkFlows(b *testing.B) {
 	d := crowded(b)
 	for b.Loop() {
 		if _, err := d.Flows(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkCounters reads the counters of 10,000 services with 10 replicas each.
+func BenchmarkCounters(b *testing.B) {
+	d := large(b)
+	setAll(b, d, many(10_000, 10))
+	for b.Loop() {
+		if _, err := d.Counters(); err != nil {
 			b.Fatal(err)
 		}
 	}

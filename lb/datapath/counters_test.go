@@ -7,6 +7,7 @@ import (
 	"lbctl/bpf"
 	"lbctl/lb"
 
+	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -95,5 +96,40 @@ func TestReasons(t *testing.T) {
 	}
 	if diff := cmp.Diff(kernel, reference); diff != "" {
 		t.Error("enum lb_reason and package lb (-C +Go):", diff)
+	}
+}
+
+// TestManyCountersAreRead: more rows than one system call reads, up to the last of the table.
+func TestManyCountersAreRead(t *testing.T) {
+	inNamespace(t)
+	const rows = 2*rowsAtOnce + 7
+	m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 16, MaxEntries: rows})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	perCPU := make([]bpf.LbCount, ebpf.MustPossibleCPU())
+	for row := range uint32(rows) {
+		for cpu := range perCPU {
+			perCPU[cpu] = bpf.LbCount{Packets: uint64(row), Bytes: uint64(cpu)}
+		}
+		if err := m.Put(row, perCPU); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cpus := uint64(len(perCPU))
+	for _, n := range []int{0, 1, rowsAtOnce, rowsAtOnce + 1, rows - 1, rows} {
+		got, err := readFirst(m, n)
+		if err != nil || len(got) != n {
+			t.Fatalf("%d of %d counters, %v", len(got), n, err)
+		}
+		for row, c := range got {
+			if want := (lb.Count{Packets: uint64(row) * cpus, Bytes: cpus * (cpus - 1) / 2}); c != want {
+				t.Fatalf("counter %d: %v, want %v", row, c, want)
+			}
+		}
+	}
+	if _, err := readFirst(m, rows+1); err == nil {
+		t.Error("a counter that the table does not have was read")
 	}
 }
