@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -28,8 +29,8 @@ func doctorCommand(a *cli.App) *cobra.Command {
 		Use:   "doctor IFACE...",
 		Short: "Find what would break or slow down the balancer on an interface",
 		Long: `Examine interfaces that the balancer is or will be attached to, and the routes to replicas, and
-print what would lose packets or slow them down, with commands that cure it. Nothing is
-changed. Name all interfaces that are or will be attached: those to clients and those to replicas.
+print what would lose packets or slow them down, with commands that cure it; with -v also what is ok.
+Nothing is changed. Name all interfaces that are or will be attached: those to clients and those to replicas.
 
 VIPs, replicas and modes are those of the running daemon and those that flags add. What cannot be seen
 from here (the other end of a veth, a replica) is reported as unknown, with a command to run there;
@@ -49,6 +50,7 @@ Exit codes: 0 no problem, 1 a problem (warnings do not count), 3 no such interfa
 		},
 	}
 	flags := doctorFlags(c)
+	all := c.Flags().BoolP("verbose", "v", false, "print also what is ok")
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, names []string) error {
 		q, err := flags.scope(c, names)
@@ -60,13 +62,13 @@ Exit codes: 0 no problem, 1 a problem (warnings do not count), 3 no such interfa
 				return err
 			}
 		}
-		return examine(a, *f, q)
+		return examine(a, *f, q, *all)
 	}
 	return c
 }
 
 // examine gathers the facts, judges them and prints the findings.
-func examine(a *cli.App, f cli.Format, q netstate.Scope) error {
+func examine(a *cli.App, f cli.Format, q netstate.Scope, all bool) error {
 	facts, err := netstate.Gather(q)
 	if err != nil {
 		return adviseDoctor(err)
@@ -78,7 +80,7 @@ func examine(a *cli.App, f cli.Format, q netstate.Scope) error {
 	for _, s := range doctor.Severities() {
 		d.Counts[s] = doctor.Count(d.Findings, s)
 	}
-	if err := a.Print(f, d, func(w io.Writer) { printDiagnosis(w, d) }); err != nil {
+	if err := a.Print(f, d, func(w io.Writer) { printDiagnosis(w, d, all) }); err != nil {
 		return err
 	}
 	if n := d.Counts[doctor.Problem]; n > 0 {
@@ -95,29 +97,50 @@ func adviseDoctor(err error) error {
 	return fmt.Errorf("look at the network: %w", err)
 }
 
-// printDiagnosis prints a line for each finding, the worst first. Why and the cure follow one that is not ok.
-func printDiagnosis(w io.Writer, d diagnosis) {
+// printDiagnosis prints a line for each finding, the worst first. Those of one check stand together, and why and the cures
+// follow them, once, unless all is ok. What is ok is left out unless all is asked for.
+func printDiagnosis(w io.Writer, d diagnosis, all bool) {
+	shown := d.Findings
+	if !all {
+		shown = slices.DeleteFunc(slices.Clone(shown), func(f doctor.Finding) bool { return f.Severity == doctor.OK })
+	}
 	severity, subject, name := 0, 0, 0
-	for _, f := range d.Findings {
+	for _, f := range shown {
 		severity, subject, name = max(severity, len(f.Severity)), max(subject, len(f.Subject)), max(name, len(f.Name))
 	}
-	for _, f := range d.Findings {
-		// Spaces, not tabs: the lines between would break the columns.
-		fmt.Fprintf(w, "%-*s  %-*s  %-*s  %s\n", severity, f.Severity, subject, f.Subject, name, f.Name, f.Seen)
-		if f.Severity != doctor.OK {
-			fmt.Fprintf(w, "    %s\n", f.Why)
-			printCure(w, f)
+	for _, alike := range doctor.Alike(shown) {
+		for _, f := range alike {
+			// Spaces, not tabs: the lines between would break the columns.
+			fmt.Fprintf(w, "%-*s  %-*s  %-*s  %s\n", severity, f.Severity, subject, f.Subject, name, f.Name, f.Seen)
+		}
+		if alike[0].Severity != doctor.OK {
+			fmt.Fprintf(w, "    %s\n", alike[0].Why)
+			printCures(w, alike)
 		}
 	}
-	fmt.Fprintf(w, "%s, %s, %d unknown, %d ok\n", cli.Many(d.Counts[doctor.Problem], "problem"), cli.Many(d.Counts[doctor.Warning], "warning"),
-		d.Counts[doctor.Unknown], d.Counts[doctor.OK])
+	hint := ""
+	if !all && d.Counts[doctor.OK] > 0 {
+		hint = " (-v prints it)"
+	}
+	fmt.Fprintf(w, "%s, %s, %d unknown, %d ok%s\n", cli.Many(d.Counts[doctor.Problem], "problem"), cli.Many(d.Counts[doctor.Warning], "warning"),
+		d.Counts[doctor.Unknown], d.Counts[doctor.OK], hint)
 }
 
-func printCure(w io.Writer, f doctor.Finding) {
-	if f.Where != "" {
-		fmt.Fprintf(w, "    %s:\n", f.Where)
-	}
-	if f.Cure != "" {
-		fmt.Fprintf(w, "    $ %s\n", f.Cure)
+// printCures prints each cure once.
+func printCures(w io.Writer, alike []doctor.Finding) {
+	type cure struct{ where, command string }
+	printed := map[cure]bool{}
+	for _, f := range alike {
+		c := cure{f.Where, f.Cure}
+		if printed[c] {
+			continue
+		}
+		printed[c] = true
+		if f.Where != "" {
+			fmt.Fprintf(w, "    %s:\n", f.Where)
+		}
+		if f.Cure != "" {
+			fmt.Fprintf(w, "    $ %s\n", f.Cure)
+		}
 	}
 }

@@ -125,7 +125,10 @@ func (e *StepError) Hint() string {
 
 func (e *StepError) attachHint() string {
 	name := e.Step.Interface.Name
+	var hinted interface{ Hint() string }
 	switch {
+	case errors.As(e.Err, &hinted):
+		return hinted.Hint()
 	case errors.Is(e.Err, lb.ErrNotFound):
 		return "name an interface that ip link shows in the daemon's network namespace"
 	case errors.Is(e.Err, lb.ErrConflict):

@@ -59,6 +59,27 @@ func Count(all []Finding, s Severity) int {
 	return n
 }
 
+// Alike returns the findings of one check and severity together, in the order of the first of each.
+func Alike(all []Finding) [][]Finding {
+	type kind struct {
+		name     string
+		severity Severity
+	}
+	at := map[kind]int{}
+	var groups [][]Finding
+	for _, f := range all {
+		k := kind{f.Name, f.Severity}
+		n, there := at[k]
+		if !there {
+			n = len(groups)
+			at[k] = n
+			groups = append(groups, nil)
+		}
+		groups[n] = append(groups[n], f)
+	}
+	return groups
+}
+
 // worstFirst sorts by severity and leaves the rest in order.
 func worstFirst(all []Finding) {
 	order := Severities()

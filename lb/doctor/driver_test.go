@@ -128,7 +128,7 @@ func TestSendBack(t *testing.T) {
 			"unknown eth0 sender-checksums: its peer is in another namespace | ethtool -K PEER tx off @ in the namespace of the peer of eth0, which is interface 7 there",
 		}},
 		{"a NIC sends back by itself", func(f *Facts) { f.Interfaces[0] = nic("eth0") }, []string{
-			"ok eth0 driver: i40e has native XDP", "ok eth0 queues: 4, for 4 CPUs; RSS: lbctl rss show eth0",
+			"ok eth0 driver: i40e has native XDP", "ok eth0 vlan-offload: off", "ok eth0 queues: 4, for 4 CPUs; RSS: lbctl rss show eth0",
 		}},
 	})
 	try(t, func() Facts { f := fit(); alone(&f); return f }, []aCase{

@@ -47,11 +47,25 @@ func judgeHardwareGRO(_ Facts, i Interface) verdict {
 }
 
 func judgeVlanOffload(_ Facts, i Interface) verdict {
+	if i.Kind == "veth" {
+		return tagsOfPeer(i.Peer)
+	}
 	flag := "rxvlan off"
 	if i.Offloads["rx-vlan-stag-hw-parse"].On {
 		flag += " rx-vlan-stag-hw-parse off"
 	}
 	return i.switchOff(Warning, flag, "rx-vlan-hw-parse", "rx-vlan-stag-hw-parse")
+}
+
+// tagsOfPeer judges the other end of a veth: what it sends with a tag beside the packet comes so, whatever the end that
+// receives has set (validate_xmit_vlan). Without a VLAN above it there are no tags.
+func tagsOfPeer(p *Interface) verdict {
+	if p == nil || p.Above == "" {
+		return verdict{}
+	}
+	v := p.switchOff(Warning, "txvlan off tx-vlan-stag-hw-insert off", "tx-vlan-hw-insert", "tx-vlan-stag-hw-insert")
+	v.seen = fmt.Sprintf("%s, which has the VLAN %s: %s", p.Name, p.Above, v.seen)
+	return v
 }
 
 // postponed are the offloads by which a sender leaves a packet unfinished.

@@ -71,6 +71,13 @@ func TestOffloads(t *testing.T) {
 		{"the peer leaves checksums", func(f *Facts) { f.Interfaces[0].Peer.Offloads["tx-checksum-ip-generic"] = Offload{On: true} }, []string{
 			"problem eth0 sender-checksums: eth0-peer: tx-checksum-ip-generic on | ethtool -K eth0-peer tx off",
 		}},
+		{"the peer may leave tags, and has none", func(f *Facts) { f.Interfaces[0].Peer.Offloads["tx-vlan-hw-insert"] = Offload{On: true} }, nil},
+		{"the peer leaves tags", func(f *Facts) {
+			f.Interfaces[0].Peer.Above, f.Interfaces[0].Peer.Offloads["tx-vlan-hw-insert"] = "eth0-peer.5", Offload{On: true}
+		}, []string{
+			"warning eth0 vlan-offload: eth0-peer, which has the VLAN eth0-peer.5: tx-vlan-hw-insert on | ethtool -K eth0-peer txvlan off tx-vlan-stag-hw-insert off",
+		}},
+		{"what the near end takes off", func(f *Facts) { f.Interfaces[0].Offloads["rx-vlan-hw-parse"] = Offload{On: true} }, nil},
 		{"the peer leaves segmentation", func(f *Facts) { f.Interfaces[0].Peer.Offloads["tx-tcp-segmentation"] = Offload{On: true} }, []string{
 			"problem eth0 sender-checksums: eth0-peer: tx-tcp-segmentation on | ethtool -K eth0-peer tx off",
 		}},

@@ -23,6 +23,8 @@ type Interface struct {
 	MTU int
 	// Parent is the interface below a VLAN or macvlan, empty if it is in another namespace.
 	Parent string
+	// Above is a VLAN of this interface, empty if there is none.
+	Above string
 	// Master is the bond, bridge or team that it is a part of, and MasterKind which of them.
 	Master, MasterKind string
 	// BondMode is a bond's, as ip link names it.

@@ -24,10 +24,12 @@ func Device(name string) (netlink.Link, error) {
 	return device, nil
 }
 
-// XDP_ATTACHED_SKB and XDP_ATTACHED_MULTI of linux/if_link.h: generic mode, and a program in the NIC beside another.
+// XDP_ATTACHED_* of linux/if_link.h. With several there is a program in the NIC beside another.
 const (
-	attachedGeneric = 2
-	attachedMulti   = 4
+	attachedNative    = 1
+	attachedGeneric   = 2
+	attachedOffloaded = 3
+	attachedMulti     = 4
 )
 
 // Describe returns the name, index and mode of an interface that has an XDP program.
@@ -77,22 +79,9 @@ func attachAs(program *ebpf.Program, device netlink.Link, mode lb.AttachMode) (l
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EINVAL), errors.Is(err, link.ErrNotSupported):
 		return nil, fmt.Errorf("%w: the driver of %s cannot do XDP in mode %s: %v", lb.ErrUnsupported, a.Name, mode, err)
 	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EEXIST):
-		return nil, fmt.Errorf("%w: %s is held by another XDP program: %v", lb.ErrConflict, a.Name, err)
+		return nil, heldAbove(device, fmt.Errorf("%w: %s is held by another XDP program: %v", lb.ErrConflict, a.Name, err))
 	}
 	return nil, fmt.Errorf("attach xdp to %s: %w", a.Name, lb.Denied(err))
-}
-
-// requireFree returns lb.ErrConflict, naming the program, if an interface has one.
-func requireFree(device netlink.Link) error {
-	a := device.Attrs()
-	if a.Xdp == nil || !a.Xdp.Attached {
-		return nil
-	}
-	id := a.Xdp.ProgId
-	if name := ProgramName(id); name != "" {
-		return fmt.Errorf("%w: %s already has the XDP program %q (id %d)", lb.ErrConflict, a.Name, name, id)
-	}
-	return fmt.Errorf("%w: %s already has the XDP program with id %d", lb.ErrConflict, a.Name, id)
 }
 
 // ProgramName returns the name of a program, "" if it has none or the caller may not see it: to look a

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 // open makes a pin directory and opens its hook, which is closed when the test is over.
@@ -186,6 +187,76 @@ func TestAttachRefused(t *testing.T) {
 	if err := attach(t, h, p, "jumbo", lb.Auto); err != nil {
 		t.Error(err)
 	}
+}
+
+// Who holds an interface is named with what keeps it there and how to take it off: a program without a link, a pinned
+// link, one that a process has, and that of an interface above, for which the kernel refuses one below.
+func TestHolder(t *testing.T) {
+	testns.Enter(t)
+	dir := testns.PinDir(t)
+	h, p, theirs := open(t, dir), testns.Program(t, "ours"), testns.Program(t, "theirs")
+	device := func(name string) int { return testns.Veth(t, name).Attrs().Index }
+	hold := func(index int) link.Link {
+		l, err := link.AttachXDP(link.XDPOptions{Program: theirs, Interface: index, Flags: link.XDPGenericMode})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		return l
+	}
+	number := func(l link.Link) link.ID {
+		info, err := l.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.ID
+	}
+	pinned := hold(device("pinned"))
+	if err := pinned.Pin(dir + "/theirs"); err != nil {
+		t.Fatal(err)
+	}
+	opened := hold(device("open"))
+	bare := testns.Veth(t, "bare")
+	below := testns.Veth(t, "below")
+	bridge := netlink.NewLinkAttrs()
+	bridge.Name = "above"
+	err := errors.Join(netlink.LinkSetXdpFdWithFlags(bare, theirs.FD(), unix.XDP_FLAGS_SKB_MODE), netlink.LinkAdd(&netlink.Bridge{LinkAttrs: bridge}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	master := testns.Up(t, "above")
+	if err := netlink.LinkSetMaster(below, master); err != nil {
+		t.Fatal(err)
+	}
+	above := hold(master.Attrs().Index)
+	comm, err := os.ReadFile("/proc/self/comm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := fmt.Sprintf("%s (%d)", strings.TrimSpace(string(comm)), os.Getpid())
+	for name, c := range map[string]struct{ says, hint string }{
+		"pinned": {fmt.Sprintf("pinned already has the XDP program \"theirs\" (id %d), by link %d, pinned at %s/theirs", id(t, theirs), number(pinned), dir), "rm " + dir + "/theirs"},
+		"open":   {fmt.Sprintf("by link %d of the process %s", number(opened), own), fmt.Sprintf("bpftool link detach id %d", number(opened))},
+		"bare":   {fmt.Sprintf("bare already has the XDP program \"theirs\" (id %d)", id(t, theirs)), "ip link set dev bare xdpgeneric off"},
+		"below": {fmt.Sprintf("below cannot have an XDP program while above, which is above it, has the XDP program \"theirs\" (id %d), by link %d of the process %s", id(t, theirs), number(above), own),
+			fmt.Sprintf("bpftool link detach id %d", number(above))},
+	} {
+		var hinted interface{ Hint() string }
+		err := attach(t, h, p, name, lb.Auto)
+		if !errors.Is(err, lb.ErrConflict) || !errors.As(err, &hinted) || !strings.HasSuffix(err.Error(), c.says) || !strings.HasSuffix(hinted.Hint(), ": "+c.hint) {
+			t.Errorf("%s: %v (%+v), want %s, %s", name, err, hinted, c.says, c.hint)
+		}
+	}
+}
+
+func id(t *testing.T, p *ebpf.Program) ebpf.ProgramID {
+	t.Helper()
+	info, err := p.Info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, _ := info.ID()
+	return id
 }
 
 // stubborn is a link that keeps its program.

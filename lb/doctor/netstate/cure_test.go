@@ -33,8 +33,6 @@ func breakages() []breakage {
 		{"peer without GRO", here("ethtool -K cl-p gro off"), []string{"problem cl transmit"}, true},
 		{"peer elsewhere without GRO", there("ethtool -K rp-p gro off"), []string{"problem rp transmit"}, true},
 		{"sender leaves checksums", here("ethtool -K cl-p tx on"), []string{"problem cl sender-checksums"}, true},
-		{"tags taken off", here("ethtool -K rp rxvlan on"), []string{"warning rp vlan-offload"}, true},
-		{"service tags taken off", here("ethtool -K rp rx-vlan-stag-hw-parse on"), []string{"warning rp vlan-offload"}, true},
 		{"too few queues", here("ethtool -L cl-p tx 2"), []string{"problem cl transmit", "warning cl driver"}, true},
 		{"jumbo", here("ip link set dev rp mtu 4000"), []string{"warning rp mtu"}, true},
 		{"no forwarding", here("sysctl -qw net.ipv4.ip_forward=0"), []string{"problem cl forwarding-ipv4", "problem rp forwarding-ipv4"}, true},

@@ -12,8 +12,6 @@ import (
 	"lbctl/lb/xdp"
 	"lbctl/rss/ethtool"
 
-	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -69,6 +67,9 @@ func (v *snapshot) one(l netlink.Link) doctor.Interface {
 	if i.Kind != "veth" && a.ParentIndex != 0 && a.NetNsID < 0 {
 		i.Parent = v.name(a.ParentIndex)
 	}
+	if above := slices.IndexFunc(v.links, func(u netlink.Link) bool { return u.Type() == "vlan" && u.Attrs().ParentIndex == a.Index }); above >= 0 {
+		i.Above = v.links[above].Attrs().Name
+	}
 	if master := v.link(a.MasterIndex); a.MasterIndex != 0 && master != nil {
 		i.Master, i.MasterKind = master.Attrs().Name, master.Type()
 	}
@@ -110,31 +111,13 @@ func modes() []doctor.XDPMode {
 	return []doctor.XDPMode{doctor.Detached, doctor.Native, doctor.Generic, doctor.Offloaded, doctor.SeveralXDP}
 }
 
-// attached returns what is attached to an interface. Programs and links are looked up by number, for which
-// CAP_SYS_ADMIN is needed: without it there is no name.
+// attached returns what is attached to an interface.
 func attached(a *netlink.LinkAttrs) doctor.XDP {
-	if a.Xdp == nil || !a.Xdp.Attached || int(a.Xdp.AttachMode) >= len(modes()) {
+	h, held := xdp.HolderOf(a)
+	if !held || int(a.Xdp.AttachMode) >= len(modes()) {
 		return doctor.XDP{}
 	}
-	x := doctor.XDP{Mode: modes()[a.Xdp.AttachMode], ID: a.Xdp.ProgId}
-	x.Program, x.Link = xdp.ProgramName(x.ID), holder(x.ID, a.Index)
-	return x
-}
-
-// holder returns the number of the link that holds a program at an interface, 0 if none is found.
-func holder(program uint32, index int) uint32 {
-	var it link.Iterator
-	defer it.Close()
-	for it.Next() {
-		info, err := it.Link.Info()
-		if err != nil || info.Program != ebpf.ProgramID(program) {
-			continue
-		}
-		if x := info.XDP(); x != nil && x.Ifindex == uint32(index) {
-			return uint32(info.ID)
-		}
-	}
-	return 0
+	return doctor.XDP{Mode: modes()[a.Xdp.AttachMode], ID: h.ID, Program: h.Program, Link: h.Link}
 }
 
 // decapsulation returns what is decapsulated on an interface, nil if nothing is or the caller may not see it.

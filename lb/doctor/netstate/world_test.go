@@ -39,7 +39,7 @@ func newWorld(t *testing.T) world {
 	w.here("ip link add name cl type veth peer name cl-p && ip link set dev cl up && ip link set dev cl-p up && ip address add 10.0.0.254/24 dev cl")
 	w.here("ip link add name rp type veth peer name rp-p address 02:00:00:00:00:01 && ip link set dev rp-p netns /proc/self/fd/3 && ip link set dev rp up && ip address add 10.1.0.254/24 dev rp")
 	w.there("ip link set dev rp-p up && ip address add 10.1.0.1/24 dev rp-p && ip route add default via 10.1.0.254")
-	w.here("ethtool -K cl rxvlan off rx-vlan-stag-hw-parse off && ethtool -K rp rxvlan off rx-vlan-stag-hw-parse off && ethtool -K cl-p gro on tx off")
+	w.here("ethtool -K cl-p gro on tx off")
 	w.there("ethtool -K rp-p gro on tx off")
 	// A neighbour that no change of a link takes away.
 	w.here("ip neighbour replace 10.1.0.1 dev rp lladdr 02:00:00:00:00:01 nud permanent")
