@@ -17,6 +17,7 @@ import (
 	"lbctl/lb/xdp"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -251,6 +252,56 @@ func TestAuditUnmounted(t *testing.T) {
 	mustAudit(t, d)
 	if c := condition(t, d); len(c.Faults) > 0 {
 		t.Errorf("after the audit: %+v", c)
+	}
+}
+
+// beforeOurs is a program that calls ours, and the table that says so.
+func beforeOurs(t *testing.T, d *Datapath) (*ebpf.Program, *ebpf.Map) {
+	t.Helper()
+	behind, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.ProgramArray, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { behind.Close() })
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.XDP, AttachType: ebpf.AttachXDP, License: "GPL", Instructions: asm.Instructions{
+		asm.LoadMapPtr(asm.R2, behind.FD()), asm.Mov.Imm(asm.R3, 0), asm.FnTailCall.Call(), asm.Mov.Imm(asm.R0, 2), asm.Return(),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	if err := behind.Put(uint32(0), d.objects.Lb); err != nil {
+		t.Fatal(err)
+	}
+	return p, behind
+}
+
+// An observer before our program is nobody's damage while it hands packets on.
+func TestAuditObserver(t *testing.T) {
+	d := audited(t)
+	up := testns.Up(t, "up").Attrs().Index
+	l, err := link.LoadPinnedLink(filepath.Join(d.options.Dir, "link_"+strconv.Itoa(up)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	observer, behind := beforeOurs(t, d)
+	if err := l.Update(observer); err != nil {
+		t.Fatal(err)
+	}
+	mustAudit(t, d)
+	if is, ours := attached(t, "up"), programID(t, d); is == ours {
+		t.Error("the observer was taken out")
+	}
+	if c := condition(t, d); len(c.Faults) > 0 || c.Mended != 0 {
+		t.Errorf("with an observer: %+v", c)
+	}
+	if err := behind.Delete(uint32(0)); err != nil {
+		t.Fatal(err)
+	}
+	mustAudit(t, d)
+	if is, want := attached(t, "up"), programID(t, d); is != want {
+		t.Errorf("the observer hands nothing on: program %d is attached, want %d", is, want)
 	}
 }
 

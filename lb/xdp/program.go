@@ -117,7 +117,7 @@ func (h *Hook) PinProgram(p *ebpf.Program) error {
 	return os.Rename(next, h.programPin())
 }
 
-// Misled returns the links that have another program than p, by the name of their interface.
+// Misled returns the links that have neither p nor a program that hands packets on to it, by the name of their interface.
 func (h *Hook) Misled(p *ebpf.Program) (map[string]link.Link, error) {
 	want, err := programID(p)
 	if err != nil {
@@ -129,7 +129,7 @@ func (h *Hook) Misled(p *ebpf.Program) (map[string]link.Link, error) {
 		if err != nil {
 			return nil, fmt.Errorf("inspect a link: %w", err)
 		}
-		if info.Program == want {
+		if info.Program == want || precedes(info.Program, want) {
 			continue
 		}
 		if device, err := netlink.LinkByIndex(int(info.XDP().Ifindex)); err == nil { // else it is lost: see Sync
