@@ -129,7 +129,7 @@ static __always_inline bool find_outer_error(struct xdp_md *ctx, struct outer_er
 	e->icmp = data + (at & 0x1fff);
 	e->bytes = bytes;
 	e->tag_bytes = shape & 12;
-	e->outer_v6 = shape & 256;
+	e->outer_v6 = decided(shape & 256);
 	e->ip = data + ETH_HLEN + (shape & 12);
 	if (at > 0x1fff || PAST_END(e->icmp, end) || PAST_END((struct iphdr *)e->ip, end))
 		return false;
@@ -334,7 +334,7 @@ __noinline __u64 send_relay(struct xdp_md *ctx, __u32 at, __u32 bytes, __u32 sha
 	if (!find_outer_error(ctx, &e, at, bytes, shape) || !open_outer(&e, end))
 		return 0;
 	e.inner = data + (plan.inner & 0x3fff);
-	e.inner_v6 = plan.inner_v6;
+	e.inner_v6 = decided(plan.inner_v6);
 	if (!PAST_END((struct iphdr *)e.inner, end) && (!e.inner_v6 || !PAST_END((struct ipv6hdr *)e.inner, end)))
 		why = relay(ctx, &e, plan.mtu, &ifindex);
 	return (__u64)(why + 1) << 32 | ifindex;
