@@ -8,6 +8,7 @@ import (
 	"lbctl/cmd/cli"
 	"lbctl/control/api"
 	"lbctl/control/client"
+	"lbctl/rss"
 	"lbctl/rss/ingress"
 	"lbctl/rss/nic"
 	"lbctl/rss/setup"
@@ -90,6 +91,9 @@ func (f *explainFlag) validate(c *cobra.Command) error {
 	}
 	if given := changed("queues", "key", "table"); f.iface != "" && len(given) > 0 {
 		return cli.Usage(c, "--interface and %s: want a NIC of this machine or one that flags describe", strings.Join(given, ", "))
+	}
+	if len(changed("queues")) > 0 && (f.nic.Queues < 1 || f.nic.Queues > rss.MaxQueues) {
+		return cli.Usage(c, "--queues: %d: want 1 to %d", f.nic.Queues, rss.MaxQueues)
 	}
 	if given := changed("key", "table"); len(given) > 0 && f.nic.Queues == 0 {
 		return cli.Usage(c, "%s without --queues", strings.Join(given, ", "))

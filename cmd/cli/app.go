@@ -47,6 +47,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or invalid input, 3 not found, 4 con
   lbctl attach eth0               # in another
   lbctl get counters`,
 	}, commands...)
+	quantities(c)
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.SetIn(a.Stdin)
 	c.SetOut(a.Stdout)

@@ -42,6 +42,10 @@ func flagError(c *cobra.Command, err error) error {
 		name := value.GetFlag().Name
 		return Usage(c, "--%s: %v", name, wrong).OrNearest(wrong.word, wrong.allowed, "--"+name+" ")
 	}
+	var amount *quantityError
+	if errors.As(err, &value) && errors.As(err, &amount) {
+		return Usage(c, "--%s: %v", value.GetFlag().Name, amount)
+	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
 		return Usage(c, "%v", err)

@@ -98,7 +98,7 @@ func (b Budget) validate() error {
 
 func (c Config) validateTimes() error {
 	switch {
-	case c.Mode == ModeBusyPoll && c.BusyPoll <= 0:
+	case c.Mode == ModeBusyPoll && c.BusyPoll <= 0, c.BusyPoll < 0:
 		return fmt.Errorf("busy poll of %v: want more than 0", c.BusyPoll)
 	case c.Warmup < 0 || c.Duration < 0:
 		return fmt.Errorf("warm-up of %v in %v: want neither below 0", c.Warmup, c.Duration)

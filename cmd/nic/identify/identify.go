@@ -112,6 +112,9 @@ func (f *flags) options(c *cobra.Command) (o identify.Options, err error) {
 	if f.queues < 0 || f.queues > rss.MaxQueues {
 		return o, cli.Usage(c, "--queues: %d: want 1 to %d", f.queues, rss.MaxQueues)
 	}
+	if err := f.Validate(c); err != nil {
+		return o, err
+	}
 	for _, text := range f.keys {
 		key, err := setup.ParseKey(text)
 		if err != nil {

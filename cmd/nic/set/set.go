@@ -79,6 +79,9 @@ a file (--flows FILE, one "tcp 192.0.2.1:1234 198.51.100.1:80" a line; - is stdi
 
 // change reads the flags, without regard to the NIC.
 func (f *flags) change(c *cobra.Command) (change ethtool.Change, err error) {
+	if f.observe < 0 {
+		return change, cli.Usage(c, "--observe: %v is negative", f.observe)
+	}
 	if change.Table, err = f.plan(c); err != nil {
 		return change, err
 	}
@@ -94,9 +97,6 @@ func (f *flags) change(c *cobra.Command) (change ethtool.Change, err error) {
 	}
 	if change.IsZero() {
 		return change, cli.Usage(c, "nothing to set: want --equal, --weight, --default, --fill, --key, --function, --transform or --fields")
-	}
-	if f.observe < 0 {
-		return change, cli.Usage(c, "--observe: %v is negative", f.observe)
 	}
 	if f.observe > 0 && f.flows != "" {
 		return change, cli.Usage(c, "--observe and --flows: want one of the two")
@@ -152,6 +152,8 @@ func (f *flags) plan(c *cobra.Command) (*rss.TablePlan, error) {
 		return nil, cli.Usage(c, "--equal: %d queues: want at least 1", f.equal)
 	case weight && len(f.weight) == 0:
 		return nil, cli.Usage(c, "--weight: want one weight for each queue: 3,1,1,1")
+	case weight && slices.Min(f.weight) < 0:
+		return nil, cli.Usage(c, "--weight: %d: want 0 or more", slices.Min(f.weight))
 	case !equal && !weight && !f.reset:
 		return nil, nil
 	}

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -205,6 +207,19 @@ func TestRSSSetWhole(t *testing.T) {
 		code, _, stderr := k.Run(t, Command, "", append([]string{"set", "eth0"}, args...)...)
 		if code != cli.ExitFailed || !strings.Contains(stderr, "the driver accepted the "+what+", but reports another") {
 			t.Errorf("a driver that keeps its %s: exit %d, %s", what, code, stderr)
+		}
+	}
+}
+
+// TestObserveVeryBriefly: an observation that is over before it begins sees nothing, and ends well.
+func TestObserveVeryBriefly(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("a packet socket needs root")
+	}
+	a := &cli.App{Environment: cli.Environment{Stderr: io.Discard, Stdout: io.Discard}}
+	for _, duration := range []time.Duration{1, 40} {
+		if flows, err := observeFlows(a, t.Context(), "lo", duration); err != nil || flows == nil {
+			t.Errorf("%v: %v, %v", duration, flows, err)
 		}
 	}
 }

@@ -92,6 +92,9 @@ func (c Config) validate() error {
 	}
 	switch c.Timing {
 	case Constant, Poisson:
+		if c.On < 0 || c.Off < 0 {
+			return fmt.Errorf("bursts of %v every %v: want neither below 0", c.On, c.Off)
+		}
 	case Bursts:
 		if c.On <= 0 || c.Off <= 0 {
 			return fmt.Errorf("bursts of %v every %v: want both above 0", c.On, c.Off)
@@ -112,18 +115,21 @@ func (c Config) validateChoice() error {
 	if c.Flows < 1 || c.Flows > MaxFlows {
 		return fmt.Errorf("%d flows: want 1 to %d", c.Flows, MaxFlows)
 	}
+	// Also what this choice does not use: a number that cannot be meant is a mistake.
+	if !(c.Skew >= 0 && c.Skew <= 10) {
+		return fmt.Errorf("skew of %g: want 0 to 10", c.Skew)
+	}
+	if !(c.ElephantShare >= 0 && c.ElephantShare <= 1) {
+		return fmt.Errorf("elephants' share of %g: want 0 to 1", c.ElephantShare)
+	}
+	if c.Elephants < 0 {
+		return fmt.Errorf("%d elephants: want 0 or more", c.Elephants)
+	}
 	switch c.Choice {
-	case Uniform:
-	case Zipf:
-		if !(c.Skew >= 0 && c.Skew <= 10) {
-			return fmt.Errorf("skew of %g: want 0 to 10", c.Skew)
-		}
+	case Uniform, Zipf:
 	case Elephants:
 		if c.Elephants < 1 || c.Elephants >= c.Flows {
 			return fmt.Errorf("%d elephants of %d flows: want at least one, and one flow that is none", c.Elephants, c.Flows)
-		}
-		if !(c.ElephantShare >= 0 && c.ElephantShare <= 1) {
-			return fmt.Errorf("elephants' share of %g: want 0 to 1", c.ElephantShare)
 		}
 	default:
 		return fmt.Errorf("choice of flows %q is not known", c.Choice)
