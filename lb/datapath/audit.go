@@ -131,11 +131,11 @@ func (reg *registry) audit() (mended []string) {
 	services, revNats := map[bpf.LbEndpoint]uint32{}, map[bpf.LbEndpoint]uint32{}
 	for v, e := range reg.services {
 		services[e.row.Vip] = e.at
-		if restore(reg.tables.Services.Rows, e.at, e.row) {
+		if restore(&reg.tables.Services, e.at, e.row) {
 			mended = append(mended, fmt.Sprintf("%d of services: %v", e.at, v))
 		}
 		for at, row := range reg.listRows(e) {
-			if restore(reg.tables.Slots.Rows, e.row.List+uint32(at), row) {
+			if restore(&reg.tables.Slots, e.row.List+uint32(at), row) {
 				mended = append(mended, fmt.Sprintf("%d of slots: the list of replicas of %v", e.row.List+uint32(at), v))
 			}
 		}
@@ -146,7 +146,7 @@ func (reg *registry) audit() (mended []string) {
 	}
 	for a, row := range reg.addresses {
 		services[addressKey(a)] = row.at
-		if restore(reg.tables.Services.Rows, row.at, bpf.LbService{Vip: addressKey(a)}) {
+		if restore(&reg.tables.Services, row.at, bpf.LbService{Vip: addressKey(a)}) {
 			mended = append(mended, fmt.Sprintf("%d of services: the address %v", row.at, a))
 		}
 	}
@@ -175,7 +175,7 @@ func (reg *registry) auditReplicas(e *entry, revNats map[bpf.LbEndpoint]uint32) 
 		}
 		row := revNatRow(e.service.VIP, r.Address)
 		revNats[row.Replica] = id
-		if restore(reg.tables.RevNats.Rows, id, row) {
+		if restore(&reg.tables.RevNats, id, row) {
 			mended = append(mended, fmt.Sprintf("%d of rev_nats: %v", id, r.Address))
 		}
 	}
@@ -195,7 +195,7 @@ func (reg *registry) restoreReplica(e *entry, r lb.Replica, id uint32) bool {
 	}
 	inactive := 1 - want.ActiveHop
 	want.Hops[inactive], want.TunnelSource[inactive] = is.Hops[inactive], is.TunnelSource[inactive]
-	return restore(reg.tables.Replicas.Rows, id, want)
+	return restore(&reg.tables.Replicas, id, want)
 }
 
 // restoreOwners gives the slots of a service the owners that they must have, if their digest is another one.
@@ -229,10 +229,10 @@ func (reg *registry) digest(e *entry) (sum uint64) {
 }
 
 // restore writes a row that is another one.
-func restore[T comparable](rows []T, at uint32, want T) bool {
-	if rows[at] == want {
+func restore[T comparable](t *tables.Table[T], at uint32, want T) bool {
+	if t.Rows[at] == want {
 		return false
 	}
-	rows[at] = want
+	t.Put(at, want)
 	return true
 }

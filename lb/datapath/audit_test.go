@@ -12,7 +12,6 @@ import (
 
 	"lbctl/bpf"
 	"lbctl/lb"
-	"lbctl/lb/tables"
 	"lbctl/lb/testns"
 	"lbctl/lb/xdp"
 
@@ -80,7 +79,7 @@ func TestAuditRows(t *testing.T) {
 	}
 	e := d.registry.services[web("192.0.2.2:80").VIP]
 	replica := e.service.Replicas[1].Address
-	id, mask := e.ids[replica], uint32(len(d.registry.tables.ServiceIndex())-1)
+	id := e.ids[replica]
 	next, inactive := d.registry.tables.Hop(id), d.registry.tables.Replicas.Rows[id]
 	for _, c := range []struct {
 		table string
@@ -88,10 +87,10 @@ func TestAuditRows(t *testing.T) {
 	}{
 		{bpf.LbMapServices, e.at},
 		{bpf.LbMapServices, d.registry.addresses[e.service.VIP.Address.Addr()].at},
-		{bpf.LbMapServiceIndex, tables.BucketHash(e.row.Vip) & mask},
+		{bpf.LbMapServiceIndex, d.registry.tables.ServiceIndex().Bucket(e.row.Vip)},
 		{bpf.LbMapReplicas, id},
 		{bpf.LbMapRevNats, id},
-		{bpf.LbMapRevNatIndex, tables.BucketHash(replicaKey(e.service.VIP, replica)) & uint32(len(d.registry.tables.RevNatIndex())-1)},
+		{bpf.LbMapRevNatIndex, d.registry.tables.RevNatIndex().Bucket(replicaKey(e.service.VIP, replica))},
 		{bpf.LbMapSlots, e.row.Offset + 1},
 		{bpf.LbMapSlots, e.row.List + 1},
 	} {

@@ -106,8 +106,10 @@ func (c *counters) foldRemoved() error {
 		if n == (lb.Count{}) {
 			continue
 		}
-		past := &c.tables.RetiredCounts.Rows[c.tables.Replicas.Rows[id].Service]
+		of := c.tables.Replicas.Rows[id].Service
+		past := c.tables.RetiredCounts.Rows[of]
 		past.Packets, past.Bytes = past.Packets+n.Packets, past.Bytes+n.Bytes
+		c.tables.RetiredCounts.Put(of, past)
 		if err := c.addForwarded(n); err != nil {
 			return err
 		}

@@ -101,7 +101,7 @@ func (reg *registry) writeList(e *entry) []uint32 {
 	ids := make([]uint32, len(e.service.Replicas))
 	for i, row := range reg.listRows(e) {
 		ids[i] = row.Owner
-		reg.tables.Slots.Rows[e.row.List+uint32(i)] = row
+		reg.tables.Slots.Put(e.row.List+uint32(i), row)
 	}
 	return ids
 }

@@ -81,7 +81,7 @@ func (reg *registry) serviceID(old *entry, take func(*tables.Extents, uint32, st
 	if err != nil {
 		return 0, err
 	}
-	reg.tables.RetiredCounts.Rows[id] = bpf.LbCount{}
+	reg.tables.RetiredCounts.Put(id, bpf.LbCount{})
 	return id, nil
 }
 
@@ -92,7 +92,7 @@ func (reg *registry) writeReplicas(e, old *entry) error {
 		id := e.ids[r.Address]
 		if _, ok := old.replicaID(r.Address); !ok {
 			next := reg.hops.resolve(resolver, id, r.Address.Addr())
-			reg.tables.Replicas.Rows[id] = replicaRow(e.service.VIP, e.row.Id, r, next)
+			reg.tables.Replicas.Put(id, replicaRow(e.service.VIP, e.row.Id, r, next))
 		}
 		if !e.answered(r.Address) || old.answered(r.Address) {
 			continue
@@ -106,7 +106,7 @@ func (reg *registry) writeReplicas(e, old *entry) error {
 
 func (reg *registry) writeRevNat(id uint32, v lb.VIP, a netip.AddrPort) error {
 	row := revNatRow(v, a)
-	reg.tables.RevNats.Rows[id] = row
+	reg.tables.RevNats.Put(id, row)
 	if err := reg.tables.RevNatIndex().Add(row.Replica, id); err != nil {
 		return fmt.Errorf("write the reverse NAT entry of %v: %w", a, err)
 	}

@@ -30,7 +30,7 @@ type registry struct {
 
 func newRegistry(l lb.Limits, h *hops, c *counters) *registry {
 	return &registry{
-		limits: l, tables: h.tables, ids: tables.NewNumbers(l), hops: h, counters: c,
+		limits: l, tables: h.tables, ids: tables.NewNumbers(l), grace: tables.Grace{Steps: &h.tables.Steps}, hops: h, counters: c,
 		services: map[lb.VIP]*entry{}, index: lb.NewIndex(), addresses: map[netip.Addr]*addressRow{},
 	}
 }
@@ -101,7 +101,7 @@ func (reg *registry) prepare(s lb.Service, old *entry) (*entry, error) {
 		return nil, err
 	}
 	reg.writeSlots(e, old)
-	reg.tables.Services.Rows[e.at] = e.row
+	reg.tables.Services.Put(e.at, e.row)
 	return e, nil
 }
 

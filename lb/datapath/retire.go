@@ -109,7 +109,7 @@ func (reg *registry) finishTransition(e *entry) error {
 	next := *e
 	next.aging = nil
 	next.at, next.row = at, withoutPreviousTable(e.row)
-	reg.tables.Services.Rows[at] = next.row
+	reg.tables.Services.Put(at, next.row)
 	reg.tables.ServiceIndex().Replace(e.row.Vip, e.at, at)
 	reg.services[e.service.VIP] = &next
 	reg.claim(&next)
@@ -142,7 +142,7 @@ func (reg *registry) addAddress(v lb.VIP) error {
 	if err != nil {
 		return err
 	}
-	reg.tables.Services.Rows[at] = bpf.LbService{Vip: addressKey(a)}
+	reg.tables.Services.Put(at, bpf.LbService{Vip: addressKey(a)})
 	if err := reg.tables.ServiceIndex().Add(addressKey(a), at); err != nil {
 		reg.ids.Rows.Release(at, 1)
 		return err

@@ -11,6 +11,9 @@ import (
 // Grace defers actions until no packet can see the state before a change any more. The zero value has nothing
 // deferred. Its owner's lock guards it.
 type Grace struct {
+	// Steps, if there are any, show when it was waited.
+	Steps *Steps
+
 	readers  bool
 	deferred []func()
 }
@@ -33,6 +36,7 @@ func (g *Grace) Wait() error {
 		return err
 	}
 	g.readers = false
+	g.Steps.waited()
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"iter"
 	"math/bits"
 	"slices"
-	"sync/atomic"
 
 	"lbctl/bpf"
 	"lbctl/lb"
@@ -15,7 +14,10 @@ import (
 // Index is a hash index: in which row of a table an endpoint is. It is service_index or rev_nat_index. Packets
 // read it while it is written, so every change is one aligned store, and a row is complete before the store
 // that makes it visible.
-type Index []bpf.LbBucket
+type Index struct {
+	buckets []bpf.LbBucket
+	steps   *Steps
+}
 
 // BucketsFor returns the number of buckets of an index for so many endpoints: a power of two, such that a
 // bucket holds two on average. The probability that one overflows is then some 1e-11.
@@ -32,8 +34,10 @@ func BucketHash(e bpf.LbEndpoint) uint32 {
 	return uint32(h * 0x9e3779b97f4a7c15 >> 32)
 }
 
-// of returns the endpoint's bucket.
-func (x Index) of(e bpf.LbEndpoint) *bpf.LbBucket { return &x[BucketHash(e)&uint32(len(x)-1)] }
+// Bucket returns the number of an endpoint's bucket.
+func (x Index) Bucket(e bpf.LbEndpoint) uint32 { return BucketHash(e) & uint32(len(x.buckets)-1) }
+
+func (x Index) of(e bpf.LbEndpoint) *bpf.LbBucket { return &x.buckets[x.Bucket(e)] }
 
 // Add makes a row visible under an endpoint. Errors: lb.ErrFull.
 func (x Index) Add(e bpf.LbEndpoint, row uint32) error {
@@ -42,14 +46,14 @@ func (x Index) Add(e bpf.LbEndpoint, row uint32) error {
 	if free < 0 {
 		return fmt.Errorf("%w: bucket of %v: %d endpoints share it, an accident of their numbers", lb.ErrFull, e.AddrPort(), len(b.Row))
 	}
-	atomic.StoreUint32(&b.Row[free], row+1)
+	x.steps.store32(&b.Row[free], row+1)
 	return nil
 }
 
 // Replace makes another row visible in place of a visible one.
 func (x Index) Replace(e bpf.LbEndpoint, row, by uint32) {
 	b := x.of(e)
-	atomic.StoreUint32(&b.Row[slices.Index(b.Row[:], row+1)], by+1)
+	x.steps.store32(&b.Row[slices.Index(b.Row[:], row+1)], by+1)
 }
 
 // Remove makes a row invisible, if it is visible. The last row of the bucket first takes its place, so that no
@@ -64,8 +68,8 @@ func (x Index) Remove(e bpf.LbEndpoint, row uint32) {
 	for last+1 < len(b.Row) && b.Row[last+1] != 0 {
 		last++
 	}
-	atomic.StoreUint32(&b.Row[at], b.Row[last])
-	atomic.StoreUint32(&b.Row[last], 0)
+	x.steps.store32(&b.Row[at], b.Row[last])
+	x.steps.store32(&b.Row[last], 0)
 }
 
 // Has reports whether a row is visible under an endpoint.
@@ -77,8 +81,8 @@ func (x Index) Restore(rows map[bpf.LbEndpoint]uint32) (restored int) {
 	for e, row := range rows {
 		want[x.of(e)] = append(want[x.of(e)], row+1)
 	}
-	for i := range x {
-		seen, wanted := &x[i].Row, want[&x[i]]
+	for i := range x.buckets {
+		seen, wanted := &x.buckets[i].Row, want[&x.buckets[i]]
 		end := slices.Index(append(slices.Clone(seen[:]), 0), 0)
 		slices.Sort(wanted)
 		if slices.Equal(slices.Sorted(slices.Values(seen[:end])), wanted) && !slices.ContainsFunc(seen[end:], func(row uint32) bool { return row != 0 }) {
@@ -87,7 +91,7 @@ func (x Index) Restore(rows map[bpf.LbEndpoint]uint32) (restored int) {
 		restored++
 		wanted = append(wanted, make([]uint32, len(seen))...)
 		for at := range seen {
-			atomic.StoreUint32(&seen[at], wanted[at])
+			x.steps.store32(&seen[at], wanted[at])
 		}
 	}
 	return restored
@@ -97,8 +101,8 @@ func (x Index) Restore(rows map[bpf.LbEndpoint]uint32) (restored int) {
 // twice.
 func (x Index) Rows() iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
-		for i := range x {
-			seen := x[i].Row[:]
+		for i := range x.buckets {
+			seen := x.buckets[i].Row[:]
 			for at, row := range seen {
 				if row != 0 && !slices.Contains(seen[:at], row) && !yield(row-1) {
 					return

@@ -13,6 +13,7 @@ type Record struct {
 	// Stage is the table: lb.Established or lb.HalfOpen.
 	Stage lb.Record
 	word  *uint64
+	steps *Steps
 }
 
 // Read returns what stands there now, 0 if nothing does.
@@ -20,7 +21,7 @@ func (r Record) Read() bpf.Record { return bpf.Record(atomic.LoadUint64(r.word))
 
 // Swap replaces a record. It returns false if a packet has changed it meanwhile.
 func (r Record) Swap(was, is bpf.Record) bool {
-	return atomic.CompareAndSwapUint64(r.word, uint64(was), uint64(is))
+	return r.steps.swap64(r.word, uint64(was), uint64(is))
 }
 
 // stage is a table of records.
@@ -42,7 +43,7 @@ func (t *Tables) Records(visit func(Record, bpf.Record)) {
 			line := &table.lines[i]
 			for e := range line.Entry {
 				if r := bpf.Record(atomic.LoadUint64(&line.Entry[e])); r != 0 {
-					visit(Record{table.stage, &line.Entry[e]}, r)
+					visit(Record{table.stage, &line.Entry[e], &t.Steps}, r)
 				}
 			}
 		}

@@ -13,7 +13,11 @@ import (
 type Table[T any] struct {
 	Rows   []T
 	memory []byte
+	steps  *Steps
 }
+
+// Put writes a row that no packet may be reading.
+func (t *Table[T]) Put(at uint32, is T) { put(t.steps, &t.Rows[at], is) }
 
 // Map maps an array map whose values are T.
 func Map[T any](m *ebpf.Map) (Table[T], error) {

@@ -17,6 +17,8 @@ import (
 
 	"lbctl/bpf"
 	"lbctl/lb"
+
+	"github.com/cilium/ebpf"
 )
 
 // Tables are the arrays of bpf/src/maps.h. The zero value has no rows.
@@ -33,6 +35,9 @@ type Tables struct {
 	// FIBCache is the routes to clients that CPUs keep. Packets write it.
 	FIBCache Table[bpf.LbFibEntry]
 
+	// Steps are where all of these are stored to, but for what packets store and for the epoch of the FIB cache.
+	Steps Steps
+
 	serviceIndex, revNatIndex Table[bpf.LbBucket]
 	settings                  Table[bpf.LbSetting]
 }
@@ -40,22 +45,29 @@ type Tables struct {
 // Map maps the tables of a loaded program, and invalidates the FIB cache. After an error the caller unmaps.
 func (t *Tables) Map(m *bpf.LbMaps) error {
 	var errs [11]error
-	t.serviceIndex, errs[0] = Map[bpf.LbBucket](m.ServiceIndex)
-	t.revNatIndex, errs[1] = Map[bpf.LbBucket](m.RevNatIndex)
-	t.Services, errs[2] = Map[bpf.LbService](m.Services)
-	t.Slots, errs[3] = Map[bpf.LbSlot](m.Slots)
-	t.Replicas, errs[4] = Map[bpf.LbReplica](m.Replicas)
-	t.RevNats, errs[5] = Map[bpf.LbRevNat](m.RevNats)
-	t.Established, errs[6] = Map[bpf.LbRecords](m.Established)
-	t.HalfOpen, errs[7] = Map[bpf.LbRecords](m.HalfOpen)
-	t.RetiredCounts, errs[8] = Map[bpf.LbCount](m.RetiredCounts)
-	t.settings, errs[9] = Map[bpf.LbSetting](m.Settings)
-	t.FIBCache, errs[10] = Map[bpf.LbFibEntry](m.FibCache)
+	t.serviceIndex, errs[0] = mapped[bpf.LbBucket](t, m.ServiceIndex)
+	t.revNatIndex, errs[1] = mapped[bpf.LbBucket](t, m.RevNatIndex)
+	t.Services, errs[2] = mapped[bpf.LbService](t, m.Services)
+	t.Slots, errs[3] = mapped[bpf.LbSlot](t, m.Slots)
+	t.Replicas, errs[4] = mapped[bpf.LbReplica](t, m.Replicas)
+	t.RevNats, errs[5] = mapped[bpf.LbRevNat](t, m.RevNats)
+	t.Established, errs[6] = mapped[bpf.LbRecords](t, m.Established)
+	t.HalfOpen, errs[7] = mapped[bpf.LbRecords](t, m.HalfOpen)
+	t.RetiredCounts, errs[8] = mapped[bpf.LbCount](t, m.RetiredCounts)
+	t.settings, errs[9] = mapped[bpf.LbSetting](t, m.Settings)
+	t.FIBCache, errs[10] = mapped[bpf.LbFibEntry](t, m.FibCache)
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
 	t.InvalidateFIBCache() // empty lines are from epoch 0
 	return nil
+}
+
+// mapped maps a table whose stores are steps.
+func mapped[T any](t *Tables, m *ebpf.Map) (Table[T], error) {
+	table, err := Map[T](m)
+	table.steps = &t.Steps
+	return table, err
 }
 
 // Unmap removes all mappings.
@@ -65,10 +77,10 @@ func (t *Tables) Unmap() error {
 }
 
 // ServiceIndex finds the rows of services, and of the addresses of VIPs.
-func (t *Tables) ServiceIndex() Index { return t.serviceIndex.Rows }
+func (t *Tables) ServiceIndex() Index { return Index{t.serviceIndex.Rows, &t.Steps} }
 
 // RevNatIndex finds the reverse NAT entries of replicas.
-func (t *Tables) RevNatIndex() Index { return t.revNatIndex.Rows }
+func (t *Tables) RevNatIndex() Index { return Index{t.revNatIndex.Rows, &t.Steps} }
 
 // InvalidateFIBCache makes all entries of the FIB cache void. It may be called without a lock.
 func (t *Tables) InvalidateFIBCache() { atomic.AddUint32(&t.settings.Rows[0].Epoch, 1) }
@@ -77,11 +89,11 @@ func (t *Tables) InvalidateFIBCache() { atomic.AddUint32(&t.settings.Rows[0].Epo
 func (t *Tables) Slot(at uint32) bpf.Slot { return bpf.Slot(atomic.LoadUint64(t.slotWord(at))) }
 
 // SetSlot writes a slot that no packet reads yet.
-func (t *Tables) SetSlot(at uint32, s bpf.Slot) { *t.slotWord(at) = uint64(s) }
+func (t *Tables) SetSlot(at uint32, s bpf.Slot) { put(&t.Steps, t.slotWord(at), uint64(s)) }
 
 // SwapSlot changes a slot unless a packet changed it first.
 func (t *Tables) SwapSlot(at uint32, was, is bpf.Slot) bool {
-	return atomic.CompareAndSwapUint64(t.slotWord(at), uint64(was), uint64(is))
+	return t.Steps.swap64(t.slotWord(at), uint64(was), uint64(is))
 }
 
 func (t *Tables) slotWord(at uint32) *uint64 { return (*uint64)(unsafe.Pointer(&t.Slots.Rows[at])) }
@@ -114,8 +126,9 @@ func (t *Tables) FlipHop(replica uint32, next Hop) {
 	row := &t.Replicas.Rows[replica]
 	changed := *row
 	changed.ActiveHop = (row.ActiveHop & 1) ^ 1
-	row.Hops[changed.ActiveHop], row.TunnelSource[changed.ActiveHop] = next.LbHop, next.Tunnel
-	storeWord(row, changed)
+	put(&t.Steps, &row.Hops[changed.ActiveHop], next.LbHop)
+	put(&t.Steps, &row.TunnelSource[changed.ActiveHop], next.Tunnel)
+	t.storeWord(row, changed)
 }
 
 // SetState writes the state of a replica, unless it has it.
@@ -126,13 +139,13 @@ func (t *Tables) SetState(replica uint32, s bpf.LbReplicaState) {
 	}
 	changed := *row
 	changed.State = uint8(s)
-	storeWord(row, changed)
+	t.storeWord(row, changed)
 }
 
 // storeWord switches to the active hop and the state of a changed row by one aligned store of the
 // word that holds them; the deltas in the same word never change.
-func storeWord(row *bpf.LbReplica, changed bpf.LbReplica) {
-	atomic.StoreUint32((*uint32)(unsafe.Pointer(&row.L4Delta)), *(*uint32)(unsafe.Pointer(&changed.L4Delta)))
+func (t *Tables) storeWord(row *bpf.LbReplica, changed bpf.LbReplica) {
+	t.Steps.store32((*uint32)(unsafe.Pointer(&row.L4Delta)), *(*uint32)(unsafe.Pointer(&changed.L4Delta)))
 }
 
 // Numbers are the ids and ranges of all tables that are free.
