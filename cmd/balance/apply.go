@@ -88,7 +88,10 @@ func withFile(a *cli.App, c *cobra.Command, name string, f cli.Format, do func(*
 	if err != nil {
 		return inFile(file, err)
 	}
-	return a.Print(f, change, func(w io.Writer) { printSteps(w, change) })
+	return a.Print(f, change, func(w io.Writer) {
+		printSteps(w, change)
+		printWarnings(w, change.Warnings)
+	})
 }
 
 // readFile reads a configuration file and checks what it can without the daemon.

@@ -11,6 +11,7 @@ import (
 	"lbctl/control/api"
 	"lbctl/control/client"
 	"lbctl/lb"
+	"lbctl/lb/doctor"
 )
 
 func attachCommand(a *cli.App) *cobra.Command {
@@ -18,7 +19,8 @@ func attachCommand(a *cli.App) *cobra.Command {
 		Use:   "attach IFACE",
 		Short: "Balance the packets that come in on an interface",
 		Long: `Attach the load balancer to an interface of the daemon's network namespace, and print the mode
-that it is attached in. It stays attached until lbctl detach, also while no daemon runs.`,
+that it is attached in, and what lbctl doctor knows of packets that will vanish. It stays attached until
+lbctl detach, also while no daemon runs.`,
 		Example: `  lbctl attach eth0
   lbctl attach eth0 --mode generic`,
 		Args: cli.Takes("IFACE"),
@@ -28,7 +30,8 @@ that it is attached in. It stays attached until lbctl detach, also while no daem
 	c.RunE = func(c *cobra.Command, args []string) error {
 		d := client.New(a.Socket)
 		defer d.Close()
-		if _, err := d.Attach(c.Context(), args[0], *mode); err != nil {
+		change, err := d.Attach(c.Context(), args[0], *mode)
+		if err != nil {
 			return err
 		}
 		attached, err := d.Interfaces(c.Context())
@@ -39,10 +42,32 @@ that it is attached in. It stays attached until lbctl detach, also while no daem
 		if n < 0 {
 			return fmt.Errorf("interface %s: %w: it was deleted meanwhile", args[0], lb.ErrNotFound)
 		}
-		i := attached.Interfaces[n]
-		return a.Print(*f, i, func(w io.Writer) { fmt.Fprintf(w, "attached %s in mode %s\n", i.Name, i.Mode) })
+		i := interfaceAttached{attached.Interfaces[n], change.Warnings}
+		return a.Print(*f, i, func(w io.Writer) {
+			fmt.Fprintf(w, "attached %s in mode %s\n", i.Name, i.Mode)
+			printWarnings(w, i.Warnings)
+		})
 	}
 	return c
+}
+
+// interfaceAttached is the answer of attach; scripts rely on its names.
+type interfaceAttached struct {
+	api.InterfaceStatus
+	Warnings []api.Warning `json:"warnings,omitempty"`
+}
+
+// printWarnings prints them as doctor does.
+func printWarnings(w io.Writer, all []api.Warning) {
+	var found []doctor.Finding
+	for _, x := range all {
+		f := doctor.Finding{Name: x.Check, Severity: doctor.Severity(x.Severity), Subject: x.Subject, Seen: x.Seen, Why: x.Why, Cure: x.Cure, Where: x.Where}
+		if x.Others > 0 {
+			f.Seen += fmt.Sprintf(" (and of %d others)", x.Others)
+		}
+		found = append(found, f)
+	}
+	printFindings(w, found)
 }
 
 func attachModeFlag(c *cobra.Command) *string {

@@ -97,13 +97,24 @@ func adviseDoctor(err error) error {
 	return fmt.Errorf("look at the network: %w", err)
 }
 
-// printDiagnosis prints a line for each finding, the worst first. Those of one check stand together, and why and the cures
-// follow them, once, unless all is ok. What is ok is left out unless all is asked for.
+// printDiagnosis prints the findings and how many there are. What is ok is left out unless all is asked for.
 func printDiagnosis(w io.Writer, d diagnosis, all bool) {
 	shown := d.Findings
 	if !all {
 		shown = slices.DeleteFunc(slices.Clone(shown), func(f doctor.Finding) bool { return f.Severity == doctor.OK })
 	}
+	printFindings(w, shown)
+	hint := ""
+	if !all && d.Counts[doctor.OK] > 0 {
+		hint = " (-v prints it)"
+	}
+	fmt.Fprintf(w, "%s, %s, %d unknown, %d ok%s\n", cli.Many(d.Counts[doctor.Problem], "problem"), cli.Many(d.Counts[doctor.Warning], "warning"),
+		d.Counts[doctor.Unknown], d.Counts[doctor.OK], hint)
+}
+
+// printFindings prints a line for each finding. Those of one check stand together, and why and the cures follow them, once,
+// unless all is ok.
+func printFindings(w io.Writer, shown []doctor.Finding) {
 	severity, subject, name := 0, 0, 0
 	for _, f := range shown {
 		severity, subject, name = max(severity, len(f.Severity)), max(subject, len(f.Subject)), max(name, len(f.Name))
@@ -118,12 +129,6 @@ func printDiagnosis(w io.Writer, d diagnosis, all bool) {
 			printCures(w, alike)
 		}
 	}
-	hint := ""
-	if !all && d.Counts[doctor.OK] > 0 {
-		hint = " (-v prints it)"
-	}
-	fmt.Fprintf(w, "%s, %s, %d unknown, %d ok%s\n", cli.Many(d.Counts[doctor.Problem], "problem"), cli.Many(d.Counts[doctor.Warning], "warning"),
-		d.Counts[doctor.Unknown], d.Counts[doctor.OK], hint)
 }
 
 // printCures prints each cure once.

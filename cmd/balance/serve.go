@@ -119,17 +119,20 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 		return errors.Join(err, discard(dataplane))
 	}
 	log.Info("ready", "socket", a.Socket, "services", len(wanted.Services), "interfaces", len(wanted.Interfaces))
-	hangup := func() { d.reload(ctx, a, e, log) }
-	err = run(ctx, e, rest.New(rest.Options{Engine: e, Labels: &d.labels, Logger: log, Version: cli.ThisBuild().Version}), listener, signals, hangup)
+	w := newWatch(a.Kernel, e, log)
+	server := rest.New(rest.Options{Engine: e, Labels: &d.labels, Logger: log, Warnings: w.warnings, Version: cli.ThisBuild().Version})
+	err = run(ctx, e, w, server, listener, func() { d.reload(ctx, a, e, log) }, signals)
 	log.Info(lastWords(dataplane))
 	return err
 }
 
-// run keeps the datapath as intended, serves the API, and calls hangup at signals, until ctx ends or the server fails.
-func run(ctx context.Context, e *engine.Engine, s *rest.Server, l net.Listener, signals <-chan os.Signal, hangup func()) error {
+// run keeps the datapath as intended, watches over it, serves the API, and calls hangup at signals, until ctx ends or the
+// server fails.
+func run(ctx context.Context, e *engine.Engine, w *watchdog, s *rest.Server, l net.Listener, hangup func(), signals <-chan os.Signal) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var keeping sync.WaitGroup
 	keeping.Go(func() { e.Run(ctx) })
+	keeping.Go(func() { w.run(ctx) })
 	keeping.Go(func() {
 		for {
 			select {

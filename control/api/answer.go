@@ -81,6 +81,19 @@ type Change struct {
 	Revision uint64        `json:"revision" doc:"The revision of the intent afterwards."`
 	Steps    []Step        `json:"steps" nullable:"false" doc:"The changes of the datapath, in order. Empty when nothing had to change."`
 	Intent   []FieldChange `json:"intent,omitempty" doc:"Changes of the intent that need no step: names of services, drain deadlines, requested modes of interfaces."`
+	Warnings []Warning     `json:"warnings,omitempty" doc:"Where an interface was attached: why packets will be lost or misdirected without an error, as far as that is known."`
+}
+
+// Warning is what the doctor finds that makes packets vanish, and its cure.
+type Warning struct {
+	Check    string `json:"check" example:"transmit"`
+	Severity string `json:"severity" enum:"problem,warning" doc:"problem: all packets, or most; warning: some."`
+	Subject  string `json:"subject" example:"eth1" doc:"An interface, a VIP or a replica."`
+	Others   int    `json:"others,omitempty" doc:"How many other subjects have the same."`
+	Seen     string `json:"seen"`
+	Why      string `json:"why" doc:"What depends on it."`
+	Cure     string `json:"cure" doc:"A shell command, or a comment of the shell."`
+	Where    string `json:"where,omitempty" doc:"Where to run it; left out: here."`
 }
 
 // Step is one atomic change of the datapath.

@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -61,7 +62,11 @@ func (s *Server) change(ctx context.Context, match func(*engine.Snapshot) error,
 	if err != nil {
 		return nil, err
 	}
-	return answerAt(now.Number, wireChange(now.Number, done)), nil
+	change := wireChange(now.Number, done)
+	if c.Attach != "" || slices.ContainsFunc(done.Steps, func(s reconcile.Step) bool { return s.Verb == reconcile.Attach }) {
+		change.Warnings = s.warnings()
+	}
+	return answerAt(now.Number, change), nil
 }
 
 // wireChange describes a change or a plan. The revision is that of the intent after the change; of a plan, the present one.

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"time"
 
+	"lbctl/control/api"
 	"lbctl/control/engine"
 )
 
@@ -28,6 +29,8 @@ type Options struct {
 	Version string
 	// Labels are those of the series of services and replicas on /metrics; nil stands for DefaultLabels.
 	Labels *Labels
+	// Warnings returns why packets are lost without an error; nil: nothing is known of that.
+	Warnings func() []api.Warning
 	// Patience is how long a client may take to read some of what was sent to it; 0 is 30 seconds.
 	Patience time.Duration
 }
@@ -37,7 +40,8 @@ type Server struct {
 	engine  *engine.Engine
 	handler http.Handler
 	log     *slog.Logger
-	// patience and labels are those of Options.
+	// warnings, patience and labels are those of Options.
+	warnings func() []api.Warning
 	patience time.Duration
 	labels   Labels
 	// ending is closed when streams are to end.
@@ -56,7 +60,10 @@ func New(o Options) *Server {
 		labels := DefaultLabels()
 		o.Labels = &labels
 	}
-	s := &Server{engine: o.Engine, log: o.Logger, patience: o.Patience, labels: *o.Labels, ending: make(chan struct{})}
+	if o.Warnings == nil {
+		o.Warnings = func() []api.Warning { return nil }
+	}
+	s := &Server{engine: o.Engine, warnings: o.Warnings, log: o.Logger, patience: o.Patience, labels: *o.Labels, ending: make(chan struct{})}
 	s.handler = s.routes(o.Version)
 	return s
 }

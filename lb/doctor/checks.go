@@ -57,6 +57,8 @@ func interfaceChecks() []check[Interface] {
 		{"vlan-offload", balancer, "a tag that the NIC removes is invisible to the program, which then takes the frame for an untagged one", judgeVlanOffload},
 		{"sender-checksums", balancer, "a packet from the other end of a veth has a checksum that hardware is to complete; XDP loses that mark, " +
 			"and the receiver drops the packet", judgeSenders},
+		{"super-packets", balancer, "in mode generic a packet holds several segments where its sender leaves segmentation to hardware, or GRO merges them: " +
+			"dsr and ipip cannot send it on, and drop it (super_packet); in mode nat the kernel does", judgeSuperPackets},
 		{"forwarding-ipv4", balancer, forwarding, judgeForwarding4},
 		{"forwarding-ipv6", balancer, forwarding, judgeForwarding6},
 		{"rp-filter", balancer, "a packet that is passed to the kernel until its neighbour is known has the client's address or the VIP as source: " +

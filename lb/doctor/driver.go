@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-func judgeDriver(_ Facts, i Interface) verdict {
+func judgeDriver(f Facts, i Interface) verdict {
 	switch {
 	case i.stacked():
 		return verdict{} // said by stacking
@@ -20,7 +20,7 @@ func judgeDriver(_ Facts, i Interface) verdict {
 	case i.Kind == "veth":
 		return i.tooFewQueues(Warning)
 	}
-	return bad(Warning, "lbctl attach "+i.Name+" --mode generic", "%s has no native XDP", driver(i))
+	return bad(Warning, f.generic(i), "%s has no native XDP", driver(i))
 }
 
 // tooFewQueues judges a veth that receives on fewer queues than its peer sends on: it has no XDP at all (veth_set_xdp_features).
@@ -87,7 +87,7 @@ func judgeTransmit(f Facts, i Interface) verdict {
 	case i.can(Basic):
 		return bad(Warning, "lbctl attach "+i.Name, "%s takes no redirected frames now; most drivers do once XDP is attached", driver(i))
 	}
-	return bad(Problem, "lbctl attach "+i.Name+" --mode generic", "%s takes no redirected frames: the others must be generic, too", driver(i))
+	return bad(Problem, f.generic(i), "%s takes no redirected frames: the others must be generic, too", driver(i))
 }
 
 // vethTransmit judges a veth by its peer: that receives redirected frames only with NAPI, which it has with GRO or
@@ -110,7 +110,7 @@ func vethTransmit(i Interface) verdict {
 }
 
 func judgeSendBack(f Facts, i Interface) verdict {
-	cure := "lbctl attach " + i.Name + " --mode generic"
+	cure := f.generic(i)
 	switch {
 	case i.Kind != "veth" || i.XDP.Mode == Detached && !i.suits(f.Host.Page):
 		return verdict{}

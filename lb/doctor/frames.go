@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"strings"
 
 	"lbctl/lb"
 )
@@ -73,9 +74,12 @@ func postponed() []string {
 	return []string{"tx-checksum-ip-generic", "tx-checksum-ipv4", "tx-checksum-ipv6", "tx-tcp-segmentation", "tx-tcp6-segmentation"}
 }
 
-func judgeSenders(_ Facts, i Interface) verdict {
-	if i.Kind != "veth" {
+func judgeSenders(f Facts, i Interface) verdict {
+	switch {
+	case i.Kind != "veth":
 		return verdict{}
+	case !i.native(f.Host.Page):
+		return ok("not needed in mode generic")
 	}
 	if i.Peer != nil {
 		return i.Peer.finishes()
@@ -97,4 +101,45 @@ func judgeAnswers(f Facts, i Interface) verdict {
 		return verdict{}
 	}
 	return i.finishes()
+}
+
+// whole reports whether a service sends packets as they are: in dsr and ipip, what several segments came in cannot be
+// cut, and is dropped.
+func (f Facts) whole() bool {
+	return f.has(lb.DSR, false) || f.has(lb.DSR, true) || f.has(lb.IPIP, false) || f.has(lb.IPIP, true)
+}
+
+// superPackets returns the commands that have an interface receive each segment in a packet of its own, as a native program
+// does anyway.
+func (i Interface) superPackets() (cures []string) {
+	if i.Offloads["rx-gro"].On {
+		cures = append(cures, "ethtool -K "+i.Name+" gro off")
+	}
+	if p := i.Peer; p != nil && len(p.Offloads.on("tx-tcp-segmentation", "tx-tcp6-segmentation", "tx-udp-segmentation")) > 0 {
+		cures = append(cures, "ethtool -K "+p.Name+" tso off tx-udp-segmentation off")
+	}
+	return cures
+}
+
+func judgeSuperPackets(f Facts, i Interface) verdict {
+	cures := i.superPackets()
+	switch {
+	case i.native(f.Host.Page), !f.whole():
+		return verdict{}
+	case len(cures) > 0:
+		return bad(Problem, strings.Join(cures, " && "), "mode generic, and segments come several in one packet")
+	case i.Kind == "veth" && i.Peer == nil:
+		name, where := i.peer()
+		return bad(Unknown, "ethtool -K "+name+" tso off tx-udp-segmentation off", "mode generic, and its peer is in another namespace").at("%s", where)
+	}
+	return ok("segments come each in a packet of its own")
+}
+
+// generic is the command that attaches an interface in mode generic; before it comes what would break the services there.
+func (f Facts) generic(i Interface) string {
+	var cures []string
+	if f.whole() {
+		cures = i.superPackets()
+	}
+	return strings.Join(append(cures, "lbctl attach "+i.Name+" --mode generic"), " && ")
 }

@@ -1,6 +1,16 @@
 package doctor
 
-import "testing"
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"lbctl/lb"
+)
 
 func TestMTU(t *testing.T) {
 	mtu := func(n int) func(*Facts) { return func(f *Facts) { f.Interfaces[0].MTU = n } }
@@ -23,11 +33,13 @@ func TestMTU(t *testing.T) {
 		{"the largest of a veth", mtu(3506), []string{"ok eth0 mtu: 3506", "ok 10.1.0.1 path-mtu: 3506 of 9000 bytes"}},
 		{"the peer counts", func(f *Facts) { f.Interfaces[0].Peer.MTU = 3507 }, []string{
 			"warning eth0 mtu: 3507, native XDP has room for 3506 | ip link set dev eth0 mtu 3506 && ip link set dev eth0-peer mtu 3506",
+			"ok eth0 sender-checksums: not needed in mode generic",
 		}},
 	})
 	try(t, func() Facts { f := wide(); away(&f.Interfaces[0]); return f }, []aCase{
 		{"the peer is elsewhere", mtu(4000), []string{
 			"warning eth0 mtu: 4000, native XDP has room for 3506 | ip link set dev eth0 mtu 3506   # and " + elsewhere + ": " + tail,
+			"ok eth0 sender-checksums: not needed in mode generic",
 			"ok 10.1.0.1 path-mtu: 4000 of 9000 bytes",
 		}},
 	})
@@ -108,4 +120,106 @@ func TestQueues(t *testing.T) {
 		{"virtio has too few", with("virtio_net", 4, 4), only("warning eth0 queues: 4 channels at most and 4 CPUs: XDP shares send queues | # give the virtual machine 8 queues", "virtio_net")},
 		{"virtio has enough", with("virtio_net", 4, 8), []string{"ok eth0 driver: virtio_net has native XDP", "ok eth0 queues: 4, for 4 CPUs"}},
 	})
+}
+
+// Mode generic is not proposed without what keeps super-packets away, and where it is in use they are a problem, for the
+// services that cannot send them.
+func TestSuperPackets(t *testing.T) {
+	merging := func(mode lb.Mode, i func(*Interface)) func() Facts {
+		return func() Facts {
+			f := healthy()
+			f.VIPs[0].Mode, f.Replicas[0].Mode = mode, mode
+			f.Interfaces[0].Offloads = Offloads{"rx-gro": {On: true}}
+			i(&f.Interfaces[0])
+			return f
+		}
+	}
+	leaving := func(i *Interface) {
+		veth(i)
+		i.Offloads = Offloads{}
+		i.Peer.Offloads["tx-tcp-segmentation"] = Offload{On: true}
+	}
+	attach := func(f *Facts) { f.Interfaces[0].XDP, f.Interfaces[0].Ours = mine(Generic), true }
+	cannot := func(f *Facts) { f.Interfaces[0].Features = having(0) }
+	const seen = "problem eth0 super-packets: mode generic, and segments come several in one packet | "
+	nic := func(*Interface) {}
+	has := func(f Facts, name string) (found []string) {
+		for _, x := range Examine(f) {
+			if x.Subject == "eth0" && x.Name == name && x.Severity != OK {
+				found = append(found, line(x))
+			}
+		}
+		return found
+	}
+	for _, c := range []struct {
+		name  string
+		fit   func() Facts
+		do    func(*Facts)
+		check string
+		want  []string
+	}{
+		{"nat, GRO", merging(lb.NAT, nic), attach, "super-packets", nil},
+		{"dsr, native", merging(lb.DSR, nic), func(*Facts) {}, "super-packets", nil},
+		{"dsr, GRO", merging(lb.DSR, nic), attach, "super-packets", []string{seen + "ethtool -K eth0 gro off"}},
+		{"ipip, a sender", merging(lb.IPIP, leaving), attach, "super-packets", []string{seen + "ethtool -K eth0-peer tso off tx-udp-segmentation off"}},
+		{"ipip, a sender elsewhere", merging(lb.IPIP, away), func(f *Facts) { attach(f); f.Interfaces[0].Offloads = nil }, "super-packets", []string{
+			"unknown eth0 super-packets: mode generic, and its peer is in another namespace | ethtool -K PEER tso off tx-udp-segmentation off" +
+				" @ in the namespace of the peer of eth0, which is interface 7 there",
+		}},
+		{"dsr, no native XDP", merging(lb.DSR, nic), cannot, "driver", []string{
+			"warning eth0 driver: i40e has no native XDP | ethtool -K eth0 gro off && lbctl attach eth0 --mode generic",
+		}},
+		{"nat, no native XDP", merging(lb.NAT, nic), cannot, "driver", []string{
+			"warning eth0 driver: i40e has no native XDP | lbctl attach eth0 --mode generic",
+		}},
+		{"dsr, a sender without a program", merging(lb.DSR, leaving), func(*Facts) {}, "send-back", []string{
+			"warning eth0 send-back: its peer eth0-peer has no XDP program | ethtool -K eth0-peer tso off tx-udp-segmentation off && lbctl attach eth0 --mode generic",
+		}},
+		{"a sender leaves checksums, generic", merging(lb.NAT, leaving), attach, "sender-checksums", nil},
+	} {
+		f := c.fit()
+		c.do(&f)
+		if diff := cmp.Diff(c.want, has(f, c.check), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
+
+// What is fatal names checks that there are, and is told once for all that have it.
+func TestFatal(t *testing.T) {
+	var names []string
+	for _, c := range interfaceChecks() {
+		names = append(names, c.name)
+	}
+	for _, c := range vipChecks() {
+		names = append(names, c.name)
+	}
+	for _, c := range replicaChecks() {
+		names = append(names, c.name)
+	}
+	for _, name := range fatal() {
+		if !slices.Contains(names, name) {
+			t.Errorf("there is no check %s", name)
+		}
+	}
+	f := healthy()
+	if kinds, _ := Fatal(Examine(f)); len(kinds) > 0 {
+		t.Errorf("nothing is wrong: %+v", kinds)
+	}
+	f.Sysctl["net/ipv4/ip_forward"], f.Sysctl["net/ipv4/conf/eth0/forwarding"], f.Sysctl["net/ipv4/conf/eth1/forwarding"] = 0, 0, 0
+	for n := range 3 {
+		r := f.Replicas[0]
+		r.Address, r.Route = netip.AddrFrom4([4]byte{10, 9, 0, byte(n)}), Route{Kind: Nowhere}
+		f.Replicas = append(f.Replicas, r)
+	}
+	f.Interfaces[0].Offloads["rx-gro-hw"] = Offload{On: true} // slower, and no more
+	var got []string
+	kinds, others := Fatal(Examine(f))
+	for n, k := range kinds {
+		got = append(got, fmt.Sprint(k.Name, " ", k.Subject, " ", others[n]))
+	}
+	want := []string{"forwarding-ipv4 eth0 0", "forwarding-ipv4 eth1 0", "route 10.9.0.0 2"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("fatal (-want +got):\n%s", diff)
+	}
 }
