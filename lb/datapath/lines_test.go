@@ -112,3 +112,24 @@ func TestLastEntriesAreRateLimited(t *testing.T) {
 		t.Errorf("%d flows are recorded as established, at most %d may be by now", established, most)
 	}
 }
+
+// A flow for which there is no room among the established ones goes on as a half-open one: each of its packets keeps
+// its record young.
+func TestNoRoomToBeEstablished(t *testing.T) {
+	x := newFixture(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"))
+	ports := x.inLine(len(x.d.registry.tables.Established.Rows), bpf.RecordEntries+1, 1)
+	for _, port := range ports {
+		x.send(port, true)
+		x.send(port, false)
+	}
+	last := ports[bpf.RecordEntries]
+	for second := range 2 * lb.IdleSteps {
+		if got := x.record(last); got != lb.HalfOpen {
+			t.Fatalf("after %d s: the flow without room has %q for a record, want half-open", second, got)
+		}
+		x.wait(time.Second) // one step: the idle time is 8 s
+		for _, port := range ports {
+			x.send(port, false)
+		}
+	}
+}

@@ -7,9 +7,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"lbctl/bpf"
 	"lbctl/lb"
+	"lbctl/lb/contract"
+	"lbctl/lb/oracle"
 	"lbctl/lb/testns"
 
 	"github.com/cilium/ebpf"
@@ -179,5 +182,27 @@ func TestOldKernel(t *testing.T) {
 	}
 	if _, err := os.Stat(o.Dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the pin directory: %v, want none", err)
+	}
+}
+
+// Of packets that are too big only so many are answered on each CPU: senders do not make us send as much as they do.
+func TestTooBigIsLimited(t *testing.T) {
+	s := web("192.0.2.1:80", "10.1.0.2:80")
+	s.Mode = lb.IPIP
+	x := newFixtureWith(t, s, Options{TokenRate: 1})
+	frame := contract.Packet{Flow: x.flow(1), TTL: 64, DontFragment: true, Payload: make([]byte, 1460)}.Frame()
+	cpus := ebpf.MustPossibleCPU()
+	begin, answered, sent := time.Now(), 0, 50*cpus
+	for range sent {
+		v, err := send(x.d.Program(), x.ingress, frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v.Action == oracle.Transmit {
+			answered++
+		}
+	}
+	if most := cpus * (2 + int(time.Since(begin).Seconds())); answered == 0 || answered > most {
+		t.Errorf("%d of %d packets that are too big were answered, want 1 to %d", answered, sent, most)
 	}
 }

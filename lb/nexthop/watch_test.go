@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lbctl/bpf"
+	"lbctl/lb"
 	"lbctl/lb/tables"
 	"lbctl/lb/testns"
 
@@ -222,4 +223,38 @@ func TestWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	becomes("a smaller link", func() bool { return hop.Mtu == 1400 })
+}
+
+// The kernel drops messages that nobody reads in time. Then everything is looked at, once.
+func TestLostNews(t *testing.T) {
+	testns.Enter(t)
+	network, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(network.Close)
+	l := testns.Veth(t, "up", "10.1.0.1/24")
+	f := told{make(chan struct{}, 1<<16), make(chan Changes)} // whoever tells of a change waits
+	w, err := Watch(network, f, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := make(chan struct{})
+	t.Cleanup(func() {
+		go func() { w.Stop(); close(stopped) }()
+		for {
+			select {
+			case <-f.refresh:
+			case <-stopped:
+				return
+			}
+		}
+	})
+	const more = 8000 // than a channel and the buffer of a socket hold
+	to := netip.MustParseAddr("10.1.0.2")
+	for i := range more {
+		testns.SetNeighbour(t, l.Attrs().Index, to, lb.MAC{2, 0, 0, 0, byte(i >> 8), byte(i)})
+	}
+	for c := next(t, "everything", f.refresh); !c.all; c = next(t, "everything", f.refresh) {
+	}
 }
