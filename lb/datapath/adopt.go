@@ -154,7 +154,9 @@ func (reg *registry) finish() (restored []string, err error) {
 	if err := reg.grace.Wait(); err != nil {
 		return restored, err
 	}
-	reg.removeStaleRecords()
+	if err := reg.removeStaleRecords(); err != nil {
+		return restored, err
+	}
 	return restored, reg.counters.foldRemoved()
 }
 

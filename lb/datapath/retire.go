@@ -63,7 +63,7 @@ func (reg *registry) retireReplicas(e, keep *entry) (ids []uint32) {
 }
 
 // reclaim waits until no packet reads what is retired, removes the records that are of no service, and
-// frees the numbers. One grace period and one pass over all records serve any number of changes, and
+// frees the numbers. One grace period, or two around one pass over all records serve any number of changes, and
 // neither is needed before numbers run out.
 func (reg *registry) reclaim() error {
 	if !reg.grace.Deferred() && !reg.staleRecords {
@@ -73,7 +73,9 @@ func (reg *registry) reclaim() error {
 		return err
 	}
 	if reg.staleRecords {
-		reg.removeStaleRecords()
+		if err := reg.removeStaleRecords(); err != nil {
+			return err
+		}
 	}
 	if err := reg.counters.foldRemoved(); err != nil {
 		return err
@@ -83,8 +85,9 @@ func (reg *registry) reclaim() error {
 }
 
 // removeStaleRecords removes all records that name no replica of a service that tracks flows. No packet may
-// read what a change has replaced.
-func (reg *registry) removeStaleRecords() {
+// read what a change has replaced. It returns when none has read such a record either: their replicas' rows may be
+// written again.
+func (reg *registry) removeStaleRecords() error {
 	reg.tables.Records(func(p tables.Record, r bpf.Record) {
 		for r != 0 {
 			if e := reg.serviceOfReplica(r.Replica()); e != nil && e.tracked() {
@@ -98,6 +101,7 @@ func (reg *registry) removeStaleRecords() {
 		}
 	})
 	reg.staleRecords = false
+	return reg.grace.Wait()
 }
 
 // finishTransition gives a rehashed service a row without a previous table.

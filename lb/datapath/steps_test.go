@@ -198,6 +198,9 @@ func TestFlowsStayByStep(t *testing.T) {
 			t.Fatalf("round %d: a flow has moved", round)
 		}
 	}
+	for port := range uint16(40) {
+		x.send(port+1, true)
+	}
 	less := x.service.Clone()
 	less.Replicas = less.Replicas[:2]
 	x.groups = nil

@@ -38,6 +38,14 @@ func TestIndex(t *testing.T) {
 		want := map[bpf.LbEndpoint]uint32{}
 		rows := map[uint32]bpf.LbEndpoint{}
 		next := uint32(0)
+		var changing bpf.LbEndpoint
+		x.steps = &Steps{After: func(Step) { // whatever is done to one, packets find the others
+			for e, row := range want {
+				if got, ok := x.find(e, rows); e != changing && (!ok || got != row) {
+					t.Fatalf("%v is in row %d (%v) meanwhile, want %d", e.AddrPort(), got, ok, row)
+				}
+			}
+		}}
 		t.Repeat(map[string]func(*rapid.T){
 			"add": func(t *rapid.T) {
 				e := anyEndpoint(t)
@@ -55,6 +63,7 @@ func TestIndex(t *testing.T) {
 					t.Skip("empty")
 				}
 				e := rapid.SampledFrom(sortedEndpoints(want)).Draw(t, "which")
+				changing = e
 				x.Replace(e, want[e], next)
 				delete(rows, want[e])
 				want[e], rows[next] = next, e
@@ -65,6 +74,7 @@ func TestIndex(t *testing.T) {
 					t.Skip("empty")
 				}
 				e := rapid.SampledFrom(sortedEndpoints(want)).Draw(t, "which")
+				changing = e
 				x.Remove(e, want[e])
 				x.Remove(e, want[e]) // nothing more
 				delete(rows, want[e])
