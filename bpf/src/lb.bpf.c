@@ -59,7 +59,7 @@ static __always_inline enum lb_reason find(const struct packet *p, struct decisi
 	if (likely(d->service)) {
 		if (monitored)
 			monitor_service(d->service);
-		return LB_OK;
+		return unlikely(is_martian(p)) ? LB_MARTIAN_SOURCE : LB_OK;
 	}
 	d->rev_nat = find_rev_nat(&p->flow, &d->from);
 	if (monitored && d->rev_nat)
@@ -222,10 +222,10 @@ static __always_inline void set_partial(struct packet *p, const struct decision 
 	*p->check = fold(d->partial + fold(l4_delta + (__u16)~ports));
 }
 
-static __always_inline enum lb_reason forward(struct xdp_md *ctx, struct packet *p, struct decision *d)
+/* To a replica, whatever the packet needs. */
+static __always_inline enum lb_reason forward_any(struct xdp_md *ctx, struct packet *p, struct decision *d,
+						  struct replica *r, __u8 active)
 {
-	struct replica *r = d->to.replica;
-	__u8 active = *(volatile __u8 *)&r->active_hop & 1; /* once: it may change meanwhile */
 	struct hop *hop = &r->hops[active];
 	__u8 mode = d->service->mode;
 	enum lb_reason sent = d->error ? LB_ERROR_FORWARDED : LB_FORWARDED, why;
@@ -269,6 +269,26 @@ static __always_inline enum lb_reason forward(struct xdp_md *ctx, struct packet 
 }
 
 /* Did the replica itself send the error that quotes a packet to it? */
+/* To a replica. Most packets need nothing but new addresses: theirs is a path of its own, on which the
+ * compiler keeps fewer values. */
+static __always_inline enum lb_reason forward(struct xdp_md *ctx, struct packet *p, struct decision *d)
+{
+	struct replica *r = d->to.replica;
+	__u8 active = *(volatile __u8 *)&r->active_hop & 1; /* once: it may change meanwhile */
+	struct hop *hop = &r->hops[active];
+	enum lb_reason why;
+
+	if (likely(d->service->mode == LB_MODE_NAT && hop->state == HOP_RESOLVED &&
+		   p->ip_bytes <= hop->mtu && !d->error)) {
+		d->ifindex = hop->ifindex;
+		set_destination(p, r);
+		decrement_ttl(p);
+		why = set_link(ctx, p, hop->destination, hop->ifindex == ingress(ctx));
+		return why == LB_OK ? LB_FORWARDED : why;
+	}
+	return forward_any(ctx, p, d, r, active);
+}
+
 static __always_inline bool from_replica(const struct packet *p, const struct rev_nat *n)
 {
 	if (p->flow.is_v6)
@@ -366,8 +386,6 @@ static __always_inline enum lb_reason send(struct xdp_md *ctx, struct packet *p,
 {
 	enum lb_reason why;
 
-	if (d->service && unlikely(is_martian(p)))
-		return LB_MARTIAN_SOURCE;
 	if (unlikely(p->part == FIRST))
 		remember_fragment(p);
 	if (ttl(p) <= 1 && !(d->service && d->service->mode == LB_MODE_DSR))

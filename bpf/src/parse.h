@@ -171,13 +171,13 @@ static __always_inline enum lb_reason parse(struct xdp_md *ctx, struct packet *p
 	if (likely(l3_is(type, L3_IPV4))) {
 		struct iphdr *ip = (void *)(p->eth + 1);
 
-		if (likely(!PAST_END(ip, end) && *(__u8 *)ip == 0x45 && !(ip->frag_off & MORE_OR_OFFSET) &&
-			   !is_group(p->eth)))
+		if (likely(!PAST_END(ip, end) && !((*(__u8 *)ip ^ 0x45) | (ip->frag_off & MORE_OR_OFFSET) |
+						   is_group(p->eth))))
 			return parse_plain_v4(p, ip, end);
 	} else if (likely(l3_is(type, L3_IPV6))) {
 		struct ipv6hdr *ip = (void *)(p->eth + 1);
 
-		if (likely(!PAST_END(ip, end) && ip->version == 6 && !is_group(p->eth) &&
+		if (likely(!PAST_END(ip, end) && !((*(__u8 *)ip >> 4 ^ 6) | is_group(p->eth)) &&
 			   (ip->nexthdr == IPPROTO_TCP || ip->nexthdr == IPPROTO_UDP)))
 			return parse_plain_v6(p, ip, end);
 	}
