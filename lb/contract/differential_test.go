@@ -28,7 +28,7 @@ func TestDifferentialReaches(t *testing.T) {
 		actions[v.Action]++
 		return v, err
 	}
-	if err := newComparison(t, 1, subject).run(5000); err != nil {
+	if err := newComparison(t, 1, subject).run(20_000); err != nil {
 		t.Fatal(err)
 	}
 	counters, err := subject.Dataplane.Counters()
@@ -36,7 +36,8 @@ func TestDifferentialReaches(t *testing.T) {
 		t.Fatal(err)
 	}
 	for reason, n := range counters.Reasons {
-		if (n.Packets == 0) != (reason == lb.TableFault) {
+		never := reason == lb.TableFault || reason == lb.NoHeadroom // frames of a test run have room
+		if (n.Packets == 0) != never {
 			t.Errorf("%v: %d packets", reason, n.Packets)
 		}
 	}

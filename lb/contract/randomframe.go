@@ -88,6 +88,9 @@ func randomFlow(r *rand.Rand, services []lb.Service) packet.Flow {
 	s := services[r.IntN(len(services))]
 	flow := packet.Flow{Source: randomClient(r, familyOf(s.VIP.Address.Addr())), Destination: s.VIP.Address, Protocol: s.VIP.Protocol}
 	switch n := r.IntN(20); {
+	case n < 1: // to another port
+		flow.Destination = withPort(flow.Destination, 81)
+		return flow
 	case n < 12 || len(s.Replicas) == 0:
 		return flow
 	case n < 18:

@@ -118,6 +118,9 @@ func fewReplica(v lb.VIP, host byte) netip.AddrPort {
 func randomService(r *rand.Rand) lb.Service {
 	f := families()[r.IntN(2)]
 	s := f.service(byte(1+r.IntN(3)), protocols()[r.IntN(2)])
+	if s.VIP.Address == f.vip(3, 0).Address { // a route leads to it
+		s.VIP.Address = f.on(East, unknown, 80)
+	}
 	s.Hash = lb.Hash(r.IntN(2))
 	s.Seed = r.Uint32()
 	if r.IntN(2) == 0 {

@@ -31,7 +31,7 @@ func goldenPackets() []golden {
 		{name: "services", services: []lb.Service{v4, v6, dsr, ipip}, frame: make([]byte, 14)},
 		{name: "a packet cut short", frame: toVIP("192.0.2.1:80", 1, false)[:30]},
 		{name: "an echo request", frame: echo()},
-		{name: "another protocol", frame: tweak(toVIP("192.0.2.1:80", 1, false), 23, 47)},
+		{name: "another protocol", frame: tweak(toVIP("192.0.2.9:80", 1, false), 23, 47)}, // to a VIP the FIB of this host would decide
 		{name: "ttl 1", frame: tweak(toVIP("192.0.2.1:80", 1, false), 22, 1)},
 	}
 	add := func(what string, services ...lb.Service) {
