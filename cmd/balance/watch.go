@@ -95,12 +95,19 @@ func (w *watchdog) tell() {
 	now := w.warnings()
 	for _, x := range now {
 		if !slices.Contains(w.said, x) {
-			w.log.Warn(x.Seen, "check", x.Check, "subject", x.Subject, "others", x.Others, "why", x.Why, "cure", x.Cure, "where", x.Where)
+			about := []any{"check", x.Check, "subject", x.Subject, "why", x.Why, "cure", x.Cure}
+			if x.Where != "" {
+				about = append(about, "where", x.Where)
+			}
+			if x.Others > 0 {
+				about = append(about, "others", x.Others)
+			}
+			w.log.Warn(x.Check+": "+x.Seen, about...) // what was seen may be a word, as "none" of a route
 		}
 	}
 	for _, x := range w.said {
 		if !slices.ContainsFunc(now, func(n api.Warning) bool { return n.Check == x.Check && n.Subject == x.Subject }) {
-			w.log.Info("cured: "+x.Seen, "check", x.Check, "subject", x.Subject)
+			w.log.Info("cured: "+x.Check+": "+x.Seen, "check", x.Check, "subject", x.Subject)
 		}
 	}
 	w.said = now

@@ -76,7 +76,7 @@ func TestServeWarns(t *testing.T) {
 	d := newWarned(t)
 	d.until("level=WARN", "check=forwarding-ipv4", "subject=eth0", "sysctl -w net.ipv4.ip_forward=1")
 	d.until("level=WARN", "check=transmit", "subject=eth1", "ethtool -K eth1-peer gro on")
-	d.until("level=WARN", "check=egress", "lbctl attach eth1")
+	d.until("level=WARN", "egress: answers come in", "check=egress", "lbctl attach eth1")
 	var attached struct {
 		Warnings []struct{ Check, Subject, Cure string }
 	}
