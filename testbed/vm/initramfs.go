@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -13,13 +15,13 @@ import (
 	"lbctl/testbed/vm/guest"
 )
 
-// initName is the guest's only program.
+// initName is the guest's first process.
 const initName = "lbctl"
 
-// writeInitramfs writes the guest's root file system: the program and what it is linked to, the
+// writeInitramfs writes the guest's root file system: the programs and what they are linked to, the
 // modules, other files, and empty folders to mount things on. It is not compressed: to the guest a copy
 // costs less than the unpacking.
-func writeInitramfs(to *os.File, program string, modules []module, files ...entry) error {
+func writeInitramfs(to *os.File, modules []module, config Config) error {
 	w := bufio.NewWriterSize(to, 1<<20)
 	a := &archive{w: w}
 	for _, folder := range []string{"dev", "proc", "sys", "tmp", strings.Trim(guest.Modules, "/")} {
@@ -30,11 +32,17 @@ func writeInitramfs(to *os.File, program string, modules []module, files ...entr
 	for i, m := range modules {
 		a.file(fmt.Sprintf("%s/%02d-%s.ko", strings.Trim(guest.Modules, "/"), i, m.name), 0o644, m.content)
 	}
-	for _, f := range files {
-		a.add(f)
+	for _, name := range slices.Sorted(maps.Keys(config.Files)) {
+		a.file(name, 0o644, config.Files[name])
 	}
-	if err := addProgram(a, program); err != nil {
+	made := map[string]bool{}
+	if err := addProgram(a, initName, config.Program, made); err != nil {
 		return err
+	}
+	for _, program := range config.Programs {
+		if err := addProgram(a, path.Base(program), program, made); err != nil {
+			return err
+		}
 	}
 	if err := a.close(); err != nil {
 		return fmt.Errorf("write initramfs: %w", err)
@@ -45,19 +53,22 @@ func writeInitramfs(to *os.File, program string, modules []module, files ...entr
 	return nil
 }
 
-// addProgram adds a program under initName, and, if it is not static, its libraries.
-func addProgram(a *archive, program string) error {
+// addProgram adds a program under a name, and, if it is not static, its libraries. What was made is there already.
+func addProgram(a *archive, name, program string, made map[string]bool) error {
 	content, err := os.ReadFile(program)
 	if err != nil {
 		return fmt.Errorf("read program of the guest: %w", err)
 	}
-	a.file(initName, 0o755, content)
+	a.file(name, 0o755, content)
 	libraries, err := libraries(content)
 	if err != nil {
 		return fmt.Errorf("read program of the guest: %w", err)
 	}
-	made := map[string]bool{}
 	for _, library := range libraries {
+		if made[library] {
+			continue
+		}
+		made[library] = true
 		content, err := os.ReadFile(library)
 		if err != nil {
 			return fmt.Errorf("read library of the guest's program: %w", err)

@@ -66,7 +66,7 @@ func (k kernel) modules() ([]module, error) {
 
 // initramfs writes the guest's root file system to a file without a name, of which nothing is left
 // behind whatever happens.
-func (k kernel) initramfs(program string, files ...entry) (*os.File, error) {
+func (k kernel) initramfs(config Config) (*os.File, error) {
 	modules, err := k.modules()
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (k kernel) initramfs(program string, files ...entry) (*os.File, error) {
 		return nil, fmt.Errorf("make initramfs: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), "initramfs")
-	if err := writeInitramfs(f, program, modules, files...); err != nil {
+	if err := writeInitramfs(f, modules, config); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil

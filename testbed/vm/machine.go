@@ -24,8 +24,12 @@ import (
 
 // Config says how to boot.
 type Config struct {
-	// Program is the path of the lbctl binary, which is the guest's only program, too.
+	// Program is the path of the lbctl binary, which is the guest's first process, too: in the guest it is /lbctl.
 	Program string
+	// Programs are paths of more programs: in the guest they are in /, with the same name.
+	Programs []string
+	// Files are more files of the guest's folder /, by name.
+	Files map[string][]byte
 	// Namespace is where QEMU and its TAP are.
 	Namespace *netns.Namespace
 	// Kernel is the package that depends on the guest's kernel; "" stands for KernelPackage.
@@ -79,7 +83,7 @@ func Start(ctx context.Context, config Config) (m *Machine, err error) {
 
 // boot starts QEMU and waits for the guest's first message.
 func (m *Machine) boot(ctx context.Context, emulator string, config Config) error {
-	initramfs, err := m.kernel.initramfs(config.Program)
+	initramfs, err := m.kernel.initramfs(config)
 	if err != nil {
 		return err
 	}

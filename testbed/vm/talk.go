@@ -34,6 +34,21 @@ func (m *Machine) Apply(ctx context.Context, c line.Change) (line.Settings, erro
 	return *answer.Settings, nil
 }
 
+// Run runs a program in the guest, by its path there, and returns what became of it.
+func (m *Machine) Run(ctx context.Context, command ...string) (line.Ran, error) {
+	if err := line.Write(m.control, line.Message{Run: command}); err != nil {
+		return line.Ran{}, err
+	}
+	answer, err := m.receive(ctx, answerTime)
+	if err != nil {
+		return line.Ran{}, fmt.Errorf("run %s in the guest: %w", command, err)
+	}
+	if answer.Ran == nil {
+		return line.Ran{}, fmt.Errorf("run %s in the guest: it answered something else", command)
+	}
+	return *answer.Ran, nil
+}
+
 const (
 	// window is how many frames are in flight at a time: fewer than a queue of the TAP (500) or
 	// of the NIC (1024) holds, so that none is lost for lack of room.

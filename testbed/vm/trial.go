@@ -11,9 +11,8 @@ import (
 	"path"
 	"strconv"
 
-	"golang.org/x/sys/unix"
-
 	"lbctl/testbed/vm/guest"
+	"lbctl/testbed/vm/line"
 )
 
 // Trial is a guest without a NIC that runs programs one after the other, as root, and ends. The program of its
@@ -25,14 +24,12 @@ type Trial struct {
 	// Parameters are added to the kernel's command line; what has an "=" and is not known to the kernel
 	// is in the environment of the programs.
 	Parameters string
-	// Programs are paths of programs, static ones: in the guest they are in /, with the same name.
-	Programs []string
-	Commands []guest.Command
+	Commands   []line.Command
 }
 
 // Run boots the guest and returns what became of its commands, and the name of its kernel. Its error wraps ErrMissing when
 // something is not on this machine.
-func (t Trial) Run(ctx context.Context) (all []guest.Ran, kernel string, err error) {
+func (t Trial) Run(ctx context.Context) (all []line.Ran, kernel string, err error) {
 	emulator, err := emulator(ctx, t.Config)
 	if err != nil {
 		return nil, "", err
@@ -71,8 +68,8 @@ func (t Trial) Run(ctx context.Context) (all []guest.Ran, kernel string, err err
 }
 
 // listen reads what became of each command.
-func (t Trial) listen(out io.Reader) ([]guest.Ran, error) {
-	all := make([]guest.Ran, len(t.Commands))
+func (t Trial) listen(out io.Reader) ([]line.Ran, error) {
+	all := make([]line.Ran, len(t.Commands))
 	in := json.NewDecoder(out)
 	for i, c := range t.Commands {
 		if err := in.Decode(&all[i]); err != nil {
@@ -93,19 +90,13 @@ func (t Trial) arguments(image string) []string {
 	}
 }
 
-// initramfs writes the guest's root file system, with the programs and the commands.
+// initramfs writes the guest's root file system, with the commands.
 func (t Trial) initramfs(k kernel) (*os.File, error) {
 	commands, err := json.Marshal(t.Commands)
 	if err != nil {
 		return nil, fmt.Errorf("encode commands: %w", err)
 	}
-	files := []entry{{name: path.Base(guest.Commands), mode: unix.S_IFREG | 0o644, content: commands}}
-	for _, program := range t.Programs {
-		content, err := os.ReadFile(program)
-		if err != nil {
-			return nil, fmt.Errorf("read program of the guest: %w", err)
-		}
-		files = append(files, entry{name: path.Base(program), mode: unix.S_IFREG | 0o755, content: content})
-	}
-	return k.initramfs(t.Program, files...)
+	c := t.Config
+	c.Files = map[string][]byte{path.Base(guest.Commands): commands}
+	return k.initramfs(c)
 }

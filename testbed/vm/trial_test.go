@@ -11,7 +11,7 @@ import (
 
 	"lbctl/bpf/need"
 	"lbctl/testbed/netns"
-	"lbctl/testbed/vm/guest"
+	"lbctl/testbed/vm/line"
 )
 
 // tested are the packages whose tests run in the guests; the last has the first process.
@@ -125,7 +125,7 @@ func try(t *testing.T, programs []string, trial Trial, checks []check) {
 	trial.Config, trial.Programs = c, programs[:len(programs)-1]
 	trial.Parameters += " LBCTL_GUEST=1 LBCTL_MUST=root"
 	for _, c := range checks {
-		trial.Commands = append(trial.Commands, guest.Command{"/" + c.program + ".test", "-test.v", "-test.run", c.pattern})
+		trial.Commands = append(trial.Commands, line.Command{"/" + c.program + ".test", "-test.v", "-test.run", c.pattern})
 	}
 	all, kernel, err := trial.Run(t.Context())
 	if errors.Is(err, ErrMissing) {
@@ -144,7 +144,7 @@ func try(t *testing.T, programs []string, trial Trial, checks []check) {
 }
 
 // judge reports the tests that did not pass, and the figures of those that did.
-func (c check) judge(t *testing.T, ran guest.Ran) {
+func (c check) judge(t *testing.T, ran line.Ran) {
 	t.Helper()
 	bad := ran.Failed != ""
 	for _, test := range c.tests {

@@ -90,22 +90,27 @@ func (g *guest) live() error {
 	return g.obey()
 }
 
-// obey applies settings as they come.
+// obey applies settings and runs programs as it is told.
 func (g *guest) obey() error {
 	for r := line.NewReader(g.port); ; {
 		m, err := r.Read()
 		if err != nil {
 			return err
 		}
-		if m.Change == nil {
-			return errors.New("obey the host: its message is no change")
-		}
 		answer := line.Message{}
-		now, err := g.nic.apply(*m.Change)
-		if err != nil {
-			answer.Failed = err.Error()
-		} else {
-			answer.Settings = &now
+		switch {
+		case m.Change != nil:
+			now, err := g.nic.apply(*m.Change)
+			if err != nil {
+				answer.Failed = err.Error()
+			} else {
+				answer.Settings = &now
+			}
+		case len(m.Run) > 0:
+			ran := runOne(m.Run)
+			answer.Ran = &ran
+		default:
+			return errors.New("obey the host: its message is neither a change nor a command")
 		}
 		if err := g.say(answer); err != nil {
 			return err

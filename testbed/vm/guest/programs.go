@@ -9,18 +9,9 @@ import (
 	"os/exec"
 
 	"golang.org/x/sys/unix"
+
+	"lbctl/testbed/vm/line"
 )
-
-// Command is a program that a guest runs: its path, and its arguments.
-type Command []string
-
-// Ran says what became of a command.
-type Ran struct {
-	// Output is what it wrote, to either end.
-	Output string
-	// Failed says how it failed, nothing if it did not.
-	Failed string
-}
 
 // Commands is the file of a guest that has a list of commands, as JSON.
 const Commands = "/commands"
@@ -42,7 +33,7 @@ func RunCommands() error {
 	if err != nil {
 		return fmt.Errorf("read commands: %w", err)
 	}
-	var commands []Command
+	var commands []line.Command
 	if err := json.Unmarshal(text, &commands); err != nil {
 		return fmt.Errorf("read %s: %w", Commands, err)
 	}
@@ -53,20 +44,23 @@ func RunCommands() error {
 }
 
 // runAll runs commands and writes what became of each.
-func runAll(commands []Command, to io.Writer) error {
+func runAll(commands []line.Command, to io.Writer) error {
 	out := json.NewEncoder(to)
 	for _, c := range commands {
-		var ran Ran
-		said, err := exec.Command(c[0], c[1:]...).CombinedOutput()
-		ran.Output = string(said)
-		if err != nil {
-			ran.Failed = err.Error()
-		}
-		if err := out.Encode(ran); err != nil {
+		if err := out.Encode(runOne(c)); err != nil {
 			return fmt.Errorf("tell the host: %w", err)
 		}
 	}
 	return nil
+}
+
+func runOne(c line.Command) (ran line.Ran) {
+	said, err := exec.Command(c[0], c[1:]...).CombinedOutput()
+	ran.Output = string(said)
+	if err != nil {
+		ran.Failed = err.Error()
+	}
+	return ran
 }
 
 // mountForPrograms mounts what tests of the datapath use.

@@ -21,6 +21,9 @@ type Message struct {
 	Settings *Settings `json:"settings,omitempty"`
 	// Seen is sent without a request.
 	Seen []Sighting `json:"seen,omitempty"`
+	// Run is the host's, Ran the guest's answer to it.
+	Run Command `json:"run,omitempty"`
+	Ran *Ran    `json:"ran,omitempty"`
 	// Failed says why the guest could not do what it was told.
 	Failed string `json:"failed,omitempty"`
 }
@@ -55,6 +58,17 @@ type Sighting struct {
 	Queue rss.Queue `json:"q"`
 	// Hash is what the NIC reported, 0 without one.
 	Hash uint32 `json:"h"`
+}
+
+// Command is a program that a guest runs: its path, and its arguments.
+type Command []string
+
+// Ran says what became of a command.
+type Ran struct {
+	// Output is what it wrote, to either end.
+	Output string `json:"output"`
+	// Failed says how it failed, nothing if it did not.
+	Failed string `json:"failed,omitempty"`
 }
 
 // Write writes one message.

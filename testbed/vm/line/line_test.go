@@ -30,6 +30,8 @@ func TestMessagesArrive(t *testing.T) {
 		}}},
 		{Settings: &settings},
 		{Seen: []line.Sighting{{Tag: 0xffffffff, Queue: 3, Hash: 0x51ccc178}, {}}},
+		{Run: line.Command{"/ethtool", "-x", "eth0"}},
+		{Ran: &line.Ran{Output: "no\n", Failed: "exit status 1"}},
 		{Failed: "set channels to 9: invalid argument"},
 	}
 	var wire bytes.Buffer
