@@ -222,31 +222,48 @@ static __always_inline void set_partial(struct packet *p, const struct decision 
 	*p->check = fold(d->partial + fold(l4_delta + (__u16)~ports));
 }
 
-/* To a replica, whatever the packet needs. */
-static __always_inline enum lb_reason forward_any(struct xdp_md *ctx, struct packet *p, struct decision *d,
-						  struct replica *r, __u8 active)
+/* To a replica in an outer header. */
+static __always_inline enum lb_reason forward_ipip(struct xdp_md *ctx, struct packet *p, struct decision *d,
+						   struct replica *r, __u8 active)
 {
 	struct hop *hop = &r->hops[active];
-	__u8 mode = d->service->mode;
-	enum lb_reason sent = d->error ? LB_ERROR_FORWARDED : LB_FORWARDED, why;
-	__u32 mtu = hop->mtu, state = hop->state;
-	enum lb_reason pass = LB_NEIGHBOUR_MISSING;
-	bool same;
+	__u32 mtu = path_mtu(r, hop->mtu) - outer_bytes(r);
+	enum lb_reason why;
+
+	if (unlikely(hop->state == HOP_NONE))
+		return LB_NO_ROUTE;
+	if (unlikely(p->ip_bytes > mtu)) {
+		d->mtu = mtu;
+		return too_big(ctx, p, d, false);
+	}
+	if (unlikely(hop->state == HOP_UNRESOLVED))
+		return LB_NEIGHBOUR_PENDING;
+	d->ifindex = hop->ifindex;
+	decrement_ttl(p);
+	why = encapsulate(ctx, p, r, active, hop->ifindex == ingress(ctx), d->hash);
+	if (unlikely(why != LB_OK))
+		return why;
+	return d->error ? LB_ERROR_FORWARDED : LB_FORWARDED;
+}
+
+/* To a replica in mode nat or dsr, whatever the packet needs. */
+static __always_inline enum lb_reason forward_any(struct xdp_md *ctx, struct packet *p, struct decision *d,
+						  struct replica *r, struct hop *hop)
+{
+	bool nat = d->service->mode == LB_MODE_NAT;
+	enum lb_reason pass = LB_NEIGHBOUR_MISSING, why;
+	__u32 state = hop->state;
 
 	if (state == HOP_NONE)
 		return LB_NO_ROUTE;
-	if (unlikely(mode == LB_MODE_IPIP))
-		mtu = path_mtu(r, mtu) - outer_bytes(r);
-	d->mtu = mtu;
-	if (unlikely(p->ip_bytes > mtu)) {
-		pass = too_big(ctx, p, d, mode == LB_MODE_NAT);
+	if (unlikely(p->ip_bytes > hop->mtu)) {
+		d->mtu = hop->mtu;
+		pass = too_big(ctx, p, d, nat);
 		if (!is_passed(pass))
 			return pass;
 		state = HOP_UNRESOLVED;
 	}
-	d->ifindex = hop->ifindex;
-	same = hop->ifindex == ingress(ctx);
-	if (likely(mode == LB_MODE_NAT)) {
+	if (nat) {
 		if (unlikely(d->error))
 			error_to_replica(p, d);
 		else
@@ -259,36 +276,37 @@ static __always_inline enum lb_reason forward_any(struct xdp_md *ctx, struct pac
 		decrement_ttl(p);
 	} else if (state == HOP_UNRESOLVED) {
 		return LB_NEIGHBOUR_PENDING;
-	} else if (mode == LB_MODE_IPIP) {
-		decrement_ttl(p);
-		why = encapsulate(ctx, p, r, active, same, d->hash);
-		return why == LB_OK ? sent : why;
 	}
-	why = set_link(ctx, p, hop->destination, same);
-	return why == LB_OK ? sent : why;
+	d->ifindex = hop->ifindex;
+	why = set_link(ctx, p, hop->destination, hop->ifindex == ingress(ctx));
+	if (why != LB_OK)
+		return why;
+	return d->error ? LB_ERROR_FORWARDED : LB_FORWARDED;
 }
 
-/* Did the replica itself send the error that quotes a packet to it? */
-/* To a replica. Most packets need nothing but new addresses: theirs is a path of its own, on which the
- * compiler keeps fewer values. */
+/* To a replica. Most packets need nothing but new addresses, or an outer header: each of these is a path of its
+ * own, on which the compiler keeps fewer values. */
 static __always_inline enum lb_reason forward(struct xdp_md *ctx, struct packet *p, struct decision *d)
 {
 	struct replica *r = d->to.replica;
 	__u8 active = *(volatile __u8 *)&r->active_hop & 1; /* once: it may change meanwhile */
 	struct hop *hop = &r->hops[active];
+	__u8 mode = d->service->mode;
 	enum lb_reason why;
 
-	if (likely(d->service->mode == LB_MODE_NAT && hop->state == HOP_RESOLVED &&
-		   p->ip_bytes <= hop->mtu && !d->error)) {
+	if (likely(mode == LB_MODE_NAT && hop->state == HOP_RESOLVED && p->ip_bytes <= hop->mtu && !d->error)) {
 		d->ifindex = hop->ifindex;
 		set_destination(p, r);
 		decrement_ttl(p);
 		why = set_link(ctx, p, hop->destination, hop->ifindex == ingress(ctx));
 		return why == LB_OK ? LB_FORWARDED : why;
 	}
-	return forward_any(ctx, p, d, r, active);
+	if (mode == LB_MODE_IPIP)
+		return forward_ipip(ctx, p, d, r, active);
+	return forward_any(ctx, p, d, r, hop);
 }
 
+/* Did the replica itself send the error that quotes a packet to it? */
 static __always_inline bool from_replica(const struct packet *p, const struct rev_nat *n)
 {
 	if (p->flow.is_v6)
