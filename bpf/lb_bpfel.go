@@ -46,21 +46,13 @@ type LbFibEntry struct {
 	Macs     [12]uint8
 }
 
-type LbFragment struct {
-	_        structs.HostLayout
-	Ports    [4]uint8
-	Protocol uint8
-	Zero     [3]uint8
-}
-
-type LbFragmentKey struct {
-	_           structs.HostLayout
-	Source      [16]uint8
-	Destination [16]uint8
-	Id          uint32
-	Protocol    uint8
-	IpVersion   uint8
-	Zero        [2]uint8
+type LbFragmentLine struct {
+	_     structs.HostLayout
+	Entry [4]struct {
+		_     structs.HostLayout
+		Says  uint64
+		Check uint64
+	}
 }
 
 type LbHop struct {

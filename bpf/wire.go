@@ -172,26 +172,25 @@ func mix(h, word uint64) uint64 {
 	return h ^ h>>32
 }
 
-// FragmentKey returns the key of a fragment's packet in the tables. The identification has 16 bits in IPv4;
-// the protocol is 0 in IPv6.
-func FragmentKey(source, destination netip.Addr, id uint32, protocol uint8) LbFragmentKey {
-	var wire [4]byte
-	version := uint8(6)
+// FragmentKey returns the key of a fragment's packet. The identification has 16 bits in IPv4; the protocol is 0 in
+// IPv6. fragment_key of bpf/src/fragments.h computes the same.
+func FragmentKey(secret [4]uint64, source, destination netip.Addr, id uint32, protocol uint8) uint64 {
 	if source.Is4() {
-		version = 4
-		binary.BigEndian.PutUint16(wire[:], uint16(id))
-	} else {
-		binary.BigEndian.PutUint32(wire[:], id)
+		id <<= 16
 	}
-	return LbFragmentKey{
-		Source: Address(source), Destination: Address(destination), Id: binary.LittleEndian.Uint32(wire[:]),
-		Protocol: protocol, IpVersion: version,
-	}
+	return FlowKey(secret, netip.AddrPortFrom(source, uint16(id>>16)), netip.AddrPortFrom(destination, uint16(id)), protocol)
 }
 
-// FragmentPorts returns the source and the destination port of a first fragment.
-func FragmentPorts(f LbFragment) (source, destination uint16) {
-	return binary.BigEndian.Uint16(f.Ports[:]), binary.BigEndian.Uint16(f.Ports[2:])
+// Find returns what the first fragment of the packet of that key says.
+func (f LbFragmentLine) Find(key uint64) (protocol uint8, source, destination uint16, ok bool) {
+	for _, e := range f.Entry {
+		if e.Check^e.Says == key {
+			var ports [4]byte
+			binary.LittleEndian.PutUint32(ports[:], uint32(e.Says))
+			return uint8(e.Says >> 32), binary.BigEndian.Uint16(ports[:]), binary.BigEndian.Uint16(ports[2:]), true
+		}
+	}
+	return 0, 0, 0, false
 }
 
 // PathMTU splits the word that a replica has of the path to it: the MTU, 0 if no router told of one, and when one did, by

@@ -1,52 +1,96 @@
-/* Fragments: the first one of a packet carries the ports, which are kept for the later ones. */
+/* Fragments: the first one of a packet carries the ports, which are kept for the later ones.
+ *
+ * A key chooses a cache line, as with records. An entry is two words, which two CPUs may write at once: one is the key
+ * exclusive-or the other one, so that an entry that is half of each has the key of neither.
+ */
 #pragma once
 
 #include "maps.h"
 #include "find.h"
+#include "hash.h"
 
-static __always_inline void map_address(__u8 to[16], const void *from, bool is_v6)
+/* Parts of what an entry says: from bit 0 on the ports, then the protocol, then when it was written, in units of 16
+ * ticks of the kernel's clock. */
+#define FRAGMENT_PROTOCOL 32
+#define FRAGMENT_TIME 40
+
+/* That of a flow which has the identification for ports. IPv6 goes without the protocol: other fragments may name
+ * another header first. */
+static __always_inline __u64 fragment_key(const struct packet *p)
 {
-	if (is_v6) {
-		copy16(to, from);
-		return;
-	}
-	store64(to, 0);
-	store64(to + 8, mapped_low(load32(from)));
+	struct tuple f = p->flow;
+
+	f.ports = p->fragment_id;
+	if (f.is_v6)
+		f.l4.wire = 0;
+	return key_of(&f);
 }
 
-static __always_inline struct fragment_key fragment_key(const struct packet *p)
+static __always_inline struct fragment_line *line_of_fragment(__u64 key)
 {
-	struct fragment_key k __attribute__((aligned(8))) = { /* for map_address */
-		.id = p->fragment_id,
-		.protocol = p->flow.is_v6 ? 0 : p->flow.l4.wire,
-		.ip_version = p->flow.is_v6 ? 6 : 4,
-	};
+	__u32 at = (__u32)key & (FRAGMENT_LINES - 1);
 
-	map_address(k.source, p->flow.source, p->flow.is_v6);
-	map_address(k.destination, p->flow.destination, p->flow.is_v6);
-	return k;
+	return bpf_map_lookup_elem(&fragments, &at);
+}
+
+/* Keeps what a first fragment says, instead of what has been kept the longest. */
+__noinline int keep_fragment(__u64 key, __u64 says)
+{
+	__u32 now = bpf_jiffies64() >> 4 << 8, at = 0, most = 0;
+	struct fragment_line *line = line_of_fragment(key);
+	volatile struct fragment *f;
+
+	if (!line)
+		return 0;
+	for (__u32 i = 0; i < FRAGMENT_ENTRIES; i++) {
+		__u64 known = line->entry[i].says;
+		__u32 age = known ? now - (__u32)(known >> 32 & ~0xffU) : ~0U;
+
+		if ((line->entry[i].check ^ known) == key) {
+			at = i;
+			break;
+		}
+		if (age >= most) {
+			most = age;
+			at = i;
+		}
+	}
+	f = &line->entry[at % FRAGMENT_ENTRIES];
+	says |= (__u64)now << 32;
+	f->says = says;
+	f->check = says ^ key;
+	return 0;
+}
+
+/* Returns what the first fragment has said; 0 if it is not known. */
+__noinline __u64 known_fragment(__u64 key)
+{
+	struct fragment_line *line = line_of_fragment(key);
+
+	for (__u32 i = 0; line && i < FRAGMENT_ENTRIES; i++) {
+		volatile struct fragment *f = &line->entry[i];
+		__u64 says = f->says;
+
+		if ((f->check ^ says) == key)
+			return says;
+	}
+	return 0;
 }
 
 static __always_inline void remember_fragment(const struct packet *p)
 {
-	struct fragment_key k __attribute__((aligned(8))) = fragment_key(p);
-	struct fragment f = { .protocol = p->flow.l4.wire };
-
-	store32(f.ports, p->flow.ports);
-	bpf_map_update_elem(&fragments, &k, &f, BPF_ANY);
+	keep_fragment(fragment_key(p), p->flow.ports | (__u64)p->flow.l4.wire << FRAGMENT_PROTOCOL);
 }
 
 /* Gives a later fragment the ports and protocol of its packet, if the first one has been seen. */
 static __always_inline bool find_ports(struct packet *p)
 {
-	struct fragment_key k __attribute__((aligned(8))) = fragment_key(p);
-	struct fragment *f = bpf_map_lookup_elem(&fragments, &k);
+	__u64 says = known_fragment(fragment_key(p));
 
-	if (!f)
-		return false;
-	p->flow.ports = load32(f->ports);
-	p->flow.l4.wire = f->protocol;
-	return true;
+	p->flow.ports = says;
+	if (says)
+		p->flow.l4.wire = says >> FRAGMENT_PROTOCOL & 0xff;
+	return says;
 }
 
 static __always_inline enum lb_reason recall_fragment(struct packet *p)

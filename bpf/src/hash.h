@@ -1,7 +1,10 @@
-/* Hashes of the 4-tuple: 32 bits, which choose the slot. */
+/* Hashes of the 4-tuple: 32 bits, which choose the slot; and 64 bits that no sender can foresee, the key of a flow. */
 #pragma once
 
 #include "parse.h"
+
+/* That in `settings`, set by Go. */
+const volatile __u64 secret[4];
 
 /* Toeplitz by tables: what a byte of value v at position i of the input adds to the hash. Go
  * fills them from the RSS key before loading. */
@@ -95,4 +98,30 @@ static __always_inline __u32 remainder(__u32 h, __u32 size, __u32 reciprocal)
 	__u32 rest = h - quotient * size;
 
 	return rest >= size ? rest - size : rest;
+}
+
+static __always_inline __u64 mix(__u64 h, __u64 word)
+{
+	h = (h ^ word) * 0x9e3779b97f4a7c15ULL;
+	return h ^ h >> 32;
+}
+
+/* The key of a flow, which chooses a line of a table; FlowKey of bpf/wire.go computes the same. Before each word of the flow
+ * a word of the secret is added, so that only somebody who knows it can tell which flows collide. */
+static __always_inline __u64 key_of(const struct tuple *f)
+{
+	__u64 rest = f->ports | (__u64)f->l4.wire << 32 | (f->is_v6 ? 6ULL << 40 : 4ULL << 40);
+	__u64 h = secret[0];
+
+	if (f->is_v6) {
+		h = mix(h, load64(f->source));
+		h = mix(h + secret[1], load64(f->source + 8));
+		h = mix(h + secret[2], load64(f->destination));
+		h = mix(h + secret[3], load64(f->destination + 8));
+	} else {
+		h = mix(h, load32(f->source) | (__u64)load32(f->destination) << 32);
+		h = mix(h + secret[1], secret[2]);
+	}
+	h = mix(h + secret[3], rest);
+	return mix(h, secret[1]);
 }

@@ -195,22 +195,17 @@ struct fib_entry {
 	__u8 macs[12]; /* destination, source */
 };
 
-/* What all fragments of a packet have in common; IPv4 addresses are mapped, and of IPv6
- * the protocol is 0: other fragments may name another header first. */
-struct fragment_key {
-	__u8 source[16];
-	__u8 destination[16];
-	__u32 id; /* as on the wire */
-	__u8 protocol;
-	__u8 ip_version;
-	__u8 zero[2];
+/* A cache line of what first fragments say, and each a check of its key: see fragments.h. */
+#define FRAGMENT_LINES 8192
+#define FRAGMENT_ENTRIES 4
+
+struct fragment {
+	__u64 says;
+	__u64 check;
 };
 
-/* What only the first fragment says. */
-struct fragment {
-	__u8 ports[4];
-	__u8 protocol;
-	__u8 zero[3];
+struct fragment_line {
+	struct fragment entry[FRAGMENT_ENTRIES];
 };
 
 /* What must outlive the program, one row. */
@@ -264,6 +259,7 @@ _Static_assert(sizeof(struct bucket) == 64, "a bucket is one cache line");
 _Static_assert(sizeof(struct service) == 128, "a service is two cache lines");
 _Static_assert(__builtin_offsetof(struct service, list) == 64, "packets read one of them");
 _Static_assert(sizeof(struct records) == 64, "records share a cache line");
+_Static_assert(sizeof(struct fragment_line) == 64, "fragments share a cache line");
 _Static_assert(sizeof(struct replica) == 128, "a replica is two cache lines");
 _Static_assert(__builtin_offsetof(struct replica, tunnel_source) == 64, "nat and dsr read one of them");
 _Static_assert(sizeof(struct rev_nat) == 64, "a reverse NAT entry is one cache line");

@@ -90,12 +90,12 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE); /* rows on cache lines */
 } fib_cache SEC(".maps");
 
-/* Fragments are rare enough for a hash map of the kernel. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__type(key, struct fragment_key);
-	__type(value, struct fragment);
-	__uint(max_entries, 1 << 14);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct fragment_line);
+	__uint(max_entries, FRAGMENT_LINES);
+	__uint(map_flags, BPF_F_MMAPABLE); /* rows on cache lines */
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } fragments SEC(".maps");
 

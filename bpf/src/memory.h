@@ -100,3 +100,14 @@ static __always_inline __u32 mapped_v4(const __u8 address[16])
 {
 	return load32(address + 12);
 }
+
+/* An address as it is in tables: IPv4 mapped. */
+static __always_inline void map_address(__u8 to[16], const void *from, bool is_v6)
+{
+	if (is_v6) {
+		copy16(to, from);
+		return;
+	}
+	store64(to, 0);
+	store64(to + 8, mapped_low(load32(from)));
+}

@@ -15,8 +15,7 @@
 #include "find.h"
 #include "hash.h"
 
-/* Set by Go: the secret in `settings`; the numbers of lines, which are powers of two, minus one. */
-const volatile __u64 secret[4];
+/* The numbers of lines, which are powers of two, minus one. Set by Go. */
 const volatile __u32 established_lines_last, half_open_lines_last;
 
 enum table { ESTABLISHED, HALF_OPEN };
@@ -34,33 +33,6 @@ enum table { ESTABLISHED, HALF_OPEN };
 
 /* The last entries of a line of `established`: they are given out at a limited rate. */
 #define ENTRIES_RESERVED 3
-
-static __always_inline __u64 mix(__u64 h, __u64 word)
-{
-	h = (h ^ word) * 0x9e3779b97f4a7c15ULL;
-	return h ^ h >> 32;
-}
-
-/* The key of a flow; FlowKey of bpf/wire.go computes the same. Its low bits choose the line, its 6
- * highest are in the record. Before each word of the flow a word of the secret is added, so that
- * only somebody who knows it can tell which flows collide. */
-static __always_inline __u64 key_of(const struct tuple *f)
-{
-	__u64 rest = f->ports | (__u64)f->l4.wire << 32 | (f->is_v6 ? 6ULL << 40 : 4ULL << 40);
-	__u64 h = secret[0];
-
-	if (f->is_v6) {
-		h = mix(h, load64(f->source));
-		h = mix(h + secret[1], load64(f->source + 8));
-		h = mix(h + secret[2], load64(f->destination));
-		h = mix(h + secret[3], load64(f->destination + 8));
-	} else {
-		h = mix(h, load32(f->source) | (__u64)load32(f->destination) << 32);
-		h = mix(h + secret[1], secret[2]);
-	}
-	h = mix(h + secret[3], rest);
-	return mix(h, secret[1]);
-}
 
 static __always_inline __u64 tag_of(__u64 key, __u32 hash)
 {

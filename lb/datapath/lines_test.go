@@ -1,11 +1,15 @@
 package datapath
 
 import (
+	"encoding/binary"
+	"slices"
 	"testing"
 	"time"
 
 	"lbctl/bpf"
 	"lbctl/lb"
+	"lbctl/lb/oracle"
+	"lbctl/rss/packet"
 )
 
 // always returns a service of two replicas that records every flow.
@@ -132,4 +136,88 @@ func TestNoRoomToBeEstablished(t *testing.T) {
 			x.send(port, false)
 		}
 	}
+}
+
+// fragment sends one of two fragments of a packet with an identification.
+func (x fixture) fragment(id uint16, first bool) lb.Reason {
+	x.Helper()
+	frame, err := oracle.FrameOf(lb.Probe{Flow: x.flow(1)})
+	if err != nil {
+		x.Fatal(err)
+	}
+	bits := uint16(1) << 13 // more fragments
+	if !first {
+		bits = 8
+	}
+	binary.BigEndian.PutUint16(frame[18:], id)
+	binary.BigEndian.PutUint16(frame[20:], bits)
+	before := x.counters().Reasons
+	if _, err := send(x.d.Program(), x.ingress, frame); err != nil {
+		x.Fatal(err)
+	}
+	for r, c := range x.counters().Reasons {
+		if c.Packets != before[r].Packets {
+			return r
+		}
+	}
+	x.Fatal("not counted")
+	return ""
+}
+
+// A first fragment takes the place of the one in its line that is kept the longest, also when the clock has wrapped, and
+// of its own if it has come before. What is half written is nobody's.
+func TestOldestFragmentIsEvicted(t *testing.T) {
+	x := newFixture(t, web("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"))
+	lines, source := x.d.program.objects.Fragments, x.flow(1).Source.Addr()
+	key := func(id uint16) uint64 {
+		return bpf.FragmentKey(x.d.secret, source, x.service.VIP.Address.Addr(), uint32(id), uint8(packet.TCP))
+	}
+	at := uint32(key(1)) % lines.MaxEntries()
+	ids := []uint16{1}
+	for id := uint16(2); len(ids) < 6; id++ {
+		if uint32(key(id))%lines.MaxEntries() == at {
+			ids = append(ids, id)
+		}
+	}
+	known := func(context string, want ...uint16) {
+		t.Helper()
+		for _, id := range ids {
+			if got := x.fragment(id, false); (got == lb.Forwarded) != slices.Contains(want, id) {
+				t.Errorf("%s: later fragment %d: %s", context, slices.Index(ids, id), got)
+			}
+		}
+	}
+	// The entries of the first four, the third of them the oldest: its time of writing is the largest number.
+	x.fragment(ids[0], true)
+	var line bpf.LbFragmentLine
+	if err := lines.Lookup(at, &line); err != nil {
+		t.Fatal(err)
+	}
+	const tick, times = 1 << 40, 1 << 24
+	var first uint64
+	for _, e := range line.Entry {
+		first |= e.Says
+	}
+	now := first / tick
+	for i, ago := range []uint64{3, 1, now + 2, 2} {
+		e := &line.Entry[i]
+		e.Says = first%tick | (now-ago)%times*tick
+		e.Check = e.Says ^ key(ids[i])
+	}
+	write := func() {
+		t.Helper()
+		if err := lines.Put(at, line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write()
+	known("at the beginning", ids[:4]...)
+	x.fragment(ids[1], true)
+	known("one that is known comes again", ids[:4]...)
+	x.fragment(ids[4], true)
+	known("a fifth comes", ids[0], ids[1], ids[3], ids[4])
+	write()
+	line.Entry[0].Says ^= 1 << 16
+	write()
+	known("an entry is half written", ids[1:4]...)
 }

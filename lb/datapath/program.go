@@ -121,7 +121,7 @@ func toeplitzRows(k rss.Key) (rows [36][256]uint32) {
 
 // schema is the version of the layout of all pinned tables. A program needs tables of its own version. Tables
 // from before there were versions count as 0.
-const schema = 5
+const schema = 6
 
 // settings reads the secret of the keys of flows from the pinned settings, or makes and pins one. It is pinned
 // before any other table, so tables without it are of an older version. Errors: lb.ErrConflict when what is

@@ -13,7 +13,6 @@ import (
 	"lbctl/rss"
 	"lbctl/rss/packet"
 
-	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -92,12 +91,14 @@ func (v view) State(vip lb.VIP, replica netip.AddrPort) (lb.ReplicaState, bool) 
 }
 
 func (v view) Fragment(k oracle.FragmentKey) (oracle.FragmentPorts, bool) {
-	f, ok := recallFragment(v.program.objects.Fragments, k)
-	if !ok {
+	key := bpf.FragmentKey(v.program.secret, k.Source, k.Destination, k.ID, uint8(k.Protocol))
+	m := v.program.objects.Fragments
+	var line bpf.LbFragmentLine
+	if m.Lookup(uint32(key)%m.MaxEntries(), &line) != nil {
 		return oracle.FragmentPorts{}, false
 	}
-	source, destination := bpf.FragmentPorts(f)
-	return oracle.FragmentPorts{Protocol: packet.Protocol(f.Protocol), Source: source, Destination: destination}, true
+	protocol, source, destination, ok := line.Find(key)
+	return oracle.FragmentPorts{Protocol: packet.Protocol(protocol), Source: source, Destination: destination}, ok
 }
 
 func (v view) LinkMTU(index int) int {
@@ -146,11 +147,4 @@ func (v view) route(next tables.Hop) (oracle.Route, bool) {
 		r.Neighbour = h.Destination
 	}
 	return r, true
-}
-
-// recallFragment looks up what the first fragment of a packet said. A look-up from user space does not
-// count as a use of the entry, so the kernel evicts it no later than it would have.
-func recallFragment(m *ebpf.Map, k oracle.FragmentKey) (f bpf.LbFragment, ok bool) {
-	key := bpf.FragmentKey(k.Source, k.Destination, k.ID, uint8(k.Protocol))
-	return f, m.Lookup(key, &f) == nil
 }
