@@ -18,16 +18,24 @@ import (
 type Interfaces struct {
 	Read  func(name string) (ethtool.Settings, error)
 	Apply func(ethtool.Settings, ethtool.Change) error
+	// Context, Create and Delete are about additional RSS contexts.
+	Context func(ethtool.Settings, ethtool.Context) (ethtool.Settings, error)
+	Create  func(ethtool.Settings, ethtool.Change) (ethtool.Context, error)
+	Delete  func(ethtool.Settings, ethtool.Context) error
 }
 
 // RealInterfaces returns the NICs of this machine.
-func RealInterfaces() Interfaces { return Interfaces{ethtool.Read, ethtool.Apply} }
+func RealInterfaces() Interfaces {
+	return Interfaces{ethtool.Read, ethtool.Apply, ethtool.ReadContext, ethtool.Create, ethtool.Delete}
+}
 
 // AdviseInterface says what to do about an error of an interface's settings.
 func AdviseInterface(err error) error {
 	switch {
 	case errors.Is(err, ethtool.ErrNoInterface):
 		return &Failure{Code: ExitNotFound, What: err.Error(), Do: "name an interface that ip link shows in this network namespace", Cause: err}
+	case errors.Is(err, ethtool.ErrNoContext):
+		return &Failure{Code: ExitNotFound, What: err.Error(), Do: "see lbctl rss show IFACE, or create one: lbctl rss set IFACE --context new", Cause: err}
 	case errors.Is(err, ethtool.ErrNoRSS):
 		return &Failure{Code: ExitFailed, What: err.Error(), Do: "name a NIC with RSS; lbctl rss show IFACE says what an interface has", Cause: err}
 	case errors.Is(err, ethtool.ErrRefused):

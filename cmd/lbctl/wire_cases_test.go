@@ -55,7 +55,7 @@ services:
 
 // dataKeys are the objects whose keys are data, and what they are.
 var dataKeys = map[string]string{
-	".counts": "severity", ".fields_by_type": "flow type", ".profiles[].fields_by_type": "flow type", ".parameters": "parameter",
+	".counts": "severity", ".fields_by_type": "flow type", ".contexts[].fields_by_type": "flow type", ".profiles[].fields_by_type": "flow type", ".parameters": "parameter",
 	".datapath.limits": "capacity", ".imbalance": "measure", ".compare[].imbalance": "measure", ".runs[].core_time": "activity", ".runs[].cores[].core_time": "activity",
 }
 
@@ -90,8 +90,8 @@ var wireCases = []wireCase{
 
 	{command: "rss hash", lines: []string{aFlow, aFlow + "--profile mlx5 --queues 8", "-"}, stdin: "10.0.0.1:5000 10.0.0.2:80\n10.0.0.1 10.0.0.2\n"},
 	{command: "rss profiles", lines: []string{""}},
-	{command: "rss show", lines: []string{"eth0", "veth0"}},
-	{command: "rss set", lines: []string{"eth0 --weight 4,2,1,1 --flows - --dry-run"}, stdin: "tcp 198.51.100.7:40000 192.0.2.1:80\n"},
+	{command: "rss show", lines: []string{"eth0", "veth0"}, before: []string{"rss set eth0 --context new"}},
+	{command: "rss set", lines: []string{"eth0 --weight 4,2,1,1 --flows - --dry-run", "eth0 --context new", "eth0 --context 1 --delete"}, stdin: "tcp 198.51.100.7:40000 192.0.2.1:80\n"},
 	{command: "rss verify", lines: []string{"lo --queues 1 --for 300ms --mode generic"}, inside: true, part: true},
 	{command: "rss replay", lines: []string{"DIR/c.pcap --queues 8 --top 3 --window 1ms --compare queues=8 --change-at 10 --change-to EQUAL1"}},
 	{command: "rss plan", lines: []string{"DIR/c.pcap --what-if queues=8"}},

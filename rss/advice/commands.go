@@ -16,9 +16,9 @@ import (
 // TableCommands returns the shell commands that set the indirection table of an interface.
 func TableCommands(iface string, table rss.Table) []string {
 	if plan, ok := EthtoolTable(table); ok {
-		return ethtool.Change{Table: &plan}.Commands(iface)
+		return ethtool.Change{Table: &plan}.Commands(iface, 0)
 	}
-	return ethtool.Change{Entries: table}.Commands(iface)
+	return ethtool.Change{Entries: table}.Commands(iface, 0)
 }
 
 // EthtoolTable returns the arguments of ethtool -X that make a table. It returns false when there are none:
@@ -65,7 +65,7 @@ func SetupCommands(iface string, from, to setup.Setup) ([]string, error) {
 	add(then.DefaultQueue != now.DefaultQueue, "# packets without a hash to %v: a property of the NIC", then.DefaultQueue)
 	change := keyAndFields(now, then)
 	change.Key = to.HardwareKey(change.Key) // in the byte order that the driver takes
-	return append(list, change.Commands(iface)...), nil
+	return append(list, change.Commands(iface, 0)...), nil
 }
 
 // keyAndFields returns the key and the hash fields that differ.

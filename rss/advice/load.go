@@ -30,7 +30,7 @@ func bestWeights(p balance.Problem, iface string) *Weights {
 		return nil
 	}
 	return &Weights{
-		Command: ethtool.Change{Table: &plan}.Commands(iface)[0],
+		Command: ethtool.Change{Table: &plan}.Commands(iface, 0)[0],
 		MaxMean: balance.MaxMean(loadsUnder(p, table)), Moved: movedBetween(p, table),
 	}
 }

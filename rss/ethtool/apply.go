@@ -9,10 +9,9 @@ import (
 	"lbctl/rss"
 )
 
-// Apply makes a change that Settings.After accepts. By netlink (Linux 6.17 and later) it is one
-// message, applied completely or not at all. By ioctl it sets the fields first, one flow type at a time,
-// then key and table together. After an error key and table have not changed, and the fields are as
-// before, unless the error says that they could not be restored.
+// Apply makes a change that Settings.After accepts. By netlink (Linux 6.17 and later) it is one message, by ioctl it
+// is several; either way the fields come first, one flow type at a time, then key and table together. After an error key
+// and table have not changed, and the fields are as before, unless the error says that they could not be restored.
 func Apply(s Settings, c Change) error { return apply(system{}, s, c) }
 
 func apply(k kernel, s Settings, c Change) error {
@@ -26,16 +25,21 @@ func apply(k kernel, s Settings, c Change) error {
 	_, err = k.message(messageRSSSet, encodeChange(s.Interface, after, c))
 	if err != nil && refused(err) {
 		err = applyIoctl(k, s, after, c)
+	} else if err != nil && !errors.Is(err, unix.EPERM) {
+		err = errors.Join(err, restore(k, s, c))
 	}
-	if err != nil {
-		return fmt.Errorf("set rss of %s: %w", s.Interface, absent(err))
+	switch {
+	case err == nil:
+		return nil
+	case s.Context != 0:
+		return fmt.Errorf("set rss context %v of %s: %w", s.Context, s.Interface, contextError(err))
 	}
-	return nil
+	return fmt.Errorf("set rss of %s: %w", s.Interface, absent(err))
 }
 
 // encodeChange makes the attributes of ETHTOOL_MSG_RSS_SET. A table without entries requests the default one.
 func encodeChange(name string, after Settings, c Change) []byte {
-	b := header(name)
+	b := appendContext(header(name), after.Context)
 	if c.Function != nil {
 		b = appendAttribute(b, rssFunction, native.AppendUint32(nil, 1<<*c.Function))
 	}
@@ -70,6 +74,9 @@ func isDefault(p *rss.TablePlan) bool { return p.Equal == 0 && p.Weights == nil 
 
 // applyIoctl makes the change in steps. If one fails it undoes the ones before.
 func applyIoctl(k kernel, before, after Settings, c Change) error {
+	if before.Context != 0 && len(c.Fields) > 0 {
+		return fmt.Errorf("%w: hash fields of a context are set on Linux 6.17 or later, by some drivers", ErrRefused)
+	}
 	for i, f := range c.Fields {
 		if err := setFieldsOf(k, before.Interface, f); err != nil {
 			err = fmt.Errorf("hash fields %v of %s: %w", f.Fields, f.Type, explain(err))
@@ -97,7 +104,7 @@ func encodeKeyAndTable(after Settings, c Change) []byte {
 		key = len(c.Key)
 	}
 	// Keep the transformation: a kernel that does not support any reports 0 and requires 0.
-	b := encodeRSS(setRSS, size, table, key, after.Transform)
+	b := ofContext(encodeRSS(setRSS, size, table, key, after.Transform), after.Context)
 	if c.Function != nil { // else 0, which keeps it
 		b[16] = 1 << *c.Function
 	}
@@ -105,7 +112,22 @@ func encodeKeyAndTable(after Settings, c Change) []byte {
 	return b
 }
 
-// undo restores the fields.
+// restore sets the fields as they were, by netlink.
+func restore(k kernel, before Settings, c Change) error {
+	var old []FieldsOf
+	for _, f := range c.Fields {
+		old = append(old, FieldsOf{f.Type, before.Fields[f.Type]})
+	}
+	if len(old) == 0 {
+		return nil
+	}
+	if _, err := k.message(messageRSSSet, encodeChange(before.Interface, before, Change{Fields: old})); err != nil {
+		return fmt.Errorf("restore hash fields: %w", err)
+	}
+	return nil
+}
+
+// undo restores the fields, by ioctl.
 func undo(k kernel, before Settings, changed []FieldsOf) error {
 	var errs []error
 	for _, f := range changed {

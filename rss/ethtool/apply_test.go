@@ -28,6 +28,8 @@ func (s *scribe) message(command uint8, b []byte) ([]byte, error) {
 	return nil, nil
 }
 
+func (s *scribe) dump(uint8, []byte) ([][]byte, error) { return nil, unix.EOPNOTSUPP }
+
 func (s *scribe) ioctl(_ string, b []byte) error {
 	var what string
 	switch native.Uint32(b) {
@@ -158,6 +160,20 @@ func TestApplyUndoes(t *testing.T) {
 		if diff := cmp.Diff(c.want, k.log[1:]); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", c.name, diff)
 		}
+	}
+}
+
+// The kernel sets the fields of one message one after the other, too: when it fails they are set as they were.
+func TestApplyByNetlinkUndoes(t *testing.T) {
+	k := &scribe{netlink: unix.EIO}
+	err := apply(k, small(), Change{Table: &rss.TablePlan{Equal: 1}, Fields: []FieldsOf{{TCP4, rss.FourTuple}}})
+	if !errors.Is(err, unix.EIO) || !strings.Contains(err.Error(), "restore hash fields: ") || len(k.log) != 2 ||
+		!strings.HasSuffix(k.log[1], "0c000880"+"08000400"+"30000000") {
+		t.Errorf("%v, after %q", err, k.log)
+	}
+	k = &scribe{netlink: unix.EIO}
+	if err := apply(k, small(), Change{Key: make(rss.Key, 40)}); !errors.Is(err, unix.EIO) || len(k.log) != 1 {
+		t.Errorf("without fields: %v, after %q", err, k.log)
 	}
 }
 

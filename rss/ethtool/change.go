@@ -45,6 +45,9 @@ func (s Settings) After(c Change) (Settings, error) {
 		return Settings{}, fmt.Errorf("%w: %s", ErrNoRSS, s.Instead())
 	}
 	s.Table, s.Key, s.Fields = slices.Clone(s.Table), slices.Clone(s.Key), maps.Clone(s.Fields)
+	if c.Table != nil && s.Context != 0 && isDefault(c.Table) {
+		return Settings{}, fmt.Errorf("default table of a context: there is none, want equal %d", s.Queues) // by ioctl it would be deleted
+	}
 	if c.Table != nil {
 		t, err := c.Table.Build(len(s.Table), s.Queues)
 		if err != nil {
@@ -128,10 +131,17 @@ func (s Settings) takes(f FieldsOf) error {
 	return nil
 }
 
-// Commands returns the commands that make the same change: of ethtool, and of ynl for Entries.
-func (c Change) Commands(name string) []string {
-	var all []string
-	var words []string
+// Commands returns the commands that make the same change of a context: of ethtool, and of ynl for Entries.
+func (c Change) Commands(name string, of Context) []string {
+	var all, words []string
+	context, request, do := "", map[string]any{"header": map[string]string{"dev-name": name}}, "rss-set"
+	switch of {
+	case 0:
+	case NewContext:
+		context, do = " context new", "rss-create-act"
+	default:
+		context, request["context"] = " context "+of.String(), of
+	}
 	if c.Function != nil {
 		words = append(words, "hfunc "+c.Function.String())
 	}
@@ -144,23 +154,22 @@ func (c Change) Commands(name string) []string {
 	if c.Table != nil {
 		words = append(words, c.Table.String())
 	}
-	if len(words) > 0 {
-		all = append(all, fmt.Sprintf("ethtool -X %s %s", name, strings.Join(words, " ")))
+	if len(words) > 0 || of == NewContext && c.Entries == nil {
+		all = append(all, strings.TrimSpace(fmt.Sprintf("ethtool -X %s%s %s", name, context, strings.Join(words, " "))))
 	}
 	if c.Entries != nil {
-		request, _ := json.Marshal(map[string]any{ // strings and numbers can be marshalled
-			"header": map[string]string{"dev-name": name}, "indir": c.Entries,
-		})
+		request["indir"] = c.Entries
+		request, _ := json.Marshal(request) // strings and numbers can be marshalled
 		all = append(all,
 			fmt.Sprintf("# %d entries over %d queues, Linux 6.17 or later; ynl is in tools/net/ynl of its sources:", len(c.Entries), c.Entries.Queues()),
-			fmt.Sprintf("ynl --family ethtool --do rss-set --json '%s'", request))
+			fmt.Sprintf("ynl --family ethtool --do %s --json '%s'", do, request))
 	}
 	for _, f := range c.Fields {
 		letters := f.Fields.String()
 		if f.Fields == 0 {
 			letters = `""`
 		}
-		all = append(all, fmt.Sprintf("ethtool -N %s rx-flow-hash %s %s", name, f.Type, letters))
+		all = append(all, fmt.Sprintf("ethtool -N %s rx-flow-hash %s %s%s", name, f.Type, letters, context))
 	}
 	return all
 }

@@ -73,7 +73,7 @@ func TestCommands(t *testing.T) {
 	key := rss.MicrosoftKey()
 	got := Change{
 		Table: &rss.TablePlan{Equal: 3, Start: 1}, Key: key, Fields: []FieldsOf{{UDP4, rss.FourTuple}, {TCP6, 0}},
-	}.Commands("eth0")
+	}.Commands("eth0", 0)
 	want := []string{
 		"ethtool -X eth0 hkey " + key.String() + " start 1 equal 3",
 		"ethtool -N eth0 rx-flow-hash udp4 sdfn",
@@ -82,7 +82,7 @@ func TestCommands(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if got := (Change{Table: &rss.TablePlan{}}).Commands("eth0"); !slices.Equal(got, []string{"ethtool -X eth0 default"}) {
+	if got := (Change{Table: &rss.TablePlan{}}).Commands("eth0", 0); !slices.Equal(got, []string{"ethtool -X eth0 default"}) {
 		t.Errorf("the default table: %q", got)
 	}
 }

@@ -15,6 +15,8 @@ import (
 type kernel interface {
 	// message sends attributes to the ethtool family and returns the answer's.
 	message(command uint8, attributes []byte) ([]byte, error)
+	// dump asks for all of a kind and returns the attributes of each answer.
+	dump(command uint8, attributes []byte) ([][]byte, error)
 	// ioctl sends a struct that begins with its command and overwrites it by the answer.
 	ioctl(name string, b []byte) error
 }
@@ -25,6 +27,15 @@ type system struct{}
 // message implements kernel.
 func (system) message(command uint8, attributes []byte) ([]byte, error) {
 	return Ask("ethtool", command, attributes)
+}
+
+// dump implements kernel.
+func (system) dump(command uint8, attributes []byte) ([][]byte, error) {
+	number, err := familyOf("ethtool")
+	if err != nil {
+		return nil, fmt.Errorf("find netlink family ethtool: %w", err)
+	}
+	return exchangeAll(number, unix.NLM_F_DUMP, command, familyVersion, attributes)
 }
 
 // ioctl implements kernel.
@@ -84,10 +95,19 @@ func familyOf(name string) (int, error) {
 }
 
 // converse sends one message and returns what follows the header of its answer.
+func converse(family, flags int, command, version uint8, attributes []byte) ([]byte, error) {
+	answers, err := exchangeAll(family, flags, command, version, attributes)
+	if err != nil || len(answers) == 0 {
+		return nil, err
+	}
+	return answers[0], nil
+}
+
+// exchangeAll sends one message and returns what follows the header of each of its answers.
 //
 // It does not use nl.Genlmsg or its sender (netlink.GenlFamilyGet): the struct is two bytes short, so that the two
 // reserved bytes, which must be 0, are sent from the memory after it.
-func converse(family, flags int, command, version uint8, attributes []byte) ([]byte, error) {
+func exchangeAll(family, flags int, command, version uint8, attributes []byte) ([][]byte, error) {
 	request := nl.NewNetlinkRequest(family, flags)
 	request.AddRawData([]byte{command, version, 0, 0})
 	request.AddRawData(attributes)
@@ -95,8 +115,11 @@ func converse(family, flags int, command, version uint8, attributes []byte) ([]b
 	if err != nil {
 		return nil, err
 	}
-	if len(answers) == 0 || len(answers[0]) < nl.SizeofGenlmsg {
-		return nil, nil
+	var all [][]byte
+	for _, answer := range answers {
+		if len(answer) >= nl.SizeofGenlmsg {
+			all = append(all, answer[nl.SizeofGenlmsg:])
+		}
 	}
-	return answers[0][nl.SizeofGenlmsg:], nil
+	return all, nil
 }

@@ -43,7 +43,16 @@ func TestLiveVeth(t *testing.T) {
 	if !errors.Is(err, ErrRefused) || !errors.Is(err, unix.EOPNOTSUPP) {
 		t.Errorf("set rss of a veth: %v", err)
 	}
+	for what, err := range map[string]error{
+		"create": second(Create(s, Change{})), "read": second(ReadContext(s, 1)), "delete": Delete(s, 1),
+	} {
+		if !errors.Is(err, ErrRefused) {
+			t.Errorf("%s a context of a veth: %v", what, err)
+		}
+	}
 }
+
+func second[T any](_ T, err error) error { return err }
 
 func TestLiveTAP(t *testing.T) {
 	inNamespace(t)
@@ -95,5 +104,16 @@ func TestLiveMessageIsUnderstood(t *testing.T) {
 	}
 	if _, err := (system{}).message(messageRSSSet, encodeChange("lo", after, change)); !errors.Is(err, unix.EOPNOTSUPP) {
 		t.Errorf("a whole change: %v, want the driver's %v", err, unix.EOPNOTSUPP)
+	}
+	after.Context, change.Fields = 7, nil
+	for command, message := range map[uint8][]byte{
+		messageRSSCreate: encodeChange("lo", after, change), messageRSSDelete: appendContext(header("lo"), 7),
+	} {
+		if _, err := (system{}).message(command, message); !errors.Is(err, unix.EOPNOTSUPP) {
+			t.Errorf("message %d about a context: %v, want the driver's %v", command, err, unix.EOPNOTSUPP)
+		}
+		if _, err := (system{}).message(command, attribute(header("lo"), rssContext, 0)); !errors.Is(err, unix.ERANGE) {
+			t.Errorf("message %d about context 0: %v, want %v", command, err, unix.ERANGE)
+		}
 	}
 }

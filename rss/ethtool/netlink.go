@@ -12,12 +12,15 @@ const (
 	messageChannelsGet = 17
 	messageRSSGet      = 38
 	messageRSSSet      = 48
+	messageRSSCreate   = 49
+	messageRSSDelete   = 50
 
 	headerName = 2
 
 	channelsHeader = 1 // then the four maxima, then the four counts, from 2 on
 
 	rssHeader    = 1
+	rssContext   = 2
 	rssFunction  = 3
 	rssTable     = 4
 	rssKey       = 5

@@ -36,6 +36,10 @@ func (r *recorder) message(command uint8, attributes []byte) ([]byte, error) {
 	return answer, err
 }
 
+func (r *recorder) dump(command uint8, attributes []byte) ([][]byte, error) {
+	return r.kernel.dump(command, attributes) // what a fixture holds was recorded of kernels that list nothing
+}
+
 func (r *recorder) ioctl(name string, b []byte) error {
 	request := hex.EncodeToString(b)
 	err := r.kernel.ioctl(name, b)
@@ -60,6 +64,8 @@ type playback struct {
 func (p *playback) message(command uint8, attributes []byte) ([]byte, error) {
 	return p.answer(command, attributes)
 }
+
+func (p *playback) dump(uint8, []byte) ([][]byte, error) { return nil, unix.EOPNOTSUPP }
 
 func (p *playback) ioctl(_ string, b []byte) error {
 	answer, err := p.answer(0, b)

@@ -39,7 +39,7 @@ func Read(name string) (Settings, error) {
 
 func read(k kernel, name string) (Settings, error) {
 	s := Settings{Interface: name, Fields: map[FlowType]rss.Fields{}}
-	for _, step := range []func(kernel, *Settings) error{readDriver, readChannels, readQueues, readRSS, readFields} {
+	for _, step := range []func(kernel, *Settings) error{readDriver, readChannels, readQueues, readRSS, readFields, readContexts} {
 		if err := step(k, &s); err != nil {
 			return Settings{}, fmt.Errorf("read rss of %s: %w", name, err)
 		}
@@ -109,7 +109,7 @@ func readQueues(k kernel, s *Settings) error {
 // readRSS reads by netlink (Linux 6.3 and later), else by ioctl.
 func readRSS(k kernel, s *Settings) error {
 	if answer, err := k.message(messageRSSGet, header(s.Interface)); err == nil {
-		s.By = "netlink"
+		s.By = byNetlink
 		return parseRSS(answer, s)
 	}
 	b := command(getRSS, rssLength)
@@ -125,7 +125,7 @@ func readRSS(k kernel, s *Settings) error {
 	if err := k.ioctl(s.Interface, b); err != nil {
 		return fmt.Errorf("table: %w", absent(err))
 	}
-	s.By = "ioctl"
+	s.By = byIoctl
 	return decodeRSS(b, s)
 }
 

@@ -125,6 +125,7 @@ func TestParseRefuses(t *testing.T) {
 type deaf struct{ errno unix.Errno }
 
 func (d deaf) message(uint8, []byte) ([]byte, error) { return nil, d.errno }
+func (d deaf) dump(uint8, []byte) ([][]byte, error)  { return nil, d.errno }
 func (d deaf) ioctl(string, []byte) error            { return d.errno }
 
 func TestReadErrors(t *testing.T) {

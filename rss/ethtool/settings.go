@@ -43,7 +43,17 @@ type Settings struct {
 	Fields map[FlowType]rss.Fields
 	// By is the interface that the kernel answered by: "netlink" or "ioctl".
 	By string
+	// Context is 0 for the settings of the interface itself.
+	Context Context
+	// Contexts are the additional contexts; empty also where the kernel does not list them.
+	Contexts []Settings
 }
+
+// What By can be.
+const (
+	byNetlink = "netlink"
+	byIoctl   = "ioctl"
+)
 
 // setFunctions sets Functions from a bit set (ETH_RSS_HASH_* of ethtool.h).
 func (s *Settings) setFunctions(set uint64) {

@@ -18,7 +18,7 @@ type fileOf struct {
 	Table rss.Table `json:"table"`
 	Key   string    `json:"key"`
 	// Queues are the receive queues of rss show.
-	Queues int `json:"queues"`
+	Queues int `json:"queue_count"`
 	// Indirection is the table of ethtool --json -x.
 	Indirection rss.Table `json:"rss-indirection-table"`
 }

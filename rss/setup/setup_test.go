@@ -124,6 +124,22 @@ func TestErrorsNameTheOption(t *testing.T) {
 	}
 }
 
+// The number of queues comes with the table that rss show or ethtool -x printed: the table alone may not name all.
+func TestReadTableTellsQueues(t *testing.T) {
+	for name, text := range map[string]string{
+		"show.json":   `{"interface":"eth0","queue_count":8,"table":[0,1,0,1]}`,
+		"ethtool.txt": "RX flow hash indirection table for eth0 with 8 RX ring(s):\n    0:      0     1     0     1\n",
+	} {
+		file := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if table, queues, err := setup.ReadTable(file); err != nil || queues != 8 || !slices.Equal(table, rss.Table{0, 1, 0, 1}) {
+			t.Errorf("%s: %v over %d queues, %v", name, table, queues, err)
+		}
+	}
+}
+
 func TestBadAssignments(t *testing.T) {
 	for assignments, want := range map[string]string{
 		"":                `"": want name=value, joined by commas: queues=8,table=512,key=symmetric,udp4=sd`,

@@ -343,6 +343,8 @@ func (r *rssTrial) refuses() {
 	r.refused("/lbctl rss set eth0 --function xor", 1, refused)
 	r.refused("/lbctl rss set eth0 --fields udp4=sdfn --equal 1 --function xor", 1, refused)
 	r.refused("/lbctl rss set eth0 --fields udp4=s", 1, "set rss of eth0: hash fields s of udp4: refused")
+	r.refused("/lbctl rss set eth0 --context new --equal 2", 1, "create rss context of eth0: refused: the driver has no additional contexts")
+	r.refused("/lbctl rss set eth0 --context 1 --equal 2", 1, "read rss context 1 of eth0: refused: the driver has no additional contexts")
 	r.refused("/lbctl rss set eth0 --equal 5", 2, "names queue 4: want 0 to 3")
 	if got := r.ethtool(); !cmp.Equal(want, got) {
 		r.Errorf("what was refused has changed something: -before +after:\n%s", cmp.Diff(want, got))

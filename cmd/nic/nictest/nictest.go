@@ -3,8 +3,10 @@ package nictest
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,12 +58,47 @@ func (k *Card) Interfaces() cli.Interfaces {
 			switch {
 			case k.Refuses != nil:
 				return fmt.Errorf("set rss of %s: %w", s.Interface, k.Refuses)
+			case err == nil && !k.Stubborn && s.Context != 0:
+				*k.context(s.Context) = after
 			case err == nil && !k.Stubborn:
 				k.Settings = after
 			}
 			return err
 		},
+		Context: func(s ethtool.Settings, c ethtool.Context) (ethtool.Settings, error) {
+			if one := k.context(c); one != nil {
+				return *one, nil
+			}
+			if c == ethtool.NewContext {
+				return ethtool.ReadContext(s, c)
+			}
+			return s, fmt.Errorf("read rss context %v of %s: %w", c, s.Interface, ethtool.ErrNoContext)
+		},
+		Create: func(s ethtool.Settings, c ethtool.Change) (ethtool.Context, error) {
+			k.Applied = append(k.Applied, c)
+			after, err := s.After(c)
+			if k.Refuses != nil || err != nil {
+				return 0, fmt.Errorf("create rss context of %s: %w", s.Interface, errors.Join(k.Refuses, err))
+			}
+			after.Context = ethtool.Context(1 + len(k.Settings.Contexts))
+			k.Settings.Contexts = append(k.Settings.Contexts, after)
+			return after.Context, nil
+		},
+		Delete: func(_ ethtool.Settings, c ethtool.Context) error {
+			k.Settings.Contexts = slices.DeleteFunc(k.Settings.Contexts, func(s ethtool.Settings) bool { return s.Context == c })
+			return nil
+		},
 	}
+}
+
+// context returns a context's settings, nil if there is none.
+func (k *Card) context(c ethtool.Context) *ethtool.Settings {
+	for i := range k.Settings.Contexts {
+		if k.Settings.Contexts[i].Context == c {
+			return &k.Settings.Contexts[i]
+		}
+	}
+	return nil
 }
 
 // VethHabit is what is said of veth0.

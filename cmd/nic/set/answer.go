@@ -13,9 +13,14 @@ import (
 
 // answer says what a change does. Scripts rely on its JSON names.
 type answer struct {
-	Interface string   `json:"interface"`
-	DryRun    bool     `json:"dry_run"`
-	Commands  []string `json:"commands"`
+	Interface string `json:"interface"`
+	// Context is the additional RSS context that is meant, absent for the interface's own settings and in a dry run for one
+	// that would be created.
+	Context  *ethtool.Context `json:"context,omitempty"`
+	Created  bool             `json:"created,omitempty"`
+	Deleted  bool             `json:"deleted,omitempty"`
+	DryRun   bool             `json:"dry_run"`
+	Commands []string         `json:"commands"`
 	// Entries is the size of the table, Changed the number of entries that change.
 	Entries int `json:"entries"`
 	Changed int `json:"entries_changed"`
@@ -30,6 +35,18 @@ func (s *answer) show(w io.Writer) {
 	for _, command := range s.Commands {
 		fmt.Fprintln(w, command)
 	}
+	if s.Context != nil || s.Created {
+		s.showContext(w)
+	} else {
+		s.showMoved(w)
+	}
+	if s.DryRun {
+		fmt.Fprintln(w, "dry run: nothing was changed")
+	}
+}
+
+// showMoved says what moves, of the interface's own flows.
+func (s *answer) showMoved(w io.Writer) {
 	fmt.Fprintf(w, "%d of %d entries of the indirection table change\n", s.Changed, s.Entries)
 	switch {
 	case s.Moved != nil:
@@ -39,15 +56,12 @@ func (s *answer) show(w io.Writer) {
 	case s.Entries > 0:
 		fmt.Fprintf(w, "%.1f %% of all flows move to another queue\n", 100*float64(s.Changed)/float64(s.Entries))
 	}
-	if s.DryRun {
-		fmt.Fprintln(w, "dry run: nothing was changed")
-	}
 }
 
 // describe returns the effect of a change, except on flows.
 func describe(name string, before, after ethtool.Settings, change ethtool.Change) *answer {
 	a := &answer{
-		Interface: name, Commands: change.Commands(name), Entries: len(before.Table),
+		Interface: name, Commands: change.Commands(name, before.Context), Entries: len(before.Table),
 		Rehashed: !slices.Equal(before.Key, after.Key) || !slices.Equal(before.Functions, after.Functions) || before.Transform != after.Transform,
 	}
 	for i := range before.Table {

@@ -25,6 +25,8 @@ type flags struct {
 	fill         string
 	function     string
 	transform    string
+	context      string
+	remove       bool
 	dryRun       bool
 	flows        string
 	observe      time.Duration
@@ -41,12 +43,17 @@ checked against what the NIC has before it is made, and read back afterwards.
 
 With --dry-run nothing is changed: the equivalent ethtool commands are printed. With flows it also says how
 many of them move to another queue. Flows come from a short observation (--observe 5s) or from
-a file (--flows FILE, one "tcp 192.0.2.1:1234 198.51.100.1:80" a line; - is stdin).`,
+a file (--flows FILE, one "tcp 192.0.2.1:1234 198.51.100.1:80" a line; - is stdin).
+
+--context sets an additional RSS context, which has a table of its own and takes the packets of flow rules that name it
+(ethtool -N IFACE flow-type tcp4 dst-port 80 context 1); "new" creates one, and --delete removes it. Few drivers have
+them.`,
 		Example: `  lbctl rss set eth0 --equal 8 --dry-run --observe 5s
   lbctl rss set eth0 --weight 3,1,1,1
   lbctl rss set eth0 --key symmetric --fields udp4=sdfn --fields udp6=sdfn
   lbctl rss set eth0 --fill @plan.json
   lbctl rss set eth0 --transform symmetric-xor --function toeplitz
+  lbctl rss set eth0 --context new --start 4 --equal 4
   lbctl rss set eth0 --default`,
 		Args: cli.Takes("IFACE"),
 	}
@@ -59,6 +66,8 @@ a file (--flows FILE, one "tcp 192.0.2.1:1234 198.51.100.1:80" a line; - is stdi
 	c.Flags().StringVar(&f.transform, "transform", "", "input transform: "+strings.Join(rss.TransformNames(), ", "))
 	c.Flags().StringVar(&f.key, "key", "", "RSS key: hexadecimal digits, @FILE with them, or a name: ms, symmetric")
 	c.Flags().StringArrayVar(&f.fields, "fields", nil, "hash fields of a flow type, as in udp4=sdfn; may be repeated")
+	c.Flags().StringVar(&f.context, "context", "", "an additional RSS context: its number, or new")
+	c.Flags().BoolVar(&f.remove, "delete", false, "delete the context")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "change nothing, show what would change")
 	c.Flags().StringVar(&f.flows, "flows", "", "file of flows, to count those that move")
 	c.Flags().DurationVar(&f.observe, "observe", 0, "observe the interface this long, to count the flows that move")
@@ -68,7 +77,11 @@ a file (--flows FILE, one "tcp 192.0.2.1:1234 198.51.100.1:80" a line; - is stdi
 		if err != nil {
 			return err
 		}
-		said, err := apply(a, c, f, args[0], change)
+		of, err := f.contextOf(c, change)
+		if err != nil {
+			return err
+		}
+		said, err := apply(a, c, f, args[0], of, change)
 		if err != nil {
 			return err
 		}
@@ -95,7 +108,7 @@ func (f *flags) change(c *cobra.Command) (change ethtool.Change, err error) {
 		}
 		change.Fields = append(change.Fields, one)
 	}
-	if change.IsZero() {
+	if change.IsZero() && f.context != ethtool.NewContext.String() && !f.remove {
 		return change, cli.Usage(c, "nothing to set: want --equal, --weight, --default, --fill, --key, --function, --transform or --fields")
 	}
 	if f.observe > 0 && f.flows != "" {
@@ -161,13 +174,16 @@ func (f *flags) plan(c *cobra.Command) (*rss.TablePlan, error) {
 }
 
 // apply checks a change, says what it does, and makes it unless this is a dry run.
-func apply(a *cli.App, c *cobra.Command, f *flags, name string, change ethtool.Change) (*answer, error) {
+func apply(a *cli.App, c *cobra.Command, f *flags, name string, of ethtool.Context, change ethtool.Change) (*answer, error) {
 	before, err := a.NICs.Read(name)
 	if err != nil {
 		return nil, cli.AdviseInterface(err)
 	}
 	if !before.HasRSS() {
 		return nil, cli.AdviseInterface(fmt.Errorf("set rss of %s: %w: %s", name, ethtool.ErrNoRSS, before.Instead()))
+	}
+	if of != 0 {
+		return applyContext(a, c, f, before, of, change)
 	}
 	after, err := before.After(change)
 	if err != nil {
@@ -188,12 +204,12 @@ func apply(a *cli.App, c *cobra.Command, f *flags, name string, change ethtool.C
 	if err := a.NICs.Apply(before, change); err != nil {
 		return nil, cli.AdviseInterface(err)
 	}
-	return said, confirm(a, after, change)
+	got, err := a.NICs.Read(name)
+	return said, confirm(got, err, after, change)
 }
 
-// confirm reads the settings back, because a driver may accept a setting and not keep it.
-func confirm(a *cli.App, want ethtool.Settings, change ethtool.Change) error {
-	got, err := a.NICs.Read(want.Interface)
+// confirm compares with the settings that were read back, because a driver may accept a setting and not keep it.
+func confirm(got ethtool.Settings, err error, want ethtool.Settings, change ethtool.Change) error {
 	if err != nil {
 		return cli.AdviseInterface(err)
 	}

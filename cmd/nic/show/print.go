@@ -33,6 +33,26 @@ func showSettings(w io.Writer, s ethtool.Settings) {
 			fmt.Fprintf(w, "    %s: %s\n", t, f)
 		}
 	}
+	for _, c := range s.Contexts {
+		showContext(w, s, c)
+	}
+}
+
+// showContext prints the table of a context, and what else differs from the interface's.
+func showContext(w io.Writer, s, c ethtool.Settings) {
+	fmt.Fprintf(w, "RSS context %v:\n", c.Context)
+	showTable(w, c.Table)
+	if !slices.Equal(c.Key, s.Key) {
+		fmt.Fprintf(w, "    key: %s\n", c.Key)
+	}
+	if !slices.Equal(c.Functions, s.Functions) || c.Transform != s.Transform {
+		fmt.Fprintf(w, "    hash function: %v, input transformation: %v\n", c.Functions, c.Transform)
+	}
+	for _, t := range ethtool.FlowTypes() {
+		if f, ok := c.Fields[t]; ok && f != s.Fields[t] {
+			fmt.Fprintf(w, "    %s: %s\n", t, f)
+		}
+	}
 }
 
 func showChannels(w io.Writer, s ethtool.Settings) {

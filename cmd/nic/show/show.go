@@ -26,6 +26,18 @@ type settings struct {
 	Fields    map[string]string `json:"fields_by_type,omitempty"`
 	Source    string            `json:"source,omitempty"`
 	Instead   string            `json:"instead,omitempty"`
+	// Contexts are the additional RSS contexts, where the kernel lists them.
+	Contexts []contextSettings `json:"contexts,omitempty"`
+}
+
+// contextSettings are those of an additional RSS context.
+type contextSettings struct {
+	Context   ethtool.Context   `json:"context"`
+	Table     []rss.Queue       `json:"table"`
+	Key       string            `json:"key"`
+	Functions []string          `json:"functions"`
+	Transform string            `json:"transform"`
+	Fields    map[string]string `json:"fields_by_type"`
 }
 
 // Command is lbctl rss show.
@@ -34,8 +46,9 @@ func Command(a *cli.App) *cobra.Command {
 		Use:   "show IFACE",
 		Short: "Show an interface's channels, indirection table, key, hash function and fields",
 		Long: `Show how an interface spreads received packets over its queues, as ethtool -x, -l and -n do: its
-channels, indirection table, RSS key, hash function, input transformation and hash fields. For an interface
-without RSS it says how the queue is chosen instead. No privilege is needed.`,
+channels, indirection table, RSS key, hash function, input transformation and hash fields, and additional RSS
+contexts (Linux 6.12 or later lists them). For an interface without RSS it says how the queue is chosen instead. No
+privilege is needed.`,
 		Example: `  lbctl rss show eth0
   lbctl rss show eth0 -o json | jq .fields_by_type`,
 		Args: cli.Takes("IFACE"),
@@ -58,13 +71,21 @@ func settingsOf(s ethtool.Settings) settings {
 	if !s.HasRSS() {
 		return n
 	}
-	n.Table, n.Key, n.Transform, n.Source = s.Table, s.Key.String(), s.Transform.String(), s.By
-	for _, f := range s.Functions {
-		n.Functions = append(n.Functions, f.String())
-	}
-	n.Fields = map[string]string{}
-	for t, f := range s.Fields {
-		n.Fields[string(t)] = f.String()
+	own := contextOf(s)
+	n.Table, n.Key, n.Functions, n.Transform, n.Fields, n.Source = own.Table, own.Key, own.Functions, own.Transform, own.Fields, s.By
+	for _, c := range s.Contexts {
+		n.Contexts = append(n.Contexts, contextOf(c))
 	}
 	return n
+}
+
+func contextOf(s ethtool.Settings) contextSettings {
+	c := contextSettings{Context: s.Context, Table: s.Table, Key: s.Key.String(), Transform: s.Transform.String(), Fields: map[string]string{}}
+	for _, f := range s.Functions {
+		c.Functions = append(c.Functions, f.String())
+	}
+	for t, f := range s.Fields {
+		c.Fields[string(t)] = f.String()
+	}
+	return c
 }
