@@ -153,7 +153,7 @@ var fences = []struct {
 	{"github.com/vishvananda/netlink", []string{"lb/nexthop", "lb/decap", "lb/xdp", "lb/testns", "lb/doctor", "rss/ethtool", "testbed"}, "so has its network"},
 	{gopacket, []string{"testbed/capture"}, "it is no longer maintained: captures of the testbed alone are written and decoded by it, never on a hot path"},
 	{"lbctl/lb/tables", []string{"lb/tables", "lb/nexthop", "lb/datapath"}, "the rows that packets read are changed by the kernel dataplane alone"},
-	{"lbctl/lb/nexthop", []string{"lb/datapath"}, "the kernel dataplane alone resolves next hops"},
+	{"lbctl/lb/nexthop", []string{"lb/datapath", "lb/doctor"}, "the kernel dataplane alone resolves next hops; the doctor asks for routes as it does"},
 	{"lbctl/lb/testns", nil, "it makes namespaces and links for tests"},
 	{"C", nil, "no cgo: one static binary"},
 }

@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -47,12 +48,29 @@ func (f follower) Refresh(c nexthop.Changes) {
 // refresh brings the next hops of the replicas up to date. It returns when no packet can be reading the hops that it
 // replaced, so that the next change may write there.
 func (d *Datapath) refresh(c nexthop.Changes) error {
-	return d.locked(func() error {
-		if !d.hops.refresh(c, d.registry.services) {
-			return nil
-		}
-		return d.registry.grace.Wait()
-	})
+	return d.locked(func() error { return d.refreshLocked(c) })
+}
+
+func (d *Datapath) refreshLocked(c nexthop.Changes) error {
+	if !d.hops.refresh(c, d.registry.services) {
+		return nil
+	}
+	return d.registry.grace.Wait()
+}
+
+// reroute resolves the next hops again after a change of the interfaces on which packets come in, if rules ask for those.
+func (d *Datapath) reroute(change func() error) error {
+	was := d.links.indexes()
+	if err := change(); err != nil {
+		return err
+	}
+	if slices.Equal(was, d.links.indexes()) || !d.hops.network.Gather().HasIngressRules() {
+		return nil
+	}
+	if err := d.refreshLocked(nexthop.Everything()); err != nil {
+		d.options.Logger.Error("refresh next hops", "error", err)
+	}
+	return nil
 }
 
 // sweep lets time pass for the flows.

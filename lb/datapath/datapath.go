@@ -82,11 +82,12 @@ func Open(ctx context.Context, o Options) (*Datapath, error) {
 // newDatapath returns one without tables.
 func newDatapath(o Options) *Datapath {
 	d := &Datapath{program: &program{options: o}, events: &events{to: make(chan lb.Event, lb.EventBuffer)}}
-	d.hops = &hops{tables: &tables.Tables{}, via: map[uint32]nexthop.Neighbour{}, written: map[uint32]tables.Hop{}, log: o.Logger, events: d.events}
+	d.hops = &hops{tables: &tables.Tables{}, via: map[uint32]nexthop.Neighbour{}, written: map[uint32]tables.Hop{}, differ: map[uint32]string{}, log: o.Logger, events: d.events}
 	d.counters = &counters{program: d.program, tables: d.hops.tables}
 	d.registry = newRegistry(o.Limits, d.hops, d.counters)
 	d.transitions = transitions{registry: d.registry}
 	d.links = &links{hops: d.hops, log: o.Logger}
+	d.hops.links = d.links
 	d.monitoring = &monitoring{program: d.program, links: d.links, lock: &d.mu}
 	return d
 }

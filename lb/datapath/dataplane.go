@@ -46,15 +46,19 @@ func (d *Datapath) Attach(ctx context.Context, name string, mode lb.AttachMode) 
 		if err := d.repin(); err != nil { // else there is nowhere to pin the link
 			return err
 		}
-		i, err = d.links.attach(ctx, d.monitoring.current(), name, mode)
-		return err
+		return d.reroute(func() (err error) {
+			i, err = d.links.attach(ctx, d.monitoring.current(), name, mode)
+			return err
+		})
 	})
 	return i, err
 }
 
 // Detach implements lb.Dataplane.
 func (d *Datapath) Detach(ctx context.Context, name string) error {
-	return d.locked(func() error { return d.links.detach(name) })
+	return d.locked(func() error {
+		return d.reroute(func() error { return d.links.detach(name) })
+	})
 }
 
 // Counters implements lb.Dataplane. The counters are read one after the other while packets pass: sums agree exactly only

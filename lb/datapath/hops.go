@@ -16,6 +16,8 @@ type hops struct {
 	network *nexthop.Network             // nil before open
 	via     map[uint32]nexthop.Neighbour // of each replica, by id
 	written map[uint32]tables.Hop        // as they were resolved last, by id
+	differ  map[uint32]string            // how routes differ by the interface that packets come in on, by id
+	links   *links
 	events  *events
 	// ticks are when packets last asked for the entries of the FIB cache, as of the last confirm.
 	ticks []uint32
@@ -40,13 +42,22 @@ func (h *hops) resolver() nexthop.Resolver {
 	if h.made != nil {
 		return h.made
 	}
-	return h.network.Gather()
+	return h.network.Gather(h.links.indexes()...)
 }
 
-// resolve returns the next hop of a replica, and remembers the neighbour.
+// resolve returns the next hop of a replica, and remembers the neighbour. A replica has one next hop for all packets, so it warns
+// where rules want several.
 func (h *hops) resolve(r nexthop.Resolver, replica uint32, a netip.Addr) tables.Hop {
 	next, via := r.Resolve(a)
 	h.via[replica], h.written[replica] = via, next
+	switch differ := r.Differing(a); {
+	case differ == "":
+		delete(h.differ, replica)
+	case h.differ[replica] != differ:
+		h.differ[replica] = differ
+		h.log.Warn("rules have routes to a replica differ by the interface that packets come in on: all go as those from the first",
+			"replica", a, "routes", differ)
+	}
 	return next
 }
 
@@ -54,6 +65,7 @@ func (h *hops) resolve(r nexthop.Resolver, replica uint32, a netip.Addr) tables.
 func (h *hops) forget(replica uint32) {
 	delete(h.via, replica)
 	delete(h.written, replica)
+	delete(h.differ, replica)
 }
 
 // confirm has the kernel probe the clients and gateways to whose MAC addresses packets were sent since the last call, unless
@@ -84,7 +96,7 @@ func (h *hops) confirm() error {
 // refresh resolves the next hops of the replicas that a change of the network may concern, and writes those that differ.
 // It reports whether there was one.
 func (h *hops) refresh(c nexthop.Changes, services map[lb.VIP]*entry) (changed bool) {
-	network := h.network.Gather()
+	network := h.network.Gather(h.links.indexes()...)
 	for _, e := range services {
 		for a, id := range e.ids {
 			switch via := h.via[id]; {

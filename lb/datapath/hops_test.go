@@ -73,6 +73,51 @@ func TestNextHopsFollow(t *testing.T) {
 	explained(t, d, "the gateway's link is down", func(x lb.Explanation) bool { return x.NextHop.Interface == "up" })
 }
 
+// Where rules ask for the interface that packets come in on, next hops are those of the attached ones: they follow rules, and
+// what is attached.
+func TestNextHopsFollowRules(t *testing.T) {
+	inNamespace(t)
+	testns.Sysctl(t, "net/ipv4/ip_forward", "1")
+	d := open(t, Options{})
+	if err := d.SetService(t.Context(), web("192.0.2.1:80", "10.1.0.2:80")); err != nil {
+		t.Fatal(err)
+	}
+	testns.Veth(t, "cl", "10.3.0.1/24")
+	testns.Neighbour(t, testns.Veth(t, "up", "10.1.0.1/24"), "10.1.0.2")
+	side := testns.Veth(t, "side", "10.2.0.1/24")
+	testns.Neighbour(t, side, "10.2.0.9")
+	route := netlink.Route{Gw: net.IPv4(10, 2, 0, 9), LinkIndex: side.Attrs().Index, Table: 100}
+	if err := netlink.RouteAdd(&route); err != nil {
+		t.Fatal(err)
+	}
+	by := func(name string) func(lb.Explanation) bool {
+		return func(x lb.Explanation) bool { return x.NextHop.Interface == name }
+	}
+	explained(t, d, "no rule", by("up"))
+	rule := netlink.NewRule()
+	rule.IifName, rule.Table, rule.Priority = "cl", 100, 10
+	if err := netlink.RuleAdd(rule); err != nil {
+		t.Fatal(err)
+	}
+	explained(t, d, "a rule for what is not attached", by("up"))
+	if _, err := d.Attach(t.Context(), "cl", lb.Native); err != nil {
+		t.Fatal(err)
+	}
+	explained(t, d, "attached", by("side"))
+	if err := netlink.RuleDel(rule); err != nil {
+		t.Fatal(err)
+	}
+	explained(t, d, "the rule is gone", by("up"))
+	if err := netlink.RuleAdd(rule); err != nil {
+		t.Fatal(err)
+	}
+	explained(t, d, "the rule is there again", by("side"))
+	if err := d.Detach(t.Context(), "cl"); err != nil {
+		t.Fatal(err)
+	}
+	explained(t, d, "detached", by("up"))
+}
+
 // hopTo returns the next hop of a replica of 192.0.2.1:80.
 func hopTo(t *testing.T, d *Datapath, replica string) (next tables.Hop) {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 
 	"lbctl/bpf"
@@ -51,6 +52,14 @@ func (l *links) close() error {
 		return nil
 	}
 	return l.hook.Close()
+}
+
+// indexes are those of the attached interfaces.
+func (l *links) indexes() []int {
+	if l.hook == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(l.hook.Links))
 }
 
 func (l *links) interfaces() (all []lb.Interface, err error) {

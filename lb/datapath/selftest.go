@@ -127,3 +127,6 @@ func (o oneHop) Resolve(a netip.Addr) (tables.Hop, nexthop.Neighbour) {
 		Source: r.Source, Destination: r.Neighbour,
 	}}, nexthop.Neighbour{}
 }
+
+// Differing implements nexthop.Resolver.
+func (oneHop) Differing(netip.Addr) string { return "" }

@@ -135,6 +135,8 @@ type Route struct {
 	Source netip.Addr
 	// MTU is the route's or, if that has none, the interface's; in bytes.
 	MTU int
+	// Differs says how packets should go by the interface that they come in on, where rules (ip rule) have them go differently.
+	Differs string
 	// Neighbour is the state of the next hop: "reachable", "failed", ...; empty if nobody asked for it.
 	Neighbour string
 }

@@ -25,6 +25,8 @@ func judgeRoute(_ Facts, r Replica) verdict {
 		return verdict{} // said by address
 	case r.Route.Kind == Nowhere:
 		return bad(Problem, fmt.Sprintf("ip route add %v via GATEWAY dev IFACE", whole(r.Address)), "none")
+	case r.Route.Differs != "":
+		return bad(Problem, "ip rule", "rules have it differ by the interface that packets come in on, and all go as those from the first: %s", r.Route.Differs)
 	case r.Route.Gateway.IsValid():
 		return ok("by %s, via %v", r.Route.Interface, r.Route.Gateway)
 	}

@@ -24,6 +24,8 @@ type Neighbour struct {
 // Resolver finds next hops, and the neighbour that each goes by.
 type Resolver interface {
 	Resolve(netip.Addr) (tables.Hop, Neighbour)
+	// Differing says how packets should go that come in on different interfaces, "" if all go the same way.
+	Differing(netip.Addr) string
 }
 
 // State is the network as one operation sees it: links and neighbours are asked for once and kept. It is not safe
@@ -32,47 +34,41 @@ type State struct {
 	network    *Network
 	links      map[int]*netlink.LinkAttrs
 	neighbours map[int]map[netip.Addr]netlink.Neigh // by interface
+	arrivals   arrivals
 }
 
-// Gather begins an operation.
-func (n *Network) Gather() State {
-	return State{network: n, links: map[int]*netlink.LinkAttrs{}, neighbours: map[int]map[netip.Addr]netlink.Neigh{}}
-}
-
-// Resolve returns the next hop towards an address and the neighbour that it is. Without a route its state is
-// HOP_NONE. Where the neighbour's MAC address is not known it is HOP_UNRESOLVED, and the kernel has been asked
-// to find it and to keep it up to date.
-func (s State) Resolve(a netip.Addr) (tables.Hop, Neighbour) { return s.ResolveFor(a, Arrival{}) }
-
-// Arrival is what rules (ip rule) may know of a packet beside its destination: its source, and the index of the interface
-// that it came in on. The zero value is a packet of this machine's own.
-type Arrival struct {
-	Source  netip.Addr
-	Ingress int
-}
-
-// ask asks for the route to an address. An ingress that would drop the packet for its source (rp_filter, a source that is
-// an address of ours) is left out: bpf_fib_lookup does not look at that either.
-func (s State) ask(a netip.Addr, of Arrival) ([]netlink.Route, error) {
-	if of.Ingress != 0 {
-		o := &netlink.RouteGetOptions{IifIndex: of.Ingress, SrcAddr: of.Source.AsSlice()}
-		routes, err := s.network.netlink.RouteGetWithOptions(a.AsSlice(), o)
-		if !errors.Is(err, unix.EXDEV) && !errors.Is(err, unix.EINVAL) {
-			return routes, err
-		}
+// Gather begins an operation. The interfaces, by index, are those on which packets come in.
+func (n *Network) Gather(ingresses ...int) State {
+	return State{
+		network: n, links: map[int]*netlink.LinkAttrs{}, neighbours: map[int]map[netip.Addr]netlink.Neigh{},
+		arrivals: arrivals{indexes: slices.Sorted(slices.Values(ingresses)), byRule: map[int]bool{}, sources: map[int][]netip.Addr{}},
 	}
-	return s.network.netlink.RouteGet(a.AsSlice())
 }
 
-// ResolveFor is Resolve for a packet of an arrival.
-func (s State) ResolveFor(a netip.Addr, of Arrival) (tables.Hop, Neighbour) {
-	routes, err := s.ask(a, of)
-	if err != nil || len(routes) == 0 || routes[0].Type != unix.RTN_UNICAST {
+// Resolve returns the next hop towards a replica. Without a route its state is HOP_NONE. Where the neighbour's MAC address
+// is not known it is HOP_UNRESOLVED, and the kernel has been asked to find it and to keep it up to date. Where routes differ by
+// the ingress (Routes), it is the first one's.
+func (s State) Resolve(a netip.Addr) (tables.Hop, Neighbour) {
+	all := s.Routes(a)
+	if len(all) == 0 {
 		return tables.Hop{}, Neighbour{}
 	}
-	route := routes[0]
+	return s.along(all[0].Route, a)
+}
+
+// ResolveFor returns the next hop towards an address of a packet of an arrival.
+func (s State) ResolveFor(a netip.Addr, of Arrival) (tables.Hop, Neighbour) {
+	routes, err := s.ask(a, of)
+	if err != nil || len(routes) == 0 {
+		return tables.Hop{}, Neighbour{}
+	}
+	return s.along(routes[0], a)
+}
+
+// along returns the next hop of a route to an address.
+func (s State) along(route netlink.Route, a netip.Addr) (tables.Hop, Neighbour) {
 	device := s.Link(route.LinkIndex)
-	if device == nil {
+	if route.Type != unix.RTN_UNICAST || device == nil {
 		return tables.Hop{}, Neighbour{}
 	}
 	n := Neighbour{Link: route.LinkIndex, Address: a}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -19,16 +20,15 @@ const retry = time.Second
 
 // Follower is told what has changed in a network. Its methods are called one after the other.
 type Follower interface {
-	// Changed is called at once on every message about neighbours, routes or links.
+	// Changed is called at once on every message about neighbours, routes, rules, next hop objects or links.
 	Changed()
 	// Link is called at once when a link has appeared, has changed in what next hops depend on, was renamed, or is gone.
 	Link(index int, name string, gone bool)
-	// Refresh is called with changes of what next hops depend on: those of neighbours at once, those of routes and
-	// links after debounce.
+	// Refresh is called with changes of what next hops depend on: those of neighbours at once, the others after debounce.
 	Refresh(Changes)
 }
 
-// Watcher follows the kernel's neighbours, routes and links.
+// Watcher follows the kernel's neighbours, routes, rules, next hop objects and links.
 type Watcher struct {
 	network  *Network
 	follower Follower
@@ -94,6 +94,12 @@ func (w *Watcher) follow(n *news) (lost bool) {
 			}
 			w.follower.Changed()
 			since.addRoute(u)
+		case _, open := <-n.rules:
+			if !open {
+				return true
+			}
+			w.follower.Changed()
+			since.all = true
 		case u, open := <-n.links:
 			if !open {
 				return true
@@ -118,8 +124,10 @@ func (w *Watcher) follow(n *news) (lost bool) {
 type news struct {
 	neighbours chan netlink.NeighUpdate
 	routes     chan netlink.RouteUpdate
-	links      chan netlink.LinkUpdate
-	done       chan struct{}
+	// rules has a value for each message about rules or next hop objects: any route may be another one then.
+	rules chan struct{}
+	links chan netlink.LinkUpdate
+	done  chan struct{}
 	// ports are the links as the messages that were read say.
 	ports ports
 }
@@ -128,6 +136,7 @@ func (n *Network) subscribe() (*news, error) {
 	s := &news{
 		neighbours: make(chan netlink.NeighUpdate, 1024),
 		routes:     make(chan netlink.RouteUpdate, 1024),
+		rules:      make(chan struct{}, 1024),
 		links:      make(chan netlink.LinkUpdate, 1024),
 		done:       make(chan struct{}),
 		ports:      ports{},
@@ -152,6 +161,7 @@ func (n *news) open() error {
 	return errors.Join(
 		openedOrClosed(n.neighbours, netlink.NeighSubscribe(n.neighbours, n.done)),
 		openedOrClosed(n.routes, netlink.RouteSubscribe(n.routes, n.done)),
+		openedOrClosed(n.rules, ruleSubscribe(n.rules, n.done)),
 		openedOrClosed(n.links, netlink.LinkSubscribe(n.links, n.done)),
 	)
 }
@@ -171,8 +181,35 @@ func (n *news) end() {
 	}
 	for range n.routes {
 	}
+	for range n.rules {
+	}
 	for range n.links {
 	}
+}
+
+// ruleSubscribe tells of every message about rules and next hop objects, as netlink.RouteSubscribe does of those about routes.
+func ruleSubscribe(updates chan<- struct{}, done <-chan struct{}) error {
+	s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE, unix.RTNLGRP_NEXTHOP)
+	if err != nil {
+		return err
+	}
+	go func() {
+		<-done
+		s.Close()
+	}()
+	go func() {
+		defer close(updates)
+		for {
+			messages, _, err := s.Receive()
+			if err != nil {
+				return
+			}
+			for range messages {
+				updates <- struct{}{}
+			}
+		}
+	}()
+	return nil
 }
 
 // more returns a message about a neighbour with all that wait behind it.

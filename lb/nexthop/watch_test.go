@@ -149,6 +149,16 @@ func TestNewsWithoutEnd(t *testing.T) {
 	}
 }
 
+// After a message about a rule any route may be another one.
+func TestNewsOfARule(t *testing.T) {
+	n := &news{rules: make(chan struct{}, 1)}
+	n.rules <- struct{}{}
+	f, _ := following(t, n)
+	if c := next(t, "a rule", f.refresh); !c.all {
+		t.Errorf("%+v is told, want everything", c)
+	}
+}
+
 // Messages about several neighbours at once are told for each, and the end of the subscription after them.
 func TestNewsOfNeighbours(t *testing.T) {
 	addresses := []string{"10.1.0.2", "10.1.0.3", "10.1.0.4"}
@@ -175,15 +185,16 @@ func TestNewsOfNeighbours(t *testing.T) {
 	}
 }
 
-// Every message about neighbours, routes or links is told at once.
+// Every message is told at once.
 func TestNewsIsTold(t *testing.T) {
 	n := &news{
-		neighbours: make(chan netlink.NeighUpdate), routes: make(chan netlink.RouteUpdate), links: make(chan netlink.LinkUpdate),
+		neighbours: make(chan netlink.NeighUpdate), routes: make(chan netlink.RouteUpdate), rules: make(chan struct{}), links: make(chan netlink.LinkUpdate),
 	}
 	f, _ := following(t, n)
 	for name, tell := range map[string]func(){
 		"neighbour": func() { n.neighbours <- netlink.NeighUpdate{} },
 		"route":     func() { n.routes <- netlink.RouteUpdate{} },
+		"rule":      func() { n.rules <- struct{}{} },
 		"link":      func() { n.links <- netlink.LinkUpdate{} },
 	} {
 		tell()

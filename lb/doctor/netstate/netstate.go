@@ -12,6 +12,7 @@ import (
 
 	"lbctl/lb"
 	"lbctl/lb/doctor"
+	"lbctl/lb/nexthop"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -57,6 +58,12 @@ func Gather(q Scope) (doctor.Facts, error) {
 		}
 		f.Interfaces = append(f.Interfaces, i)
 	}
+	network, err := nexthop.Open()
+	if err != nil {
+		return f, err
+	}
+	defer network.Close()
+	v.routes = network.Gather(v.ingresses()...)
 	for _, t := range distinct(q.VIPs) {
 		f.VIPs = append(f.VIPs, v.vip(t, f.Interfaces))
 	}
@@ -86,6 +93,7 @@ type snapshot struct {
 	scope     Scope
 	links     []netlink.Link
 	addresses []netlink.Addr
+	routes    nexthop.State
 }
 
 func newSnapshot(q Scope) (*snapshot, error) {
@@ -97,7 +105,17 @@ func newSnapshot(q Scope) (*snapshot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list addresses: %w", lb.Denied(err))
 	}
-	return &snapshot{q, links, addresses}, nil
+	return &snapshot{scope: q, links: links, addresses: addresses}, nil
+}
+
+// ingresses are the interfaces on which packets come in.
+func (v *snapshot) ingresses() (all []int) {
+	for _, l := range v.links {
+		if name := l.Attrs().Name; slices.Contains(v.scope.Interfaces, name) || slices.Contains(v.scope.Attached, name) {
+			all = append(all, l.Attrs().Index)
+		}
+	}
+	return all
 }
 
 // whole accepts a list that may miss a change made while it was read: the next call of Gather sees the change.
@@ -164,13 +182,13 @@ func (v *snapshot) tunnels() []doctor.Tunnel {
 	return all
 }
 
-// route asks the kernel how it reaches an address.
+// route asks the kernel how it reaches an address, as the datapath does.
 func (v *snapshot) route(to netip.Addr) doctor.Route {
-	routes, err := netlink.RouteGet(to.AsSlice())
-	if err != nil || len(routes) == 0 {
+	routes := v.routes.Routes(to)
+	if len(routes) == 0 {
 		return doctor.Route{}
 	}
-	r := routes[0]
+	r := routes[0].Route
 	l := v.link(r.LinkIndex)
 	switch {
 	case r.Type == unix.RTN_LOCAL:
@@ -178,7 +196,7 @@ func (v *snapshot) route(to netip.Addr) doctor.Route {
 	case r.Type != unix.RTN_UNICAST || l == nil:
 		return doctor.Route{}
 	}
-	w := doctor.Route{Kind: doctor.Routed, Interface: l.Attrs().Name, MTU: l.Attrs().MTU, Gateway: address(r.Gw), Source: address(r.Src)}
+	w := doctor.Route{Kind: doctor.Routed, Interface: l.Attrs().Name, MTU: l.Attrs().MTU, Gateway: address(r.Gw), Source: address(r.Src), Differs: v.routes.Differing(to)}
 	if r.MTU > 0 {
 		w.MTU = min(w.MTU, r.MTU)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/cilium/ebpf/link"
@@ -128,5 +129,28 @@ func TestIPv6Route(t *testing.T) {
 	}
 	if len(f.Interfaces) != 2 || f.Interfaces[1].Name != "rp" || f.Interfaces[1].Named {
 		t.Errorf("interfaces %+v: want rp as one that leads to replicas", f.Interfaces)
+	}
+}
+
+// Routes are asked for as the packets do that come in: where rules know the interface, for each of those asked about.
+func TestRoutesByIngress(t *testing.T) {
+	w := newWorld(t)
+	w.here("ip link add name c2 type veth peer name c2-p && ip link set dev c2 up && ip link set dev c2-p up && ip address add 10.3.0.254/24 dev c2")
+	w.here("ip neighbour replace 10.1.0.9 dev rp lladdr 02:00:00:00:00:09 nud permanent && ip route add 10.1.0.1 via 10.1.0.9 dev rp table 100")
+	w.here("ip rule add iif cl lookup 100")
+	q := scope()
+	f, err := Gather(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := f.Replicas[0].Route; r.Gateway != netip.MustParseAddr("10.1.0.9") || r.Differs != "" {
+		t.Errorf("from cl and rp: %+v, want by the gateway of cl's table", r)
+	}
+	q.Interfaces = append(q.Interfaces, "c2")
+	const want = "rules have it differ by the interface that packets come in on, and all go as those from the first: " +
+		"from cl by rp, via 10.1.0.9; from c2 by rp"
+	all := w.open(q)
+	if !slices.ContainsFunc(all, func(x doctor.Finding) bool { return label(x) == "problem 10.1.0.1 route" && x.Seen == want }) {
+		t.Errorf("from c2, too: %+v", all)
 	}
 }
