@@ -16,7 +16,7 @@ const mostVerified = 500_000
 func TestVerifiedInstructions(t *testing.T) {
 	need.Root(t)
 	for object, read := range map[string]func() (*ebpf.CollectionSpec, error){
-		"lb": LoadLb, "decap": LoadDecap, "observe": LoadObserve, "steer": LoadSteer,
+		"lb": LoadLb, "decap": LoadDecap, "observe": LoadObserve, "steer": LoadSteer, "losses": LoadLosses,
 	} {
 		spec, err := read()
 		if err != nil {

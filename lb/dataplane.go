@@ -97,7 +97,33 @@ type Counters struct {
 	Services map[VIP]Count
 	// Replicas holds forwarded packets by service and replica.
 	Replicas map[VIP]map[netip.AddrPort]Count
+	// Losses are packets that were lost after their verdict, since the opening; LossesUnknown is why they cannot be
+	// counted, "" if they are.
+	Losses        []Loss
+	LossesUnknown string
 }
+
+// Loss counts packets that were to leave by an interface and did not.
+type Loss struct {
+	// Interface is its name: the last known, or "index N".
+	Interface string
+	Cause     LossCause
+	Packets   uint64
+	// Error is that of the last of them, in the kernel's words, "" if it told none.
+	Error string
+}
+
+// LossCause says where a packet was lost after its verdict.
+type LossCause string
+
+const (
+	// LostRedirect: the interface does not take it. It is down, gone, too narrow, or its driver sends no XDP frames.
+	LostRedirect LossCause = "redirect"
+	// LostTransmit: the driver does not send it. A ring is full, or a peer does not receive XDP frames.
+	LostTransmit LossCause = "transmit"
+	// LostTX: as LostTransmit, on the interface that it came in on.
+	LostTX LossCause = "tx"
+)
 
 // Flows is what a datapath remembers of the flows of one service.
 type Flows struct {

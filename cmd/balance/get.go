@@ -122,7 +122,8 @@ func getCounters(a *cli.App) *cobra.Command {
 	return listing[api.Counters]{
 		command: cobra.Command{
 			Use: "counters [NAME]", Short: "Print packets and bytes by the reason of their verdict",
-			Long:    "Print packets and bytes by the reason of their verdict; NAME is a reason. The table leaves out reasons that no packet had.",
+			Long: `Print packets and bytes by the reason of their verdict; NAME is a reason. The table leaves out reasons that no packet had.
+Packets that the kernel or a driver lost after the verdict follow, by interface and cause, since the daemon started.`,
 			Example: "  lbctl get counters\n  lbctl get counters no_replica\n  lbctl get counters -o json",
 		},
 		kind: "reason", list: "get counters -o json",
@@ -136,14 +137,27 @@ func getCounters(a *cli.App) *cobra.Command {
 				}
 			}
 			cli.Row(w, "all", v.Packets, v.Bytes)
+			losses(w, v)
 		},
 	}.make(a)
+}
+
+func losses(w io.Writer, v api.Counters) {
+	if len(v.Losses) > 0 {
+		cli.Row(w, "\nLOST ON", "CAUSE", "PACKETS", "ERROR")
+	}
+	for _, l := range v.Losses {
+		cli.Row(w, l.Interface, l.Cause, l.Packets, l.Error)
+	}
+	if v.LossesUnknown != "" {
+		cli.Row(w, "\nlosses after the verdict are not counted: "+v.LossesUnknown)
+	}
 }
 
 // keepReason leaves what was counted by one reason. The sums of services and replicas are of another one.
 func keepReason(v *api.Counters, name string) []string {
 	names := keepNamed(&v.Reasons, name, func(r api.ReasonCount) string { return r.Reason })
-	v.Packets, v.Bytes, v.Services, v.Replicas = 0, 0, []api.ServiceCount{}, []api.ReplicaCount{}
+	v.Packets, v.Bytes, v.Services, v.Replicas, v.Losses = 0, 0, []api.ServiceCount{}, []api.ReplicaCount{}, []api.LossCount{}
 	for _, r := range v.Reasons {
 		v.Packets, v.Bytes = v.Packets+r.Packets, v.Bytes+r.Bytes
 	}

@@ -7,6 +7,17 @@ type Counters struct {
 	Reasons  []ReasonCount  `json:"reasons" nullable:"false" doc:"Every packet has exactly one reason."`
 	Services []ServiceCount `json:"services" nullable:"false" doc:"Packets forwarded, by service."`
 	Replicas []ReplicaCount `json:"replicas" nullable:"false" doc:"Packets forwarded, by service and replica."`
+
+	Losses        []LossCount `json:"losses" nullable:"false" doc:"Packets lost after their verdict, since the daemon started."`
+	LossesUnknown string      `json:"losses_unknown" doc:"Why losses cannot be counted; empty if they are."`
+}
+
+// LossCount counts packets that were to leave by an interface and did not.
+type LossCount struct {
+	Interface string `json:"interface" example:"eth1"`
+	Cause     string `json:"cause" enum:"redirect,transmit,tx" doc:"redirect: the interface does not take the packet. transmit: its driver does not send it. tx: likewise, on the interface that it came in on."`
+	Packets   uint64 `json:"packets"`
+	Error     string `json:"error" doc:"Of the last of them, in the kernel's words; may be empty." example:"no such device or address"`
 }
 
 // ReasonCount counts the packets whose verdict had one reason.

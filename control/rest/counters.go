@@ -19,7 +19,11 @@ import (
 // wireCounters names and sorts counters: reasons by packets, most first, then by name; services and
 // replicas by address.
 func wireCounters(i intent.Intent, c lb.Counters) api.Counters {
-	wire := api.Counters{Reasons: []api.ReasonCount{}, Services: []api.ServiceCount{}, Replicas: []api.ReplicaCount{}}
+	wire := api.Counters{Reasons: []api.ReasonCount{}, Services: []api.ServiceCount{}, Replicas: []api.ReplicaCount{},
+		Losses: []api.LossCount{}, LossesUnknown: c.LossesUnknown}
+	for _, l := range c.Losses {
+		wire.Losses = append(wire.Losses, api.LossCount{Interface: l.Interface, Cause: string(l.Cause), Packets: l.Packets, Error: l.Error})
+	}
 	names := i.Names()
 	for reason, n := range c.Reasons {
 		wire.Packets += n.Packets

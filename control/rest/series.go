@@ -173,6 +173,7 @@ func newSeries(e *engine.Engine, l Labels) (*series, error) {
 func (s *series) write(w io.Writer) {
 	s.out = bufio.NewWriterSize(w, 1<<16)
 	s.reasons()
+	s.losses()
 	if s.labels.Service {
 		s.services()
 	}
@@ -193,6 +194,20 @@ func (s *series) reasons() {
 	}
 	each("packets_total", "Packets seen, by the reason of their verdict.", func(n lb.Count) uint64 { return n.Packets })
 	each("bytes_total", "Bytes seen, Ethernet header included, by the reason of their verdict.", func(n lb.Count) uint64 { return n.Bytes })
+}
+
+func (s *series) losses() {
+	if s.counters.LossesUnknown != "" {
+		return
+	}
+	const name = "lost_packets_total"
+	s.family(name, "counter", "Packets lost after their verdict, by the interface that they should have left by and by cause: redirect (it does not take them), transmit, tx (its driver does not send them).")
+	for _, l := range s.counters.Losses {
+		s.open(name)
+		s.label("interface", l.Interface)
+		s.label("cause", string(l.Cause))
+		s.end(l.Packets)
+	}
 }
 
 func (s *series) services() {

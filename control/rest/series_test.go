@@ -4,8 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+
+	"lbctl/control/api"
+	"lbctl/lb"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
@@ -52,6 +56,33 @@ func TestMetricsPageIsText(t *testing.T) {
 		if response, text := w.request("GET", "/metrics"+query, ""); response.StatusCode != http.StatusUnprocessableEntity {
 			t.Errorf("%s: %d %.200s", query, response.StatusCode, text)
 		}
+	}
+}
+
+// TestLossesAreTold: by interface and cause; where they cannot be counted there is no series, and the answer says why.
+func TestLossesAreTold(t *testing.T) {
+	w := newWorld(t)
+	const series = `lbctl_lost_packets_total{interface="eth1",cause="transmit"} 7`
+	told := func() (string, api.Counters) {
+		t.Helper()
+		_, page := w.request("GET", "/metrics", "")
+		c, err := w.client.Counters(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return page, c
+	}
+	if page, c := told(); strings.Contains(page, "\nlbctl_lost_packets_total{") || c.Losses == nil || len(c.Losses) > 0 {
+		t.Errorf("nothing is lost: %+v", c.Losses)
+	}
+	w.dp.losses = []lb.Loss{{Interface: "eth1", Cause: lb.LostTransmit, Packets: 7, Error: "no such device or address"}}
+	want := []api.LossCount{{Interface: "eth1", Cause: "transmit", Packets: 7, Error: "no such device or address"}}
+	if page, c := told(); !strings.Contains(page, "\n"+series+"\n") || !slices.Equal(c.Losses, want) {
+		t.Errorf("7 are lost: %+v", c.Losses)
+	}
+	w.dp.losses, w.dp.lossesUnknown = nil, "this kernel tells no types"
+	if page, c := told(); strings.Contains(page, "lbctl_lost_packets_total") || c.LossesUnknown != "this kernel tells no types" {
+		t.Errorf("nobody knows: %q", c.LossesUnknown)
 	}
 }
 

@@ -44,6 +44,16 @@ type faulty struct {
 	watching chan struct{}
 	// gone has the interfaces that are not there any more.
 	gone sync.Map
+	// losses are what is lost after the verdict.
+	losses []lb.Loss
+	// lossesUnknown is why they are not counted.
+	lossesUnknown string
+}
+
+func (f *faulty) Counters() (lb.Counters, error) {
+	c, err := f.Datapath.Counters()
+	c.Losses, c.LossesUnknown = f.losses, f.lossesUnknown
+	return c, err
 }
 
 // unplug takes an interface away: the kernel detaches, and nothing can attach.

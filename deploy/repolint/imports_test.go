@@ -149,7 +149,7 @@ var fences = []struct {
 	{"lbctl/testbed/progress", []string{"testbed", "cmd"}, "whatever takes long shows how far it is"},
 	{"lbctl/testbed", []string{"testbed", "cmd/lab"}, "the testbed drives the product from outside"},
 	{"lbctl/lb/datapath", []string{"lb/datapath", "cmd/balance", "lb/doctor", "lb/decap"}, "control knows the Dataplane, never a map"},
-	{"github.com/cilium/ebpf", []string{"bpf", "lb/datapath", "lb/tables", "lb/decap", "lb/xdp", "lb/testns", "lb/doctor", "rss/observe", "testbed/xdp", "testbed/rig", "testbed/vm", "testbed/experiments/live", "testbed/experiments/peers"}, "only these load BPF programs; the benchmarks send and count live frames with theirs"},
+	{"github.com/cilium/ebpf", []string{"bpf", "lb/datapath", "lb/tables", "lb/decap", "lb/losses", "lb/xdp", "lb/testns", "lb/doctor", "rss/observe", "testbed/xdp", "testbed/rig", "testbed/vm", "testbed/experiments/live", "testbed/experiments/peers"}, "only these load BPF programs; the benchmarks send and count live frames with theirs"},
 	{"github.com/vishvananda/netlink", []string{"lb/nexthop", "lb/decap", "lb/xdp", "lb/testns", "lb/doctor", "rss/ethtool", "testbed"}, "so has its network"},
 	{gopacket, []string{"testbed/capture"}, "it is no longer maintained: captures of the testbed alone are written and decoded by it, never on a hot path"},
 	{"lbctl/lb/tables", []string{"lb/tables", "lb/nexthop", "lb/datapath"}, "the rows that packets read are changed by the kernel dataplane alone"},

@@ -8,6 +8,8 @@ import (
 
 	"lbctl/bpf"
 	"lbctl/lb"
+	"lbctl/lb/losses"
+	"lbctl/lb/nexthop"
 	"lbctl/lb/tables"
 
 	"github.com/cilium/ebpf"
@@ -19,6 +21,44 @@ type counters struct {
 	program *program
 	tables  *tables.Tables
 	removed []uint32 // ids of removed replicas whose counters have not been added to RetiredCounts
+	losses  *losses.Counter
+	unknown error // why there is none
+}
+
+// countLosses begins to count what is lost after the verdict. Forwarding goes on without.
+func (c *counters) countLosses(in *nexthop.Network) {
+	inode, err := in.Inode()
+	if err == nil {
+		c.losses, err = losses.Open(inode)
+	}
+	if c.unknown = err; err != nil {
+		c.program.options.Logger.Warn("packets lost after the verdict are not counted", "error", err)
+	}
+}
+
+func (c *counters) close() error {
+	if c.losses == nil {
+		return nil
+	}
+	return c.losses.Close()
+}
+
+// addLosses adds what was lost after the verdict.
+func (c *counters) addLosses(to *lb.Counters, l *links) error {
+	if c.unknown != nil {
+		to.LossesUnknown = c.unknown.Error()
+	}
+	if c.losses == nil {
+		return nil
+	}
+	attached, err := l.interfaces()
+	if err != nil {
+		return err
+	}
+	return l.hops.network.Inside(func() (err error) {
+		to.Losses, err = c.losses.Read(attached)
+		return err
+	})
 }
 
 // retire takes over the counter of a removed replica, which its id keeps until foldRemoved.

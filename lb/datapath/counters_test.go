@@ -1,14 +1,23 @@
 package datapath
 
 import (
+	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"lbctl/bpf"
 	"lbctl/lb"
+	"lbctl/lb/losses"
+	"lbctl/lb/oracle"
+	"lbctl/lb/testns"
+	"lbctl/rss/packet"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // The counts of a removed replica stay part of its service's and of the reason forwarded: while its number is
@@ -131,5 +140,121 @@ func TestManyCountersAreRead(t *testing.T) {
 	}
 	if _, err := readFirst(m, rows+1); err == nil {
 		t.Error("a counter that the table does not have was read")
+	}
+}
+
+// lossy is a datapath on the link "in". Its service away has its replica behind "out", back behind "in".
+type lossy struct {
+	*testing.T
+	d          *Datapath
+	in, out    netlink.Link
+	away, back lb.Service
+}
+
+func newLossy(t *testing.T) lossy {
+	inNamespace(t)
+	x := lossy{
+		T: t, in: testns.Veth(t, "in", "10.1.0.254/24"), out: testns.Veth(t, "out", "10.2.0.254/24"),
+		away: web("192.0.2.1:80", "10.2.0.2:80"), back: web("192.0.2.2:80", "10.1.0.2:80"),
+	}
+	x.d = open(t, Options{manualClock: true}) // what it knows of the network stays
+	testns.Neighbour(t, x.in, "10.1.0.2")
+	testns.Neighbour(t, x.out, "10.2.0.2")
+	for _, s := range []lb.Service{x.away, x.back} {
+		if err := x.d.SetService(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := x.d.Attach(t.Context(), "in", lb.Native); err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+func (x lossy) counters() lb.Counters {
+	x.Helper()
+	c, err := x.d.Counters()
+	if err != nil || c.LossesUnknown != "" {
+		x.Fatal(c.LossesUnknown, err)
+	}
+	return c
+}
+
+// expect sends packets to a service, all of which are forwarded, and compares what is lost so far.
+func (x lossy) expect(context string, to lb.Service, packets uint64, want ...lb.Loss) {
+	x.Helper()
+	before := x.counters().Services[to.VIP].Packets
+	live(x.T, "in-peer", x.in.Attrs().HardwareAddr, to.VIP, packets)
+	for end := time.Now().Add(10 * time.Second); x.counters().Services[to.VIP].Packets < before+packets; {
+		if time.Now().After(end) {
+			x.Fatalf("%s: %d of %d packets forwarded", context, x.counters().Services[to.VIP].Packets-before, packets)
+		}
+	}
+	if diff := cmp.Diff(want, x.counters().Losses); diff != "" {
+		x.Errorf("%s: losses (-want +got):\n%s", context, diff)
+	}
+}
+
+func (x lossy) must(err error) {
+	x.Helper()
+	if err != nil {
+		x.Fatal(err)
+	}
+}
+
+// Packets that are lost after their verdict are counted by the interface that they should have left by, and by cause.
+func TestLosses(t *testing.T) {
+	x := newLossy(t)
+	inode, err := x.d.hops.network.Inode()
+	x.must(err)
+	elsewhere, err := losses.Open(inode + 1)
+	x.must(err)
+	t.Cleanup(func() { elsewhere.Close() })
+	peer := testns.Up(t, "out-peer")
+	redirect := lb.Loss{Interface: "out", Cause: lb.LostRedirect, Packets: 4, Error: "operation not supported"}
+	x.expect("a driver that sends no XDP frames", x.away, 4, redirect)
+	tx := lb.Loss{Interface: "in", Cause: lb.LostTX, Packets: 3, Error: "no such device or address"}
+	x.expect("a peer that receives none, of the interface that they came in on", x.back, 3, tx, redirect)
+	l, err := link.AttachXDP(link.XDPOptions{Program: testns.Program(t, "receives"), Interface: peer.Attrs().Index})
+	x.must(err)
+	t.Cleanup(func() { l.Close() })
+	x.expect("none", x.away, 16, tx, redirect)
+	x.must(netlink.LinkSetDown(peer))
+	transmit := lb.Loss{Interface: "out", Cause: lb.LostTransmit, Packets: 5, Error: tx.Error}
+	x.expect("a peer that is down", x.away, 5, tx, redirect, transmit)
+	x.must(netlink.LinkSetDown(x.out))
+	redirect.Packets, redirect.Error = 6, "network is down"
+	x.expect("an interface that is down", x.away, 2, tx, redirect, transmit)
+	x.must(netlink.LinkDel(x.out))
+	redirect.Packets, redirect.Error = 7, "invalid argument"
+	x.expect("an interface that is gone", x.away, 1, tx, redirect, transmit)
+	if got, err := elsewhere.Read([]lb.Interface{{Name: "in", Index: x.in.Attrs().Index}}); err != nil || len(got) > 0 {
+		t.Errorf("another network namespace: %v, %v", got, err)
+	}
+}
+
+// live sends packets to a VIP by an interface.
+func live(t *testing.T, by string, to net.HardwareAddr, vip lb.VIP, packets uint64) {
+	t.Helper()
+	l, err := net.InterfaceByName(by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(s)
+	frame, err := oracle.FrameOf(lb.Probe{Flow: packet.Flow{
+		Source: netip.MustParseAddrPort("198.51.100.7:1000"), Destination: vip.Address, Protocol: vip.Protocol,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(frame, to)
+	for range packets {
+		if err := unix.Sendto(s, frame, 0, &unix.SockaddrLinklayer{Ifindex: l.Index}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -95,7 +95,7 @@ func newDatapath(o Options) *Datapath {
 func (d *Datapath) open(ctx context.Context) error {
 	steps := []func() error{
 		d.options.checkLimits, xdp.RequireKernel, d.openDir, d.load, d.hops.open, d.mapTables, d.adopt, d.selfTest,
-		d.swap, d.watch, d.startSweeper,
+		d.countLosses, d.swap, d.watch, d.startSweeper,
 	}
 	for _, step := range steps {
 		if err := ctx.Err(); err != nil {
@@ -141,6 +141,11 @@ func (d *Datapath) adopt() error {
 	return nil
 }
 
+func (d *Datapath) countLosses() error {
+	d.counters.countLosses(d.hops.network)
+	return nil
+}
+
 func (d *Datapath) swap() error { return d.links.hook.Swap(d.objects.Lb) }
 
 // Close releases the handle; what is attached goes on forwarding. Operations after
@@ -158,7 +163,7 @@ func (d *Datapath) Close() error {
 	close(d.events.to) // nobody writes to it any more
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	err := errors.Join(d.monitoring.end(), d.registry.tables.Unmap(), d.links.close())
+	err := errors.Join(d.monitoring.end(), d.registry.tables.Unmap(), d.links.close(), d.counters.close())
 	d.hops.close()
 	return errors.Join(err, d.objects.Close(), d.dir.Close())
 }

@@ -65,8 +65,10 @@ func (d *Datapath) Detach(ctx context.Context, name string) error {
 // when none does.
 func (d *Datapath) Counters() (all lb.Counters, err error) {
 	err = d.locked(func() (err error) {
-		all, err = d.counters.all(d.registry.services)
-		return err
+		if all, err = d.counters.all(d.registry.services); err != nil {
+			return err
+		}
+		return d.counters.addLosses(&all, d.links)
 	})
 	return all, err
 }

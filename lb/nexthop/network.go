@@ -34,6 +34,15 @@ func Open() (*Network, error) {
 	return &Network{namespace: ns, netlink: h}, nil
 }
 
+// Inode is the number of the namespace, that of its file.
+func (n *Network) Inode() (uint64, error) {
+	var file unix.Stat_t
+	if err := unix.Fstat(int(n.namespace), &file); err != nil {
+		return 0, fmt.Errorf("look at the network namespace: %w", err)
+	}
+	return file.Ino, nil
+}
+
 // Close releases the handles.
 func (n *Network) Close() {
 	n.netlink.Close()
