@@ -118,6 +118,26 @@ func TestPlanWithinBudget(t *testing.T) {
 	}
 }
 
+func TestVerdict(t *testing.T) {
+	for _, c := range []struct {
+		table   rss.Table
+		packets []uint64
+		budget  uint64
+		kind    string
+		text    string
+	}{
+		{rss.Table{0, 0, 1}, []uint64{5, 3, 0}, advice.Unlimited, "table", "Set the planned table: the busiest queue has 2.00 of the mean, then 1.25; flows that move: 1 (33.3 %)."},
+		{rss.Table{0, 1}, []uint64{21, 20}, advice.Unlimited, "even", "Nothing to do: the load is even, the busiest queue has 1.02 of the mean."},
+		{rss.Table{0, 0, 1}, []uint64{5, 3, 0}, 0, "budget", "Nothing to do within the budget of 0 flows: the busiest queue has 2.00 of the mean."},
+		{rss.Table{0, 1}, []uint64{9, 1}, advice.Unlimited, "none", "No table helps: the busiest queue has 1.80 of the mean; see lbctl rss replay for the cause."},
+	} {
+		p, err := advice.New(observed(c.table, c.packets...), advice.Request{Measure: replay.Packets, Budget: c.budget})
+		if err != nil || p.Kind != c.kind || p.Text != c.text {
+			t.Errorf("%v under %v: %+v, %v", c.packets, c.table, p.Verdict, err)
+		}
+	}
+}
+
 func TestParseBudget(t *testing.T) {
 	o := observed(make(rss.Table, 60), make([]uint64, 60)...)
 	for s, want := range map[string]uint64{"0": 0, "3": 3, "10%": 6, "0%": 0, "100%": math.MaxUint64} {

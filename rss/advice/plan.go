@@ -55,6 +55,7 @@ func ParseBudget(s string, o replay.Observed) (uint64, error) {
 
 // Plan is a planned indirection table and what it would change. Scripts rely on its JSON names.
 type Plan struct {
+	replay.Verdict
 	Measure replay.Measure `json:"measure"`
 	Queues  int            `json:"queue_count"`
 	// Budget is the number of flows that may move; absent when all may.
@@ -141,7 +142,23 @@ func New(o replay.Observed, r Request) (*Plan, error) {
 	if _, simple := EthtoolTable(best.Table); !simple {
 		plan.Weights = bestWeights(p, r.Interface)
 	}
+	plan.Verdict = plan.verdict()
 	return plan, nil
+}
+
+// verdict says whether to set the table: its kind is even, budget, none or table.
+func (p *Plan) verdict() replay.Verdict {
+	now := fmt.Sprintf("the busiest queue has %.2f of the mean", p.Now.MaxMean)
+	switch {
+	case p.Moved.Entries > 0:
+		return replay.Verdict{Kind: "table", Text: fmt.Sprintf("Set the planned table: %s, then %.2f; flows that move: %d (%.1f %%).",
+			now, p.After.MaxMean, p.Moved.Flows, 100*p.Moved.FlowShare)}
+	case p.Now.MaxMean <= replay.NearlyEven:
+		return replay.Verdict{Kind: "even", Text: fmt.Sprintf("Nothing to do: the load is even, %s.", now)}
+	case p.Budget != nil:
+		return replay.Verdict{Kind: "budget", Text: fmt.Sprintf("Nothing to do within the budget of %d flows: %s.", *p.Budget, now)}
+	}
+	return replay.Verdict{Kind: "none", Text: fmt.Sprintf("No table helps: %s; see lbctl rss replay for the cause.", now)}
 }
 
 // NewWhatIf plans a table for a setup that a replay compared with another: from is the present setup, to the compared one.

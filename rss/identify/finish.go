@@ -30,7 +30,13 @@ func (s *search) model(o Options) *Model {
 	}
 	m.Evidence = int(evidence)
 	for n, g := range s.everything(b).groups {
-		m.Classes = append(m.Classes, ClassFields{g.class, fields[n], len(g.members), s.alsoFields(b, n)})
+		wrong := 0
+		for _, i := range g.members {
+			if slices.Contains(m.Wrong, i) {
+				wrong++
+			}
+		}
+		m.Classes = append(m.Classes, ClassFields{g.class, fields[n], len(g.members), wrong, s.alsoFields(b, n)})
 	}
 	if m.Function == "toeplitz" {
 		s.secret(m, l, o)

@@ -64,8 +64,30 @@ type Result struct {
 	Table *TurnTable
 	// Given says of Options.Given whether the observations exclude them; nil when the verdict is Constant.
 	Given []GivenKey
+	// Tried are the keys that were tried, in their order; nil when the verdict is Constant.
+	Tried []TriedKey
 	// Notes are further findings, as sentences.
 	Notes []string
+}
+
+// TriedKey says in how many ways a known key was tried, as GivenKey, and in how many of them it explains the observations.
+type TriedKey struct {
+	// Name is empty for the functions that have no key.
+	Name       string
+	Ways, Fits int
+}
+
+// tried lists the keys.
+func (s *search) tried() (all []TriedKey) {
+	seen := map[string]bool{}
+	for _, c := range s.candidates {
+		if id := string(c.key.Key); !seen[id] {
+			seen[id] = true
+			t := s.trial(c.key.Key)
+			all = append(all, TriedKey{c.key.Name, t.ways, t.fits})
+		}
+	}
+	return all
 }
 
 // GivenKey says what became of a key that was given.
@@ -136,7 +158,7 @@ func identify(observations []Observation, o Options, byHash bool) (Result, error
 	}
 	s := &search{facts: f, distinct: distinct, candidates: candidates(o.Keys, f.longest), seed: o.Seed}
 	r.Verdict = s.run()
-	r.Notes = s.notes
+	r.Notes, r.Tried = s.notes, s.tried()
 	for _, key := range o.Given {
 		r.Given = append(r.Given, f.given(key))
 	}
@@ -186,4 +208,4 @@ func check(observations []Observation, o Options) (byHash bool, err error) {
 }
 
 // notEnough tells whether a wrong model could have this evidence by chance.
-func notEnough(evidence float64) bool { return evidence < enough || math.IsNaN(evidence) }
+func notEnough(evidence float64) bool { return evidence < Enough || math.IsNaN(evidence) }

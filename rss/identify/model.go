@@ -62,6 +62,8 @@ type ClassFields struct {
 	// Fields is 0 for raw input.
 	Fields       rss.Fields
 	Observations int
+	// Wrong is how many of them contradict the model.
+	Wrong int
 	// Also are other sets of fields that explain the observations as well.
 	Also []rss.Fields
 }
@@ -95,7 +97,7 @@ func tables(observations []Observation) (t *TurnTable, notes []string) {
 		seen = max(seen, int(observations[i].Queue)+1)
 	}
 	for queues := seen; queues <= 2*seen; queues++ { // the last ones may not have been observed
-		if float64(len(observations))*math.Log2(float64(queues)) < enough {
+		if float64(len(observations))*math.Log2(float64(queues)) < Enough {
 			continue
 		}
 		var sizes []int
@@ -111,7 +113,7 @@ func tables(observations []Observation) (t *TurnTable, notes []string) {
 	possible := false
 	for _, size := range tableSizes() {
 		again, ok := anyTable(observations, size)
-		if ok && float64(again)*math.Log2(float64(seen)) >= enough {
+		if ok && float64(again)*math.Log2(float64(seen)) >= Enough {
 			return nil, []string{fmt.Sprintf("an indirection table of %d entries, not filled in turn, explains the queues", size)}
 		}
 		possible = possible || ok

@@ -83,7 +83,7 @@ func (f *facts) affine(members []int) (notes []string) {
 		case broken >= 0:
 			notes = append(notes, fmt.Sprintf("%s: the hash is not an affine function of the tuple, unlike Toeplitz, xor and crc32 (first contradiction at %s)",
 				g.class, f.observations[broken].name(broken)))
-		case evidence >= enough:
+		case evidence >= Enough:
 			notes = append(notes, fmt.Sprintf("%s: the hash is an affine function of the tuple, but not a known one (%d bits of evidence)", g.class, evidence))
 		}
 	}

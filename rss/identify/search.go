@@ -9,10 +9,11 @@ import (
 	"lbctl/rss"
 )
 
+// Enough is the evidence in bits from which a model is accepted: one of the some thousand wrong models that are
+// tried gets there in one of a million cases.
+const Enough = 32
+
 const (
-	// enough is the evidence in bits from which a model is accepted: one of the some thousand wrong models that are
-	// tried gets there in one of a million cases.
-	enough = 32
 	// sample is the most observations of each class that the search uses. The model is then applied to all.
 	sample = 512
 	// trials is the number of random orders that are tried when some observations are wrong.

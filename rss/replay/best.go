@@ -124,9 +124,11 @@ type Verdict struct {
 	Text string `json:"verdict_text"`
 }
 
-// A load is even up to nearlyEven; a change is worthwhile if it lowers the load of the busiest queue to this share.
+// NearlyEven is the load of the busiest queue, by the mean, up to which a load is even.
+const NearlyEven = 1.05
+
 const (
-	nearlyEven = 1.05
+	// A change is worthwhile if it lowers the load of the busiest queue to this share.
 	worthwhile = 0.95
 )
 
@@ -137,7 +139,7 @@ func (b *Best) verdict(r *Replay) Verdict {
 	switch {
 	case r.o.Queues == 1:
 		return Verdict{"one-queue", "There is only one queue."}
-	case b.Now <= nearlyEven:
+	case b.Now <= NearlyEven:
 		return Verdict{"even", fmt.Sprintf("The load is even: the busiest queue has %.2f of the mean. There is nothing to gain.", b.Now)}
 	case b.Buckets <= worthwhile*b.Now:
 		return Verdict{"table", fmt.Sprintf("A rewritten table helps: the busiest queue has %.2f of the mean, %.2f is possible with the same key and table size (see lbctl rss plan).%s%s",
@@ -158,7 +160,7 @@ func (b *Best) verdict(r *Replay) Verdict {
 // elephant returns a sentence about the lower bound that the largest flow sets, if it matters.
 func (b *Best) elephant(r *Replay) string {
 	floor := b.LargestFlow * float64(r.o.Queues)
-	if floor <= nearlyEven {
+	if floor <= NearlyEven {
 		return ""
 	}
 	return fmt.Sprintf(" The largest flow has %.0f %% of the %s and cannot be split: it alone causes %.2f.", 100*b.LargestFlow, r.o.Measure, floor)

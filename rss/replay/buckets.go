@@ -26,6 +26,14 @@ type Observed struct {
 // Fixed returns the load of the queues in a measure that no table can move.
 func (o *Observed) Fixed(m Measure) []uint64 { return fixed(o.Unhashed.By(m), o.To, o.Queues) }
 
+// Flows returns the number of flows that have a hash.
+func (o *Observed) Flows() (n uint64) {
+	for _, b := range o.Buckets {
+		n += b.Flows
+	}
+	return n
+}
+
 // Observed returns the buckets of a report.
 func (p *Report) Observed() Observed {
 	return Observed{Buckets: p.Buckets, Queues: len(p.Queues), Unhashed: p.Unhashed, To: defaultQueue(p.DefaultQueue)}

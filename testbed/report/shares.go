@@ -25,7 +25,7 @@ type Panel struct {
 }
 
 // Shares draws panels side by side: a bar for each share, its by-chance band as a
-// grey box over the bar's end, its expected value as a dashed line.
+// grey box over the bar's end, its expected value as a dashed line. Panels with one label of Y have one scale.
 func Shares(name, title, caption string, panels ...Panel) (Figure, error) {
 	if len(panels) == 0 {
 		return Figure{}, fmt.Errorf("draw figure %s: no panel", name)
@@ -34,17 +34,29 @@ func Shares(name, title, caption string, panels ...Panel) (Figure, error) {
 		width := c.Size().X / vg.Length(len(panels))
 		for i, panel := range panels {
 			left := vg.Length(i) * width
-			panel.draw(draw.Crop(c, left+4, left+width-c.Size().X-10, 0, -4))
+			panel.draw(scaleOf(panels, panel.Y), draw.Crop(c, left+4, left+width-c.Size().X-10, 0, -4))
 		}
 	})
 }
 
-func (p Panel) draw(c draw.Canvas) {
+// scaleOf returns the greatest value of the panels with a label of Y.
+func scaleOf(panels []Panel, y string) float64 {
+	top := 1.0
+	for _, p := range panels {
+		for _, s := range p.Shares {
+			if p.Y == y {
+				top = max(top, s.Count, s.High)
+			}
+		}
+	}
+	return top
+}
+
+func (p Panel) draw(top float64, c draw.Canvas) {
 	pl := newPlot(p.X, p.Y)
-	names, top := make([]string, len(p.Shares)), 1.0
+	names := make([]string, len(p.Shares))
 	for i, s := range p.Shares {
 		names[i] = s.Label
-		top = max(top, s.Count, s.High)
 	}
 	pl.X.Min, pl.X.Max = -0.5, float64(len(p.Shares))-0.5
 	pl.Y.Min, pl.Y.Max = 0, top*1.12

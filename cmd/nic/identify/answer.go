@@ -23,6 +23,7 @@ type answer struct {
 	Given        []givenKey   `json:"given_keys,omitempty"`
 
 	verdict identify.Verdict
+	queues  int // the highest observed, plus 1
 }
 
 // givenKey says whether the observations exclude a key that was given, in how many ways it was tried, and what is left.
@@ -116,6 +117,9 @@ func newAnswer(observations []identify.Observation, r identify.Result) *answer {
 	}
 	if r.Table != nil {
 		said.Table = &turnTable{r.Table.Queues, r.Table.Sizes}
+	}
+	for _, o := range observations {
+		said.queues = max(said.queues, int(o.Queue)+1)
 	}
 	point := func(i int) pointed {
 		o := observations[i]

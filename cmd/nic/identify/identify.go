@@ -3,6 +3,7 @@ package identify
 
 import (
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,7 @@ type flags struct {
 	length, queues, table int
 	fill, name            string
 	seed                  uint64
+	out                   string
 }
 
 // Command is lbctl rss identify.
@@ -51,7 +53,7 @@ the hashes, and about one in twenty of the queues, may be wrong.
 Exit codes: 0 identified, 1 not identified.`,
 		Example: `  lbctl rss identify observations.csv
   lbctl rss identify observations.json --key 6d:5a:56:... -o json     # what did the NIC do to this key?
-  lbctl rss identify queues.csv --queues 8 --table 512
+  lbctl rss identify queues.csv --queues 8 --table 512 --out /tmp/identify
   lbctl rss identify --interface eth0 --for 30s`,
 		Args: func(c *cobra.Command, args []string) error {
 			if f.name != "" {
@@ -68,6 +70,7 @@ Exit codes: 0 identified, 1 not identified.`,
 	c.Flags().StringVar(&f.name, "interface", "", "observe this interface")
 	f.ObserveFlags = cli.NewObserveFlags(c, "Ctrl-C ends it early")
 	c.Flags().Uint64Var(&f.seed, "seed", 1, "seed of the random orders that are tried when some observations are wrong")
+	c.Flags().StringVar(&f.out, "out", "", "write the evidence to this folder: report.html, report.json and the figures")
 	output := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		said, err := f.run(a, c, args)
@@ -100,7 +103,11 @@ func (f *flags) run(a *cli.App, c *cobra.Command, args []string) (*answer, error
 	if err != nil {
 		return nil, &cli.Failure{Code: cli.ExitUsage, What: err.Error(), Do: "correct the observations, or the flags that describe the NIC", Cause: err}
 	}
-	return newAnswer(observations, result), nil
+	said := newAnswer(observations, result)
+	if f.out != "" {
+		err = f.write(strings.Join(append(args, f.name), ""), said, result)
+	}
+	return said, err
 }
 
 // options returns what the flags say about the NIC, and the default keys of the known NICs to try.

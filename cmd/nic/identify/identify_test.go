@@ -14,6 +14,7 @@ import (
 	"lbctl/rss"
 	"lbctl/rss/observe"
 	"lbctl/rss/packet"
+	"lbctl/testbed/report"
 )
 
 func TestMain(m *testing.M) { nictest.Main(m) }
@@ -40,6 +41,42 @@ func observations(key rss.Key, n int, columns string) string {
 		text.WriteByte('\n')
 	}
 	return text.String()
+}
+
+// --out has the evidence: what agrees and contradicts by class, the keys that were tried, and the bits of the key that are known.
+func TestRSSIdentifyOut(t *testing.T) {
+	w := nictest.New(t, Command)
+	lines := strings.SplitAfter(observations(rss.MicrosoftKey(), 64, "src,dst,hash"), "\n")
+	lines[9] = lines[9][:strings.LastIndexByte(lines[9], ',')] + ",0x12345678\n"
+	w.Write("ms.csv", strings.Join(lines, ""))
+	w.OK("rss", "identify", w.Path("ms.csv"), "--key", "symmetric", "--out", w.Path("out"))
+	r, figures, err := report.Load(w.Path("out"))
+	if err != nil || !r.Pass || len(figures) != 2 || figures[0].Name != "agreement" || figures[1].Name != "key" {
+		t.Fatalf("%v, pass %v, %d figures", err, r.Pass, len(figures))
+	}
+	if got := fmt.Sprint(r.Tables[1].Rows); got != "[[tcp4 sdfn 64 1]]" {
+		t.Errorf("classes %s", got)
+	}
+	excluded := map[string]string{}
+	for _, row := range r.Tables[2].Rows {
+		excluded[fmt.Sprint(row[0])] = fmt.Sprint(row[3])
+	}
+	if excluded["the key given"] != "true" || excluded["ms"] != "false" || excluded["functions without a key"] != "true" {
+		t.Errorf("keys tried %v", excluded)
+	}
+	if got := fmt.Sprint(r.Tables[3].Rows[0][0]); len(r.Tables[3].Rows) != 1 || got != "10" {
+		t.Errorf("contradicting: %v", r.Tables[3].Rows)
+	}
+	// Too few observations are a report that does not pass.
+	key := rss.MicrosoftKey()
+	key[3] ^= 0x41
+	w.Write("few.csv", observations(key, 2, "src,dst,hash"))
+	if code, _, errs := w.Run("rss", "identify", w.Path("few.csv"), "--out", w.Path("few")); code != cli.ExitFailed {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	if r, _, err := report.Load(w.Path("few")); err != nil || r.Pass {
+		t.Errorf("two observations: pass %v, %v", r.Pass, err)
+	}
 }
 
 func TestRSSIdentify(t *testing.T) {

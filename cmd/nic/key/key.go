@@ -25,6 +25,9 @@ func Command(a *cli.App) *cobra.Command {
 
 // analysis is what lbctl rss key analyse prints. Scripts rely on its JSON names.
 type analysis struct {
+	// Verdict is even, uneven, or one-queue; Text says it in a sentence.
+	Verdict     string            `json:"verdict"`
+	Text        string            `json:"verdict_text"`
 	Key         string            `json:"key"`
 	Bytes       int               `json:"bytes"`
 	PeriodBits  int               `json:"period_bits"`
@@ -83,12 +86,13 @@ structured traffic, and what an attacker with one address needs to hit one queue
 A field that changes r of n bits reaches 2^r of 2^n entries when nothing else changes. The imbalance is the
 load of the busiest queue divided by its share; random hashes exceed the figure beside it in one of a hundred cases.`,
 		Example: `  lbctl rss key analyse ms
-  lbctl rss key analyse symmetric --table 512 --queues 16
+  lbctl rss key analyse symmetric --table 512 --queues 16 --out /tmp/key
   lbctl rss key analyse 6d:5a:56:... -o json | jq .symmetry`,
 		Args: cli.Takes("KEY"),
 	}
 	queues := c.Flags().Int("queues", setup.DefaultQueues, "receive queues of the NIC")
 	size := c.Flags().Int("table", nic.DefaultTableSize, "entries of the indirection table")
+	out := c.Flags().String("out", "", "write report.html, report.json and the figures to this folder")
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		key, err := rss.ParseKey(args[0])
@@ -104,6 +108,12 @@ load of the busiest queue divided by its share; random hashes exceed the figure 
 			return err
 		}
 		answer.Queues = *queues
+		answer.judge()
+		if *out != "" {
+			if err := answer.write(*out, args[0]); err != nil {
+				return err
+			}
+		}
 		return a.Print(*f, answer, answer.show)
 	}
 	return c

@@ -7,6 +7,7 @@ import (
 
 	"lbctl/cmd/nic/nictest"
 	"lbctl/rss"
+	"lbctl/testbed/report"
 )
 
 func TestMain(m *testing.M) { nictest.Main(m) }
@@ -38,6 +39,30 @@ func TestRSSKeyAnalyse(t *testing.T) {
 	}
 	if got.Bytes != 40 || got.Period != 0 || len(got.Symmetry) != 4 || got.Symmetry[0].LowBits != 0 || len(got.Ranks) != 8 || len(got.Traffic) != 6 {
 		t.Errorf("analysis %+v", got)
+	}
+}
+
+// The verdict is the first line, and --out has the evidence: a key of zeros with few ones is biased, and its report does not pass.
+func TestRSSKeyAnalyseOut(t *testing.T) {
+	w := nictest.New(t, Command)
+	poor := strings.Repeat("00", 11) + "8" + strings.Repeat("0", 57) // one bit
+	for key, c := range map[string]struct {
+		verdict string
+		pass    bool
+	}{
+		"symmetric": {"The key spreads all 6 kinds of traffic over 4 queues at least as evenly as chance does. Both directions of a flow have one hash.\n", true},
+		poor:        {"The key spreads 6 of 6 kinds of traffic over 4 queues less evenly than chance does: ipv4 client, consecutive ports (", false},
+	} {
+		if text := w.OK("rss", "key", "analyse", key, "--out", w.Path("out")); !strings.HasPrefix(text, c.verdict) {
+			t.Errorf("%s: first lines of\n%s, want\n%s", key, text, c.verdict)
+		}
+		r, figures, err := report.Load(w.Path("out"))
+		if err != nil || r.Pass != c.pass || len(r.Checks) != 6 || len(figures) != 2 {
+			t.Errorf("%s: %v, pass %v, %d checks, %d figures", key, err, r.Pass, len(r.Checks), len(figures))
+		}
+	}
+	if text := w.OK("rss", "key", "analyse", "ms", "--queues", "1"); !strings.HasPrefix(text, "There is only one queue.\n") {
+		t.Errorf("one queue:\n%s", text)
 	}
 }
 

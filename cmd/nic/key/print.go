@@ -11,6 +11,7 @@ import (
 
 // show prints an analysis for a reader.
 func (k *analysis) show(w io.Writer) {
+	fmt.Fprintf(w, "%s\n\n", k.Text)
 	cli.Row(w, "key", k.Key)
 	cli.Row(w, "bytes", k.Bytes)
 	repeats := "no"

@@ -22,6 +22,7 @@ type flags struct {
 	buckets, budget string
 	whatIf          []string
 	apply           bool
+	out             string
 	output          *cli.Format
 }
 
@@ -44,6 +45,7 @@ ethtool -X can deal entries out in turn or in consecutive runs only. Any other t
 --what-if plans for another setup, in the words of lbctl rss replay --compare. It needs a capture.`,
 		Example: `  lbctl rss plan capture.pcap --queues 8
   lbctl rss plan capture.pcap --queues 8 --budget 5% --interface eth0
+  lbctl rss plan capture.pcap --queues 8 --out /tmp/plan
   lbctl rss replay capture.pcap -o json | lbctl rss plan --buckets - -o json
   lbctl rss plan capture.pcap --what-if queues=16 --what-if table=512 --what-if udp4=sdfn,udp6=sdfn`,
 		Args: func(c *cobra.Command, args []string) error {
@@ -64,6 +66,7 @@ ethtool -X can deal entries out in turn or in consecutive runs only. Any other t
 	c.Flags().StringVar(&f.budget, "budget", "100%", "how many flows may move: a number, or a percentage of all")
 	c.Flags().StringArrayVar(&f.whatIf, "what-if", nil, "also plan for another setup, as name=value,...; may be repeated")
 	c.Flags().BoolVar(&f.apply, "apply", false, "set the planned table on --interface, and read it back")
+	c.Flags().StringVar(&f.out, "out", "", "write report.html, report.json and pictures of before and after to this folder")
 	f.output = cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error { return run(a, c, f, strings.Join(args, "")) }
 	return c
@@ -103,6 +106,11 @@ func run(a *cli.App, c *cobra.Command, f *flags, name string) error {
 	}
 	if f.apply {
 		if err := f.set(a, c, plan); err != nil {
+			return err
+		}
+	}
+	if f.out != "" {
+		if err := f.write(cmp.Or(name, f.buckets), observed, plan); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"lbctl/rss"
 	"lbctl/rss/advice"
 	rssreplay "lbctl/rss/replay"
+	"lbctl/testbed/report"
 )
 
 func TestMain(m *testing.M) { nictest.Main(m) }
@@ -149,6 +151,66 @@ func TestRSSPlanTable(t *testing.T) {
 		"ynl --family ethtool", "# or, without netlink:\nethtool -X eth0 weight", "What if queues=8: max/mean", "ethtool -L eth0 combined 8"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+}
+
+// --out has pictures of before and after, with the loads that the plan says, and the verdict is its first line.
+func TestRSSPlanOut(t *testing.T) {
+	w := nictest.New(t, Command, replay.Command)
+	file := w.Write("c.pcap", nictest.Capture(60))
+	if text := w.OK("rss", "plan", file, "--out", w.Path("out")); !strings.HasPrefix(text, "Set the planned table: the busiest queue has ") {
+		t.Errorf("first line of\n%s", text)
+	}
+	r, figures, err := report.Load(w.Path("out"))
+	if err != nil || !r.Pass || len(r.Checks) != 2 {
+		t.Fatalf("%v, pass %v, %+v", err, r.Pass, r.Checks)
+	}
+	p := planOf(t, w, file)
+	for q, row := range r.Tables[1].Rows {
+		if got := []any{row[1], row[2]}; fmt.Sprint(got) != fmt.Sprint([]any{p.Now.Loads[q], p.After.Loads[q]}) {
+			t.Errorf("queue %d: %v, want %d and %d", q, got, p.Now.Loads[q], p.After.Loads[q])
+		}
+		for _, load := range []uint64{p.Now.Loads[q], p.After.Loads[q]} { // the numbers over the bars
+			if !strings.Contains(string(figures[0].SVG), ">"+fmt.Sprint(load)+"<") {
+				t.Errorf("queue %d: %d is not in the picture", q, load)
+			}
+		}
+	}
+	var names []string
+	for _, f := range figures {
+		names = append(names, f.Name)
+	}
+	if !slices.Equal(names, []string{"load", "flows", "steps"}) {
+		t.Errorf("figures %v", names)
+	}
+	// What says nothing of flows has no picture of them.
+	w.Write("b.json", `{"buckets":[{"index":0,"queue":0,"packets":9},{"index":1,"queue":0,"packets":5},{"index":2,"queue":1,"packets":1}]}`)
+	w.OK("rss", "plan", "--buckets", w.Path("b.json"), "--out", w.Path("b"))
+	if _, figures, err := report.Load(w.Path("b")); err != nil || slices.ContainsFunc(figures, func(f report.Figure) bool { return f.Name == "flows" }) {
+		t.Errorf("%v, %d figures", err, len(figures))
+	}
+}
+
+// A plan that loses load, is worse or moves too much is a report that does not pass.
+func TestChecks(t *testing.T) {
+	for want, spoil := range map[string]func(*advice.Plan){
+		"":              func(*advice.Plan) {},
+		"load-kept":     func(p *advice.Plan) { p.After.Loads = []uint64{5, 4} },
+		"not-worse":     func(p *advice.Plan) { p.After.MaxMean = 1.81 },
+		"within-budget": func(p *advice.Plan) { p.Moved.Flows = 4 },
+	} {
+		p := &advice.Plan{Budget: new(uint64(3)), Moved: advice.Moved{Flows: 3},
+			Now: advice.State{MaxMean: 1.8, Loads: []uint64{9, 1}}, After: advice.State{MaxMean: 1.8, Loads: []uint64{5, 5}}}
+		spoil(p)
+		failed := ""
+		for _, c := range checks(p) {
+			if !c.Pass {
+				failed += c.Name
+			}
+		}
+		if failed != want {
+			t.Errorf("%s: failed %q", want, failed)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 type printer struct{ *advice.Plan }
 
 func (p printer) print(w io.Writer) {
+	fmt.Fprintf(w, "%s\n\n", p.Verdict.Text)
 	budget := "all may"
 	if p.Budget != nil {
 		budget = fmt.Sprintf("%d may", *p.Budget)

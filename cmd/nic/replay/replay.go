@@ -71,7 +71,7 @@ func run(a *cli.App, c *cobra.Command, f *flags, name string) error {
 	}
 	if f.out != "" {
 		if err := f.write(name, found); err != nil {
-			return cli.Advise(err, "name another folder with --out")
+			return err
 		}
 	}
 	return a.Print(*f.output, found, printer{found, o, f.Real}.print)

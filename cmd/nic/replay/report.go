@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
-	"time"
 
+	"lbctl/cmd/cli"
 	"lbctl/rss/replay"
 	"lbctl/testbed/report"
 )
@@ -16,21 +16,15 @@ func (f *flags) write(name string, found *replay.Report) error {
 	if err != nil {
 		return err
 	}
-	env := report.Gather(time.Now())
-	env.Rig, env.XDP = "capture "+filepath.Base(name), "none"
-	result := report.Result{
-		Experiment: "replay of " + filepath.Base(name), Pass: true, Seed: f.Seed, Environment: env,
+	return cli.WriteReport(f.out, "capture "+filepath.Base(name), report.Result{
+		Experiment: "replay of " + filepath.Base(name), Seed: f.Seed,
 		Parameters: map[string]any{
 			"capture": name, "interface": f.Interface, "profile": f.Profile, "key": f.Key, "queues": len(found.Queues), "table": len(found.Buckets),
 			"fill": f.Fill, "fields": f.Fields, "inner": f.Inner, "default-queue": found.DefaultQueue, "by": string(f.By), "compare": f.compare,
 			"change-at": f.changeAt, "change-to": f.changeTo, "window": f.window.String(),
 		},
 		Checks: checks(found), Tables: tables(found),
-	}
-	for _, c := range result.Checks {
-		result.Pass = result.Pass && c.Pass
-	}
-	return report.Write(f.out, result, figures)
+	}, figures...)
 }
 
 // checks tell whether the figures are those of the whole capture.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"lbctl/cmd/cli"
 	"lbctl/testbed/report"
 )
 
@@ -14,18 +15,10 @@ func write(dir string, parameters map[string]any, s answer) error {
 	if err != nil {
 		return err
 	}
-	env := report.Gather(time.Now())
-	env.Rig, env.XDP = "simulation", "none"
 	delete(parameters, "seed")
-	checks := s.checks()
-	r := report.Result{
-		Experiment: "rss simulate", Pass: true, Seed: s.Seed, Environment: env,
-		Parameters: parameters, Checks: checks, Tables: s.tables(),
-	}
-	for _, c := range checks {
-		r.Pass = r.Pass && c.Pass
-	}
-	return report.Write(dir, r, figures)
+	return cli.WriteReport(dir, "simulation", report.Result{
+		Experiment: "rss simulate", Seed: s.Seed, Parameters: parameters, Checks: s.checks(), Tables: s.tables(),
+	}, figures...)
 }
 
 // checks must pass for every simulation.
