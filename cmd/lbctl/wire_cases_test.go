@@ -98,7 +98,7 @@ var wireCases = []wireCase{
 	{command: "rss simulate", lines: []string{"--duration 10ms --mode napi --sweep load=0.1..0.5:2"}},
 	{command: "rss key analyse", lines: []string{"ms --queues 8"}},
 	{command: "rss key generate", lines: []string{"--symmetric --seed 7"}},
-	{command: "rss ports", lines: []string{"--src 198.51.100.7 --dst 192.0.2.1:6379 --queue 2 --reply-queue 0"}},
+	{command: "rss ports", lines: []string{"--src 198.51.100.7 --dst 192.0.2.1:6379 --queue 2 --reply-queue 0", "--src 198.51.100.7:40000 --dst 192.0.2.1:6379 --queue 2 --adjust 7"}},
 	{command: "rss identify", lines: []string{"DIR/observed.csv"}},
 
 	{command: "lab list", lines: []string{""}, alone: true},

@@ -20,6 +20,9 @@ type portsFlag struct {
 	server                        *cli.NICFlag
 	replyQueues                   []int
 	reply                         string
+	// bits are those of a port that --adjust may change, entries what it aims at instead of queues.
+	bits    string
+	entries []int
 }
 
 // portsAnswer is what lbctl rss ports prints; scripts rely on its names.
@@ -54,10 +57,15 @@ func PortsCommand(a *cli.App) *cobra.Command {
 the flags describe. So a client can reach the core that owns a key, and a load balancer can choose the
 queue of the replies. Without --queue the ports of each queue are counted.
 
+--adjust solves for a port instead, as DPDK's rte_thash_adjust_tuple does: of the flow from --src, here with its port, only some
+low bits of the source port may change (--adjust 7), or those of a mask (0x00fe), or of the destination port (dst:7). The entry
+is a linear function of these bits over GF(2), so that it is known when there is no such port.
+
 With --reply-queue the replies must also go to one of these queues, of the NIC of --src. That NIC is like the other
 one, except for what --reply says.`,
 		Example: `  lbctl rss ports --src 198.51.100.7 --dst 192.0.2.1:6379 --queue 2
   lbctl rss ports --src 198.51.100.7 --dst 192.0.2.1:6379 --queue 2 --range 32768-60999 -o json
+  lbctl rss ports --src 198.51.100.7:40000 --dst 192.0.2.1:6379 --queue 2 --adjust 7
   lbctl rss ports --src 198.51.100.7 --dst 192.0.2.1:6379 --profile ixgbe --queues 8 --queue 2,6
   lbctl rss ports --src 198.51.100.7 --dst 192.0.2.1:6379 --queue 2 --reply-queue 0 --reply queues=8,key=symmetric`,
 		Args: cli.Takes(),
@@ -70,10 +78,25 @@ one, except for what --reply says.`,
 	c.Flags().StringVar(&f.among, "range", "0-65535", "the ports to try")
 	c.Flags().IntSliceVar(&f.replyQueues, "reply-queue", nil, "wanted queues of the sender's NIC for the replies; may be repeated")
 	c.Flags().StringVar(&f.reply, "reply", "", "how the sender's NIC differs from the receiver's, as queues=8,key=symmetric")
+	c.Flags().StringVar(&f.bits, "adjust", "", "change only these bits of a port: how many low ones, or a mask; dst: before it means the destination's")
+	c.Flags().IntSliceVar(&f.entries, "entry", nil, "wanted entries of the indirection table, with --adjust; may be repeated")
 	output := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := f.server.Resolve(a, c); err != nil {
 			return err
+		}
+		if c.Flags().Changed("adjust") {
+			said, err := f.adjust(c)
+			if err != nil {
+				return err
+			}
+			if err := a.Print(*output, said, said.show); err != nil {
+				return err
+			}
+			return said.failure()
+		}
+		if len(f.entries) > 0 {
+			return cli.Usage(c, "--entry: want --adjust with it")
 		}
 		answer, err := f.find(c)
 		if err != nil {
@@ -97,14 +120,7 @@ const fewRanges = 12
 func (p *portsAnswer) show(w io.Writer, asked bool) {
 	tried := int(p.Range[1]) - int(p.Range[0]) + 1
 	if asked {
-		var some []string
-		for _, r := range p.Ports[:min(fewRanges, len(p.Ports))] {
-			some = append(some, nic.PortRange{First: r[0], Last: r[1]}.String())
-		}
-		if len(p.Ports) > fewRanges {
-			some = append(some, "... (-o json has all)")
-		}
-		cli.Row(w, "ports", strings.Join(some, " "))
+		cli.Row(w, "ports", rangesText(p.Ports))
 		cli.Row(w, "count", fmt.Sprintf("%d of %d", p.Count, tried))
 		fmt.Fprintln(w)
 	}
@@ -113,6 +129,18 @@ func (p *portsAnswer) show(w io.Writer, asked bool) {
 		fmt.Fprintln(w)
 		showQueuePorts(w, "REPLY QUEUE", p.ReplyQueues)
 	}
+}
+
+// rangesText writes some ranges of ports.
+func rangesText(ports [][2]uint16) string {
+	var some []string
+	for _, r := range ports[:min(fewRanges, len(ports))] {
+		some = append(some, nic.PortRange{First: r[0], Last: r[1]}.String())
+	}
+	if len(ports) > fewRanges {
+		some = append(some, "... (-o json has all)")
+	}
+	return strings.Join(some, " ")
 }
 
 func showQueuePorts(w io.Writer, head string, queues []queuePorts) {
