@@ -47,6 +47,10 @@ type Dataplane interface {
 	// Condition says whether the kernel still has what was put there, and goes on with it without this process.
 	Condition() (Condition, error)
 
+	// Unfit says why no replica can have an address, as far as the network is known: it is this host's own, or stands for
+	// several hosts. "" if one can.
+	Unfit(a netip.Addr) (why string, err error)
+
 	// Events returns what happens in the network from the opening on, for one reader. Close closes the channel.
 	Events() <-chan Event
 
@@ -74,12 +78,14 @@ type Interface struct {
 	Mode AttachMode
 }
 
-// Condition is what others have done to a datapath. The zero value: nothing, and forwarding outlives the process.
+// Condition is what others have done to a datapath and its network. The zero value: nothing, and forwarding outlives the process.
 type Condition struct {
 	// Faults say what is not as it was made and is not mended yet, each in a sentence.
 	Faults []string
 	// Mended counts what was mended since the opening.
 	Mended uint64
+	// Unfit says of replicas' addresses why no packet can get there: see Dataplane.Unfit.
+	Unfit map[netip.Addr]string
 	// Ends says why forwarding ends with the process, "" if it goes on.
 	Ends string
 }

@@ -11,6 +11,7 @@ import (
 	"lbctl/cmd/cli"
 	"lbctl/control/api"
 	"lbctl/control/client"
+	"lbctl/lb"
 )
 
 // replicaLine is a replica with what was sent to it; scripts rely on its names.
@@ -23,6 +24,9 @@ type replicaLine struct {
 	Weight   int64  `json:"weight"`
 	Packets  uint64 `json:"packets"`
 	Bytes    uint64 `json:"bytes"`
+	// Rate and Reason are those of api.ReplicaStatus.
+	Rate   api.Rate `json:"lately"`
+	Reason string   `json:"reason,omitempty"`
 }
 
 type replicaLines struct {
@@ -35,6 +39,8 @@ func getReplicas(a *cli.App) *cobra.Command {
 	return listing[replicaLines]{
 		command: cobra.Command{
 			Use: "replicas [NAME]", Short: "Print the replicas and what was sent to them; NAME is a service",
+			Long: `Print the replicas and what was sent to them since the tables were made; NAME is a service. Of replicas that
+drain also how many packets a second come to them now, as far as that is known. REASON says why no packet gets to one.`,
 			Example: "  lbctl get replicas\n  lbctl get replicas web -o json",
 		},
 		kind: "service", list: "get services",
@@ -43,17 +49,30 @@ func getReplicas(a *cli.App) *cobra.Command {
 			keepNamed(&v.Replicas, name, func(r replicaLine) string { return r.Service })
 			return v.services // also those without a replica
 		},
-		table: func(w io.Writer, v replicaLines) {
-			cli.Row(w, "SERVICE", "REPLICA", "STATE", "WEIGHT", "PACKETS", "BYTES")
-			for _, r := range v.Replicas {
-				cli.Row(w, r.Service, r.Address, r.State, r.Weight, r.Packets, r.Bytes)
-			}
-		},
+		table: printReplicas,
 	}.make(a)
 }
 
+func printReplicas(w io.Writer, v replicaLines) {
+	cli.Row(w, "SERVICE", "REPLICA", "STATE", "WEIGHT", "PACKETS", "BYTES", "PACKETS/S", "REASON")
+	for _, r := range v.Replicas {
+		cli.Row(w, r.Service, r.Address, r.State, r.Weight, r.Packets, r.Bytes, rateText(r), r.Reason)
+	}
+}
+
+// rateText is how many packets a second come to a replica: a rate is of interest while it drains.
+func rateText(r replicaLine) string {
+	switch {
+	case r.Rate.Known:
+		return fmt.Sprintf("%.0f", r.Rate.PacketsPerSecond)
+	case r.State == lb.Draining.String():
+		return "unknown"
+	}
+	return ""
+}
+
 func askReplicas(ctx context.Context, d *client.Client) (replicaLines, error) {
-	services, err := d.Services(ctx)
+	flows, err := d.Flows(ctx)
 	if err != nil {
 		return replicaLines{}, err
 	}
@@ -67,11 +86,13 @@ func askReplicas(ctx context.Context, d *client.Client) (replicaLines, error) {
 		counts[key{n.Protocol, n.VIP, n.Replica}] = n
 	}
 	lines := replicaLines{Replicas: []replicaLine{}}
-	for _, s := range services.Services {
+	for _, s := range flows.Services {
 		lines.services = append(lines.services, s.Name)
 		for _, r := range s.Replicas {
 			n := counts[key{s.Protocol, s.VIP, r.Address}]
-			lines.Replicas = append(lines.Replicas, replicaLine{s.Name, s.VIP, s.Protocol, r.Address, r.State, *r.Weight, n.Packets, n.Bytes})
+			lines.Replicas = append(lines.Replicas, replicaLine{
+				s.Name, s.VIP, s.Protocol, r.Address, r.State, *r.Weight, n.Packets, n.Bytes, r.Rate, r.Reason,
+			})
 		}
 	}
 	return lines, nil

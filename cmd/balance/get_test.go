@@ -8,6 +8,7 @@ import (
 
 	"lbctl/cmd/cli"
 	"lbctl/cmd/cli/clitest"
+	"lbctl/control/api"
 )
 
 // TestGetByName: a name selects, also in JSON, and every kind treats one that is not known alike.
@@ -18,8 +19,8 @@ func TestGetByName(t *testing.T) {
 		{"get services", "NAME  VIP           PROTOCOL  MODE  SCHEDULER  HASH   TRACKING  SLOTS  REPLICAS\n" +
 			"web   192.0.2.1:80  tcp       nat   modulo     jhash  changes   2      2\n", "wbe",
 			"lbctl: service \"wbe\": not found\n  did you mean web?\n"},
-		{"get replicas", "SERVICE  REPLICA        STATE   WEIGHT  PACKETS  BYTES\n" +
-			"web      10.0.0.1:8080  active  1       0        0\nweb      10.0.0.2:8080  active  1       0        0\n", "nothing",
+		{"get replicas", "SERVICE  REPLICA        STATE   WEIGHT  PACKETS  BYTES  PACKETS/S  REASON\n" +
+			"web      10.0.0.1:8080  active  1       0        0      -          -\nweb      10.0.0.2:8080  active  1       0        0      -          -\n", "nothing",
 			"lbctl: service \"nothing\": not found\n  list what there is: lbctl get services\n"},
 		{"get flows", "", "dsn", "lbctl: service \"dsn\": not found\n  did you mean dns?\n"},
 		{"get interfaces", "NAME  STATE     INDEX  MODE    REQUESTED  REASON\neth0  attached  2      native  auto       -\n", "eth1",
@@ -68,5 +69,23 @@ func TestGetConfig(t *testing.T) {
 	}
 	if !strings.Contains(w.OK("get", "config"), "drain_until: ") {
 		t.Error("no deadline in the configuration")
+	}
+}
+
+// TestPrintReplicas: a rate that is not known is not 0, and the reason is there.
+func TestPrintReplicas(t *testing.T) {
+	line := func(state string, r api.Rate, reason string) replicaLine {
+		return replicaLine{Service: "web", Address: "10.0.0.1:80", State: state, Weight: 1, Packets: 7, Bytes: 420, Rate: r, Reason: reason}
+	}
+	var out strings.Builder
+	printReplicas(&out, replicaLines{Replicas: []replicaLine{
+		line("draining", api.Rate{}, ""), line("draining", api.Rate{Known: true}, ""), line("draining", api.Rate{Known: true, PacketsPerSecond: 1234.5}, ""),
+		line("active", api.Rate{}, "10.0.0.1 is own"),
+	}})
+	const want = "SERVICE\tREPLICA\tSTATE\tWEIGHT\tPACKETS\tBYTES\tPACKETS/S\tREASON\n" +
+		"web\t10.0.0.1:80\tdraining\t1\t7\t420\tunknown\t\n" + "web\t10.0.0.1:80\tdraining\t1\t7\t420\t0\t\n" +
+		"web\t10.0.0.1:80\tdraining\t1\t7\t420\t1234\t\n" + "web\t10.0.0.1:80\tactive\t1\t7\t420\t\t10.0.0.1 is own\n"
+	if diff := cmp.Diff(want, strings.ReplaceAll(out.String(), "-", "")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -33,10 +33,10 @@ var session = []struct{ line, want string }{
 web   192.0.2.1:80      tcp       nat   modulo     jhash     changes   2      2
 dns   [2001:db8::1]:53  udp       nat   maglev     toeplitz  always    251    1
 `},
-	{"get replicas", `SERVICE  REPLICA             STATE   WEIGHT  PACKETS  BYTES
-web      10.0.0.1:8080       active  1       0        0
-web      10.0.0.2:8080       active  1       0        0
-dns      [2001:db8:1::1]:53  active  3       0        0
+	{"get replicas", `SERVICE  REPLICA             STATE   WEIGHT  PACKETS  BYTES  PACKETS/S  REASON
+web      10.0.0.1:8080       active  1       0        0      -          -
+web      10.0.0.2:8080       active  1       0        0      -          -
+dns      [2001:db8:1::1]:53  active  3       0        0      -          -
 `},
 	{"get replicas -o json", `{
   "replicas": [
@@ -48,7 +48,11 @@ dns      [2001:db8:1::1]:53  active  3       0        0
       "state": "active",
       "weight": 1,
       "packets": 0,
-      "bytes": 0
+      "bytes": 0,
+      "lately": {
+        "is_known": false,
+        "packets_per_second": 0
+      }
     },
     {
       "service_name": "web",
@@ -58,7 +62,11 @@ dns      [2001:db8:1::1]:53  active  3       0        0
       "state": "active",
       "weight": 1,
       "packets": 0,
-      "bytes": 0
+      "bytes": 0,
+      "lately": {
+        "is_known": false,
+        "packets_per_second": 0
+      }
     },
     {
       "service_name": "dns",
@@ -68,7 +76,11 @@ dns      [2001:db8:1::1]:53  active  3       0        0
       "state": "active",
       "weight": 3,
       "packets": 0,
-      "bytes": 0
+      "bytes": 0,
+      "lately": {
+        "is_known": false,
+        "packets_per_second": 0
+      }
     }
   ]
 }

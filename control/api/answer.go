@@ -21,7 +21,15 @@ type Replicas struct {
 type ReplicaStatus struct {
 	Replica
 	FlowCounts   ReplicaFlows `json:"flow_counts"`
+	Rate         Rate         `json:"lately" doc:"What is sent to it now, measured while it drains."`
+	Reason       string       `json:"reason,omitempty" doc:"Why no packet gets there, whatever its state: the address has become the balancer's own, or one of several hosts."`
 	SafeToRemove bool         `json:"safe_to_remove" doc:"The replica is draining or down and, as far as is known, no flow would be broken if it were removed."`
+}
+
+// Rate is how many packets are sent to a replica.
+type Rate struct {
+	Known            bool    `json:"is_known" doc:"It was measured lately: of a replica that drains, from the second second on."`
+	PacketsPerSecond float64 `json:"packets_per_second" doc:"The mean of the last second or more; 0 where it is not known."`
 }
 
 // ReplicaFlows is what is recorded of the flows of one replica.

@@ -52,7 +52,7 @@ func (e *Engine) Change(ctx context.Context, c Change) (*Snapshot, Plan, error) 
 			return nil, Plan{}, err
 		}
 	}
-	next, err := edit(old.Intent, c.Edit)
+	next, err := e.edit(old.Intent, c.Edit)
 	if err != nil {
 		return nil, Plan{}, err
 	}
@@ -71,7 +71,7 @@ func (e *Engine) Plan(c Change) (*Snapshot, Plan, error) {
 	if err != nil {
 		return nil, Plan{}, err
 	}
-	next, err := edit(now.Intent, c.Edit)
+	next, err := e.edit(now.Intent, c.Edit)
 	if err != nil {
 		return nil, Plan{}, err
 	}
@@ -95,16 +95,48 @@ func (e *Engine) settled() (now *Snapshot, current reconcile.State, flows map[lb
 	return e.now.Load(), current, flows, err
 }
 
-// edit returns the edited intent, valid and possible without new tables.
-func edit(old intent.Intent, e func(intent.Intent) (intent.Intent, error)) (intent.Intent, error) {
-	next, err := e(old)
+// edit returns the edited intent, valid, and possible in this network and without new tables.
+func (e *Engine) edit(old intent.Intent, change func(intent.Intent) (intent.Intent, error)) (intent.Intent, error) {
+	next, err := change(old)
 	if err != nil {
 		return intent.Intent{}, err
 	}
 	if err := next.ValidateAfter(old); err != nil {
 		return intent.Intent{}, err
 	}
+	if err := e.fits(old, next); err != nil {
+		return intent.Intent{}, err
+	}
 	return next, sameTables(old.Datapath, next.Datapath)
+}
+
+// fits returns an *intent.Error if an intent has new replicas with addresses to which no packet can be sent. Those that
+// were there before became so later, and are no reason to refuse a change: Status says it.
+func (e *Engine) fits(old, next intent.Intent) error {
+	var ps intent.Problems
+	var had map[lb.VIP]intent.Service
+	for n, s := range next.Services {
+		if n < len(old.Services) && old.Services[n].Equal(s) {
+			continue
+		}
+		if had == nil {
+			had = old.ByVIP()
+		}
+		for k, r := range s.Replicas {
+			if _, there := had[s.VIP].State(r.Address); there {
+				continue
+			}
+			why, err := e.dp.Unfit(r.Address.Addr())
+			if err != nil {
+				return err
+			}
+			if why != "" {
+				ps.Add(fmt.Sprintf("services[%d].replicas[%d].address", n, k),
+					"want the address of another host, or of another network namespace", "%v is %s", r.Address.Addr(), why)
+			}
+		}
+	}
+	return ps.Err()
 }
 
 // tablesError refuses a change of what is fixed when the tables are made.

@@ -53,6 +53,7 @@ type Engine struct {
 	// changed gets a value, unless it is full, after every change of now.
 	changed chan struct{}
 	events  hub
+	rates   rates
 }
 
 // Snapshot is the state of an engine between two changes. It is not changed any more.
@@ -128,6 +129,7 @@ type Observer interface {
 	Counters() (lb.Counters, error)
 	Flows() (map[lb.VIP]lb.Flows, error)
 	Interfaces() ([]lb.Interface, error)
+	Condition() (lb.Condition, error)
 	Explain(lb.Probe) (lb.Explanation, error)
 	Monitor(lb.Filter) (lb.Monitor, error)
 }

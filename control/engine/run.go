@@ -20,7 +20,7 @@ const (
 
 // Run keeps the datapath at the effective state until ctx ends: it sets draining replicas down when their
 // deadlines come, attaches wanted interfaces when they can be, and tries again what was refused. It is the
-// reader of the datapath's events, and passes them on.
+// reader of the datapath's events, and passes them on. It measures what is sent to replicas that drain.
 func (e *Engine) Run(ctx context.Context) {
 	var refused error
 	network := e.dp.Events()
@@ -41,6 +41,7 @@ func (e *Engine) Run(ctx context.Context) {
 			}
 		}
 		stop()
+		e.measure()
 		select { // a check's own change: the next wait knows it
 		case <-e.changed:
 		default:
@@ -64,7 +65,7 @@ func (e *Engine) nextCheck(refused error) (<-chan time.Time, func()) {
 	if found {
 		wait = min(deadline.Sub(e.clock.Now()), recheck)
 	}
-	if !found && len(now.Intent.Interfaces) == 0 && now.outOfSync == "" {
+	if !found && len(now.Intent.Interfaces) == 0 && now.outOfSync == "" && len(drainingOf(now.Effective)) == 0 {
 		return nil, func() {}
 	}
 	if refused != nil || now.outOfSync != "" {

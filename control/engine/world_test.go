@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"testing"
@@ -30,6 +31,7 @@ type links struct {
 	hook    func()           // is called before a service is set, unless nil
 	sets    int              // how often one was
 	news    chan lb.Event
+	sent    map[netip.AddrPort]lb.Count // to the replicas of web
 }
 
 func (l *links) Events() <-chan lb.Event { return l.news }
@@ -145,7 +147,7 @@ type world struct {
 var errAbsent = fmt.Errorf("interface %w", lb.ErrNotFound)
 
 func newLinks() *links {
-	return &links{Datapath: oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2, "eth1": 3}}), refused: map[string]error{}, refuses: map[lb.VIP]error{}, news: make(chan lb.Event)}
+	return &links{Datapath: oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2, "eth1": 3}}), refused: map[string]error{}, refuses: map[lb.VIP]error{}, news: make(chan lb.Event), sent: map[netip.AddrPort]lb.Count{}}
 }
 
 func startWorld(t *testing.T, dp *links, i intent.Intent) *world {

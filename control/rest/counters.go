@@ -3,6 +3,7 @@ package rest
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"lbctl/control/api"
+	"lbctl/control/engine"
 	"lbctl/control/intent"
 	"lbctl/control/wire"
 	"lbctl/lb"
@@ -61,37 +63,49 @@ func (s *Server) flowRoutes(a huma.API) {
 		func(context.Context, *struct{}) (*answer[api.Flows], error) {
 			now := s.engine.Now()
 			flows, err := s.engine.Observe().Flows()
-			return answerAt(now.Number, wireFlows(now.Effective, flows)), err
+			if err != nil {
+				return nil, err
+			}
+			condition, err := s.engine.Observe().Condition()
+			out := s.wireFlows(now.Effective, flows, condition)
+			return answerAt(now.Number, out), err
 		})
 }
 
 // wireFlows lists services and replicas as the intent does.
-func wireFlows(i intent.Intent, flows map[lb.VIP]lb.Flows) api.Flows {
+func (s *Server) wireFlows(i intent.Intent, flows map[lb.VIP]lb.Flows, c lb.Condition) api.Flows {
 	out := api.Flows{Services: make([]api.ServiceFlows, 0, len(i.Services))}
-	for _, s := range i.Services {
+	for _, of := range i.Services {
 		out.Services = append(out.Services, api.ServiceFlows{
-			Name: s.Name, VIP: s.VIP.Address.String(), Protocol: s.VIP.Protocol.String(),
-			Tracking: s.Tracking.String(), Slots: s.Slots(),
-			SlotsInTransition: flows[s.VIP].InTransition, Replicas: wireStatus(s, flows[s.VIP]),
+			Name: of.Name, VIP: of.VIP.Address.String(), Protocol: of.VIP.Protocol.String(),
+			Tracking: of.Tracking.String(), Slots: of.Slots(),
+			SlotsInTransition: flows[of.VIP].InTransition, Replicas: s.wireStatus(of, flows[of.VIP], c),
 		})
 	}
 	return out
 }
 
-// wireStatus returns the replicas of a service with what is recorded of their flows.
-func wireStatus(s intent.Service, flows lb.Flows) []api.ReplicaStatus {
-	out := make([]api.ReplicaStatus, 0, len(s.Replicas))
-	for n, r := range wire.Service(s).Replicas {
-		f, known := flows.Replicas[s.Replicas[n].Address]
-		active := s.Replicas[n].State == lb.Active
-		out = append(out, api.ReplicaStatus{
+// wireStatus returns the replicas of a service with what is recorded of their flows, what is sent to them and why it does
+// not get there.
+func (s *Server) wireStatus(of intent.Service, flows lb.Flows, c lb.Condition) []api.ReplicaStatus {
+	out := make([]api.ReplicaStatus, 0, len(of.Replicas))
+	for n, r := range wire.Service(of).Replicas {
+		address := of.Replicas[n].Address
+		f, known := flows.Replicas[address]
+		active := of.Replicas[n].State == lb.Active
+		status := api.ReplicaStatus{
 			Replica: r,
 			FlowCounts: api.ReplicaFlows{
 				Established: f.Established, HalfOpen: f.HalfOpen, OldFlowSlots: f.OldFlowSlots,
-				AtLeast: f.OldFlowSlots > 0 || active && s.Tracking != lb.TrackAlways,
+				AtLeast: f.OldFlowSlots > 0 || active && of.Tracking != lb.TrackAlways,
 			},
 			SafeToRemove: known && f.None() && !active,
-		})
+		}
+		if why := c.Unfit[address.Addr()]; why != "" {
+			status.Reason = fmt.Sprintf("%v is %s", address.Addr(), why)
+		}
+		status.Rate.PacketsPerSecond, status.Rate.Known = s.engine.Rate(engine.Endpoint{VIP: of.VIP, Replica: address})
+		out = append(out, status)
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"lbctl/control/api"
 	"lbctl/lb"
+	"lbctl/lb/oracle"
 )
 
 // drain puts the first replica of web into draining, until a time if that is one.
@@ -316,3 +318,53 @@ func TestStepsHaveNames(t *testing.T) {
 		}
 	}
 }
+
+// While a replica drains, what is sent to it is measured, and until then it is not known.
+func TestDrainRate(t *testing.T) {
+	w := newWorld(t)
+	w.apply(web)
+	if r := w.first().Rate; r.Known {
+		t.Errorf("it does not drain: %+v", r)
+	}
+	w.drain(time.Time{})
+	for deadline := time.Now().Add(time.Minute); !w.first().Rate.Known; {
+		if time.Now().After(deadline) {
+			t.Fatal("the rate is not known")
+		}
+		w.clock.waitArmed(t)
+		w.clock.advance(time.Second)
+	}
+	all, err := w.client.Flows(t.Context())
+	if err != nil || all.Services[0].Replicas[0].Rate != w.first().Rate {
+		t.Errorf("flows have %+v, %v, want %+v", all, err, w.first().Rate)
+	}
+}
+
+// A replica to which no packet can get is refused, also when it is only planned. If its address becomes so later, its reason says it.
+func TestReplicaUnfit(t *testing.T) {
+	const own = "10.0.0.1 is the balancer's own"
+	dir := t.TempDir()
+	unfit := func() *oracle.Datapath {
+		return oracle.New(oracle.Config{Unfit: map[netip.Addr]string{netip.MustParseAddr("10.0.0.1"): "the balancer's own"}})
+	}
+	w := start(t, dir, unfit())
+	for _, path := range []string{"POST /v1/plan", "PUT /v1/config"} {
+		method, path, _ := strings.Cut(path, " ")
+		if r, text := w.request(method, path, unfitConfig); r.StatusCode != http.StatusUnprocessableEntity ||
+			!strings.Contains(text, "services[0].replicas[0].address: "+own) {
+			t.Errorf("%s %s: %d %s", method, path, r.StatusCode, text)
+		}
+	}
+	w.stop()
+	w = start(t, dir, oracle.New(oracle.Config{}))
+	if r, text := w.request("PUT", "/v1/config", unfitConfig); r.StatusCode != http.StatusOK {
+		t.Fatalf("%d %s", r.StatusCode, text)
+	}
+	w.stop()
+	w = start(t, dir, unfit())
+	if r := w.first(); r.Reason != own {
+		t.Errorf("%+v, want the reason %q", r, own)
+	}
+}
+
+const unfitConfig = `{"services": [{"name": "web", "vip": "192.0.2.1:80", "replicas": [{"address": "10.0.0.1:80"}, {"address": "10.0.0.2:80"}]}]}`

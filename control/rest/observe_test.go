@@ -54,7 +54,7 @@ func TestMetrics(t *testing.T) {
 // schemas are names of fields that scripts rely on, by schema.
 var schemas = map[string][]string{
 	"Service": {"mode", "tracking", "idle"}, "Replica": {"state", "drain_until"}, "ReplicaSpec": {"weight", "state", "drain_until"},
-	"ReplicaStatus": {"flow_counts", "safe_to_remove", "drain_until"}, "ReplicaFlows": {"established", "half_open", "old_flow_slots"},
+	"ReplicaStatus": {"flow_counts", "safe_to_remove", "drain_until", "lately", "reason"}, "ReplicaFlows": {"established", "half_open", "old_flow_slots"},
 	"ServiceFlows": {"vip", "protocol", "slots_in_transition", "tracking", "slots", "replicas"}, "Change": {"revision", "steps", "intent"},
 	"Effect": {"changes", "moved_parts", "parts", "share", "flows_ended", "at_least"}, "Problem": {"detail", "hint", "errors"},
 }

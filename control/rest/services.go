@@ -135,7 +135,11 @@ func (s *Server) replicaRoutes(a huma.API) {
 	register(a, "list-replicas", http.MethodGet, "/v1/services/{name}/replicas", "The replicas of a service and what is recorded of their flows",
 		func(_ context.Context, in *ServicePath) (*answer[api.Replicas], error) {
 			now, service, flows, err := s.flowsOf(in.Name)
-			return answerAt(now.Number, api.Replicas{Replicas: wireStatus(service, flows)}), err
+			if err != nil {
+				return nil, err
+			}
+			condition, err := s.engine.Observe().Condition()
+			return answerAt(now.Number, api.Replicas{Replicas: s.wireStatus(service, flows, condition)}), err
 		})
 	register(a, "put-replica", http.MethodPut, "/v1/services/{name}/replicas/{address}", "Add a replica, at the end, or change its weight, state and deadline",
 		func(ctx context.Context, in *putReplicaInput) (*answer[api.Change], error) {

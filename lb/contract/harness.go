@@ -62,6 +62,7 @@ func (h Harness) longest() int { return max(h.MaxFrame, 1514) }
 func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("services", func(t *testing.T) { testServices(t, open) })
 	t.Run("refusals", func(t *testing.T) { testRefusals(t, open) })
+	t.Run("unfit addresses", func(t *testing.T) { testUnfit(t, open) })
 	t.Run("capacity", func(t *testing.T) { testCapacity(t, open) })
 	t.Run("interfaces", func(t *testing.T) { testInterfaces(t, open) })
 	t.Run("packets", func(t *testing.T) { testPackets(t, open) })
@@ -87,7 +88,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 // Oracle opens the reference datapath in the network of Links.
 func Oracle(t *testing.T) Harness {
 	indexes := Indexes()
-	m := oracle.New(oracle.Config{Limits: Limits(), Interfaces: indexes, MTUs: MTUs(), Routes: Routes()})
+	m := oracle.New(oracle.Config{Limits: Limits(), Interfaces: indexes, MTUs: MTUs(), Routes: Routes(), Unfit: Unfit()})
 	t.Cleanup(func() { m.Close() })
 	return Harness{
 		Dataplane: m,

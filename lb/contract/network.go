@@ -94,6 +94,21 @@ func Indexes() map[string]int {
 	return indexes
 }
 
+// Unfit returns the addresses in the prefixes of the links that no replica can have, for an oracle.Datapath.
+func Unfit() map[netip.Addr]string {
+	all := map[netip.Addr]string{}
+	for _, l := range Links() {
+		for _, p := range l.Addresses {
+			for host := range 256 {
+				if a := hostOf(p, byte(host)); reserved(p, a) {
+					all[a] = "an address of " + l.Name + " itself, or of all hosts there"
+				}
+			}
+		}
+	}
+	return all
+}
+
 // MTUs returns the MTU of each link, by index, for an oracle.Datapath.
 func MTUs() map[int]int {
 	mtus := make(map[int]int)

@@ -3,7 +3,9 @@ package contract
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"lbctl/lb"
@@ -62,6 +64,41 @@ func refusals() []refusal {
 			return err
 		}, []error{lb.ErrNotFound}},
 	)
+}
+
+// testUnfit tests which addresses no replica can have. A service may have one all the same, since an address may become so
+// later: then the condition says it of those that are in use.
+func testUnfit(t *testing.T, open func(t *testing.T) Harness) {
+	b := newFixture(t, open)
+	for _, l := range Links() {
+		for _, p := range l.Addresses {
+			for host := range 256 {
+				a := hostOf(p, byte(host))
+				if why, err := b.Dataplane.Unfit(a); err != nil || (why != "") != reserved(p, a) {
+					t.Errorf("%v is %q, %v", a, why, err)
+				}
+			}
+		}
+	}
+	for _, a := range []string{"203.0.113.1", "2001:db8:9::1"} {
+		if why, err := b.Dataplane.Unfit(netip.MustParseAddr(a)); why != "" || err != nil {
+			t.Errorf("%s, to which there is no route, is %q, %v", a, why, err)
+		}
+	}
+	own := Links()[0].Addresses[0].Addr()
+	s := ipv4.service(1, packet.TCP, netip.AddrPortFrom(own, 80), ipv4.on(West, 1, 80))
+	b.set(s)
+	b.wantUnfit(own)
+	b.remove(s.VIP)
+	b.wantUnfit()
+}
+
+func (b fixture) wantUnfit(want ...netip.Addr) {
+	b.t.Helper()
+	c, err := b.Dataplane.Condition()
+	if got := slices.Collect(maps.Keys(c.Unfit)); err != nil || !slices.Equal(got, want) {
+		b.t.Errorf("the condition has %v, %v, want %v", c.Unfit, err, want)
+	}
 }
 
 func set(name string, s lb.Service, want ...error) refusal {

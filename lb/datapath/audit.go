@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -99,7 +100,10 @@ func (d *Datapath) Condition() (c lb.Condition, err error) {
 }
 
 func (d *Datapath) condition() (c lb.Condition, err error) {
-	c.Mended = d.mended
+	c.Mended, c.Unfit = d.mended, map[netip.Addr]string{}
+	for _, u := range d.hops.unfit {
+		c.Unfit[u.address] = u.why
+	}
 	missing := d.links.hook.Unpinned(d.objects.Lb, d.pinned)
 	if len(missing) > 0 {
 		c.Faults = append(c.Faults, fmt.Sprintf("not pinned any more in %s: %s", d.options.Dir, inDir(missing)))

@@ -3,6 +3,7 @@ package datapath
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"lbctl/lb"
@@ -52,6 +53,15 @@ func (d *Datapath) Attach(ctx context.Context, name string, mode lb.AttachMode) 
 		})
 	})
 	return i, err
+}
+
+// Unfit implements lb.Dataplane.
+func (d *Datapath) Unfit(a netip.Addr) (why string, err error) {
+	err = d.locked(func() error {
+		why = d.hops.resolver().Unfit(a)
+		return nil
+	})
+	return why, err
 }
 
 // Detach implements lb.Dataplane.

@@ -17,6 +17,7 @@ type hops struct {
 	via     map[uint32]nexthop.Neighbour // of each replica, by id
 	written map[uint32]tables.Hop        // as they were resolved last, by id
 	differ  map[uint32]string            // how routes differ by the interface that packets come in on, by id
+	unfit   map[uint32]unfit             // the replicas that have no next hop for their addresses, by id
 	links   *links
 	events  *events
 	// ticks are when packets last asked for the entries of the FIB cache, as of the last confirm.
@@ -58,7 +59,29 @@ func (h *hops) resolve(r nexthop.Resolver, replica uint32, a netip.Addr) tables.
 		h.log.Warn("rules have routes to a replica differ by the interface that packets come in on: all go as those from the first",
 			"replica", a, "routes", differ)
 	}
+	h.judge(r, replica, a, next)
 	return next
+}
+
+// unfit is an address that no replica can have, and why.
+type unfit struct {
+	address netip.Addr
+	why     string
+}
+
+// judge notes whether a replica has no next hop for its address, and warns when it becomes so.
+func (h *hops) judge(r nexthop.Resolver, replica uint32, a netip.Addr, next tables.Hop) {
+	why := ""
+	if next.State == uint8(bpf.LbHopStateHOP_NONE) {
+		why = r.Unfit(a)
+	}
+	switch {
+	case why == "":
+		delete(h.unfit, replica)
+	case h.unfit[replica].why != why:
+		h.unfit[replica] = unfit{a, why}
+		h.log.Warn("no packet can get to a replica", "replica", a, "because it is", why)
+	}
 }
 
 // forget removes what a removed replica depends on.
@@ -66,6 +89,7 @@ func (h *hops) forget(replica uint32) {
 	delete(h.via, replica)
 	delete(h.written, replica)
 	delete(h.differ, replica)
+	delete(h.unfit, replica)
 }
 
 // confirm has the kernel probe the clients and gateways to whose MAC addresses packets were sent since the last call, unless

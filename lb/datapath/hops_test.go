@@ -118,6 +118,35 @@ func TestNextHopsFollowRules(t *testing.T) {
 	explained(t, d, "detached", by("up"))
 }
 
+// A replica whose address becomes one of this host's is in the condition, while it is.
+func TestUnfitFollows(t *testing.T) {
+	inNamespace(t)
+	l := testns.Veth(t, "up", "10.1.0.1/24")
+	d := open(t, Options{})
+	if err := d.SetService(t.Context(), web("192.0.2.1:80", "10.1.0.2:80")); err != nil {
+		t.Fatal(err)
+	}
+	becomes := func(unfit int) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); len(condition(t, d).Unfit) != unfit; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("the condition is still %+v", condition(t, d))
+			}
+		}
+	}
+	becomes(0)
+	testns.AddAddress(t, l, "10.1.0.2/32")
+	becomes(1)
+	own, err := netlink.ParseAddr("10.1.0.2/32")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.AddrDel(l, own); err != nil {
+		t.Fatal(err)
+	}
+	becomes(0)
+}
+
 // hopTo returns the next hop of a replica of 192.0.2.1:80.
 func hopTo(t *testing.T, d *Datapath, replica string) (next tables.Hop) {
 	t.Helper()

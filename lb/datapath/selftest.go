@@ -128,5 +128,6 @@ func (o oneHop) Resolve(a netip.Addr) (tables.Hop, nexthop.Neighbour) {
 	}}, nexthop.Neighbour{}
 }
 
-// Differing implements nexthop.Resolver.
+// Differing and Unfit implement nexthop.Resolver.
 func (oneHop) Differing(netip.Addr) string { return "" }
+func (oneHop) Unfit(netip.Addr) string     { return "" }

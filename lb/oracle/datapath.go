@@ -41,6 +41,8 @@ type Config struct {
 	MTUs map[int]int
 	// Routes are none when nil.
 	Routes Routes
+	// Unfit are addresses that no replica can have, and why.
+	Unfit map[netip.Addr]string
 	// Now is the clock of samples, the machine's when nil.
 	Now func() time.Time
 }
@@ -54,7 +56,7 @@ func New(c Config) *Datapath {
 		links:    maps.Clone(c.Interfaces),
 		mtus:     maps.Clone(c.MTUs),
 		services: map[lb.VIP]*service{}, index: lb.NewIndex(), fragments: map[FragmentKey]FragmentPorts{},
-		attached: map[string]lb.Interface{},
+		attached: map[string]lb.Interface{}, unfit: maps.Clone(c.Unfit),
 		counters: emptyCounters(),
 		now:      c.Now,
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 
 	"lbctl/lb"
@@ -29,8 +30,26 @@ func (m *Datapath) Condition() (lb.Condition, error) {
 	if err != nil {
 		return lb.Condition{}, err
 	}
-	done()
-	return lb.Condition{}, nil
+	defer done()
+	c := lb.Condition{Unfit: map[netip.Addr]string{}}
+	for _, s := range m.tables.services {
+		for _, r := range s.Replicas {
+			if why := m.tables.unfit[r.Address.Addr()]; why != "" {
+				c.Unfit[r.Address.Addr()] = why
+			}
+		}
+	}
+	return c, nil
+}
+
+// Unfit implements lb.Dataplane.
+func (m *Datapath) Unfit(a netip.Addr) (string, error) {
+	done, err := m.begin("look at an address")
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	return m.tables.unfit[a], nil
 }
 
 // Attach implements lb.Dataplane: lb.Auto becomes lb.Native. The error of an unknown mode

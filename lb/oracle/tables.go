@@ -21,6 +21,8 @@ type tables struct {
 	links map[string]int
 	// mtus are their greatest IP packets, by index.
 	mtus map[int]int
+	// unfit are addresses that no replica can have, and why.
+	unfit map[netip.Addr]string
 
 	mu       sync.Mutex
 	services map[lb.VIP]*service

@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"sync"
+	"time"
+
+	"lbctl/control/intent"
+	"lbctl/lb"
+)
+
+const (
+	// rateEvery is the least time over which a rate is measured.
+	rateEvery = time.Second
+	// rateLife is how long a measurement counts: longer than retryAfter.
+	rateLife = 15 * time.Second
+)
+
+// rates are how many packets a second are sent to replicas that drain: recorded flows do not tell whether one is still in
+// use. The zero value knows nothing.
+type rates struct {
+	mu sync.Mutex
+	at time.Time
+	// packets are those sent until then, rate those of each second before.
+	packets map[Endpoint]uint64
+	rate    map[Endpoint]float64
+}
+
+// Rate returns how many packets a second were lately sent to a replica that drains. known is false where that has not been
+// measured: of other replicas, and in the first second or two.
+func (e *Engine) Rate(of Endpoint) (perSecond float64, known bool) {
+	r := &e.rates
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e.clock.Now().Sub(r.at) > rateLife {
+		return 0, false
+	}
+	perSecond, known = r.rate[of]
+	return perSecond, known
+}
+
+// measure counts what was sent to the replicas that drain, when it is time to.
+func (e *Engine) measure() {
+	r, now, draining := &e.rates, e.clock.Now(), drainingOf(e.now.Load().Effective)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	since, had := now.Sub(r.at), r.packets
+	if len(draining) == 0 {
+		r.at, r.packets, r.rate = time.Time{}, nil, nil
+		return
+	}
+	if since >= 0 && since < rateEvery {
+		return
+	}
+	r.at, r.packets, r.rate = now, map[Endpoint]uint64{}, map[Endpoint]float64{}
+	counters, err := e.dp.Counters()
+	if err != nil {
+		e.log.Error("count the packets to replicas that drain", "error", err)
+		return
+	}
+	for _, d := range draining {
+		n := counters.Replicas[d.VIP][d.Replica].Packets
+		r.packets[d] = n
+		if was, measured := had[d]; measured && n >= was && since > 0 && since <= rateLife {
+			r.rate[d] = float64(n-was) / since.Seconds()
+		}
+	}
+}
+
+// drainingOf returns the replicas of an intent that drain.
+func drainingOf(i intent.Intent) (all []Endpoint) {
+	for _, s := range i.Services {
+		for _, replica := range s.Replicas {
+			if replica.State == lb.Draining {
+				all = append(all, Endpoint{s.VIP, replica.Address})
+			}
+		}
+	}
+	return all
+}
