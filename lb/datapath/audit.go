@@ -199,6 +199,10 @@ func (reg *registry) restoreReplica(e *entry, r lb.Replica, id uint32) bool {
 	}
 	inactive := 1 - want.ActiveHop
 	want.Hops[inactive], want.TunnelSource[inactive] = is.Hops[inactive], is.TunnelSource[inactive]
+	want.PathMtu = is.PathMtu // packets write it
+	if is != want {
+		want.PathMtu = 0 // somebody else has written the row, and may have written that
+	}
 	return restore(&reg.tables.Replicas, id, want)
 }
 
