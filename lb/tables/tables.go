@@ -42,7 +42,8 @@ type Tables struct {
 	settings                  Table[bpf.LbSetting]
 }
 
-// Map maps the tables of a loaded program, and invalidates the FIB cache. After an error the caller unmaps.
+// Map maps the tables of a loaded program, and invalidates the FIB cache. Tables that are opened without a program have
+// none. After an error the caller unmaps.
 func (t *Tables) Map(m *bpf.LbMaps) error {
 	var errs [11]error
 	t.serviceIndex, errs[0] = mapped[bpf.LbBucket](t, m.ServiceIndex)
@@ -55,7 +56,9 @@ func (t *Tables) Map(m *bpf.LbMaps) error {
 	t.HalfOpen, errs[7] = mapped[bpf.LbRecords](t, m.HalfOpen)
 	t.RetiredCounts, errs[8] = mapped[bpf.LbCount](t, m.RetiredCounts)
 	t.settings, errs[9] = mapped[bpf.LbSetting](t, m.Settings)
-	t.FIBCache, errs[10] = mapped[bpf.LbFibEntry](t, m.FibCache)
+	if m.FibCache != nil {
+		t.FIBCache, errs[10] = mapped[bpf.LbFibEntry](t, m.FibCache)
+	}
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}

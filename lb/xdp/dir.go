@@ -170,6 +170,13 @@ func remove(path string, names, keep []string) error {
 			return fmt.Errorf("remove a pin: %w", lb.Denied(err))
 		}
 	}
+	if keep == nil {
+		for _, below := range []string{nextDir, doneDir} {
+			if err := removeBelow(path, below, names); err != nil {
+				return err
+			}
+		}
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, unix.ENOTEMPTY) {
 		return fmt.Errorf("remove pin directory: %w", lb.Denied(err))
 	}
