@@ -2,6 +2,8 @@ package datapath
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -119,16 +121,36 @@ func (m *migration) share(d *Datapath) error {
 			m.keepIDs = m.keepIDs && id < d.options.Limits.Replicas
 		}
 	}
-	names := []string{bpf.LbMapSettings, bpf.LbMapFragments, bpf.LbMapTokenBuckets, bpf.LbMapByReason}
+	names := []string{bpf.LbMapFragments, bpf.LbMapTokenBuckets, bpf.LbMapByReason}
+	if m.pinned.schema == schema {
+		names = append(names, bpf.LbMapSettings)
+	}
 	if m.keepIDs {
 		names = append(names, bpf.LbMapEstablished, bpf.LbMapHalfOpen, bpf.LbMapByReplica)
 	}
 	for _, name := range names {
-		if is := m.pinned.byName[name]; spec.Maps[name].Compatible(is) == nil {
+		if is := m.pinned.byName[name]; is != nil && spec.Maps[name].Compatible(is) == nil {
 			m.shared[name] = is
 		}
 	}
 	return nil
+}
+
+// secret returns the secret of the keys of the flows that are carried over or, if there are none, a new one.
+func (m *migration) secret() (secret [4]uint64, err error) {
+	if m != nil && m.old != nil {
+		var row bpf.LbSetting
+		if err := m.pinned.maps.Settings.Lookup(uint32(0), &row); err != nil {
+			return secret, fmt.Errorf("read the settings: %w", err)
+		}
+		return row.Secret, nil
+	}
+	var random [32]byte
+	rand.Read(random[:])
+	for i := range secret {
+		secret[i] = binary.NativeEndian.Uint64(random[8*i:])
+	}
+	return secret, nil
 }
 
 // fill gives the new tables what is in the old ones or, if those cannot be read, what is to be forwarded.

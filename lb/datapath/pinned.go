@@ -88,14 +88,15 @@ func (t *pinned) judge(p *program, spec *ebpf.CollectionSpec) error {
 		t.fits = true // a process has begun to make tables, and ended
 		return nil
 	}
-	if t.schema != schema {
-		t.why = fmt.Sprintf("they have schema %d, and this version reads %d", t.schema, schema)
+	others, known := formers()[t.schema]
+	if !known {
+		t.why = fmt.Sprintf("they have schema %d, and this version reads %v", t.schema, slices.Sorted(maps.Keys(formers())))
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(spec.Maps)) {
 		m := spec.Maps[name]
 		switch is := t.byName[name]; {
-		case m.Pinning != ebpf.PinByName || is != nil && sameRows(m, is):
+		case m.Pinning != ebpf.PinByName || slices.Contains(others, name) || is != nil && sameRows(m, is):
 		case is == nil:
 			t.why = "the pin of " + name + " is missing"
 		default:
@@ -106,7 +107,7 @@ func (t *pinned) judge(p *program, spec *ebpf.CollectionSpec) error {
 	if err := p.configure(spec); err != nil {
 		return err
 	}
-	t.fits = true
+	t.fits = t.schema == schema
 	for name, is := range t.byName {
 		t.fits = t.fits && spec.Maps[name].Compatible(is) == nil
 	}

@@ -1,7 +1,6 @@
 package datapath
 
 import (
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -121,7 +120,7 @@ func (p *program) load(m *migration) (err error) {
 	if m != nil {
 		o.Maps.PinPath, o.MapReplacements = m.dir.Next(), m.shared
 	}
-	if p.secret, err = p.settings(o); err != nil {
+	if p.secret, err = p.settings(o, m); err != nil {
 		return err
 	}
 	spec, err := p.spec()
@@ -209,8 +208,15 @@ func toeplitzRows(k rss.Key) (rows [36][256]uint32) {
 // new ones. Tables from before there were versions count as 0.
 const schema = 6
 
-// settings reads the secret of the keys of flows from the settings, or makes them with a new one.
-func (p *program) settings(o ebpf.CollectionOptions) (secret [4]uint64, err error) {
+// formers are the earlier versions whose tables can be read, each with the tables that have other rows now. What rows have
+// got since has been zero in them, and zero must say what was said without it.
+func formers() map[uint32][]string {
+	return map[uint32][]string{schema: nil, 5: {bpf.LbMapFragments}}
+}
+
+// settings reads the secret of the keys of flows from the settings, or makes them: with that of the tables from which
+// records are carried over, or a new one.
+func (p *program) settings(o ebpf.CollectionOptions, from *migration) (secret [4]uint64, err error) {
 	m := o.MapReplacements[bpf.LbMapSettings]
 	if m == nil {
 		m, err = xdp.OpenMap(&ebpf.MapSpec{
@@ -229,10 +235,8 @@ func (p *program) settings(o ebpf.CollectionOptions) (secret [4]uint64, err erro
 	if row.Schema == schema {
 		return row.Secret, nil
 	}
-	var random [32]byte
-	rand.Read(random[:])
-	for i := range row.Secret {
-		row.Secret[i] = binary.NativeEndian.Uint64(random[8*i:])
+	if row.Secret, err = from.secret(); err != nil {
+		return secret, err
 	}
 	row.Schema = schema
 	if err := m.Put(uint32(0), row); err != nil {

@@ -27,7 +27,12 @@ func pinSchema(t *testing.T, dir string, to uint32) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	if err := m.Put(uint32(0), bpf.LbSetting{Schema: to}); err != nil {
+	var row bpf.LbSetting
+	if err := m.Lookup(uint32(0), &row); err != nil {
+		t.Fatal(err)
+	}
+	row.Schema = to
+	if err := m.Put(uint32(0), row); err != nil {
 		t.Fatal(err)
 	}
 }
