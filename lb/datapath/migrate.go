@@ -327,37 +327,16 @@ func (m *migration) close() error {
 	return errors.Join(err, m.pinned.close())
 }
 
-// resume ends a migration that an earlier process has not ended: forwards, if a link has the new program.
+// resume ends a migration that an earlier process has not ended.
 func (d *Datapath) resume() (err error) {
-	next, done := d.dir.Pending()
-	if !next && !done {
+	if !d.dir.Interrupted() {
 		return nil
 	}
 	hook, err := xdp.Open(d.options.Dir, programPin)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, hook.Close()) }()
-	if done {
-		return d.dir.MoveDone(hook, nil)
-	}
-	program, err := d.dir.NextProgram(hook)
-	if err != nil {
-		return err
-	}
-	if program != nil {
-		defer program.Close()
-	}
-	if used, err := d.dir.NextInUse(hook); err != nil || !used {
-		return errors.Join(err, d.dir.DropNext(hook))
-	}
-	if err := hook.Update(program, nil); err != nil {
-		return err
-	}
-	if err := d.resumeTables(); err != nil {
-		return err
-	}
-	return d.dir.TakeNext(hook, nil)
+	return errors.Join(d.dir.Resume(hook, d.resumeTables), hook.Close())
 }
 
 // resumeTables carries over what packets have changed in the old tables, if they can be read.

@@ -37,6 +37,9 @@ func OpenDir(path string, names []string) (*Dir, error) {
 	return d, nil
 }
 
+// Unlocked returns a pin directory that the caller keeps to himself by another lock.
+func Unlocked(path string, names []string) *Dir { return &Dir{path: path, names: names} }
+
 // Relock makes the directory if it is gone, and locks the one that is there now.
 func (d *Dir) Relock() error {
 	for {

@@ -34,10 +34,36 @@ func (d *Dir) MakeNext() error {
 	return nil
 }
 
-// Pending tells what an earlier process has left of next pins: whether there are some, and whether they only have to be moved.
-func (d *Dir) Pending() (next, done bool) {
-	return exists(d.Next()), exists(d.done())
+// Resume ends what an earlier process has left of next pins: forwards if a link has the program among them. Then, when all
+// links have it, catchUp is called, if it is not nil; both tables are still pinned.
+func (d *Dir) Resume(h *Hook, catchUp func() error) error {
+	if exists(d.done()) {
+		return d.MoveDone(h, nil)
+	}
+	if !exists(d.Next()) {
+		return nil
+	}
+	if used, err := d.nextInUse(h); err != nil || !used {
+		return errors.Join(err, d.DropNext(h))
+	}
+	program, err := d.nextProgram(h)
+	if err != nil {
+		return err
+	}
+	defer program.Close()
+	if err := h.Update(program, nil); err != nil {
+		return err
+	}
+	if catchUp != nil {
+		if err := catchUp(); err != nil {
+			return err
+		}
+	}
+	return d.TakeNext(h, nil)
 }
+
+// Interrupted tells whether there is something for Resume.
+func (d *Dir) Interrupted() bool { return exists(d.Next()) || exists(d.done()) }
 
 func exists(path string) bool {
 	_, err := os.Lstat(path)
@@ -46,19 +72,19 @@ func exists(path string) bool {
 
 // DropNext removes the next pins, if there are any. Where a link has the program among them it keeps them.
 func (d *Dir) DropNext(h *Hook) error {
-	used, err := d.NextInUse(h)
+	used, err := d.nextInUse(h)
 	if used || err != nil {
 		return err
 	}
 	return removeBelow(d.path, nextDir, d.names)
 }
 
-// NextInUse tells whether a link has the program among the next pins. A nil hook has no links.
-func (d *Dir) NextInUse(h *Hook) (bool, error) {
+// nextInUse tells whether a link has the program among the next pins. A nil hook has no links.
+func (d *Dir) nextInUse(h *Hook) (bool, error) {
 	if h == nil {
 		return false, nil
 	}
-	p, err := d.NextProgram(h)
+	p, err := d.nextProgram(h)
 	if p == nil || err != nil {
 		return false, err
 	}
@@ -66,8 +92,8 @@ func (d *Dir) NextInUse(h *Hook) (bool, error) {
 	return h.has(p)
 }
 
-// NextProgram returns the program among the next pins, nil if there is none. The caller closes it.
-func (d *Dir) NextProgram(h *Hook) (*ebpf.Program, error) {
+// nextProgram returns the program among the next pins, nil if there is none. The caller closes it.
+func (d *Dir) nextProgram(h *Hook) (*ebpf.Program, error) {
 	return pinnedProgram(filepath.Join(d.Next(), h.program))
 }
 
