@@ -115,16 +115,15 @@ const (
 	LbLbReasonLB_FRAGMENT_ORPHAN     LbLbReason = 21
 	LbLbReasonLB_MARTIAN_SOURCE      LbLbReason = 22
 	LbLbReasonLB_VIP_NO_SERVICE      LbLbReason = 23
-	LbLbReasonLB_PORT_TAKEN          LbLbReason = 24
-	LbLbReasonLB_HAIRPIN             LbLbReason = 25
-	LbLbReasonLB_NO_REPLICA          LbLbReason = 26
-	LbLbReasonLB_NO_ROUTE            LbLbReason = 27
-	LbLbReasonLB_TOO_BIG             LbLbReason = 28
-	LbLbReasonLB_SUPER_PACKET        LbLbReason = 29
-	LbLbReasonLB_TUNNEL_TOO_NARROW   LbLbReason = 30
-	LbLbReasonLB_NO_HEADROOM         LbLbReason = 31
-	LbLbReasonLB_TABLE_FAULT         LbLbReason = 32
-	LbLbReasonLB_REASONS             LbLbReason = 33
+	LbLbReasonLB_HAIRPIN             LbLbReason = 24
+	LbLbReasonLB_NO_REPLICA          LbLbReason = 25
+	LbLbReasonLB_NO_ROUTE            LbLbReason = 26
+	LbLbReasonLB_TOO_BIG             LbLbReason = 27
+	LbLbReasonLB_SUPER_PACKET        LbLbReason = 28
+	LbLbReasonLB_TUNNEL_TOO_NARROW   LbLbReason = 29
+	LbLbReasonLB_NO_HEADROOM         LbLbReason = 30
+	LbLbReasonLB_TABLE_FAULT         LbLbReason = 31
+	LbLbReasonLB_REASONS             LbLbReason = 32
 	LbLbReasonLB_OK                  LbLbReason = -1
 )
 
@@ -166,17 +165,8 @@ type LbRevNat struct {
 	L4Delta uint16
 	Address [16]uint8
 	Port    [2]uint8
-	Flags   uint8
-	Zero    [21]uint8
+	Zero    [22]uint8
 }
-
-type LbRevNatFlag uint32
-
-const (
-	LbRevNatFlagREV_NAT_RECORDED  LbRevNatFlag = 1
-	LbRevNatFlagREV_NAT_BY_RECORD LbRevNatFlag = 2
-	LbRevNatFlagREV_NAT_SHARED    LbRevNatFlag = 4
-)
 
 type LbSample struct {
 	_        structs.HostLayout
@@ -286,7 +276,6 @@ const (
 	LbVarMode                 = "_mode"
 	LbVarReason               = "_reason"
 	LbVarReplicaState         = "_replica_state"
-	LbVarRevNatFlag           = "_rev_nat_flag"
 	LbVarServiceFlag          = "_service_flag"
 	LbVarEstablishedLinesLast = "established_lines_last"
 	LbVarFibCacheTicks        = "fib_cache_ticks"
@@ -379,7 +368,6 @@ type LbVariableSpecs struct {
 	Mode                 *ebpf.VariableSpec `ebpf:"_mode"`
 	Reason               *ebpf.VariableSpec `ebpf:"_reason"`
 	ReplicaState         *ebpf.VariableSpec `ebpf:"_replica_state"`
-	RevNatFlag           *ebpf.VariableSpec `ebpf:"_rev_nat_flag"`
 	ServiceFlag          *ebpf.VariableSpec `ebpf:"_service_flag"`
 	EstablishedLinesLast *ebpf.VariableSpec `ebpf:"established_lines_last"`
 	FibCacheTicks        *ebpf.VariableSpec `ebpf:"fib_cache_ticks"`
@@ -467,7 +455,6 @@ type LbVariables struct {
 	Mode                 *ebpf.Variable `ebpf:"_mode"`
 	Reason               *ebpf.Variable `ebpf:"_reason"`
 	ReplicaState         *ebpf.Variable `ebpf:"_replica_state"`
-	RevNatFlag           *ebpf.Variable `ebpf:"_rev_nat_flag"`
 	ServiceFlag          *ebpf.Variable `ebpf:"_service_flag"`
 	EstablishedLinesLast *ebpf.Variable `ebpf:"established_lines_last"`
 	FibCacheTicks        *ebpf.Variable `ebpf:"fib_cache_ticks"`

@@ -102,6 +102,11 @@ func (s Slot) InTransition() bool { return s>>63 != 0 }
 // Age is how long ago a flow went to the previous owner, in steps of the idle time.
 func (s Slot) Age() uint32 { return uint32(s>>(32+replicaBits)) & ageMask }
 
+// Renumbered returns the slot with other numbers of its owners.
+func (s Slot) Renumbered(owner, previous uint32) Slot {
+	return s&(Slot(ageMask<<replicaBits|inTransition)<<32) | Slot(owner) | Slot(previous)<<32
+}
+
 // WithPrevious returns the slot with another previous owner, of age 0.
 func (s Slot) WithPrevious(previous uint32) Slot {
 	return s&^(Slot(ageMask<<replicaBits|ReplicaNone)<<32) | Slot(previous)<<32
@@ -127,6 +132,14 @@ func (r Record) Age() uint32 { return uint32(r>>replicaBits) & ageMask }
 // WithAge returns the record with another age, 0 to 15.
 func (r Record) WithAge(age uint32) Record {
 	return r&^(ageMask<<replicaBits) | Record(age)<<replicaBits
+}
+
+// WithReplica returns the record with another replica's id.
+func (r Record) WithReplica(id uint32) Record { return r&^ReplicaNone | Record(id) }
+
+// SameFlow tells whether two records of one line are of the same flow.
+func (r Record) SameFlow(o Record) bool {
+	return r != 0 && o != 0 && r>>(32-tagBits) == o>>(32-tagBits)
 }
 
 // Closed tells which ends have closed the flow.

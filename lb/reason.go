@@ -67,9 +67,6 @@ const (
 	// VIPNoService: to the address of a VIP, but to a port or protocol of no service; the kernel would send it on, to come
 	// back (drop).
 	VIPNoService Reason = "vip_no_service"
-	// PortTaken: it begins a flow, and its client has one from the same port, by another VIP, to the replica chosen,
-	// which could not tell the two apart (drop).
-	PortTaken Reason = "port_taken"
 	// Hairpin: the replica chosen is the sender (drop).
 	Hairpin Reason = "hairpin"
 	// NoReplica: a service without a replica that serves (drop).
@@ -95,7 +92,7 @@ func Reasons() []Reason {
 	return []Reason{
 		Forwarded, Returned, ErrorForwarded, ErrorReturned, EchoAnswered, TooBigAnswered, NotOurs, ForThisHost,
 		OtherMAC, NotIP, VLANTagged, NotTCPUDP, IPv6Extension, TTLExpired, NeighbourMissing, TooBigPassed, SuperPacketPassed,
-		NeighbourPending, MalformedEthernet, MalformedIP, MalformedL4, FragmentOrphan, MartianSource, VIPNoService, PortTaken,
-		Hairpin, NoReplica, NoRoute, TooBig, SuperPacket, TunnelTooNarrow, NoHeadroom, TableFault,
+		NeighbourPending, MalformedEthernet, MalformedIP, MalformedL4, FragmentOrphan, MartianSource, VIPNoService, Hairpin,
+		NoReplica, NoRoute, TooBig, SuperPacket, TunnelTooNarrow, NoHeadroom, TableFault,
 	}
 }

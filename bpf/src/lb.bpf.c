@@ -2,8 +2,7 @@
  *
  *   parse     parse.h, dissect.h    headers, 4-tuple
  *   identify  fragments.h, quote.h  the flow of a later fragment or of an ICMP error
- *   find      find.h, nat_flow.h    the service by its VIP, else the reverse NAT entry by the replica, and
- *                                   where all flows are recorded the flow's record
+ *   find      find.h                the service by its VIP, else the reverse NAT entry by the replica
  *   send      pick.h, records.h     to a replica: slot, owner or previous owner, or the flow's record;
  *             rewrite.h, leave.h    new addresses, or an outer header; next hop
  *             fib_cache.h           to a client: the VIP as source, the route from the kernel's FIB
@@ -42,10 +41,10 @@
 struct decision {
 	struct service *service; /* set: towards a replica */
 	struct rev_nat *rev_nat; /* set: back to a client */
-	__u32 from;		 /* number of that row: id of the replica */
+	__u32 from;		 /* id of the replica that the entry is of */
 	struct choice to;
 	struct quote quote; /* of an ICMP error */
-	__u64 error; /* a flag; of a whole word on the stack the verifier keeps the value */
+	bool error;
 	__u32 hash;
 	__u32 ifindex; /* by which it leaves */
 	union {
@@ -53,27 +52,6 @@ struct decision {
 		__u16 partial; /* of a super-packet that is passed: its checksum as it came */
 	};
 };
-
-/* Is a packet from a replica's address and port an answer, and by which VIP? Where not all flows are recorded each one is.
- * Notes in the record of the flow that it goes on, or that the replica has closed it. */
-static __always_inline bool find_flow(const struct packet *p, struct decision *d)
-{
-	struct endpoint_key client;
-	union peer peer;
-	__u32 row;
-
-	if (likely(!(d->rev_nat->flags | (p->tcp & (TCP_FIN | TCP_RST)))))
-		return true;
-	client = endpoint_key(p->flow.destination, p->flow.is_v6, 0, p->flow.l4);
-	peer = peer_of(p, p->flow.ports >> 16);
-	peer.refreshes = !d->error && p->part != LATER;
-	row = find_answer(client, peer, d->from, d->rev_nat->flags);
-	if (!row)
-		return false;
-	d->from = row - 1;
-	d->rev_nat = bpf_map_lookup_elem(&rev_nats, &d->from);
-	return d->rev_nat;
-}
 
 static __always_inline enum lb_reason find(const struct packet *p, struct decision *d, bool monitored)
 {
@@ -84,11 +62,9 @@ static __always_inline enum lb_reason find(const struct packet *p, struct decisi
 		return unlikely(is_martian(p)) ? LB_MARTIAN_SOURCE : LB_OK;
 	}
 	d->rev_nat = find_rev_nat(&p->flow, &d->from);
-	if (!d->rev_nat || !find_flow(p, d))
-		return LB_NOT_OURS;
-	if (monitored)
+	if (monitored && d->rev_nat)
 		monitor_answer(d->rev_nat);
-	return LB_OK;
+	return d->rev_nat ? LB_OK : LB_NOT_OURS;
 }
 
 /* Relays an error about an outer packet to the sender of the inner one. */
@@ -339,6 +315,22 @@ static __always_inline bool from_replica(const struct packet *p, const struct re
 	return p->v4->saddr == mapped_v4(n->replica.address);
 }
 
+/* Notes that the replica has closed the flow. */
+static __always_inline void close_flow(const struct packet *p, const struct decision *d)
+{
+	struct answer a = {
+		.ports = p->flow.ports >> 16 | (__u32)load16(d->rev_nat->port) << 16,
+		.replica = d->from,
+		.tcp = p->tcp,
+		.protocol = p->flow.l4.wire,
+		.is_v6 = p->flow.is_v6,
+	};
+
+	map_address(a.client, p->flow.destination, p->flow.is_v6);
+	copy16(a.vip, d->rev_nat->address);
+	close_by_replica(&a);
+}
+
 static __always_inline enum lb_reason return_to_client(struct xdp_md *ctx, struct packet *p,
 						struct decision *d)
 {
@@ -346,6 +338,8 @@ static __always_inline enum lb_reason return_to_client(struct xdp_md *ctx, struc
 	struct client_route route;
 	bool own = true;
 
+	if (unlikely(p->tcp & (TCP_FIN | TCP_RST)))
+		close_flow(p, d);
 	copy16(route.source, d->rev_nat->address);
 	if (unlikely(d->error)) {
 		own = from_replica(p, d->rev_nat);
@@ -476,7 +470,6 @@ static __always_inline int verdict(struct xdp_md *ctx, enum lb_reason why, const
 	case LB_FRAGMENT_ORPHAN:
 	case LB_MARTIAN_SOURCE:
 	case LB_VIP_NO_SERVICE:
-	case LB_PORT_TAKEN:
 	case LB_HAIRPIN:
 	case LB_NO_REPLICA:
 	case LB_NO_ROUTE:
@@ -539,6 +532,5 @@ const enum lb_mode *_mode __attribute__((unused));
 const enum hop_state *_hop_state __attribute__((unused));
 const enum replica_state *_replica_state __attribute__((unused));
 const enum service_flag *_service_flag __attribute__((unused));
-const enum rev_nat_flag *_rev_nat_flag __attribute__((unused));
 
 char LICENSE[] SEC("license") = "GPL";

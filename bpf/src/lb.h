@@ -35,7 +35,6 @@ enum lb_reason {
 	LB_FRAGMENT_ORPHAN,    /* to a VIP, and its first fragment has not been seen */
 	LB_MARTIAN_SOURCE,     /* to a VIP, from an address that no packet may come from */
 	LB_VIP_NO_SERVICE,     /* to the address of a VIP, but no service is there */
-	LB_PORT_TAKEN,	       /* begins a flow that its replica could not tell from one by another VIP */
 	LB_HAIRPIN,	       /* the replica chosen is the sender */
 	LB_NO_REPLICA,	       /* a service without a replica that serves */
 	LB_NO_ROUTE,	       /* ours, but there is no route */
@@ -170,22 +169,15 @@ struct replica {
 	__u8 ip_version; /* of its address: 4 or 6 */
 };
 
-enum rev_nat_flag {
-	REV_NAT_RECORDED = 1,  /* the service records every flow: answers look for the record */
-	REV_NAT_BY_RECORD = 2, /* and has for long enough: what has no record is no answer */
-	REV_NAT_SHARED = 4,    /* replicas of other services have the same endpoint */
-};
-
 /* Reverse NAT of a replica, in the row of its id: the VIP from which its answers seem to come, and
- * the deltas of that rewrite. Of a row that the index points at, only `flags` change. */
+ * the deltas of that rewrite. */
 struct rev_nat {
 	struct endpoint replica;
 	__u16 l3_delta;
 	__u16 l4_delta;
 	__u8 address[16];
 	__u8 port[2];
-	__u8 flags; /* enum rev_nat_flag */
-	__u8 zero[21];
+	__u8 zero[22];
 };
 
 /* A route to a client that the kernel's FIB has answered. Up to `epoch` it is what the answer

@@ -2,7 +2,8 @@
 #pragma once
 
 #include "maps.h"
-#include "nat_flow.h"
+#include "records.h"
+#include "hash.h"
 
 /* What the tables say about the flow's slot: replica ids, REPLICA_NONE for none. */
 struct slot_owners {
@@ -11,6 +12,16 @@ struct slot_owners {
 	bool in_transition;
 	__u32 *previous_word; /* where `previous` stands; NULL if there is no such slot */
 };
+
+static __always_inline bool serves(const struct replica *r)
+{
+	return r && (r->state == REPLICA_ACTIVE || r->state == REPLICA_DRAINING);
+}
+
+static __always_inline struct replica *replica_at(__u32 id)
+{
+	return bpf_map_lookup_elem(&replicas, &id);
+}
 
 /* Resets the age of a previous owner: a flow without a record still goes there. */
 static __always_inline void reset_previous_age(__u32 *word)
@@ -51,33 +62,16 @@ static __always_inline bool choose(struct choice *c, __u32 id)
 	return serves(c->replica);
 }
 
-/* Begins a flow with the replica that was chosen, and records it. A TCP flow that was not seen to begin counts as closed
- * by its replica up to its next packet: a SYN then is not one sent again. */
-static __always_inline enum lb_reason begin_flow(const struct service *s, const struct packet *p, __u64 key, __u64 tag,
-						 const struct choice *c)
-{
-	__u64 record;
-
-	if (!may_begin(s, p, c->id))
-		return LB_PORT_TAKEN;
-	record = seen_record(tag | c->id, p, s->mode);
-	if (l4_is(p->flow.l4, L4_TCP) && !is_syn(p))
-		record |= CLOSED_BY_REPLICA;
-	record_start(key, record, s->id);
-	return LB_OK;
-}
-
 /* Picks for a flow that has a record or may need one. With `records` false nothing is written:
  * the packet is only about the flow. A SYN starts a flow anew if the recorded one has ended, or if it
- * is with a replica that drains and does not start itself. Where every flow is recorded, so is one of TCP that is
- * seen for the first time in its middle. */
+ * is with a replica that drains and does not start itself. */
 static __always_inline enum lb_reason pick_by_record(const struct service *s, const struct packet *p,
 						     __u32 hash, bool records, struct slot_owners *o,
 						     struct choice *c)
 {
 	const struct tuple *f = &p->flow;
 	__u64 key = key_of(f), tag = tag_of(key, hash), record;
-	bool syn = is_syn(p), recorded = false;
+	bool syn = is_syn(p);
 
 	record = find_record(ESTABLISHED, key, tag);
 	if (record && choose(c, replica_of(record)) &&
@@ -86,34 +80,31 @@ static __always_inline enum lb_reason pick_by_record(const struct service *s, co
 			update_record(ESTABLISHED, key, record, seen_record(record, p, s->mode));
 		return LB_OK;
 	}
-	recorded |= record && is_listed(c->replica);
 	record = find_record(HALF_OPEN, key, tag);
 	if (record && choose(c, replica_of(record)) &&
 	    !(syn && (has_ended(record) ||
-		      (c->replica->state == REPLICA_DRAINING &&
-		       (record & ENDED || age_of(record) >= STARTING_STEPS))))) {
+		      (c->replica->state == REPLICA_DRAINING && age_of(record) >= STARTING_STEPS)))) {
 		if (records && !syn)
-			promote(key, record, seen_record(opened_record(record), p, s->mode), s->id);
+			promote(key, record, seen_record(record, p, s->mode), s->id);
 		else if (records && c->replica->state == REPLICA_ACTIVE)
 			update_record(HALF_OPEN, key, record, seen_record(record, p, s->mode));
 		return LB_OK;
 	}
-	recorded |= record && is_listed(c->replica);
 	if (l4_is(f->l4, L4_TCP) && !syn) {
-		bool begins = records && !recorded && s->flags & SERVICE_TRACK_ALWAYS;
-
 		if (o->in_transition && o->previous_word && choose(c, o->previous)) {
 			if (records)
 				reset_previous_age(o->previous_word);
-			return begins ? begin_flow(s, p, key, tag, c) : LB_OK;
+			return LB_OK;
 		}
-		records = begins;
+		records = false;
 	}
 	c->id = o->owner;
 	c->replica = replica_at(o->owner);
 	if (!c->replica)
 		return LB_NO_REPLICA;
-	return records ? begin_flow(s, p, key, tag, c) : LB_OK;
+	if (records)
+		record_start(key, tag, c->id, s->id);
+	return LB_OK;
 }
 
 static __always_inline enum lb_reason pick(const struct service *s, const struct packet *p, bool records,

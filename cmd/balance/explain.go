@@ -45,8 +45,8 @@ lbctl rss hash.
 
 With --pcap every packet of a capture (pcap or pcapng, "-" for standard input) gives one line: time, flow,
 reason, service, replica, and why that one. Each packet is explained by itself, from the tables as they are now: an
-earlier packet does not open a flow for a later one. Zeros stand for bytes that a short snapshot left
-out. The output ends with a table of the reasons. With -o json every packet is a line of JSON; the last
+earlier packet does not open a flow for a later one. Of a short snapshot zeros stand for what is missing behind the
+headers; a packet that was cut in them is not predictable. The output ends with a table of the reasons. With -o json every packet is a line of JSON; the last
 line is the summary.`,
 		Example: `  lbctl explain --src 198.51.100.7:40000 --dst 192.0.2.1:80
   lbctl explain --src "[2001:db8::7]:40000" --dst "[2001:db8::1]:443" --protocol udp

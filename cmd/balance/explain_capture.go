@@ -16,6 +16,7 @@ import (
 	"lbctl/rss"
 	"lbctl/rss/ingress"
 	"lbctl/rss/nic"
+	"lbctl/rss/packet"
 	"lbctl/rss/replay"
 	"lbctl/rss/replay/pcap"
 	"lbctl/testbed/report"
@@ -53,11 +54,11 @@ func explainCapture(a *cli.App, c *cobra.Command, d *client.Client, f *explainFl
 }
 
 // queues returns a function that names the receive queue of a frame, nil if the flags do not ask for it.
-func (f *explainFlag) queues(a *cli.App, c *cobra.Command) (func([]byte) *rss.Queue, error) {
+func (f *explainFlag) queues(a *cli.App, c *cobra.Command) (func([]byte, *packet.Headers, error) *rss.Queue, error) {
 	if f.iface != "" {
 		i := ingress.New(a.NICs.Read, "/", f.iface)
-		return func(frame []byte) *rss.Queue {
-			return i.Of(func(n *nic.NIC) nic.Result { return n.Classify(frame) }).Queue
+		return func(frame []byte, h *packet.Headers, err error) *rss.Queue {
+			return i.Of(func(n *nic.NIC) nic.Result { return n.ClassifyHeaders(frame, h, err) }).Queue
 		}, nil
 	}
 	if f.nic.Queues == 0 {
@@ -67,7 +68,13 @@ func (f *explainFlag) queues(a *cli.App, c *cobra.Command) (func([]byte) *rss.Qu
 	if err != nil {
 		return nil, cli.SetupFailure(c, err)
 	}
-	return func(frame []byte) *rss.Queue { q := n.Classify(frame).Queue; return &q }, nil
+	return func(frame []byte, h *packet.Headers, err error) *rss.Queue {
+		r := n.ClassifyHeaders(frame, h, err)
+		if r.Unhashed == nic.Cut {
+			return nil
+		}
+		return &r.Queue
+	}, nil
 }
 
 // printPacket prints a line about a packet.
@@ -109,8 +116,11 @@ func printSummary(to io.Writer, o cli.Format, s explain.Summary) error {
 		cli.Row(w, r.Reason, report.Cell(r.Packets), cli.Percent(r.Share)+" %")
 	}
 	cli.Row(w, "all", report.Cell(s.Packets), "100.0 %")
-	if s.Cut > 0 {
-		fmt.Fprintf(w, "%s captured in part: zeros stand for what is missing\n", cli.Many(int(s.Cut), "packet"))
+	if n := s.Cut - s.Unpredicted; n > 0 {
+		fmt.Fprintf(w, "%s captured in part: zeros stand for what is missing behind the headers\n", cli.Many(int(n), "packet"))
+	}
+	if s.Unpredicted > 0 {
+		fmt.Fprintf(w, "%s cut in the headers: not predictable (capture with tcpdump -s 128)\n", cli.Many(int(s.Unpredicted), "packet"))
 	}
 	return w.Flush()
 }

@@ -26,13 +26,16 @@ type XDP struct{}
 // Check implements cli.Kernel.
 func (XDP) Check() error { return xdp.RequireKernel() }
 
+// Limits implements cli.Kernel.
+func (XDP) Limits(dir string) (lb.Limits, bool, error) { return datapath.PinnedLimits(dir) }
+
 // Open implements cli.Kernel.
-func (XDP) Open(ctx context.Context, p cli.Pins, d intent.Datapath, log *slog.Logger) (lb.Dataplane, error) {
+func (XDP) Open(ctx context.Context, p cli.Pins, d intent.Datapath, services []lb.Service, log *slog.Logger) (lb.Dataplane, error) {
 	if err := safedir.Private(p.Dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open pin directory: %w", err)
 	}
 	plane, err := datapath.Open(ctx, datapath.Options{
-		Dir: p.Dir, Ephemeral: p.Ephemeral, Limits: d.Limits, ToeplitzKey: d.ToeplitzKey, Logger: log,
+		Dir: p.Dir, Ephemeral: p.Ephemeral, Limits: d.Limits, Services: services, ToeplitzKey: d.ToeplitzKey, Logger: log,
 	})
 	if err != nil {
 		return nil, err // not plane: a nil *Datapath would be no nil Dataplane

@@ -3,6 +3,7 @@ package balance
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -44,7 +46,8 @@ func serveCommand(a *cli.App) *cobra.Command {
 		Short: "Run the daemon",
 		Long: `Run the daemon. It keeps the datapath as the intent says, and serves the API on a unix socket.
 The intent is the file or, without -f, the one that was stored last or, where none is stored, what is
-pinned. SIGHUP has it read the file again. The kernel goes on balancing traffic after the daemon has
+pinned. Other datapath.limits than those of the pinned tables, and tables of another build, are replaced
+without a gap. SIGHUP has it read the file again. The kernel goes on balancing traffic after the daemon has
 ended, by whatever signal; the next daemon takes the datapath over.`,
 		Example: `  lbctl serve -f lb.yaml
   lbctl serve                                             # with the stored intent
@@ -91,7 +94,7 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 	if err != nil {
 		return err
 	}
-	wanted, err := resolve(stored.Intent)
+	wanted, services, err := d.wanted(a, stored, resolve)
 	if err != nil {
 		return err
 	}
@@ -100,12 +103,9 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 		return adviseServe(err, "stop what uses it, or use another --socket")
 	}
 	defer listener.Close()
-	dataplane, err := a.Kernel.Open(ctx, d.pins, wanted.Datapath, log)
-	if errors.Is(err, lb.ErrConflict) && stored.Number == 0 && d.file == "" {
-		return adviseServe(err, "no revision is stored: name the --state-dir that the daemon had, or a file (-f) with the datapath.limits of what is pinned")
-	}
+	dataplane, err := a.Kernel.Open(ctx, d.pins, wanted.Datapath, services, log)
 	if err != nil {
-		return adviseServe(err, "keep datapath as it was, or make the tables anew: lbctl purge; another daemon needs another --pin-dir")
+		return adviseServe(err, "use another --pin-dir; or make the tables anew, which ends balancing until then: lbctl purge")
 	}
 	defer dataplane.Close()
 	o := engine.Options{Dataplane: dataplane, Store: state, Logger: log, Source: d.file}
@@ -166,6 +166,25 @@ func readConfig(ctx context.Context, a *cli.App, name string) (resolver, error) 
 	}, nil
 }
 
+// wanted is the intent to start with. Without a stored revision, limits that nobody names are those of what is pinned.
+// services are what it forwards; nil if no revision is stored and there is no file.
+func (d *daemon) wanted(a *cli.App, stored store.Revision, resolve resolver) (i intent.Intent, services []lb.Service, err error) {
+	base := stored.Intent
+	if stored.Number == 0 {
+		limits, known, err := a.Kernel.Limits(d.pins.Dir)
+		if err != nil {
+			return i, nil, err
+		}
+		if known {
+			base.Datapath.Limits = limits
+		}
+	}
+	if i, err = resolve(base); err != nil || stored.Number == 0 && d.file == "" {
+		return i, nil, err
+	}
+	return i, engine.Effective(i, engine.Facts{Now: time.Now()}).Forwarded(), nil
+}
+
 // takeOver makes an intent of what is pinned, for a start without a stored revision: a state directory that is new, or
 // lost, does not ask to end balancing. What a file says is resolved on top of it.
 func takeOver(o *engine.Options, wanted intent.Intent, resolve resolver, d daemon) (intent.Intent, error) {
@@ -187,7 +206,7 @@ func takeOver(o *engine.Options, wanted intent.Intent, resolve resolver, d daemo
 		interfaces = append(interfaces, i.Name)
 	}
 	o.Logger.Warn("the state directory has no revision, and a datapath is pinned: the start goes on with that; names of services and "+
-		"drain deadlines are lost", "state_dir", d.stateDir, "pin_dir", d.pins.Dir, "services", services, "interfaces", interfaces)
+		"drain deadlines are lost", "state_dir", d.stateDir, "pin_dir", d.pins.Dir, "services", services, "interfaces", interfaces, "limits", fmt.Sprintf("%+v", found.Datapath.Limits))
 	return resolve(found)
 }
 

@@ -92,11 +92,7 @@ func TestServeOnTheKernel(t *testing.T) {
 		t.Errorf("after a restart\n%s want\n%s log %s", after, before, w.Log)
 	}
 	w.Stop()
-	limits := "datapath: {limits: {services: 7}}\n"
-	code, _, stderr = w.Run("serve", "--state-dir", w.Path("state"), "--pin-dir", pins, "-f", w.Write("limits.yaml", limits+"services: []\n"))
-	if code != cli.ExitConflict || !strings.Contains(stderr, "lbctl purge") {
-		t.Errorf("other limits: exit %d, %s", code, stderr)
-	}
+	otherLimits(t, w, pins, file, before)
 	if out := w.OK("purge", "--pin-dir", pins); !strings.Contains(out, "removed "+pins) {
 		t.Errorf("purge printed %s", out)
 	}
@@ -111,6 +107,28 @@ func TestServeOnTheKernel(t *testing.T) {
 	if code, _, stderr := w.Run("purge", "--pin-dir", pins); code != cli.ExitConflict || !strings.Contains(stderr, "no pin directory of ours") {
 		t.Errorf("purge of another program's directory: exit %d, %s", code, stderr)
 	}
+}
+
+// otherLimits has the daemon start with other limits than those of what is pinned, and without its state directory.
+func otherLimits(t *testing.T, w *clitest.World, pins, file, before string) {
+	t.Helper()
+	config, err := os.ReadFile(file)
+	must(t, err)
+	code, _, stderr := w.Run("serve", "--state-dir", w.Path("state"), "--pin-dir", pins, "-f", w.Write("fewer.yaml", "datapath: {limits: {services: 1}}\nservices: []\n"))
+	if code != cli.ExitConflict || !strings.Contains(stderr, "2 are in use") || !strings.Contains(stderr, "raise it to 2") {
+		t.Errorf("fewer services than there are: exit %d, %s", code, stderr)
+	}
+	w.Serve("-f", w.Write("limits.yaml", "datapath: {limits: {services: 7}}\n"+string(config)), "--pin-dir", pins)
+	if after := w.OK("get", "services"); after != before || !strings.Contains(w.Log.String(), "steps=0") {
+		t.Errorf("with other limits\n%s want\n%s log %s", after, before, w.Log)
+	}
+	w.Stop()
+	must(t, os.RemoveAll(w.Path("state")))
+	w.Serve("--pin-dir", pins)
+	if kept := w.OK("get", "config"); !strings.Contains(kept, "services: 7") || !strings.Contains(w.Log.String(), "limits=\"{Services:7 ") {
+		t.Errorf("without the state directory: %s log %s", kept, w.Log)
+	}
+	w.Stop()
 }
 
 // TestSignals runs the daemon as a process of its own: SIGTERM and SIGINT end it with 0; after

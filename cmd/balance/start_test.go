@@ -140,8 +140,8 @@ func (refusingPlane) SetService(context.Context, lb.Service) error { return lb.E
 
 func (p refusingPlane) Discard() error { return discard(p.Dataplane) }
 
-func (r refusing) Open(ctx context.Context, p cli.Pins, d intent.Datapath, log *slog.Logger) (lb.Dataplane, error) {
-	plane, err := r.XDP.Open(ctx, p, d, log)
+func (r refusing) Open(ctx context.Context, p cli.Pins, d intent.Datapath, services []lb.Service, log *slog.Logger) (lb.Dataplane, error) {
+	plane, err := r.XDP.Open(ctx, p, d, services, log)
 	return refusingPlane{plane}, err
 }
 

@@ -33,8 +33,11 @@ type Environment struct {
 type Kernel interface {
 	// Check refuses a kernel that the datapath does not run on. It changes nothing. Errors: lb.ErrUnsupported.
 	Check() error
-	// Open takes over the datapath that is pinned, or makes it. Errors: those of datapath.Open.
-	Open(ctx context.Context, p Pins, d intent.Datapath, log *slog.Logger) (lb.Dataplane, error)
+	// Limits are those of the tables that are pinned in dir; known is false if there are none that this build can read.
+	Limits(dir string) (l lb.Limits, known bool, err error)
+	// Open takes over the datapath that is pinned, or makes it. services are what is to be forwarded, nil if that is not
+	// known. Errors: those of datapath.Open.
+	Open(ctx context.Context, p Pins, d intent.Datapath, services []lb.Service, log *slog.Logger) (lb.Dataplane, error)
 	// Purge removes the datapath that is pinned in dir; left names what else is in there. Errors: those of
 	// datapath.Purge.
 	Purge(dir string) (left []string, err error)

@@ -89,7 +89,7 @@ func classify(err error) (code int, hint string) {
 	case errors.Is(err, lb.ErrDenied), errors.Is(err, fs.ErrPermission):
 		return ExitDenied, "run it as root, or as a member of the group that owns the file"
 	case errors.Is(err, lb.ErrFull):
-		return ExitFailed, "remove something, or make the tables anew with larger limits"
+		return ExitFailed, "remove something, or start the daemon with larger datapath.limits"
 	case errors.Is(err, lb.ErrUnsupported):
 		return ExitFailed, "see what the kernel and the driver can do"
 	}

@@ -68,8 +68,8 @@ func (d description) write(w io.Writer) {
 		cli.Row(w, "  "+s.Name, s.Text)
 	}
 	fmt.Fprintln(w, "\nparameters")
-	cli.Row(w, "  name", "default", "quick", "full", "what it is")
+	cli.Row(w, "  name", "default", "quick", "full", "from", "to", "what it is")
 	for _, p := range d.Parameters {
-		cli.Row(w, "  "+p.Name, p.Default, p.Quick, p.Full, p.Help)
+		cli.Row(w, "  "+p.Name, p.Default, p.Quick, p.Full, p.Low, p.High, p.Help)
 	}
 }

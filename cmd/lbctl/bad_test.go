@@ -129,7 +129,7 @@ func TestServeRefused(t *testing.T) {
 	}{
 		{"not root", fmt.Errorf("load program: %w", lb.ErrDenied), 5, "load program: denied", "run lbctl serve as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN and directories of its own"},
 		{"old kernel", fmt.Errorf("%w: kernel 4.19 is too old", lb.ErrUnsupported), 1, "not supported: kernel 4.19 is too old", "run Linux 6.1 or later with BPF, and pin below a BPF file system"},
-		{"other limits", fmt.Errorf("open tables: %w: other limits", lb.ErrConflict), 4, "open tables: conflict: other limits", "keep datapath as it was, or make the tables anew: lbctl purge; another daemon needs another --pin-dir"},
+		{"other limits", fmt.Errorf("open tables: %w: other limits", lb.ErrConflict), 4, "open tables: conflict: other limits", "use another --pin-dir; or make the tables anew, which ends balancing until then: lbctl purge"},
 		{"an error that says what to do", cli.Advise(fmt.Errorf("%w: schema 3", lb.ErrConflict), "run lbctl purge"), 4, "conflict: schema 3", "run lbctl purge"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

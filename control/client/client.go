@@ -28,13 +28,15 @@ const DefaultSocket = "/run/lbctl/lbctl.sock"
 type Client struct {
 	socket string
 	http   *http.Client
+	// most is the size of the largest answer that is read, in bytes.
+	most int64
 }
 
 // New returns a client of the daemon that listens on a unix socket. It does not connect.
 func New(socket string) *Client {
 	var d net.Dialer
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return d.DialContext(ctx, "unix", socket) }
-	return &Client{socket: socket, http: &http.Client{
+	return &Client{socket: socket, most: maxAnswer, http: &http.Client{
 		Transport: &http.Transport{DialContext: dial, IdleConnTimeout: 10 * time.Second},
 	}}
 }
@@ -50,7 +52,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any, hea
 		return nil, err
 	}
 	defer response.Body.Close()
-	return response.Header, read(response, out)
+	return response.Header, c.read(response, out)
 }
 
 // send sends in (nil for no body) and returns the answer, whatever it is.
@@ -97,14 +99,43 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 }
 
 // read fills out from an answer, or returns the problem that it is.
-func read(response *http.Response, out any) error {
+func (c *Client) read(response *http.Response, out any) error {
 	if err := problemOf(response); err != nil {
 		return err
 	}
-	if err := json.NewDecoder(response.Body).Decode(out); err != nil {
+	if err := json.NewDecoder(&bounded{response.Body, c.most}).Decode(out); err != nil {
 		return fmt.Errorf("read answer: %w", err)
 	}
 	return nil
+}
+
+const (
+	// maxAnswer is the size of the largest answer that is read, in bytes: twice the largest body that the daemon takes.
+	maxAnswer = 256 << 20
+	// maxProblem is that of a refusal, which lists at most a hundred problems.
+	maxProblem = 1 << 20
+)
+
+// errTooLarge: an answer has no end in sight.
+var errTooLarge = errors.New("it is too large")
+
+// bounded reads an answer up to a size, and fails beyond.
+type bounded struct {
+	from io.Reader
+	left int64
+}
+
+// Read implements io.Reader.
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.from.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, tooLarge()
+	}
+	return n, err
+}
+
+func tooLarge() error {
+	return &hinted{errTooLarge, "is it an lbctl daemon that listens there?"}
 }
 
 // problemOf returns the problem that an answer is, nil if it is none.
@@ -113,7 +144,7 @@ func problemOf(response *http.Response) error {
 		return nil
 	}
 	p := &api.Problem{}
-	if err := json.NewDecoder(response.Body).Decode(p); err != nil || p.Detail == "" {
+	if err := json.NewDecoder(io.LimitReader(response.Body, maxProblem)).Decode(p); err != nil || p.Detail == "" {
 		p = &api.Problem{Detail: response.Status, Hint: "is it an lbctl daemon that listens there?"}
 	}
 	p.Status = response.StatusCode

@@ -57,10 +57,12 @@ func (c *Client) Monitor(ctx context.Context, w Watched) (*Samples, error) {
 // ended the stream.
 func (s *Samples) Next() (api.Sample, error) {
 	for {
-		line, err := s.reader.ReadBytes('\n')
+		line, err := s.reader.ReadSlice('\n')
 		switch {
 		case s.ctx.Err() != nil:
 			return api.Sample{}, s.ctx.Err()
+		case errors.Is(err, bufio.ErrBufferFull):
+			return api.Sample{}, fmt.Errorf("read samples: %w", tooLarge())
 		case errors.Is(err, io.EOF):
 			return api.Sample{}, fmt.Errorf("read samples: %w on %s: it has ended the stream", ErrUnreachable, s.daemon)
 		case err != nil:

@@ -140,14 +140,14 @@ func (e *Engine) fits(old, next intent.Intent) error {
 }
 
 // tablesError refuses a change of what is fixed when the tables are made.
-type tablesError struct{ what string }
+type tablesError struct{ what, meanwhile string }
 
 func (e *tablesError) Error() string {
 	return fmt.Sprintf("%s: %v: fixed when the tables were made", e.what, lb.ErrConflict)
 }
 
 func (e *tablesError) Hint() string {
-	return "leave it out; or stop the daemon, lbctl purge, and start it with this file (traffic stops meanwhile)"
+	return "leave it out; or stop the daemon and start it with this file: " + e.meanwhile
 }
 
 func (e *tablesError) Unwrap() error { return lb.ErrConflict }
@@ -155,9 +155,9 @@ func (e *tablesError) Unwrap() error { return lb.ErrConflict }
 func sameTables(old, next intent.Datapath) error {
 	switch {
 	case old.Limits != next.Limits:
-		return &tablesError{"datapath.limits"}
+		return &tablesError{"datapath.limits", "traffic goes on meanwhile"}
 	case !old.Equal(next):
-		return &tablesError{"datapath.toeplitz_key"}
+		return &tablesError{"datapath.toeplitz_key", "traffic goes on meanwhile, but flows that are hashed by it move"}
 	}
 	return nil
 }

@@ -114,9 +114,9 @@ func (e *StepError) Hint() string {
 	case e.Step.Verb == Attach:
 		return e.attachHint()
 	case errors.Is(e.Err, lb.ErrFull) && strings.Contains(e.Err.Error(), "slots"):
-		return "lower the table_size of a service, or raise datapath.limits.slots: stop the daemon, lbctl purge, start it with them"
+		return "lower the table_size of a service, or raise datapath.limits.slots and restart the daemon: traffic goes on meanwhile"
 	case errors.Is(e.Err, lb.ErrFull):
-		return "remove services, or raise datapath.limits: stop the daemon, lbctl purge, start it with them"
+		return "remove services, or raise datapath.limits and restart the daemon: traffic goes on meanwhile"
 	case errors.Is(e.Err, lb.ErrNotFound):
 		return "somebody else changed the datapath; try again"
 	}

@@ -23,18 +23,46 @@ type Conditional struct {
 	wrong       error
 }
 
-// Resolve implements huma.Resolver: it reads all fields of a name, also an empty one.
+// Resolve implements huma.Resolver.
 func (c *Conditional) Resolve(r huma.Context) []error {
-	values := map[string][]string{}
-	r.EachHeader(func(name, value string) {
-		name = http.CanonicalHeaderKey(name)
-		values[name] = append(values[name], value)
-	})
 	var errs [2]error
-	c.match, errs[0] = parseCondition("If-Match", values["If-Match"])
-	c.none, errs[1] = parseCondition("If-None-Match", values["If-None-Match"])
+	c.match, errs[0] = conditionOf(r, "If-Match")
+	c.none, errs[1] = conditionOf(r, "If-None-Match")
 	c.wrong = errors.Join(errs[:]...)
 	return nil
+}
+
+// Cached is the input of a GET whose answer a revision decides alone. That of services, replicas, flows and counters changes
+// without a new one, so their ETag is good for changes, and they are always answered.
+type Cached struct {
+	IfNoneMatch string `header:"If-None-Match" doc:"Answer 304 without a body if the intent is at one of these revisions (ETags)."`
+	none        condition
+	wrong       error
+}
+
+// Resolve implements huma.Resolver.
+func (c *Cached) Resolve(r huma.Context) []error {
+	c.none, c.wrong = conditionOf(r, "If-None-Match")
+	return nil
+}
+
+// cachedAnswer is an answer whose status may be 304.
+type cachedAnswer[T any] struct {
+	Status int
+	ETag   string `header:"ETag" doc:"The revision of the intent, quoted."`
+	Body   T
+}
+
+// cachedAt answers with what belongs to a revision, unless the client has it (RFC 9110, section 13.1.2).
+func cachedAt[T any](in *Cached, revision uint64, body func() T) (*cachedAnswer[T], error) {
+	if in.wrong != nil {
+		return nil, in.wrong
+	}
+	a := &cachedAnswer[T]{Status: http.StatusNotModified, ETag: etag(revision)}
+	if !in.none.any && !in.none.names(revision) {
+		a.Status, a.Body = http.StatusOK, body()
+	}
+	return a, nil
 }
 
 // allows returns what the engine asks before a change of what exists tells whether it is there.
@@ -49,7 +77,7 @@ func (c *Conditional) allows(exists func(intent.Intent) bool) func(*engine.Snaps
 		case c.none.any && there:
 			return &preconditionError{"If-None-Match: *: it is there already"}
 		case c.match.given && !c.match.any && !slices.Contains(c.match.tags, etag(now.Number)),
-			slices.Contains(c.none.tags, etag(now.Number)), slices.Contains(c.none.tags, "W/"+etag(now.Number)):
+			c.none.names(now.Number):
 			return fmt.Errorf("%w: it is at revision %d", engine.ErrStale, now.Number)
 		}
 		return nil
@@ -65,6 +93,22 @@ func (e *preconditionError) Error() string { return e.what }
 type condition struct {
 	given, any bool
 	tags       []string
+}
+
+// names reports whether the tag of a revision is among those of the condition, compared weakly.
+func (c condition) names(revision uint64) bool {
+	return slices.Contains(c.tags, etag(revision)) || slices.Contains(c.tags, "W/"+etag(revision))
+}
+
+// conditionOf reads all fields of a name, also an empty one.
+func conditionOf(r huma.Context, name string) (condition, error) {
+	var values []string
+	r.EachHeader(func(field, value string) {
+		if http.CanonicalHeaderKey(field) == name {
+			values = append(values, value)
+		}
+	})
+	return parseCondition(name, values)
 }
 
 func parseCondition(name string, values []string) (c condition, err error) {

@@ -50,3 +50,26 @@ func TestConditions(t *testing.T) {
 		w.stop()
 	}
 }
+
+// A client that has the configuration of the present revision is not sent it again.
+func TestNotModified(t *testing.T) {
+	w := newWorld(t)
+	w.apply(web)
+	_, whole := w.request("GET", "/v1/config", "")
+	for _, c := range []struct {
+		path, value string
+		status      int
+	}{
+		{"/v1/config", `"2"`, 304}, {"/v1/config", `"1", W/"2"`, 304}, {"/v1/config", "*", 304},
+		{"/v1/config", `"1"`, 200}, {"/v1/config", "2", 400},
+		{"/v1/flows", `"2"`, 200}, {"/v1/services", `"2"`, 200}, // what they say changes without a revision
+	} {
+		response, body := w.request("GET", c.path, "", "If-None-Match", c.value)
+		if response.StatusCode != c.status || c.status != 400 && response.Header.Get("ETag") != `"2"` {
+			t.Errorf("%s with %s: status %d, ETag %s, want %d", c.path, c.value, response.StatusCode, response.Header.Get("ETag"), c.status)
+		}
+		if c.path == "/v1/config" && (c.status == 304 && body != "" || c.status == 200 && body != whole) {
+			t.Errorf("%s with %s: %d and a body of %d bytes", c.path, c.value, c.status, len(body))
+		}
+	}
+}

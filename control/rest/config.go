@@ -24,9 +24,9 @@ type putConfigInput struct {
 
 func (s *Server) configRoutes(a huma.API) {
 	register(a, "get-config", http.MethodGet, "/v1/config", "The whole intent, as a configuration file has it",
-		func(context.Context, *struct{}) (*answer[api.Config], error) {
+		func(_ context.Context, in *Cached) (*cachedAnswer[api.Config], error) {
 			now := s.engine.Now()
-			return answerAt(now.Number, wire.Config(now.Intent)), nil
+			return cachedAt(in, now.Number, func() api.Config { return wire.Config(now.Intent) })
 		})
 	register(a, "put-config", http.MethodPut, "/v1/config", "Replace the whole intent",
 		func(ctx context.Context, in *putConfigInput) (*answer[api.Change], error) {

@@ -97,6 +97,7 @@ type bodyReader struct {
 	from  io.Reader
 	began time.Time
 	count int64
+	slow  bool
 }
 
 // Read implements io.Reader. Errors: *api.Problem.
@@ -117,6 +118,7 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	case total > maxBodies && b.count > smallBody:
 		err = bodyProblem(http.StatusServiceUnavailable, "too many large bodies at once", "try again when the others are done")
 	case errors.As(err, &slow) && slow.Timeout():
+		b.slow = true
 		err = bodyProblem(http.StatusRequestTimeout, fmt.Sprintf("slower than %d kB/s after %v", bodyRate>>10, bodyPatience), "send it faster")
 	case err != nil && !errors.Is(err, io.EOF):
 		err = bodyProblem(http.StatusBadRequest, err.Error(), "send the whole body")
@@ -124,8 +126,11 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// end takes the body out of the count, and ends the deadline.
+// end takes the body out of the count, and ends the deadline: not that of a body that was too slow, the rest of which
+// net/http reads before it answers if that is short.
 func (b *bodyReader) end() {
 	bodies.Add(-max(b.count-smallBody, 0))
-	_ = b.of.SetReadDeadline(time.Time{})
+	if !b.slow {
+		_ = b.of.SetReadDeadline(time.Time{})
+	}
 }

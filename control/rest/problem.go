@@ -97,7 +97,7 @@ func classify(err error) (status int, hint string) {
 	case errors.Is(err, lb.ErrDenied):
 		return http.StatusForbidden, "run the daemon as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
 	case errors.Is(err, lb.ErrFull):
-		return http.StatusInsufficientStorage, "remove something, or make the tables anew with larger limits"
+		return http.StatusInsufficientStorage, "remove something, or start the daemon with larger datapath.limits"
 	case errors.Is(err, lb.ErrUnsupported):
 		return http.StatusNotImplemented, "see what the kernel and the driver can do"
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"lbctl/control/api"
 )
@@ -96,7 +97,9 @@ func rawRequest(t *testing.T, socket, method, path, body string, headers ...stri
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}}
 	defer transport.CloseIdleConnections()
-	r, err := http.NewRequestWithContext(t.Context(), method, "http://x"+path, strings.NewReader(body))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // an answer that should have been a refusal may be a stream
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, "http://x"+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

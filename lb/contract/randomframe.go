@@ -49,7 +49,7 @@ func (d *comparison) randomFrame(services []lb.Service) randomFrame {
 
 // fewFrame returns a packet of one of the flows of DifferentialFlows: of TCP a SYN or a later one.
 func fewFrame(r *rand.Rand) randomFrame {
-	v := fewVIPs()[r.IntN(5)]
+	v := fewVIPs()[r.IntN(3)]
 	client := familyOf(v.Address.Addr()).on(East, 1, uint16(1000+r.IntN(60)))
 	flow := packet.Flow{Source: client, Destination: v.Address, Protocol: v.Protocol}
 	p := packetOf(flow, []uint8{flagSYN, flagSYN, flagACK, flagACK, flagFIN | flagACK, flagRST}[r.IntN(6)])

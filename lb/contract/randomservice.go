@@ -73,16 +73,14 @@ func removal(v lb.VIP) refusal {
 	}}
 }
 
-// fewVIPs are those of DifferentialFlows. Two by two have the same replicas, where both record every flow.
+// fewVIPs are those of DifferentialFlows.
 func fewVIPs() []lb.VIP {
-	return []lb.VIP{
-		ipv4.vip(1, packet.TCP), ipv4.vip(2, packet.TCP), ipv6.vip(1, packet.TCP), ipv4.vip(2, packet.UDP), ipv4.vip(3, packet.UDP),
-	}
+	return []lb.VIP{ipv4.vip(1, packet.TCP), ipv6.vip(1, packet.TCP), ipv4.vip(2, packet.UDP)}
 }
 
 // fewChange sets one of the services of DifferentialFlows, whose replicas are mostly the same, or removes it.
 func fewChange(r *rand.Rand) refusal {
-	v := fewVIPs()[r.IntN(5)]
+	v := fewVIPs()[r.IntN(3)]
 	if r.IntN(25) == 0 {
 		return removal(v)
 	}
@@ -96,7 +94,7 @@ func fewChange(r *rand.Rand) refusal {
 	if r.IntN(8) == 0 {
 		s.Hash = lb.ToeplitzHash
 	}
-	if r.IntN(4) == 0 && v.Protocol == packet.TCP {
+	if r.IntN(2) == 0 && v.Protocol == packet.TCP {
 		s.Tracking = lb.TrackChanges
 	}
 	if r.IntN(15) == 0 {
@@ -149,7 +147,7 @@ func randomEnd(r *rand.Rand, f family, s lb.Service) netip.AddrPort {
 	if s.Mode == lb.IPIP && r.IntN(3) == 0 {
 		f = ipv6
 	}
-	a := randomReplica(r, f, s)
+	a := randomReplica(r, f, s.VIP)
 	if s.Mode != lb.NAT && r.IntN(100) > 0 {
 		a = withPort(a, s.VIP.Address.Port())
 	}
@@ -157,15 +155,14 @@ func randomEnd(r *rand.Rand, f family, s lb.Service) netip.AddrPort {
 }
 
 // randomReplica returns a replica that mostly can be reached. Its port is mostly one that no
-// other VIP's replicas have, so that not too many changes are refused; often one that several may have.
-func randomReplica(r *rand.Rand, f family, s lb.Service) netip.AddrPort {
-	v := s.VIP
+// other VIP's replicas have, so that not too many changes are refused.
+func randomReplica(r *rand.Rand, f family, v lb.VIP) netip.AddrPort {
 	number := v.Address.Addr().AsSlice()
 	port := 8000 + uint16(number[len(number)-1])
 	if v.Protocol == packet.UDP {
 		port += 256
 	}
-	if r.IntN(40) == 0 || s.Tracking == lb.TrackAlways && r.IntN(3) == 0 {
+	if r.IntN(40) == 0 {
 		port = 8001
 	}
 	host := byte(1 + r.IntN(neighboursPerPrefix))

@@ -161,8 +161,12 @@ func (c *counters) foldRemoved() error {
 	return nil
 }
 
-// addForwarded adds to the row of the reason forwarded. No packet writes to that row.
+// addForwarded adds to the row of the reason forwarded. No packet writes to that row. Of tables that count other reasons
+// the row is not known.
 func (c *counters) addForwarded(n lb.Count) error {
+	if len(c.program.reasons) == 0 {
+		return nil
+	}
 	at := uint32(slices.Index(c.program.reasons, string(lb.Forwarded)))
 	var perCPU []bpf.LbCount
 	if err := c.program.objects.ByReason.Lookup(at, &perCPU); err != nil {

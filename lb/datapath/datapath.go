@@ -47,6 +47,7 @@ type Datapath struct {
 	closed atomic.Bool
 	mu     sync.Mutex
 
+	migration   *migration // nil: there is none
 	registry    *registry
 	transitions transitions
 	hops        *hops
@@ -64,17 +65,19 @@ type Datapath struct {
 var _ lb.Dataplane = (*Datapath)(nil)
 
 // Open loads the program, takes over what is pinned in the directory or makes it,
-// and puts the program under every pinned link by one atomic update.
+// and puts the program under every pinned link by one atomic update. Pinned tables of other limits or of another layout are
+// replaced by that update, too (migrate.go).
 //
 // Errors: lb.ErrDenied without CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (and CAP_SYS_ADMIN where the
 // BPF file system is not mounted); lb.ErrUnsupported on a kernel that is too old;
-// lb.ErrConflict when the pinned tables have other limits or another layout, when another process uses the directory, or
-// when what is pinned would end with the mount namespace (Options.Ephemeral). After an error everything that was pinned
+// lb.ErrConflict when what is in the pinned tables has no room within the limits, when it cannot be read and no Services are
+// given, when another process uses the directory, or when what is pinned would end with the mount namespace
+// (Options.Ephemeral). After an error everything that was pinned
 // is as it was and goes on forwarding, and nothing else is pinned.
 func Open(ctx context.Context, o Options) (*Datapath, error) {
 	d := newDatapath(o.withDefaults())
 	if err := d.open(ctx); err != nil {
-		return nil, errors.Join(err, d.dir.Discard(), d.Close())
+		return nil, errors.Join(err, d.migration.abandon(d.links.hook), d.dir.Discard(), d.Close())
 	}
 	return d, nil
 }
@@ -93,9 +96,10 @@ func newDatapath(o Options) *Datapath {
 }
 
 func (d *Datapath) open(ctx context.Context) error {
+	adopt := func() error { return d.adopt(ctx) }
 	steps := []func() error{
-		d.options.checkLimits, xdp.RequireKernel, d.openDir, d.load, d.hops.open, d.mapTables, d.adopt, d.selfTest,
-		d.countLosses, d.swap, d.watch, d.startSweeper,
+		d.options.checkLimits, xdp.RequireKernel, d.openDir, d.hops.open, d.resume, d.begin, d.load, d.mapTables, adopt,
+		d.selfTest, d.countLosses, d.swap, d.watch, d.startSweeper,
 	}
 	for _, step := range steps {
 		if err := ctx.Err(); err != nil {
@@ -123,13 +127,18 @@ func (d *Datapath) openDir() (err error) {
 	return xdp.RequireLasting(d.options.Dir)
 }
 
+func (d *Datapath) load() error { return d.program.load(d.migration) }
+
 // mapTables maps the tables of the loaded program.
 func (d *Datapath) mapTables() error { return d.registry.tables.Map(&d.objects.LbMaps) }
 
 // adopt takes over the links and tables that an earlier process has pinned.
-func (d *Datapath) adopt() error {
+func (d *Datapath) adopt(ctx context.Context) error {
 	if err := d.links.adopt(d.options.Dir); err != nil {
 		return err
+	}
+	if d.migration != nil {
+		return d.migration.fill(ctx, d)
 	}
 	damaged, err := d.registry.adopt()
 	if d.say("", damaged); err != nil {
@@ -146,7 +155,12 @@ func (d *Datapath) countLosses() error {
 	return nil
 }
 
-func (d *Datapath) swap() error { return d.links.hook.Swap(d.objects.Lb) }
+func (d *Datapath) swap() error {
+	if d.migration != nil {
+		return d.migration.take(d)
+	}
+	return d.links.hook.Swap(d.objects.Lb)
+}
 
 // Close releases the handle; what is attached goes on forwarding. Operations after
 // it fail with os.ErrClosed; a second Close does nothing.

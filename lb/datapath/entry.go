@@ -26,9 +26,6 @@ type entry struct {
 	inTransition uint32
 	// recorded reports whether there may be records of its flows.
 	recorded bool
-	// unrecorded are the replicas that may have flows without a record, for unrecordedFor.
-	unrecorded    map[netip.AddrPort]bool
-	unrecordedFor time.Duration
 	// aging is set while a sweep makes its flows older.
 	aging *aging
 }
@@ -158,11 +155,11 @@ func replicaRow(v lb.VIP, service uint32, r lb.Replica, next tables.Hop) bpf.LbR
 }
 
 // revNatRow returns the reverse NAT entry of a VIP's replica.
-func revNatRow(v lb.VIP, a netip.AddrPort, flags uint8) bpf.LbRevNat {
+func revNatRow(v lb.VIP, a netip.AddrPort) bpf.LbRevNat {
 	l3, l4 := bpf.Deltas(a, v.Address)
 	return bpf.LbRevNat{
 		Replica: replicaKey(v, a), L3Delta: l3, L4Delta: l4,
-		Address: bpf.Address(v.Address.Addr()), Port: bpf.Port(v.Address.Port()), Flags: flags,
+		Address: bpf.Address(v.Address.Addr()), Port: bpf.Port(v.Address.Port()),
 	}
 }
 

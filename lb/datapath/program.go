@@ -1,12 +1,13 @@
 package datapath
 
 import (
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math/bits"
 	"os"
-	"path/filepath"
+	"time"
 
 	"lbctl/bpf"
 	"lbctl/lb"
@@ -16,6 +17,81 @@ import (
 
 	"github.com/cilium/ebpf"
 )
+
+// Options of Open. The zero value of each field means its default.
+type Options struct {
+	// Dir is the pin directory, below a BPF file system. Default /sys/fs/bpf/lbctl.
+	Dir string
+	// Limits are the capacities. Default lb.DefaultLimits. Where pinned tables have others, what is in them is carried over
+	// into new ones.
+	Limits lb.Limits
+	// Services are what is to be forwarded, should the pinned tables be such as this version cannot read; nil: not known.
+	Services []lb.Service
+	// ToeplitzKey is the RSS key of lb.ToeplitzHash. Default the Microsoft key.
+	ToeplitzKey rss.Key
+	// Logger logs what happens later, like changes of next hops. Default: discarded.
+	Logger *slog.Logger
+	// Ephemeral allows a BPF file system that process 1 does not see: balancing ends with the mount namespace.
+	Ephemeral bool
+	// TokenRate limits, on each CPU and per second, how often a flow is recorded as established where a line of
+	// records is nearly full, and how often a packet that is too big is answered. Default 2000.
+	TokenRate uint32
+
+	// manualClock leaves the passing of time to the caller of sweep, does not follow the network, and sets no limit
+	// to TokenRate: for tests, which read the tables without a lock.
+	manualClock bool
+	// edit changes the program before it is loaded: for tests of what becomes of broken ones.
+	edit func(*ebpf.CollectionSpec)
+	// step is called after every step of a migration: for tests.
+	step func(*Datapath, string)
+	// now is the clock. Default time.Now.
+	now func() time.Time
+	// ring is the size in bytes of the ring buffer of samples. Default sampleRing.
+	ring uint32
+}
+
+// DefaultDir is the pin directory where no other is named.
+const DefaultDir = xdp.Root + "/lbctl"
+
+func (o Options) withDefaults() Options {
+	if o.Dir == "" {
+		o.Dir = DefaultDir
+	}
+	if o.Limits == (lb.Limits{}) {
+		o.Limits = lb.DefaultLimits
+	}
+	if o.ToeplitzKey == nil {
+		o.ToeplitzKey, _ = rss.Named("ms")
+	}
+	if o.Limits.Flows == 0 {
+		o.Limits.Flows = lb.DefaultLimits.Flows
+	}
+	if o.TokenRate == 0 {
+		o.TokenRate = 2000
+	}
+	if o.now == nil {
+		o.now = time.Now
+	}
+	if o.ring == 0 {
+		o.ring = sampleRing
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// checkLimits checks the limits that the layout of the tables sets.
+func (o Options) checkLimits() error {
+	flows := o.Limits.Flows
+	if bits.OnesCount32(flows) != 1 || flows < 1<<10 || flows > 1<<28 {
+		return fmt.Errorf("%w: limit of %d flows: want a power of two from 1024 to %d", lb.ErrInvalid, flows, 1<<28)
+	}
+	if o.Limits.Replicas > bpf.ReplicaNone {
+		return fmt.Errorf("%w: limit of %d replicas: want at most %d", lb.ErrInvalid, o.Limits.Replicas, bpf.ReplicaNone)
+	}
+	return nil
+}
 
 // objects are the program for packets that nobody monitors, and the tables.
 type objects struct {
@@ -35,23 +111,23 @@ type program struct {
 	secret  [4]uint64 // of the keys of flows
 }
 
-// load loads the program with its tables. Tables that are pinned are used again.
-func (p *program) load() (err error) {
+// load loads the program with its tables. Tables that are pinned are used again, unless a migration makes new ones.
+func (p *program) load(m *migration) (err error) {
 	if p.reasons, err = bpf.Reasons(); err != nil {
 		return err
 	}
-	if p.secret, err = p.settings(); err != nil {
+	o := ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: p.options.Dir}}
+	if m != nil {
+		o.Maps.PinPath, o.MapReplacements = m.dir.Next(), m.shared
+	}
+	if p.secret, err = p.settings(o, m); err != nil {
 		return err
 	}
 	spec, err := p.spec()
 	if err != nil {
 		return err
 	}
-	err = xdp.Load(spec, &p.objects, &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: p.options.Dir}})
-	switch {
-	case errors.Is(err, ebpf.ErrMapIncompatible):
-		return fmt.Errorf("%w: the tables pinned in %s have other limits: %v", lb.ErrConflict, p.options.Dir, err)
-	case err != nil:
+	if err := xdp.Load(spec, &p.objects, &o); err != nil {
 		return fmt.Errorf("load the datapath: %w", err)
 	}
 	p.pinned = pinnedOf(spec, &p.objects.LbMaps)
@@ -60,6 +136,15 @@ func (p *program) load() (err error) {
 
 // spec reads the program and configures it.
 func (p *program) spec() (*ebpf.CollectionSpec, error) {
+	spec, err := p.plainSpec()
+	if err != nil {
+		return nil, err
+	}
+	return spec, p.configure(spec)
+}
+
+// plainSpec reads the program.
+func (p *program) plainSpec() (*ebpf.CollectionSpec, error) {
 	spec, err := bpf.LoadLb()
 	if err != nil {
 		return nil, fmt.Errorf("read the datapath's object: %w", err)
@@ -67,7 +152,7 @@ func (p *program) spec() (*ebpf.CollectionSpec, error) {
 	if p.options.edit != nil {
 		p.options.edit(spec)
 	}
-	return spec, p.configure(spec)
+	return spec, nil
 }
 
 // configure sets what is fixed at load time: sizes, the Toeplitz tables, the secret.
@@ -119,39 +204,39 @@ func toeplitzRows(k rss.Key) (rows [36][256]uint32) {
 	return rows
 }
 
-// schema is the version of the layout of all pinned tables. A program needs tables of its own version. Tables
-// from before there were versions count as 0.
+// schema is the version of the layout of all pinned tables. A program needs tables of its own version; of others it makes
+// new ones. Tables from before there were versions count as 0.
 const schema = 6
 
-// settings reads the secret of the keys of flows from the pinned settings, or makes and pins one. It is pinned
-// before any other table, so tables without it are of an older version. Errors: lb.ErrConflict when what is
-// pinned has another schema.
-func (p *program) settings() (secret [4]uint64, err error) {
-	m, err := xdp.OpenMap(&ebpf.MapSpec{
-		Name: bpf.LbMapSettings, Type: ebpf.Array, KeySize: 4, ValueSize: uint32(binary.Size(bpf.LbSetting{})), MaxEntries: 1,
-		Flags: mapMmapable, Pinning: ebpf.PinByName,
-	}, ebpf.MapOptions{PinPath: p.options.Dir})
-	if err != nil {
-		return secret, fmt.Errorf("open the settings: %w", err)
+// formers are the earlier versions whose tables can be read, each with the tables that have other rows now. What rows have
+// got since has been zero in them, and zero must say what was said without it.
+func formers() map[uint32][]string {
+	return map[uint32][]string{schema: nil, 5: {bpf.LbMapFragments}}
+}
+
+// settings reads the secret of the keys of flows from the settings, or makes them: with that of the tables from which
+// records are carried over, or a new one.
+func (p *program) settings(o ebpf.CollectionOptions, from *migration) (secret [4]uint64, err error) {
+	m := o.MapReplacements[bpf.LbMapSettings]
+	if m == nil {
+		m, err = xdp.OpenMap(&ebpf.MapSpec{
+			Name: bpf.LbMapSettings, Type: ebpf.Array, KeySize: 4, ValueSize: uint32(binary.Size(bpf.LbSetting{})), MaxEntries: 1,
+			Flags: mapMmapable, Pinning: ebpf.PinByName,
+		}, o.Maps)
+		if err != nil {
+			return secret, fmt.Errorf("open the settings: %w", err)
+		}
+		defer m.Close()
 	}
-	defer m.Close()
 	var row bpf.LbSetting
 	if err := m.Lookup(uint32(0), &row); err != nil {
 		return secret, fmt.Errorf("read the settings: %w", err)
 	}
-	switch {
-	case row.Schema == schema:
+	if row.Schema == schema {
 		return row.Secret, nil
-	case row.Schema != 0:
-		return secret, p.otherSchema(row.Schema)
 	}
-	if _, err := os.Stat(filepath.Join(p.options.Dir, bpf.LbMapServices)); !errors.Is(err, os.ErrNotExist) {
-		return secret, p.otherSchema(0)
-	}
-	var random [32]byte
-	rand.Read(random[:])
-	for i := range row.Secret {
-		row.Secret[i] = binary.NativeEndian.Uint64(random[8*i:])
+	if row.Secret, err = from.secret(); err != nil {
+		return secret, err
 	}
 	row.Schema = schema
 	if err := m.Put(uint32(0), row); err != nil {
@@ -162,23 +247,3 @@ func (p *program) settings() (secret [4]uint64, err error) {
 
 // mapMmapable is BPF_F_MMAPABLE of linux/bpf.h.
 const mapMmapable = 1 << 10
-
-func (p *program) otherSchema(found uint32) error { return &schemaError{p.options.Dir, found} }
-
-// schemaError: the pinned tables are of another version. It wraps lb.ErrConflict.
-type schemaError struct {
-	dir   string
-	found uint32
-}
-
-func (e *schemaError) Error() string {
-	return fmt.Sprintf("%v: the tables pinned in %s have schema %d and this version needs %d; their rows have another layout, so they "+
-		"cannot be carried over", lb.ErrConflict, e.dir, e.found, schema)
-}
-
-// Hint says what to do.
-func (e *schemaError) Hint() string {
-	return fmt.Sprintf("run lbctl purge --pin-dir %s, which ends balancing, then start again; the stored intent is kept", e.dir)
-}
-
-func (e *schemaError) Unwrap() error { return lb.ErrConflict }

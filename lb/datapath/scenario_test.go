@@ -1,7 +1,6 @@
 package datapath
 
 import (
-	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -28,8 +27,6 @@ type scenario struct {
 	bytes func(frame []byte)
 	// begin are packets of every flow that come before the others and after the slots went into transition.
 	begin []func(p *contract.Packet)
-	// replicas is their number, 0: 4.
-	replicas int
 	// inTransition tells that all slots have another owner than before.
 	inTransition bool
 	// twoArms tells that clients and replicas are behind different interfaces: packets are redirected, not
@@ -96,9 +93,6 @@ func scenarios() []scenario {
 		{name: "tcp-v4-return-diverse", packet: answer, flows: many, want: lb.Returned},
 		{name: "tcp-v4-return-clients", packet: answerApart, flows: many, want: lb.Returned},
 		{name: "tcp-v6-return", v6: true, packet: answer, want: lb.Returned},
-		{name: "tcp-v4-return-recorded", packet: answer, service: tracking(lb.TrackAlways), replicas: 1, begin: begun, want: lb.Returned},
-		{name: "tcp-v4-return-recorded-diverse", packet: answer, service: tracking(lb.TrackAlways), replicas: 1, begin: begun, flows: many, want: lb.Returned},
-		{name: "tcp-v6-return-recorded", v6: true, packet: answer, service: tracking(lb.TrackAlways), replicas: 1, begin: begun, want: lb.Returned},
 		{name: "tcp-v6-hit", v6: true},
 		{name: "tcp-v6-diverse", v6: true, flows: many},
 		{name: "tcp-v6-ipip", v6: true, service: inMode(lb.IPIP)},
@@ -139,7 +133,7 @@ func (s scenario) configured() (is, was lb.Service) {
 	if s.service != nil {
 		s.service(&is)
 	}
-	replicas := cmp.Or(s.replicas, 4)
+	replicas := 4
 	if s.inTransition {
 		replicas = 8
 	}

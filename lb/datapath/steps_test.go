@@ -146,6 +146,24 @@ func TestChangesByStep(t *testing.T) {
 	}
 }
 
+// An audit stores nothing where nobody has changed anything: what it rewrites, packets may be reading.
+func TestAuditByStep(t *testing.T) {
+	x := newStepped(t)
+	x.setStep("a tunnel", stateless("192.0.2.4:80", lb.IPIP, "10.1.0.2:80"))
+	x.setStep("tracked", tracked(maglev(web("192.0.2.2:80", "10.1.0.3:81", "10.1.0.4:81"))))
+	x.setStep("in transition", tracked(maglev(web("192.0.2.2:80", "10.1.0.4:81"))))
+	stores := 0
+	x.after = func() { stores++ }
+	for range 2 {
+		if err := x.d.audit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if stores != 0 {
+		t.Errorf("%d stores", stores)
+	}
+}
+
 // A replica moves to another next hop: MAC, interface and source of the tunnel change in one switch, also when it moves again
 // at once.
 func TestHopsByStep(t *testing.T) {

@@ -42,11 +42,8 @@ func (v view) IsVIP(a netip.Addr) bool {
 	return ok
 }
 
-func (v view) ReverseNAT(replica netip.AddrPort, p packet.Protocol) (owners []oracle.Owner) {
-	for _, vip := range v.registry.index.Owners(replica, p) {
-		owners = append(owners, oracle.Owner{VIP: vip, ByRecord: v.registry.services[vip].knows(replica)})
-	}
-	return owners
+func (v view) ReverseNAT(replica netip.AddrPort, p packet.Protocol) (lb.VIP, bool) {
+	return v.registry.index.Owner(replica, p)
 }
 
 func (v view) Slot(vip lb.VIP, i uint32) oracle.Slot {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"path/filepath"
 
 	"lbctl/bpf"
 	"lbctl/lb"
@@ -21,7 +22,7 @@ import (
 // differs. dir is below a BPF file system.
 //
 // Errors: lb.ErrInvalid; lb.ErrNotFound (no such interface); lb.ErrConflict (held by another XDP
-// program, which is named, or attached in another mode, or pinned by a build with other tables);
+// program, which is named, or attached in another mode);
 // lb.ErrUnsupported; lb.ErrFull (too many addresses); lb.ErrDenied. After an error the interface is
 // attached if it was, and may have addresses from before beside new ones.
 func Attach(ctx context.Context, dir, name string, o Options) (Interface, error) {
@@ -71,7 +72,12 @@ func attach(dir string, device netlink.Link, o Options) (i Interface, err error)
 	if err != nil {
 		return i, err
 	}
-	defer func() { err = errors.Join(err, u.close()) }()
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, u.dir.DropNext(u.hook))
+		}
+		err = errors.Join(err, u.close())
+	}()
 	if err := u.requireMode(device, o.Mode); err != nil {
 		return i, err
 	}
@@ -147,29 +153,62 @@ func Detach(ctx context.Context, dir, name string) error {
 type unit struct {
 	bpf.DecapObjects
 	hook *xdp.Hook
+	dir  *xdp.Dir
+	// next: some tables are new, and pinned apart until the link has the program.
+	next bool
 }
 
-// open loads the program, with the pinned tables and the link where there are any.
-func open(at place) (*unit, error) {
+// open loads the program, with the pinned tables and the link where there are any. In the place of tables of another layout
+// it makes new ones.
+func open(at place) (_ *unit, err error) {
 	if err := os.Mkdir(string(at), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("make pin directory: %w", lb.Denied(err))
 	}
-	u := &unit{}
-	spec, err := bpf.LoadDecap()
-	if err != nil {
-		return nil, fmt.Errorf("read the object of the decapsulation program: %w", err)
-	}
-	err = xdp.Load(spec, &u.DecapObjects, &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: string(at)}})
-	switch {
-	case errors.Is(err, ebpf.ErrMapIncompatible):
-		return nil, fmt.Errorf("%w: the tables pinned in %s have another layout: detach first (%v)", lb.ErrConflict, at, err)
-	case err != nil:
-		return nil, fmt.Errorf("load the decapsulation program: %w", err)
-	}
+	u := &unit{dir: xdp.Unlocked(string(at), names())}
 	if u.hook, err = at.hook(); err != nil {
-		return nil, errors.Join(err, u.DecapObjects.Close())
+		return nil, err
+	}
+	if err := u.dir.Resume(u.hook, nil); err != nil {
+		return nil, errors.Join(err, u.hook.Close())
+	}
+	if err := u.load(at); err != nil {
+		return nil, errors.Join(err, u.dir.DropNext(u.hook), u.hook.Close())
 	}
 	return u, nil
+}
+
+// load loads the program. Pinned tables that fit are used again.
+func (u *unit) load(at place) error {
+	spec, err := bpf.LoadDecap()
+	if err != nil {
+		return fmt.Errorf("read the object of the decapsulation program: %w", err)
+	}
+	o := ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: string(at)}, MapReplacements: map[string]*ebpf.Map{}}
+	for name, m := range spec.Maps {
+		is, err := ebpf.LoadPinnedMap(filepath.Join(string(at), name), nil)
+		if m.Pinning != ebpf.PinByName || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("open pinned map %s: %w", name, lb.Denied(err))
+		}
+		defer is.Close()
+		if m.Compatible(is) == nil {
+			o.MapReplacements[name] = is
+		} else {
+			u.next = true
+		}
+	}
+	if u.next {
+		o.Maps.PinPath = u.dir.Next()
+		if err := u.dir.MakeNext(); err != nil {
+			return err
+		}
+	}
+	if err := xdp.Load(spec, &u.DecapObjects, &o); err != nil {
+		return fmt.Errorf("load the decapsulation program: %w", err)
+	}
+	return nil
 }
 
 // close releases the handles; what is pinned stays.
@@ -187,6 +226,9 @@ func (u *unit) requireMode(device netlink.Link, mode lb.AttachMode) error {
 // pinned after it is under the link, a new one before it is attached: so a link without that pin, which a killed
 // process may leave, counts as one with another program. lowered says why mode auto became generic.
 func (u *unit) renew(device netlink.Link, mode lb.AttachMode) (lowered, err error) {
+	if u.next {
+		return nil, u.takeNext()
+	}
 	if pinned, err := u.hook.IsPinned(u.LbDecap); err != nil || pinned && len(u.hook.Links) > 0 {
 		return nil, err
 	}
@@ -197,4 +239,22 @@ func (u *unit) renew(device netlink.Link, mode lb.AttachMode) (lowered, err erro
 		return nil, err
 	}
 	return u.hook.Attach(u.LbDecap, device, mode)
+}
+
+// takeNext puts the program over new tables under the link, and the pins in their places.
+func (u *unit) takeNext() error {
+	if err := u.dir.PinNext(u.hook, u.LbDecap); err != nil {
+		return err
+	}
+	was, err := u.hook.Pinned()
+	if err != nil {
+		return err
+	}
+	if was != nil {
+		defer was.Close()
+	}
+	if err := u.hook.Update(u.LbDecap, was); err != nil {
+		return err
+	}
+	return u.dir.TakeNext(u.hook, nil)
 }

@@ -40,11 +40,13 @@ const programPin = "program"
 // hook adopts the link that is pinned, unless its interface is gone. Errors: lb.ErrDenied.
 func (p place) hook() (*xdp.Hook, error) { return xdp.Open(string(p), programPin) }
 
-// remove unpins everything.
-func (p place) remove() error {
-	names := []string{programPin, programPin + "_next", bpf.DecapMapLocals, bpf.DecapMapVips, bpf.DecapMapPolicies, bpf.DecapMapByReason}
-	return xdp.Remove(string(p), names)
+// names are those of what is pinned in a place, beside links.
+func names() []string {
+	return []string{programPin, programPin + "_next", bpf.DecapMapLocals, bpf.DecapMapVips, bpf.DecapMapPolicies, bpf.DecapMapByReason}
 }
+
+// remove unpins everything.
+func (p place) remove() error { return xdp.Remove(string(p), names()) }
 
 // removeEmpty removes a pin directory in which nothing is.
 func removeEmpty(dir string) error {

@@ -3,16 +3,17 @@ package decap
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
-	"lbctl/lb"
 	"lbctl/lb/testns"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // The program of another build is replaced under its link, and so is one of which nobody knows.
@@ -54,34 +55,77 @@ func TestRenew(t *testing.T) {
 	}
 }
 
-// Tables of another layout are not touched.
+// A table of another layout is replaced by the one of this build with the program that needs it, by an update of the link; the
+// others stay. A process that ends in between leaves one of the two.
 func TestOtherLayout(t *testing.T) {
 	testns.Enter(t)
 	l := testns.Veth(t, "eth", "10.1.0.1/24")
 	dir := testns.PinDir(t)
-	mustAttach(t, dir, "eth", Options{})
+	before := mustAttach(t, dir, "eth", Options{})
 	at, err := placeOf(dir, l.Attrs().Index)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	pin := filepath.Join(string(at), "locals")
-	if err := errors.Join(os.Remove(pin), m.Pin(pin)); err != nil {
-		t.Fatal(err)
-	}
-	_, id := testns.Attached(t, "eth")
-	if _, err := Attach(t.Context(), dir, "eth", Options{}); !errors.Is(err, lb.ErrConflict) || !strings.Contains(err.Error(), "detach first") {
-		t.Errorf("attach: %v", err)
-	}
-	if _, now := testns.Attached(t, "eth"); now != id {
-		t.Errorf("program %d instead of %d", now, id)
+	first := linkID(t, at, l.Attrs().Index)
+	for name, cut := range map[string]func(*unit) error{
+		"not":               nil,
+		"before the update": func(u *unit) error { return u.dir.PinNext(u.hook, u.LbDecap) },
+		"after the update": func(u *unit) error {
+			return errors.Join(u.dir.PinNext(u.hook, u.LbDecap), u.hook.Update(u.LbDecap, nil))
+		},
+		"before anything is in": func(*unit) error { return nil },
+	} {
+		m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		pin := filepath.Join(string(at), "locals")
+		if err := errors.Join(os.Remove(pin), m.Pin(pin)); err != nil {
+			t.Fatal(err)
+		}
+		_, old := testns.Attached(t, "eth")
+		if cut != nil {
+			u, err := open(at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(u.fill(Options{Locals: before.Locals}), cut(u), u.close()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		after := mustAttach(t, dir, "eth", Options{})
+		after.Reasons = before.Reasons // neighbours send packets of their own
+		if diff := cmp.Diff(before, after, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+			t.Errorf("interrupted %s: (-before +after): %s", name, diff)
+		}
+		if is, now := testns.Attached(t, "eth"); is != "lb_decap" || now == old {
+			t.Errorf("interrupted %s: program %s, %d after %d", name, is, now, old)
+		}
+		if now := linkID(t, at, l.Attrs().Index); now != first {
+			t.Errorf("interrupted %s: link %d, was %d", name, now, first)
+		}
+		pins, err := os.ReadDir(string(at))
+		if err != nil || len(pins) != 6 { // link, program, four tables
+			t.Errorf("interrupted %s: %v, %v", name, pins, err)
+		}
 	}
 	if err := Detach(t.Context(), dir, "eth"); err != nil {
 		t.Error(err)
 	}
-	mustAttach(t, dir, "eth", Options{})
+}
+
+// linkID is the number of the pinned link of an interface.
+func linkID(t *testing.T, at place, index int) link.ID {
+	t.Helper()
+	held, err := link.LoadPinnedLink(filepath.Join(string(at), fmt.Sprintf("link_%d", index)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	info, err := held.Info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.ID
 }

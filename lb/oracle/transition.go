@@ -18,7 +18,6 @@ func (s *service) inherit(old *service) {
 	if s.Idle == old.Idle {
 		s.elapsed = old.elapsed
 	}
-	s.learn(old)
 	if s.Tracking == lb.Stateless {
 		return
 	}
@@ -98,7 +97,6 @@ func (s *service) advance(d time.Duration, t *tables) {
 	if s.Tracking == lb.Stateless {
 		return
 	}
-	s.awaitRecords(d)
 	s.elapsed += d
 	step := s.Idle / lb.IdleSteps
 	steps := s.elapsed / step

@@ -64,7 +64,8 @@ func (d *decision) isAnswer() bool {
 	if len(ports) < 4 || hasPorts(d.protocol) != ok {
 		return false
 	}
-	return len(d.view.ReverseNAT(netip.AddrPortFrom(d.source, binary.BigEndian.Uint16(ports)), d.protocol)) > 0
+	_, found := d.view.ReverseNAT(netip.AddrPortFrom(d.source, binary.BigEndian.Uint16(ports)), d.protocol)
+	return found
 }
 
 // martian reports whether a packet cannot come from where it says.

@@ -42,7 +42,8 @@ type Tables struct {
 	settings                  Table[bpf.LbSetting]
 }
 
-// Map maps the tables of a loaded program, and invalidates the FIB cache. After an error the caller unmaps.
+// Map maps the tables of a loaded program, and invalidates the FIB cache. Tables that are opened without a program have
+// none. After an error the caller unmaps.
 func (t *Tables) Map(m *bpf.LbMaps) error {
 	var errs [11]error
 	t.serviceIndex, errs[0] = mapped[bpf.LbBucket](t, m.ServiceIndex)
@@ -55,7 +56,9 @@ func (t *Tables) Map(m *bpf.LbMaps) error {
 	t.HalfOpen, errs[7] = mapped[bpf.LbRecords](t, m.HalfOpen)
 	t.RetiredCounts, errs[8] = mapped[bpf.LbCount](t, m.RetiredCounts)
 	t.settings, errs[9] = mapped[bpf.LbSetting](t, m.Settings)
-	t.FIBCache, errs[10] = mapped[bpf.LbFibEntry](t, m.FibCache)
+	if m.FibCache != nil {
+		t.FIBCache, errs[10] = mapped[bpf.LbFibEntry](t, m.FibCache)
+	}
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
@@ -140,17 +143,6 @@ func (t *Tables) SetState(replica uint32, s bpf.LbReplicaState) {
 	changed := *row
 	changed.State = uint8(s)
 	t.storeWord(row, changed)
-}
-
-// SetRevNatFlags writes the flags of a reverse NAT entry, unless it has them.
-func (t *Tables) SetRevNatFlags(id uint32, flags uint8) {
-	row := &t.RevNats.Rows[id]
-	if row.Flags == flags {
-		return
-	}
-	changed := *row
-	changed.Flags = flags
-	t.Steps.store32((*uint32)(unsafe.Pointer(&row.Port)), *(*uint32)(unsafe.Pointer(&changed.Port)))
 }
 
 // storeWord switches to the active hop and the state of a changed row by one aligned store of the

@@ -37,6 +37,9 @@ func OpenDir(path string, names []string) (*Dir, error) {
 	return d, nil
 }
 
+// Unlocked returns a pin directory that the caller keeps to himself by another lock.
+func Unlocked(path string, names []string) *Dir { return &Dir{path: path, names: names} }
+
 // Relock makes the directory if it is gone, and locks the one that is there now.
 func (d *Dir) Relock() error {
 	for {
@@ -168,6 +171,13 @@ func remove(path string, names, keep []string) error {
 		}
 		if err := os.Remove(filepath.Join(path, name)); err != nil {
 			return fmt.Errorf("remove a pin: %w", lb.Denied(err))
+		}
+	}
+	if keep == nil {
+		for _, below := range []string{nextDir, doneDir} {
+			if err := removeBelow(path, below, names); err != nil {
+				return err
+			}
 		}
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, unix.ENOTEMPTY) {

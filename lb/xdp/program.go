@@ -70,8 +70,10 @@ func update(l link.Link, p *ebpf.Program) error {
 }
 
 // Pinned returns the program that is pinned, nil if there is none. The caller closes it.
-func (h *Hook) Pinned() (*ebpf.Program, error) {
-	p, err := ebpf.LoadPinnedProgram(h.programPin(), nil)
+func (h *Hook) Pinned() (*ebpf.Program, error) { return pinnedProgram(h.programPin()) }
+
+func pinnedProgram(path string) (*ebpf.Program, error) {
+	p, err := ebpf.LoadPinnedProgram(path, nil)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

@@ -256,3 +256,15 @@ func BenchmarkRebalance(b *testing.B) {
 		})
 	}
 }
+
+// The most queues that a plan can be for, and one more.
+func TestMostQueues(t *testing.T) {
+	p := Problem{Table: rss.Table{0}, Buckets: []Bucket{{Load: 1, Flows: 1}}, Queues: rss.MaxQueues}
+	if err := p.validate(); err != nil {
+		t.Error(err)
+	}
+	p.Queues++
+	if err := p.validate(); err == nil {
+		t.Errorf("%d queues are accepted", p.Queues)
+	}
+}

@@ -75,6 +75,10 @@ func (i *Interface) Of(classify func(*nic.NIC) nic.Result) *Answer {
 	switch {
 	case i.model != nil:
 		r := classify(i.model)
+		if r.Unhashed == nic.Cut {
+			a.QueueUnknown, a.CoreUnknown = "the packet was captured too short", "the queue is not known"
+			return &a
+		}
 		a.Queue = &r.Queue
 		if r.Hashed {
 			a.Hash, a.Index = fmt.Sprintf("0x%08x", r.Hash), &r.Index

@@ -19,9 +19,12 @@ type Parameters struct {
 	checks []func() error
 }
 
-// Parameter describes one parameter. Quick and Full are its values at those sizes, empty where they are the default.
+// Parameter describes one parameter. Low and High are the bounds of a number, both included, and empty for anything else. Quick
+// and Full are its values at those sizes, empty where they are the default.
 type Parameter struct {
 	Name    string `json:"name"`
+	Low     string `json:"low,omitempty"`
+	High    string `json:"high,omitempty"`
 	Default string `json:"default"`
 	Quick   string `json:"quick,omitempty"`
 	Full    string `json:"full,omitempty"`
@@ -105,6 +108,7 @@ func number[T cmp.Ordered](p *Parameters, to *T, name string, r Range[T], help s
 		return v, err
 	})
 	last, zero := p.list[len(p.list)-1], *new(T)
+	last.Low, last.High = fmt.Sprint(r.Low), fmt.Sprint(r.High)
 	if r.Quick != zero {
 		last.Quick = fmt.Sprint(r.Quick)
 	}

@@ -76,6 +76,37 @@ func TestSetRefuses(t *testing.T) {
 	}
 }
 
+// Both bounds are values, and what is next to them is refused, however the number is written.
+func TestBoundsAreIncluded(t *testing.T) {
+	for name, c := range map[string]struct{ in, out []string }{
+		"replicas": {[]string{"2", "100"}, []string{"1", "101"}},
+		"speed":    {[]string{"0", "10"}, []string{"-5e-324", "10.000000000000002"}},
+		"idle":     {[]string{"1s", "1h", "3600s"}, []string{"999999999ns", "3600.000000001s"}},
+	} {
+		p := NewParameters(&sample{})
+		for _, v := range c.in {
+			if err := p.Set(name + "=" + v); err != nil {
+				t.Errorf("%s=%s: %v", name, v, err)
+			}
+		}
+		for _, v := range c.out {
+			if err := p.Set(name + "=" + v); !errors.Is(err, ErrParameter) {
+				t.Errorf("%s=%s: %v", name, v, err)
+			}
+		}
+	}
+	for _, p := range NewParameters(&sample{}).List()[:3] {
+		if want := map[string]string{"replicas": "2 100", "speed": "0 10", "idle": "1s 1h0m0s"}[p.Name]; p.Low+" "+p.High != want {
+			t.Errorf("%s: %s to %s", p.Name, p.Low, p.High)
+		}
+	}
+	for value, ok := range map[int]bool{1: false, 2: true, 9: true, 10: false} {
+		if err := Within("x", value, 2, 9); (err == nil) != ok {
+			t.Errorf("%d of 2 to 9: %v", value, err)
+		}
+	}
+}
+
 // TestSizes: a size replaces all values, and conditions between parameters are checked afterwards.
 func TestSizes(t *testing.T) {
 	s := &sample{}

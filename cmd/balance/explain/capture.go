@@ -26,17 +26,28 @@ type Packet struct {
 	Explanation api.Explanation `json:"explanation"`
 }
 
-// Reason is that of the packet's verdict, or NotExplained.
-func (p Packet) Reason() string { return cmp.Or(p.Explanation.Reason, NotExplained) }
+// Reason is that of the packet's verdict, or NotExplained, or NotPredictable.
+func (p Packet) Reason() string {
+	if p.Explanation.Error == NotPredictable {
+		return NotPredictable
+	}
+	return cmp.Or(p.Explanation.Reason, NotExplained)
+}
 
-// NotExplained stands for the reason of a packet that the daemon cannot explain.
-const NotExplained = "not explained"
+const (
+	// NotExplained stands for the reason of a packet that the daemon cannot explain.
+	NotExplained = "not explained"
+	// NotPredictable stands for the reason, and is the error, of a packet that was captured too short to tell it.
+	NotPredictable = "not predictable: cut"
+)
 
 // Summary counts the packets of a capture.
 type Summary struct {
 	Packets uint64 `json:"packets"`
-	// Cut were captured in part; zeros stand for what is missing.
-	Cut uint64 `json:"cut"`
+	// Cut were captured in part. Unpredicted of them are not explained, as what decides was not captured; zeros stand for
+	// what is missing of the others, behind that.
+	Cut         uint64 `json:"cut"`
+	Unpredicted uint64 `json:"unpredicted"`
 	// Reasons are sorted: those of most packets first.
 	Reasons []Reason `json:"reasons"`
 }
@@ -57,18 +68,21 @@ type Capture struct {
 	Ask func([]api.Probe) ([]api.Explanation, error)
 	// Interface is the interface that the packets come in on, "" for none in particular.
 	Interface string
-	// Queue returns the receive queue of a frame, nil if it is not known. A nil func leaves queues out.
-	Queue func(frame []byte) *rss.Queue
+	// Queue returns the receive queue of a frame, of which headers and error are those of packet.ParseCaptured; nil if it is
+	// not known. A nil func leaves queues out.
+	Queue func(frame []byte, h *packet.Headers, err error) *rss.Queue
 	// Packets takes explained packets, in the order of the capture.
 	Packets func([]Packet) error
 
 	waiting []Packet
+	// probes are those of the waiting packets that can be predicted.
 	probes  []api.Probe
 	summary Summary
 	reasons map[string]uint64
 }
 
-// Read explains all packets. Of a capture that is cut short it explains what there is, and says so in the replay.File. Errors:
+// Read explains all packets. Of a capture that is cut short or damaged it explains what is before, and says so in the
+// replay.File. Errors:
 // replay.ErrNoPackets, those of the reader, of Ask and of Packets.
 func (x *Capture) Read(capture *pcap.Reader) (Summary, replay.File, error) {
 	file := replay.File{Format: capture.Format()}
@@ -76,10 +90,13 @@ func (x *Capture) Read(capture *pcap.Reader) (Summary, replay.File, error) {
 	var record pcap.Record
 	for {
 		err := capture.Next(&record)
-		if errors.Is(err, pcap.ErrCut) {
+		switch {
+		case errors.Is(err, pcap.ErrCut):
 			file.Cut = err.Error()
+		case x.summary.Packets > 0 && (errors.Is(err, pcap.ErrFormat) || errors.Is(err, pcap.ErrLength)):
+			file.Damage = err.Error()
 		}
-		if err == io.EOF || file.Cut != "" {
+		if err == io.EOF || file.Cut+file.Damage != "" {
 			break
 		}
 		if err == nil {
@@ -109,11 +126,17 @@ func (x *Capture) add(record *pcap.Record) error {
 		x.summary.Cut++
 	}
 	p := Packet{Number: x.summary.Packets, Time: timeOf(record), Bytes: record.Length}
+	h, err := packet.ParseCaptured(record.Frame, record.Cut)
 	if x.Queue != nil {
-		p.Queue = x.Queue(frame)
+		p.Queue = x.Queue(record.Frame, &h, err)
+	}
+	if predictable(record.Frame, &h, err) {
+		x.probes = append(x.probes, api.Probe{Frame: frame, Interface: x.Interface})
+	} else {
+		p.Explanation.Error = NotPredictable
+		x.summary.Unpredicted++
 	}
 	x.waiting = append(x.waiting, p)
-	x.probes = append(x.probes, api.Probe{Frame: frame, Interface: x.Interface})
 	if len(x.waiting) < batch {
 		return nil
 	}
@@ -125,18 +148,24 @@ func (x *Capture) ask() error {
 	if len(x.waiting) == 0 {
 		return nil
 	}
-	answers, err := x.Ask(x.probes)
-	if err != nil {
-		return err
+	var answers []api.Explanation
+	if len(x.probes) > 0 {
+		var err error
+		if answers, err = x.Ask(x.probes); err != nil {
+			return err
+		}
 	}
-	if len(answers) != len(x.waiting) {
-		return fmt.Errorf("explain %d packets: the daemon answers about %d", len(x.waiting), len(answers))
+	if len(answers) != len(x.probes) {
+		return fmt.Errorf("explain %d packets: the daemon answers about %d", len(x.probes), len(answers))
 	}
-	for n, e := range answers {
-		x.waiting[n].Explanation = e
-		x.reasons[x.waiting[n].Reason()]++
+	for n := range x.waiting {
+		p := &x.waiting[n]
+		if p.Explanation.Error != NotPredictable {
+			p.Explanation, answers = answers[0], answers[1:]
+		}
+		x.reasons[p.Reason()]++
 	}
-	err = x.Packets(x.waiting)
+	err := x.Packets(x.waiting)
 	x.waiting, x.probes = x.waiting[:0], x.probes[:0]
 	return err
 }
@@ -150,6 +179,38 @@ func (x *Capture) summarise() Summary {
 		return cmp.Or(cmp.Compare(b.Packets, a.Packets), cmp.Compare(a.Reason, b.Reason))
 	})
 	return s
+}
+
+// predictable tells whether enough of a packet was captured to explain it: the ports, the flags of TCP, the length of UDP,
+// and of an ICMP error the ports of the packet that it quotes.
+func predictable(frame []byte, h *packet.Headers, err error) bool {
+	const (
+		flags  = 14         // bytes of a TCP header, the flags included
+		quoted = 8 + 60 + 8 // of an ICMP error, with the longest IPv4 header
+	)
+	if !h.Cut || err != nil {
+		return err != packet.ErrCut
+	}
+	captured := len(frame) - h.Transport
+	switch {
+	case h.Transport == 0:
+		return true
+	case h.Flow.Protocol == packet.TCP:
+		return captured >= flags
+	case h.Flow.Protocol == packet.UDP:
+		return captured >= packet.UDPLength
+	case h.Flow.Protocol == packet.ICMP || h.Flow.Protocol == packet.ICMPv6:
+		return captured >= quoted || captured >= 8 && isEcho(frame[h.Transport], h.Flow.Protocol)
+	}
+	return true
+}
+
+// isEcho tells whether a type of ICMP is that of an echo request or reply.
+func isEcho(kind byte, p packet.Protocol) bool {
+	if p == packet.ICMP {
+		return kind == 8 || kind == 0
+	}
+	return kind == 128 || kind == 129
 }
 
 // wholeFrame returns a copy of a captured frame with zeros for what was not captured of it. Without

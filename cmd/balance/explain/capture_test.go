@@ -15,8 +15,8 @@ import (
 	"lbctl/rss/replay/pcap"
 )
 
-// captureOf is a capture of n packets, of which the captured part is at most snap bytes.
-func captureOf(t *testing.T, n, snap int) *pcap.Reader {
+// captureOf is a capture of n packets, of which the captured part is at most snap bytes, with some bytes behind.
+func captureOf(t *testing.T, n, snap int, behind ...byte) *pcap.Reader {
 	t.Helper()
 	var b bytes.Buffer
 	w, err := pcap.NewWriter(&b)
@@ -32,6 +32,7 @@ func captureOf(t *testing.T, n, snap int) *pcap.Reader {
 			t.Fatal(err)
 		}
 	}
+	b.Write(behind)
 	capture, err := pcap.Open(&b)
 	if err != nil {
 		t.Fatal(err)
@@ -41,11 +42,11 @@ func captureOf(t *testing.T, n, snap int) *pcap.Reader {
 
 // TestCapture: packets come explained, in their order, and whole; the daemon is asked about a batch at once.
 func TestCapture(t *testing.T) {
-	const n, snap = 2*batch + 1, 40
+	const n, snap = 2*batch + 1, 48
 	var asked []int
 	var next uint64
 	x := &Capture{
-		Interface: "eth0", Queue: func([]byte) *rss.Queue { q := rss.Queue(3); return &q },
+		Interface: "eth0", Queue: func([]byte, *packet.Headers, error) *rss.Queue { q := rss.Queue(3); return &q },
 		Ask: func(probes []api.Probe) (all []api.Explanation, err error) {
 			asked = append(asked, len(probes))
 			for _, p := range probes {
@@ -82,6 +83,18 @@ func TestCapture(t *testing.T) {
 	want := Summary{Packets: n, Cut: n, Reasons: []Reason{{"forwarded", 1501, 1501. / n}, {NotExplained, 500, 500. / n}}}
 	if diff := cmp.Diff(want, summary); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+}
+
+// What is before a damaged place is explained, and the damage named.
+func TestDamagedCapture(t *testing.T) {
+	x := &Capture{
+		Ask:     func(probes []api.Probe) ([]api.Explanation, error) { return make([]api.Explanation, len(probes)), nil },
+		Packets: func([]Packet) error { return nil },
+	}
+	summary, file, err := x.Read(captureOf(t, 3, 60, 6, 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0))
+	if err != nil || summary.Packets != 3 || file.Damage == "" {
+		t.Errorf("%+v, %+v, %v", summary, file, err)
 	}
 }
 

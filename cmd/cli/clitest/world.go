@@ -53,7 +53,7 @@ type memoryKernel struct {
 	err    error
 }
 
-func (k memoryKernel) Open(context.Context, cli.Pins, intent.Datapath, *slog.Logger) (lb.Dataplane, error) {
+func (k memoryKernel) Open(context.Context, cli.Pins, intent.Datapath, []lb.Service, *slog.Logger) (lb.Dataplane, error) {
 	if k.err != nil {
 		return nil, k.err
 	}
@@ -61,6 +61,8 @@ func (k memoryKernel) Open(context.Context, cli.Pins, intent.Datapath, *slog.Log
 }
 
 func (memoryKernel) Check() error { return nil }
+
+func (memoryKernel) Limits(string) (lb.Limits, bool, error) { return lb.Limits{}, false, nil }
 
 func (k memoryKernel) Purge(string) ([]string, error) { return nil, k.err }
 

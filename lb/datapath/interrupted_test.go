@@ -1,0 +1,229 @@
+package datapath
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"lbctl/bpf"
+	"lbctl/lb"
+	"lbctl/lb/oracle"
+	"lbctl/lb/testns"
+	"lbctl/lb/xdp"
+	"lbctl/rss/packet"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"golang.org/x/sys/unix"
+)
+
+// victim is a process that begins a migration and is killed after a step of it.
+type victim struct {
+	Dir    string
+	Limits lb.Limits
+	Step   string
+	// Services are what it is given to forward.
+	Services []lb.Service
+	// Port is the client's port of a flow that packets record while the links are about to get the new program, with a
+	// replica that does not own its slot.
+	Port uint16
+}
+
+// victimVariable holds a victim as JSON, for the process that is one.
+const victimVariable = "LBCTL_TEST_VICTIM"
+
+func TestMain(m *testing.M) {
+	if is := os.Getenv(victimVariable); is != "" {
+		fmt.Fprintln(os.Stderr, dieInMigration(is))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// dieInMigration returns if it survives.
+func dieInMigration(is string) error {
+	var v victim
+	if err := json.Unmarshal([]byte(is), &v); err != nil {
+		return err
+	}
+	o := Options{Dir: v.Dir, Limits: v.Limits, Services: v.Services, manualClock: true, edit: passing}
+	o.step = func(d *Datapath, step string) {
+		if step == "carried" && d.migration.old != nil {
+			d.migration.old.note(d.secret, v.Port)
+		}
+		if step == "carried" && v.Step == "one link" {
+			for _, l := range d.links.hook.Links {
+				if err := l.Update(d.objects.Lb); err != nil {
+					panic(err)
+				}
+				unix.Kill(os.Getpid(), unix.SIGKILL)
+			}
+		}
+		if step == v.Step {
+			unix.Kill(os.Getpid(), unix.SIGKILL)
+		}
+	}
+	d, err := Open(context.Background(), o)
+	return errors.Join(err, fmt.Errorf("step %s did not come", v.Step), d.Close())
+}
+
+// passing makes the program one that passes everything: the tables are looked at, no packets are sent.
+func passing(s *ebpf.CollectionSpec) {
+	s.Programs[bpf.LbProgLb].Instructions = asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()}
+}
+
+func lateFlow(port uint16) packet.Flow {
+	return packet.Flow{Source: netip.AddrPortFrom(netip.MustParseAddr("198.51.100.8"), port), Destination: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: packet.TCP}
+}
+
+// note records a flow with a replica that does not own its slot, as a packet would.
+func (d *Datapath) note(secret [4]uint64, port uint16) {
+	f := lateFlow(port)
+	e := d.registry.services[lb.VIP{Address: f.Destination, Protocol: f.Protocol}]
+	key, hash := bpf.FlowKey(secret, f.Source, f.Destination, uint8(f.Protocol)), oracle.Hash(e.service, d.options.ToeplitzKey, f)
+	owner := d.registry.tables.Slot(e.row.Offset + hash%e.row.Size).Owner()
+	for _, id := range e.ids {
+		if id == owner {
+			continue
+		}
+		lines := d.registry.tables.Established.Rows
+		line := &lines[uint32(key)&uint32(len(lines)-1)].Entry
+		line[slices.Index(line[:], 0)] = uint64(hash)<<32 | key>>58<<26 | uint64(id)
+		return
+	}
+}
+
+// A process that is killed in a migration, wherever, leaves the old tables in use or the new ones, and the next one goes on from
+// there: no flow moves, nothing is lost of what was counted, nothing is left.
+func TestMigrationInterrupted(t *testing.T) {
+	x := newWorn(t, nil)
+	testns.Veth(t, "side")
+	if _, err := x.d.Attach(t.Context(), "side", lb.Auto); err != nil {
+		t.Fatal(err)
+	}
+	late := x.inTransitionPorts()
+	closed(t, x.d)
+	o := Options{Dir: x.d.options.Dir, manualClock: true, edit: passing}
+	x.pass(o.Dir)
+	limits := [2]lb.Limits{{Services: 16, Replicas: 64, Slots: 256, Flows: 1 << 14}, wornLimits()}
+	for n, step := range []string{
+		"begun", "loaded", "filled", "carried", "one link", "switched", "caught up", "renamed", "removed what has no successor",
+		"moved " + bpf.LbMapSlots, "moved " + bpf.LbMapServices, "moved " + programPin,
+	} {
+		for m, to := range limits {
+			what := fmt.Sprintf("killed after %q, to limits %d", step, m)
+			port := late[2*n+m]
+			x.kill(victim{Dir: o.Dir, Limits: to, Step: step, Port: port})
+			x.linked(what)
+			o.Limits = to
+			x.d = open(t, o)
+			x.whole(what)
+			if x.d.registry.limits != to {
+				t.Errorf("%s: limits %+v", what, x.d.registry.limits)
+			}
+			f := lateFlow(port)
+			if e, err := x.d.Explain(lb.Probe{Flow: f}); n > 2 && (err != nil || e.Choice != lb.ByRecord || e.Replica == e.Owner) {
+				t.Errorf("%s: a flow that was recorded meanwhile goes to %v by %v (%v), want its record", what, e.Replica, e.Choice, err)
+			}
+			closed(t, x.d)
+		}
+	}
+}
+
+// inTransitionPorts are client ports whose flows are in slots in transition.
+func (x *worn) inTransitionPorts() (ports []uint16) {
+	x.Helper()
+	for port := range uint16(200) {
+		e, err := x.d.Explain(lb.Probe{Flow: lateFlow(port + 1)})
+		if err != nil {
+			x.Fatal(err)
+		}
+		if e.InTransition {
+			ports = append(ports, port+1)
+		}
+	}
+	return ports
+}
+
+// pass puts a program that passes everything under the links: it is the one of the processes that come.
+func (x *worn) pass(dir string) {
+	x.Helper()
+	hook, err := xdp.Open(dir, programPin)
+	if err != nil {
+		x.Fatal(err)
+	}
+	defer closed(x.T, hook)
+	if err := hook.Swap(testns.Program(x.T, bpf.LbProgLb)); err != nil {
+		x.Fatal(err)
+	}
+}
+
+// kill runs a process that is killed in a migration.
+func (x *worn) kill(v victim) {
+	x.Helper()
+	is, err := json.Marshal(v)
+	if err != nil {
+		x.Fatal(err)
+	}
+	c := exec.Command("/proc/self/exe") // in the network namespace of this thread
+	c.Env = append(os.Environ(), victimVariable+"="+string(is))
+	said, err := c.CombinedOutput()
+	var ended *exec.ExitError
+	if !errors.As(err, &ended) || ended.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		x.Fatalf("%s: %v: %s", v.Step, err, said)
+	}
+}
+
+// linked checks that both links have a program whose tables are pinned with it.
+func (x *worn) linked(when string) {
+	x.Helper()
+	pinned := map[uint32]string{}
+	for _, dir := range []string{"", "next", "done"} {
+		p, err := ebpf.LoadPinnedProgram(filepath.Join(x.d.options.Dir, dir, programPin), nil)
+		if err != nil {
+			continue
+		}
+		info, err := p.Info()
+		if err != nil {
+			x.Fatal(err)
+		}
+		id, _ := info.ID()
+		pinned[uint32(id)] = dir
+		closed(x.T, p)
+	}
+	for _, name := range []string{"up", "side"} {
+		if id := attached(x.T, name); !slices.Contains(slices.Collect(maps.Keys(pinned)), id) {
+			x.Errorf("%s: %s has program %d, which is not pinned: %v", when, name, id, pinned)
+		}
+	}
+}
+
+// whole checks that the open tables have everything that there was, and that nothing else is pinned.
+func (x *worn) whole(when string) {
+	x.Helper()
+	consistent(x.T, x.d)
+	for f, with := range x.with {
+		if e, err := x.d.Explain(lb.Probe{Flow: f}); err != nil || e.Replica != with {
+			x.Errorf("%s: %v goes to %v (%v), was with %v", when, f, e.Replica, err, with)
+		}
+	}
+	x.counts(lb.Counters{})
+	if got := atomic.LoadUint64(x.pathMTU(x.d)); got != 1400|9<<16 {
+		x.Errorf("%s: path MTU %x", when, got)
+	}
+	holds(x.T, when, programID(x.T, x.d), "up", "side")
+	if c := condition(x.T, x.d); c.Mended != 0 || len(c.Faults) > 0 {
+		x.Errorf("%s: %+v", when, c)
+	}
+	x.onlyOurs(when)
+}
