@@ -58,6 +58,7 @@ const (
 	DecapMapByReason = "by_reason"
 	DecapMapLocals   = "locals"
 	DecapMapPolicies = "policies"
+	DecapMapPorts    = "ports"
 	DecapMapVips     = "vips"
 	DecapProgLbDecap = "lb_decap"
 	DecapVarReason   = "_reason"
@@ -115,6 +116,7 @@ type DecapMapSpecs struct {
 	ByReason *ebpf.MapSpec `ebpf:"by_reason"`
 	Locals   *ebpf.MapSpec `ebpf:"locals"`
 	Policies *ebpf.MapSpec `ebpf:"policies"`
+	Ports    *ebpf.MapSpec `ebpf:"ports"`
 	Vips     *ebpf.MapSpec `ebpf:"vips"`
 }
 
@@ -148,6 +150,7 @@ type DecapMaps struct {
 	ByReason *ebpf.Map `ebpf:"by_reason"`
 	Locals   *ebpf.Map `ebpf:"locals"`
 	Policies *ebpf.Map `ebpf:"policies"`
+	Ports    *ebpf.Map `ebpf:"ports"`
 	Vips     *ebpf.Map `ebpf:"vips"`
 }
 
@@ -156,6 +159,7 @@ func (m *DecapMaps) Close() error {
 		m.ByReason,
 		m.Locals,
 		m.Policies,
+		m.Ports,
 		m.Vips,
 	)
 }

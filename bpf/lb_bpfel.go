@@ -209,13 +209,19 @@ type LbService struct {
 	PreviousHash       uint8
 	Mode               uint8
 	Flags              uint8
-	Zero               uint32
+	TunnelPort         [2]uint8
+	UdpBytes           uint8
+	Zero               uint8
+	FirstSource        [16]uint8
+	Sources            uint32
 	List               uint32
 	Replicas           uint32
 	TableSize          uint32
 	Idle               uint32
 	Scheduler          uint8
-	Zero2              [47]uint8
+	Encapsulation      uint8
+	SourceBits         uint8
+	Zero2              [25]uint8
 }
 
 type LbServiceFlag uint32
@@ -224,6 +230,7 @@ const (
 	LbServiceFlagSERVICE_TRACK_CHANGES LbServiceFlag = 1
 	LbServiceFlagSERVICE_TRACK_ALWAYS  LbServiceFlag = 2
 	LbServiceFlagSERVICE_REHASHED      LbServiceFlag = 4
+	LbServiceFlagSERVICE_SPREADS       LbServiceFlag = 8
 )
 
 type LbSetting struct {

@@ -64,6 +64,29 @@ func fold(sum uint32) uint16 {
 	return uint16(sum + sum>>16)
 }
 
+// Sources returns the first address of a range, how many there are from it on, and the length of the prefix. Where there
+// are more than two the first is left out, and so is the last in IPv4: those of a link that hosts do not have. Beyond 2^32
+// the rest is not used.
+func Sources(p netip.Prefix) (first [16]byte, n uint32, bits uint8) {
+	a := p.Masked().Addr()
+	size := uint64(1) << min(a.BitLen()-p.Bits(), 33)
+	if size > 2 {
+		a, size = a.Next(), size-1
+		if a.Is4() {
+			size--
+		}
+	}
+	return Address(a), uint32(min(size, 1<<32-1)), uint8(p.Bits())
+}
+
+// SourceRange is the reverse of Sources; the zero value if there are none.
+func SourceRange(first [16]byte, n uint32, bits uint8) netip.Prefix {
+	if n == 0 {
+		return netip.Prefix{}
+	}
+	return netip.PrefixFrom(netip.AddrFrom16(first).Unmap(), int(bits)).Masked()
+}
+
 // What bpf/src defines of the words of slots and records, and of sizes.
 const (
 	// RecordEntries is the number of records in a cache line.

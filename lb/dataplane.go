@@ -221,9 +221,10 @@ type Explanation struct {
 	Before, After []byte
 }
 
-// Tunnel is the two ends of an outer packet. The zero value is none.
+// Tunnel is the two ends of an outer packet. The zero value is none. It has ports if there is UDP in it.
 type Tunnel struct {
-	Source, Destination netip.Addr
+	Source, Destination         netip.Addr
+	SourcePort, DestinationPort uint16
 }
 
 // NextHop is the layer-2 next hop towards a replica or client. The zero value is unresolved.

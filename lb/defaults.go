@@ -9,7 +9,7 @@ import (
 
 // WithDefaults returns a copy of the service, sharing nothing with it, in which fields of value zero have their
 // defaults: TableSize is the number of active replicas for Modulo and DefaultMaglevSize for Maglev, a replica's
-// weight is 1, Idle of a service that tracks flows is DefaultIdle. A caller that can distinguish a weight of 0
+// weight is 1, Idle of a service that tracks flows is DefaultIdle, TunnelPort of GUE is GUEPort. A caller that can distinguish a weight of 0
 // from none (a configuration file) must reject 0 first.
 func (s Service) WithDefaults() Service {
 	s = s.Clone()
@@ -18,6 +18,9 @@ func (s Service) WithDefaults() Service {
 	}
 	if s.Tracking != Stateless && s.Idle == 0 {
 		s.Idle = DefaultIdle(s.VIP.Protocol)
+	}
+	if s.Encapsulation == GUE && s.TunnelPort == 0 {
+		s.TunnelPort = GUEPort
 	}
 	if s.TableSize != 0 {
 		return s
@@ -41,6 +44,7 @@ func (s Service) Clone() Service {
 func (s Service) SameAs(o Service) bool {
 	return s.VIP == o.VIP && s.Scheduler == o.Scheduler && s.Mode == o.Mode && s.Hash == o.Hash &&
 		s.Seed == o.Seed && s.TableSize == o.TableSize && s.Tracking == o.Tracking && s.Idle == o.Idle &&
+		s.Encapsulation == o.Encapsulation && s.TunnelPort == o.TunnelPort && s.TunnelSources == o.TunnelSources &&
 		slices.Equal(s.Replicas, o.Replicas)
 }
 

@@ -17,6 +17,7 @@ func (s Service) problems() Problems {
 	var ps Problems
 	s.vipProblems(&ps)
 	s.choiceProblems(&ps)
+	s.tunnelProblems(&ps)
 	s.trackingProblems(&ps)
 	s.tableProblems(&ps)
 	s.replicaProblems(&ps)

@@ -34,8 +34,12 @@ func exclusionProblems(ps *Problems, services []Service) {
 	for _, s := range distinct {
 		index.claim(s) // enough: a replica at the address of a VIP is found as the replica's problem
 	}
+	inSources := vipsInSources(services)
 	for i, s := range services {
 		var of Problems
+		if v, found := inSources[s.TunnelSources]; found && !s.TunnelSources.Contains(s.VIP.Address.Addr()) {
+			vipInSources(&of, "tunnel_sources", s.TunnelSources, v)
+		}
 		if j := first[s.VIP]; j < i { // its replicas are reported once the VIP is right
 			of.add("vip", "want every VIP once, with all its replicas", "%v is services[%d] already", s.VIP, j)
 		} else {
@@ -92,7 +96,7 @@ func ValidateChange(old, services []Service, l Limits) error {
 			changed = append(changed, s)
 		}
 	}
-	if agree(same, changed) {
+	if agree(same, changed) && len(vipsInSources(services)) == 0 {
 		var ps Problems
 		if limitProblems(&ps, services, l); len(ps) == 0 {
 			return nil

@@ -122,6 +122,13 @@ type Service struct {
 	// Idle is how long a flow may be silent and stays recorded: whole seconds from MinIdle to MaxIdle, 0 if and only
 	// if Tracking is Stateless.
 	Idle time.Duration
+	// Encapsulation, TunnelPort and TunnelSources are of mode IPIP, and zero in the others. TunnelPort is the destination
+	// port of GUE and FOU, 0 if and only if Encapsulation is Plain.
+	Encapsulation Encapsulation
+	TunnelPort    uint16
+	// TunnelSources are the source addresses of outer packets; the flow chooses one. The zero value: the one that the
+	// kernel would use towards the replica.
+	TunnelSources netip.Prefix
 	// Replicas may be empty: then packets to the VIP are dropped as no_replica.
 	Replicas []Replica
 }

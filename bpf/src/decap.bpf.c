@@ -1,6 +1,6 @@
 /* The replica's side of mode ipip: decapsulates IPv4 in IPv4 (RFC 2003), IPv6 in IPv6 and IPv4 in
- * IPv6 (RFC 2473), and passes the inner packet up as if it had come in on the interface.
- * The machine needs no tunnel device for it.
+ * IPv6 (RFC 2473), with or without UDP between them (GUE, variant 1), and passes the inner packet up as if it had come in
+ * on the interface. The machine needs no tunnel device for it.
  *
  * A packet that is not decapsulated is passed up untouched. Only packets that are addressed to us and
  * of no use to anybody are dropped. The first reason that applies decides, in the order of the headers:
@@ -17,7 +17,7 @@ enum decap_reason {
 	DECAP_NOT_LOCAL,	  /* the outer packet is to an address that is not one of ours */
 	DECAP_OUTER_OPTIONS,	  /* the outer packet has options or an extension header */
 	DECAP_OUTER_FRAGMENT,	  /* the outer packet is a fragment */
-	DECAP_OUTER_CHECKSUM,	  /* the checksum of the outer IPv4 header is wrong */
+	DECAP_OUTER_CHECKSUM,	  /* the checksum of the outer IPv4 header is wrong, or UDP's is there: it is not verified */
 	DECAP_NOT_VIP,		  /* the inner packet is to an address that is not allowed */
 	DECAP_MALFORMED_ETHERNET, /* shorter than an Ethernet header and its tags */
 	DECAP_MALFORMED_OUTER,	  /* outer IP header cut short or contradicting itself */
@@ -58,6 +58,16 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } vips SEC(".maps");
 
+/* The UDP ports, in network order, on which packets come in UDP. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __be16);
+	__type(value, __u32);
+	__uint(max_entries, 64);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} ports SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
@@ -86,6 +96,7 @@ struct tunnel {
 	void *inner;
 	__u32 bytes; /* from the inner header on, as the outer one says */
 	__u8 tag_bytes;
+	__u8 udp_bytes; /* of UDP's header between them, or 0 */
 	bool outer_v6;
 	bool inner_v6;
 	enum ecn outer_ecn;
@@ -143,15 +154,51 @@ static __always_inline bool is_sound(const struct iphdr *ip)
 	return fold(sum) == 0xffff;
 }
 
+/* Is there UDP to a port on which packets come in it? */
+static __always_inline bool is_tunnel_udp(const struct udphdr *udp, void *end)
+{
+	return !PAST_END(udp, end) && bpf_map_lookup_elem(&ports, &udp->dest);
+}
+
+/* Opens UDP. What is in it says by its version what it is; anything but IP is of another variant of GUE, and IPv6 does not
+ * travel in IPv4. */
+static __always_inline enum decap_reason open_udp(struct tunnel *t, void *end)
+{
+	struct udphdr *udp = t->inner;
+	__u8 *inner = (void *)(udp + 1);
+	__u32 bytes;
+
+	if (PAST_END(udp, end))
+		return DECAP_MALFORMED_OUTER;
+	bytes = bpf_ntohs(udp->len);
+	if (bytes < sizeof(*udp) || bytes > t->bytes)
+		return DECAP_MALFORMED_OUTER;
+	if (udp->check)
+		return DECAP_OUTER_CHECKSUM;
+	if (bytes == sizeof(*udp) || (void *)(inner + 1) > end)
+		return DECAP_MALFORMED_INNER;
+	t->inner_v6 = *inner >> 4 == 6;
+	if (t->inner_v6 ? !t->outer_v6 : *inner >> 4 != 4)
+		return DECAP_NOT_TUNNEL;
+	t->inner = inner;
+	t->udp_bytes = sizeof(*udp);
+	t->bytes = bytes - sizeof(*udp);
+	return DECAP_OK;
+}
+
 static __always_inline enum decap_reason open_v4(struct tunnel *t, void *end)
 {
 	struct iphdr *ip = t->outer;
+	bool udp = false;
 	__u32 bytes;
 
 	if (PAST_END(ip, end) || ip->version != 4 || ip->ihl < 5)
 		return DECAP_MALFORMED_OUTER;
-	if (!l4_is((struct l4_type){ ip->protocol }, L4_IPV4))
-		return DECAP_NOT_TUNNEL;
+	if (!l4_is((struct l4_type){ ip->protocol }, L4_IPV4)) {
+		udp = l4_is((struct l4_type){ ip->protocol }, L4_UDP) && !(ip->frag_off & OFFSET);
+		if (!udp || !is_tunnel_udp((void *)ip + ip->ihl * 4, end))
+			return DECAP_NOT_TUNNEL;
+	}
 	if (!is_in(&locals, &ip->daddr, false))
 		return DECAP_NOT_LOCAL;
 	if (ip->ihl > 5)
@@ -166,7 +213,7 @@ static __always_inline enum decap_reason open_v4(struct tunnel *t, void *end)
 	t->inner = ip + 1;
 	t->bytes = bytes - sizeof(*ip);
 	t->outer_ecn = ip->tos & ECN_BITS;
-	return DECAP_OK;
+	return udp ? open_udp(t, end) : DECAP_OK;
 }
 
 static __always_inline bool is_ip(struct l4_type type)
@@ -206,11 +253,13 @@ static __always_inline enum decap_reason open_v6(struct tunnel *t, void *end)
 {
 	struct ipv6hdr *ip = t->outer;
 	struct l4_type next;
+	bool udp;
 
 	if (PAST_END(ip, end) || ip->version != 6)
 		return DECAP_MALFORMED_OUTER;
 	next.wire = ip->nexthdr;
-	if (!is_ip(next))
+	udp = l4_is(next, L4_UDP) && is_tunnel_udp((void *)(ip + 1), end);
+	if (!udp && !is_ip(next))
 		return look_behind(ip, end);
 	if (!is_in(&locals, &ip->daddr, true))
 		return DECAP_NOT_LOCAL;
@@ -220,7 +269,7 @@ static __always_inline enum decap_reason open_v6(struct tunnel *t, void *end)
 	t->inner = ip + 1;
 	t->inner_v6 = l4_is(next, L4_IPV6);
 	t->outer_ecn = ecn_of_v6(ip);
-	return DECAP_OK;
+	return udp ? open_udp(t, end) : DECAP_OK;
 }
 
 static __always_inline enum decap_reason open(struct xdp_md *ctx, struct tunnel *t)
@@ -301,7 +350,7 @@ static __always_inline enum decap_reason merge_ecn(const struct tunnel *t)
 	return DECAP_OK;
 }
 
-/* Removes the outer header: moves the link header, with its tags, in front of the inner packet. */
+/* Removes the outer headers: moves the link header, with its tags, in front of the inner packet. */
 static __always_inline enum decap_reason decapsulate(struct xdp_md *ctx, const struct tunnel *t)
 {
 	void *from = (void *)(long)ctx->data, *to, *end = (void *)(long)ctx->data_end;
@@ -311,7 +360,7 @@ static __always_inline enum decap_reason decapsulate(struct xdp_md *ctx, const s
 	if (from + sizeof(words) > end)
 		return DECAP_FAULT;
 	__builtin_memcpy(words, from, sizeof(words));
-	if (bpf_xdp_adjust_head(ctx, t->outer_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)))
+	if (bpf_xdp_adjust_head(ctx, (t->outer_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) + t->udp_bytes))
 		return DECAP_FAULT;
 	to = (void *)(long)ctx->data;
 	end = (void *)(long)ctx->data_end;

@@ -5,10 +5,11 @@
  *   find      find.h                the service by its VIP, else the reverse NAT entry by the replica
  *   send      pick.h, records.h     to a replica: slot, owner or previous owner, or the flow's record;
  *             rewrite.h, leave.h    new addresses, or an outer header; next hop
+ *             spread.h              what differs by flow in the outer header
  *             fib_cache.h           to a client: the VIP as source, the route from the kernel's FIB
  *             answer.h              "packet too big", to the sender
- *   settle    unclaimed.h           what was not found, or is malformed: ours by its addresses?
  *   relay     tunnel.h              an ICMP error about an outer packet: to the sender of the inner one
+ *   settle    unclaimed.h           what was not found, or is malformed: ours by its addresses?
  *   count     maps.h                by replica, or by reason
  *   verdict                         one reason, one XDP action
  *
@@ -67,27 +68,6 @@ static __always_inline enum lb_reason find(const struct packet *p, struct decisi
 	return d->rev_nat ? LB_OK : LB_NOT_OURS;
 }
 
-/* Relays an error about an outer packet to the sender of the inner one. */
-static __always_inline enum lb_reason relay_error(struct xdp_md *ctx, struct packet *p, struct decision *d)
-{
-	__u32 shape = p->tag_bytes | (p->flow.is_v6 ? 256 : 0), at = distance(p->eth, p->l4), why;
-	__u32 headers = sizeof(struct icmp) + sizeof(struct ipv6hdr);
-	bool none = false;
-	__u64 sent, inner = p->flow.is_v6 ? dissect_quote(ctx, at + headers, p->l4_bytes - headers) : 0;
-	union relay_plan plan = { .word = plan_relay(ctx, at, p->l4_bytes, shape, inner) };
-
-	barrier_var(none);
-	why = plan.why;
-	if (!why) {
-		sent = send_relay(ctx, at, p->l4_bytes, shape, plan.word);
-		d->ifindex = sent;
-		why = sent >> 32;
-	}
-	p->has_flow = none; /* the frame has changed */
-	barrier_var(why); /* one register, whose bounds the verifier keeps */
-	return why && why <= LB_REASONS ? (enum lb_reason)(why - 1) : LB_TABLE_FAULT;
-}
-
 /* ICMP: answers an echo request to a VIP, or makes the flow that an error quotes that of the
  * packet. */
 static __always_inline enum lb_reason read_icmp(struct xdp_md *ctx, struct packet *p, struct decision *d)
@@ -105,10 +85,8 @@ static __always_inline enum lb_reason read_icmp(struct xdp_md *ctx, struct packe
 	}
 	if (!is_error(p))
 		return LB_NOT_TCP_UDP;
-	if (!read_quote(ctx, p, &d->quote, end))
-		return relay_error(ctx, p, d);
 	d->error = true;
-	return LB_OK;
+	return read_quote(ctx, p, &d->quote, end) ? LB_OK : LB_NOT_TCP_UDP;
 }
 
 /* Finds the flow of a packet that does not carry it in its own headers. */
@@ -119,6 +97,39 @@ static __always_inline enum lb_reason identify(struct xdp_md *ctx, struct packet
 	if (unlikely(p->icmp))
 		return read_icmp(ctx, p, d);
 	return LB_OK;
+}
+
+/* The length of UDP's header behind that of IPv6 in a quote, 0 if that carries something else. */
+static __always_inline __u32 udp_in_quote(struct xdp_md *ctx, const struct packet *p)
+{
+	struct ipv6hdr *ip = p->l4 + sizeof(struct icmp);
+
+	return !PAST_END(ip, (void *)(long)ctx->data_end) && ip->nexthdr == IPPROTO_UDP ? sizeof(struct udphdr) : 0;
+}
+
+/* Relays an error about an outer packet to the sender of the inner one. `found` is what an error ends in that is not about
+ * one. */
+static __always_inline enum lb_reason relay_error(struct xdp_md *ctx, struct packet *p, struct decision *d,
+						  enum lb_reason found)
+{
+	__u32 shape = p->tag_bytes | (p->flow.is_v6 ? 256 : 0), at = distance(p->eth, p->l4), why;
+	__u32 headers = sizeof(struct icmp) + sizeof(struct ipv6hdr) + udp_in_quote(ctx, p);
+	bool none = false;
+	__u64 sent, inner = p->flow.is_v6 ? dissect_quote(ctx, at + headers, p->l4_bytes - headers) : 0;
+	union relay_plan plan = { .word = plan_relay(ctx, at, p->l4_bytes, shape, inner) };
+
+	barrier_var(none);
+	why = plan.why;
+	if (why == LB_NOT_TCP_UDP + 1)
+		return found;
+	if (!why) {
+		sent = send_relay(ctx, at, p->l4_bytes, shape, plan.word);
+		d->ifindex = sent;
+		why = sent >> 32;
+	}
+	p->has_flow = none; /* the frame has changed */
+	barrier_var(why); /* one register, whose bounds the verifier keeps */
+	return why && why <= LB_REASONS ? (enum lb_reason)(why - 1) : LB_TABLE_FAULT;
 }
 
 static __always_inline bool is_sender(const struct packet *p, const struct replica *r)
@@ -227,7 +238,7 @@ static __always_inline enum lb_reason forward_ipip(struct xdp_md *ctx, struct pa
 						   struct replica *r, __u8 active)
 {
 	struct hop *hop = &r->hops[active];
-	__u32 mtu = path_mtu(r, hop->mtu) - outer_bytes(r);
+	__u32 mtu = path_mtu(r, hop->mtu) - outer_bytes(d->service, r);
 	enum lb_reason why;
 
 	if (unlikely(hop->state == HOP_NONE))
@@ -240,7 +251,7 @@ static __always_inline enum lb_reason forward_ipip(struct xdp_md *ctx, struct pa
 		return LB_NEIGHBOUR_PENDING;
 	d->ifindex = hop->ifindex;
 	decrement_ttl(p);
-	why = encapsulate(ctx, p, r, active, hop->ifindex == ingress(ctx), d->hash);
+	why = encapsulate(ctx, p, d->service, r, active, hop->ifindex == ingress(ctx), d->hash);
 	if (unlikely(why != LB_OK))
 		return why;
 	return d->error ? LB_ERROR_FORWARDED : LB_FORWARDED;
@@ -502,10 +513,13 @@ static __always_inline int balance(struct xdp_md *ctx, bool monitored)
 	}
 	if (why == LB_OK)
 		why = find(&p, &d, monitored);
-	if (likely(why == LB_OK))
+	if (likely(why == LB_OK)) {
 		why = send(ctx, &p, &d, monitored);
-	else
+	} else {
+		if (d.error && (why == LB_NOT_TCP_UDP || why == LB_NOT_OURS))
+			why = relay_error(ctx, &p, &d, why);
 		why = settle(ctx, &p, why);
+	}
 	count(why, &d, bytes);
 	if (monitored)
 		monitor_reason(ctx, why);

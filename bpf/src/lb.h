@@ -73,10 +73,12 @@ enum service_flag {
 	SERVICE_TRACK_CHANGES = 1, /* flows that start in slots in transition are recorded */
 	SERVICE_TRACK_ALWAYS = 2,  /* every flow is recorded */
 	SERVICE_REHASHED = 4,	   /* all slots are in transition, the previous owners are in another table */
+	SERVICE_SPREADS = 8,	   /* ipip: outer packets have a port or source address by flow */
 };
 
 /* A service. Its table is slots[offset, offset + size). The row is complete before the index points at
- * it, and does not change while the index does. Packets read its first cache line.
+ * it, and does not change while the index does. Packets read its first cache line, and of the second the source
+ * addresses of tunnels.
  *
  * The slots of a service that is REHASHED have another size or hash than before. The previous owner of a
  * flow is then in slots[previous_offset, previous_offset + previous_size), the previous table, and
@@ -99,14 +101,21 @@ struct service {
 	__u8 previous_hash;
 	__u8 mode;  /* enum lb_mode */
 	__u8 flags; /* enum service_flag */
-	__u32 zero;
+	__u8 tunnel_port[2]; /* ipip: the destination port of UDP around the packet */
+	__u8 udp_bytes;	     /* ... and the length of its header, 0 if there is no UDP */
+	__u8 zero;
+	/* Outer packets have one of so many source addresses from this one on; 0: the kernel's choice. */
+	__u8 first_source[16];
+	__u32 sources;
 	/* For Go alone. */
 	__u32 list;
 	__u32 replicas;
 	__u32 table_size; /* of the configuration: size, unless there is no replica */
 	__u32 idle;	  /* seconds */
 	__u8 scheduler;
-	__u8 zero2[47];
+	__u8 encapsulation;
+	__u8 source_bits; /* of the prefix */
+	__u8 zero2[25];
 };
 
 /* A slot is a part of the hash space. It is settled while both words are equal: all its flows go
@@ -257,7 +266,7 @@ _Static_assert(LB_REASONS <= 64, "a bit for each");
 _Static_assert(sizeof(struct slot) == 8, "a slot is switched by one store");
 _Static_assert(sizeof(struct bucket) == 64, "a bucket is one cache line");
 _Static_assert(sizeof(struct service) == 128, "a service is two cache lines");
-_Static_assert(__builtin_offsetof(struct service, list) == 64, "packets read one of them");
+_Static_assert(__builtin_offsetof(struct service, first_source) == 64, "packets read one of them, but for this");
 _Static_assert(sizeof(struct records) == 64, "records share a cache line");
 _Static_assert(sizeof(struct fragment_line) == 64, "fragments share a cache line");
 _Static_assert(sizeof(struct replica) == 128, "a replica is two cache lines");

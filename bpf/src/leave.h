@@ -1,7 +1,7 @@
 /* The last changes before a frame leaves: MAC addresses, tags, an outer header. */
 #pragma once
 
-#include "rewrite.h"
+#include "spread.h"
 
 /* Writes the MAC addresses of the next hop, and removes the tags if the frame leaves by another
  * interface. */
@@ -22,7 +22,7 @@ static __always_inline enum lb_reason set_link(struct xdp_md *ctx, struct packet
 }
 
 static __always_inline void outer_v4(struct iphdr *ip, const struct replica *r, const __u8 *source,
-				     __u32 bytes, __u8 tos)
+				     __u32 bytes, __u8 tos, __u8 protocol)
 {
 	__u32 sum;
 
@@ -33,12 +33,12 @@ static __always_inline void outer_v4(struct iphdr *ip, const struct replica *r, 
 	ip->id = 0;
 	ip->frag_off = DONT_FRAGMENT;
 	ip->ttl = 64;
-	ip->protocol = IPPROTO_IPIP;
+	ip->protocol = protocol;
 	ip->saddr = mapped_v4(source);
 	ip->daddr = mapped_v4(r->address);
 	sum = (ip->saddr & 0xffff) + (ip->saddr >> 16) + (ip->daddr & 0xffff) + (ip->daddr >> 16);
 	sum += 0x45 | tos << 8; /* words as they lie in memory */
-	sum += ip->tot_len + DONT_FRAGMENT + (64 | IPPROTO_IPIP << 8);
+	sum += ip->tot_len + DONT_FRAGMENT + (64 | protocol << 8);
 	ip->check = ~fold(sum);
 }
 
@@ -53,15 +53,52 @@ static __always_inline void outer_v6(struct ipv6hdr *ip, const struct replica *r
 	copy16(&ip->daddr, r->address);
 }
 
+/* Writes the outer headers where they differ by flow. */
+static __always_inline bool outer_by_flow(void *at, void *end, const struct service *s, const struct replica *r,
+					  const __u8 *own, __u32 bytes, __u8 class, __u8 next, __u32 hash)
+{
+	__u32 by_flow = spread(hash);
+	struct udphdr *udp;
+	__u8 source[16];
+
+	tunnel_source(source, s, own, by_flow);
+	if (s->udp_bytes)
+		next = IPPROTO_UDP;
+	if (r->ip_version == 6) {
+		if (at + sizeof(struct ipv6hdr) > end)
+			return false;
+		outer_v6(at, r, source, bytes + s->udp_bytes, class, next, hash);
+		udp = at + sizeof(struct ipv6hdr);
+	} else {
+		if (at + sizeof(struct iphdr) > end)
+			return false;
+		outer_v4(at, r, source, bytes + s->udp_bytes, class, next);
+		udp = at + sizeof(struct iphdr);
+	}
+	if (s->udp_bytes) {
+		if (PAST_END(udp, end))
+			return false;
+		write_udp(udp, s, bytes, by_flow);
+	}
+	return true;
+}
+
+/* The length of what is put around a packet to a replica. */
+static __always_inline __u32 outer_bytes(const struct service *s, const struct replica *r)
+{
+	return (r->ip_version == 6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) + s->udp_bytes;
+}
+
 /* Encapsulates the packet: an outer header to the replica, by the next hop of that number. RFC 2003 and
  * RFC 2473. */
-static __always_inline enum lb_reason encapsulate(struct xdp_md *ctx, const struct packet *p,
+static __always_inline enum lb_reason encapsulate(struct xdp_md *ctx, const struct packet *p, const struct service *s,
 						  const struct replica *r, __u8 active, bool keep_tags,
 						  __u32 hash)
 {
 	bool is_v6 = p->flow.is_v6, to_v6 = r->ip_version == 6;
 	__u32 tags = keep_tags ? p->tag_bytes : 0, bytes = p->ip_bytes;
-	int room = to_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	__u8 next = is_v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+	int room = outer_bytes(s, r);
 	__u8 class = is_v6 ? bpf_ntohs(load16(p->v6)) >> 4 : p->v4->tos;
 	void *at = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	const __u8 *source = r->tunnel_source[active];
@@ -89,12 +126,14 @@ static __always_inline enum lb_reason encapsulate(struct xdp_md *ctx, const stru
 	}
 	store16(at, to_v6 ? L3_IPV6.wire : L3_IPV4.wire);
 	at += 2;
+	if (unlikely(s->flags & SERVICE_SPREADS))
+		return outer_by_flow(at, end, s, r, source, bytes, class, next, hash) ? LB_OK : LB_TABLE_FAULT;
 	if (to_v6) {
 		if (at + sizeof(struct ipv6hdr) > end)
 			return LB_TABLE_FAULT;
-		outer_v6(at, r, source, bytes, class, is_v6 ? IPPROTO_IPV6 : IPPROTO_IPIP, hash);
+		outer_v6(at, r, source, bytes, class, next, hash);
 	} else {
-		outer_v4(at, r, source, bytes, class);
+		outer_v4(at, r, source, bytes, class, IPPROTO_IPIP);
 	}
 	return LB_OK;
 }

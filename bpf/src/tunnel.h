@@ -7,6 +7,7 @@
 #include "pick.h"
 #include "quote.h"
 #include "answer.h"
+#include "leave.h"
 #include "fib_cache.h"
 
 /* How long a path MTU is believed: 10 minutes, as the kernel does (net.ipv4.route.mtu_expires). In units of 2^30 ns. */
@@ -27,16 +28,13 @@ static __always_inline __u32 path_mtu(const struct replica *r, __u32 mtu)
 	return known;
 }
 
-static __always_inline __u32 outer_bytes(const struct replica *r)
-{
-	return r->ip_version == 6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
-}
-
 /* Where an error about an outer packet is in its frame. */
 struct outer_error {
 	struct icmp *icmp;
 	void *ip;     /* of the error */
 	void *inner;  /* in what it quotes */
+	__u32 ports;  /* of UDP between them, or 0 */
+	__u64 udp_sum; /* ... and the sum of its header */
 	__u32 bytes;  /* of the ICMP message */
 	__u32 quoted; /* of the inner packet */
 	__u8 tag_bytes;
@@ -55,6 +53,22 @@ union relay_plan {
 	};
 };
 
+/* Finds the inner packet behind UDP: its version says what it is. IPv6 does not travel in IPv4. */
+static __always_inline bool open_udp(struct outer_error *e, void *end)
+{
+	struct udphdr *udp = e->inner;
+	__u8 *inner = (void *)(udp + 1);
+
+	if (e->quoted <= sizeof(*udp) || (void *)(inner + 1) > end)
+		return false;
+	e->ports = load32(udp);
+	e->udp_sum = sum_words(udp, sizeof(*udp) / 4, 0);
+	e->inner = inner;
+	e->quoted -= sizeof(*udp);
+	e->inner_v6 = decided(*inner >> 4 == 6);
+	return e->inner_v6 ? e->outer_v6 : *inner >> 4 == 4;
+}
+
 /* Finds the inner packet in what is quoted. */
 static __always_inline bool open_outer(struct outer_error *e, void *end)
 {
@@ -65,29 +79,37 @@ static __always_inline bool open_outer(struct outer_error *e, void *end)
 	if (e->outer_v6) {
 		if (bytes < sizeof(*v6) || PAST_END(v6, end) || v6->version != 6)
 			return false;
-		if (v6->nexthdr != IPPROTO_IPIP && v6->nexthdr != IPPROTO_IPV6)
-			return false;
 		e->inner_v6 = v6->nexthdr == IPPROTO_IPV6;
 		e->inner = v6 + 1;
 		e->quoted = bytes - sizeof(*v6);
-		return e->icmp->type != 4;
+		if (e->icmp->type == 4)
+			return false;
+		if (v6->nexthdr == IPPROTO_UDP)
+			return open_udp(e, end);
+		return v6->nexthdr == IPPROTO_IPIP || v6->nexthdr == IPPROTO_IPV6;
 	}
-	if (bytes < sizeof(*v4) || PAST_END(v4, end) || *(__u8 *)v4 != 0x45 || v4->protocol != IPPROTO_IPIP)
+	if (bytes < sizeof(*v4) || PAST_END(v4, end) || *(__u8 *)v4 != 0x45 || v4->frag_off & OFFSET)
 		return false;
 	e->inner = v4 + 1;
 	e->quoted = bytes - sizeof(*v4);
-	return !(v4->frag_off & OFFSET) && (e->icmp->type == 3 || e->icmp->type == 11);
+	if (e->icmp->type != 3 && e->icmp->type != 11)
+		return false;
+	return v4->protocol == IPPROTO_UDP ? open_udp(e, end) : v4->protocol == IPPROTO_IPIP;
 }
 
-/* Is it about a packet that we sent to the replica: by its address, and ours? */
-static __always_inline bool is_outer_to(const struct replica *r, struct icmp *icmp, void *ip, bool outer_v6)
+/* Is it about a packet that we sent to the replica: by its address and ours, and the ports of UDP? */
+static __always_inline bool is_outer_to(const struct service *s, const struct replica *r, const struct outer_error *e,
+					__u32 hash)
 {
-	const struct iphdr *v4 = (void *)(icmp + 1), *error_v4 = ip;
-	const struct ipv6hdr *v6 = (void *)(icmp + 1), *error_v6 = ip;
-	const __u8 *from = r->tunnel_source[r->active_hop & 1];
+	const struct iphdr *v4 = (void *)(e->icmp + 1), *error_v4 = e->ip;
+	const struct ipv6hdr *v6 = (void *)(e->icmp + 1), *error_v6 = e->ip;
+	__u32 by_flow = spread(hash), ports = tunnel_sport(by_flow) | (__u32)load16(s->tunnel_port) << 16;
+	bool outer_v6 = e->outer_v6;
+	__u8 from[16];
 
-	if ((r->ip_version == 6) != outer_v6)
+	if ((r->ip_version == 6) != outer_v6 || e->ports != (s->udp_bytes ? ports : 0))
 		return false;
+	tunnel_source(from, s, r->tunnel_source[r->active_hop & 1], by_flow);
 	if (!outer_v6)
 		return v4->daddr == mapped_v4(r->address) && v4->saddr == mapped_v4(from) &&
 		       v4->saddr == error_v4->daddr;
@@ -115,9 +137,10 @@ static __always_inline bool is_about_length(const struct icmp *icmp, bool outer_
 }
 
 /* The MTU that the sender of the inner packet is told, of an error about the length. */
-static __always_inline __u32 inner_mtu(struct replica *to, struct icmp *icmp, bool outer_v6, bool inner_v6)
+static __always_inline __u32 inner_mtu(const struct service *s, struct replica *to, struct icmp *icmp, bool outer_v6,
+				       bool inner_v6)
 {
-	__u32 mtu = lower_path_mtu(to, icmp, outer_v6) - outer_bytes(to);
+	__u32 mtu = lower_path_mtu(to, icmp, outer_v6) - outer_bytes(s, to);
 
 	return inner_v6 && mtu < MTU_LEAST_V6 ? MTU_LEAST_V6 : mtu;
 }
@@ -159,14 +182,14 @@ __noinline __u64 plan_relay(struct xdp_md *ctx, __u32 at, __u32 bytes, __u32 sha
 	s = find_service(&p.flow);
 	if (!s || s->mode != LB_MODE_IPIP || pick(s, &p, false, &to, &hash) != LB_OK)
 		return plan.word;
-	if (!is_outer_to(to.replica, e.icmp, e.ip, e.outer_v6))
+	if (!is_outer_to(s, to.replica, &e, hash))
 		return plan.word;
 	plan.why = 0;
 	plan.inner = distance(p.eth, e.inner);
 	plan.inner_v6 = e.inner_v6;
 	if (!is_about_length(e.icmp, e.outer_v6))
 		return plan.word;
-	plan.mtu = inner_mtu(to.replica, e.icmp, e.outer_v6, e.inner_v6);
+	plan.mtu = inner_mtu(s, to.replica, e.icmp, e.outer_v6, e.inner_v6);
 	if (e.inner_v6 && sizeof(struct ipv6hdr) + bpf_ntohs(((struct ipv6hdr *)e.inner)->payload_len) <= plan.mtu)
 		plan.why = LB_TUNNEL_TOO_NARROW + 1;
 	return plan.word;
@@ -190,11 +213,11 @@ struct {
 	__uint(max_entries, 1);
 } relays SEC(".maps");
 
-/* The complement of the sum of what the relayed message does not have: its ICMP header, the outer header,
+/* The complement of the sum of what the relayed message does not have: its ICMP header, the outer header, UDP behind that,
  * and ICMPv6's pseudo header. */
 static __always_inline __u16 removed(const struct outer_error *e)
 {
-	__u64 sum = load16(e->icmp) + (__u64)e->icmp->rest;
+	__u64 sum = load16(e->icmp) + (__u64)e->icmp->rest + e->udp_sum;
 
 	if (!e->outer_v6)
 		return checksum(sum_words(e->icmp + 1, sizeof(struct iphdr) / 4, sum));

@@ -22,6 +22,7 @@ type decapInterface struct {
 	Mode    string       `json:"mode"`
 	Local   []netip.Addr `json:"local"`
 	VIPs    []netip.Addr `json:"vips"` // empty: any
+	Ports   []uint16     `json:"udp_ports"`
 	Reasons []decapCount `json:"reasons"`
 }
 
@@ -40,7 +41,7 @@ type decapInterfaces struct {
 func newDecapInterface(i decap.Interface) decapInterface {
 	u := decapInterface{
 		Name: i.Name, Index: i.Index, Mode: i.Mode.String(),
-		Reasons: []decapCount{}, Local: append([]netip.Addr{}, i.Locals...), VIPs: append([]netip.Addr{}, i.VIPs...),
+		Reasons: []decapCount{}, Local: append([]netip.Addr{}, i.Locals...), VIPs: append([]netip.Addr{}, i.VIPs...), Ports: append([]uint16{}, i.Ports...),
 	}
 	for reason, n := range i.Reasons {
 		u.Reasons = append(u.Reasons, decapCount{reason, n.Packets, n.Bytes})
@@ -71,9 +72,9 @@ func decapListCommand(a *cli.App) *cobra.Command {
 			all.Interfaces = append(all.Interfaces, newDecapInterface(i))
 		}
 		return a.Print(*f, all, func(w io.Writer) {
-			cli.Row(w, "NAME", "INDEX", "MODE", "LOCAL", "VIPS", "PACKETS")
+			cli.Row(w, "NAME", "INDEX", "MODE", "LOCAL", "UDP", "VIPS", "PACKETS")
 			for _, u := range all.Interfaces {
-				cli.Row(w, u.Name, u.Index, u.Mode, joined(u.Local, "none"), joined(u.VIPs, "any"), u.packets())
+				cli.Row(w, u.Name, u.Index, u.Mode, joined(u.Local, "none"), portsText(u.Ports, "none"), joined(u.VIPs, "any"), u.packets())
 			}
 		})
 	}
@@ -101,6 +102,14 @@ func joined(addresses []netip.Addr, none string) string {
 		text[i] = a.String()
 	}
 	return strings.Join(text, ",")
+}
+
+// portsText returns ports with commas between them, or none if there are none.
+func portsText(ports []uint16, none string) string {
+	if len(ports) == 0 {
+		return none
+	}
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(ports), " ", ","), "[]")
 }
 
 // addressesFlag parses the values of a flag.

@@ -21,16 +21,21 @@ type aMode struct {
 	name, mode string
 	vip        netip.Addr
 	replica    string // where N is its number
+	outer      string // more settings of the service
 }
 
 func modesOfVIPs() []aMode {
 	const v4, v6 = "10.N.0.1", "[2001:db8:N::1]"
 	return []aMode{
-		{"ip4in4", "ipip", netip.MustParseAddr("192.0.2.1"), v4},
-		{"ip4in6", "ipip", netip.MustParseAddr("192.0.2.2"), v6},
-		{"ip6in6", "ipip", netip.MustParseAddr("2001:db8:f::3"), v6},
-		{"dsr4", "dsr", netip.MustParseAddr("192.0.2.4"), v4},
-		{"dsr6", "dsr", netip.MustParseAddr("2001:db8:f::5"), v6},
+		{"ip4in4", "ipip", netip.MustParseAddr("192.0.2.1"), v4, ""},
+		{"ip4in6", "ipip", netip.MustParseAddr("192.0.2.2"), v6, ""},
+		{"ip6in6", "ipip", netip.MustParseAddr("2001:db8:f::3"), v6, ""},
+		{"dsr4", "dsr", netip.MustParseAddr("192.0.2.4"), v4, ""},
+		{"dsr6", "dsr", netip.MustParseAddr("2001:db8:f::5"), v6, ""},
+		{"gue4in4", "ipip", netip.MustParseAddr("192.0.2.6"), v4, "encapsulation: gue, "},
+		{"gue4in6", "ipip", netip.MustParseAddr("192.0.2.7"), v6, "encapsulation: gue, "},
+		{"fou6in6", "ipip", netip.MustParseAddr("2001:db8:f::8"), v6, "encapsulation: fou, tunnel_port: 5555, tunnel_sources: '2001:db8:9::/64', "},
+		{"sources4in4", "ipip", netip.MustParseAddr("192.0.2.9"), v4, "tunnel_sources: 10.9.0.0/24, "},
 	}
 }
 
@@ -39,7 +44,7 @@ func modesConfig() string {
 	text := "interfaces: [{name: eth0}, {name: eth1}, {name: eth2}]\nservices:\n"
 	for _, m := range modesOfVIPs() {
 		for _, protocol := range []string{"tcp", "udp"} {
-			text += fmt.Sprintf("  - {name: %s-%s, protocol: %s, vip: %q, mode: %s, replicas: [", m.name, protocol, protocol, m.at(), m.mode)
+			text += fmt.Sprintf("  - {name: %s-%s, protocol: %s, vip: %q, mode: %s, %sreplicas: [", m.name, protocol, protocol, m.at(), m.mode, m.outer)
 			for _, n := range []string{"1", "2"} {
 				text += fmt.Sprintf("{address: %q}, ", strings.Replace(m.replica, "N", n, 1)+":7")
 			}
@@ -142,7 +147,7 @@ func servedBy(answer []byte, client net.Addr, want []byte) (replica int, err err
 // connections, with the client's own address. Where links have no room for the outer header their senders are told; where
 // they have, fragments get there, too.
 func TestModesEndToEnd(t *testing.T) {
-	for _, mtu := range []int{1500, 1540} {
+	for _, mtu := range []int{1500, 1548} {
 		t.Run(fmt.Sprint("mtu ", mtu), func(t *testing.T) {
 			b := newModesBed(t, mtu)
 			for n := range b.replicas {
@@ -176,7 +181,7 @@ func (b *modesBed) prepare(n int) {
 			vips += " --vip " + m.vip.String()
 		}
 	}
-	b.onReplica(n, "decap attach eth0 --mode native --pin-dir "+b.pins+"-decap"+vips)
+	b.onReplica(n, "decap attach eth0 --mode native --pin-dir "+b.pins+"-decap --udp-port 6080,5555"+vips)
 	b.onReplica(n, "doctor --on-replica --mode ipip eth0"+vips)
 }
 

@@ -81,9 +81,12 @@ func TestDecap(t *testing.T) {
 		{"attach eth0 --local 203.0.113.1", 0, "attached eth0 in mode native: what comes to 10.1.0.1,203.0.113.1, for any address\n",
 			"lbctl: whoever reaches this machine can send encapsulated packets to any of its addresses, past filters: name the VIPs with --vip\n"},
 		{"attach eth0 --vip 192.0.2.1", 0, "attached eth0 in mode native: what comes to 10.1.0.1, for 192.0.2.1\n", ""},
-		{"list", 0, "NAME  INDEX  MODE    LOCAL     VIPS       PACKETS\neth0  INDEX  native  10.1.0.1  192.0.2.1  -\n", ""},
+		{"list", 0, "NAME  INDEX  MODE    LOCAL     UDP   VIPS       PACKETS\neth0  INDEX  native  10.1.0.1  none  192.0.2.1  -\n", ""},
+		{"attach eth0 --vip 192.0.2.1 --udp-port 6080,5555", 0, "attached eth0 in mode native: what comes to 10.1.0.1, also in UDP to port 5555,6080, for 192.0.2.1\n", ""},
+		{"attach eth0 --vip 192.0.2.1 --udp-port 0", 2, "", "lbctl: --udp-port: 0 is no port\n  see lbctl decap attach --help\n"},
+		{"list", 0, "NAME  INDEX  MODE    LOCAL     UDP        VIPS       PACKETS\neth0  INDEX  native  10.1.0.1  5555,6080  192.0.2.1  -\n", ""},
 		{"detach eth0 -o json", 0, "{\n  \"detached\": \"eth0\"\n}\n", ""},
-		{"list", 0, "NAME  INDEX  MODE  LOCAL  VIPS  PACKETS\n", ""},
+		{"list", 0, "NAME  INDEX  MODE  LOCAL  UDP  VIPS  PACKETS\n", ""},
 	} {
 		code, stdout, stderr := run(c.line)
 		if diff := cmp.Diff([]string{c.stdout, c.stderr}, []string{withoutIndex(stdout), stderr}); diff != "" || code != c.code {

@@ -125,6 +125,9 @@ func addServices(q *netstate.Scope, all []api.Service) error {
 		if err != nil {
 			return err
 		}
+		for i := range replicas {
+			replicas[i].UDP = s.TunnelPort != nil
+		}
 		q.VIPs, q.Replicas = append(q.VIPs, vip...), append(q.Replicas, replicas...)
 	}
 	return nil

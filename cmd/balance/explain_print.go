@@ -3,6 +3,8 @@ package balance
 import (
 	"fmt"
 	"io"
+	"net"
+	"strconv"
 
 	"lbctl/cmd/cli"
 	"lbctl/rss/ingress"
@@ -84,7 +86,7 @@ func (e explanation) printRewrite(w io.Writer) {
 		cli.Row(w, "rewritten", cli.FlowText(*e.Rewritten))
 	}
 	if o := e.Outer; o != nil {
-		cli.Row(w, "tunnel", o.Source+" > "+o.Destination)
+		cli.Row(w, "tunnel", endText(o.Source, o.SourcePort)+" > "+endText(o.Destination, o.DestinationPort))
 	}
 	title, width := "fields", 0
 	for _, f := range e.Rewrite {
@@ -94,6 +96,14 @@ func (e explanation) printRewrite(w io.Writer) {
 		cli.Row(w, title, fmt.Sprintf("%-*s %s > %s", width, f.Field, cli.SideText(f.Before), cli.SideText(f.After)))
 		title = " "
 	}
+}
+
+// endText is the end of a tunnel, with its port if there is UDP.
+func endText(address string, port uint16) string {
+	if port == 0 {
+		return address
+	}
+	return "udp " + net.JoinHostPort(address, strconv.Itoa(int(port)))
 }
 
 // printIngress prints the queue and core of a packet, or why they are not known.

@@ -149,16 +149,16 @@ func (w *watchdog) scope() (netstate.Scope, error) {
 		q.Interfaces = append(q.Interfaces, i.Name)
 	}
 	q.Attached = q.Interfaces
-	add := func(to *[]netstate.Target, a netip.Addr, m lb.Mode) {
-		if t := (netstate.Target{Address: a, Mode: m}); len(*to) < mostTargets && !slices.Contains(*to, t) {
+	add := func(to *[]netstate.Target, a netip.Addr, s lb.Service) {
+		if t := (netstate.Target{Address: a, Mode: s.Mode, UDP: s.Encapsulation != lb.Plain}); len(*to) < mostTargets && !slices.Contains(*to, t) {
 			*to = append(*to, t)
 		}
 	}
 	for _, s := range w.engine.Now().Effective.Services {
-		add(&q.VIPs, s.VIP.Address.Addr(), s.Mode)
+		add(&q.VIPs, s.VIP.Address.Addr(), s.Service)
 		for _, r := range s.Replicas {
 			if r.State != lb.Down {
-				add(&q.Replicas, r.Address.Addr(), s.Mode)
+				add(&q.Replicas, r.Address.Addr(), s.Service)
 			}
 		}
 	}

@@ -34,10 +34,15 @@ type Interface struct {
 
 // Service is a virtual IP address, port and protocol and the replicas behind it.
 type Service struct {
-	Name      string    `json:"name" yaml:"name" doc:"Unique; 1 to 63 of a-z, 0-9 and the hyphen." example:"web"`
-	VIP       string    `json:"vip" yaml:"vip" doc:"Address and port." example:"192.0.2.1:80"`
-	Protocol  string    `json:"protocol,omitempty" yaml:"protocol,omitempty" doc:"tcp or udp. Default tcp."`
-	Mode      string    `json:"mode,omitempty" yaml:"mode,omitempty" doc:"How a packet is brought to its replica: nat (address and port rewritten), dsr (MAC address rewritten) or ipip (put into another packet). Default nat."`
+	Name     string `json:"name" yaml:"name" doc:"Unique; 1 to 63 of a-z, 0-9 and the hyphen." example:"web"`
+	VIP      string `json:"vip" yaml:"vip" doc:"Address and port." example:"192.0.2.1:80"`
+	Protocol string `json:"protocol,omitempty" yaml:"protocol,omitempty" doc:"tcp or udp. Default tcp."`
+	Mode     string `json:"mode,omitempty" yaml:"mode,omitempty" doc:"How a packet is brought to its replica: nat (address and port rewritten), dsr (MAC address rewritten) or ipip (put into another packet). Default nat."`
+
+	Encapsulation string `json:"encapsulation,omitempty" yaml:"encapsulation,omitempty" doc:"What is around the packet in mode ipip: ipip (an IP header), or gue or fou (IP and UDP, whose source port differs by flow; on the wire the two are the same). Default ipip."`
+	TunnelPort    *int64 `json:"tunnel_port,omitempty" yaml:"tunnel_port,omitempty" doc:"The UDP port of gue or fou on the replicas. Default 6080 for gue; fou needs one."`
+	TunnelSources string `json:"tunnel_sources,omitempty" yaml:"tunnel_sources,omitempty" doc:"In mode ipip, the source addresses of outer packets, of which the flow chooses one: a prefix that is routed to the balancer. Default the balancer's address towards the replica." example:"10.0.0.0/24"`
+
 	Scheduler string    `json:"scheduler,omitempty" yaml:"scheduler,omitempty" doc:"modulo (hash mod number of active replicas) or maglev. Default modulo."`
 	Hash      string    `json:"hash,omitempty" yaml:"hash,omitempty" doc:"jhash or toeplitz. Default jhash."`
 	Seed      int64     `json:"seed,omitempty" yaml:"seed,omitempty" doc:"The initial value of jhash, 0 to 4294967295. Default 0."`

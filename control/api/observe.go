@@ -104,8 +104,10 @@ type Flow struct {
 
 // Tunnel is the two ends of an outer packet.
 type Tunnel struct {
-	Source      string `json:"source"`
-	Destination string `json:"destination"`
+	Source          string `json:"source"`
+	Destination     string `json:"destination"`
+	SourcePort      uint16 `json:"source_port,omitempty" doc:"Of UDP around the packet; left out if there is none."`
+	DestinationPort uint16 `json:"destination_port,omitempty"`
 }
 
 // NextHop is the layer-2 next hop towards a replica or client.

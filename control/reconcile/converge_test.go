@@ -109,7 +109,7 @@ func wantState(t *rapid.T, dp lb.Dataplane, to reconcile.State) {
 		t.Fatalf("left to do: %v", lines(left))
 	}
 	byVIP := cmpopts.SortSlices(func(a, b lb.Service) bool { return a.VIP.Compare(b.VIP) < 0 })
-	comparable := cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })
+	comparable := cmpopts.EquateComparable(netip.AddrPort{}, netip.Prefix{})
 	if diff := cmp.Diff(to.Services, now.Services, byVIP, comparable, cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("services (-want +got):\n%s", diff)
 	}

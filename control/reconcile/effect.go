@@ -86,6 +86,9 @@ func Differences(old, next lb.Service) []Difference {
 	ds := differences{}
 	ds.compare("scheduler", old.Scheduler, next.Scheduler)
 	ds.compare("mode", old.Mode, next.Mode)
+	ds.compare("encapsulation", old.Encapsulation, next.Encapsulation)
+	ds.compare("tunnel_port", old.TunnelPort, next.TunnelPort)
+	ds.compare("tunnel_sources", old.SourcesText(), next.SourcesText())
 	ds.compare("hash", old.Hash, next.Hash)
 	ds.compare("seed", old.Seed, next.Seed)
 	ds.compare("table_size", old.TableSize, next.TableSize)

@@ -32,14 +32,14 @@ func wireExplanation(i intent.Intent, p lb.Probe, e lb.Explanation, brief bool) 
 	w.Replica, w.Choice = text(e.Replica), string(e.Choice)
 	w.Rewritten = wireFlow(e.Rewritten)
 	if o := e.Outer; o != (lb.Tunnel{}) {
-		w.Outer = &api.Tunnel{Source: o.Source.String(), Destination: o.Destination.String()}
+		w.Outer = &api.Tunnel{Source: o.Source.String(), Destination: o.Destination.String(), SourcePort: o.SourcePort, DestinationPort: o.DestinationPort}
 	}
 	if h := e.NextHop; h != (lb.NextHop{}) {
 		w.NextHop = &api.NextHop{Interface: h.Interface, IfIndex: h.Index,
 			SourceMAC: mac(h.Source), DestinationMAC: mac(h.Destination)}
 	}
 	if !brief {
-		wireFrames(&w, e.Before, e.After)
+		wireFrames(&w, e.Before, e.After, e.Outer.DestinationPort)
 	}
 	return w
 }
@@ -53,10 +53,10 @@ func wireFound(name string, s lb.Service, brief bool) *api.Service {
 	return &service
 }
 
-func wireFrames(w *api.Explanation, before, after []byte) {
+func wireFrames(w *api.Explanation, before, after []byte, tunnel uint16) {
 	w.Before, w.After = hex.EncodeToString(before), hex.EncodeToString(after)
 	if after != nil {
-		w.Rewrite = framediff.Diff(before, after)
+		w.Rewrite = framediff.Diff(before, after, tunnel)
 	}
 }
 

@@ -46,6 +46,12 @@ func NamedService(name string, s lb.Service) api.Service {
 		Tracking:  s.Tracking.String(),
 		Replicas:  make([]api.Replica, 0, len(s.Replicas)),
 	}
+	if s.Mode == lb.IPIP {
+		w.Encapsulation, w.TunnelSources = s.Encapsulation.String(), s.SourcesText()
+	}
+	if s.TunnelPort != 0 {
+		w.TunnelPort = number(s.TunnelPort)
+	}
 	if s.Scheduler == lb.Maglev {
 		w.TableSize = number(s.TableSize)
 	}

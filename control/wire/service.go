@@ -51,6 +51,11 @@ func resolveService(ps *intent.Problems, field string, d api.Service) intent.Ser
 		Protocol: protocol(ps, field+"protocol", d.Protocol),
 	}
 	s.Mode = choice(ps, field+"mode", d.Mode, lb.NAT, lb.ParseMode, lb.NAT, lb.DSR, lb.IPIP)
+	s.Encapsulation = choice(ps, field+"encapsulation", d.Encapsulation, lb.Plain, lb.ParseEncapsulation, lb.Plain, lb.GUE, lb.FOU)
+	if d.TunnelPort != nil {
+		s.TunnelPort = tunnelPort(ps, field+"tunnel_port", *d.TunnelPort)
+	}
+	s.TunnelSources = prefix(ps, field+"tunnel_sources", d.TunnelSources)
 	s.Scheduler = choice(ps, field+"scheduler", d.Scheduler, lb.Modulo, lb.ParseScheduler, lb.Modulo, lb.Maglev)
 	s.Hash = choice(ps, field+"hash", d.Hash, lb.JHash, lb.ParseHash, lb.JHash, lb.ToeplitzHash)
 	s.Seed = whole(ps, field+"seed", d.Seed)
@@ -169,6 +174,27 @@ func protocol(ps *intent.Problems, field, text string) packet.Protocol {
 	p, err := packet.ParseProtocol(text)
 	if err != nil {
 		ps.Add(field, "want tcp or udp", "%q is not known", text)
+	}
+	return p
+}
+
+// tunnelPort refuses 0, which package lb takes for the default.
+func tunnelPort(ps *intent.Problems, field string, n int64) uint16 {
+	if n < 1 || n > math.MaxUint16 {
+		ps.Add(field, "want 1 to 65535, or leave it out with gue", "%d is not a port", n)
+		return 0
+	}
+	return uint16(n)
+}
+
+// prefix parses a range of addresses, the zero value for none.
+func prefix(ps *intent.Problems, field, text string) netip.Prefix {
+	if text == "" {
+		return netip.Prefix{}
+	}
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		ps.Add(field, "want a prefix: 10.0.0.0/24 or 2001:db8::/64", "%q is not a range of addresses", text)
 	}
 	return p
 }

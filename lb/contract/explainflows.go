@@ -109,14 +109,15 @@ func testExplainModes(b fixture) {
 		b.set(s.services()...)
 		p := s.plain()
 		service := s.service(plain, s.protocol, s.replica(plain))
-		service.Mode = s.mode
+		service = s.moded(service)
 		e := hashed(explanation(lb.Forwarded, p.Flow, p.Frame()), service)
 		e.Replica, e.Choice, e.Rewritten, e.NextHop = s.replica(plain), lb.ByOwner, p.Flow, hopTo(West, 1)
 		if s.mode == lb.NAT {
 			e.Rewritten.Destination = e.Replica
 		}
 		if s.mode == lb.IPIP {
-			e.Outer = lb.Tunnel{Source: s.replicas.own(West).Addr(), Destination: e.Replica.Addr()}
+			f := s.tunnel(plain, West, p.Flow)
+			e.Outer = lb.Tunnel{Source: f.Source.Addr(), Destination: e.Replica.Addr(), SourcePort: f.Source.Port(), DestinationPort: s.outer.port}
 		}
 		e.After = sentTo(plain, West).frame(s, East, p, Packet.Frame)
 		b.explainsAll(s.name(), e.Before, e)

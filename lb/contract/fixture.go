@@ -25,7 +25,7 @@ func newFixture(t *testing.T, open func(t *testing.T) Harness) fixture {
 
 // compare are the options for comparing values of package lb: an empty list or map equals none.
 func compare() cmp.Options {
-	return cmp.Options{cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})}
+	return cmp.Options{cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{}, netip.Prefix{})}
 }
 
 // equal fails the test when got is not want.

@@ -67,6 +67,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("interfaces", func(t *testing.T) { testInterfaces(t, open) })
 	t.Run("packets", func(t *testing.T) { testPackets(t, open) })
 	t.Run("random packets", func(t *testing.T) { testRandomPackets(t, open) })
+	t.Run("spread", func(t *testing.T) { testSpread(t, open) })
 	t.Run("tunnel errors", func(t *testing.T) { testTunnelErrors(t, open) })
 	t.Run("fragments", func(t *testing.T) { testFragments(t, open) })
 	t.Run("vip addresses", func(t *testing.T) { testVIPAddresses(t, open) })

@@ -209,8 +209,8 @@ func (p Packet) icmp(kind, code byte, rest [4]byte, body []byte) Packet {
 	return p
 }
 
-// encapsulate puts the IP packet of a frame with so many tags into another one: RFC 2003, RFC 2473. Of
-// the tunnel the ports and the protocol do not matter.
+// encapsulate puts the IP packet of a frame with so many tags into another one: RFC 2003, RFC 2473; if the tunnel has
+// ports, into UDP in that.
 func encapsulate(frame []byte, tags int, tunnel packet.Flow, label uint32) []byte {
 	inner := frame[ethernet+4*tags:]
 	outer := Packet{Flow: tunnel, TTL: 64, DontFragment: true, Label: label}
@@ -227,5 +227,8 @@ func encapsulate(frame []byte, tags int, tunnel packet.Flow, label uint32) []byt
 	copy(outer.Destination[:], frame)
 	copy(outer.Source[:], frame[6:])
 	outer.Carried = inner[:length]
+	if tunnel.Destination.Port() != 0 {
+		outer.Flow.Protocol, outer.Carried = packet.UDP, inUDP(tunnel, inner[:length])
+	}
 	return append(outer.Frame(), inner[length:]...) // Ethernet padding
 }

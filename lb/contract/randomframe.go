@@ -182,9 +182,16 @@ func randomTunnelError(r *rand.Rand, p Packet, s lb.Service) Packet {
 	if p.Flow.Source.Addr().Is4() != s.VIP.Address.Addr().Is4() {
 		p.Flow.Source = randomClient(r, familyOf(s.VIP.Address.Addr()))
 	}
-	outer := Packet{Flow: packet.Flow{Source: f.own(link), Destination: replica, Protocol: packet.InnerIPv4}, TTL: 60, Carried: p.ip()}
-	if !s.VIP.Address.Addr().Is4() {
+	outer := Packet{Flow: tunnelOf(s, replica, link, p.Flow), TTL: 60, Carried: p.ip()}
+	if outer.Flow.Protocol = packet.InnerIPv4; !s.VIP.Address.Addr().Is4() {
 		outer.Flow.Protocol = packet.InnerIPv6
+	}
+	if s.Encapsulation != lb.Plain {
+		outer.Flow.Protocol, outer.Carried = packet.UDP, inUDP(outer.Flow, p.ip())
+	}
+	us := netip.AddrPortFrom(outer.Flow.Source.Addr(), 0)
+	if r.IntN(8) == 0 {
+		outer.Flow.Source = withPort(outer.Flow.Source, outer.Flow.Source.Port()+1)
 	}
 	ip := outer.ip()
 	if r.IntN(3) == 0 {
@@ -195,6 +202,6 @@ func randomTunnelError(r *rand.Rand, p Packet, s lb.Service) Packet {
 		kind, code = []byte{3, 3, 3, 11}[r.IntN(4)], []byte{1, 4, 4}[r.IntN(3)]
 	}
 	mtu := []uint16{0, 68, 600, 1280, 1300, 1400, 1500}[r.IntN(7)]
-	e := Packet{Flow: packet.Flow{Source: f.on(link, 9, 0), Destination: f.own(link)}, TTL: p.TTL, Source: p.Source, Destination: p.Destination}
+	e := Packet{Flow: packet.Flow{Source: f.on(link, 9, 0), Destination: us}, TTL: p.TTL, Source: p.Source, Destination: p.Destination}
 	return e.icmp(kind, code, [4]byte{0, 0, byte(mtu >> 8), byte(mtu)}, ip[:min(len(ip), 1200)])
 }

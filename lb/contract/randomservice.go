@@ -100,6 +100,7 @@ func fewChange(r *rand.Rand) refusal {
 	if r.IntN(15) == 0 {
 		s.Tracking, s.Idle = lb.Stateless, 0
 	}
+	editOuter(r, &s)
 	for host := range byte(6) {
 		if r.IntN(5) > 0 {
 			s.Replicas = append(s.Replicas, lb.Replica{Address: fewReplica(v, host), Weight: 1, State: []lb.ReplicaState{0, 0, 0, 1, 2}[r.IntN(5)]})
@@ -129,6 +130,7 @@ func randomService(r *rand.Rand) lb.Service {
 	}
 	s.Mode = []lb.Mode{lb.NAT, lb.NAT, lb.NAT, lb.DSR, lb.IPIP}[r.IntN(5)]
 	editTracking(r, &s)
+	editOuter(r, &s)
 	for range 1 + r.IntN(7) {
 		s.Replicas = append(s.Replicas, randomMember(r, s))
 	}
@@ -203,7 +205,7 @@ func edits() []func(r *rand.Rand, s *lb.Service) {
 		editState, editState, editState, addReplica, removeReplica, weigh,
 		func(r *rand.Rand, s *lb.Service) { s.Seed = r.Uint32N(2) },
 		func(r *rand.Rand, s *lb.Service) { s.Hash = lb.Hash(r.IntN(2)) },
-		editTracking,
+		editTracking, editOuter,
 		func(r *rand.Rand, s *lb.Service) {
 			r.Shuffle(len(s.Replicas), func(i, j int) { s.Replicas[i], s.Replicas[j] = s.Replicas[j], s.Replicas[i] })
 		},

@@ -139,6 +139,13 @@ func invalidServices() []refusal {
 			s.VIP, s.Mode = ipv6.vip(9, packet.TCP), lb.IPIP
 		},
 		"mixed families":    func(s *lb.Service) { s.Replicas[0].Address = ipv6.on(West, 9, 80) },
+		"gue in nat":        func(s *lb.Service) { s.Encapsulation, s.TunnelPort = lb.GUE, lb.GUEPort },
+		"gue without port":  func(s *lb.Service) { s.Mode, s.Encapsulation = lb.IPIP, lb.GUE },
+		"ipip with port":    func(s *lb.Service) { s.Mode, s.TunnelPort = lb.IPIP, lb.GUEPort },
+		"encapsulation 9":   func(s *lb.Service) { s.Mode, s.Encapsulation, s.TunnelPort = lb.IPIP, 9, 9 },
+		"sources in nat":    func(s *lb.Service) { s.TunnelSources = netip.MustParsePrefix("10.9.8.0/24") },
+		"ipv6 sources":      func(s *lb.Service) { s.Mode, s.TunnelSources = lb.IPIP, netip.MustParsePrefix("fd00::/64") },
+		"vip in sources":    func(s *lb.Service) { s.Mode, s.TunnelSources = lb.IPIP, netip.MustParsePrefix("192.0.2.0/24") },
 		"a replica as vip":  func(s *lb.Service) { s.Replicas[0].Address = s.VIP.Address },
 		"mapped address":    func(s *lb.Service) { s.VIP.Address = mapped(s.VIP.Address) },
 		"multicast replica": func(s *lb.Service) { s.Replicas[0].Address = netip.MustParseAddrPort("224.0.0.1:80") },

@@ -17,6 +17,8 @@ type scene struct {
 	mode     lb.Mode
 	// replicas is the family of the replicas' addresses.
 	replicas family
+	// outer says what differs by flow in outer packets of mode ipip.
+	outer outer
 }
 
 // scenes returns those of the mode nat, allScenes those of every mode.
@@ -24,7 +26,7 @@ func scenes() []scene {
 	var all []scene
 	for _, f := range families() {
 		for _, p := range protocols() {
-			all = append(all, scene{f, p, lb.NAT, f})
+			all = append(all, scene{f, p, lb.NAT, f, outer{}})
 		}
 	}
 	return all
@@ -33,18 +35,24 @@ func scenes() []scene {
 func allScenes() []scene {
 	all := scenes()
 	for _, s := range scenes() {
-		all = append(all, scene{s.family, s.protocol, lb.DSR, s.family}, scene{s.family, s.protocol, lb.IPIP, s.family})
+		all = append(all, scene{s.family, s.protocol, lb.DSR, s.family, outer{}}, scene{s.family, s.protocol, lb.IPIP, s.family, outer{}})
 		if s.v4 {
-			all = append(all, scene{s.family, s.protocol, lb.IPIP, ipv6})
+			all = append(all, scene{s.family, s.protocol, lb.IPIP, ipv6, outer{}})
 		}
 	}
-	return all
+	return append(all, outers()...)
 }
 
 func (s scene) name() string {
 	name := s.family.name + " " + s.protocol.String() + " " + s.mode.String()
 	if s.v4 != s.replicas.v4 {
 		name += " over " + s.replicas.name
+	}
+	if s.outer.encapsulation != lb.Plain {
+		name += " " + s.outer.encapsulation.String()
+	}
+	if s.outer.sources.IsValid() {
+		name += " from " + s.outer.sources.String()
 	}
 	return name
 }
@@ -89,7 +97,7 @@ func (s scene) services() []lb.Service {
 		all = append(all, s.service(vip, s.protocol, s.replica(vip)))
 	}
 	for i := range all {
-		all[i].Mode = s.mode
+		all[i] = s.moded(all[i])
 	}
 	return all
 }
@@ -113,7 +121,7 @@ func (s scene) plain() Packet {
 // passed to the kernel to be delivered.
 func (s scene) delivered(o outcome, ingress string, p Packet, build func(Packet) []byte) []byte {
 	vip, replica := s.service(o.service, s.protocol), s.replica(o.service)
-	label := oracle.Hash(vip, rss.MicrosoftKey(), p.Flow) & 0xfffff
+	flow, label := p.Flow, oracle.Hash(vip, rss.MicrosoftKey(), p.Flow)&0xfffff
 	if s.mode == lb.NAT {
 		p.Flow.Destination = replica
 	}
@@ -132,22 +140,25 @@ func (s scene) delivered(o outcome, ingress string, p Packet, build func(Packet)
 	if s.mode != lb.IPIP {
 		return frame
 	}
-	tunnel := packet.Flow{Source: s.replicas.own(o.egress), Destination: replica}
 	if s.replicas.v4 {
 		label = 0
 	}
-	return encapsulate(frame, len(p.Tags), tunnel, label)
+	return encapsulate(frame, len(p.Tags), s.tunnel(o.service, o.egress, flow), label)
 }
 
 // overhead is the length of the header that the mode puts around a packet.
 func (s scene) overhead() int {
+	bytes := 40
 	switch {
 	case s.mode != lb.IPIP:
 		return 0
 	case s.replicas.v4:
-		return 20
+		bytes = 20
 	}
-	return 40
+	if s.outer.encapsulation != lb.Plain {
+		bytes += 8
+	}
+	return bytes
 }
 
 // ipHeader is the length of the IP header.

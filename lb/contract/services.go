@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -52,6 +53,8 @@ func variety() []lb.Service {
 	h := ipv6.service(3, packet.TCP, ipv6.on(West, 3, 80), ipv6.on(West, 4, 80))
 	h.Mode, h.Scheduler, h.TableSize, h.Tracking, h.Idle = lb.IPIP, lb.Maglev, 13, lb.TrackAlways, 90*time.Second
 	h = with(h, lb.Draining, 0, 1)
+	h.Encapsulation, h.TunnelPort, h.TunnelSources = lb.GUE, lb.GUEPort, netip.MustParsePrefix("2001:db8:9::/64")
+	e.Encapsulation, e.TunnelPort = lb.FOU, 5555
 	return []lb.Service{a, b, c, d, e, f, g, h}
 }
 

@@ -42,7 +42,7 @@ func bigCases(s scene) []packetCase {
 		{name: "too long, ipv4 options", only: isV4, packet: long(options(40)), want: tell},
 		{name: "too long, extension headers", only: isV6, packet: long(extensions(header(60, 64))), want: tell},
 		{name: "no longer than every link carries", only: both(isIPIP, isV6), packet: all(to(small), ipLength(1280)), want: dropped(lb.TunnelTooNarrow)},
-		{name: "too long by the least", only: both(isIPIP, isV6), packet: all(to(small), ipLength(1241)), want: dropped(lb.TunnelTooNarrow)},
+		{name: "too long by the least", only: both(isIPIP, isV6), packet: all(to(small), ipLength(1281-s.overhead())), want: dropped(lb.TunnelTooNarrow)},
 	}
 	for _, source := range unanswerable(s) {
 		from := from(func(scene) netip.AddrPort { return source })
@@ -132,11 +132,16 @@ func (e tunnelError) build(s scene) (frame, inner []byte) {
 	in := s.plain()
 	p(s, &in)
 	in.Tags = nil
-	out := Packet{Flow: packet.Flow{Source: s.replicas.own(West), Destination: s.replica(plain), Protocol: packet.InnerIPv4}, TTL: 60, DontFragment: true, Carried: in.ip()}
+	out := Packet{Flow: s.tunnel(plain, West, in.Flow), TTL: 60, DontFragment: true}
+	out.Flow.Protocol = packet.InnerIPv4
 	if !s.v4 {
 		out.Flow.Protocol = packet.InnerIPv6
 	}
+	us := netip.AddrPortFrom(out.Flow.Source.Addr(), 0)
 	orNothing(e.outer)(s, &out)
+	if out.Carried = in.ip(); s.outer.encapsulation != lb.Plain {
+		out.Flow.Protocol, out.Carried = packet.UDP, inUDP(out.Flow, in.ip())
+	}
 	quoted := out.ip()
 	if e.bytes > 0 {
 		quoted = quoted[:e.bytes]
@@ -157,11 +162,11 @@ func (e tunnelError) build(s scene) (frame, inner []byte) {
 	binary.BigEndian.PutUint32(rest[:], uint32(e.tooBig))
 	from := netip.AddrPortFrom(s.replicas.on(West, 9, 0).Addr(), 0)
 	p9 := Packet{
-		Flow: packet.Flow{Source: from, Destination: s.replicas.own(West)}, TTL: 1, Source: lb.MAC{2, 9, 9, 9, 9, 9}, Destination: lb.MAC{2, 8, 8, 8, 8, 8},
+		Flow: packet.Flow{Source: from, Destination: us}, TTL: 1, Source: lb.MAC{2, 9, 9, 9, 9, 9}, Destination: lb.MAC{2, 8, 8, 8, 8, 8},
 	}
 	p9 = p9.icmp(kind, code, rest, quoted)
 	orNothing(e.error)(s, &p9)
-	return p9.Frame(), quoted[min(len(quoted), len(out.ip())-len(out.Carried)):]
+	return p9.Frame(), quoted[min(len(quoted), s.overhead()):]
 }
 
 // relayed is the error that the client gets by East: of an MTU, or with 0 that the replica is not reached.
@@ -201,12 +206,13 @@ func (b fixture) ends(s scene, name string, e tunnelError, o outcome) {
 }
 
 func (b fixture) tunnelErrors(s scene) {
-	other := passed(lb.NotTCPUDP)
-	least := s.ipHeader() + 8
-	head := 20
-	expired := byte(11)
+	other, silent := passed(lb.NotTCPUDP), passed(lb.NotTCPUDP)
+	if s.outer.encapsulation != lb.Plain {
+		other = passed(lb.NotOurs) // an error about some packet of UDP
+	}
+	least, head, expired := s.ipHeader()+8, s.overhead(), byte(11)
 	if !s.replicas.v4 {
-		head, expired = 40, 3
+		expired = 3
 	}
 	source := func(a netip.AddrPort) func(scene, *Packet) {
 		return func(_ scene, p *Packet) { p.Flow.Source = netip.AddrPortFrom(a.Addr(), p.Flow.Source.Port()) }
@@ -226,11 +232,15 @@ func (b fixture) tunnelErrors(s scene) {
 	}
 	b.ends(s, "quote too short", tunnelError{bytes: head + least - 1}, other)
 	b.ends(s, "no inner header", tunnelError{bytes: head}, other)
-	b.ends(s, "echo request", tunnelError{kind: 8 + 120*byte(head/40)}, other)
+	b.ends(s, "echo request", tunnelError{kind: 8 + 120*byte(head/40)}, silent)
 	b.ends(s, "to another VIP", tunnelError{inner: to(99)}, other)
 	b.ends(s, "of another replica", tunnelError{outer: destination(s.replicas.on(West, 2, 0))}, other)
-	b.ends(s, "not from us", tunnelError{outer: source(s.replicas.own(East))}, other)
-	b.ends(s, "not to us", tunnelError{error: destination(s.replicas.own(East))}, other)
+	b.ends(s, "not from us", tunnelError{outer: source(s.replicas.own(East))}, silent)
+	b.ends(s, "not to us", tunnelError{error: destination(s.replicas.own(East))}, silent)
+	if s.outer.encapsulation != lb.Plain {
+		b.ends(s, "from another port", tunnelError{outer: func(_ scene, p *Packet) { p.Flow.Source = withPort(p.Flow.Source, p.Flow.Source.Port()^1) }}, other)
+		b.ends(s, "to another port", tunnelError{outer: func(_ scene, p *Packet) { p.Flow.Destination = withPort(p.Flow.Destination, 9) }}, other)
+	}
 	b.ends(s, "from a group", tunnelError{inner: source(unanswerable(s)[2])}, other)
 	b.ends(s, "sender that cannot be reached", tunnelError{inner: from(elsewhere)}, passed(lb.ForThisHost))
 }
@@ -269,7 +279,7 @@ func (b fixture) pathMTU(s scene) {
 	b.ends(s, "about what every link carries", tunnelError{tooBig: 1280, inner: ipLength(1280)}, dropped(lb.TunnelTooNarrow))
 	send("more than every link carries", 1281, s.told(1280))
 	send("as every link carries", 1280, dropped(lb.TunnelTooNarrow))
-	send("fits in the least", 1240, sentTo(plain, West))
+	send("fits in the least", 1280-over, sentTo(plain, West))
 }
 
 // runNamed is run as a test of its own.

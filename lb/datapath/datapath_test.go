@@ -21,7 +21,7 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-var exact = []cmp.Option{cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{}), cmpopts.EquateEmpty()}
+var exact = []cmp.Option{cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{}, netip.Prefix{}), cmpopts.EquateEmpty()}
 
 // A second process finds what the first has written, and writes nothing.
 func TestAdopt(t *testing.T) {

@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"encoding/binary"
 	"math"
 	"net/netip"
 	"time"
@@ -91,6 +92,7 @@ func serviceRow(s lb.Service) bpf.LbService {
 		Seed: s.Seed, Scheduler: uint8(s.Scheduler), Mode: uint8(s.Mode), Hash: uint8(s.Hash),
 		Flags: trackingFlags(s.Tracking), Idle: uint32(s.Idle / time.Second),
 	}
+	setTunnel(&row, s)
 	return withoutPreviousTable(row)
 }
 
@@ -121,6 +123,21 @@ func serviceOf(row bpf.LbService) lb.Service {
 	return lb.Service{
 		VIP: vipOf(row.Vip), Scheduler: lb.Scheduler(row.Scheduler), Mode: lb.Mode(row.Mode), Hash: lb.Hash(row.Hash),
 		Seed: row.Seed, TableSize: row.TableSize, Tracking: trackingOf(row.Flags), Idle: time.Duration(row.Idle) * time.Second,
+		Encapsulation: lb.Encapsulation(row.Encapsulation), TunnelPort: binary.BigEndian.Uint16(row.TunnelPort[:]),
+		TunnelSources: bpf.SourceRange(row.FirstSource, row.Sources, row.SourceBits),
+	}
+}
+
+// setTunnel writes how outer packets differ by flow.
+func setTunnel(row *bpf.LbService, s lb.Service) {
+	row.Encapsulation, row.TunnelPort = uint8(s.Encapsulation), bpf.Port(s.TunnelPort)
+	if s.Encapsulation != lb.Plain {
+		row.UdpBytes = 8
+		row.Flags |= uint8(bpf.LbServiceFlagSERVICE_SPREADS)
+	}
+	if s.TunnelSources.IsValid() {
+		row.FirstSource, row.Sources, row.SourceBits = bpf.Sources(s.TunnelSources)
+		row.Flags |= uint8(bpf.LbServiceFlagSERVICE_SPREADS)
 	}
 }
 

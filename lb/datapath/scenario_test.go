@@ -68,6 +68,10 @@ func answerApart(p *contract.Packet) {
 
 func inMode(m lb.Mode) func(*lb.Service) { return func(s *lb.Service) { s.Mode = m } }
 
+func inGUE(s *lb.Service) {
+	s.Mode, s.Encapsulation, s.TunnelPort = lb.IPIP, lb.GUE, lb.GUEPort
+}
+
 func tracking(t lb.Tracking) func(*lb.Service) { return func(s *lb.Service) { s.Tracking = t } }
 
 func udp(t lb.Tracking) func(*lb.Service) {
@@ -86,6 +90,7 @@ func scenarios() []scenario {
 		{name: "tcp-v4-syn", flows: many, packet: flags(syn)},
 		{name: "tcp-v4-dsr", service: inMode(lb.DSR)},
 		{name: "tcp-v4-ipip", service: inMode(lb.IPIP)},
+		{name: "tcp-v4-gue", service: inGUE},
 		{name: "tcp-v4-options", packet: func(p *contract.Packet) { p.Options = []byte{1, 1, 1, 0} }},
 		{name: "tcp-v4-fragment-first", packet: fragment(0, true)},
 		{name: "tcp-v4-fragment-later", packet: fragment(24, false), begin: []func(*contract.Packet){fragment(0, true)}},
@@ -96,6 +101,7 @@ func scenarios() []scenario {
 		{name: "tcp-v6-hit", v6: true},
 		{name: "tcp-v6-diverse", v6: true, flows: many},
 		{name: "tcp-v6-ipip", v6: true, service: inMode(lb.IPIP)},
+		{name: "tcp-v6-gue", v6: true, service: inGUE},
 		{name: "udp-v4", service: udp(lb.TrackAlways)},
 		{name: "udp-v4-diverse", service: udp(lb.TrackAlways), flows: many},
 		{name: "udp-v4-untracked", service: udp(lb.Stateless)},

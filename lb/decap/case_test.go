@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"testing"
 
 	"lbctl/lb"
@@ -16,18 +17,30 @@ func asked() Options {
 	return Options{
 		Locals: addresses(replica4.String(), replica6.String()),
 		VIPs:   addresses(vip4.String(), vip6.String()),
+		Ports:  []uint16{7, udpPort},
 	}
 }
 
 // change makes another packet of a valid one. Cases of one IP version are left out for the
-// other one: outer and inner say which, 0 is both.
+// other one: outer and inner say which, 0 is both. Likewise udp: with, without, or both.
 type change struct {
 	name         string
 	outer, inner int
+	udp          selector
 	edit         func(f *frame)
 	want         lb.Reason
 	drop         bool
 }
+
+type selector int
+
+const (
+	both selector = iota
+	with
+	without
+)
+
+func (s selector) takes(e encapsulation) bool { return s == both || (s == with) == e.udp }
 
 var changes = []change{
 	{name: "none", edit: func(f *frame) {}, want: "decapsulated"},
@@ -67,9 +80,9 @@ var changes = []change{
 		}
 	}, want: "vlan_tagged"},
 
-	{name: "UDP", outer: 4, edit: func(f *frame) { f.outer[9] = 17; seal(f.outer) }, want: "not_tunnel"},
+	{name: "UDP", outer: 4, udp: without, edit: func(f *frame) { f.outer[9] = 17; seal(f.outer) }, want: "not_tunnel"},
 	{name: "6in4", outer: 4, edit: func(f *frame) { f.outer[9] = protocolIPv6; seal(f.outer) }, want: "not_tunnel"},
-	{name: "UDP", outer: 6, edit: func(f *frame) { f.outer[6] = 17 }, want: "not_tunnel"},
+	{name: "UDP", outer: 6, udp: without, edit: func(f *frame) { f.outer[6] = 17 }, want: "not_tunnel"},
 	{name: "no next header", outer: 6, edit: func(f *frame) { f.outer[6] = 59 }, want: "not_tunnel"},
 	{name: "a fragment of UDP", outer: 6, edit: behind(44, 17), want: "not_tunnel"},
 
@@ -92,7 +105,8 @@ var changes = []change{
 	{name: "AH", outer: 6, edit: behind(51, 4), want: "outer_options"},
 	{name: "tunnel encapsulation limit", outer: 6, edit: behind(60, 41), want: "outer_options"},
 	{name: "more fragments", outer: 4, edit: func(f *frame) { f.outer[6] = 0x20; seal(f.outer) }, want: "outer_fragment"},
-	{name: "fragment offset", outer: 4, edit: func(f *frame) { f.outer[7] = 1; seal(f.outer) }, want: "outer_fragment"},
+	{name: "fragment offset", outer: 4, udp: without, edit: func(f *frame) { f.outer[7] = 1; seal(f.outer) }, want: "outer_fragment"},
+	{name: "fragment offset, so no ports", outer: 4, udp: with, edit: func(f *frame) { f.outer[7] = 1; seal(f.outer) }, want: "not_tunnel"},
 	{name: "fragment", outer: 6, edit: behind(44, 4), want: "outer_fragment"},
 	{name: "checksum one too high", outer: 4, edit: func(f *frame) { f.outer[11]++ }, want: "outer_checksum"},
 	{name: "TTL without its checksum", outer: 4, edit: func(f *frame) { f.outer[8]-- }, want: "outer_checksum"},
@@ -104,7 +118,7 @@ var changes = []change{
 
 	{name: "outer length one too short", edit: func(f *frame) { f.resize(len(f.inner) - 1) }, want: "malformed_inner", drop: true},
 	{name: "nothing in it", edit: func(f *frame) { f.resize(0) }, want: "malformed_inner", drop: true},
-	{name: "inner version", edit: func(f *frame) { f.inner[0] ^= 0x20 }, want: "malformed_inner", drop: true},
+	{name: "inner version", udp: without, edit: func(f *frame) { f.inner[0] ^= 0x20 }, want: "malformed_inner", drop: true},
 	{name: "inner header of 16 bytes", inner: 4, edit: func(f *frame) { f.inner[0] = 0x44 }, want: "malformed_inner", drop: true},
 	{name: "inner header longer than its packet", inner: 4, edit: func(f *frame) { f.inner[0] = 0x4f }, want: "malformed_inner", drop: true},
 	{name: "inner length of less than a header", inner: 4, edit: func(f *frame) { f.inner[2], f.inner[3] = 0, 19 }, want: "malformed_inner", drop: true},
@@ -118,6 +132,23 @@ var changes = []change{
 		copy(f.inner[24:], append(make([]byte, 10), 0xff, 0xff))
 		copy(f.inner[36:], vip4.AsSlice())
 	}, want: "not_vip"},
+
+	{name: "another port of ours", udp: with, edit: func(f *frame) { f.udp[2], f.udp[3] = 0, 7 }, want: "decapsulated"},
+	{name: "the port beside", udp: with, edit: func(f *frame) { f.udp[3]++ }, want: "not_tunnel"},
+	{name: "the port with its bytes swapped", udp: with, edit: func(f *frame) { f.udp[2], f.udp[3] = f.udp[3], f.udp[2] }, want: "not_tunnel"},
+	{name: "any source port", udp: with, edit: func(f *frame) { f.udp[0], f.udp[1] = 0, 0 }, want: "decapsulated"},
+	{name: "UDP's checksum", udp: with, edit: func(f *frame) { f.udp[7] = 1 }, want: "outer_checksum"},
+	{name: "UDP's length of less than a header", udp: with, edit: func(f *frame) { f.udp[4], f.udp[5] = 0, 7 }, want: "malformed_outer"},
+	{name: "UDP's length one too long", udp: with, edit: func(f *frame) { f.udp[5]++ }, want: "malformed_outer"},
+	{name: "UDP's length of less than the inner packet", udp: with, edit: func(f *frame) { f.udp[5]-- }, want: "malformed_inner", drop: true},
+	{name: "UDP shorter than its packet", udp: with, edit: func(f *frame) { n := len(f.inner); f.inner = append(f.inner, 1, 2); f.resize(n + 2); f.udp[5] -= 2 }, want: "decapsulated"},
+	{name: "GUE with a header of its own", udp: with, edit: func(f *frame) {
+		f.inner = append([]byte{0, f.outer[6], 0, 0}, f.inner...)
+		f.resize(len(f.inner))
+	}, want: "not_tunnel"},
+	{name: "6in4", outer: 4, udp: with, edit: func(f *frame) { f.inner = ip6(client6, vip6, 17, nil); f.resize(40) }, want: "not_tunnel"},
+	{name: "inner version 6 of an IPv4 header", outer: 6, inner: 4, udp: with, edit: func(f *frame) { f.inner[0] = 0x65; f.inner[4], f.inner[5] = 0xff, 0xff }, want: "malformed_inner", drop: true},
+	{name: "inner version 4 of an IPv6 header", inner: 6, udp: with, edit: func(f *frame) { f.inner[0] = 0x40 }, want: "malformed_inner", drop: true},
 
 	{name: "congestion told to nobody", edit: func(f *frame) { setECN(f.outer, 3); setECN(f.inner, 0) }, want: "congested", drop: true},
 }
@@ -150,7 +181,7 @@ func TestCases(t *testing.T) {
 	for _, e := range encapsulations {
 		for tags := range 3 {
 			for _, c := range changes {
-				if c.outer != 0 && c.outer != version(e.outer6) || c.inner != 0 && c.inner != version(e.inner6) {
+				if c.outer != 0 && c.outer != version(e.outer6) || c.inner != 0 && c.inner != version(e.inner6) || !c.udp.takes(e) {
 					continue
 				}
 				f := e.valid([]byte("payload of a length that is odd")...)
@@ -215,6 +246,8 @@ func TestTruncated(t *testing.T) {
 				want := result{"malformed_outer", true, whole[:n]}
 				if n < l3 {
 					want.Reason = "malformed_ethernet"
+				} else if behind := n - l3 - len(f.outer); e.udp && behind >= 0 && behind < len(f.udp) {
+					want.Reason = "not_tunnel" // as far as can be seen
 				}
 				if diff := cmp.Diff(want, k.send(whole[:n])); diff != "" {
 					t.Errorf("%s, %d tags, %d bytes of %d (-want +got):\n%s", e.name, tags, n, len(whole), diff)
@@ -223,12 +256,12 @@ func TestTruncated(t *testing.T) {
 			whole = append(whole, 1, 2, 3)
 			for n := range len(f.inner) {
 				f.resize(n)
-				copy(whole[l3:], f.outer)
+				copy(whole[l3:], slices.Concat(f.outer, f.udp))
 				want := result{"malformed_inner", false, whole}
 				if diff := cmp.Diff(want, k.send(whole)); diff != "" {
 					t.Errorf("%s, %d tags, inner %d bytes of %d (-want +got):\n%s", e.name, tags, n, len(f.inner), diff)
 				}
-				cut := whole[:l3+len(f.outer)+n]
+				cut := whole[:l3+len(f.outer)+len(f.udp)+n]
 				want.Frame = cut
 				if diff := cmp.Diff(want, k.send(cut)); diff != "" {
 					t.Errorf("%s, %d tags, nothing behind inner %d bytes of %d (-want +got):\n%s", e.name, tags, n, len(f.inner), diff)

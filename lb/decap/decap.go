@@ -1,5 +1,5 @@
 // Package decap is the replica's side of mode ipip: it attaches the XDP program of
-// bpf/src/decap.bpf.c to an interface. The program decapsulates what a balancer encapsulated, and
+// bpf/src/decap.bpf.c to an interface. The program decapsulates what a balancer encapsulated, with or without UDP, and
 // passes the inner packet up.
 //
 // There is no daemon. All state of an interface is pinned in a directory of its own, so that
@@ -10,6 +10,7 @@ package decap
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -34,6 +35,8 @@ type Options struct {
 	Locals []netip.Addr
 	// VIPs are the addresses that inner packets may be to. None: any.
 	VIPs []netip.Addr
+	// Ports are those of UDP around packets: GUE, variant 1, and Linux's FOU. None: no UDP is looked into.
+	Ports []uint16
 	// Ephemeral allows a BPF file system that process 1 does not see: decapsulation ends with the mount namespace.
 	Ephemeral bool
 }
@@ -43,6 +46,8 @@ type Interface struct {
 	lb.Interface
 	// Locals are all addresses that outer packets come to; sorted, as are VIPs.
 	Locals, VIPs []netip.Addr
+	// Ports are the UDP ports, sorted.
+	Ports []uint16
 	// Reasons holds every reason, also those never met. Their sum is the number of packets seen.
 	Reasons map[lb.Reason]lb.Count
 	// Notes are sentences for the operator about an attachment, as why it is not native.
@@ -58,6 +63,10 @@ func (o Options) check() (Options, error) {
 		return o, err
 	}
 	o.Locals, o.VIPs = tidy(o.Locals), tidy(o.VIPs)
+	o.Ports = slices.Compact(slices.Sorted(slices.Values(o.Ports)))
+	if len(o.Ports) > 0 && o.Ports[0] == 0 {
+		return o, fmt.Errorf("%w: UDP port 0: want 1 to 65535", lb.ErrInvalid)
+	}
 	for _, a := range append(slices.Clone(o.Locals), o.VIPs...) {
 		if !a.IsValid() || a.Zone() != "" || a.IsUnspecified() || a.IsMulticast() {
 			return o, fmt.Errorf("%w: address %v: want one of a host, without a zone", lb.ErrInvalid, a)
@@ -137,9 +146,13 @@ func (p place) maps() (m *bpf.DecapMaps, err error) {
 	m = &bpf.DecapMaps{}
 	for name, to := range map[string]**ebpf.Map{
 		bpf.DecapMapLocals: &m.Locals, bpf.DecapMapVips: &m.Vips,
-		bpf.DecapMapPolicies: &m.Policies, bpf.DecapMapByReason: &m.ByReason,
+		bpf.DecapMapPorts: &m.Ports, bpf.DecapMapPolicies: &m.Policies, bpf.DecapMapByReason: &m.ByReason,
 	} {
-		if *to, err = ebpf.LoadPinnedMap(filepath.Join(string(p), name), nil); err != nil {
+		*to, err = ebpf.LoadPinnedMap(filepath.Join(string(p), name), nil)
+		if name == bpf.DecapMapPorts && errors.Is(err, fs.ErrNotExist) { // attached by a build that knew no UDP
+			err = nil
+		}
+		if err != nil {
 			return nil, errors.Join(fmt.Errorf("open pinned map %s: %w", name, lb.Denied(err)), m.Close())
 		}
 	}
@@ -153,6 +166,9 @@ func describe(m *bpf.DecapMaps, of lb.Interface) (i Interface, err error) {
 		return i, err
 	}
 	if i.VIPs, err = read(m.Vips); err != nil {
+		return i, err
+	}
+	if i.Ports, err = readPorts(m.Ports); err != nil {
 		return i, err
 	}
 	i.Reasons, err = counters(m.ByReason)

@@ -20,7 +20,7 @@ func TestDifferential(t *testing.T) {
 	t.Logf("seed %d, %d packets", seed, packets)
 	r := rand.New(rand.NewPCG(seed, 0))
 	o := asked()
-	k, model := loaded(t, o), reference{o.Locals, o.VIPs}
+	k, model := loaded(t, o), reference{o.Locals, o.VIPs, o.Ports}
 	met := map[lb.Reason]int{}
 	for n := range packets {
 		frame := generate(r)
@@ -48,7 +48,7 @@ func TestDifferential(t *testing.T) {
 // generate makes a packet that is right, and then changes none to three things of it, of which
 // each leaves most of the others right.
 func generate(r *rand.Rand) []byte {
-	f := encapsulations[r.IntN(3)].valid(make([]byte, r.IntN(80))...)
+	f := encapsulations[r.IntN(len(encapsulations))].valid(make([]byte, r.IntN(80))...)
 	for range max(0, r.IntN(6)-3) + r.IntN(2) {
 		f.tag([]uint16{0x8100, 0x88a8}[r.IntN(2)], uint16(r.Uint32()))
 	}
@@ -98,6 +98,11 @@ var edits = []func(r *rand.Rand, f *frame){
 		if f.outer[0]>>4 == 4 {
 			binary.BigEndian.PutUint16(f.outer[6:], 1<<r.IntN(16))
 			seal(f.outer)
+		}
+	},
+	func(r *rand.Rand, f *frame) { // of UDP
+		if f.udp != nil {
+			f.udp[r.IntN(8)] = pick(r, 0, 1, 7, byte(r.Uint32()))
 		}
 	},
 	func(r *rand.Rand, f *frame) { // the address of somebody else

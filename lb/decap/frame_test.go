@@ -13,6 +13,7 @@ type frame struct {
 	tags    []byte // a tag is its EtherType and TCI
 	kind    uint16 // EtherType
 	outer   []byte // header
+	udp     []byte // header between them, or nothing
 	inner   []byte // packet
 	padding []byte
 }
@@ -32,13 +33,18 @@ var (
 	replicaMAC, gatewayMAC = []byte{2, 0, 0, 0, 0, 1}, []byte{2, 0, 0, 0, 0, 2}
 )
 
-// encapsulation is one of the three that are decapsulated.
+// encapsulation is one of those that are decapsulated.
 type encapsulation struct {
-	name           string
-	outer6, inner6 bool
+	name                string
+	outer6, inner6, udp bool
 }
 
-var encapsulations = []encapsulation{{"4in4", false, false}, {"6in6", true, true}, {"4in6", true, false}}
+var encapsulations = []encapsulation{
+	{"4in4", false, false, false}, {"6in6", true, true, false}, {"4in6", true, false, false},
+	{"4in4-udp", false, false, true}, {"6in6-udp", true, true, true}, {"4in6-udp", true, false, true},
+}
+
+const udpPort = 6080
 
 // valid is a packet as a balancer makes it, with payload in the inner one.
 func (e encapsulation) valid(payload ...byte) *frame {
@@ -47,6 +53,12 @@ func (e encapsulation) valid(payload ...byte) *frame {
 	next := byte(protocolIPv4)
 	if e.inner6 {
 		f.inner, next = ip6(client6, vip6, 17, payload), protocolIPv6
+	}
+	if e.udp {
+		next = 17
+		f.udp = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, 51234), udpPort)
+		f.udp = append(f.udp, 0, 0, 0, 0)
+		defer func() { f.resize(len(f.inner)) }()
 	}
 	if e.outer6 {
 		f.kind, f.outer = etherIPv6, ip6(balancer6, replica6, next, f.inner)[:40]
@@ -58,7 +70,7 @@ func (e encapsulation) valid(payload ...byte) *frame {
 
 // bytes puts the frame together.
 func (f *frame) bytes() []byte {
-	return slices.Concat(f.macs, f.tags, binary.BigEndian.AppendUint16(nil, f.kind), f.outer, f.inner, f.padding)
+	return slices.Concat(f.macs, f.tags, binary.BigEndian.AppendUint16(nil, f.kind), f.outer, f.udp, f.inner, f.padding)
 }
 
 // decapsulated is the frame that goes up.
@@ -75,8 +87,12 @@ func (f *frame) tag(kind, tci uint16) {
 	f.tags = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(f.tags, kind), tci)
 }
 
-// resize writes into the outer header how long the packet is that it carries, and sums it up.
+// resize writes into the outer headers how long the packet is that they carry, and sums IPv4's up.
 func (f *frame) resize(inner int) {
+	if f.udp != nil {
+		inner += len(f.udp)
+		binary.BigEndian.PutUint16(f.udp[4:], uint16(inner))
+	}
 	if f.outer[0]>>4 == 6 {
 		binary.BigEndian.PutUint16(f.outer[4:], uint16(len(f.outer)-40+inner))
 		return

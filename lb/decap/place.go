@@ -42,7 +42,7 @@ func (p place) hook() (*xdp.Hook, error) { return xdp.Open(string(p), programPin
 
 // names are those of what is pinned in a place, beside links.
 func names() []string {
-	return []string{programPin, programPin + "_next", bpf.DecapMapLocals, bpf.DecapMapVips, bpf.DecapMapPolicies, bpf.DecapMapByReason}
+	return []string{programPin, programPin + "_next", bpf.DecapMapLocals, bpf.DecapMapVips, bpf.DecapMapPorts, bpf.DecapMapPolicies, bpf.DecapMapByReason}
 }
 
 // remove unpins everything.

@@ -11,7 +11,10 @@ import (
 
 // reference says what must become of a frame, from the RFCs and one copy at a time. It shares
 // nothing with the program but the names of reasons.
-type reference struct{ locals, vips []netip.Addr }
+type reference struct {
+	locals, vips []netip.Addr
+	ports        []uint16
+}
 
 func (r reference) judge(frame []byte) result {
 	why, decapsulated := r.decide(frame)
@@ -58,6 +61,12 @@ func (r reference) decide(frame []byte) (why lb.Reason, decapsulated []byte) {
 	if why != "" {
 		return why, nil
 	}
+	if next == 17 {
+		if why, next, carried = inUDP(kind, carried); why != "" {
+			return why, nil
+		}
+		header += 8
+	}
 	if next == 4 {
 		why, kind = r.inner4(carried), 0x0800
 	} else {
@@ -79,7 +88,9 @@ func (r reference) outer4(p []byte) (why lb.Reason, next, congestion byte, carri
 	if len(p) < 20 || p[0]>>4 != 4 || p[0]&15 < 5 {
 		return "malformed_outer", 0, 0, nil
 	}
-	if p[9] != 4 {
+	next = p[9]
+	later := p[6]&0x1f != 0 || p[7] != 0
+	if next != 4 && (next != 17 || later || !r.isTunnel(p[min(len(p), int(p[0]&15)*4):])) {
 		return "not_tunnel", 0, 0, nil
 	}
 	if !slices.Contains(r.locals, netip.AddrFrom4([4]byte(p[16:20]))) {
@@ -100,7 +111,35 @@ func (r reference) outer4(p []byte) (why lb.Reason, next, congestion byte, carri
 	if was, is := binary.BigEndian.Uint16(p[10:]), binary.BigEndian.Uint16(h[10:]); was%0xffff != is%0xffff {
 		return "outer_checksum", 0, 0, nil
 	}
-	return "", 4, p[1] & 3, p[20:length]
+	return "", next, p[1] & 3, p[20:length]
+}
+
+// isTunnel reports whether a UDP header is there, and to one of the ports.
+func (r reference) isTunnel(udp []byte) bool {
+	return len(udp) >= 8 && slices.Contains(r.ports, binary.BigEndian.Uint16(udp[2:]))
+}
+
+// inUDP opens UDP in an outer packet of an EtherType: RFC 768, and variant 1 of draft-ietf-intarea-gue.
+func inUDP(outer uint16, p []byte) (why lb.Reason, next byte, carried []byte) {
+	if len(p) < 8 {
+		return "malformed_outer", 0, nil
+	}
+	length := int(binary.BigEndian.Uint16(p[4:]))
+	switch {
+	case length < 8 || length > len(p):
+		return "malformed_outer", 0, nil
+	case p[6] != 0 || p[7] != 0:
+		return "outer_checksum", 0, nil
+	case length == 8:
+		return "malformed_inner", 0, nil
+	}
+	switch version := p[8] >> 4; {
+	case version == 4:
+		return "", 4, p[8:length]
+	case version == 6 && outer == 0x86dd:
+		return "", 41, p[8:length]
+	}
+	return "not_tunnel", 0, nil
 }
 
 func (r reference) outer6(p []byte) (why lb.Reason, next, congestion byte, carried []byte) {
@@ -120,7 +159,7 @@ func (r reference) outer6(p []byte) (why lb.Reason, next, congestion byte, carri
 	}
 	length := int(p[4])<<8 | int(p[5])
 	switch {
-	case next != 4 && next != 41:
+	case next != 4 && next != 41 && (next != 17 || !r.isTunnel(p[40:])):
 		return "not_tunnel", 0, 0, nil
 	case !local:
 		return "not_local", 0, 0, nil

@@ -1,6 +1,7 @@
 package decap
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -22,6 +23,7 @@ func (u *unit) fill(o Options) error {
 	steps := []func() error{
 		func() error { return add(u.Locals, o.Locals) },
 		func() error { return add(u.Vips, o.VIPs) },
+		func() error { return u.setPorts(o.Ports) },
 		func() error { return u.allowAny(len(o.VIPs) == 0) },
 		func() error { return keep(u.Locals, o.Locals) },
 		func() error { return keep(u.Vips, o.VIPs) },
@@ -86,6 +88,50 @@ func keep(m *ebpf.Map, addresses []netip.Addr) error {
 		}
 	}
 	return nil
+}
+
+// setPorts makes the table hold those ports; first it adds, then it removes.
+func (u *unit) setPorts(want []uint16) error {
+	for _, p := range want {
+		err := u.Ports.Update(bpf.Port(p), uint32(1), ebpf.UpdateNoExist)
+		switch {
+		case errors.Is(err, unix.E2BIG):
+			return fmt.Errorf("%w: %v holds %d ports", lb.ErrFull, u.Ports, u.Ports.MaxEntries())
+		case err != nil && !errors.Is(err, ebpf.ErrKeyExist):
+			return fmt.Errorf("add %d to %v: %w", p, u.Ports, err)
+		}
+	}
+	is, err := readPorts(u.Ports)
+	if err != nil {
+		return err
+	}
+	for _, p := range is {
+		if slices.Contains(want, p) {
+			continue
+		}
+		if err := u.Ports.Delete(bpf.Port(p)); err != nil {
+			return fmt.Errorf("remove %d from %v: %w", p, u.Ports, err)
+		}
+	}
+	return nil
+}
+
+// readPorts returns the ports of a table, sorted; none of a nil one.
+func readPorts(m *ebpf.Map) (all []uint16, err error) {
+	if m == nil {
+		return nil, nil
+	}
+	var key [2]byte
+	var value uint32
+	rows := m.Iterate()
+	for rows.Next(&key, &value) {
+		all = append(all, binary.BigEndian.Uint16(key[:]))
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read %v: %w", m, err)
+	}
+	slices.Sort(all)
+	return all, nil
 }
 
 // read returns the addresses of a table, sorted.

@@ -75,6 +75,8 @@ func interfaceChecks() []check[Interface] {
 		{"rp-filter", server, "clients can be anywhere: with a strict filter the kernel drops packets from those whose route is another interface", judgeSourceFilter},
 		{"segment-size", server, "an encapsulated packet has less room: clients that send full segments are told so by packet-too-big, and stall where a firewall " +
 			"drops that", judgeSegment},
+		{"answer-size", server, "a link that is wider than the clients', for outer headers, lets answers be as long, which have none: a router has to send " +
+			"packet-too-big to the VIP about them, and long answers of UDP over IPv6 are lost until it did", judgeAnswerSize},
 	}
 }
 

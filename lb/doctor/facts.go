@@ -86,6 +86,8 @@ type Default struct {
 	Gateway   netip.Addr
 	// AdvMSS is the largest TCP segment that is announced on it, in bytes; 0: by the MTU.
 	AdvMSS int
+	// MTU is the route's own, 0 if it has none.
+	MTU int
 }
 
 // servicesKnown reports whether anything is known of what is balanced.
@@ -121,7 +123,9 @@ func (f Facts) on(name string) (Interface, bool) {
 type Replica struct {
 	Address netip.Addr
 	Mode    lb.Mode
-	Route   Route
+	// UDP is put around packets, too.
+	UDP   bool
+	Route Route
 }
 
 // Route is how this namespace reaches an address. The zero value: not at all.
@@ -161,15 +165,16 @@ func (r Replica) next() netip.Addr {
 	return r.Address
 }
 
-// overhead is how much longer packets become by encapsulation, in bytes (RFC 2003, RFC 2473).
+// overhead is how much longer packets become by encapsulation, in bytes (RFC 2003, RFC 2473, RFC 768).
 func (r Replica) overhead() int {
-	switch {
-	case r.Mode != lb.IPIP:
+	if r.Mode != lb.IPIP {
 		return 0
-	case r.Address.Is4():
-		return 20
 	}
-	return 40
+	s := lb.Service{}
+	if r.UDP {
+		s.Encapsulation = lb.GUE
+	}
+	return s.Overhead(r.Address)
 }
 
 // Sysctls are kernel parameters by their path below /proc/sys. One that is not there could not be read.

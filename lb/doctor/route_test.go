@@ -96,6 +96,9 @@ func TestPathMTU(t *testing.T) {
 		{"one byte short", mtu(1519), []string{
 			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1499 fit | ip link set dev eth1 mtu 1520   # after all others on that link, 10.1.0.1 first: ip link set dev IFACE mtu 1520",
 		}},
+		{"UDP outside", func(f *Facts) { f.Replicas[0].UDP = true }, []string{
+			"warning 10.1.0.1 path-mtu: packets of 1500 bytes come, 1492 fit | ip link set dev eth1 mtu 1528   # after all others on that link, 10.1.0.1 first: ip link set dev IFACE mtu 1528",
+		}},
 		{"IPv6 outside", func(f *Facts) { f.Replicas[0].Address = netip.MustParseAddr("2001:db8:1::1") }, []string{
 			"warning 2001:db8:1::1 path-mtu: packets of 1500 bytes come, 1480 fit | ip link set dev eth1 mtu 1540   # after all others on that link, 2001:db8:1::1 first: ip link set dev IFACE mtu 1540",
 			"ok 2001:db8:1::1 address: another machine's", "ok 2001:db8:1::1 route: by eth1, on the link", "ok 2001:db8:1::1 egress: eth1",

@@ -36,6 +36,8 @@ func judgeDecapsulation(f Facts, i Interface) verdict {
 type Decapsulation struct {
 	// Locals are the addresses that outer packets may come to, VIPs those of inner ones; no VIPs: any.
 	Locals, VIPs []netip.Addr
+	// Ports are those of UDP around packets.
+	Ports []uint16
 	// Own are the interface's addresses now, but link-local ones.
 	Own []netip.Addr
 }
@@ -66,6 +68,9 @@ func (u Decapsulation) again(name string, more []VIP) string {
 		if !slices.Contains(u.Own, a) {
 			text += " --local " + a.String()
 		}
+	}
+	for _, p := range u.Ports {
+		text += fmt.Sprint(" --udp-port ", p)
 	}
 	if len(u.VIPs) == 0 {
 		return text
@@ -108,8 +113,16 @@ func judgeSourceFilter(f Facts, i Interface) verdict {
 	return ok("%d", mode)
 }
 
-// room is what an outer header takes at most, in bytes: IPv6's.
-const room = 40
+// clientMTU is what the links of most clients carry.
+const clientMTU = 1500
+
+// room is what outer headers take at most, in bytes: IPv6's, and UDP's where the program takes that off.
+func (i Interface) room() int {
+	if i.Decapsulation != nil && len(i.Decapsulation.Ports) > 0 {
+		return 40 + 8
+	}
+	return 40
+}
 
 func judgeSegment(f Facts, i Interface) verdict {
 	if f.Mode != lb.IPIP {
@@ -119,16 +132,48 @@ func judgeSegment(f Facts, i Interface) verdict {
 	if len(f.VIPs) > 0 && !anyIPv4(f.VIPs) {
 		r, headers = f.Default6, 40+20
 	}
-	most := i.MTU - room - headers
+	most := i.MTU - i.room() - headers
 	switch {
-	case i.MTU >= 1500+room:
+	case i.MTU >= clientMTU+i.room():
 		return ok("full packets fit into an MTU of %d", i.MTU)
 	case r.AdvMSS > 0 && r.AdvMSS <= most:
 		return ok("segments of %d bytes are announced", r.AdvMSS)
 	case !r.Gateway.IsValid():
 		return bad(Warning, fmt.Sprintf("ip route change ROUTE advmss %d", most), "segments larger than %d bytes do not fit, and there is no default route to say so", most)
 	}
-	return bad(Warning, fmt.Sprintf("ip route replace default via %v dev %s advmss %d", r.Gateway, r.Interface, most), "segments larger than %d bytes do not fit", most)
+	r.AdvMSS = most
+	return bad(Warning, r.replace(), "segments larger than %d bytes do not fit", most)
+}
+
+// replace is the command that gives a default route its MTU and announced segment.
+func (r Default) replace() string {
+	text := fmt.Sprintf("ip route replace default via %v dev %s", r.Gateway, r.Interface)
+	if r.MTU > 0 {
+		text += fmt.Sprintf(" mtu %d", r.MTU)
+	}
+	if r.AdvMSS > 0 {
+		text += fmt.Sprintf(" advmss %d", r.AdvMSS)
+	}
+	return text
+}
+
+// judgeAnswerSize: a link that is wide enough for outer headers is wider than the way back, which has none.
+func judgeAnswerSize(f Facts, i Interface) verdict {
+	if f.Mode != lb.IPIP || i.MTU <= clientMTU {
+		return verdict{}
+	}
+	for _, v := range f.VIPs {
+		r := f.Default4
+		if v.Address.Is6() {
+			r = f.Default6
+		}
+		if r.Interface != i.Name || r.MTU > 0 && r.MTU <= clientMTU {
+			continue
+		}
+		r.MTU = clientMTU
+		return bad(Warning, r.replace(), "answers from %v have up to %d bytes: the default route has no MTU of its own", v.Address, i.MTU)
+	}
+	return ok("the MTU of the default route is at most %d", clientMTU)
 }
 
 // sharesLink reports whether the VIP is on the same link as the balancer that answers for it.

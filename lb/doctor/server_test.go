@@ -79,6 +79,15 @@ func decapsulating(local string, vips ...string) func(*Facts) {
 	}
 }
 
+// inUDP makes eth0, with that MTU, decapsulate UDP, too.
+func inUDP(mtu, advMSS int) func(*Facts) {
+	return func(f *Facts) {
+		decapsulating("10.1.0.1")(f)
+		f.Interfaces[0].Decapsulation.Ports = []uint16{6080}
+		f.Interfaces[0].MTU, f.Default4.MTU, f.Default4.AdvMSS = mtu, 1500, advMSS
+	}
+}
+
 func TestIPIPReplica(t *testing.T) {
 	bare := func(f *Facts) { f.Interfaces[0].XDP = XDP{} }
 	tunnel := func(up bool) func(*Facts) {
@@ -122,7 +131,34 @@ func TestIPIPReplica(t *testing.T) {
 			"warning eth0 segment-size: segments larger than 1400 bytes do not fit | ip route replace default via fe80::1 dev eth0 advmss 1400",
 			"ok 2001:db8::1 vip-held: on lo",
 		}},
-		{"room enough", func(f *Facts) { f.Interfaces[0].MTU = 1540 }, []string{"ok eth0 segment-size: full packets fit into an MTU of 1540"}},
+		{"room enough", func(f *Facts) { f.Interfaces[0].MTU, f.Default4.MTU = 1540, 1500 }, []string{
+			"ok eth0 segment-size: full packets fit into an MTU of 1540", "ok eth0 answer-size: the MTU of the default route is at most 1500",
+		}},
+		{"answers as long as the link", func(f *Facts) { f.Interfaces[0].MTU = 1540 }, []string{
+			"warning eth0 answer-size: answers from 192.0.2.1 have up to 1540 bytes: the default route has no MTU of its own | ip route replace default via 10.1.0.254 dev eth0 mtu 1500 advmss 1420",
+			"ok eth0 segment-size: full packets fit into an MTU of 1540",
+		}},
+		{"answers of IPv6 as long as the link", func(f *Facts) {
+			f.Interfaces[0].MTU, f.Default4.MTU, f.VIPs[0].Address = 1540, 1500, netip.MustParseAddr("2001:db8::1")
+		}, []string{
+			"warning eth0 answer-size: answers from 2001:db8::1 have up to 1540 bytes: the default route has no MTU of its own | ip route replace default via fe80::1 dev eth0 mtu 1500",
+			"ok eth0 segment-size: full packets fit into an MTU of 1540", "ok 2001:db8::1 vip-held: on lo",
+		}},
+		{"no room for UDP", inUDP(1540, 0), []string{
+			"warning eth0 segment-size: segments larger than 1452 bytes do not fit | ip route replace default via 10.1.0.254 dev eth0 mtu 1500 advmss 1452",
+			"ok eth0 answer-size: the MTU of the default route is at most 1500",
+		}},
+		{"room for UDP", inUDP(1548, 0), []string{
+			"ok eth0 segment-size: full packets fit into an MTU of 1548", "ok eth0 answer-size: the MTU of the default route is at most 1500",
+		}},
+		{"another address since, in UDP", func(f *Facts) {
+			decapsulating("10.1.0.9")(f)
+			f.Interfaces[0].Decapsulation.Ports = []uint16{6080, 7}
+			f.Default4.AdvMSS = 1412
+		}, []string{
+			"problem eth0 decapsulation: lb_decap was attached before the interface had 10.1.0.1, and does not decapsulate what comes there | lbctl decap attach eth0 --local 10.1.0.9 --udp-port 6080 --udp-port 7",
+			"ok eth0 segment-size: segments of 1412 bytes are announced",
+		}},
 	})
 }
 

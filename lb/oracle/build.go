@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"lbctl/lb"
@@ -13,29 +12,6 @@ import (
 
 // answerTTL is the TTL or hop limit of packets that the load balancer itself makes.
 const answerTTL = 64
-
-// wrap encapsulates an IP packet, from source to the replica: RFC 2003, RFC 2473.
-func (d *decision) wrap(ip []byte, source netip.Addr) []byte {
-	d.why.Outer = lb.Tunnel{Source: source, Destination: d.why.Replica.Addr()}
-	if d.why.Outer.Destination.Is4() {
-		return slices.Concat(d.outerIPv4(), ip)
-	}
-	return slices.Concat(d.outerIPv6(), ip)
-}
-
-// outerIPv4 has DF: packets that would need fragmentation are too big before.
-func (d *decision) outerIPv4() []byte {
-	return newIPv4(d.class(), d.length, v4DontFragment, packet.InnerIPv4, d.why.Outer)
-}
-
-// outerIPv6 has a flow label, by which routers spread flows (RFC 6438).
-func (d *decision) outerIPv6() []byte {
-	inner := packet.InnerIPv6
-	if d.v4 {
-		inner = packet.InnerIPv4
-	}
-	return newIPv6(d.class(), d.why.Hash&0xfffff, d.length, inner, d.why.Outer)
-}
 
 // class is the TOS or the traffic class of the packet.
 func (p parsed) class() uint8 {

@@ -19,6 +19,9 @@ func Decide(view View, ingress int, frame []byte) Outcome {
 	if reason == ok {
 		reason = d.find()
 	}
+	if d.isErrorMessage && (reason == lb.NotTCPUDP || reason == lb.NotOurs) {
+		reason = d.relayError(reason)
+	}
 	if reason == ok {
 		reason = d.send()
 	} else {
@@ -34,6 +37,8 @@ type decision struct {
 	ingress int
 	frame   []byte
 
+	// isErrorMessage: the packet is an ICMP error.
+	isErrorMessage bool
 	// quote is set in an ICMP error. The flow is then that which the receiver of the quoted packet sends.
 	quote *quote
 	// vip is the VIP of the service. The service is nil for an answer of a replica.

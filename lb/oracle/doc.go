@@ -84,9 +84,9 @@
 // which the error goes; or a later fragment whose first one has been kept. Its flow is that which the receiver of the
 // quoted packet sends. The error goes to the flow's replica or client; it is neither recorded nor counted for the flow.
 //
-// An error of type 3 or 11, or ICMPv6 of type 1 to 3, may also quote an outer packet of mode ipip and in it, likewise, the
-// inner one, unless that is a later fragment. It is about a packet of ours if the inner one is to a service in that mode, and the outer one from our present
-// address, to which the error goes, to the replica of that flow. Then the sender of the inner packet is sent an error
+// An error of type 3 or 11, or ICMPv6 of type 1 to 3, that so far is not_tcp_udp or not_ours may also quote an outer packet of mode ipip and in it,
+// behind UDP or not, likewise, the inner one, unless that is a later fragment. It is about a packet of ours if the inner one is to a service in that mode, and the
+// outer one is as that flow's would be now: from our address, to which the error goes, to the replica, with those ports. Then the sender of the inner packet is sent an error
 // about that, if it may be answered (below): error_returned, or for_this_host, no_route, too_big, neighbour_missing as on any other way
 // to a client. It comes from the VIP with a TTL of 64, quotes the inner packet as far as that is quoted, and says "host
 // unreachable" or "address unreachable"; or, if the error is "fragmentation needed" or "packet too big", that with the
@@ -119,7 +119,11 @@
 // where it is cut. So the new address is added to it without a complement, and the port not at all.
 //
 // dsr: nothing. ipip: nothing of the packet; the outer header has a TTL of 64 and the packet's TOS or traffic class.
-// IPv4 has DF and no identification, IPv6 has 20 bits of the flow's hash as its flow label.
+// IPv4 has DF and no identification, IPv6 has 20 bits of the flow's hash as its flow label. Its source is our address
+// towards the replica. Or, of a service with a range of source addresses, that one of them which stands among them where
+// the flow's hash, mixed (Spread), stands among all of 32 bits; the first address of more than two is left out, in IPv4 the
+// last one, too, and what is beyond 2^32. With gue or fou there is UDP behind the outer header: from 49152 and the 14
+// low bits of the mixed hash, to the service's port, without a checksum.
 //
 // Besides, what is sent has a TTL one less (not with dsr), the MAC addresses of the next hop, and its VLAN tags only if
 // it leaves by the interface that it came in on. What is passed rewritten keeps TTL, MAC addresses and tags: the

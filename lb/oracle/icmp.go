@@ -29,10 +29,8 @@ func (d *decision) icmp() lb.Reason {
 	if !d.isError(message[0]) {
 		return lb.NotTCPUDP
 	}
-	if d.readQuote() == ok {
-		return ok
-	}
-	return d.relayError(message)
+	d.isErrorMessage = true
+	return d.readQuote()
 }
 
 // isError reports whether an ICMP message of a type quotes a packet that did not get through: destination

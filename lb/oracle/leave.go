@@ -42,17 +42,6 @@ func (d *decision) pathMTU(route Route) int {
 	return route.MTU
 }
 
-// overhead is the length of the outer header.
-func (d *decision) overhead(replica netip.Addr) int {
-	switch {
-	case d.service.Mode != lb.IPIP:
-		return 0
-	case replica.Is4():
-		return v4Header
-	}
-	return v6Header
-}
-
 // deliver rewrites or encapsulates the packet for its replica, by the mode, and sends it.
 func (d *decision) deliver(route Route) lb.Reason {
 	d.why.Rewritten = d.flow

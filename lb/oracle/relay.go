@@ -11,7 +11,7 @@ import (
 
 // outerError is an ICMP error about an outer packet of mode ipip.
 type outerError struct {
-	source, destination netip.Addr
+	ends lb.Tunnel
 	// inner is what is quoted of the packet that it carried.
 	inner quote
 	// isTooBig: it is about the length. mtu is what it tells.
@@ -20,35 +20,36 @@ type outerError struct {
 }
 
 // relayError makes an error about an outer packet into one about the inner packet, to the sender of that: RFC 2003,
-// section 4; RFC 2473, section 8. What it tells of the path's MTU is kept.
-func (d *decision) relayError(message []byte) lb.Reason {
-	e, found := d.outerError(message)
+// section 4; RFC 2473, section 8. What it tells of the path's MTU is kept. An error that is not about an outer packet of
+// ours ends in the reason given.
+func (d *decision) relayError(none lb.Reason) lb.Reason {
+	e, found := d.outerError(d.segment())
 	if !found || !answerable(e.inner.source) {
-		return lb.NotTCPUDP
+		return none
 	}
 	// The inner packet is one of its flow like others, and nothing is recorded.
 	of := decision{view: d.view, parsed: parsed{flow: e.inner.flow}, quote: &e.inner}
 	service, found := d.view.Service(lb.VIP{Address: of.flow.Destination, Protocol: of.flow.Protocol})
 	if !found || service.Mode != lb.IPIP {
-		return lb.NotTCPUDP
+		return none
 	}
 	of.service, of.vip = service, service.VIP
-	if of.pick() != ok || of.why.Replica.Addr() != e.destination {
-		return lb.NotTCPUDP
+	if of.pick() != ok {
+		return none
 	}
 	route, found := d.view.RouteToReplica(of.vip, of.why.Replica)
-	if !found || route.Preferred != e.source || e.source != d.destination {
-		return lb.NotTCPUDP
+	if !found || of.tunnel(route.Preferred) != e.ends || e.ends.Source != d.destination {
+		return none
 	}
 	d.why.Flow = of.flow
 	if !e.isTooBig {
 		return d.sendRelay(e, 0)
 	}
 	told := of.pathMTU(route)
-	if mtu := max(e.mtu, leastPathMTU(e.source)); mtu < told {
+	if mtu := max(e.mtu, leastPathMTU(e.ends.Source)); mtu < told {
 		d.effects.PathMTU, told = &PathMTUEffect{of.vip, of.why.Replica, mtu}, mtu
 	}
-	mtu := told - of.overhead(e.destination)
+	mtu := told - of.overhead(e.ends.Destination)
 	if !e.inner.v4 {
 		mtu = max(mtu, leastIPv6MTU)
 		if v6Header+int(binary.BigEndian.Uint16(e.inner.ip[v6Length:])) <= mtu {
@@ -70,13 +71,14 @@ func leastPathMTU(source netip.Addr) int {
 func (d *decision) outerError(message []byte) (e outerError, found bool) {
 	at := d.l4 + icmpHeader
 	outer := d.ip[at:d.length]
-	inner := packet.InnerIPv4
+	var carried packet.Protocol
 	if d.v4 {
-		if len(outer) < v4Header || outer[0] != 0x45 || packet.Protocol(outer[v4Protocol]) != inner ||
+		if len(outer) < v4Header || outer[0] != 0x45 ||
 			partOfIPv4(binary.BigEndian.Uint16(outer[v4Fragment:])) == later || message[0] != 3 && message[0] != 11 {
 			return e, false
 		}
-		e.source, e.destination = addressAt(outer, v4Source, 4), addressAt(outer, v4Destination, 4)
+		carried = packet.Protocol(outer[v4Protocol])
+		e.ends.Source, e.ends.Destination = addressAt(outer, v4Source, 4), addressAt(outer, v4Destination, 4)
 		e.isTooBig = message[0] == 3 && message[1] == 4
 		e.mtu = int(binary.BigEndian.Uint16(message[icmpMTU+2:]))
 		at += v4Header
@@ -84,15 +86,24 @@ func (d *decision) outerError(message []byte) (e outerError, found bool) {
 		if len(outer) < v6Header || outer[0]>>4 != 6 || message[0] == 4 {
 			return e, false
 		}
-		inner = packet.Protocol(outer[v6Next])
-		e.source, e.destination = addressAt(outer, v6Source, 16), addressAt(outer, v6Destination, 16)
+		carried = packet.Protocol(outer[v6Next])
+		e.ends.Source, e.ends.Destination = addressAt(outer, v6Source, 16), addressAt(outer, v6Destination, 16)
 		e.isTooBig, e.mtu = message[0] == 2, int(binary.BigEndian.Uint32(message[icmpMTU:]))
 		at += v6Header
 	}
-	if inner != packet.InnerIPv4 && inner != packet.InnerIPv6 {
+	if carried == packet.UDP { // what is in it says its version itself
+		udp := d.ip[at:d.length]
+		if len(udp) <= udpHeader {
+			return e, false
+		}
+		e.ends.SourcePort, e.ends.DestinationPort = binary.BigEndian.Uint16(udp), binary.BigEndian.Uint16(udp[2:])
+		at += udpHeader
+		carried = map[byte]packet.Protocol{4: packet.InnerIPv4, 6: packet.InnerIPv6}[udp[udpHeader]>>4]
+	}
+	if carried != packet.InnerIPv4 && carried != packet.InnerIPv6 {
 		return e, false
 	}
-	e.inner, found = d.quotedAt(at, inner == packet.InnerIPv4)
+	e.inner, found = d.quotedAt(at, carried == packet.InnerIPv4)
 	return e, found && e.inner.part != later // of which the first one is told
 }
 

@@ -128,7 +128,7 @@ func (v *snapshot) decapsulation(i doctor.Interface) *doctor.Decapsulation {
 	all, _ := decap.List(cmp.Or(v.scope.DecapDir, decap.DefaultDir)) // an error is that it may not be seen
 	for _, d := range all {
 		if d.Index == i.Index {
-			return &doctor.Decapsulation{Locals: d.Locals, VIPs: d.VIPs, Own: v.own(i.Index)}
+			return &doctor.Decapsulation{Locals: d.Locals, VIPs: d.VIPs, Ports: d.Ports, Own: v.own(i.Index)}
 		}
 	}
 	return nil

@@ -34,10 +34,11 @@ type Scope struct {
 	Replicas []Target
 }
 
-// Target is an address and the mode of the service that it belongs to.
+// Target is an address and the mode of the service that it belongs to, and whether packets are encapsulated in UDP.
 type Target struct {
 	Address netip.Addr
 	Mode    lb.Mode
+	UDP     bool
 }
 
 // Gather returns the facts. Errors: lb.ErrNotFound when an interface does not exist, lb.ErrDenied
@@ -68,7 +69,7 @@ func Gather(q Scope) (doctor.Facts, error) {
 		f.VIPs = append(f.VIPs, v.vip(t, f.Interfaces))
 	}
 	for _, t := range distinct(q.Replicas) {
-		r := doctor.Replica{Address: t.Address, Mode: t.Mode, Route: v.route(t.Address)}
+		r := doctor.Replica{Address: t.Address, Mode: t.Mode, UDP: t.UDP, Route: v.route(t.Address)}
 		f.Replicas = append(f.Replicas, r)
 		f.Interfaces = v.transit(f.Interfaces, r.Route.Interface)
 	}
@@ -253,5 +254,5 @@ func (v *snapshot) defaultRoute(family int) doctor.Default {
 	if best == nil {
 		return doctor.Default{}
 	}
-	return doctor.Default{Interface: v.name(best.LinkIndex), Gateway: address(best.Gw), AdvMSS: best.AdvMSS}
+	return doctor.Default{Interface: v.name(best.LinkIndex), Gateway: address(best.Gw), AdvMSS: best.AdvMSS, MTU: best.MTU}
 }

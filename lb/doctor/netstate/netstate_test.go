@@ -106,8 +106,8 @@ func TestIPv6Route(t *testing.T) {
 	w.here("ip address add 2001:db8:1::fe/64 dev rp nodad && ip neighbour replace 2001:db8:1::1 dev rp lladdr 02:00:00:00:00:01 nud permanent")
 	// The kernel makes the address this machine's later, on a thread of its own.
 	w.here("timeout 10 sh -c 'until ip -6 route show table local 2001:db8:1::fe | grep -q local; do :; done'")
-	w.here("ip route add 2001:db8:2::/64 via 2001:db8:1::1 mtu 1400 && ip route add default via 2001:db8:1::1 advmss 1300")
-	replica := func(a string) Target { return Target{netip.MustParseAddr(a), lb.NAT} }
+	w.here("ip route add 2001:db8:2::/64 via 2001:db8:1::1 mtu 1400 && ip route add default via 2001:db8:1::1 mtu 1450 advmss 1300")
+	replica := func(a string) Target { return Target{Address: netip.MustParseAddr(a), Mode: lb.NAT} }
 	f, err := Gather(Scope{Interfaces: []string{"cl"}, Replicas: []Target{replica("2001:db8:1::1"), replica("2001:db8:2::2"), replica("2001:db8:1::fe"), replica("2001:db8:1::1")}})
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func TestIPv6Route(t *testing.T) {
 	}, routes, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("routes (-want +got):\n%s", diff)
 	}
-	if want := (doctor.Default{Interface: "rp", Gateway: router, AdvMSS: 1300}); f.Default6 != want {
+	if want := (doctor.Default{Interface: "rp", Gateway: router, AdvMSS: 1300, MTU: 1450}); f.Default6 != want {
 		t.Errorf("default route %+v, want %+v", f.Default6, want)
 	}
 	if len(f.Interfaces) != 2 || f.Interfaces[1].Name != "rp" || f.Interfaces[1].Named {

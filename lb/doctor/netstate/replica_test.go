@@ -24,7 +24,7 @@ func newReplica(t *testing.T) world {
 }
 
 func serving(m lb.Mode) Scope {
-	return Scope{OnReplica: true, Mode: m, Interfaces: []string{"cl"}, VIPs: []Target{{netip.MustParseAddr("192.0.2.1"), m}}}
+	return Scope{OnReplica: true, Mode: m, Interfaces: []string{"cl"}, VIPs: []Target{{Address: netip.MustParseAddr("192.0.2.1"), Mode: m}}}
 }
 
 func TestReplicaCures(t *testing.T) {

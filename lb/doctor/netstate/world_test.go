@@ -81,8 +81,8 @@ func (w world) run(name string, args ...string) string {
 func scope() Scope {
 	return Scope{
 		Interfaces: []string{"cl", "rp"},
-		VIPs:       []Target{{netip.MustParseAddr("192.0.2.1"), lb.NAT}},
-		Replicas:   []Target{{netip.MustParseAddr("10.1.0.1"), lb.NAT}},
+		VIPs:       []Target{{Address: netip.MustParseAddr("192.0.2.1"), Mode: lb.NAT}},
+		Replicas:   []Target{{Address: netip.MustParseAddr("10.1.0.1"), Mode: lb.NAT}},
 	}
 }
 
