@@ -212,8 +212,6 @@ type LbService struct {
 	TunnelPort         [2]uint8
 	UdpBytes           uint8
 	Zero               uint8
-	FirstSource        [16]uint8
-	Sources            uint32
 	List               uint32
 	Replicas           uint32
 	TableSize          uint32
@@ -221,7 +219,10 @@ type LbService struct {
 	Scheduler          uint8
 	Encapsulation      uint8
 	SourceBits         uint8
-	Zero2              [25]uint8
+	Zero2              uint8
+	Sources            uint32
+	FirstSource        [16]uint8
+	Zero3              [24]uint8
 }
 
 type LbServiceFlag uint32

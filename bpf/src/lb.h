@@ -104,18 +104,18 @@ struct service {
 	__u8 tunnel_port[2]; /* ipip: the destination port of UDP around the packet */
 	__u8 udp_bytes;	     /* ... and the length of its header, 0 if there is no UDP */
 	__u8 zero;
-	/* Outer packets have one of so many source addresses from this one on; 0: the kernel's choice. */
-	__u8 first_source[16];
-	__u32 sources;
-	/* For Go alone. */
+	/* For Go alone, but for `sources` and `first_source`. */
 	__u32 list;
 	__u32 replicas;
 	__u32 table_size; /* of the configuration: size, unless there is no replica */
 	__u32 idle;	  /* seconds */
 	__u8 scheduler;
 	__u8 encapsulation;
-	__u8 source_bits; /* of the prefix */
-	__u8 zero2[25];
+	__u8 source_bits; /* of the prefix of `sources` */
+	__u8 zero2;
+	__u32 sources; /* ipip: outer packets have one of so many source addresses; 0: the kernel's choice */
+	__u8 first_source[16];
+	__u8 zero3[24];
 };
 
 /* A slot is a part of the hash space. It is settled while both words are equal: all its flows go
@@ -266,7 +266,7 @@ _Static_assert(LB_REASONS <= 64, "a bit for each");
 _Static_assert(sizeof(struct slot) == 8, "a slot is switched by one store");
 _Static_assert(sizeof(struct bucket) == 64, "a bucket is one cache line");
 _Static_assert(sizeof(struct service) == 128, "a service is two cache lines");
-_Static_assert(__builtin_offsetof(struct service, first_source) == 64, "packets read one of them, but for this");
+_Static_assert(__builtin_offsetof(struct service, list) == 64, "packets read one of them, most of the time");
 _Static_assert(sizeof(struct records) == 64, "records share a cache line");
 _Static_assert(sizeof(struct fragment_line) == 64, "fragments share a cache line");
 _Static_assert(sizeof(struct replica) == 128, "a replica is two cache lines");

@@ -106,7 +106,7 @@ func TestOtherLayout(t *testing.T) {
 			t.Errorf("interrupted %s: link %d, was %d", name, now, first)
 		}
 		pins, err := os.ReadDir(string(at))
-		if err != nil || len(pins) != 6 { // link, program, four tables
+		if err != nil || len(pins) != 7 { // link, program, five tables
 			t.Errorf("interrupted %s: %v, %v", name, pins, err)
 		}
 	}
