@@ -3,17 +3,23 @@ package datapath
 import (
 	"net"
 	"net/netip"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"lbctl/bpf"
 	"lbctl/lb"
+	"lbctl/lb/contract"
 	"lbctl/lb/nexthop"
+	"lbctl/lb/oracle"
 	"lbctl/lb/tables"
 	"lbctl/lb/testns"
 	"lbctl/rss/packet"
 
+	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // explained polls until a packet to the VIP has a reason and a next hop as wanted.
@@ -145,6 +151,83 @@ func TestUnfitFollows(t *testing.T) {
 		t.Fatal(err)
 	}
 	becomes(0)
+}
+
+// tunnelled opens a datapath with a service of mode ipip whose replica is on a link, and returns a packet to it of so many bytes.
+func tunnelled(t *testing.T, bytes int) (d *Datapath, ingress int, frame []byte) {
+	t.Helper()
+	indexes := placed(t)
+	d = open(t, Options{manualClock: true})
+	s := web("192.0.2.1:80", "10.0.0.1:80")
+	s.Mode = lb.IPIP
+	if err := d.SetService(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	f := packet.Frame{DontFragment: true, Payload: make([]byte, bytes-40), Flow: packet.Flow{
+		Source: netip.MustParseAddrPort("198.51.100.1:1234"), Destination: s.VIP.Address, Protocol: packet.TCP,
+	}}
+	return d, indexes[contract.East], f.Marshal()
+}
+
+// What a router has told of the path to a replica is believed for ten minutes, by the program and by explain.
+func TestLearnedMTUExpires(t *testing.T) {
+	d, ingress, frame := tunnelled(t, 1400)
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		t.Fatal(err)
+	}
+	life := uint64(oracle.PathMTULife >> 30)
+	ticks := uint64(now.Nano()) >> 30
+	if ticks <= life+1 {
+		t.Skip("the machine has not been up for long enough to have learnt anything so long ago")
+	}
+	word := &d.registry.tables.Replicas.Rows[d.registry.services[web("192.0.2.1:80").VIP].ids[netip.MustParseAddrPort("10.0.0.1:80")]].PathMtu
+	for _, c := range []struct {
+		age  uint64 // of what was told
+		want lb.Reason
+	}{
+		{0, lb.TooBigAnswered}, {life / 2, lb.TooBigAnswered}, {life + 1, lb.Forwarded}, {ticks, lb.Forwarded},
+	} {
+		atomic.StoreUint64(word, (ticks-c.age)<<16|1300)
+		x, err := d.Explain(lb.Probe{Ingress: ingress, Frame: frame})
+		if err != nil || x.Reason != c.want {
+			t.Errorf("told %d ticks ago: explained as %v, %v, want %v", c.age, x.Reason, err, c.want)
+		}
+		before := reasons(t, d)[c.want].Packets
+		if _, err := send(d.Program(), ingress, frame); err != nil {
+			t.Fatal(err)
+		}
+		if reasons(t, d)[c.want].Packets != before+1 {
+			t.Errorf("told %d ticks ago: not %v", c.age, c.want)
+		}
+	}
+}
+
+func reasons(t *testing.T, d *Datapath) map[lb.Reason]lb.Count {
+	t.Helper()
+	all, err := d.Counters()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.Reasons
+}
+
+// Where a driver leaves no room for an outer header the packet is dropped as no_headroom, also where there is some room.
+func TestNoHeadroom(t *testing.T) {
+	d, ingress, frame := tunnelled(t, 100)
+	for metadata, want := range map[int]lb.Reason{0: lb.Forwarded, 32: lb.Forwarded, 212: lb.NoHeadroom, 216: lb.NoHeadroom} {
+		before := reasons(t, d)[want].Packets
+		in := slices.Concat(make([]byte, metadata), frame) // metadata takes of the room before the packet (net/bpf/test_run.c)
+		context := xdpMD{Data: uint32(metadata), DataEnd: uint32(len(in)), Ingress: uint32(ingress)}
+		run := ebpf.RunOptions{Data: in, DataOut: make([]byte, len(in)+256), Context: context}
+		verdict, err := d.Program().Run(&run)
+		if err != nil {
+			t.Fatalf("%d bytes of metadata: %v", metadata, err)
+		}
+		if dropped := actions()[verdict] == oracle.Drop; reasons(t, d)[want].Packets != before+1 || dropped != (want == lb.NoHeadroom) {
+			t.Errorf("%d bytes of metadata: %v, not %v", metadata, actions()[verdict], want)
+		}
+	}
 }
 
 // hopTo returns the next hop of a replica of 192.0.2.1:80.
