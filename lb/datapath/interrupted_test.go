@@ -138,6 +138,13 @@ func TestMigrationInterrupted(t *testing.T) {
 			closed(t, x.d)
 		}
 	}
+	x.kill(victim{Dir: o.Dir, Limits: limits[0], Step: "switched", Port: late[0]})
+	if left, err := Purge(o.Dir); err != nil || len(left) > 0 {
+		t.Errorf("purge of a migration: %v left, %v", left, err)
+	}
+	if _, err := os.Stat(o.Dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("after a purge: %v", err)
+	}
 }
 
 // inTransitionPorts are client ports whose flows are in slots in transition.

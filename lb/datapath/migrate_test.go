@@ -354,7 +354,7 @@ func TestMigrationRefused(t *testing.T) {
 	broken.edit = func(s *ebpf.CollectionSpec) {
 		s.Programs[bpf.LbProgLb].Instructions = asm.Instructions{asm.Return()} // R0 is not set
 	}
-	refused(broken, "load the datapath")
+	refused(broken, "load the datapath", "the pinned ones go on as they are")
 	x.d = open(t, o)
 	x.stay("after all", x.d.Program(), x.with)
 }

@@ -127,7 +127,9 @@ func (p *program) load(m *migration) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := xdp.Load(spec, &p.objects, &o); err != nil {
+	if err := xdp.Load(spec, &p.objects, &o); err != nil && m != nil {
+		return fmt.Errorf("load the datapath over new tables (the pinned ones go on as they are): %w", err)
+	} else if err != nil {
 		return fmt.Errorf("load the datapath: %w", err)
 	}
 	p.pinned = pinnedOf(spec, &p.objects.LbMaps)
