@@ -51,7 +51,7 @@ func subtests(program, test string, names ...string) check {
 func quick() []check {
 	return []check{
 		tests("bpf", "TestVerifiedInstructions"),
-		tests("datapath", "TestAdopt", "TestAttachLargeMTU", "TestMigrateFormer", "TestMigrationInterrupted"),
+		tests("datapath", "TestAdopt", "TestAttachLargeMTU", "TestMigrateFormer"),
 		tests("decap", "TestLife"),
 	}
 }
