@@ -105,11 +105,13 @@ static __always_inline bool is_outer_to(const struct service *s, const struct re
 	const struct ipv6hdr *v6 = (void *)(e->icmp + 1), *error_v6 = e->ip;
 	__u32 by_flow = spread(hash), ports = tunnel_sport(by_flow) | (__u32)load16(s->tunnel_port) << 16;
 	bool outer_v6 = e->outer_v6;
-	__u8 from[16];
+	__u8 from[16], active = r->active_hop & 1;
 
 	if ((r->ip_version == 6) != outer_v6 || e->ports != (s->udp_bytes ? ports : 0))
 		return false;
-	tunnel_source(from, s, r->tunnel_source[r->active_hop & 1], by_flow);
+	if (r->hops[active].state == HOP_NONE) /* we send nothing there, whatever sources there are */
+		return false;
+	tunnel_source(from, s, r->tunnel_source[active], by_flow);
 	if (!outer_v6)
 		return v4->daddr == mapped_v4(r->address) && v4->saddr == mapped_v4(from) &&
 		       v4->saddr == error_v4->daddr;

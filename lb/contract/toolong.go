@@ -241,6 +241,12 @@ func (b fixture) tunnelErrors(s scene) {
 		b.ends(s, "from another port", tunnelError{outer: func(_ scene, p *Packet) { p.Flow.Source = withPort(p.Flow.Source, p.Flow.Source.Port()^1) }}, other)
 		b.ends(s, "to another port", tunnelError{outer: func(_ scene, p *Packet) { p.Flow.Destination = withPort(p.Flow.Destination, 9) }}, other)
 	}
+	lost := s.plain()
+	to(routeless)(s, &lost)
+	tunnel := s.tunnel(routeless, West, lost.Flow)
+	b.ends(s, "of a replica without a route", tunnelError{inner: to(routeless), outer: func(_ scene, p *Packet) {
+		p.Flow.Source, p.Flow.Destination = tunnel.Source, tunnel.Destination
+	}, error: destination(tunnel.Source)}, other)
 	b.ends(s, "from a group", tunnelError{inner: source(unanswerable(s)[2])}, other)
 	b.ends(s, "sender that cannot be reached", tunnelError{inner: from(elsewhere)}, passed(lb.ForThisHost))
 }
