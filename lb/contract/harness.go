@@ -30,6 +30,9 @@ type Harness struct {
 	// Advance lets so much time pass for records and slots in transition. No other time passes for them.
 	Advance func(t *testing.T, d time.Duration)
 
+	// ForgetFragments forgets all fragments that were seen. A real table does when it is full.
+	ForgetFragments func(t *testing.T)
+
 	// Indexes are the indexes of the links in Verdict.Egress, by name; nil when Send cannot tell
 	// by which link a frame leaves.
 	Indexes map[string]int
@@ -100,9 +103,10 @@ func Oracle(t *testing.T) Harness {
 			}
 			return m.Process(index, frame), nil
 		},
-		Advance:  func(_ *testing.T, d time.Duration) { m.Advance(d) },
-		Indexes:  indexes,
-		MaxFrame: 9014,
-		Reopen:   func(*testing.T) lb.Dataplane { return m.Reopen() },
+		Advance:         func(_ *testing.T, d time.Duration) { m.Advance(d) },
+		ForgetFragments: func(*testing.T) { m.ForgetFragments() },
+		Indexes:         indexes,
+		MaxFrame:        9014,
+		Reopen:          func(*testing.T) lb.Dataplane { return m.Reopen() },
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"lbctl/bpf"
 	"lbctl/lb"
 	"lbctl/lb/contract"
 	"lbctl/lb/nexthop"
@@ -108,6 +109,17 @@ func harness(t *testing.T) contract.Harness {
 			t.Helper()
 			if err := opened.sweep(elapsed); err != nil {
 				t.Error("let time pass:", err)
+			}
+		},
+		ForgetFragments: func(t *testing.T) {
+			t.Helper()
+			m := opened.objects.Fragments
+			at := make([]uint32, m.MaxEntries())
+			for n := range at {
+				at[n] = uint32(n)
+			}
+			if _, err := m.BatchUpdate(at, make([]bpf.LbFragmentLine, len(at)), nil); err != nil {
+				t.Error("forget fragments:", err)
 			}
 		},
 		Ingress:  indexes,

@@ -93,6 +93,13 @@ func (m *Datapath) Advance(d time.Duration) {
 	}
 }
 
+// ForgetFragments forgets all fragments that were seen, as a table that is full forgets some.
+func (m *Datapath) ForgetFragments() {
+	m.tables.mu.Lock()
+	defer m.tables.mu.Unlock()
+	clear(m.tables.fragments)
+}
+
 func (s *service) advance(d time.Duration, t *tables) {
 	if s.Tracking == lb.Stateless {
 		return
