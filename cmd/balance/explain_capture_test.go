@@ -76,7 +76,7 @@ func TestExplainCutCapture(t *testing.T) {
 		if told == 0 || unknown == 0 {
 			t.Errorf("%s: %d queues told, %d not explained: the test shows nothing", name, told, unknown)
 		}
-		if want := fmt.Sprintf(`"unpredicted":%d`, unknown); !strings.Contains(lines[len(lines)-1], want) {
+		if want := fmt.Sprintf(`"unpredictable":%d`, unknown); !strings.Contains(lines[len(lines)-1], want) {
 			t.Errorf("%s: summary %s, want %s", name, lines[len(lines)-1], want)
 		}
 	}

@@ -105,7 +105,7 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 	defer listener.Close()
 	dataplane, err := a.Kernel.Open(ctx, d.pins, wanted.Datapath, services, log)
 	if err != nil {
-		return adviseServe(err, "use another --pin-dir; or make the tables anew, which ends balancing until then: lbctl purge")
+		return adviseServe(err, otherTables)
 	}
 	defer dataplane.Close()
 	o := engine.Options{Dataplane: dataplane, Store: state, Logger: log, Source: d.file}
@@ -173,7 +173,7 @@ func (d *daemon) wanted(a *cli.App, stored store.Revision, resolve resolver) (i 
 	if stored.Number == 0 {
 		limits, known, err := a.Kernel.Limits(d.pins.Dir)
 		if err != nil {
-			return i, nil, err
+			return i, nil, adviseServe(err, otherTables)
 		}
 		if known {
 			base.Datapath.Limits = limits
@@ -239,6 +239,9 @@ func (d daemon) reload(ctx context.Context, a *cli.App, e *engine.Engine, log *s
 	}
 	log.Info("reloaded", "file", d.file, "revision", e.Now().Number)
 }
+
+// otherTables is the advice where the pinned tables are not ours to use.
+const otherTables = "use another --pin-dir; or make the tables anew, which ends balancing until then: lbctl purge"
 
 // adviseServe says what to do about a daemon that cannot start, unless the error says it. onConflict is the
 // advice for lb.ErrConflict.

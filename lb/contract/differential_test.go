@@ -28,7 +28,7 @@ func TestDifferentialReaches(t *testing.T) {
 		actions[v.Action]++
 		return v, err
 	}
-	if err := newComparison(t, 1, subject).run(20_000); err != nil {
+	if err := newComparison(t, 4, subject).run(20_000); err != nil {
 		t.Fatal(err)
 	}
 	counters, err := subject.Dataplane.Counters()

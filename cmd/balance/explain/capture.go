@@ -47,7 +47,7 @@ type Summary struct {
 	// Cut were captured in part. Unpredicted of them are not explained, as what decides was not captured; zeros stand for
 	// what is missing of the others, behind that.
 	Cut         uint64 `json:"cut"`
-	Unpredicted uint64 `json:"unpredicted"`
+	Unpredicted uint64 `json:"unpredictable"`
 	// Reasons are sorted: those of most packets first.
 	Reasons []Reason `json:"reasons"`
 }
