@@ -31,13 +31,28 @@ type arrivals struct {
 	// byRule tells, by address family, whether rules ask which of them it is.
 	byRule  map[int]bool
 	sources map[int][]netip.Addr
+	// latest are the routes to the address that was asked for last.
+	latest *answers
+}
+
+type answers struct {
+	address netip.Addr
+	all     []Answer
 }
 
 // Routes asks for the route to an address as packets do that come in on the interfaces of Gather. If rules ask for the
 // interface, each that has a route has an answer, in the order of indexes; otherwise there is one. A packet rarely leaves
 // by the interface that it came in on, so answers that say so are left out if there are others. If none has a route (the
-// kernel has none for what comes in where forwarding is off), it is that of this machine's own packets.
-func (s State) Routes(a netip.Addr) (all []Answer) {
+// kernel has none for what comes in where forwarding is off), it is that of this machine's own packets. The kernel is
+// asked once for several questions about one address in a row.
+func (s State) Routes(a netip.Addr) []Answer {
+	if s.arrivals.latest.address != a {
+		*s.arrivals.latest = answers{a, s.answers(a)}
+	}
+	return s.arrivals.latest.all
+}
+
+func (s State) answers(a netip.Addr) (all []Answer) {
 	if len(s.arrivals.indexes) == 0 || !s.asksForIngress(family(a)) {
 		return s.answer(a, 0)
 	}

@@ -114,6 +114,26 @@ func TestIngressRules(t *testing.T) {
 	})
 }
 
+// One operation has one answer for an address, whatever changes meanwhile, and asks for the next address anew.
+func TestRoutesOfOneOperation(t *testing.T) {
+	each(t, func(c crossroads) {
+		s := c.gather("a")
+		if by := c.by(s); by != "up" {
+			c.Fatal("by", by)
+		}
+		c.rule("a")
+		if by := c.by(s); by != "up" {
+			c.Errorf("the same operation: by %s, was by up", by)
+		}
+		if all := s.Routes(c.to.Next()); len(all) > 0 && all[0].Route.Dst != nil && all[0].Route.Dst.Contains(c.to.AsSlice()) {
+			c.Errorf("the next address has the routes of the one before: %v", all)
+		}
+		if by := c.by(c.gather("a")); by != "side" {
+			c.Errorf("the next operation: by %s, want side", by)
+		}
+	})
+}
+
 // The address that outer packets are sent from is known whichever way the route was asked for.
 func TestIngressSource(t *testing.T) {
 	each(t, func(c crossroads) {

@@ -43,7 +43,7 @@ type State struct {
 func (n *Network) Gather(ingresses ...int) State {
 	return State{
 		network: n, links: map[int]*netlink.LinkAttrs{}, neighbours: map[int]map[netip.Addr]netlink.Neigh{},
-		arrivals: arrivals{indexes: slices.Sorted(slices.Values(ingresses)), byRule: map[int]bool{}, sources: map[int][]netip.Addr{}},
+		arrivals: arrivals{indexes: slices.Sorted(slices.Values(ingresses)), byRule: map[int]bool{}, sources: map[int][]netip.Addr{}, latest: &answers{}},
 	}
 }
 
