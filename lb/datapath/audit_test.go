@@ -54,6 +54,17 @@ func pinnedMap(t *testing.T, d *Datapath, name string) *ebpf.Map {
 	return m
 }
 
+// pinnedLink opens the link of "up" as another program would.
+func pinnedLink(t *testing.T, d *Datapath) link.Link {
+	t.Helper()
+	l, err := link.LoadPinnedLink(filepath.Join(d.options.Dir, "link_"+strconv.Itoa(testns.Up(t, "up").Attrs().Index)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
 func mustAudit(t *testing.T, d *Datapath) {
 	t.Helper()
 	if err := d.audit(); err != nil {
@@ -278,12 +289,7 @@ func beforeOurs(t *testing.T, d *Datapath) (*ebpf.Program, *ebpf.Map) {
 // An observer before our program is nobody's damage while it hands packets on.
 func TestAuditObserver(t *testing.T) {
 	d := audited(t)
-	up := testns.Up(t, "up").Attrs().Index
-	l, err := link.LoadPinnedLink(filepath.Join(d.options.Dir, "link_"+strconv.Itoa(up)), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
+	l := pinnedLink(t, d)
 	observer, behind := beforeOurs(t, d)
 	if err := l.Update(observer); err != nil {
 		t.Fatal(err)
@@ -307,12 +313,7 @@ func TestAuditObserver(t *testing.T) {
 // Another program in the place of ours under our link is taken out again.
 func TestAuditProgram(t *testing.T) {
 	d := audited(t)
-	up := testns.Up(t, "up").Attrs().Index
-	l, err := link.LoadPinnedLink(filepath.Join(d.options.Dir, "link_"+strconv.Itoa(up)), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
+	l := pinnedLink(t, d)
 	if err := l.Update(testns.Program(t, "other")); err != nil {
 		t.Fatal(err)
 	}
