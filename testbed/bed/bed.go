@@ -14,6 +14,7 @@ import (
 	"lbctl/bpf/load"
 	"lbctl/control/api"
 	"lbctl/testbed/netns"
+	"lbctl/testbed/trace"
 	"lbctl/testbed/xdp"
 )
 
@@ -70,6 +71,16 @@ func (b *Bed) Router(name string) (*netns.Namespace, error) {
 		return nil, err
 	}
 	return n, errors.Join(n.AllowIPv6(), n.Sysctl("net/ipv4/ip_forward", "1"), n.Sysctl("net/ipv6/conf/all/forwarding", "1"))
+}
+
+// Trace makes a tracer (trace.New) that is removed with the bed.
+func (b *Bed) Trace(name string) (*trace.Instance, error) {
+	i, err := trace.New(b.run.ID(), name)
+	if err != nil {
+		return nil, err
+	}
+	b.Closing(i)
+	return i, nil
 }
 
 // Serve starts a load balancer in a namespace with a configuration, and waits until it answers. The name is

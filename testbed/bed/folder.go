@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"lbctl/testbed/netns"
+	"lbctl/testbed/trace"
 )
 
 // folders are the run folders of beds of one kind: /run/KIND/ID, where ID is that of the run (netns.Run). A
@@ -70,12 +71,18 @@ func (d folder) remove() error {
 	return nil
 }
 
-// sweep removes what runs left whose process is gone: namespaces, folders and pins. It logs what that was.
+// sweep removes what runs left whose process is gone: tracing instances, namespaces, folders and pins. It logs what
+// that was.
 func (f folders) sweep(log *slog.Logger) error {
+	traced, err := trace.Sweep()
+	if err != nil {
+		return err
+	}
 	swept, err := netns.Sweep()
 	if err != nil {
 		return err
 	}
+	swept = append(swept, traced...)
 	paths, err := filepath.Glob(filepath.Join(f.dir(), "*"))
 	if err != nil {
 		return fmt.Errorf("list folders of runs: %w", err)
