@@ -1,9 +1,24 @@
 // Package experiment is the frame of the lab's experiments and benchmarks.
 //
-// An Experiment declares itself: the question, the textbook's claim, the method, what it needs, its checks and
-// its controls. Its Design has parameters, arms, and what is concluded from them. The frame does the rest:
-// bounds and sizes of parameters, the bed, progress, and the report's outcome, environment and verdict. So an
-// experiment is about three files: the declaration with its arms, the analysis in pure functions, and the test.
+// An Experiment declares itself: the question, the textbook's claim, the method, what it needs, its checks, its
+// controls, and what a student predicts. Its Design has parameters, arms, and what is concluded from them. The frame
+// does the rest: bounds and sizes of parameters, the bed, progress, and the report's outcome, environment and verdict.
+// So an experiment is about three files: the declaration with its arms, the analysis in pure functions, and the test.
+//
+// Conclude enters what was found, and beside checks, controls, tables and figures two things that others rely on:
+//
+//	r.Headline("%s of %s connections reached a second replica.", ...)    one sentence, for the front page
+//	r.Quantity(report.Quantity{Name: "moved", Value: 75.2, Unit: "%"})   one for each prediction, by its name
+//
+// A prediction is declared with its question, which does not give the answer away, and with how near a number must be:
+//
+//	Predictions: []experiment.Prediction{
+//		{Name: "same-replica", Question: "Do all packets of a connection go to one replica?", Kind: experiment.YesNo},
+//		{Name: "moved", Question: "How many of 100 connections move?", Unit: "of 100", Tolerance: 5},
+//	},
+//
+// lbctl lab describe NAME --handout asks these questions, lab run NAME --predict FILE holds the answers against the
+// quantities. Their verdict is the student's, not the run's.
 package experiment
 
 import (
@@ -33,6 +48,8 @@ type Experiment struct {
 	// Checks and Controls are those that every report of the experiment holds, in words. A report without
 	// one of them is an error of the experiment. There may be more, which depend on parameters.
 	Checks, Controls []Statement
+	// Predictions are what a student is asked before the run. Each has a quantity of its name in every report.
+	Predictions []Prediction
 	// Rig says how frames come to queues, for the report: "softnic", "veth", "vm".
 	Rig string
 	// Design returns a new design, good for one run.
@@ -52,8 +69,8 @@ type Statement struct {
 type Needs struct {
 	// Packages are Debian packages. The experiment installs those that are missing, unless a parameter forbids it.
 	Packages []string
-	// Time is about how long the experiment takes by its defaults on two cores.
-	Time time.Duration
+	// Time is about how long the experiment takes by its defaults on two cores, Quick by its quick sizes.
+	Time, Quick time.Duration
 }
 
 // Design is how an experiment is done.

@@ -89,11 +89,13 @@ func (t *Trial) outcome(r *Run) (Outcome, error) {
 	out := r.outcome
 	e := t.experiment
 	out.Result.Experiment, out.Result.Problem, out.Result.Seed = e.Name, e.Problem, r.Seed
+	out.Result.Question, out.Result.Claim, out.Result.Method = e.Question, e.Claim, e.Method
 	out.Result.Pass = report.Passed(out.Result.Checks, out.Result.Controls)
 	out.Result.Parameters = t.parameters.Values()
 	out.Result.Environment = report.Gather(r.Now())
 	out.Result.Environment.Rig, out.Result.Environment.XDP, out.Result.Environment.Noise = e.Rig, r.XDP, r.Noise
 	missing := append(absent(e.Checks, out.Result.Checks), absent(e.Controls, out.Result.Controls)...)
+	missing = append(missing, unmeasured(e.Predictions, out.Result.Quantities)...)
 	if len(missing) > 0 {
 		return out, fmt.Errorf("experiment %s: declared and not reported: %s", e.Name, strings.Join(missing, ", "))
 	}
@@ -118,6 +120,18 @@ func (r *Run) Check(c ...report.Check) {
 // Control enters controls.
 func (r *Run) Control(c ...report.Check) {
 	r.outcome.Result.Controls = append(r.outcome.Result.Controls, c...)
+}
+
+// Headline enters the evidence in one sentence of measured figures: what the front page says of the experiment. It must
+// be true however the checks came out: "0 of 4,000 connections reached a second replica".
+func (r *Run) Headline(format string, values ...any) {
+	r.outcome.Result.Headline = fmt.Sprintf(format, values...)
+}
+
+// Quantity enters figures that were measured: one for each prediction, by its name, and others that are worth comparing
+// between two runs. Estimate.Quantity of package measure makes one of what has noise.
+func (r *Run) Quantity(q ...report.Quantity) {
+	r.outcome.Result.Quantities = append(r.outcome.Result.Quantities, q...)
 }
 
 // Table enters tables.

@@ -33,6 +33,8 @@ func (c *counting) Conclude(r *Run) error {
 	aim := report.Check{Name: "sum"}
 	r.Check(report.Check{Name: "sum", Pass: true})
 	r.Control(Flips(report.Check{Name: "broken", Pass: true}, aim))
+	r.Headline("%d were counted.", 15)
+	r.Quantity(report.Quantity{Name: "counted", Value: 15, Unit: "steps"})
 	return nil
 }
 
@@ -40,7 +42,7 @@ func (c *counting) Conclude(r *Run) error {
 func start(t *testing.T, ctx context.Context, c *counting, checks ...Statement) (Outcome, error) {
 	t.Helper()
 	need.Root(t)
-	e := Experiment{Name: "counting", Problem: "0", Rig: "none", Checks: checks, Design: func() Design { return c }}
+	e := Experiment{Name: "counting", Problem: "0", Question: "How many?", Rig: "none", Checks: checks, Design: func() Design { return c }}
 	return e.Trial().Run(ctx, Env{
 		Program: "/bin/true", Seed: 7, Progress: c, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return time.Unix(0, 0) },
 	})
@@ -57,7 +59,8 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := out.Result
-	if !r.Pass || r.Experiment != "counting" || r.Seed != 7 || r.Parameters["replicas"] != 4 || r.Environment.Rig != "none" || len(r.Controls) != 1 {
+	if !r.Pass || r.Experiment != "counting" || r.Seed != 7 || r.Parameters["replicas"] != 4 || r.Environment.Rig != "none" || len(r.Controls) != 1 ||
+		r.Headline != "15 were counted." || len(r.Quantities) != 1 || r.Question != "How many?" {
 		t.Errorf("result %+v", r)
 	}
 	if want := []int{3, 7, 10, 12, 15}; !slices.Equal(c.told, want) {

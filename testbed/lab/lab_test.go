@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"lbctl/lb"
+	"lbctl/testbed/experiment"
 )
 
 func TestCatalogue(t *testing.T) {
@@ -19,6 +20,13 @@ func TestCatalogue(t *testing.T) {
 			if s.Name == "" || s.Text == "" {
 				t.Errorf("%s: check or control %+v lacks its name or text", e.Name, s)
 			}
+		}
+		asked := map[string]bool{}
+		for _, p := range e.Predictions {
+			if p.Name == "" || !strings.HasSuffix(p.Question, "?") || asked[p.Name] || p.Kind == experiment.YesNo && p.Unit+p.Rule() != "" {
+				t.Errorf("%s: prediction %+v lacks something, or its name is twice", e.Name, p)
+			}
+			asked[p.Name] = true
 		}
 		seen[e.Name] = true
 		if found, err := Find(e.Name); err != nil || found.Name != e.Name {

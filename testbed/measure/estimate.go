@@ -45,6 +45,15 @@ func (e Estimate) Point(x float64) report.Point {
 	return report.Point{X: x, Y: e.Value, Low: e.Low, High: e.High}
 }
 
+// Quantity returns it as a quantity of a report.
+func (e Estimate) Quantity(name, unit string) report.Quantity {
+	q := report.Quantity{Name: name, Unit: unit, Low: finite(e.Low), High: finite(e.High), Samples: e.Samples, Why: e.Unquiet}
+	if value := finite(e.Value); value != nil {
+		q.Value = *value
+	}
+	return q
+}
+
 // Median returns the median. Its interval is that of the sign test: exact for independent rounds of any
 // distribution.
 func (s Sample) Median(falseAlarm float64) Estimate {

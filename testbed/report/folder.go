@@ -48,6 +48,7 @@ func Write(dir string, r Result, figures []Figure) error {
 func (r Result) filled() Result {
 	r.Checks = append([]Check{}, r.Checks...)
 	r.Controls = append([]Check{}, r.Controls...)
+	r.Quantities = append([]Quantity{}, r.Quantities...)
 	for _, list := range [][]Check{r.Checks, r.Controls} {
 		for i, c := range list {
 			list[i].Verdict = c.Outcome()

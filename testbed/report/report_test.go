@@ -33,11 +33,11 @@ func TestContract(t *testing.T) {
 	if err := json.Unmarshal(read, &doc); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"checks", "controls", "environment", "experiment", "figures", "parameters", "pass", "problem", "seed", "tables", "verdict"}
+	want := []string{"checks", "controls", "environment", "experiment", "figures", "parameters", "pass", "problem", "quantities", "seed", "tables", "verdict"}
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(doc))); diff != "" {
 		t.Errorf("keys of report.json (-want +got):\n%s", diff)
 	}
-	for _, list := range []string{"checks", "controls", "tables", "figures"} {
+	for _, list := range []string{"checks", "controls", "quantities", "tables", "figures"} {
 		if string(doc[list]) != "[]" {
 			t.Errorf("%s is %s when there are none, want []", list, doc[list])
 		}

@@ -11,6 +11,12 @@ type Result struct {
 	Experiment string `json:"experiment"`
 	// Problem is the number of the textbook problem that it answers: "5a, 10"; "speed" of a benchmark.
 	Problem string `json:"problem"`
+	// Question, Claim and Method are the experiment's: one sentence, the textbook's answer, how it was measured.
+	Question string `json:"question,omitempty"`
+	Claim    string `json:"claim,omitempty"`
+	Method   string `json:"method,omitempty"`
+	// Headline is the evidence in one sentence of measured figures.
+	Headline string `json:"headline,omitempty"`
 	// Pass is true when every check passed and every control flipped its check. Verdict, which Write fills in,
 	// tells fail and undetermined apart.
 	Pass        bool           `json:"pass"`
@@ -22,9 +28,13 @@ type Result struct {
 	// Controls are arms in which something was broken on purpose: a control passes when
 	// the check it names failed there as it must. A result without controls is no experiment but an answer in
 	// numbers: its page has no verdict.
-	Controls []Check  `json:"controls"`
-	Tables   []Table  `json:"tables"`
-	Figures  []string `json:"figures"`
+	Controls []Check `json:"controls"`
+	// Quantities are the figures that runs are compared by, and predictions held against.
+	Quantities []Quantity `json:"quantities"`
+	// Predictions are those that the run was given, none if it was given none.
+	Predictions []Prediction `json:"predictions,omitempty"`
+	Tables      []Table      `json:"tables"`
+	Figures     []string     `json:"figures"`
 }
 
 // Check compares what was measured with what was expected.

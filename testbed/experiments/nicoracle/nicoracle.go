@@ -26,7 +26,7 @@ func Experiment() experiment.Experiment {
 		Question: "Does the model name the queue and the hash of every packet, as another implementation of RSS computes them (QEMU's virtio-net)?",
 		Claim:    "A NIC computes a Toeplitz hash of the 4-tuple and looks the queue up in its indirection table.",
 		Method:   "A guest with a virtio-net of four queues is set up through its ethtool interface. Its driver says on which queue and with which hash it received each frame; the model predicts both.",
-		Needs:    experiment.Needs{Packages: []string{vm.Package}, Time: 25 * time.Second},
+		Needs:    experiment.Needs{Packages: []string{vm.Package}, Time: 25 * time.Second, Quick: 20 * time.Second},
 		Rig:      "vm",
 		Checks: []experiment.Statement{
 			{Name: SettingsAsSet, Text: "the driver reports what it was told to set"},
@@ -41,7 +41,8 @@ func Experiment() experiment.Experiment {
 			{Name: FragmentsByPorts, Text: "the model hashes the ports of first fragments"},
 			{Name: HashOff, Text: "receive hashing is off"},
 		},
-		Design: func() experiment.Design { return &design{} },
+		Predictions: predictions(),
+		Design:      func() experiment.Design { return &design{} },
 	}
 }
 
@@ -137,6 +138,7 @@ func (d *design) Conclude(r *experiment.Run) error {
 	}
 	checks := Checks(d.evidence)
 	r.Check(checks...)
+	answer(r, d.evidence)
 	if err := d.controls(r); err != nil {
 		return err
 	}

@@ -28,6 +28,8 @@ type design struct {
 	random  *rand.Rand
 
 	main, single Evidence
+	// rewritten and removed are the arms of the controls of these names.
+	rewritten, removed Evidence
 	// rows are a line of the report for each arm with traffic.
 	rows     [][]any
 	followed *api.Explanation
@@ -156,7 +158,10 @@ func (d *design) runTable(ctx context.Context) error {
 	a.Half = func(context.Context) error { return d.cluster.NIC().SetTable(table) }
 	after := d.model
 	after.NIC = d.model.NIC.WithTable(table)
-	err := d.control(ctx, a, func(e Evidence) report.Check { return tableRewritten(e, d.model, after) })
+	err := d.control(ctx, a, func(e Evidence) report.Check {
+		d.rewritten = e
+		return tableRewritten(e, d.model, after)
+	})
 	if err != nil {
 		return err
 	}
@@ -197,13 +202,17 @@ func (d *design) runRemoval(ctx context.Context) error {
 	a := cluster.Arm{Name: ReplicaRemoved, Traffic: d.small()}
 	a.Traffic.Barrier = true
 	a.Half = func(ctx context.Context) error { return d.configure(ctx, after.Service) }
-	return d.control(ctx, a, func(e Evidence) report.Check { return replicaRemoved(e, d.model, after) })
+	return d.control(ctx, a, func(e Evidence) report.Check {
+		d.removed = e
+		return replicaRemoved(e, d.model, after)
+	})
 }
 
 // Conclude implements experiment.Design.
 func (d *design) Conclude(r *experiment.Run) error {
 	checks := Checks(d.main, d.model)
 	r.Check(checks...)
+	answer(r, d.main, d.rewritten, d.removed)
 	r.Table(Tables(d.main, checks, d.model)...)
 	r.Table(report.Table{
 		Name:    "arms",

@@ -27,7 +27,7 @@ func Experiment() experiment.Experiment {
 		Question: "Does every packet of a connection go to one queue, one core and one replica, and do requests for one object spread?",
 		Claim:    "All packets of a TCP connection have one 4-tuple, hence one hash h, one queue and core, and one replica (i = h mod N). Requests for one object come over many connections, hence from all replicas.",
 		Method:   "Clients send HTTP requests through a simulated multi-queue NIC and the real load balancer to replicas. The logs of both ends, captures on the replicas' links and an observer in the kernel tell where each packet went; models of NIC and load balancer predict it.",
-		Needs:    experiment.Needs{Time: 12 * time.Second},
+		Needs:    experiment.Needs{Time: 12 * time.Second, Quick: 6 * time.Second},
 		Rig:      "softnic",
 		Checks: []experiment.Statement{
 			{Name: FlowReplicaAffinity, Text: "no connection reaches more than one replica"},
@@ -47,7 +47,8 @@ func Experiment() experiment.Experiment {
 			{Name: WrongBytes, Text: "one replica serves some objects with a byte changed"},
 			{Name: ReplicaRemoved, Text: "one replica is removed while connections are open and none is remembered"},
 		},
-		Design: func() experiment.Design { return &design{} },
+		Predictions: predictions(),
+		Design:      func() experiment.Design { return &design{} },
 	}
 }
 

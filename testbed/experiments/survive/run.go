@@ -86,6 +86,7 @@ func (r *run) recorded(name string, steps int, f func(context.Context) error) ex
 func (r *run) Conclude(frame *experiment.Run) error {
 	frame.Check(r.findings.checks()...)
 	frame.Control(r.findings.controls()...)
+	r.findings.answer(frame)
 	frame.Table(r.rows.tables(r.kinds())...)
 	return nil
 }

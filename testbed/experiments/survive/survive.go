@@ -28,7 +28,7 @@ func Experiment() experiment.Experiment {
 		Question: "Does a connection stay with its replica while replicas come and go, under floods, and when the daemon dies?",
 		Claim:    "With i = h mod N a connection changes its replica, and breaks, when N changes.",
 		Method:   "Real TCP connections are held through the real daemon while services are changed, flooded and their daemon is killed. Each connection sends messages and is answered by its replica, by another, or not at all; what must become of it is computed beside it.",
-		Needs:    experiment.Needs{Time: 50 * time.Second},
+		Needs:    experiment.Needs{Time: 50 * time.Second, Quick: 30 * time.Second},
 		Rig:      "veth",
 		Checks: []experiment.Statement{
 			{Name: ConnectionsKept, Text: "no connection breaks when replicas are added, drained, removed after their drain, weighted, and set down and up, or tables and hashes change"},
@@ -60,7 +60,8 @@ func Experiment() experiment.Experiment {
 			{Name: TableUnknown, Text: "frames of the new table are compared with the old one alone"},
 			{Name: Excused, Text: "the connections that were lost with the pins are excluded"},
 		},
-		Design: func() experiment.Design { return &run{} },
+		Predictions: predictions(),
+		Design:      func() experiment.Design { return &run{} },
 	}
 }
 
