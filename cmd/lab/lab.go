@@ -3,13 +3,9 @@
 package lab
 
 import (
-	"fmt"
-	"io"
-
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/cli"
-	"lbctl/testbed/experiment"
 	"lbctl/testbed/helper"
 	"lbctl/testbed/lab"
 	"lbctl/testbed/report"
@@ -45,41 +41,6 @@ func labCommand(a *cli.App) *cobra.Command {
 	}, labListCommand(a), labDescribeCommand(a), labRunCommand(a), labReportCommand(a))
 }
 
-// labEntry is an experiment of the catalogue; scripts rely on its names.
-type labEntry struct {
-	Name       string                 `json:"name"`
-	Problem    string                 `json:"problem"`
-	Summary    string                 `json:"description"`
-	Parameters []experiment.Parameter `json:"parameter_list"`
-}
-
-type labEntries struct {
-	Experiments []labEntry `json:"experiments"`
-}
-
-func labListCommand(a *cli.App) *cobra.Command {
-	c := &cobra.Command{
-		Use: "list", Short: "List the experiments and their parameters", Args: cli.Takes(),
-		Example: `  lbctl lab list -o json`,
-	}
-	f := cli.OutputFlag(c)
-	c.RunE = func(*cobra.Command, []string) error {
-		list := labEntries{[]labEntry{}}
-		for _, e := range lab.All() {
-			list.Experiments = append(list.Experiments, labEntry{e.Name, e.Problem, e.Question, e.Trial().Parameters().List()})
-		}
-		return a.Print(*f, list, func(w io.Writer) {
-			for _, e := range list.Experiments {
-				fmt.Fprintf(w, "%s (problem %s): %s\n", e.Name, e.Problem, e.Summary)
-				for _, p := range e.Parameters {
-					cli.Row(w, "  "+p.Name, p.Default, p.Help)
-				}
-			}
-		})
-	}
-	return c
-}
-
 func labRunCommand(a *cli.App) *cobra.Command {
 	r := &labRun{}
 	c := &cobra.Command{
@@ -99,6 +60,7 @@ on two cores.`,
 		Args: cli.Takes("NAME"),
 	}
 	r.flags(c)
+	c.Flags().StringVar(&r.predict, "predict", "", "a file of predictions, as lbctl lab describe NAME --handout writes it, to hold against what is measured")
 	c.RunE = func(c *cobra.Command, args []string) error { return runLab(a, c, r, args[0]) }
 	return c
 }

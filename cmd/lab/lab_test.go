@@ -156,20 +156,6 @@ func TestDemoAfterACrash(t *testing.T) {
 	}
 }
 
-// TestDescribe: what an experiment declares is told, without root.
-func TestDescribe(t *testing.T) {
-	w := newWorld(t)
-	code, stdout, stderr := w.Run("lab", "describe", "spread")
-	for _, want := range []string{"about 12 s", "question", "claim", "method", "flow-queue-affinity", "another-key", "connections", "40000"} {
-		if code != cli.ExitDone || !strings.Contains(stdout, want) {
-			t.Errorf("exit %d, %q is missing:\n%s%s", code, want, stdout, stderr)
-		}
-	}
-	if code, _, stderr := w.Run("lab", "describe", "spraed"); code != cli.ExitNotFound || !strings.Contains(stderr, "did you mean spread?") {
-		t.Errorf("exit %d: %s", code, stderr)
-	}
-}
-
 func TestMain(m *testing.M) { clitest.Main(m, nil, Commands) }
 
 func newWorld(t *testing.T) *clitest.World {

@@ -28,6 +28,9 @@ type labRun struct {
 	quick   bool
 	full    bool
 	verbose bool
+	// predict is a file of predictions, "" for none; answers is what it says.
+	predict string
+	answers experiment.Answers
 	format  *cli.Format
 }
 
@@ -66,6 +69,9 @@ func runLab(a *cli.App, c *cobra.Command, r *labRun, name string) error {
 			return err
 		}
 		chosen = []experiment.Experiment{e}
+	}
+	if err := r.readAnswers(c, chosen); err != nil {
+		return err
 	}
 	var failed error
 	for _, e := range chosen {
@@ -109,6 +115,7 @@ func runTrial(a *cli.App, ctx context.Context, r *labRun, trial *experiment.Tria
 			return outcome, err
 		}
 	}
+	trial.Predict(r.answers)
 	env, err := labEnvironment(a, r)
 	if err != nil {
 		return outcome, err
@@ -120,6 +127,24 @@ func runTrial(a *cli.App, ctx context.Context, r *labRun, trial *experiment.Tria
 		return outcome, cli.Advise(err, "name another folder with --out")
 	}
 	return outcome, nil
+}
+
+// readAnswers reads the predictions, if there are any.
+func (r *labRun) readAnswers(c *cobra.Command, chosen []experiment.Experiment) error {
+	if r.predict == "" {
+		return nil
+	}
+	if len(chosen) != 1 {
+		return cli.Usage(c, "--predict: want the name of one experiment, not all")
+	}
+	hint := "lbctl lab describe " + chosen[0].Name + " --handout writes a file to fill in"
+	f, err := os.Open(r.predict)
+	if err != nil {
+		return cli.Advise(fmt.Errorf("read predictions: %w", err), "%s", hint)
+	}
+	defer f.Close()
+	r.answers, err = chosen[0].ReadAnswers(r.predict, f)
+	return cli.Advise(err, "%s", hint)
 }
 
 // resize sets the parameters of the size that was asked for.

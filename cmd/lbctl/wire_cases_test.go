@@ -206,9 +206,12 @@ func wireObservations(key rss.Key, n int) string {
 func writeWireReport(t *testing.T, dir string) {
 	t.Helper()
 	check := report.Check{Name: "a", Pass: true, Measured: 1, Expected: 1, Detail: "as it must be"}
+	quantity := report.Quantity{Name: "q", Value: 1, Unit: "u", Low: new(0.5), High: new(1.5), Samples: 20, Why: "w"}
 	r := report.Result{
 		Experiment: "spread", Problem: "10", Pass: true, Seed: 1, Environment: report.Environment{CPUs: 2}, Parameters: map[string]any{"replicas": 4},
 		Checks: []report.Check{check}, Controls: []report.Check{check}, Tables: []report.Table{{Name: "t", Columns: []string{"n"}, Rows: [][]any{{1}}}},
+		Question: "?", Claim: "c", Method: "m", Headline: "h", Quantities: []report.Quantity{quantity},
+		Predictions: []report.Prediction{{Name: "q", Question: "?", Predicted: 1, Measured: quantity, Rule: "r", Verdict: report.Pass}},
 	}
 	if err := report.Write(dir, r, []report.Figure{{Name: "f", Title: "f", SVG: []byte(`<svg xmlns="http://www.w3.org/2000/svg"/>`)}}); err != nil {
 		t.Fatal(err)

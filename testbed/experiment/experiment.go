@@ -14,7 +14,7 @@
 //
 //	Predictions: []experiment.Prediction{
 //		{Name: "same-replica", Question: "Do all packets of a connection go to one replica?", Kind: experiment.YesNo},
-//		{Name: "moved", Question: "How many of 100 connections move?", Unit: "of 100", Tolerance: 5},
+//		{Name: "moved", Question: "What share of the connections moves?", Unit: "%", Tolerance: 5},
 //	},
 //
 // lbctl lab describe NAME --handout asks these questions, lab run NAME --predict FILE holds the answers against the
@@ -41,7 +41,7 @@ type Experiment struct {
 	Problem string
 	// Question is one sentence with a question mark.
 	Question string
-	// Claim is the answer of the textbook, and Method how it is tested here.
+	// Claim is the answer of the textbook, and Method how it is tested here: a student reads it before the answer.
 	Claim, Method string
 	// Needs is what the machine must have.
 	Needs Needs
@@ -99,6 +99,7 @@ type Trial struct {
 	experiment Experiment
 	design     Design
 	parameters *Parameters
+	answers    Answers
 }
 
 // Trial returns a new trial with the default parameters.
@@ -109,6 +110,9 @@ func (e Experiment) Trial() *Trial {
 
 // Parameters are those of the trial: to be set before Run.
 func (t *Trial) Parameters() *Parameters { return t.parameters }
+
+// Predict sets the predictions that the run is held against: see Experiment.ReadAnswers.
+func (t *Trial) Predict(a Answers) { t.answers = a }
 
 // Outcome is what a run found, and its drawings.
 type Outcome struct {

@@ -64,6 +64,19 @@ func (p Prediction) Judge(answer any, q report.Quantity) report.Prediction {
 	return out
 }
 
+// judge holds the answers against what was measured, in the order of the declaration.
+func (t *Trial) judge(measured []report.Quantity) (list []report.Prediction) {
+	for _, p := range t.experiment.Predictions {
+		answer, answered := t.answers[p.Name]
+		for _, q := range measured {
+			if answered && q.Name == p.Name {
+				list = append(list, p.Judge(answer, q))
+			}
+		}
+	}
+	return list
+}
+
 // near tells whether a number is near enough to a value or to its interval.
 func (p Prediction) near(answer, value float64, q report.Quantity) bool {
 	low, high := value, value

@@ -99,6 +99,7 @@ func (t *Trial) outcome(r *Run) (Outcome, error) {
 	if len(missing) > 0 {
 		return out, fmt.Errorf("experiment %s: declared and not reported: %s", e.Name, strings.Join(missing, ", "))
 	}
+	out.Result.Predictions = t.judge(out.Result.Quantities)
 	return out, nil
 }
 

@@ -133,7 +133,7 @@ func page(r Result, figures []Figure) ([]byte, error) {
 		return nil, fmt.Errorf("read style of report: %w", err)
 	}
 	t, err := template.New("page.html.tmpl").Funcs(template.FuncMap{
-		"cell": Cell, "numeric": numeric, "inc": func(i int) int { return i + 1 },
+		"cell": Cell, "value": ValueText, "numeric": numeric, "inc": func(i int) int { return i + 1 },
 		"svg": func(f Figure) template.HTML { return template.HTML(f.SVG) },
 	}).ParseFS(files, "page.html.tmpl")
 	if err != nil {

@@ -11,8 +11,8 @@ type Quantity struct {
 	Unit string `json:"unit,omitempty"`
 	// Low and High are the interval that the true value is in, nil where it has no end, both nil of what was
 	// counted: that has no noise. Samples is from how many values the interval is.
-	Low     *float64 `json:"low,omitempty"`
-	High    *float64 `json:"high,omitempty"`
+	Low     *float64 `json:"interval_low,omitempty"`
+	High    *float64 `json:"interval_high,omitempty"`
 	Samples int      `json:"samples,omitempty"`
 	// Why says why the value decides nothing, "" if it does: "the machine was not quiet".
 	Why string `json:"why,omitempty"`
@@ -50,7 +50,7 @@ type Prediction struct {
 	Question string `json:"question"`
 	// Predicted is a number or a bool.
 	Predicted any      `json:"predicted"`
-	Measured  Quantity `json:"measured"`
+	Measured  Quantity `json:"quantity"`
 	// Rule says what a right number is: "within a factor of 2".
 	Rule string `json:"rule,omitempty"`
 	// Verdict is Pass of what was right, Fail of what was wrong, Undetermined if the quantity was not measured well enough.

@@ -99,6 +99,8 @@ func TestPageIsSelfContained(t *testing.T) {
 	}
 	text := string(html)
 	for _, want := range []string{"flow-replica-affinity", "Is it &lt;one&gt;?", "123,456", "18446744073709551615", "softnic", "<svg", "prefers-color-scheme",
+		"Does it &lt;spread&gt;?", "It does.", "By counting.", "0 of 4,000 moved.",
+		"What share moves?", "75 %", "52.25 % (49.5 to 55)", "within 5 %", ">yes<", "Undetermined: the machine was not quiet.",
 		"0.961 to 0.984", "By sign test of 20 samples, 2 noisy ones left out, false alarm 1 in 10,000; 4 replicas, 2 CPUs."} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q", want)
@@ -283,7 +285,8 @@ func TestSummary(t *testing.T) {
 	if err := Summary(&coloured, r, "out", true); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"✗ flow-replica-affinity", "0 of 4,000 connections", "✓ spray", "FAIL", filepath.Join("out", htmlFile)} {
+	for _, want := range []string{"✗ flow-replica-affinity", "0 of 4,000 connections", "✓ spray", "FAIL", "  Does it <spread>?\n  0 of 4,000 moved.\n",
+		"✗ moved             75 %  52.25 % (49.5 to 55)\n", "✓ same               yes  yes\n", "? idle                 3  not measured\n", filepath.Join("out", htmlFile)} {
 		if !strings.Contains(plain.String(), want) {
 			t.Errorf("summary lacks %q:\n%s", want, &plain)
 		}

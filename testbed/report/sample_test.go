@@ -9,7 +9,8 @@ import (
 // sample is a result with everything a report can hold.
 func sample() Result {
 	return Result{
-		Experiment: "spread", Problem: "5a, 10", Pass: true, Seed: 18446744073709551615,
+		Experiment: "spread", Question: "Does it <spread>?", Claim: "It does.", Method: "By counting.", Headline: "0 of 4,000 moved.",
+		Problem: "5a, 10", Pass: true, Seed: 18446744073709551615,
 		Environment: Environment{Kernel: "Linux 6.18.0 x86_64", CPUs: 2, Rig: "softnic", XDP: "native"},
 		Parameters:  map[string]any{"replicas": 4, "key": "ms"},
 		Checks: []Check{
@@ -21,6 +22,15 @@ func sample() Result {
 		},
 		Controls: []Check{
 			{Name: "spray", Pass: true, Measured: 1998, Expected: "> 0", Detail: "flow-queue-affinity failed, as it must."},
+		},
+		Quantities: []Quantity{
+			{Name: "moved", Value: 52.25, Unit: "%", Low: new(49.5), High: new(55.0), Samples: 400}, {Name: "same", Value: true},
+		},
+		Predictions: []Prediction{
+			{Name: "moved", Question: "What share moves?", Predicted: 75.0, Rule: "within 5 %", Verdict: Fail,
+				Measured: Quantity{Name: "moved", Value: 52.25, Unit: "%", Low: new(49.5), High: new(55.0), Samples: 400}},
+			{Name: "same", Question: "The same?", Predicted: true, Measured: Quantity{Name: "same", Value: true}, Verdict: Pass},
+			{Name: "idle", Question: "How idle?", Predicted: 3.0, Measured: Quantity{Name: "idle", Why: "the machine was not quiet"}, Verdict: Undetermined},
 		},
 		Tables: []Table{
 			{Name: "claims", Columns: []string{"claim", "answer"}, Rows: [][]any{{"Is it <one>?", "Yes."}}},

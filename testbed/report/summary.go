@@ -29,9 +29,15 @@ func Summary(w io.Writer, r Result, dir string, coloured bool) error {
 	p := palette(coloured)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s%s%s, problem %s, seed %d\n", p.bold, r.Experiment, p.off, r.Problem, r.Seed)
+	for _, line := range []string{r.Question, r.Headline} {
+		if line != "" {
+			fmt.Fprintf(&b, "  %s\n", line)
+		}
+	}
 	widths := columns(r)
 	block(&b, "checks", r.Checks, widths, p)
 	block(&b, "controls", r.Controls, widths, p)
+	predictions(&b, r.Predictions, p)
 	b.WriteString("\n")
 	colour, word := p.fail, "FAIL"
 	switch r.Outcome() {
@@ -82,7 +88,7 @@ func block(b *strings.Builder, title string, checks []Check, widths [3]int, p co
 		widths[1], "measured", widths[2], "expected", p.off)
 	for _, c := range checks {
 		cells := c.cells()
-		fmt.Fprintf(b, "  %s %-*s  %*s  %s%*s%s\n", p.mark(c), widths[0], cells[0],
+		fmt.Fprintf(b, "  %s %-*s  %*s  %s%*s%s\n", p.mark(c.Outcome()), widths[0], cells[0],
 			widths[1], cells[1], p.dim, widths[2], cells[2], p.off)
 		if !c.Pass {
 			fmt.Fprintf(b, "      %s\n", c.Detail)
@@ -93,8 +99,24 @@ func block(b *strings.Builder, title string, checks []Check, widths [3]int, p co
 	}
 }
 
-func (p colours) mark(c Check) string {
-	switch c.Outcome() {
+// predictions writes a line for each prediction: what was predicted and what was measured.
+func predictions(b *strings.Builder, list []Prediction, p colours) {
+	if len(list) == 0 {
+		return
+	}
+	widths := [2]int{len("predictions"), len("predicted")}
+	for _, one := range list {
+		widths[0] = max(widths[0], utf8.RuneCountInString(one.Name))
+		widths[1] = max(widths[1], utf8.RuneCountInString(ValueText(one.Predicted, one.Measured.Unit)))
+	}
+	fmt.Fprintf(b, "\n%s    %-*s  %*s  measured%s\n", p.dim, widths[0], "predictions", widths[1], "predicted", p.off)
+	for _, one := range list {
+		fmt.Fprintf(b, "  %s %-*s  %*s  %s\n", p.mark(one.Verdict), widths[0], one.Name, widths[1], ValueText(one.Predicted, one.Measured.Unit), one.Measured.Text())
+	}
+}
+
+func (p colours) mark(v Verdict) string {
+	switch v {
 	case Pass:
 		return p.pass + "✓" + p.off
 	case Fail:

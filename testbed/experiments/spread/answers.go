@@ -12,8 +12,8 @@ func predictions() []experiment.Prediction {
 		{Name: "one-replica", Kind: experiment.YesNo, Question: "Are all packets of a TCP connection sent to one replica?"},
 		{Name: "object-from-one-replica", Kind: experiment.YesNo, Question: "Are all requests for a web object sent to one replica?"},
 		{Name: "replicas-of-an-object", Unit: "replicas", Tolerance: 0.2, Question: "Each of the objects is requested over (requests / objects) connections. How many replicas have served an object at the end, on average?"},
-		{Name: "moved-by-table", Unit: "of 100", Tolerance: 12, Question: "While connections are open, every second entry of the NIC's indirection table is changed to name the next queue. How many of 100 connections change their queue?"},
-		{Name: "moved-by-removal", Unit: "of 100", Tolerance: 12, Question: "While connections are open, one of the replicas is removed, and the load balancer remembers no connection. How many of 100 connections are sent to a second replica?"},
+		{Name: "moved-by-table", Unit: "%", Tolerance: 12, Question: "While connections are open, every second entry of the NIC's indirection table is changed to name the next queue. What share of the connections changes its queue?"},
+		{Name: "moved-by-removal", Unit: "%", Tolerance: 12, Question: "While connections are open, one of the replicas is removed, and the load balancer remembers no connection. What share of the connections is sent to a second replica?"},
 	}
 }
 
@@ -40,8 +40,8 @@ func answer(r *experiment.Run, main, rewritten, removed Evidence) {
 		report.Quantity{Name: "one-replica", Value: replicas == 0, Why: asked},
 		report.Quantity{Name: "object-from-one-replica", Value: several == 0, Why: asked},
 		report.Quantity{Name: "replicas-of-an-object", Value: ratio(pairs, t.Objects), Unit: "replicas", Why: asked},
-		report.Quantity{Name: "moved-by-table", Value: ratio(100*moved, len(newTally(rewritten).connections)), Unit: "of 100"},
-		report.Quantity{Name: "moved-by-removal", Value: ratio(100*sent, len(newTally(removed).connections)), Unit: "of 100"},
+		report.Quantity{Name: "moved-by-table", Value: ratio(100*moved, len(newTally(rewritten).connections)), Unit: "%"},
+		report.Quantity{Name: "moved-by-removal", Value: ratio(100*sent, len(newTally(removed).connections)), Unit: "%"},
 	)
 }
 
