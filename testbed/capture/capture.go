@@ -11,7 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"lbctl/rss/packet"
 	"lbctl/testbed/netns"
@@ -24,6 +26,8 @@ type Options struct {
 	// Pcap is the path of a capture file of the first PcapPackets packets, cut to 128 bytes each; empty: none.
 	Pcap        string
 	PcapPackets int
+	// Segment, if set, is called for every TCP segment, on a goroutine of the capture, until Stop returns.
+	Segment func(Segment)
 }
 
 // Stats say how much was seen.
@@ -63,7 +67,7 @@ func start(l netns.Link, o Options, size ringSize) (*Capture, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.close())
 	}
-	return &Capture{socket: s, decode: newDecoder(), file: f}, nil
+	return &Capture{socket: s, decode: newDecoder(o.Segment), file: f}, nil
 }
 
 // handle is called for each packet, on one goroutine.
@@ -100,6 +104,31 @@ func (c *Capture) flows() []Flow {
 		return int(a.Flow.Protocol) - int(b.Flow.Protocol)
 	})
 	return all
+}
+
+// Segment is the header of a TCP segment.
+type Segment struct {
+	// Time is when the link took it, on the clock of the day.
+	Time time.Time
+	Flow packet.Flow
+	// The flags.
+	SYN, ACK, FIN, RST bool
+	// Length is that of the packet in bytes, from its Ethernet header on.
+	Length int
+}
+
+// Flags names the flags that are set: "SYN, ACK".
+func (s Segment) Flags() string {
+	var names []string
+	for _, f := range []struct {
+		set  bool
+		name string
+	}{{s.SYN, "SYN"}, {s.FIN, "FIN"}, {s.RST, "RST"}, {s.ACK, "ACK"}} {
+		if f.set {
+			names = append(names, f.name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // Flow is what a capture saw of one direction of one flow.

@@ -252,11 +252,35 @@ func TestFlowOfAFrame(t *testing.T) {
 		{"arp", append(make([]byte, 12), 8, 6, 0, 0), packet.Flow{}},
 		{"short", make([]byte, 5), packet.Flow{}},
 	} {
-		d := newDecoder()
+		d := newDecoder(nil)
 		got, ok := d.flow(test.frame)
 		if got != test.want || ok != (test.want != packet.Flow{}) {
 			t.Errorf("%s: %v, %v; want %v", test.name, got, ok, test.want)
 		}
+	}
+}
+
+// TestSegments: each TCP segment is told of with its flags and its time, and nothing else is.
+func TestSegments(t *testing.T) {
+	ethernet := &layers.Ethernet{SrcMAC: make([]byte, 6), DstMAC: make([]byte, 6), EthernetType: layers.EthernetTypeIPv4}
+	ip := func(p layers.IPProtocol) *layers.IPv4 {
+		return &layers.IPv4{Version: 4, TTL: 64, Protocol: p, SrcIP: left.AsSlice(), DstIP: right.AsSlice()}
+	}
+	var got []string
+	at := time.Unix(1, 5)
+	d := newDecoder(func(s Segment) {
+		got = append(got, s.Flags())
+		if !s.Time.Equal(at) || s.Flow.Source.Port() != 5000 || s.Length != 60 {
+			t.Errorf("told of %+v", s)
+		}
+	})
+	for _, tcp := range []*layers.TCP{{SYN: true}, {SYN: true, ACK: true}, {ACK: true}, {FIN: true, ACK: true}, {RST: true}} {
+		tcp.SrcPort, tcp.DstPort = 5000, 80
+		d.count(captured{data: frame(t, ethernet, ip(layers.IPProtocolTCP), tcp), length: 60, time: at})
+	}
+	d.count(captured{data: frame(t, ethernet, ip(layers.IPProtocolUDP), &layers.UDP{SrcPort: 5000, DstPort: 80}), length: 60, time: at})
+	if diff := cmp.Diff([]string{"SYN", "SYN, ACK", "ACK", "FIN, ACK", "RST"}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -265,7 +289,7 @@ func BenchmarkDecode(b *testing.B) {
 		&layers.Ethernet{SrcMAC: make([]byte, 6), DstMAC: make([]byte, 6), EthernetType: layers.EthernetTypeIPv4},
 		&layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: left.AsSlice(), DstIP: right.AsSlice()},
 		&layers.TCP{SrcPort: 5000, DstPort: 80})
-	d := newDecoder()
+	d := newDecoder(nil)
 	b.ReportAllocs()
 	for b.Loop() {
 		d.count(captured{data: data, length: len(data)})

@@ -26,10 +26,12 @@ type decoder struct {
 
 	flows          map[packet.Flow]*count
 	packets, other uint64
+	// segment, if set, is called for every TCP segment.
+	segment func(Segment)
 }
 
-func newDecoder() *decoder {
-	d := &decoder{flows: map[packet.Flow]*count{}}
+func newDecoder(segment func(Segment)) *decoder {
+	d := &decoder{flows: map[packet.Flow]*count{}, segment: segment}
 	d.parser = gopacket.NewDecodingLayerParser(layers.LayerTypeEthernet,
 		&d.ethernet, &d.vlan, &d.ip4, &d.ip6, &d.tcp, &d.udp)
 	d.parser.IgnoreUnsupported = true // what is behind TCP and UDP
@@ -51,6 +53,12 @@ func (d *decoder) count(p captured) {
 	}
 	n.packets++
 	n.bytes += uint64(p.length)
+	if d.segment != nil && flow.Protocol == packet.TCP {
+		d.segment(Segment{
+			Time: p.time, Flow: flow, Length: p.length,
+			SYN: d.tcp.SYN, ACK: d.tcp.ACK, FIN: d.tcp.FIN, RST: d.tcp.RST,
+		})
+	}
 }
 
 // flow returns the flow of a packet of TCP or UDP.

@@ -9,6 +9,7 @@ import (
 
 	"lbctl/lb"
 	"lbctl/testbed/experiment"
+	"lbctl/testbed/experiments/handshake"
 	"lbctl/testbed/experiments/nicoracle"
 	"lbctl/testbed/experiments/spread"
 	"lbctl/testbed/experiments/survive"
@@ -30,6 +31,7 @@ func All() []experiment.Experiment {
 		spread.Experiment(),
 		nicoracle.Experiment(),
 		survive.Experiment(),
+		handshake.Experiment(),
 	}
 }
 
@@ -59,5 +61,6 @@ func Helpers() []helper.Entry {
 		echo.Helper().Entry(), hold.Helper().Entry(),
 		load.Server().Entry(), load.Client().Entry(),
 		guest.Helper().Entry(),
+		handshake.Helper().Entry(),
 	}
 }

@@ -12,6 +12,7 @@
 //	            Histogram  distributions below each other, with marks                    histogram.go
 //	            Shares     bars with the band that chance leaves                        shares.go
 //	            HeatMap    counts by row and column                                     heatmap.go
+//	            Timeline   who did what when, or in which order                          timeline.go
 //	            Hops       boxes and arrows: the stations of one connection             hops.go
 //	Write     the folder: one file for each figure, report.json, report.html           folder.go, page.html.tmpl
 //	Summary   the terminal                                                            summary.go

@@ -160,6 +160,9 @@ func TestDrawRefuses(t *testing.T) {
 	if _, err := Hops("h", "", "", Hop{}, Lane{}); err == nil {
 		t.Error("a lane without stations was drawn")
 	}
+	if _, err := Timeline("t", "", "", Axis{}, Track{Moments: []Moment{{At: 1}}}); err == nil {
+		t.Error("a timeline of no time was drawn")
+	}
 	if _, err := Lines("l", "", "", Chart{Series: []Series{{Points: []Point{{Y: math.NaN()}}}}}); err == nil {
 		t.Error("a chart without a point was drawn")
 	}

@@ -69,6 +69,11 @@ func drawings(t *testing.T) []Figure {
 		func() (Figure, error) { return Hops("hops", "One connection", "Hops.", Hop{Value: "a:1"}, lane) },
 		func() (Figure, error) { return Lines("lines", "Cost by size", "Lines.", chart) },
 		func() (Figure, error) {
+			return Timeline("timeline", "Who did what", "Bars & <ticks>.", Axis{Label: "time, ms", Max: 20},
+				Track{"client", []Span{{From: 0, To: 9, Label: "connect"}, {From: 9, To: 20, Idle: true}}, nil},
+				Track{"server", nil, []Moment{{3, "SYN"}, {25, "after the end"}}})
+		},
+		func() (Figure, error) {
 			return Histogram("latency", "Latency", "Bars.", Axis{Label: "ms", Log: true}, latency("direct", 0.05), latency("lbctl", 0.07))
 		},
 	} {
