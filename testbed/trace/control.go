@@ -63,6 +63,9 @@ func (i *Instance) Threads(numbers ...int) error {
 	return i.Set("set_event_pid", strings.Join(list, " "))
 }
 
+// Stacks makes the instance record with every event the functions that led there.
+func (i *Instance) Stacks() error { return i.Set("options/stacktrace", "1") }
+
 // Start starts the recording.
 func (i *Instance) Start() error { return i.Set("tracing_on", "1") }
 

@@ -28,6 +28,8 @@ type Record struct {
 	Name string
 	// Caller is the function that called it; empty for an event.
 	Caller string
+	// Stack are the functions that led there, the innermost first, if the instance records stacks.
+	Stack []string
 	// Text is what the event says: "skbaddr=0000000011a0b2c4 len=64"; of a system call "(fd: 3, backlog: 5)" or
 	// "-> 0x0". Empty for a function.
 	Text string
@@ -47,14 +49,20 @@ func parse(r io.Reader) (all []Record, err error) {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		line := lines.Text()
-		if line == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, "CPU:") { // the first record of a core's buffer
-			continue
+		function, inner := strings.CutPrefix(line, " => ")
+		switch {
+		case line == "" || strings.HasPrefix(line, "#"):
+		case inner && len(all) > 0:
+			last := &all[len(all)-1]
+			last.Stack = append(last.Stack, function)
+		case strings.HasSuffix(line, ": <stack trace>"): // of the record before
+		default:
+			record, err := parseRecord(line)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, record)
 		}
-		record, err := parseRecord(line)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, record)
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("read trace: %w", err)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"lbctl/bpf/need"
@@ -24,18 +25,21 @@ func TestParse(t *testing.T) {
 #           TASK-PID     CPU#  |||||  TIMESTAMP  FUNCTION
  kworker/0:1-ev-7       [001] d.s2. 23372.096934: skb_copy_bits <-tpacket_rcv
            <...>-13705   [000] ...1.     0.000001: contention_begin: 000000002c5b9a90 (flags=SPIN|MUTEX)
+           <...>-13705   [000] ...1.     0.000002: <stack trace>
+ => schedule
+ => __lock_sock
 ##### CPU 1 buffer started ####
              lbctl-9       [000] ..... 12.000000: sys_listen(fd: 3, backlog: 5)
              lbctl-9       [000] ..... 12.000001: sys_listen -> 0x0
 `))
 	want := []Record{
 		{Task: "kworker/0:1-ev", Thread: 7, CPU: 1, Context: "d.s2.", Time: 23372096934 * time.Microsecond, Name: "skb_copy_bits", Caller: "tpacket_rcv"},
-		{Task: "<...>", Thread: 13705, Context: "...1.", Time: time.Microsecond, Name: "contention_begin", Text: "000000002c5b9a90 (flags=SPIN|MUTEX)"},
+		{Task: "<...>", Thread: 13705, Context: "...1.", Time: time.Microsecond, Name: "contention_begin", Text: "000000002c5b9a90 (flags=SPIN|MUTEX)", Stack: []string{"schedule", "__lock_sock"}},
 		{Task: "lbctl", Thread: 9, Context: ".....", Time: 12 * time.Second, Name: "sys_listen", Text: "(fd: 3, backlog: 5)"},
 		{Task: "lbctl", Thread: 9, Context: ".....", Time: 12*time.Second + time.Microsecond, Name: "sys_listen", Text: "-> 0x0"},
 	}
-	if err != nil || !slices.Equal(got, want) {
-		t.Errorf("parse = %+v, %v", got, err)
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("parse, -want +got: %v\n%s", err, diff)
 	}
 	for _, bad := range []string{"nothing", "a-1 [000] ..... 1.000000: :", "a-1 [000] ..... 99999999999999999999.000000: f <-g"} {
 		if got, err := parse(strings.NewReader(bad)); err == nil {
@@ -69,6 +73,9 @@ func instance(t *testing.T) *Instance {
 // filter, and what other threads do is not.
 func TestEvents(t *testing.T) {
 	i := instance(t)
+	if err := i.Stacks(); err != nil {
+		t.Fatal(err)
+	}
 	for _, event := range []string{"syscalls:sys_enter_getpriority", "syscalls:sys_exit_getpriority"} {
 		if err := i.Event(event, ""); err != nil {
 			t.Fatal(err)
@@ -98,6 +105,9 @@ func TestEvents(t *testing.T) {
 	all, err := i.Read()
 	var said []string
 	for _, r := range all {
+		if len(r.Stack) == 0 {
+			t.Errorf("%+v has no stack", r)
+		}
 		text, _, _ := strings.Cut(r.Text, " 0x") // the result depends on who calls
 		said = append(said, r.Name+text)
 	}

@@ -105,7 +105,7 @@ func (b *bench) reachable(ctx context.Context, p *path) error {
 			continue
 		}
 		err := helper.Until(ctx, startedWithin, w.Name, func() error {
-			r, err := b.do(ctx, load.Job{Work: w, Targets: p.targets(), Requests: 1, Concurrency: 1, Timeout: time.Second})
+			r, err := helper.Ask[load.Result](ctx, b.client, load.Job{Work: w, Targets: p.targets(), Requests: 1, Concurrency: 1, Timeout: time.Second})
 			if err == nil && r.Errors > 0 {
 				err = errors.New(r.Error)
 			}

@@ -2,8 +2,6 @@ package peers
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -11,30 +9,11 @@ import (
 	"time"
 
 	"lbctl/rss/packet"
+	"lbctl/testbed/helper"
 	"lbctl/testbed/load"
 	"lbctl/testbed/measure"
 	"lbctl/testbed/netns"
 )
-
-// do has the clients do a job.
-func (b *bench) do(ctx context.Context, j load.Job) (r load.Result, err error) {
-	defer context.AfterFunc(ctx, b.client.Kill)()
-	text, err := json.Marshal(j)
-	if err != nil {
-		return r, fmt.Errorf("encode job: %w", err)
-	}
-	if err := b.client.Tell(text); err != nil {
-		return r, errors.Join(ctx.Err(), err)
-	}
-	line, err := b.client.Line()
-	if err != nil {
-		return r, errors.Join(ctx.Err(), err)
-	}
-	if err := json.Unmarshal([]byte(line), &r); err != nil {
-		return r, fmt.Errorf("read result %.80q: %w", line, err)
-	}
-	return r, nil
-}
 
 // measurement is one peer at one work in one round.
 type measurement struct {
@@ -68,7 +47,7 @@ func (b *bench) timed(ctx context.Context, w load.Work, p *path, requests int) (
 	if err != nil {
 		return m, err
 	}
-	if m.Result, err = b.do(ctx, load.Job{Work: w, Targets: p.targets(), Requests: requests, Concurrency: b.concurrency}); err != nil {
+	if m.Result, err = helper.Ask[load.Result](ctx, b.client, load.Job{Work: w, Targets: p.targets(), Requests: requests, Concurrency: b.concurrency}); err != nil {
 		return m, err
 	}
 	after, err := measure.Take()

@@ -2,44 +2,15 @@ package survive
 
 import (
 	"errors"
-	"log/slog"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"testing"
-	"time"
 
-	"lbctl/bpf/need"
 	"lbctl/testbed/experiment"
-	"lbctl/testbed/progress"
+	"lbctl/testbed/experiment/trialtest"
 )
 
 // TestSurviveInSmall runs all arms with real packets: everything passes.
 func TestSurviveInSmall(t *testing.T) {
-	need.Root(t)
-	program := filepath.Join(t.TempDir(), "lbctl")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "lbctl/cmd/lbctl").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	trial := Experiment().Trial()
-	if err := trial.Parameters().Resize(experiment.Quick); err != nil {
-		t.Fatal(err)
-	}
-	if err := trial.Parameters().Set("pause=false"); err != nil {
-		t.Fatal(err)
-	}
-	const seed = 1
-	outcome, err := trial.Run(t.Context(), experiment.Env{
-		Program: program, Seed: seed, Progress: progress.Silent{}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range slices.Concat(outcome.Result.Checks, outcome.Result.Controls) {
-		if !c.Pass {
-			t.Errorf("seed %d: %s failed: %v, want %v: %s", seed, c.Name, c.Measured, c.Expected, c.Detail)
-		}
-	}
+	outcome := trialtest.Quick(t, Experiment(), "pause=false")
 	for _, table := range outcome.Result.Tables {
 		if len(table.Rows) == 0 || table.Name == "changes" && len(table.Rows) < 4*10 {
 			t.Errorf("table %s has %d lines", table.Name, len(table.Rows))

@@ -1,0 +1,52 @@
+// Package trialtest runs an experiment in a test, with real namespaces, processes and packets.
+package trialtest
+
+import (
+	"log/slog"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"lbctl/bpf/need"
+	"lbctl/testbed/experiment"
+	"lbctl/testbed/progress"
+	"lbctl/testbed/report"
+)
+
+// seed is the same in every test: what fails once fails again.
+const seed = 1
+
+// Quick runs an experiment at its quick sizes, with parameters ("rounds=3") set after that, and returns what it
+// found. It fails the test if a check or a control failed; one that is undetermined is no failure, because the machine may be
+// busy. It needs root.
+func Quick(t *testing.T, e experiment.Experiment, parameters ...string) experiment.Outcome {
+	t.Helper()
+	need.Root(t)
+	program := filepath.Join(t.TempDir(), "lbctl")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "lbctl/cmd/lbctl").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	trial := e.Trial()
+	if err := trial.Parameters().Resize(experiment.Quick); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range parameters {
+		if err := trial.Parameters().Set(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := trial.Run(t.Context(), experiment.Env{
+		Program: program, Seed: seed, Progress: progress.Silent{}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range slices.Concat(out.Result.Checks, out.Result.Controls) {
+		if c.Outcome() == report.Fail {
+			t.Errorf("seed %d: %s failed: %v, want %v: %s", seed, c.Name, c.Measured, c.Expected, c.Detail)
+		}
+	}
+	return out
+}
