@@ -9,6 +9,7 @@ import (
 
 	"lbctl/lb"
 	"lbctl/testbed/experiment"
+	"lbctl/testbed/experiments/acceptqueues"
 	"lbctl/testbed/experiments/handshake"
 	"lbctl/testbed/experiments/nicoracle"
 	"lbctl/testbed/experiments/spread"
@@ -32,6 +33,7 @@ func All() []experiment.Experiment {
 		nicoracle.Experiment(),
 		survive.Experiment(),
 		handshake.Experiment(),
+		acceptqueues.Experiment(),
 	}
 }
 
@@ -62,5 +64,6 @@ func Helpers() []helper.Entry {
 		load.Server().Entry(), load.Client().Entry(),
 		guest.Helper().Entry(),
 		handshake.Helper().Entry(),
+		acceptqueues.Server().Entry(), acceptqueues.Client().Entry(),
 	}
 }
