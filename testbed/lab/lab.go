@@ -14,6 +14,7 @@ import (
 	"lbctl/testbed/experiments/nicoracle"
 	"lbctl/testbed/experiments/spread"
 	"lbctl/testbed/experiments/survive"
+	"lbctl/testbed/experiments/wakeup"
 	"lbctl/testbed/helper"
 	"lbctl/testbed/load"
 	"lbctl/testbed/replica"
@@ -32,6 +33,7 @@ func All() []experiment.Experiment {
 		spread.Experiment(),
 		nicoracle.Experiment(),
 		survive.Experiment(),
+		wakeup.Experiment(),
 		handshake.Experiment(),
 		acceptqueues.Experiment(),
 	}
@@ -65,5 +67,6 @@ func Helpers() []helper.Entry {
 		guest.Helper().Entry(),
 		handshake.Helper().Entry(),
 		acceptqueues.Server().Entry(), acceptqueues.Client().Entry(),
+		wakeup.Helper().Entry(),
 	}
 }
