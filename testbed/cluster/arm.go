@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"lbctl/lb"
-	"lbctl/rss/observe"
 	"lbctl/testbed/helper"
 	"lbctl/testbed/journal"
 	"lbctl/testbed/replica"
@@ -34,19 +32,7 @@ type Record struct {
 	// Requests is the clients' log, Access those of the replicas.
 	Requests []traffic.Request
 	Access   [][]replica.Access
-	// Captures are those of the replicas' links, both directions.
-	Captures []Capture
-	// Observed is what the kernel's observer saw on the NIC; Missed are packets for which it had no room.
-	Observed []observe.Flow
-	Missed   uint64
-	// Reasons are packets by reason, counted by the load balancer.
-	Reasons map[lb.Reason]uint64
-	// Seen counts the frames that came to the load balancer's interfaces, without its help: those that the NIC
-	// delivered and those that were captured leaving the replicas.
-	Seen uint64
-	// Dropped counts frames that found a ring of the NIC full; LinkDropped those that the load balancer sent and that
-	// found the queue of a replica's link full.
-	Dropped, LinkDropped uint64
+	Sighting
 	// Took is how long the clients took.
 	Took time.Duration
 }
@@ -61,9 +47,7 @@ func (s *Cluster) Run(ctx context.Context, a Arm) (Record, error) {
 	s.arms++
 	r := &armRun{cluster: s, arm: a, number: s.arms}
 	defer r.abandon()
-	for _, step := range []func(context.Context) error{
-		r.startReplicas, r.startWitnesses, r.runClients, r.stopReplicas, r.stopWitnesses, r.readLogs,
-	} {
+	for _, step := range []func(context.Context) error{r.startReplicas, r.watched, r.readLogs} {
 		err := ctx.Err()
 		if err == nil {
 			err = step(ctx)
@@ -75,13 +59,23 @@ func (s *Cluster) Run(ctx context.Context, a Arm) (Record, error) {
 	return r.record, nil
 }
 
+// watched runs the clients, ends the replicas, and records what the witnesses saw meanwhile.
+func (r *armRun) watched(ctx context.Context) (err error) {
+	r.record.Sighting, err = r.cluster.Watch(ctx, r.arm.Traffic.Connections, func(ctx context.Context) error {
+		if err := r.runClients(ctx); err != nil {
+			return err
+		}
+		return r.stopReplicas(ctx)
+	})
+	return err
+}
+
 // armRun is an arm that is being run.
 type armRun struct {
 	cluster  *Cluster
 	arm      Arm
 	number   int
 	replicas []*helper.Process
-	watch    witnesses
 	record   Record
 }
 
@@ -95,7 +89,7 @@ func (r *armRun) accessLog(i int) string { return r.file(fmt.Sprintf("replica-%d
 // startReplicas starts all replicas and waits until all accept connections.
 func (r *armRun) startReplicas(ctx context.Context) error {
 	for i, namespace := range r.cluster.replicas {
-		p, err := start(ctx, r.cluster, replica.Helper(), namespace, fmt.Sprintf("replica %d", i), replica.Config{
+		p, err := Start(ctx, r.cluster, replica.Helper(), namespace, fmt.Sprintf("replica %d", i), replica.Config{
 			Listen: ReplicaAddress(i), Index: i, Site: r.arm.Traffic.Site, Log: r.accessLog(i), Wrong: r.arm.Wrong[i],
 		})
 		if err != nil {
@@ -126,13 +120,13 @@ func (r *armRun) runClients(ctx context.Context) error {
 	config := r.arm.Traffic
 	config.VIP, config.Log = VIP(), r.file("clients")
 	for i := range r.cluster.config.Clients {
-		config.Sources = append(config.Sources, clientAddress(i))
+		config.Sources = append(config.Sources, ClientAddress(i))
 	}
 	if config.Progress == 0 {
 		config.Progress = max(config.Total()/200, 1)
 	}
 	began := time.Now()
-	clients, err := start(ctx, r.cluster, traffic.Helper(), r.cluster.clients, "clients", config)
+	clients, err := Start(ctx, r.cluster, traffic.Helper(), r.cluster.clients, "clients", config)
 	if err != nil {
 		return err
 	}
@@ -183,8 +177,5 @@ func (r *armRun) abandon() {
 		if err := p.Stop(); err != nil {
 			r.cluster.bed.Log().Warn("stop replica", "error", err)
 		}
-	}
-	if err := r.watch.close(); err != nil {
-		r.cluster.bed.Log().Warn("end witnesses", "error", err)
 	}
 }

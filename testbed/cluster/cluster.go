@@ -32,6 +32,9 @@ type Config struct {
 	Replicas, Clients int
 	// NIC classifies what clients send; nil: clients are behind a veth pair, and no Arm can be run.
 	NIC *nic.NIC
+	// Multicore is for replicas behind a NIC that use every core: they receive a packet on the core to whose queue
+	// the NIC delivered it, and their threads run anywhere. Otherwise each has one core.
+	Multicore bool
 	// MTU is that of all links in bytes; 0: netns.DefaultMTU.
 	MTU int
 	// ToeplitzKey is the load balancer's, in hexadecimal; Flows is how many flows it can remember. The zero
@@ -133,6 +136,12 @@ func (s *Cluster) Mode(ctx context.Context) (mode string, err error) {
 	return mode, nil
 }
 
+// Replica returns the namespace of replica i, from 0.
+func (s *Cluster) Replica(i int) *netns.Namespace { return s.replicas[i] }
+
+// Clients returns the namespace of the clients.
+func (s *Cluster) Clients() *netns.Namespace { return s.clients }
+
 // NIC returns the simulated NIC, which can be reconfigured in mid-run, or nil.
 func (s *Cluster) NIC() *rig.SoftNIC { return s.nic }
 
@@ -164,8 +173,8 @@ func clientNet() netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{
 
 func clientGateway() netip.Addr { return netip.AddrFrom4([4]byte{10, 66, 255, 254}) }
 
-// clientAddress returns the address of client i, from 0.
-func clientAddress(i int) netip.Addr {
+// ClientAddress returns the address of client i, from 0.
+func ClientAddress(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 66, byte(i / 250), byte(1 + i%250)})
 }
 

@@ -103,10 +103,10 @@ func TestAddressesDoNotMeet(t *testing.T) {
 		seen[address] = what
 	}
 	for i := range MaxClients {
-		if !clientNet().Contains(clientAddress(i)) {
-			t.Errorf("client %d is at %v, outside %v", i, clientAddress(i), clientNet())
+		if !clientNet().Contains(ClientAddress(i)) {
+			t.Errorf("client %d is at %v, outside %v", i, ClientAddress(i), clientNet())
 		}
-		take(clientAddress(i).String(), "a client")
+		take(ClientAddress(i).String(), "a client")
 	}
 	for i := range MaxReplicas {
 		take(ReplicaAddress(i).Addr().String(), "a replica")

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
+	"slices"
 
 	"lbctl/rss"
 	"lbctl/testbed/bed"
@@ -80,10 +82,10 @@ func (s *Cluster) addressClients() error {
 		return err
 	}
 	for i := range s.config.Clients {
-		if err := s.wire.AddAddress(netip.PrefixFrom(clientAddress(i), bits)); err != nil {
+		if err := s.wire.AddAddress(netip.PrefixFrom(ClientAddress(i), bits)); err != nil {
 			return err
 		}
-		if err := s.host.AddNeighbour(clientAddress(i), s.wire.MAC); err != nil {
+		if err := s.host.AddNeighbour(ClientAddress(i), s.wire.MAC); err != nil {
 			return err
 		}
 	}
@@ -95,7 +97,7 @@ func (s *Cluster) wireReplicas(context.Context) error {
 	for i, namespace := range s.replicas {
 		here, there, err := netns.Veth(
 			netns.End{Namespace: s.balancer, Name: replicaLink(i)},
-			netns.End{Namespace: namespace, Name: replicaName}, s.config.MTU)
+			netns.End{Namespace: namespace, Name: replicaName, Queues: s.receiveQueues()}, s.config.MTU)
 		if err != nil {
 			return err
 		}
@@ -115,11 +117,33 @@ func (s *Cluster) wireReplicas(context.Context) error {
 	return nil
 }
 
-// receive makes replica i receive what XDP sends to it. Behind a NIC it is a machine with one core:
-// answers that leave on two cores would leave by two queues of the NIC and overtake each other.
+// receiveQueues is the number of receive queues of a replica, 0 where one is enough. A queue of its own for each core
+// keeps packets on the core on which the NIC delivered them.
+func (s *Cluster) receiveQueues() int {
+	if !s.config.Multicore || s.nic == nil {
+		return 0
+	}
+	most := 0
+	for _, core := range s.Cores() {
+		most = max(most, core)
+	}
+	return most + 1
+}
+
+// Cores returns the cores to which the NIC delivers, ascending.
+func (s *Cluster) Cores() []int {
+	all := map[int]bool{}
+	for q := range s.nic.Stats().Queues {
+		all[s.nic.Core(rss.Queue(q))] = true
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// receive makes replica i receive what XDP sends to it. Behind a NIC it is, unless it is meant to use all cores, a
+// machine with one core: answers that leave on two cores leave by two queues of the NIC and may overtake each other.
 func (s *Cluster) receive(i int, link netns.Link) (err error) {
 	var receive io.Closer
-	if s.nic == nil {
+	if s.nic == nil || s.config.Multicore {
 		receive, err = xdp.Receive(link)
 	} else {
 		core := s.nic.Core(rss.Queue(i))

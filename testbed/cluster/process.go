@@ -18,8 +18,9 @@ import (
 	"lbctl/testbed/traffic/hold"
 )
 
-// start starts a helper in a namespace. It is killed when ctx ends.
-func start[C any](ctx context.Context, s *Cluster, h helper.Helper[C], in *netns.Namespace, label string, config C) (*helper.Process, error) {
+// Start starts a helper in a namespace of a cluster. It is killed when ctx ends, at the latest with the bed. Label
+// stands in errors.
+func Start[C any](ctx context.Context, s *Cluster, h helper.Helper[C], in *netns.Namespace, label string, config C) (*helper.Process, error) {
 	p, err := h.Start(s.bed.Program(), in, label, config)
 	if err != nil {
 		return nil, err
@@ -46,7 +47,7 @@ func allowFiles(p *helper.Process) error {
 // runs until the bed is closed or ctx ends.
 func (s *Cluster) Echo(ctx context.Context, i int, config echo.Config) (*helper.Process, error) {
 	config.Index = i
-	p, err := start(ctx, s, echo.Helper(), s.replicas[i], fmt.Sprintf("replica %d", i), config)
+	p, err := Start(ctx, s, echo.Helper(), s.replicas[i], fmt.Sprintf("replica %d", i), config)
 	if err != nil {
 		return nil, err
 	}
@@ -64,9 +65,9 @@ type Holders struct{ *helper.Process }
 func (s *Cluster) Hold(ctx context.Context, i, n int, config hold.Config) (*Holders, error) {
 	label := fmt.Sprintf("clients %d", i)
 	for ; i < s.config.Clients; i += n {
-		config.Sources = append(config.Sources, clientAddress(i))
+		config.Sources = append(config.Sources, ClientAddress(i))
 	}
-	p, err := start(ctx, s, hold.Helper(), s.clients, label, config)
+	p, err := Start(ctx, s, hold.Helper(), s.clients, label, config)
 	if err != nil {
 		return nil, err
 	}

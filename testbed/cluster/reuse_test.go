@@ -35,7 +35,7 @@ func newProduct(t *testing.T) *bed.Bed {
 // connection, which sends a reset when it is closed.
 func (s *Cluster) connects(ctx context.Context, port uint16) (replica byte, conn *net.TCPConn, err error) {
 	err = s.clients.Do(func() error {
-		d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(clientAddress(0), port)), Timeout: time.Minute}
+		d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(ClientAddress(0), port)), Timeout: time.Minute}
 		c, err := d.DialContext(ctx, "tcp", VIP().String())
 		if err == nil {
 			conn = c.(*net.TCPConn)

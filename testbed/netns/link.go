@@ -116,6 +116,9 @@ type End struct {
 	Namespace *Namespace
 	// Name is the interface's, at most 15 bytes.
 	Name string
+	// Queues is the number of receive queues of an end of a veth pair; 0: one. What XDP redirects to the end on
+	// core i comes on queue i mod Queues and is received on core i (drivers/net/veth.c, veth_select_rxq).
+	Queues int
 }
 
 // Veth makes a pair of links, one end in each namespace, both up, with the MTU given
@@ -125,8 +128,8 @@ func Veth(a, b End, mtu int) (Link, Link, error) {
 	if mtu == 0 {
 		mtu = DefaultMTU
 	}
-	v := netlink.NewVeth(netlink.LinkAttrs{Name: a.Name, MTU: mtu, TxQLen: backlog})
-	v.PeerName = b.Name
+	v := netlink.NewVeth(netlink.LinkAttrs{Name: a.Name, MTU: mtu, TxQLen: backlog, NumRxQueues: a.Queues})
+	v.PeerName, v.PeerNumRxQueues = b.Name, uint32(b.Queues)
 	v.PeerMTU = uint32(mtu)
 	v.PeerTxQLen = backlog
 	v.PeerNamespace = netlink.NsFd(b.Namespace.file.Fd())
