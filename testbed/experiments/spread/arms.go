@@ -12,6 +12,7 @@ import (
 	"lbctl/rss/nic"
 	"lbctl/testbed/cluster"
 	"lbctl/testbed/experiment"
+	"lbctl/testbed/predict"
 	"lbctl/testbed/report"
 	"lbctl/testbed/traffic"
 )
@@ -24,7 +25,7 @@ type design struct {
 	parameters
 	run     *experiment.Run
 	cluster *cluster.Cluster
-	model   Model
+	model   predict.Model
 	random  *rand.Rand
 
 	main, single Evidence
@@ -84,7 +85,7 @@ func (d *design) arm(ctx context.Context, a cluster.Arm) (Evidence, error) {
 	d.rows = append(d.rows, []any{a.Name, a.Traffic.Connections, wanted, record.Seen, record.Dropped, record.LinkDropped,
 		math.Round(seconds*100) / 100, math.Round(float64(wanted) / seconds)})
 	return Evidence{
-		Record: record, VIP: d.model.Service.VIP.Address, Replicas: d.model.addresses(), Objects: d.objects, Wanted: wanted,
+		Record: record, VIP: d.model.Service.VIP.Address, Replicas: d.model.Addresses(), Objects: d.objects, Wanted: wanted,
 	}, nil
 }
 
@@ -127,7 +128,7 @@ func (d *design) explain(ctx context.Context) error {
 // guessKeyAndHash holds the main arm's evidence against wrong models: no traffic is needed.
 func (d *design) guessKeyAndHash(context.Context) error {
 	config := d.model.NIC.Config()
-	config.Key = otherKey(config.Key, d.random.Uint64)
+	config.Key = predict.OtherKey(config.Key, d.random.Uint64)
 	n, err := nic.New(config)
 	if err != nil {
 		return err
@@ -135,8 +136,8 @@ func (d *design) guessKeyAndHash(context.Context) error {
 	service := d.model.Service.Clone()
 	service.Seed ^= uint32(1 + d.random.IntN(1<<31))
 	d.run.Control(
-		anotherKey(d.main, NewModel(n, d.model.Service, d.model.Key)),
-		anotherHash(d.main, NewModel(d.model.NIC, service, otherKey(d.model.Key, d.random.Uint64))))
+		anotherKey(d.main, predict.New(n, d.model.Service, d.model.Key)),
+		anotherHash(d.main, predict.New(d.model.NIC, service, predict.OtherKey(d.model.Key, d.random.Uint64))))
 	return nil
 }
 
@@ -197,7 +198,7 @@ func (d *design) runWrong(ctx context.Context) error {
 // runRemoval removes the last replica while all connections are open, from a service that does not
 // remember flows: the bare table moves them. It is the last arm: the service stays as it is then.
 func (d *design) runRemoval(ctx context.Context) error {
-	after := d.model.with(d.model.Service.Scheduler, len(d.model.Service.Replicas)-1)
+	after := d.model.With(d.model.Service.Scheduler, len(d.model.Service.Replicas)-1)
 	after.Service.Tracking, after.Service.Idle = lb.Stateless, 0
 	a := cluster.Arm{Name: ReplicaRemoved, Traffic: d.small()}
 	a.Traffic.Barrier = true

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"lbctl/testbed/experiment"
+	"lbctl/testbed/predict"
 	"lbctl/testbed/report"
 )
 
@@ -20,12 +21,12 @@ const (
 
 // Checks compares the evidence with the claims and with the model. A check also
 // fails when evidence for it is missing.
-func Checks(e Evidence, m Model) []report.Check {
+func Checks(e Evidence, m predict.Model) []report.Check {
 	t := newTally(e)
 	return []report.Check{
 		t.flowReplicaAffinity(), t.flowQueueAffinity(), t.flowCoreAffinity(),
 		t.queueAsPredicted(m), t.replicaAsPredicted(m),
-		t.objectSpread(m.replicaShares()), t.nothingLost(),
+		t.objectSpread(m.ReplicaShares()), t.nothingLost(),
 	}
 }
 
@@ -82,12 +83,12 @@ func (t tally) flowCoreAffinity() report.Check {
 }
 
 // queueAsPredicted counts packets off the queue that the model of the NIC names.
-func (t tally) queueAsPredicted(m Model) report.Check {
+func (t tally) queueAsPredicted(m predict.Model) report.Check {
 	var off, packets uint64
 	for _, c := range t.connections {
 		if c.seen != nil {
 			packets += c.seen.Packets
-			off += c.seen.Packets - c.seen.Queues[m.queue(c.flow)]
+			off += c.seen.Packets - c.seen.Queues[m.Queue(c.flow)]
 		}
 	}
 	return report.Check{
@@ -99,30 +100,30 @@ func (t tally) queueAsPredicted(m Model) report.Check {
 }
 
 // flowsOffQueue counts connections of which any packet was off the queue that the model predicts.
-func (t tally) flowsOffQueue(m Model) int {
+func (t tally) flowsOffQueue(m predict.Model) int {
 	off := 0
 	for _, c := range t.connections {
-		off += experiment.One(c.seen != nil && c.seen.Queues[m.queue(c.flow)] != c.seen.Packets)
+		off += experiment.One(c.seen != nil && c.seen.Queues[m.Queue(c.flow)] != c.seen.Packets)
 	}
 	return off
 }
 
 // replicaAsPredicted counts connections off the replica that the model of the load balancer names.
-func (t tally) replicaAsPredicted(m Model) report.Check {
+func (t tally) replicaAsPredicted(m predict.Model) report.Check {
 	off := t.flowsOffReplica(m)
 	return report.Check{
 		Name: ReplicaAsPredicted, Measured: off, Expected: 0,
 		Pass: off == 0 && len(t.replicaGaps) == 0,
 		Detail: fmt.Sprintf("%s of %s connections were on another replica than %s names, h being the %v of the 4-tuple.%s",
-			report.Cell(off), report.Cell(len(t.connections)), m.rule(), m.Service.Hash, but(t.replicaGaps)),
+			report.Cell(off), report.Cell(len(t.connections)), m.Rule(), m.Service.Hash, but(t.replicaGaps)),
 	}
 }
 
 // flowsOffReplica counts connections that any witness saw off the replica that the model predicts.
-func (t tally) flowsOffReplica(m Model) int {
+func (t tally) flowsOffReplica(m predict.Model) int {
 	off := 0
 	for _, c := range t.connections {
-		want := m.replica(c.flow)
+		want := m.Replica(c.flow)
 		off += experiment.One(len(c.replicas()) != 1 || c.replicas()[0] != want)
 	}
 	return off

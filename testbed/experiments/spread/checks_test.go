@@ -15,6 +15,7 @@ import (
 	"lbctl/rss/nic"
 	"lbctl/rss/packet"
 	"lbctl/testbed/capture"
+	"lbctl/testbed/predict"
 	"lbctl/testbed/replica"
 	"lbctl/testbed/report"
 	"lbctl/testbed/traffic"
@@ -336,8 +337,8 @@ func TestObjectsAskedForOnce(t *testing.T) {
 func TestModelIsHModN(t *testing.T) {
 	m := testModel(t)
 	for _, f := range good(m).Observed {
-		if want := oracle.Hash(m.Service, m.Key, f.Flow) % testReplicas; m.replica(f.Flow) != int(want) {
-			t.Fatalf("%v goes to replica %d, want h mod N = %d", f.Flow, m.replica(f.Flow), want)
+		if want := oracle.Hash(m.Service, m.Key, f.Flow) % testReplicas; m.Replica(f.Flow) != int(want) {
+			t.Fatalf("%v goes to replica %d, want h mod N = %d", f.Flow, m.Replica(f.Flow), want)
 		}
 	}
 }
@@ -358,7 +359,7 @@ func TestUnevenReplicas(t *testing.T) {
 	m := testModel(t)
 	e := good(m)
 	for i, f := range e.Observed {
-		if i%10 != 0 && m.replica(f.Flow) == 3 {
+		if i%10 != 0 && m.Replica(f.Flow) == 3 {
 			move(&e, f.Flow.Source, 2)
 		}
 	}
@@ -382,11 +383,11 @@ func TestModelOfAnother(t *testing.T) {
 	seed := m.Service
 	seed.Seed++
 	for name, tt := range map[string]struct {
-		model Model
+		model predict.Model
 		fail  string
 	}{
-		"key":  {NewModel(other, m.Service, m.Key), QueueAsPredicted},
-		"hash": {NewModel(m.NIC, seed, m.Key), ReplicaAsPredicted},
+		"key":  {predict.New(other, m.Service, m.Key), QueueAsPredicted},
+		"hash": {predict.New(m.NIC, seed, m.Key), ReplicaAsPredicted},
 	} {
 		if diff := cmp.Diff([]string{tt.fail}, failing(Checks(e, tt.model))); diff != "" {
 			t.Errorf("another %s (-want +got):\n%s", name, diff)

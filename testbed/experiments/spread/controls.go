@@ -7,6 +7,7 @@ import (
 
 	"lbctl/rss"
 	"lbctl/testbed/experiment"
+	"lbctl/testbed/predict"
 	"lbctl/testbed/report"
 )
 
@@ -23,7 +24,7 @@ const (
 
 // anotherKey holds the main run's evidence against a model with another RSS key. As many
 // flows must be off their queue as chance puts there.
-func anotherKey(e Evidence, wrong Model) report.Check {
+func anotherKey(e Evidence, wrong predict.Model) report.Check {
 	t := newTally(e)
 	aim, off := t.queueAsPredicted(wrong), t.flowsOffQueue(wrong)
 	mean, tolerance := offByChance(len(t.connections), wrong.NIC.Config().Table.Shares())
@@ -36,10 +37,10 @@ func anotherKey(e Evidence, wrong Model) report.Check {
 }
 
 // anotherHash holds the main run's evidence against a load balancer's model with another seed or key.
-func anotherHash(e Evidence, wrong Model) report.Check {
+func anotherHash(e Evidence, wrong predict.Model) report.Check {
 	t := newTally(e)
 	aim, off := t.replicaAsPredicted(wrong), t.flowsOffReplica(wrong)
-	mean, tolerance := offByChance(len(t.connections), wrong.replicaShares())
+	mean, tolerance := offByChance(len(t.connections), wrong.ReplicaShares())
 	return experiment.Flips(report.Check{
 		Name: AnotherHash, Measured: off, Expected: math.Round(mean),
 		Pass: math.Abs(float64(off)-mean) <= tolerance,
@@ -60,12 +61,12 @@ func offByChance(n int, shares []float64) (mean, tolerance float64) {
 
 // tableRewritten: the indirection table was rewritten while all connections were open.
 // A flow must have been seen on the queue of the old table and on that of the new one, and on no other.
-func tableRewritten(e Evidence, before, after Model) report.Check {
+func tableRewritten(e Evidence, before, after predict.Model) report.Check {
 	t := newTally(e)
 	aim := t.flowQueueAffinity()
 	moved, predicted, wrong := 0, 0, 0
 	for _, c := range t.connections {
-		a, b := before.queue(c.flow), after.queue(c.flow)
+		a, b := before.Queue(c.flow), after.Queue(c.flow)
 		predicted += experiment.One(a != b)
 		if c.seen == nil {
 			wrong++
@@ -90,9 +91,9 @@ func tableRewritten(e Evidence, before, after Model) report.Check {
 }
 
 // oneConnection: all objects over one keep-alive connection come from one replica.
-func oneConnection(e Evidence, m Model) report.Check {
+func oneConnection(e Evidence, m predict.Model) report.Check {
 	t := newTally(e)
-	aim := t.objectSpread(m.replicaShares())
+	aim := t.objectSpread(m.ReplicaShares())
 	o := t.objects()
 	serving, served := 0, 0
 	for i := range o.requests {
@@ -154,12 +155,12 @@ func wrongBytes(e Evidence, at int, objects ...int) report.Check {
 
 // replicaRemoved: one replica was taken out, without draining, while all connections
 // were open. The connections of which h mod N changed come to a second replica, which does not know them.
-func replicaRemoved(e Evidence, before, after Model) report.Check {
+func replicaRemoved(e Evidence, before, after predict.Model) report.Check {
 	t := newTally(e)
 	aim := t.flowReplicaAffinity()
 	split, predicted, wrong, broken := 0, 0, 0, map[int]bool{}
 	for _, c := range t.connections {
-		from, to := before.replica(c.flow), after.replica(c.flow)
+		from, to := before.Replica(c.flow), after.Replica(c.flow)
 		want := []int{min(from, to)}
 		if from != to {
 			want = append(want, max(from, to))

@@ -8,6 +8,7 @@ import (
 	"lbctl/rss/nic"
 	"lbctl/testbed/capture"
 	"lbctl/testbed/experiment"
+	"lbctl/testbed/predict"
 	"lbctl/testbed/report"
 )
 
@@ -20,7 +21,7 @@ func expect(t *testing.T, c report.Check, want bool) {
 }
 
 // withKey returns m with another key in its NIC.
-func withKey(t *testing.T, m Model, key rss.Key) Model {
+func withKey(t *testing.T, m predict.Model, key rss.Key) predict.Model {
 	t.Helper()
 	config := m.NIC.Config()
 	config.Key = key
@@ -28,7 +29,7 @@ func withKey(t *testing.T, m Model, key rss.Key) Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewModel(n, m.Service, m.Key)
+	return predict.New(n, m.Service, m.Key)
 }
 
 func TestAnotherKey(t *testing.T) {
@@ -45,17 +46,17 @@ func TestAnotherHash(t *testing.T) {
 	m := testModel(t)
 	seed := m.Service
 	seed.Seed += 1000
-	expect(t, anotherHash(good(m), NewModel(m.NIC, seed, m.Key)), true)
+	expect(t, anotherHash(good(m), predict.New(m.NIC, seed, m.Key)), true)
 	expect(t, anotherHash(good(m), m), false)
 }
 
 // rewrite gives each flow's last packet to the queue of the table after.
-func rewrite(e Evidence, after Model) Evidence {
+func rewrite(e Evidence, after predict.Model) Evidence {
 	for i := range e.Observed {
 		f := &e.Observed[i]
 		for q := range f.Queues {
 			f.Queues[q]--
-			f.Queues[after.queue(f.Flow)]++
+			f.Queues[after.Queue(f.Flow)]++
 			break
 		}
 	}
@@ -70,7 +71,7 @@ func TestTableRewritten(t *testing.T) {
 	expect(t, tableRewritten(good(before), before, after), false)  // nobody moved
 	expect(t, tableRewritten(good(before), before, before), false) // nothing was to move
 	e := rewrite(good(before), after)
-	e.Observed[3].Queues[(before.queue(e.Observed[3].Flow)+2)%testQueues]++
+	e.Observed[3].Queues[(before.Queue(e.Observed[3].Flow)+2)%testQueues]++
 	expect(t, tableRewritten(e, before, after), false) // one flow where neither table sends it
 	e = rewrite(good(before), after)
 	e.Observed = e.Observed[1:]
@@ -105,7 +106,7 @@ func TestSpray(t *testing.T) {
 	expect(t, spray(e), false)
 	for i := range e.Observed {
 		f := &e.Observed[i]
-		queue := m.queue(f.Flow)
+		queue := m.Queue(f.Flow)
 		f.Queues = map[rss.Queue]uint64{queue: f.Packets - 1, (queue + 1) % testQueues: 1}
 	}
 	expect(t, spray(e), true)
@@ -134,11 +135,11 @@ func TestReplicaRemoved(t *testing.T) {
 	fewer := before.Service.Clone()
 	fewer.Replicas = fewer.Replicas[:testReplicas-1]
 	fewer.TableSize = 0
-	after := NewModel(before.NIC, fewer.WithDefaults(), before.Key)
+	after := predict.New(before.NIC, fewer.WithDefaults(), before.Key)
 	e := good(before)
 	expect(t, replicaRemoved(e, before, after), false)
 	for _, f := range e.Observed {
-		to := after.replica(f.Flow)
+		to := after.Replica(f.Flow)
 		behind := f.Flow
 		behind.Destination = e.Replicas[to]
 		e.Captures[to].Flows = append(e.Captures[to].Flows, capture.Flow{Flow: behind, Packets: 1})
@@ -146,7 +147,7 @@ func TestReplicaRemoved(t *testing.T) {
 	expect(t, replicaRemoved(e, before, after), true)
 	expect(t, replicaRemoved(good(before), before, before), false) // nothing was removed, nobody moved
 	for _, f := range e.Observed {
-		if at := before.replica(f.Flow); at == after.replica(f.Flow) {
+		if at := before.Replica(f.Flow); at == after.Replica(f.Flow) {
 			stray := (at + 1) % testReplicas
 			f.Flow.Destination = e.Replicas[stray]
 			e.Captures[stray].Flows = append(e.Captures[stray].Flows, capture.Flow{Flow: f.Flow, Packets: 1})

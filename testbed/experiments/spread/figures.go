@@ -9,6 +9,7 @@ import (
 	"lbctl/lb"
 	"lbctl/rss/balance"
 	"lbctl/rss/packet"
+	"lbctl/testbed/predict"
 	"lbctl/testbed/report"
 	"lbctl/testbed/traffic"
 )
@@ -17,7 +18,7 @@ import (
 const band = 0.95
 
 // Figures draws the main run, and beside it the control over one connection.
-func Figures(e Evidence, single Evidence, m Model) ([]report.Figure, error) {
+func Figures(e Evidence, single Evidence, m predict.Model) ([]report.Figure, error) {
 	t := newTally(e)
 	var figures []report.Figure
 	for _, draw := range []func() (report.Figure, error){
@@ -61,7 +62,7 @@ func (t tally) heatMap(name, title, caption string) (report.Figure, error) {
 }
 
 // matrix draws connections by queue and replica.
-func (t tally) matrix(m Model) (report.Figure, error) {
+func (t tally) matrix(m predict.Model) (report.Figure, error) {
 	matrix := report.Matrix{
 		X: "receive queue", Y: "replica", Unit: "connections",
 		Columns: numbers(m.NIC.Config().Table.Queues()), Rows: numbers(len(t.Replicas)),
@@ -106,13 +107,13 @@ func (t tally) perQueue(queues int) []int {
 }
 
 // shares draws how connections fell on queues and on replicas.
-func (t tally) shares(m Model) (report.Figure, error) {
+func (t tally) shares(m predict.Model) (report.Figure, error) {
 	weights := m.NIC.Config().Table.Shares()
 	queues, err := shareList(t.perQueue(len(weights)), weights)
 	if err != nil {
 		return report.Figure{}, err
 	}
-	replicas, err := shareList(t.objects().connections, m.replicaShares())
+	replicas, err := shareList(t.objects().connections, m.ReplicaShares())
 	if err != nil {
 		return report.Figure{}, err
 	}
@@ -143,9 +144,9 @@ func shareList(counts []int, weights []float64) ([]report.Share, error) {
 
 // growth draws how many replicas have served an object after its first r connections,
 // averaged over the objects that r connections asked for.
-func (t tally) growth(m Model) (report.Figure, error) {
+func (t tally) growth(m predict.Model) (report.Figure, error) {
 	n, most := float64(len(t.Replicas)), 6*len(t.Replicas)
-	weights := m.replicaShares()
+	weights := m.ReplicaShares()
 	measured := report.Series{Name: "measured, mean over the objects", Style: report.Dots}
 	for r, mean := range t.firstReplicas(most) {
 		measured.Points = append(measured.Points, report.Point{X: float64(r + 1), Y: mean})

@@ -17,6 +17,7 @@ import (
 	"lbctl/testbed/cluster"
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/netns"
+	"lbctl/testbed/predict"
 	"lbctl/testbed/replica"
 )
 
@@ -109,18 +110,18 @@ func (p *parameters) site(seed uint64, maxSize int) replica.Site {
 }
 
 // model returns the models of the NIC and of the service. The seed is the service's.
-func (p *parameters) model(seed uint32) (Model, error) {
+func (p *parameters) model(seed uint32) (predict.Model, error) {
 	config, err := nic.Default(p.queues)
 	if err != nil {
-		return Model{}, err
+		return predict.Model{}, err
 	}
 	config.Key = p.key
 	if config.Table, err = rss.EqualTable(p.table, p.queues); err != nil {
-		return Model{}, err
+		return predict.Model{}, err
 	}
 	n, err := nic.New(config)
 	if err != nil {
-		return Model{}, err
+		return predict.Model{}, err
 	}
 	service := lb.Service{
 		VIP:       lb.VIP{Address: cluster.VIP(), Protocol: packet.TCP},
@@ -134,7 +135,7 @@ func (p *parameters) model(seed uint32) (Model, error) {
 	}
 	service = service.WithDefaults()
 	if err := service.Validate(); err != nil {
-		return Model{}, fmt.Errorf("make service: %w", err)
+		return predict.Model{}, fmt.Errorf("make service: %w", err)
 	}
-	return NewModel(n, service, config.Key), nil
+	return predict.New(n, service, config.Key), nil
 }

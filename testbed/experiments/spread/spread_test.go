@@ -16,6 +16,7 @@ import (
 	"lbctl/testbed/capture"
 	"lbctl/testbed/cluster"
 	"lbctl/testbed/experiment"
+	"lbctl/testbed/predict"
 	"lbctl/testbed/replica"
 	"lbctl/testbed/report"
 	"lbctl/testbed/traffic"
@@ -75,7 +76,7 @@ const (
 )
 
 // testModel is a NIC of 4 queues before a service of 4 replicas.
-func testModel(t *testing.T) Model {
+func testModel(t *testing.T) predict.Model {
 	t.Helper()
 	config, err := nic.Default(testQueues)
 	if err != nil {
@@ -96,12 +97,12 @@ func testModel(t *testing.T) Model {
 	if err := s.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	return NewModel(n, s, rss.MicrosoftKey())
+	return predict.New(n, s, rss.MicrosoftKey())
 }
 
 // fabricate makes the evidence of a run in which everything went as the model says.
 // The queue and the replica of the model are asked for by flow; route may send elsewhere.
-func fabricate(m Model, connections, requests int, object func(*rand.Rand, int) int) Evidence {
+func fabricate(m predict.Model, connections, requests int, object func(*rand.Rand, int) int) Evidence {
 	random := rand.New(rand.NewPCG(1, 2))
 	e := Evidence{VIP: m.Service.VIP.Address, Objects: testObjects, Wanted: connections * requests}
 	e.Access, e.Captures = make([][]replica.Access, testReplicas), make([]cluster.Capture, testReplicas)
@@ -112,7 +113,7 @@ func fabricate(m Model, connections, requests int, object func(*rand.Rand, int) 
 	for i := range connections {
 		client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), uint16(32768+random.IntN(28000)))
 		flow := packet.Flow{Source: client, Destination: e.VIP, Protocol: packet.TCP}
-		to := m.replica(flow)
+		to := m.Replica(flow)
 		behind := packet.Flow{Source: client, Destination: e.Replicas[to], Protocol: packet.TCP}
 		there, back := uint64(5+random.IntN(40)), uint64(5+random.IntN(90))
 		for n := range requests {
@@ -120,7 +121,7 @@ func fabricate(m Model, connections, requests int, object func(*rand.Rand, int) 
 			e.Requests = append(e.Requests, traffic.Request{Connection: i, Flow: flow, Object: o, Status: 200, Bytes: 100, Replica: to})
 			e.Access[to] = append(e.Access[to], replica.Access{Flow: behind, Object: o, Status: 200, Bytes: 100})
 		}
-		queue := m.queue(flow)
+		queue := m.Queue(flow)
 		e.Observed = append(e.Observed, observe.Flow{
 			Flow: flow, Packets: there, Queues: map[rss.Queue]uint64{queue: there}, CPUs: []int{int(queue) % 2},
 		})
@@ -136,7 +137,7 @@ func fabricate(m Model, connections, requests int, object func(*rand.Rand, int) 
 }
 
 // good is the evidence of a run like the demo's, only smaller.
-func good(m Model) Evidence {
+func good(m predict.Model) Evidence {
 	return fabricate(m, testConnections, testRequests, func(r *rand.Rand, _ int) int { return r.IntN(testObjects) })
 }
 

@@ -7,11 +7,12 @@ import (
 
 	"lbctl/lb"
 	"lbctl/testbed/experiment"
+	"lbctl/testbed/predict"
 	"lbctl/testbed/report"
 )
 
 // Tables are the main run's figures in numbers, the answers first.
-func Tables(e Evidence, checks []report.Check, m Model) []report.Table {
+func Tables(e Evidence, checks []report.Check, m predict.Model) []report.Table {
 	t := newTally(e)
 	return []report.Table{
 		claims(checks), t.queueTable(m), t.replicaTable(m), removal(t, m), t.reasonTable(),
@@ -44,7 +45,7 @@ func claims(checks []report.Check) report.Table {
 }
 
 // queueTable is a line for each receive queue.
-func (t tally) queueTable(m Model) report.Table {
+func (t tally) queueTable(m predict.Model) report.Table {
 	table := report.Table{Name: "queues", Columns: []string{"queue", "cores", "packets to the VIP", "connections", "expected", "band of 95 %"}}
 	weights := m.NIC.Config().Table.Shares()
 	packets, cores := make([]uint64, len(weights)), make([]map[int]bool, len(weights))
@@ -76,10 +77,10 @@ func (t tally) queueTable(m Model) report.Table {
 }
 
 // replicaTable is a line for each replica.
-func (t tally) replicaTable(m Model) report.Table {
+func (t tally) replicaTable(m predict.Model) report.Table {
 	table := report.Table{Name: "replicas", Columns: []string{"replica", "address", "requests", "connections", "expected", "band of 95 %"}}
 	o := t.objects()
-	shares, err := shareList(o.connections, m.replicaShares())
+	shares, err := shareList(o.connections, m.ReplicaShares())
 	if err != nil {
 		return table
 	}
@@ -95,16 +96,16 @@ func (t tally) replicaTable(m Model) report.Table {
 
 // removal computes what the textbook tells its reader to ignore: how many of the
 // connections would change their replica if one were removed.
-func removal(t tally, m Model) report.Table {
+func removal(t tally, m predict.Model) report.Table {
 	table := report.Table{Name: "if one replica were taken away", Columns: []string{"scheduler", "connections that would change their replica", "of", "at least"}}
 	last := len(m.Service.Replicas) - 1
 	for _, scheduler := range []lb.Scheduler{lb.Modulo, lb.Maglev} {
-		before := m.with(scheduler, last+1)
-		after := m.with(scheduler, last)
+		before := m.With(scheduler, last+1)
+		after := m.With(scheduler, last)
 		moved, orphans := 0, 0
 		for _, c := range t.connections {
-			from := before.replica(c.flow)
-			moved += experiment.One(from != after.replica(c.flow))
+			from := before.Replica(c.flow)
+			moved += experiment.One(from != after.Replica(c.flow))
 			orphans += experiment.One(from == last)
 		}
 		table.Rows = append(table.Rows, []any{scheduler.String(), moved, len(t.connections), orphans})
@@ -152,14 +153,14 @@ func (t tally) followed() *connection {
 }
 
 // hops draws one connection hop by hop: what the models compute, and what was measured.
-func (t tally) hops(m Model) (report.Figure, error) {
+func (t tally) hops(m predict.Model) (report.Figure, error) {
 	const name, title = "hops", "One connection, hop by hop"
 	c := t.followed()
 	if c == nil {
 		return report.Hops(name, title, "No connection was seen by all witnesses on one queue and one replica.", report.Hop{Label: "4-tuple", Value: "none"})
 	}
 	in := m.NIC.ClassifyFlow(c.flow)
-	hash, slot := m.slot(c.flow)
+	hash, slot := m.Slot(c.flow)
 	service, table := m.Service, len(m.NIC.Config().Table)
 	to := c.replicas()[0]
 	origin := report.Hop{Label: "4-tuple, tcp", Value: c.flow.Source.String(), Note: "to " + c.flow.Destination.String()}
@@ -199,12 +200,12 @@ func (d *design) hopTable() (report.Table, bool) {
 		return report.Table{}, false
 	}
 	in := d.model.NIC.ClassifyFlow(c.flow)
-	hash, slot := d.model.slot(c.flow)
+	hash, slot := d.model.Slot(c.flow)
 	explained := "none"
 	if d.followed.Slot != nil {
 		explained = fmt.Sprint(*d.followed.Slot)
 	}
-	to := d.model.replica(c.flow)
+	to := d.model.Replica(c.flow)
 	return report.Table{
 		Name:    "one connection: " + c.flow.String(),
 		Columns: []string{"hop", "model", "lbctl explain", "seen"},

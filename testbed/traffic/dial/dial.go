@@ -13,14 +13,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// From connects from a source address over TCP. The port is left to the kernel until it connects
+// From connects from a source address over TCP, as FromPort does with port 0.
+func From(ctx context.Context, source netip.Addr, to netip.AddrPort) (*net.TCPConn, error) {
+	return FromPort(ctx, netip.AddrPortFrom(source, 0), to)
+}
+
+// FromPort connects from a source address and port over TCP. Port 0 is left to the kernel until it connects
 // (IP_BIND_ADDRESS_NO_PORT, ip(7)): so it is chosen per 4-tuple, as for any client, and
 // there can be more connections than ports.
-func From(ctx context.Context, source netip.Addr, to netip.AddrPort) (*net.TCPConn, error) {
+func FromPort(ctx context.Context, source, to netip.AddrPort) (*net.TCPConn, error) {
 	d := net.Dialer{
-		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0)),
-		Control:   bindWithoutPort,
+		LocalAddr: net.TCPAddrFromAddrPort(source),
 		KeepAlive: -1, // probes would be packets that no request explains
+	}
+	if source.Port() == 0 {
+		d.Control = bindWithoutPort
 	}
 	conn, err := d.DialContext(ctx, "tcp", to.String())
 	if err != nil {
