@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -95,11 +96,12 @@ func (c Clients) run(ctx context.Context, log *journal.Journal[Request], stdin *
 	return ctx.Err()
 }
 
-// each calls f for all clients, Concurrency at a time.
+// each calls f for all clients, Concurrency at a time, in random order: a store that hands connections to its threads in turn
+// must not meet the classes of the plan in turn.
 func (c Clients) each(clients []*client, f func(*client)) {
 	queue := make(chan *client, len(clients))
-	for _, l := range clients {
-		queue <- l
+	for _, i := range rand.New(rand.NewPCG(c.Plan.Seed, uint64(c.Plan.Keys))).Perm(len(clients)) {
+		queue <- clients[i]
 	}
 	close(queue)
 	var all sync.WaitGroup

@@ -11,11 +11,13 @@ import (
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/experiments/acceptqueues"
 	"lbctl/testbed/experiments/handshake"
+	"lbctl/testbed/experiments/kvstore"
 	"lbctl/testbed/experiments/nicoracle"
 	"lbctl/testbed/experiments/spread"
 	"lbctl/testbed/experiments/survive"
 	"lbctl/testbed/experiments/wakeup"
 	"lbctl/testbed/helper"
+	"lbctl/testbed/kv"
 	"lbctl/testbed/load"
 	"lbctl/testbed/replica"
 	"lbctl/testbed/replica/echo"
@@ -31,6 +33,7 @@ const Demo = "spread"
 func All() []experiment.Experiment {
 	return []experiment.Experiment{
 		spread.Experiment(),
+		kvstore.Experiment(),
 		nicoracle.Experiment(),
 		survive.Experiment(),
 		wakeup.Experiment(),
@@ -64,6 +67,7 @@ func Helpers() []helper.Entry {
 		replica.Helper().Entry(), traffic.Helper().Entry(),
 		echo.Helper().Entry(), hold.Helper().Entry(),
 		load.Server().Entry(), load.Client().Entry(),
+		kv.Server().Entry(), kv.Client().Entry(),
 		guest.Helper().Entry(),
 		handshake.Helper().Entry(),
 		acceptqueues.Server().Entry(), acceptqueues.Client().Entry(),

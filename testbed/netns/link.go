@@ -128,8 +128,11 @@ func Veth(a, b End, mtu int) (Link, Link, error) {
 	if mtu == 0 {
 		mtu = DefaultMTU
 	}
-	v := netlink.NewVeth(netlink.LinkAttrs{Name: a.Name, MTU: mtu, TxQLen: backlog, NumRxQueues: a.Queues})
-	v.PeerName, v.PeerNumRxQueues = b.Name, uint32(b.Queues)
+	v := netlink.NewVeth(netlink.LinkAttrs{Name: a.Name, MTU: mtu, TxQLen: backlog})
+	v.PeerName = b.Name
+	if a.Queues+b.Queues > 0 { // the kernel uses what is asked for at both ends if it is asked for at the first (veth_init_queues)
+		v.NumRxQueues, v.PeerNumRxQueues = max(a.Queues, 1), uint32(max(b.Queues, 1))
+	}
 	v.PeerMTU = uint32(mtu)
 	v.PeerTxQLen = backlog
 	v.PeerNamespace = netlink.NsFd(b.Namespace.file.Fd())
