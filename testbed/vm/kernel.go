@@ -18,6 +18,10 @@ import (
 // KernelPackage depends on the newest kernel of the distribution that is built for guests.
 const KernelPackage = "linux-image-cloud-amd64"
 
+// PlainKernel depends on the newest kernel of the distribution for any machine: a larger package, with the drivers of
+// NICs that have hardware.
+const PlainKernel = "linux-image-amd64"
+
 // Cache is where kernels are kept, unpacked: a folder for each package that depends on them, in it one for each, named
 // after package and version.
 const Cache = "/var/cache/lbctl/vm"
@@ -29,8 +33,15 @@ const (
 	moduleFolder = "modules"
 )
 
-// wanted returns the modules without which the guest has no NIC, or cannot make links of its own.
-func wanted() []string { return []string{"virtio_pci", "virtio_net", "veth", "tun"} }
+// wanted returns the modules without which the guest has no NIC, or cannot make links of its own. Kernels built for clouds
+// have drivers of few NICs.
+func wanted(kernelPackage string) []string {
+	modules := []string{"virtio_pci", "virtio_net", "veth", "tun"}
+	if strings.Contains(kernelPackage, "cloud") {
+		return modules
+	}
+	return append(modules, "e1000", "ne2k_pci")
+}
 
 // kernels returns the package that depends on the guest's kernel, and the folder where its kernels are kept.
 func (c Config) kernels() (name, folder string) {

@@ -2,11 +2,13 @@ package vm
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -143,5 +145,54 @@ func TestArchiveSaysWhatWentWrong(t *testing.T) {
 	a.file("x", 0o644, nil)
 	if err := a.close(); err == nil || err.Error() != "full" {
 		t.Errorf("close: %v, want full", err)
+	}
+}
+
+// boots returns the head of an image whose payload, from its third sector on, is packed, and its length behind it.
+func boots(packed []byte) []byte {
+	image := make([]byte, 3*512)
+	image[0x1f1] = 1 // and the boot sector
+	copy(image[0x202:], "HdrS")
+	binary.LittleEndian.PutUint32(image[0x248:], 512)
+	binary.LittleEndian.PutUint32(image[0x24c:], uint32(len(packed)+4))
+	return append(append(image, packed...), 1, 2, 3, 4)
+}
+
+// A kernel that xz packed is taken out of its image; any other image stays.
+func TestUnpackImage(t *testing.T) {
+	xz, err := exec.LookPath("xz")
+	if err != nil {
+		t.Skip("needs xz")
+	}
+	pack := func(kernel string) []byte {
+		c := exec.CommandContext(t.Context(), xz, "-c", "--check=crc32")
+		c.Stdin = strings.NewReader(kernel)
+		packed, err := c.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return packed
+	}
+	if got := unpackImage(t.Context(), boots(pack("\x7fELF kernel"))); string(got) != "\x7fELF kernel" {
+		t.Errorf("unpacked %q", got)
+	}
+	long := boots(pack("\x7fELF kernel"))
+	binary.LittleEndian.PutUint32(long[0x24c:], 1<<20)
+	for what, image := range map[string][]byte{
+		"no image": []byte("\x7fELF"), "another packer": boots([]byte("\x28\xb5\x2f\xfd")), "no kernel in it": boots(pack("text")),
+		"cut short": long, "damaged": boots([]byte("\xfd7zXZ\x00...")),
+	} {
+		if got := unpackImage(t.Context(), image); !bytes.Equal(got, image) {
+			t.Errorf("%s: changed", what)
+		}
+	}
+}
+
+// Only kernels that are built for any machine have the drivers of hardware.
+func TestWanted(t *testing.T) {
+	for name, want := range map[string]bool{KernelPackage: false, PlainKernel: true} {
+		if got := slices.Contains(wanted(name), "e1000"); got != want {
+			t.Errorf("%s: e1000 wanted: %v", name, got)
+		}
 	}
 }

@@ -7,7 +7,8 @@
 // (hw/net/virtio-net.c, virtio_net_process_rss); with other backends there is one queue
 // only. This measures QEMU's RSS and says nothing about hardware.
 //
-// A Trial is a guest for another purpose: tests of the datapath run in it, on the kernels that it must work on.
+// A guest can have other NICs, too, and another helper as its first process, which obeys an experiment's own orders: see
+// Config.Role. A Trial is a guest for a third purpose: tests of the datapath run in it, on the kernels that it must work on.
 package vm
 
 import (
@@ -18,6 +19,7 @@ import (
 	"log/slog"
 	"os/exec"
 
+	"lbctl/rss/packet"
 	"lbctl/testbed/netns"
 	"lbctl/testbed/vm/line"
 )
@@ -32,6 +34,11 @@ type Config struct {
 	Files map[string][]byte
 	// Namespace is where QEMU and its TAP are.
 	Namespace *netns.Namespace
+	// Role is the helper that is the guest's first process (guest.Role): it obeys Ask, and knows nothing else. "" stands for the
+	// one that observes RSS, which has its own NIC.
+	Role string
+	// NICs are the guest's, of a role.
+	NICs []NIC
 	// Kernel is the package that depends on the guest's kernel; "" stands for KernelPackage.
 	Kernel string
 	// Install allows to install QEMU and to download a kernel where they are missing.
@@ -42,6 +49,16 @@ type Config struct {
 	Step func(what string)
 	Log  *slog.Logger
 }
+
+// NIC is a network interface of a guest. The host's end of its cable is the TAP named Wire of its place.
+type NIC struct {
+	// Model is what QEMU calls it, with its properties: "e1000,mitigation=off".
+	Model string
+	MAC   packet.MAC
+}
+
+// Wire returns the name of the TAP of the nth NIC.
+func Wire(n int) string { return fmt.Sprintf("%s%d", tap, n) }
 
 // Machine is a running guest and its wire. Not safe for concurrent use.
 type Machine struct {
@@ -88,7 +105,7 @@ func (m *Machine) boot(ctx context.Context, emulator string, config Config) erro
 		return err
 	}
 	defer initramfs.Close()
-	if err := m.start(config.Namespace, emulator, initramfs); err != nil {
+	if err := m.start(config, emulator, initramfs); err != nil {
 		return err
 	}
 	hello, err := m.receive(ctx, bootTime)
@@ -99,6 +116,9 @@ func (m *Machine) boot(ctx context.Context, emulator string, config Config) erro
 		return errors.New("boot guest: its first message is no greeting")
 	}
 	m.hello = *hello.Hello
+	if config.Role != "" {
+		return nil
+	}
 	link, err := config.Namespace.Link(tap)
 	if err != nil {
 		return err

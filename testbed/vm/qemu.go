@@ -2,6 +2,7 @@ package vm
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"lbctl/testbed/helper"
 	"lbctl/testbed/netns"
 	"lbctl/testbed/packages"
+	"lbctl/testbed/vm/guest"
 	"lbctl/testbed/vm/line"
 )
 
@@ -35,23 +37,40 @@ const (
 // ctrl_vlan=off QEMU would drop frames with a VLAN tag that the guest has not registered. There are as many processors as queues:
 // the driver tells the device once, at its start, to use as many queues as the guest has processors, and the device
 // folds what the table says into those (Linux 6.1, virtnet_init_default_rss; QEMU, virtio_net_receive_rcu).
-func arguments(image string) []string {
-	return []string{
+func arguments(image string, config Config) []string {
+	common := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-accel", "tcg", "-machine", "pc", "-cpu", "qemu64", "-smp", strconv.Itoa(Queues), "-m", memory,
-		"-kernel", image, "-initrd", initramfs, "-append", commandLine,
+		"-accel", "tcg", "-machine", "pc", "-m", memory, "-kernel", image, "-initrd", initramfs,
+		"-append", commandLine + cmp.Or(config.Role, guest.Helper().Name) + " {}",
 		"-chardev", "file,id=console,path=/dev/stderr", "-serial", "chardev:console",
 		"-chardev", "stdio,id=control,signal=off", "-serial", "chardev:control",
+	}
+	if config.Role != "" {
+		return append(common, nics(config.NICs)...)
+	}
+	return append(common, "-cpu", "qemu64", "-smp", strconv.Itoa(Queues),
 		"-netdev", fmt.Sprintf("tap,id=net,ifname=%s,script=no,downscript=no,vhost=off,queues=%d", tap, Queues),
 		"-device", fmt.Sprintf("virtio-net-pci,netdev=net,mq=on,rss=on,hash=on,ctrl_vlan=off,vectors=%d,rx_queue_size=1024,romfile=", vectors),
+	)
+}
+
+// nics are the arguments of a guest with NICs of its own. It has one processor: what interrupts it interrupts the
+// application.
+func nics(all []NIC) []string {
+	arguments := []string{"-cpu", "max", "-smp", "1"}
+	for i, n := range all {
+		arguments = append(arguments,
+			"-netdev", fmt.Sprintf("tap,id=net%d,ifname=%s,script=no,downscript=no,vhost=off", i, Wire(i)),
+			"-device", fmt.Sprintf("%s,netdev=net%d,mac=%v,romfile=", n.Model, i, n.MAC))
 	}
+	return arguments
 }
 
 // consoleParameters are the kernel's: a panic ends the machine, the console shows errors only.
 const consoleParameters = "console=ttyS0 loglevel=4 panic=-1 mitigations=off"
 
 // commandLine is the kernel's: the guest sends no frame by itself, and the arguments after -- are the program's.
-const commandLine = consoleParameters + " ipv6.disable=1 rdinit=/" + initName + " -- " + helper.Command + " guest {}"
+const commandLine = consoleParameters + " ipv6.disable=1 rdinit=/" + initName + " -- " + helper.Command + " "
 
 // version asks QEMU for its version.
 func version(ctx context.Context, emulator string) (string, error) {
@@ -65,8 +84,8 @@ func version(ctx context.Context, emulator string) (string, error) {
 
 // start starts QEMU in a namespace. Its standard input and output are the line to the guest, its standard
 // error is the guest's console.
-func (m *Machine) start(namespace *netns.Namespace, emulator string, root *os.File) error {
-	c := exec.Command(emulator, arguments(m.kernel.image())...)
+func (m *Machine) start(config Config, emulator string, root *os.File) error {
+	c := exec.Command(emulator, arguments(m.kernel.image(), config)...)
 	c.ExtraFiles = []*os.File{root}
 	m.console = &console{}
 	c.Stderr = m.console
@@ -78,7 +97,7 @@ func (m *Machine) start(namespace *netns.Namespace, emulator string, root *os.Fi
 	if err != nil {
 		return fmt.Errorf("make line to the guest: %w", err)
 	}
-	if err := namespace.Start(c); err != nil {
+	if err := config.Namespace.Start(c); err != nil {
 		return err
 	}
 	m.qemu, m.control, m.messages = c, control, make(chan line.Message)

@@ -3,6 +3,7 @@ package vm
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,6 +33,25 @@ func (m *Machine) Apply(ctx context.Context, c line.Change) (line.Settings, erro
 		return line.Settings{}, errors.New("set RSS of the guest: it answered something else")
 	}
 	return *answer.Settings, nil
+}
+
+// Ask gives an order to the guest's role, and decodes its answer.
+func (m *Machine) Ask(ctx context.Context, order, answer any) error {
+	text, err := json.Marshal(order)
+	if err != nil {
+		return fmt.Errorf("encode order: %w", err)
+	}
+	if err := line.Write(m.control, line.Message{Order: text}); err != nil {
+		return err
+	}
+	said, err := m.receive(ctx, answerTime)
+	if err != nil {
+		return fmt.Errorf("give the guest an order: %w", err)
+	}
+	if err := json.Unmarshal(said.Answer, answer); err != nil {
+		return fmt.Errorf("decode the guest's answer: %w", err)
+	}
+	return nil
 }
 
 // Run runs a program in the guest, by its path there, and returns what became of it.

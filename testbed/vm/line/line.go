@@ -24,6 +24,9 @@ type Message struct {
 	// Run is the host's, Ran the guest's answer to it.
 	Run Command `json:"run,omitempty"`
 	Ran *Ran    `json:"ran,omitempty"`
+	// Order is the host's, Answer the guest's answer to it, both of an experiment's own shape.
+	Order  json.RawMessage `json:"order,omitempty"`
+	Answer json.RawMessage `json:"answer,omitempty"`
 	// Failed says why the guest could not do what it was told.
 	Failed string `json:"failed,omitempty"`
 }

@@ -2,6 +2,7 @@ package line_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"strings"
@@ -32,6 +33,8 @@ func TestMessagesArrive(t *testing.T) {
 		{Seen: []line.Sighting{{Tag: 0xffffffff, Queue: 3, Hash: 0x51ccc178}, {}}},
 		{Run: line.Command{"/ethtool", "-x", "eth0"}},
 		{Ran: &line.Ran{Output: "no\n", Failed: "exit status 1"}},
+		{Order: json.RawMessage(`{"begin":"eth0"}`)},
+		{Answer: json.RawMessage(`[1,2]`)},
 		{Failed: "set channels to 9: invalid argument"},
 	}
 	var wire bytes.Buffer
