@@ -15,6 +15,7 @@ import (
 	"lbctl/testbed/experiments/nicoracle"
 	"lbctl/testbed/experiments/spread"
 	"lbctl/testbed/experiments/survive"
+	"lbctl/testbed/experiments/tophalf"
 	"lbctl/testbed/experiments/wakeup"
 	"lbctl/testbed/helper"
 	"lbctl/testbed/kv"
@@ -39,6 +40,7 @@ func All() []experiment.Experiment {
 		wakeup.Experiment(),
 		handshake.Experiment(),
 		acceptqueues.Experiment(),
+		tophalf.Experiment(),
 	}
 }
 
@@ -72,5 +74,6 @@ func Helpers() []helper.Entry {
 		handshake.Helper().Entry(),
 		acceptqueues.Server().Entry(), acceptqueues.Client().Entry(),
 		wakeup.Helper().Entry(),
+		tophalf.Helper().Entry(),
 	}
 }

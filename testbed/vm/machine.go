@@ -108,7 +108,7 @@ func (m *Machine) boot(ctx context.Context, emulator string, config Config) erro
 	if err := m.start(config, emulator, initramfs); err != nil {
 		return err
 	}
-	hello, err := m.receive(ctx, bootTime)
+	hello, err := m.receive(ctx, answerTime)
 	if err != nil {
 		return fmt.Errorf("boot guest: %w", err)
 	}

@@ -15,10 +15,7 @@ import (
 
 // How long the guest may be silent before it counts as dead: many times what it needs, because the machine may be
 // busy.
-const (
-	bootTime   = 3 * time.Minute
-	answerTime = time.Minute
-)
+const answerTime = 3 * time.Minute
 
 // Apply makes a change of the guest's NIC and returns what its driver then reports.
 func (m *Machine) Apply(ctx context.Context, c line.Change) (line.Settings, error) {

@@ -2,7 +2,6 @@ package guest
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/cilium/ebpf/btf"
 )
@@ -31,21 +30,41 @@ func (l Layout) Offset(module, name string, fields ...string) (bytes uint32, err
 		return 0, err
 	}
 	for n, field := range fields {
-		i := slices.IndexFunc(s.Members, func(m btf.Member) bool { return m.Name == field })
-		if i < 0 {
-			return 0, fmt.Errorf("find field %s of struct %s: this kernel's has none", field, s.Name)
+		at, of, ok := member(s.Members, field)
+		if !ok {
+			return 0, fmt.Errorf("find field %s of struct %s: this kernel's has none", field, name)
 		}
-		bytes += s.Members[i].Offset.Bytes()
+		bytes += at
 		if n == len(fields)-1 {
 			break
 		}
-		inner, ok := btf.UnderlyingType(s.Members[i].Type).(*btf.Struct)
-		if !ok {
-			return 0, fmt.Errorf("find field %s of struct %s: it is no struct", fields[n+1], field)
+		if s, ok = btf.UnderlyingType(of).(*btf.Struct); !ok {
+			return 0, fmt.Errorf("find field %s of struct %s: %s is no struct", fields[n+1], name, field)
 		}
-		s = inner
 	}
 	return bytes, nil
+}
+
+// member finds a field, also in a struct or union without a name, and returns its offset and type.
+func member(all []btf.Member, name string) (offset uint32, of btf.Type, ok bool) {
+	for _, m := range all {
+		if m.Name == name {
+			return m.Offset.Bytes(), m.Type, true
+		}
+		var inner []btf.Member
+		switch t := m.Type.(type) {
+		case *btf.Struct:
+			inner = t.Members
+		case *btf.Union:
+			inner = t.Members
+		}
+		if m.Name == "" {
+			if at, of, ok := member(inner, name); ok {
+				return m.Offset.Bytes() + at, of, true
+			}
+		}
+	}
+	return 0, nil, false
 }
 
 func (l Layout) find(module, name string) (s *btf.Struct, err error) {
