@@ -13,6 +13,7 @@ import (
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/experiments/live"
 	"lbctl/testbed/experiments/peers"
+	"lbctl/testbed/progress"
 	"lbctl/testbed/report"
 )
 
@@ -86,7 +87,11 @@ func benchmarkCommand(a *cli.App, b benchmark, c *cobra.Command) *cobra.Command 
 
 // runBench runs a benchmark, prints its tables and its checks, and writes the report if one is wanted.
 func runBench(a *cli.App, c *cobra.Command, b *benchmark) error {
-	outcome, err := runTrial(a, c.Context(), &b.labRun, b.trial, b.out)
+	err := b.setAll(b.trial.Parameters())
+	var outcome experiment.Outcome
+	if err == nil {
+		outcome, err = runTrial(a, c.Context(), &b.labRun, b.trial, progress.Plan{})
+	}
 	if errors.Is(err, experiment.ErrParameter) {
 		return cli.Usage(c, "%v", err)
 	} else if err != nil {

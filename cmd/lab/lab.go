@@ -8,7 +8,6 @@ import (
 	"lbctl/cmd/cli"
 	"lbctl/testbed/helper"
 	"lbctl/testbed/lab"
-	"lbctl/testbed/report"
 )
 
 // Commands returns the commands that measure.
@@ -47,11 +46,11 @@ func labRunCommand(a *cli.App) *cobra.Command {
 		Use:   "run NAME|all",
 		Short: "Run an experiment and write its report",
 		Long: `Run an experiment in network namespaces of its own, and write report.html and report.json.
-It needs root. The exit code is 1 when a check failed or is undetermined. With all, each report is in a
-folder of its own below --out.
+It needs root. The exit code is 1 when a check failed or is undetermined. The parameters of an experiment are
+those that lbctl lab describe NAME lists; --set sets them.
 
-With their defaults all experiments take less than three minutes. survive at full size takes some 15 minutes
-on two cores.`,
+With all, each report is in a folder of its own below --out, and index.html there is a front page over all of
+them. An experiment that cannot run does not keep the others from running; the exit code is 1 then too.`,
 		Example: `  lbctl lab run spread
   lbctl lab run spread --set connections=1000 --set requests=4000 --seed 7 -o json
   lbctl lab run all --out /tmp/reports
@@ -61,27 +60,11 @@ on two cores.`,
 	}
 	r.flags(c)
 	c.Flags().StringVar(&r.predict, "predict", "", "a file of predictions, as lbctl lab describe NAME --handout writes it, to hold against what is measured")
-	c.RunE = func(c *cobra.Command, args []string) error { return runLab(a, c, r, args[0]) }
-	return c
-}
-
-func labReportCommand(a *cli.App) *cobra.Command {
-	c := &cobra.Command{
-		Use:     "report DIR",
-		Short:   "Write report.html again from report.json, and print the summary",
-		Example: `  lbctl lab report lbctl-report`,
-		Args:    cli.Takes("DIR"),
-	}
-	f := cli.OutputFlag(c)
-	c.RunE = func(_ *cobra.Command, args []string) error {
-		result, _, err := report.Load(args[0])
-		if err != nil {
-			return cli.Advise(err, "name a folder that lbctl demo or lbctl lab run wrote")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if args[0] == "all" {
+			return runAll(a, c, r)
 		}
-		if err := report.Render(args[0]); err != nil {
-			return err
-		}
-		return summarise(a, *f, result, args[0])
+		return runLab(a, c, r, args[0])
 	}
 	return c
 }

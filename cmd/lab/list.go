@@ -63,4 +63,10 @@ default. Debian packages are installed where they are missing. lbctl lab describ
 	return c
 }
 
-func seconds(s float64) string { return fmt.Sprintf("%.0f s", s) }
+// seconds writes a time for a table, "" if it is not known.
+func seconds(s float64) string {
+	if s == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f s", s)
+}

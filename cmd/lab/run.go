@@ -15,6 +15,7 @@ import (
 	"lbctl/lb"
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/lab"
+	"lbctl/testbed/progress"
 	"lbctl/testbed/report"
 )
 
@@ -57,40 +58,50 @@ func find(name string) (experiment.Experiment, error) {
 	return e, cli.NotFound("experiment", name, names, "see lbctl lab list")
 }
 
-// runLab runs one experiment, or all.
+// runLab runs one experiment.
 func runLab(a *cli.App, c *cobra.Command, r *labRun, name string) error {
-	if r.quick && r.full {
-		return cli.Usage(c, "--quick and --full: want one of them")
-	}
-	chosen := lab.All()
-	if name != "all" {
-		e, err := find(name)
-		if err != nil {
-			return err
-		}
-		chosen = []experiment.Experiment{e}
-	}
-	if err := r.readAnswers(c, chosen); err != nil {
+	e, err := find(name)
+	if err != nil {
 		return err
 	}
-	var failed error
-	for _, e := range chosen {
-		dir := r.out
-		if name == "all" {
-			dir = filepath.Join(r.out, e.Name)
-		}
-		outcome, err := runTrial(a, c.Context(), r, e.Trial(), dir)
-		if err != nil {
-			return adviseLab(err)
-		}
-		if err := summarise(a, *r.format, outcome.Result, dir); err != nil {
+	if err := r.readAnswers(e); err != nil {
+		return err
+	}
+	trial, err := r.trial(c, e)
+	if err != nil {
+		return adviseLab(err)
+	}
+	outcome, err := runTrial(a, c.Context(), r, trial, progress.Plan{Expected: r.expected(e.Needs)})
+	if err != nil {
+		return adviseLab(err)
+	}
+	if err := summarise(a, *r.format, outcome.Result, r.out); err != nil {
+		return err
+	}
+	return judge(outcome.Result, "read "+filepath.Join(r.out, "report.html"))
+}
+
+// trial returns a trial of an experiment with the parameters that were asked for.
+func (r *labRun) trial(c *cobra.Command, e experiment.Experiment) (*experiment.Trial, error) {
+	if r.quick && r.full {
+		return nil, cli.Usage(c, "--quick and --full: want one of them")
+	}
+	t := e.Trial()
+	t.Predict(r.answers)
+	return t, r.setAll(t.Parameters())
+}
+
+// setAll sets the parameters that were asked for.
+func (r *labRun) setAll(p *experiment.Parameters) error {
+	if err := r.resize(p); err != nil {
+		return err
+	}
+	for _, assignment := range r.set {
+		if err := p.Set(assignment); err != nil {
 			return err
 		}
-		if err := judge(outcome.Result, "read "+filepath.Join(dir, "report.html")); err != nil {
-			failed = err
-		}
 	}
-	return failed
+	return p.Validate()
 }
 
 // judge returns an error unless all checks and controls of a result passed.
@@ -105,45 +116,49 @@ func judge(r report.Result, hint string) error {
 	return &cli.Failure{Code: cli.ExitFailed, What: r.Experiment + what, Do: hint}
 }
 
-// runTrial sets the parameters, runs a trial and writes its report to dir, unless that is empty.
-func runTrial(a *cli.App, ctx context.Context, r *labRun, trial *experiment.Trial, dir string) (outcome experiment.Outcome, err error) {
-	if err := r.resize(trial.Parameters()); err != nil {
+// runTrial runs a trial and writes its report to r.out, unless that is empty.
+func runTrial(a *cli.App, ctx context.Context, r *labRun, trial *experiment.Trial, plan progress.Plan) (outcome experiment.Outcome, err error) {
+	if err := prepare(r.out); err != nil {
 		return outcome, err
 	}
-	for _, assignment := range r.set {
-		if err := trial.Parameters().Set(assignment); err != nil {
-			return outcome, err
-		}
-	}
-	trial.Predict(r.answers)
-	env, err := labEnvironment(a, r)
+	env, err := r.environment(a, plan)
 	if err != nil {
 		return outcome, err
 	}
-	if outcome, err = trial.Run(ctx, env); err != nil || dir == "" {
+	if outcome, err = trial.Run(ctx, env); err != nil {
 		return outcome, err
 	}
-	if err := report.Write(dir, outcome.Result, outcome.Figures); err != nil {
-		return outcome, cli.Advise(err, "name another folder with --out")
+	return outcome, save(r.out, outcome)
+}
+
+// prepare finds out, before anything runs, whether a report can be written to dir, unless that is empty.
+func prepare(dir string) error {
+	if dir == "" {
+		return nil
 	}
-	return outcome, nil
+	return cli.Advise(report.Prepare(dir), "name another folder with --out")
+}
+
+// save writes a report to dir, unless that is empty.
+func save(dir string, outcome experiment.Outcome) error {
+	if dir == "" {
+		return nil
+	}
+	return cli.Advise(report.Write(dir, outcome.Result, outcome.Figures), "name another folder with --out")
 }
 
 // readAnswers reads the predictions, if there are any.
-func (r *labRun) readAnswers(c *cobra.Command, chosen []experiment.Experiment) error {
+func (r *labRun) readAnswers(e experiment.Experiment) error {
 	if r.predict == "" {
 		return nil
 	}
-	if len(chosen) != 1 {
-		return cli.Usage(c, "--predict: want the name of one experiment, not all")
-	}
-	hint := "lbctl lab describe " + chosen[0].Name + " --handout writes a file to fill in"
+	hint := "lbctl lab describe " + e.Name + " --handout writes a file to fill in"
 	f, err := os.Open(r.predict)
 	if err != nil {
 		return cli.Advise(fmt.Errorf("read predictions: %w", err), "%s", hint)
 	}
 	defer f.Close()
-	r.answers, err = chosen[0].ReadAnswers(r.predict, f)
+	r.answers, err = e.ReadAnswers(r.predict, f)
 	return cli.Advise(err, "%s", hint)
 }
 
@@ -158,21 +173,35 @@ func (r *labRun) resize(p *experiment.Parameters) error {
 	return nil
 }
 
-// labEnvironment returns the environment of an experiment.
-func labEnvironment(a *cli.App, r *labRun) (experiment.Env, error) {
+// environment returns the environment of an experiment, of whose time a plan says what is known.
+func (r *labRun) environment(a *cli.App, plan progress.Plan) (experiment.Env, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return experiment.Env{}, fmt.Errorf("find own program: %w", err)
 	}
-	level, progress := slog.LevelWarn, a.Progress()
-	if r.verbose { // a bar would break the lines of the log
-		level, progress = slog.LevelDebug, a.ProgressLines()
+	level, shown := slog.LevelWarn, a.Progress()
+	switch {
+	case r.verbose: // a bar would break the lines of the log
+		level, shown = slog.LevelDebug, a.ProgressLines()
+	case report.Terminal(a.Stderr):
+		shown = progress.WithETA(shown, plan, time.Now)
 	}
 	return experiment.Env{
 		Program: program, Seed: r.seed, Now: time.Now,
-		Progress: progress,
+		Progress: shown,
 		Log:      slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: level})),
 	}, nil
+}
+
+// expected is about how long an experiment takes at the size that was asked for, 0 if that is not known.
+func (r *labRun) expected(n experiment.Needs) time.Duration {
+	switch {
+	case r.quick:
+		return n.Quick
+	case r.full:
+		return 0
+	}
+	return n.Time
 }
 
 // summarise prints a summary of a result, or all of it as JSON.
@@ -190,7 +219,7 @@ func adviseLab(err error) error {
 		return err
 	}
 	if errors.Is(err, experiment.ErrParameter) {
-		return &cli.Failure{Code: cli.ExitUsage, What: err.Error(), Do: "see lbctl lab list", Cause: err}
+		return &cli.Failure{Code: cli.ExitUsage, What: err.Error(), Do: "see lbctl lab describe and the name of the experiment", Cause: err}
 	}
 	if errors.Is(err, context.Canceled) {
 		// Without the cause, which would change the hint.

@@ -46,7 +46,8 @@ type Experiment struct {
 	// Needs is what the machine must have.
 	Needs Needs
 	// Checks and Controls are those that every report of the experiment holds, in words. A report without
-	// one of them is an error of the experiment. There may be more, which depend on parameters.
+	// one of them is an error of the experiment. There may be more, which depend on parameters. Controls are reported
+	// in this order, and the front page tells the first one.
 	Checks, Controls []Statement
 	// Predictions are what a student is asked before the run. Each has a quantity of its name in every report.
 	Predictions []Prediction

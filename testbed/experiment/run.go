@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"lbctl/testbed/bed"
 	"lbctl/testbed/packages"
@@ -23,6 +24,7 @@ type Run struct {
 	XDP, Noise string
 
 	outcome Outcome
+	began   time.Time
 	// before is what was done when the arm began, done what has been done of it.
 	before, done int
 }
@@ -40,7 +42,7 @@ func (t *Trial) Run(ctx context.Context, env Env) (out Outcome, err error) {
 	if err := packages.Sweep(); err != nil {
 		return out, err
 	}
-	r := &Run{Env: env, XDP: "native"}
+	r := &Run{Env: env, XDP: "native", began: env.Now()}
 	if r.Bed, err = bed.New(env.Program, env.Log); err != nil {
 		return out, err
 	}
@@ -90,10 +92,12 @@ func (t *Trial) outcome(r *Run) (Outcome, error) {
 	e := t.experiment
 	out.Result.Experiment, out.Result.Problem, out.Result.Seed = e.Name, e.Problem, r.Seed
 	out.Result.Question, out.Result.Claim, out.Result.Method = e.Question, e.Claim, e.Method
+	out.Result.Seconds = r.Now().Sub(r.began).Round(100 * time.Millisecond).Seconds()
 	out.Result.Pass = report.Passed(out.Result.Checks, out.Result.Controls)
 	out.Result.Parameters = t.parameters.Values()
 	out.Result.Environment = report.Gather(r.Now())
 	out.Result.Environment.Rig, out.Result.Environment.XDP, out.Result.Environment.Noise = e.Rig, r.XDP, r.Noise
+	inOrder(e.Controls, out.Result.Controls)
 	missing := append(absent(e.Checks, out.Result.Checks), absent(e.Controls, out.Result.Controls)...)
 	missing = append(missing, unmeasured(e.Predictions, out.Result.Quantities)...)
 	if len(missing) > 0 {
@@ -101,6 +105,17 @@ func (t *Trial) outcome(r *Run) (Outcome, error) {
 	}
 	out.Result.Predictions = t.judge(out.Result.Quantities)
 	return out, nil
+}
+
+// inOrder sorts checks as they are declared: the front page tells the first control. Others come after them.
+func inOrder(declared []Statement, reported []report.Check) {
+	at := func(c report.Check) int {
+		if i := slices.IndexFunc(declared, func(d Statement) bool { return d.Name == c.Name }); i >= 0 {
+			return i
+		}
+		return len(declared)
+	}
+	slices.SortStableFunc(reported, func(a, b report.Check) int { return at(a) - at(b) })
 }
 
 // absent returns the names of the declared checks that are not in a report.

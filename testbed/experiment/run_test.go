@@ -92,6 +92,19 @@ func TestDeclaredCheckMustBeReported(t *testing.T) {
 	}
 }
 
+// TestControlsAreInOrder: as declared, others after them.
+func TestControlsAreInOrder(t *testing.T) {
+	list := []report.Check{{Name: "x"}, {Name: "b"}, {Name: "y"}, {Name: "a"}}
+	inOrder([]Statement{{Name: "a"}, {Name: "b"}}, list)
+	var names []string
+	for _, c := range list {
+		names = append(names, c.Name)
+	}
+	if want := []string{"a", "b", "x", "y"}; !slices.Equal(names, want) {
+		t.Errorf("%v, want %v", names, want)
+	}
+}
+
 // TestFlips: a control whose aim passes is none.
 func TestFlips(t *testing.T) {
 	good := Flips(report.Check{Pass: true, Detail: "One."}, report.Check{Name: "a"})

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -37,7 +38,9 @@ func next(text string) (before, after string, err error) {
 // the bounds are those of the golden file, so that none moves unseen.
 func TestBounds(t *testing.T) {
 	var table strings.Builder
-	for _, e := range append(All(), live.Experiment(), peers.Experiment()) {
+	all := append(All(), live.Experiment(), peers.Experiment())
+	slices.SortFunc(all, func(a, b experiment.Experiment) int { return strings.Compare(a.Name, b.Name) })
+	for _, e := range all {
 		for _, p := range e.Trial().Parameters().List() {
 			fmt.Fprintf(&table, "%s %s: %s to %s, default %s, quick %s, full %s\n", e.Name, p.Name, p.Low, p.High, p.Default, p.Quick, p.Full)
 			if p.High == "" {

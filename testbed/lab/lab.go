@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,9 +31,9 @@ import (
 // Demo is the name of the experiment that `lbctl demo` runs.
 const Demo = "spread"
 
-// All returns the experiments in the order of the catalogue.
+// All returns the experiments in the order of the problems.
 func All() []experiment.Experiment {
-	return []experiment.Experiment{
+	all := []experiment.Experiment{
 		spread.Experiment(),
 		kvstore.Experiment(),
 		nicoracle.Experiment(),
@@ -42,6 +43,12 @@ func All() []experiment.Experiment {
 		acceptqueues.Experiment(),
 		tophalf.Experiment(),
 	}
+	slices.SortStableFunc(all, func(a, b experiment.Experiment) int {
+		return slices.CompareFunc(references(a), references(b), func(a, b reference) int {
+			return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.letter, b.letter))
+		})
+	})
+	return all
 }
 
 // Find returns the experiment of a name. Its error wraps lb.ErrNotFound and names

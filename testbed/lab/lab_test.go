@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"lbctl/lb"
 	"lbctl/testbed/experiment"
@@ -43,6 +44,53 @@ func TestCatalogue(t *testing.T) {
 	}
 	if _, err := Find(Demo); err != nil {
 		t.Errorf("the demo: %v", err)
+	}
+}
+
+// TestProblems: ten, in order, and every experiment belongs to a part of one that there is.
+func TestProblems(t *testing.T) {
+	known := map[reference]bool{}
+	for i, p := range Problems() {
+		if p.Number != i+1 || p.Title == "" || len(p.Parts) == 0 {
+			t.Errorf("problem %d: %+v", i+1, p)
+		}
+		known[reference{p.Number, ""}] = true
+		for _, part := range p.Parts {
+			if !strings.HasSuffix(part.Question, "?") || !strings.HasSuffix(part.Answer, ".") {
+				t.Errorf("problem %d: part %+v", p.Number, part)
+			}
+			known[reference{p.Number, part.Letter}] = true
+		}
+	}
+	if len(Problems()) != 10 {
+		t.Errorf("%d problems", len(Problems()))
+	}
+	last := 0
+	for _, e := range All() {
+		list := references(e)
+		if len(list) == 0 || list[0].number < last {
+			t.Errorf("%s, problem %q: none, or not in order", e.Name, e.Problem)
+			continue
+		}
+		last = list[0].number
+		for _, r := range list {
+			if !known[r] {
+				t.Errorf("%s: there is no problem %+v", e.Name, r)
+			}
+		}
+	}
+}
+
+// TestQuickIsQuick: by their declarations all experiments at quick size take at most four minutes, and each 45 seconds.
+func TestQuickIsQuick(t *testing.T) {
+	var sum time.Duration
+	for _, e := range All() {
+		if sum += e.Needs.Quick; e.Needs.Quick > 45*time.Second {
+			t.Errorf("%s takes %v", e.Name, e.Needs.Quick)
+		}
+	}
+	if sum > 4*time.Minute {
+		t.Errorf("all take %v", sum)
 	}
 }
 

@@ -67,7 +67,7 @@ type bar struct {
 }
 
 // descriptionWidth keeps the bar in its place while the steps change.
-const descriptionWidth = 24
+const descriptionWidth = 44
 
 // Begin implements Progress. A second call corrects the total.
 func (b *bar) Begin(total int) {
@@ -80,7 +80,7 @@ func (b *bar) Begin(total int) {
 
 func newBar(out io.Writer, total int64, more ...progressbar.Option) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(total, append(more,
-		progressbar.OptionSetWriter(out), progressbar.OptionSetWidth(32),
+		progressbar.OptionSetWriter(out), progressbar.OptionSetWidth(20),
 		progressbar.OptionSetPredictTime(false), progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "━", SaucerPadding: "─", BarStart: "", BarEnd: ""}),
 	)...)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
 	"os"
@@ -18,13 +19,44 @@ const (
 	htmlFile = "report.html"
 )
 
+// WriteError is that a report, or its folder, could not be written.
+type WriteError struct{ Err error }
+
+// Error says so.
+func (e *WriteError) Error() string { return "write report: " + e.Err.Error() }
+
+// Unwrap returns what the operating system said.
+func (e *WriteError) Unwrap() error { return e.Err }
+
+// room is more than a report takes, in bytes.
+const room = 8 << 20
+
+// Prepare makes dir and finds out whether a report can be written there, before anything is measured: it writes as much
+// as a report takes, and removes it again. Its errors are each a *WriteError.
+func Prepare(dir string) (err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return &WriteError{err}
+	}
+	f, err := os.CreateTemp(dir, ".room-")
+	if err != nil {
+		return &WriteError{err}
+	}
+	defer func() {
+		if err = errors.Join(err, f.Close(), os.Remove(f.Name())); err != nil {
+			err = &WriteError{err}
+		}
+	}()
+	_, err = f.Write(make([]byte, room))
+	return err
+}
+
 // Write puts a report into dir, which it makes: the figures as SVG files,
 // report.json and report.html. Each file is there whole or not at all, and
 // report.html, which is written last, holds everything that it shows.
-// r.Figures is set from figures.
+// r.Figures is set from figures. What cannot be written is a *WriteError.
 func Write(dir string, r Result, figures []Figure) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("write report: %w", err)
+		return &WriteError{err}
 	}
 	r.Figures = []string{}
 	for _, f := range figures {
@@ -65,7 +97,7 @@ func (r Result) filled() Result {
 // writeFile replaces a file in one step: a reader sees the old content or the new.
 func writeFile(path string, content []byte) error {
 	if err := renameio.WriteFile(path, content, 0o644); err != nil {
-		return fmt.Errorf("write report: %w", err)
+		return &WriteError{err}
 	}
 	return nil
 }
@@ -110,7 +142,7 @@ func loadFigures(dir string, files []string) ([]Figure, error) {
 	return figures, nil
 }
 
-//go:embed page.html.tmpl page.css
+//go:embed page.html.tmpl front.html.tmpl page.css
 var files embed.FS
 
 // Render writes report.html anew from report.json and the figures in dir.

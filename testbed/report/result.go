@@ -19,9 +19,11 @@ type Result struct {
 	Headline string `json:"headline,omitempty"`
 	// Pass is true when every check passed and every control flipped its check. Verdict, which Write fills in,
 	// tells fail and undetermined apart.
-	Pass        bool           `json:"pass"`
-	Verdict     Verdict        `json:"verdict"`
-	Seed        uint64         `json:"seed"`
+	Pass    bool    `json:"pass"`
+	Verdict Verdict `json:"verdict"`
+	Seed    uint64  `json:"seed"`
+	// Seconds is how long the run took, 0 if nobody measured it.
+	Seconds     float64        `json:"seconds,omitempty"`
 	Environment Environment    `json:"environment"`
 	Parameters  map[string]any `json:"parameters"`
 	Checks      []Check        `json:"checks"`

@@ -36,8 +36,8 @@ func Experiment() experiment.Experiment {
 			{Name: HashAsPredicted, Text: "every packet has the hash that the model computes"},
 		},
 		Controls: []experiment.Statement{
-			{Name: AnotherKey, Text: "the model has another key"},
 			{Name: TableRewritten, Text: "the same packets are sent again after the table was rewritten"},
+			{Name: AnotherKey, Text: "the model has another key"},
 			{Name: FragmentsByPorts, Text: "the model hashes the ports of first fragments"},
 			{Name: HashOff, Text: "receive hashing is off"},
 		},

@@ -40,11 +40,11 @@ func Experiment() experiment.Experiment {
 			{Name: NothingLost, Text: "every request is answered with the right bytes, and every packet is accounted for"},
 		},
 		Controls: []experiment.Statement{
+			{Name: Spray, Text: "the NIC gives each packet to the next queue"},
 			{Name: AnotherKey, Text: "the model of the NIC has another RSS key"},
 			{Name: AnotherHash, Text: "the model of the load balancer has another seed or key"},
 			{Name: TableRewritten, Text: "the indirection table is rewritten while connections are open"},
 			{Name: OneConnection, Text: "all objects are requested over one connection"},
-			{Name: Spray, Text: "the NIC gives each packet to the next queue"},
 			{Name: WrongBytes, Text: "one replica serves some objects with a byte changed"},
 			{Name: ReplicaRemoved, Text: "one replica is removed while connections are open and none is remembered"},
 		},
