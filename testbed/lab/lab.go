@@ -14,6 +14,7 @@ import (
 	"lbctl/testbed/experiments/handshake"
 	"lbctl/testbed/experiments/kvstore"
 	"lbctl/testbed/experiments/nicoracle"
+	"lbctl/testbed/experiments/oneport"
 	"lbctl/testbed/experiments/spread"
 	"lbctl/testbed/experiments/survive"
 	"lbctl/testbed/experiments/tophalf"
@@ -38,6 +39,7 @@ func All() []experiment.Experiment {
 		kvstore.Experiment(),
 		nicoracle.Experiment(),
 		survive.Experiment(),
+		oneport.Experiment(),
 		wakeup.Experiment(),
 		handshake.Experiment(),
 		acceptqueues.Experiment(),
@@ -82,5 +84,6 @@ func Helpers() []helper.Entry {
 		acceptqueues.Server().Entry(), acceptqueues.Client().Entry(),
 		wakeup.Helper().Entry(),
 		tophalf.Helper().Entry(),
+		oneport.Master().Entry(), oneport.Worker().Entry(),
 	}
 }

@@ -1,0 +1,159 @@
+package oneport
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"lbctl/testbed/helper"
+	"lbctl/testbed/netns"
+)
+
+// Answer is what a client got.
+type Answer struct {
+	// Process is the number of the process that answered.
+	Process int
+	// Asked is when the client began, Answered when the server answered, Got when the client had it.
+	Asked, Answered, Got time.Duration
+}
+
+// patience is how long anything may take that takes milliseconds.
+const patience = 30 * time.Second
+
+// site is where clients connect to.
+type site struct {
+	in      *netns.Namespace
+	address string
+}
+
+// dial opens a connection. Closed, it is reset, so that it leaves no socket behind to wait.
+func (s site) dial() (*net.TCPConn, error) {
+	var c net.Conn
+	err := s.in.Do(func() (err error) {
+		c, err = net.DialTimeout("tcp4", s.address, patience)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connect to server: %w", err)
+	}
+	tcp := c.(*net.TCPConn)
+	return tcp, tcp.SetLinger(0)
+}
+
+// get reads an answer.
+func (a *Answer) get(c net.Conn) error {
+	var b [answerSize]byte
+	if _, err := io.ReadFull(c, b[:]); err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	a.Got = now()
+	a.Process, a.Answered = int(binary.NativeEndian.Uint64(b[:])), time.Duration(binary.NativeEndian.Uint64(b[8:]))
+	return nil
+}
+
+// pending are requests that were sent, of which some have been answered.
+type pending struct {
+	clients  []*net.TCPConn
+	answers  []Answer
+	failed   []error
+	answered atomic.Int64
+	readers  sync.WaitGroup
+}
+
+// send sends a request on each connection, some time after the one before. The connections are opened where next is
+// asked for one.
+func send(ctx context.Context, n int, gap func() time.Duration, next func(int) (*net.TCPConn, error)) (*pending, error) {
+	p := &pending{answers: make([]Answer, n), failed: make([]error, n)}
+	due := time.Now()
+	for i := range n {
+		due = due.Add(gap())
+		select {
+		case <-ctx.Done():
+			return p, ctx.Err()
+		case <-time.After(time.Until(due)):
+		}
+		p.answers[i].Asked = now()
+		c, err := next(i)
+		if err != nil {
+			return p, err
+		}
+		p.clients = append(p.clients, c)
+		if _, err := c.Write([]byte{fast}); err != nil {
+			return p, fmt.Errorf("send request: %w", err)
+		}
+		p.readers.Go(func() {
+			p.failed[i] = p.answers[i].get(c)
+			p.answered.Add(1)
+		})
+	}
+	return p, nil
+}
+
+// wait waits for all answers.
+func (p *pending) wait(ctx context.Context) ([]Answer, error) {
+	defer context.AfterFunc(ctx, p.close)()
+	for _, c := range p.clients {
+		_ = c.SetReadDeadline(time.Now().Add(patience)) // which only a closed one refuses
+	}
+	p.readers.Wait()
+	return p.answers, errors.Join(append(p.failed, ctx.Err())...)
+}
+
+func (p *pending) close() {
+	for _, c := range p.clients {
+		_ = c.Close()
+	}
+}
+
+// looks is how many times in a row servers must be found asleep, 10 ms apart.
+const looks = 5
+
+// settle waits until no more answers come: all threads of all server processes sleep, and no answer has come since they
+// were found so. A thread for which there is something to do is runnable from that moment on.
+func (p *pending) settle(ctx context.Context, processes []int) error {
+	quiet, last := 0, int64(-1)
+	return helper.Until(ctx, patience, "the servers to have nothing to do", func() error {
+		n := p.answered.Load()
+		if n != last {
+			quiet, last = 0, n
+		}
+		for _, pid := range processes {
+			if err := asleep(pid); err != nil {
+				quiet = 0
+				return err
+			}
+		}
+		if quiet++; quiet < looks {
+			return errors.New("they may only just have fallen asleep")
+		}
+		return nil
+	}, nil)
+}
+
+// asleep returns an error unless all threads of a process sleep: they wait for something to happen, or for the disk.
+func asleep(pid int) error {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(files) == 0 {
+		return fmt.Errorf("process %d: it has no threads", pid)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // the thread has ended
+		}
+		_, rest, _ := strings.Cut(string(text), ") ")
+		if !strings.HasPrefix(rest, "S") && !strings.HasPrefix(rest, "D") {
+			return fmt.Errorf("a thread of process %d is running", pid)
+		}
+	}
+	return nil
+}
