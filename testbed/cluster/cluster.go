@@ -35,6 +35,8 @@ type Config struct {
 	// Multicore is for replicas behind a NIC that use every core: they receive a packet on the core to whose queue
 	// the NIC delivered it, and their threads run anywhere. Otherwise each has one core.
 	Multicore bool
+	// ReplicaNIC classifies what the replicas receive: each has a NIC of its own instead of a veth pair; nil: none has.
+	ReplicaNIC *nic.NIC
 	// MTU is that of all links in bytes; 0: netns.DefaultMTU.
 	MTU int
 	// ToeplitzKey is the load balancer's, in hexadecimal; Flows is how many flows it can remember. The zero
@@ -64,8 +66,10 @@ type Cluster struct {
 	links      []netns.Link
 	wire, host netns.Link
 	nic        *rig.SoftNIC
-	product    *bed.Product
-	arms       int
+	// replicaNICs are those of the replicas, if they have any.
+	replicaNICs []*rig.SoftNIC
+	product     *bed.Product
+	arms        int
 }
 
 // New makes network, NIC and load balancer on a bed, which removes them, also after an error.
@@ -141,6 +145,9 @@ func (s *Cluster) Replica(i int) *netns.Namespace { return s.replicas[i] }
 
 // Clients returns the namespace of the clients.
 func (s *Cluster) Clients() *netns.Namespace { return s.clients }
+
+// ReplicaNIC returns the simulated NIC of replica i. The configuration must have one.
+func (s *Cluster) ReplicaNIC(i int) *rig.SoftNIC { return s.replicaNICs[i] }
 
 // NIC returns the simulated NIC, which can be reconfigured in mid-run, or nil.
 func (s *Cluster) NIC() *rig.SoftNIC { return s.nic }

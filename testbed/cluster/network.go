@@ -95,9 +95,9 @@ func (s *Cluster) addressClients() error {
 // wireReplicas makes a link from the balancer to each replica.
 func (s *Cluster) wireReplicas(context.Context) error {
 	for i, namespace := range s.replicas {
-		here, there, err := netns.Veth(
+		here, there, err := s.wireReplica(
 			netns.End{Namespace: s.balancer, Name: replicaLink(i)},
-			netns.End{Namespace: namespace, Name: replicaName, Queues: s.receiveQueues()}, s.config.MTU)
+			netns.End{Namespace: namespace, Name: replicaName, Queues: s.receiveQueues()})
 		if err != nil {
 			return err
 		}
@@ -109,13 +109,37 @@ func (s *Cluster) wireReplicas(context.Context) error {
 		if err := there.AddRoute(clientNet(), replicaGateway(i)); err != nil {
 			return err
 		}
-		if err := s.receive(i, there); err != nil {
+		if s.config.ReplicaNIC == nil {
+			err = s.receive(i, there)
+		}
+		if err != nil {
 			return err
 		}
 		s.links = append(s.links, there)
 	}
 	return nil
 }
+
+// wireReplica joins balancer and replica by a veth pair, or puts the replica's NIC between them.
+func (s *Cluster) wireReplica(here, there netns.End) (a, b netns.Link, err error) {
+	if s.config.ReplicaNIC == nil {
+		return netns.Veth(here, there, s.config.MTU)
+	}
+	n, err := rig.Start(rig.Config{Wire: here, Host: there, NIC: s.config.ReplicaNIC, MTU: s.config.MTU, Ring: replicaRing})
+	if err != nil {
+		return a, b, err
+	}
+	s.bed.Closing(n)
+	s.replicaNICs = append(s.replicaNICs, n)
+	if a, err = n.Wire(); err != nil {
+		return a, b, err
+	}
+	b, err = n.Host()
+	return a, b, err
+}
+
+// replicaRing is how many frames a queue of a replica's NIC holds.
+const replicaRing = 512
 
 // receiveQueues is the number of receive queues of a replica, 0 where one is enough. A queue of its own for each core
 // keeps packets on the core on which the NIC delivered them.

@@ -11,6 +11,7 @@ import (
 	"lbctl/lb"
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/experiments/acceptqueues"
+	"lbctl/testbed/experiments/change"
 	"lbctl/testbed/experiments/handshake"
 	"lbctl/testbed/experiments/kvstore"
 	"lbctl/testbed/experiments/nicoracle"
@@ -36,6 +37,7 @@ const Demo = "spread"
 func All() []experiment.Experiment {
 	all := []experiment.Experiment{
 		spread.Experiment(),
+		change.Experiment(),
 		kvstore.Experiment(),
 		nicoracle.Experiment(),
 		survive.Experiment(),

@@ -88,3 +88,14 @@ func OtherKey(k rss.Key, random func() uint64) rss.Key {
 	}
 	return other
 }
+
+// Differ returns the share of the slots that another model of a table of the same size gives to another replica.
+func (m Model) Differ(other Model) float64 {
+	changed := 0
+	for slot, owner := range m.slots {
+		if other.slots[slot] != owner {
+			changed++
+		}
+	}
+	return float64(changed) / float64(len(m.slots))
+}

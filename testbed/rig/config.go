@@ -48,6 +48,17 @@ func (s *SoftNIC) SetTable(t rss.Table) error {
 	return nil
 }
 
+// SetNIC changes everything that classifies, the key too, between two frames.
+func (s *SoftNIC) SetNIC(n *nic.NIC) error {
+	if err := s.config.fits(n.Config().Table); err != nil {
+		return fmt.Errorf("set nic: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.change(&behaviour{nic: n, spray: s.behaviour.Load().spray, counts: make([]count, s.config.Queues)})
+	return nil
+}
+
 // SetSpray makes the NIC ignore the hash and distribute frames round robin, or stop doing so.
 func (s *SoftNIC) SetSpray(on bool) {
 	s.mu.Lock()
