@@ -14,10 +14,10 @@ import (
 // predictions are what a student is asked. Their names are those of the quantities.
 func predictions() []experiment.Prediction {
 	return []experiment.Prediction{
-		{Name: "moved-modulo-added", Unit: "of 100", Tolerance: 8, Question: "A load balancer sends packets to replica h mod N and remembers nothing. One replica is added to N (replicas). How many of 100 live connections come to another replica?"},
-		{Name: "moved-modulo-removed", Unit: "of 100", Tolerance: 8, Question: "The same, and one of the N replicas is removed. How many of 100 live connections come to another replica?"},
-		{Name: "moved-maglev-added", Unit: "of 100", Tolerance: 8, Question: "The load balancer has a consistent table (Maglev) instead, and one replica is added to N. How many of 100 live connections come to another replica?"},
-		{Name: "broke-remembered", Unit: "of 100", Question: "The load balancer remembers the flows of slots that have changed, and a replica is drained before it goes. How many of 100 live connections break?"},
+		{Name: "moved-modulo-added", Unit: "%", Tolerance: 8, Question: "A load balancer sends packets to replica h mod N and remembers nothing. One replica is added to N (replicas). What percentage of the live connections comes to another replica?"},
+		{Name: "moved-modulo-removed", Unit: "%", Tolerance: 8, Question: "The same, and one of the N replicas is removed. What percentage of the live connections comes to another replica?"},
+		{Name: "moved-maglev-added", Unit: "%", Tolerance: 8, Question: "The load balancer has a consistent table (Maglev) instead, and one replica is added to N. What percentage of the live connections comes to another replica?"},
+		{Name: "broke-remembered", Unit: "%", Question: "The load balancer remembers the flows of slots that have changed, and a replica is drained before it goes. What percentage of the live connections breaks?"},
 		{Name: "queues-one-key", Unit: "queues", Question: "Load balancer (h mod N) and replicas' network cards hash with one function and key, and N is a power of two, as is the number of queues. How many queues of a replica get packets, on average?"},
 	}
 }
@@ -34,10 +34,10 @@ func (e Evidence) answer(r *experiment.Run) {
 	r.Headline("When one replica was added, h mod N moved %s of 100 live connections and Maglev %s, and each of these broke; where flows were remembered %s of %s broke. With one hash in load balancer and network cards %d of %d queues stayed empty.",
 		report.Cell(hundred(added)), report.Cell(hundred(maglev)), report.Cell(kept.broke), report.Cell(kept.connections), all-same, all)
 	r.Quantity(
-		report.Quantity{Name: "moved-modulo-added", Value: hundred(added), Unit: "of 100"},
-		report.Quantity{Name: "moved-modulo-removed", Value: hundred(removed), Unit: "of 100"},
-		report.Quantity{Name: "moved-maglev-added", Value: hundred(maglev), Unit: "of 100"},
-		report.Quantity{Name: "broke-remembered", Value: 100 * float64(kept.broke) / math.Max(1, float64(kept.connections)), Unit: "of 100"},
+		report.Quantity{Name: "moved-modulo-added", Value: hundred(added), Unit: "%"},
+		report.Quantity{Name: "moved-modulo-removed", Value: hundred(removed), Unit: "%"},
+		report.Quantity{Name: "moved-maglev-added", Value: hundred(maglev), Unit: "%"},
+		report.Quantity{Name: "broke-remembered", Value: 100 * float64(kept.broke) / math.Max(1, float64(kept.connections)), Unit: "%"},
 		report.Quantity{Name: "queues-one-key", Value: float64(same) / math.Max(1, float64(replicas)), Unit: "queues"},
 	)
 }

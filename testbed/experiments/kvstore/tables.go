@@ -16,7 +16,7 @@ func predictions() []experiment.Prediction {
 		{Name: "flow-one-core", Kind: experiment.YesNo, Question: "Are all packets of a TCP connection worked on by one core?"},
 		{Name: "key-one-core", Kind: experiment.YesNo, Question: "Are all requests for a key handled by threads on one core?"},
 		{Name: "queues-of-a-key", Unit: "queues", Tolerance: 0.2, Question: "A key is requested over (times) connections, which are chosen at random, through a NIC with (queues) receive queues. On how many queues do its requests come, on average?"},
-		{Name: "moved-by-table", Unit: "of 100", Tolerance: 12, Question: "While connections are open, every second entry of the NIC's indirection table is changed to name the next queue. How many of 100 connections change their queue?"},
+		{Name: "moved-by-table", Unit: "%", Tolerance: 12, Question: "While connections are open, every second entry of the NIC's indirection table is changed to name the next queue. What percentage of the connections change their queue?"},
 		{Name: "key-one-core-by-port", Kind: experiment.YesNo, Question: "The clients choose their source ports by the key, so that all its connections come to one queue and one store. The store hands new connections to its threads in turn. Are all requests for a key now handled by threads on one core?"},
 	}
 }
@@ -38,7 +38,7 @@ func answer(r *experiment.Run, arms map[string]Evidence) {
 		report.Quantity{Name: "flow-one-core", Value: flow.Measured == 0, Why: why(t)},
 		report.Quantity{Name: "key-one-core", Value: cores.several == 0, Why: why(t)},
 		report.Quantity{Name: "queues-of-a-key", Value: queues.mean(), Unit: "queues", Why: why(t)},
-		report.Quantity{Name: "moved-by-table", Value: 100 * float64(moved.Measured.(int)) / float64(max(len(table.connections), 1)), Unit: "of 100", Why: why(table)},
+		report.Quantity{Name: "moved-by-table", Value: 100 * float64(moved.Measured.(int)) / float64(max(len(table.connections), 1)), Unit: "%", Why: why(table)},
 		report.Quantity{Name: "key-one-core-by-port", Value: turn.spread(served).several == 0, Why: why(turn)},
 	)
 }

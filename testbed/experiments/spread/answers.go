@@ -12,14 +12,15 @@ func predictions() []experiment.Prediction {
 		{Name: "one-replica", Kind: experiment.YesNo, Question: "Are all packets of a TCP connection sent to one replica?"},
 		{Name: "object-from-one-replica", Kind: experiment.YesNo, Question: "Are all requests for a web object sent to one replica?"},
 		{Name: "replicas-of-an-object", Unit: "replicas", Tolerance: 0.2, Question: "Each of the objects is requested over (requests / objects) connections. How many replicas have served an object at the end, on average?"},
+		{Name: "busiest-replica-hot", Unit: "times the mean", Tolerance: 0.3, Question: "Some objects are hot: of 64 objects one has more than a fourth of all requests (Zipf's law with exponent 1.2). How many times as many requests as the mean of the replicas does the busiest replica get?"},
 		{Name: "moved-by-table", Unit: "%", Tolerance: 12, Question: "While connections are open, every second entry of the NIC's indirection table is changed to name the next queue. What share of the connections changes its queue?"},
 		{Name: "moved-by-removal", Unit: "%", Tolerance: 12, Question: "While connections are open, one of the replicas is removed, and the load balancer remembers no connection. What share of the connections is sent to a second replica?"},
 	}
 }
 
-// answer enters the headline, and what the predictions are held against. rewritten and removed are the arms in
-// which the table was rewritten and a replica was removed.
-func answer(r *experiment.Run, main, rewritten, removed Evidence) {
+// answer enters the headline, and what the predictions are held against. Hot, rewritten and removed are the arms in
+// which some objects are hot, the table was rewritten and a replica was removed.
+func answer(r *experiment.Run, main, hot, rewritten, removed Evidence) {
 	t := newTally(main)
 	o := t.objects()
 	several, pairs := o.spread()
@@ -40,6 +41,7 @@ func answer(r *experiment.Run, main, rewritten, removed Evidence) {
 		report.Quantity{Name: "one-replica", Value: replicas == 0, Why: asked},
 		report.Quantity{Name: "object-from-one-replica", Value: several == 0, Why: asked},
 		report.Quantity{Name: "replicas-of-an-object", Value: ratio(pairs, t.Objects), Unit: "replicas", Why: asked},
+		report.Quantity{Name: "busiest-replica-hot", Value: newTally(hot).loads().replica, Unit: "times the mean"},
 		report.Quantity{Name: "moved-by-table", Value: ratio(100*moved, len(newTally(rewritten).connections)), Unit: "%"},
 		report.Quantity{Name: "moved-by-removal", Value: ratio(100*sent, len(newTally(removed).connections)), Unit: "%"},
 	)

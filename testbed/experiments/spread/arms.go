@@ -28,7 +28,7 @@ type design struct {
 	model   predict.Model
 	random  *rand.Rand
 
-	main, single Evidence
+	main, hot, single Evidence
 	// rewritten and removed are the arms of the controls of these names.
 	rewritten, removed Evidence
 	// rows are a line of the report for each arm with traffic.
@@ -57,6 +57,7 @@ func (d *design) Arms(ctx context.Context, r *experiment.Run) (arms []experiment
 	small := d.controlConnections * perControl
 	return []experiment.Arm{
 		{Name: "clients send requests", Steps: d.requests, Run: d.runMain},
+		{Name: "some objects are hot", Steps: small, Run: d.runHot},
 		{Name: "controls: " + AnotherKey + ", " + AnotherHash, Run: d.guessKeyAndHash},
 		{Name: "control: " + TableRewritten, Steps: small, Run: d.runTable},
 		{Name: "control: " + OneConnection, Steps: d.objects, Run: d.runSingle},
@@ -107,6 +108,15 @@ func (d *design) runMain(ctx context.Context) (err error) {
 		return err
 	}
 	return d.explain(ctx)
+}
+
+// runHot requests objects by Zipf's law.
+func (d *design) runHot(ctx context.Context) (err error) {
+	before := d.popularity
+	d.popularity = zipf
+	defer func() { d.popularity = before }()
+	d.hot, err = d.arm(ctx, cluster.Arm{Name: "hot", Traffic: d.small()})
+	return err
 }
 
 // explain asks the daemon to explain the connection that the report follows.
@@ -211,10 +221,12 @@ func (d *design) runRemoval(ctx context.Context) error {
 
 // Conclude implements experiment.Design.
 func (d *design) Conclude(r *experiment.Run) error {
-	checks := Checks(d.main, d.model)
+	checks, hot := Checks(d.main, d.model), newTally(d.hot)
 	r.Check(checks...)
-	answer(r, d.main, d.rewritten, d.removed)
+	r.Check(hot.hotSpread(d.model.ReplicaShares()))
+	answer(r, d.main, d.hot, d.rewritten, d.removed)
 	r.Table(Tables(d.main, checks, d.model)...)
+	r.Table(hotTable(d.popularity, newTally(d.main), hot), newTally(d.main).oneObject(d.model))
 	r.Table(report.Table{
 		Name:    "arms",
 		Columns: []string{"arm", "connections", "requests", "packets", "dropped by NIC", "by links", "seconds", "requests/s"},

@@ -16,6 +16,7 @@ const (
 	QueueAsPredicted    = "queue-as-predicted"
 	ReplicaAsPredicted  = "replica-as-predicted"
 	ObjectSpread        = "object-spread"
+	HotObjectSpread     = "hot-object-spread"
 	NothingLost         = "nothing-lost"
 )
 

@@ -93,7 +93,7 @@ func tableRewritten(e Evidence, before, after predict.Model) report.Check {
 // oneConnection: all objects over one keep-alive connection come from one replica.
 func oneConnection(e Evidence, m predict.Model) report.Check {
 	t := newTally(e)
-	aim := t.objectSpread(m.ReplicaShares())
+	aim, hot := t.objectSpread(m.ReplicaShares()), t.hotSpread(m.ReplicaShares())
 	o := t.objects()
 	serving, served := 0, 0
 	for i := range o.requests {
@@ -107,7 +107,7 @@ func oneConnection(e Evidence, m predict.Model) report.Check {
 		Pass: serving == 1 && served == t.Objects && len(t.connections) == 1 && len(t.replicaGaps) == 0,
 		Detail: fmt.Sprintf("%d connection asked for %d of %d objects: %d replica served them all.%s",
 			len(t.connections), served, t.Objects, serving, but(t.replicaGaps)),
-	}, aim)
+	}, aim, hot)
 }
 
 // spray: a NIC that gives each packet to the next queue. Connections come apart over

@@ -37,6 +37,7 @@ func Experiment() experiment.Experiment {
 			{Name: QueueAsPredicted, Text: "every packet comes on the queue that the Toeplitz model predicts"},
 			{Name: ReplicaAsPredicted, Text: "every connection goes to the replica that the load balancer's model predicts"},
 			{Name: ObjectSpread, Text: "as many objects come from several replicas as chance predicts for these connections"},
+			{Name: HotObjectSpread, Text: "the same where some objects are hot (Zipf's law with exponent 1.2): the hottest comes from as many replicas as chance predicts, and the replicas' shares are as equal"},
 			{Name: NothingLost, Text: "every request is answered with the right bytes, and every packet is accounted for"},
 		},
 		Controls: []experiment.Statement{
