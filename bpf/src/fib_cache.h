@@ -16,10 +16,9 @@
  * ends the life of all entries when the network changes, by the epoch in `settings`. */
 const volatile __u32 fib_cache_ticks = 16;
 
-/* How a packet reaches its client, and the sender on which that depends. */
+/* How a packet reaches its client. */
 struct client_route {
-	__u8 source[16]; /* who sends: the VIP, or the router that sent an ICMP error */
-	__u8 macs[12];	 /* destination, source */
+	const void *macs; /* destination, source */
 	__u32 ifindex;
 	__u32 mtu;
 };
@@ -37,34 +36,18 @@ static __always_inline bool is_valid(const struct fib_entry *e, __u32 now)
 	return (__u32)bpf_jiffies64() - e->tick < fib_cache_ticks && e->epoch == now;
 }
 
-/* Does the entry answer for this packet, which came on interface `from`? */
-static __always_inline bool is_for(const struct fib_entry *e, const struct packet *p,
-				   struct endpoint_key client, const struct client_route *r, __u32 from)
+/* Does the entry answer for this packet, which came on interface `from`, with this sender? */
+static __always_inline bool is_for(const struct fib_entry *e, const struct packet *p, struct endpoint_key client,
+				   const __u8 source[16], __u32 from)
 {
 	__u64 differs = load64(e->client) ^ client.high;
 
 	differs |= load64(e->client + 8) ^ client.low;
-	differs |= load64(e->source) ^ load64(r->source);
-	differs |= load64(e->source + 8) ^ load64(r->source + 8);
+	differs |= load64(e->source) ^ load64(source);
+	differs |= load64(e->source + 8) ^ load64(source + 8);
 	differs |= e->ingress ^ from;
 	differs |= e->protocol ^ p->flow.l4.wire;
 	return !differs && p->ip_bytes <= e->mtu;
-}
-
-static __always_inline void remember_route(struct fib_entry *e, const struct packet *p,
-					   struct endpoint_key client, const struct client_route *r,
-					   __u32 from, __u32 now)
-{
-	store64(e->client, client.high);
-	store64(e->client + 8, client.low);
-	copy16(e->source, r->source);
-	e->protocol = p->flow.l4.wire;
-	e->mtu = r->mtu;
-	e->ingress = from;
-	e->epoch = now;
-	e->tick = bpf_jiffies64();
-	e->ifindex = r->ifindex;
-	copy12(e->macs, r->macs);
 }
 
 /* A question to the kernel's FIB, of each CPU: the stack has no room for it. */
@@ -90,52 +73,80 @@ static __always_inline struct bpf_fib_lookup *fib_question(struct xdp_md *ctx, _
 	return fib;
 }
 
-/* Asks the kernel's FIB. Returns what bpf_fib_lookup does. */
-static __always_inline long look_up_fib(struct xdp_md *ctx, const struct packet *p,
-					struct client_route *r)
+static __always_inline void remember_route(struct fib_entry *e, const struct bpf_fib_lookup *fib, __u32 ingress, __u32 epoch)
 {
-	struct bpf_fib_lookup *fib = fib_question(ctx, p->ip_bytes, p->flow.l4.wire);
+	e->protocol = fib->l4_protocol;
+	e->mtu = fib->mtu_result;
+	e->ingress = ingress;
+	e->epoch = epoch;
+	e->tick = bpf_jiffies64();
+	e->ifindex = fib->ifindex;
+	copy12(e->macs, fib->smac);
+}
+
+/* Asks the kernel's FIB what is in `fib_questions`, and returns what bpf_fib_lookup does. The MAC addresses of its answer
+ * change places: they are then as in a frame. A route with a neighbour is kept in the entry of that number, less one; with 0
+ * it is not. */
+__noinline int ask_fib(struct xdp_md *ctx, __u32 entry)
+{
+	__u32 zero = 0, at = entry - 1, now = epoch();
+	struct bpf_fib_lookup *fib = bpf_map_lookup_elem(&fib_questions, &zero);
+	__u8 mac[ETH_ALEN], client[16], source[16];
+	struct fib_entry *e;
 	long answer;
 
 	if (!fib)
 		return -1;
-	if (p->flow.is_v6) {
-		fib->family = AF_INET6;
-		copy16(fib->ipv6_src, r->source);
-		copy16(fib->ipv6_dst, &p->v6->daddr);
-	} else {
-		fib->family = AF_INET;
-		fib->ipv4_src = mapped_v4(r->source);
-		fib->ipv4_dst = p->v4->daddr;
-	}
+	map_address(client, fib->ipv6_dst, fib->family == AF_INET6); /* the answer may have a gateway there */
+	map_address(source, fib->ipv6_src, fib->family == AF_INET6);
 	answer = bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
-	r->ifindex = fib->ifindex;
-	r->mtu = fib->mtu_result;
-	__builtin_memcpy(r->macs, fib->dmac, ETH_ALEN);
-	__builtin_memcpy(r->macs + ETH_ALEN, fib->smac, ETH_ALEN);
+	__builtin_memcpy(mac, fib->smac, ETH_ALEN);
+	__builtin_memcpy(fib->smac, fib->dmac, ETH_ALEN);
+	__builtin_memcpy(fib->dmac, mac, ETH_ALEN);
+	if (answer != BPF_FIB_LKUP_RET_SUCCESS || !entry)
+		return answer;
+	e = bpf_map_lookup_elem(&fib_cache, &at);
+	if (!e)
+		return answer;
+	copy16(e->client, client);
+	copy16(e->source, source);
+	remember_route(e, fib, ingress(ctx), now);
 	return answer;
 }
 
-/* Finds the route to the client: in the cache, else in the FIB. Only a route with a neighbour is
- * kept, and it replaces only an entry that is not valid any more. */
-static __always_inline long route_to_client(struct xdp_md *ctx, const struct packet *p,
-					    struct client_route *r)
+/* Finds the route of a packet with this sender to its client: in the cache, else in the FIB. The FIB's answer replaces only
+ * an entry that is not valid any more. */
+static __always_inline int route_to_client(struct xdp_md *ctx, const struct packet *p, const __u8 source[16],
+					   struct client_route *r)
 {
 	const void *to = p->flow.is_v6 ? (void *)&p->v6->daddr : (void *)&p->v4->daddr;
 	struct endpoint_key client = endpoint_key(to, p->flow.is_v6, 0, (struct l4_type){ 0 });
 	__u32 at = bpf_get_smp_processor_id() * FIB_CACHE_ENTRIES + bucket_hash(client) % FIB_CACHE_ENTRIES;
 	struct fib_entry *e = bpf_map_lookup_elem(&fib_cache, &at);
-	__u32 now = epoch(), from = ingress(ctx);
-	bool valid = e && is_valid(e, now);
-	long answer;
+	bool valid = e && is_valid(e, epoch());
+	struct bpf_fib_lookup *fib;
+	int answer;
 
-	if (valid && likely(is_for(e, p, client, r, from))) {
+	if (valid && likely(is_for(e, p, client, source, ingress(ctx)))) {
 		r->ifindex = e->ifindex;
-		copy12(r->macs, e->macs);
+		r->macs = e->macs;
 		return BPF_FIB_LKUP_RET_SUCCESS;
 	}
-	answer = look_up_fib(ctx, p, r);
-	if (answer == BPF_FIB_LKUP_RET_SUCCESS && e && !valid)
-		remember_route(e, p, client, r, from, now);
+	fib = fib_question(ctx, p->ip_bytes, p->flow.l4.wire);
+	if (!fib)
+		return -1;
+	if (p->flow.is_v6) {
+		fib->family = AF_INET6;
+		copy16(fib->ipv6_src, source);
+		copy16(fib->ipv6_dst, to);
+	} else {
+		fib->family = AF_INET;
+		fib->ipv4_src = mapped_v4(source);
+		fib->ipv4_dst = load32(to);
+	}
+	answer = ask_fib(ctx, valid ? 0 : at + 1);
+	r->ifindex = fib->ifindex;
+	r->mtu = fib->mtu_result;
+	r->macs = fib->smac;
 	return answer;
 }

@@ -1,4 +1,5 @@
-/* The load balancer. The walk of a packet, from wire to wire, is the body of balance() below:
+/* The load balancer. Most packets take the short path of plain.h: it does what the walk does, for packets that need little.
+ * The walk of a packet, from wire to wire, is the body of balance() below:
  *
  *   parse     parse.h, dissect.h    headers, 4-tuple
  *   identify  fragments.h, quote.h  the flow of a later fragment or of an ICMP error
@@ -18,7 +19,7 @@
  * reason.
  *
  * A forwarded packet looks up bucket, service, slot, replica, and one per-CPU counter. All of these
- * are arrays, whose look-ups become loads; the only call is bpf_redirect. A slot in transition
+ * are arrays, whose look-ups become loads; the kernel is called for bpf_redirect alone. A slot in transition
  * costs one load more, of a line of records. An answer looks up the buckets of service and reverse
  * NAT, the entry, the FIB cache, a counter; the kernel's FIB is asked some times a second for each
  * client.
@@ -36,6 +37,7 @@
 #include "unclaimed.h"
 #include "leave.h"
 #include "tunnel.h"
+#include "plain.h"
 #include "monitor.h"
 
 /* What has been decided about a packet so far. */
@@ -43,7 +45,7 @@ struct decision {
 	struct service *service; /* set: towards a replica */
 	struct rev_nat *rev_nat; /* set: back to a client */
 	__u32 from;		 /* id of the replica that the entry is of */
-	struct choice to;
+	struct choice to;   /* `id` from the beginning where plain.h has chosen, else REPLICA_NONE */
 	struct quote quote; /* of an ICMP error */
 	bool error;
 	__u32 hash;
@@ -54,7 +56,7 @@ struct decision {
 	};
 };
 
-static __always_inline enum lb_reason find(const struct packet *p, struct decision *d, bool monitored)
+static __always_inline enum lb_reason find(struct xdp_md *ctx, const struct packet *p, struct decision *d, bool monitored)
 {
 	d->service = find_service(&p->flow);
 	if (likely(d->service)) {
@@ -65,7 +67,11 @@ static __always_inline enum lb_reason find(const struct packet *p, struct decisi
 	d->rev_nat = find_rev_nat(&p->flow, &d->from);
 	if (monitored && d->rev_nat)
 		monitor_answer(d->rev_nat);
-	return d->rev_nat ? LB_OK : LB_NOT_OURS;
+	if (d->rev_nat)
+		return LB_OK;
+	if (!d->error && unlikely(is_vip(p->flow.destination, p->flow.is_v6)))
+		return settle_any(ctx, LB_NOT_OURS);
+	return LB_NOT_OURS;
 }
 
 /* ICMP: answers an echo request to a VIP, or makes the flow that an error quotes that of the
@@ -114,11 +120,9 @@ static __always_inline enum lb_reason relay_error(struct xdp_md *ctx, struct pac
 {
 	__u32 shape = p->tag_bytes | (p->flow.is_v6 ? 256 : 0), at = distance(p->eth, p->l4), why;
 	__u32 headers = sizeof(struct icmp) + sizeof(struct ipv6hdr) + udp_in_quote(ctx, p);
-	bool none = false;
 	__u64 sent, inner = p->flow.is_v6 ? dissect_quote(ctx, at + headers, p->l4_bytes - headers) : 0;
 	union relay_plan plan = { .word = plan_relay(ctx, at, p->l4_bytes, shape, inner) };
 
-	barrier_var(none);
 	why = plan.why;
 	if (why == LB_NOT_TCP_UDP + 1)
 		return found;
@@ -127,25 +131,20 @@ static __always_inline enum lb_reason relay_error(struct xdp_md *ctx, struct pac
 		d->ifindex = sent;
 		why = sent >> 32;
 	}
-	p->has_flow = none; /* the frame has changed */
 	barrier_var(why); /* one register, whose bounds the verifier keeps */
 	return why && why <= LB_REASONS ? (enum lb_reason)(why - 1) : LB_TABLE_FAULT;
-}
-
-static __always_inline bool is_sender(const struct packet *p, const struct replica *r)
-{
-	if (p->flow.is_v6)
-		return load64(r->address + 8) == load64(p->flow.source + 8) &&
-		       load64(r->address) == load64(p->flow.source);
-	return load64(r->address + 8) == mapped_low(load32(p->flow.source)) && !load64(r->address);
 }
 
 static __always_inline enum lb_reason pick_replica(const struct packet *p, struct decision *d,
 						  bool monitored)
 {
 	bool records = !d->error && p->part != LATER;
-	enum lb_reason why = pick(d->service, p, records, &d->to, &d->hash);
+	enum lb_reason why;
 
+	if (unlikely(d->to.id != REPLICA_NONE))
+		why = choose_again(d->service, &p->flow, &d->to, &d->hash);
+	else
+		why = pick(d->service, p, records, &d->to, &d->hash);
 	if (monitored)
 		monitor_replica(d->to.replica);
 	if (why == LB_OK && !d->error && is_sender(p, d->to.replica))
@@ -295,24 +294,14 @@ static __always_inline enum lb_reason forward_any(struct xdp_md *ctx, struct pac
 	return d->error ? LB_ERROR_FORWARDED : LB_FORWARDED;
 }
 
-/* To a replica. Most packets need nothing but new addresses, or an outer header: each of these is a path of its
- * own, on which the compiler keeps fewer values. */
+/* To a replica. */
 static __always_inline enum lb_reason forward(struct xdp_md *ctx, struct packet *p, struct decision *d)
 {
 	struct replica *r = d->to.replica;
 	__u8 active = *(volatile __u8 *)&r->active_hop & 1; /* once: it may change meanwhile */
 	struct hop *hop = &r->hops[active];
-	__u8 mode = d->service->mode;
-	enum lb_reason why;
 
-	if (likely(mode == LB_MODE_NAT && hop->state == HOP_RESOLVED && p->ip_bytes <= hop->mtu && !d->error)) {
-		d->ifindex = hop->ifindex;
-		set_destination(p, r);
-		decrement_ttl(p);
-		why = set_link(ctx, p, hop->destination, hop->ifindex == ingress(ctx));
-		return why == LB_OK ? LB_FORWARDED : why;
-	}
-	if (mode == LB_MODE_IPIP)
+	if (d->service->mode == LB_MODE_IPIP)
 		return forward_ipip(ctx, p, d, r, active);
 	return forward_any(ctx, p, d, r, hop);
 }
@@ -347,18 +336,19 @@ static __always_inline enum lb_reason return_to_client(struct xdp_md *ctx, struc
 {
 	enum lb_reason why = LB_OK;
 	struct client_route route;
+	__u8 source[16];
 	bool own = true;
 
 	if (unlikely(p->tcp & (TCP_FIN | TCP_RST)))
 		close_flow(p, d);
-	copy16(route.source, d->rev_nat->address);
+	copy16(source, d->rev_nat->address);
 	if (unlikely(d->error)) {
 		own = from_replica(p, d->rev_nat);
 		if (!own)
-			map_address(route.source, p->flow.is_v6 ? (void *)&p->v6->saddr : (void *)&p->v4->saddr,
+			map_address(source, p->flow.is_v6 ? (void *)&p->v6->saddr : (void *)&p->v4->saddr,
 				    p->flow.is_v6);
 	}
-	switch (route_to_client(ctx, p, &route)) {
+	switch (route_to_client(ctx, p, source, &route)) {
 	case BPF_FIB_LKUP_RET_SUCCESS:
 		break;
 	case BPF_FIB_LKUP_RET_NO_NEIGH:
@@ -429,27 +419,12 @@ static __always_inline enum lb_reason send(struct xdp_md *ctx, struct packet *p,
 	return unlikely(why == LB_TOO_BIG) ? refuse(ctx, p, d) : why;
 }
 
-static __always_inline void add(void *counters, __u32 index, __u64 bytes)
-{
-	struct count *c = bpf_map_lookup_elem(counters, &index);
-
-	if (c) {
-		c->packets++;
-		c->bytes += bytes;
-	}
-}
-
 static __always_inline void count(enum lb_reason why, const struct decision *d, __u64 bytes)
 {
 	if (likely(why == LB_FORWARDED))
 		add(&by_replica, d->to.id, bytes);
 	else
 		add(&by_reason, why, bytes);
-}
-
-static __always_inline int leave(struct xdp_md *ctx, __u32 ifindex)
-{
-	return ifindex == ingress(ctx) ? XDP_TX : bpf_redirect(ifindex, 0);
 }
 
 static __always_inline int verdict(struct xdp_md *ctx, enum lb_reason why, const struct decision *d)
@@ -496,47 +471,95 @@ static __always_inline int verdict(struct xdp_md *ctx, enum lb_reason why, const
 	return XDP_ABORTED;
 }
 
+static __always_inline int finish(struct xdp_md *ctx, enum lb_reason why, const struct decision *d, __u64 bytes, bool monitored)
+{
+	count(why, d, bytes);
+	if (monitored)
+		monitor_reason(ctx, why);
+	return verdict(ctx, why, d);
+}
+
+/* Results of balance() other than a verdict: the packet is an error that is about none of our flows, with the reason why. */
+#define RELAY(why) (-1 - (int)(why))
+
 /* `monitored` is a constant at each call, so that lb contains nothing of the monitoring. */
-static __always_inline int balance(struct xdp_md *ctx, bool monitored)
+static __always_inline int balance(struct xdp_md *ctx, bool monitored, __u32 chosen)
 {
 	__u64 bytes = ctx->data_end - ctx->data;
 	struct packet p = {};
-	struct decision d = {};
+	struct decision d = { .to.id = chosen };
 	enum lb_reason why;
 
 	if (monitored)
 		monitor_frame(ctx);
 	why = parse(ctx, &p);
-	if (why == LB_OK) {
-		p.has_flow = true;
-		why = identify(ctx, &p, &d);
-	}
 	if (why == LB_OK)
-		why = find(&p, &d, monitored);
-	if (likely(why == LB_OK)) {
+		why = identify(ctx, &p, &d);
+	if (why == LB_OK)
+		why = find(ctx, &p, &d, monitored);
+	if (likely(why == LB_OK))
 		why = send(ctx, &p, &d, monitored);
-	} else {
-		if (d.error && (why == LB_NOT_TCP_UDP || why == LB_NOT_OURS))
-			why = relay_error(ctx, &p, &d, why);
-		why = settle(ctx, &p, why);
-	}
-	count(why, &d, bytes);
-	if (monitored)
-		monitor_reason(ctx, why);
-	return verdict(ctx, why, &d);
+	else if (d.error && (why == LB_NOT_TCP_UDP || why == LB_NOT_OURS))
+		return RELAY(why);
+	else
+		why = settle(ctx, why);
+	return finish(ctx, why, &d, bytes, monitored);
+}
+
+/* Ends the walk of an error that is about none of our flows: it may be about an outer packet of ours. */
+static __always_inline int relay_or_settle(struct xdp_md *ctx, enum lb_reason why, bool monitored)
+{
+	__u64 bytes = ctx->data_end - ctx->data;
+	struct decision d = {};
+	struct packet p = {};
+
+	if (parse(ctx, &p) == LB_OK)
+		why = relay_error(ctx, &p, &d, why);
+	if (why == LB_NOT_OURS || why == LB_NOT_TCP_UDP)
+		why = settle_any(ctx, why);
+	return finish(ctx, why, &d, bytes, monitored);
+}
+
+/* Functions that follow each other, rather than one within the other: the kernel allows 512 bytes of stack to all that have
+ * been called and have not returned. */
+__noinline int walk(struct xdp_md *ctx, __u32 chosen)
+{
+	return balance(ctx, false, chosen);
+}
+
+__noinline int walk_monitored(struct xdp_md *ctx)
+{
+	return balance(ctx, true, REPLICA_NONE);
+}
+
+__noinline int walk_error(struct xdp_md *ctx, int why)
+{
+	return relay_or_settle(ctx, why == LB_NOT_OURS ? LB_NOT_OURS : LB_NOT_TCP_UDP, false);
+}
+
+__noinline int walk_error_monitored(struct xdp_md *ctx, int why)
+{
+	return relay_or_settle(ctx, why == LB_NOT_OURS ? LB_NOT_OURS : LB_NOT_TCP_UDP, true);
 }
 
 SEC("xdp")
 int lb(struct xdp_md *ctx)
 {
-	return balance(ctx, false);
+	int result = try_plain(ctx);
+
+	if (likely(result >= 0))
+		return result;
+	result = walk(ctx, CHOSEN(result));
+	return result >= 0 ? result : walk_error(ctx, RELAY(result));
 }
 
 /* Replaces lb while there are monitors. */
 SEC("xdp")
 int lb_monitored(struct xdp_md *ctx)
 {
-	return balance(ctx, true);
+	int result = walk_monitored(ctx);
+
+	return result >= 0 ? result : walk_error_monitored(ctx, RELAY(result));
 }
 
 /* Keeps the enums in BTF, where Go reads them. */

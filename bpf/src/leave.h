@@ -137,3 +137,9 @@ static __always_inline enum lb_reason encapsulate(struct xdp_md *ctx, const stru
 	}
 	return LB_OK;
 }
+
+/* Sends the frame by an interface. */
+static __always_inline int leave(struct xdp_md *ctx, __u32 ifindex)
+{
+	return ifindex == ingress(ctx) ? XDP_TX : bpf_redirect(ifindex, 0);
+}

@@ -165,3 +165,13 @@ struct {
 	__uint(max_entries, 16384);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } by_replica SEC(".maps");
+
+static __always_inline void add(void *counters, __u32 index, __u64 bytes)
+{
+	struct count *c = bpf_map_lookup_elem(counters, &index);
+
+	if (c) {
+		c->packets++;
+		c->bytes += bytes;
+	}
+}

@@ -31,7 +31,6 @@ struct packet {
 	__u8 tag_bytes; /* of VLAN tags: 0, 4, 8 */
 	bool plain;	/* neither options nor extension headers */
 	bool icmp;
-	bool has_flow; /* flow.destination is in the frame as it is now: for the verifier */
 	__u16 tcp;	/* of TCP: data offset and flags; else 0 */
 };
 
@@ -86,6 +85,22 @@ static __always_inline enum lb_reason parse_l4(struct packet *p, void *end)
 }
 
 /* Most packets: without options or extension headers, tags or fragments. */
+static __always_inline bool is_plain_v4(const struct ethhdr *eth, void *end)
+{
+	const struct iphdr *ip = (void *)(eth + 1);
+
+	return !PAST_END(ip, end) && l3_is((struct l3_type){ eth->h_proto }, L3_IPV4) &&
+	       !((*(__u8 *)ip ^ 0x45) | (ip->frag_off & MORE_OR_OFFSET) | is_group(eth));
+}
+
+static __always_inline bool is_plain_v6(const struct ethhdr *eth, void *end)
+{
+	const struct ipv6hdr *ip = (void *)(eth + 1);
+
+	return !PAST_END(ip, end) && l3_is((struct l3_type){ eth->h_proto }, L3_IPV6) &&
+	       !((*(__u8 *)ip >> 4 ^ 6) | is_group(eth)) && has_ports((struct l4_type){ ip->nexthdr });
+}
+
 static __always_inline enum lb_reason parse_plain_v4(struct packet *p, struct iphdr *ip, void *end)
 {
 	p->ip_bytes = bpf_ntohs(ip->tot_len);
@@ -117,11 +132,12 @@ static __always_inline enum lb_reason parse_plain_v6(struct packet *p, struct ip
 	return parse_l4(p, end);
 }
 
-/* Any other packet. */
-static __always_inline enum lb_reason parse_dissected(struct xdp_md *ctx, struct packet *p, void *end)
+/* Any packet. */
+static __always_inline enum lb_reason parse(struct xdp_md *ctx, struct packet *p)
 {
 	union dissection d = { .word = dissect(ctx) };
-	void *l3 = (void *)p->eth + sizeof(*p->eth) + (d.tag_bytes & 12);
+	struct ethhdr *eth = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end, *l3 = (void *)(eth + 1) + (d.tag_bytes & 12);
 	struct fragment_header *f = l3 + (d.fragment & 0x3fff);
 	__u32 part = d.part, why = d.why, is_v6 = d.is_v6;
 
@@ -130,8 +146,9 @@ static __always_inline enum lb_reason parse_dissected(struct xdp_md *ctx, struct
 	barrier_var(is_v6);
 	if (why)
 		return why < LB_REASONS ? (enum lb_reason)(why - 1) : LB_TABLE_FAULT;
-	if (l3 + sizeof(struct ipv6hdr) > end && (is_v6 || l3 + sizeof(struct iphdr) > end))
+	if (PAST_END(eth, end) || (l3 + sizeof(struct ipv6hdr) > end && (is_v6 || l3 + sizeof(struct iphdr) > end)))
 		return LB_MALFORMED_IP;
+	p->eth = eth;
 	p->tag_bytes = d.tag_bytes & 12;
 	p->part = part;
 	p->plain = d.plain;
@@ -157,29 +174,4 @@ static __always_inline enum lb_reason parse_dissected(struct xdp_md *ctx, struct
 	}
 	p->l4_bytes = p->ip_bytes - (d.l4 & 0x3fff);
 	return part == LATER ? LB_OK : parse_l4(p, end);
-}
-
-static __always_inline enum lb_reason parse(struct xdp_md *ctx, struct packet *p)
-{
-	void *end = (void *)(long)ctx->data_end;
-	struct l3_type type;
-
-	p->eth = (void *)(long)ctx->data;
-	if (PAST_END(p->eth, end))
-		return LB_MALFORMED_ETHERNET;
-	type.wire = p->eth->h_proto;
-	if (likely(l3_is(type, L3_IPV4))) {
-		struct iphdr *ip = (void *)(p->eth + 1);
-
-		if (likely(!PAST_END(ip, end) && !((*(__u8 *)ip ^ 0x45) | (ip->frag_off & MORE_OR_OFFSET) |
-						   is_group(p->eth))))
-			return parse_plain_v4(p, ip, end);
-	} else if (likely(l3_is(type, L3_IPV6))) {
-		struct ipv6hdr *ip = (void *)(p->eth + 1);
-
-		if (likely(!PAST_END(ip, end) && !((*(__u8 *)ip >> 4 ^ 6) | is_group(p->eth)) &&
-			   (ip->nexthdr == IPPROTO_TCP || ip->nexthdr == IPPROTO_UDP)))
-			return parse_plain_v6(p, ip, end);
-	}
-	return parse_dissected(ctx, p, end);
 }

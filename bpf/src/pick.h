@@ -5,13 +5,23 @@
 #include "records.h"
 #include "hash.h"
 
-/* What the tables say about the flow's slot: replica ids, REPLICA_NONE for none. */
-struct slot_owners {
-	__u32 owner;
-	__u32 previous;
-	bool in_transition;
-	__u32 *previous_word; /* where `previous` stands; NULL if there is no such slot */
+/* What pick_by_record must know of a packet and its slot, in a word. */
+union pick_facts {
+	__u64 word;
+	struct {
+		__u32 previous_slot; /* the row of `slots` with the previous owner, plus one; 0: there is none */
+		__u16 tcp;	     /* data offset and flags */
+		__u8 group : 2;	     /* of the service's records */
+		__u8 mode : 2;
+		__u8 is_tcp : 1; /* of the flow: what is only about it has no flags */
+		__u8 has_data : 1;
+		__u8 zero;
+	};
 };
+
+/* The two words of a slot as one. */
+#define NO_OWNERS (REPLICA_NONE | (__u64)REPLICA_NONE << 32)
+#define IN_TRANSITION ((__u64)SLOT_IN_TRANSITION << 32)
 
 static __always_inline bool serves(const struct replica *r)
 {
@@ -24,30 +34,32 @@ static __always_inline struct replica *replica_at(__u32 id)
 }
 
 /* Resets the age of a previous owner: a flow without a record still goes there. */
-static __always_inline void reset_previous_age(__u32 *word)
+static __always_inline void reset_previous_age(__u32 row)
 {
-	__u32 previous = *(volatile __u32 *)word;
+	struct slot *slot = bpf_map_lookup_elem(&slots, &row);
+	__u32 previous;
 
+	if (!slot)
+		return;
+	previous = *(volatile __u32 *)&slot->previous;
 	if (previous & AGE)
-		__sync_val_compare_and_swap(word, previous, previous & ~AGE);
+		__sync_val_compare_and_swap(&slot->previous, previous, previous & ~AGE);
 }
 
-/* Reads the previous owner from the previous table of a service. */
-static __always_inline void read_previous_table(const struct service *s, __u32 hash, struct slot_owners *o)
+/* Reads the previous owner from the previous table of a service, and returns the slot's words with it. */
+static __always_inline __u64 read_previous_table(const struct service *s, __u32 hash, __u64 owners, union pick_facts *f)
 {
 	__u32 index = s->previous_offset + remainder(hash, s->previous_size, s->previous_reciprocal);
 	struct slot *slot;
 
-	o->in_transition = true;
-	o->previous = REPLICA_NONE;
-	o->previous_word = NULL;
+	f->previous_slot = 0;
 	if (!s->previous_size)
-		return;
+		return owners;
 	slot = bpf_map_lookup_elem(&slots, &index);
 	if (!slot)
-		return;
-	o->previous_word = &slot->previous;
-	o->previous = *(volatile __u32 *)&slot->previous & REPLICA_ID;
+		return owners;
+	f->previous_slot = index + 1;
+	return (__u32)owners | IN_TRANSITION | (__u64)(*(volatile __u32 *)&slot->previous & REPLICA_ID) << 32;
 }
 
 struct choice {
@@ -62,59 +74,68 @@ static __always_inline bool choose(struct choice *c, __u32 id)
 	return serves(c->replica);
 }
 
-/* Picks for a flow that has a record or may need one. With `records` false nothing is written:
- * the packet is only about the flow. A SYN starts a flow anew if the recorded one has ended, or if it
- * is with a replica that drains and does not start itself. */
-static __always_inline enum lb_reason pick_by_record(const struct service *s, const struct packet *p,
-						     __u32 hash, bool records, struct slot_owners *o,
-						     struct choice *c)
+/* Picks for a flow that has a record or may need one, of a slot with these owners. Returns the replica's id, or -1 if there
+ * is none. A SYN starts a flow anew if the recorded one has ended, or if it is with a replica that drains and does not
+ * start itself. With `records` false nothing is written: the packet is only about the flow. */
+static __always_inline int pick_by_record(__u64 key, __u64 tag, __u64 owners, union pick_facts f, bool records)
 {
-	const struct tuple *f = &p->flow;
-	__u64 key = key_of(f), tag = tag_of(key, hash), record;
-	bool syn = is_syn(p);
+	bool syn = (f.tcp & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	__u32 owner = (__u32)owners & REPLICA_ID;
+	struct choice c = {};
+	__u64 record, seen;
 
 	record = find_record(ESTABLISHED, key, tag);
-	if (record && choose(c, replica_of(record)) &&
-	    !(syn && (has_ended(record) || c->replica->state == REPLICA_DRAINING))) {
+	if (record && choose(&c, replica_of(record)) &&
+	    !(syn && (has_ended(record) || c.replica->state == REPLICA_DRAINING))) {
 		if (records)
-			update_record(ESTABLISHED, key, record, seen_record(record, p, s->mode));
-		return LB_OK;
+			update_record(ESTABLISHED, key, record, seen_record(record, f.tcp, f.has_data, f.mode));
+		return c.id;
 	}
 	record = find_record(HALF_OPEN, key, tag);
-	if (record && choose(c, replica_of(record)) &&
+	if (record && choose(&c, replica_of(record)) &&
 	    !(syn && (has_ended(record) ||
-		      (c->replica->state == REPLICA_DRAINING && age_of(record) >= STARTING_STEPS)))) {
+		      (c.replica->state == REPLICA_DRAINING && age_of(record) >= STARTING_STEPS)))) {
+		seen = seen_record(record, f.tcp, f.has_data, f.mode);
 		if (records && !syn)
-			promote(key, record, seen_record(record, p, s->mode), s->id);
-		else if (records && c->replica->state == REPLICA_ACTIVE)
-			update_record(HALF_OPEN, key, record, seen_record(record, p, s->mode));
-		return LB_OK;
+			promote(key, record, seen, f.group);
+		else if (records && c.replica->state == REPLICA_ACTIVE)
+			update_record(HALF_OPEN, key, record, seen);
+		return c.id;
 	}
-	if (l4_is(f->l4, L4_TCP) && !syn) {
-		if (o->in_transition && o->previous_word && choose(c, o->previous)) {
+	if (f.is_tcp && !syn) {
+		if (owners & IN_TRANSITION && f.previous_slot && choose(&c, owners >> 32 & REPLICA_ID)) {
 			if (records)
-				reset_previous_age(o->previous_word);
-			return LB_OK;
+				reset_previous_age(f.previous_slot - 1);
+			return c.id;
 		}
 		records = false;
 	}
-	c->id = o->owner;
-	c->replica = replica_at(o->owner);
-	if (!c->replica)
-		return LB_NO_REPLICA;
+	if (!replica_at(owner))
+		return -1;
 	if (records)
-		record_start(key, tag, c->id, s->id);
-	return LB_OK;
+		record_start(key, tag, owner, f.group);
+	return owner;
+}
+
+__noinline int pick_recorded(__u64 key, __u64 tag, __u64 owners, __u64 facts)
+{
+	return pick_by_record(key, tag, owners, (union pick_facts){ .word = facts }, true);
+}
+
+__noinline int pick_only(__u64 key, __u64 tag, __u64 owners, __u64 facts)
+{
+	return pick_by_record(key, tag, owners, (union pick_facts){ .word = facts }, false);
 }
 
 static __always_inline enum lb_reason pick(const struct service *s, const struct packet *p, bool records,
 					   struct choice *c, __u32 *hash_out)
 {
-	const struct tuple *f = &p->flow;
-	__u32 h = hash(f, s->hash, s->seed), index, record_hash = h;
-	struct slot_owners o = { .owner = REPLICA_NONE, .previous = REPLICA_NONE };
+	const struct tuple *t = &p->flow;
+	__u32 h = hash(t, s->hash, s->seed), index, record_hash = h;
+	union pick_facts f = {};
+	__u64 owners = NO_OWNERS, key;
 	struct slot *slot;
-	__u64 word;
+	int id;
 
 	*hash_out = h;
 	if (likely(s->size)) {
@@ -122,23 +143,51 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 		slot = bpf_map_lookup_elem(&slots, &index);
 		if (!slot)
 			return LB_TABLE_FAULT;
-		word = *(volatile __u64 *)slot;
-		o.owner = word;
-		o.previous = word >> 32;
-		if (likely(o.owner == o.previous && !(s->flags & (SERVICE_TRACK_ALWAYS | SERVICE_REHASHED)))) {
-			c->id = o.owner;
-			c->replica = replica_at(o.owner);
+		owners = *(volatile __u64 *)slot;
+		if (likely((__u32)owners == owners >> 32 && !(s->flags & (SERVICE_TRACK_ALWAYS | SERVICE_REHASHED)))) {
+			c->id = owners;
+			c->replica = replica_at(c->id);
 			return c->replica ? LB_OK : LB_TABLE_FAULT;
 		}
-		o.in_transition = o.previous & SLOT_IN_TRANSITION;
-		o.previous &= REPLICA_ID;
-		o.previous_word = &slot->previous;
-	}
-	if (!s->size && !(s->flags & (SERVICE_TRACK_ALWAYS | SERVICE_REHASHED)))
+		f.previous_slot = index + 1;
+	} else if (!(s->flags & (SERVICE_TRACK_ALWAYS | SERVICE_REHASHED))) {
 		return LB_NO_REPLICA;
+	}
 	if (s->previous_hash != s->hash || s->previous_seed != s->seed)
-		record_hash = hash(f, s->previous_hash, s->previous_seed);
+		record_hash = hash(t, s->previous_hash, s->previous_seed);
 	if (s->flags & SERVICE_REHASHED)
-		read_previous_table(s, record_hash, &o);
-	return pick_by_record(s, p, record_hash, records, &o, c);
+		owners = read_previous_table(s, record_hash, owners, &f);
+	key = key_of(t);
+	f.tcp = p->tcp;
+	f.group = s->id;
+	f.mode = s->mode;
+	f.is_tcp = l4_is(t->l4, L4_TCP);
+	f.has_data = has_data(p);
+	if (records)
+		id = pick_recorded(key, tag_of(key, record_hash), owners, f.word);
+	else
+		id = pick_only(key, tag_of(key, record_hash), owners, f.word);
+	if (id < 0)
+		return LB_NO_REPLICA;
+	c->id = id;
+	c->replica = replica_at(id);
+	return c->replica ? LB_OK : LB_TABLE_FAULT;
+}
+
+/* The same for a packet whose replica has been picked: its id is in the choice. */
+static __always_inline enum lb_reason choose_again(const struct service *s, const struct tuple *t, struct choice *c,
+						   __u32 *hash_out)
+{
+	*hash_out = hash(t, s->hash, s->seed);
+	c->replica = replica_at(c->id);
+	return c->replica ? LB_OK : LB_TABLE_FAULT;
+}
+
+/* Is the replica the sender of the packet? */
+static __always_inline bool is_sender(const struct packet *p, const struct replica *r)
+{
+	if (p->flow.is_v6)
+		return load64(r->address + 8) == load64(p->flow.source + 8) &&
+		       load64(r->address) == load64(p->flow.source);
+	return load64(r->address + 8) == mapped_low(load32(p->flow.source)) && !load64(r->address);
 }

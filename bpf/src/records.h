@@ -107,6 +107,7 @@ __noinline int add_record(enum table t, __u64 key, __u64 record, __u32 group)
 
 	if (!r)
 		return 0;
+#pragma clang loop unroll(disable) /* which would take more stack */
 	for (int i = 0; i < RECORD_ENTRIES; i++)
 		free += !read_record(&r->entry[i]);
 	if (t == ESTABLISHED && free && free <= ENTRIES_RESERVED && !take_token(group & 3))
@@ -140,12 +141,12 @@ __noinline int evict(__u64 key, __u64 record, __u32 group)
 /* What a record becomes when a packet of its client was seen: of age 0, and closed if the packet
  * closes the flow. A FIN closes one side; where answers do not come by here, it has to stand for both.
  * Data tells that the flow goes on after all. */
-static __always_inline __u64 seen_record(__u64 record, const struct packet *p, __u8 mode)
+static __always_inline __u64 seen_record(__u64 record, __u16 tcp, bool has_data, __u8 mode)
 {
 	record &= ~RECORD_AGE;
-	if (unlikely(p->tcp & (TCP_FIN | TCP_RST)))
-		return record | (mode == LB_MODE_NAT && !(p->tcp & TCP_RST) ? CLOSED_BY_CLIENT : ENDED);
-	if (unlikely(record & ENDED) && has_data(p))
+	if (unlikely(tcp & (TCP_FIN | TCP_RST)))
+		return record | (mode == LB_MODE_NAT && !(tcp & TCP_RST) ? CLOSED_BY_CLIENT : ENDED);
+	if (unlikely(record & ENDED) && has_data)
 		return record & ~ENDED;
 	return record;
 }

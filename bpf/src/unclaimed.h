@@ -82,24 +82,24 @@ __noinline int settle_unclaimed(struct xdp_md *ctx, int why)
 	return settle_ip(ctx, d, l3, end, why, false);
 }
 
-static __always_inline enum lb_reason settle(struct xdp_md *ctx, const struct packet *p, enum lb_reason why)
+static __always_inline enum lb_reason settle_any(struct xdp_md *ctx, enum lb_reason why)
 {
-	int settled;
+	int settled = settle_unclaimed(ctx, why);
 
+	return settled >= 0 && settled < LB_REASONS ? (enum lb_reason)settled : LB_TABLE_FAULT;
+}
+
+/* The final reason of a packet, but for one that is LB_NOT_OURS by its flow. */
+static __always_inline enum lb_reason settle(struct xdp_md *ctx, enum lb_reason why)
+{
 	switch (why) {
-	case LB_NOT_OURS:
-		if (likely(!p->has_flow || !is_vip(p->flow.destination, p->flow.is_v6)))
-			return why;
-		break;
 	case LB_NOT_TCP_UDP:
 	case LB_IPV6_EXTENSION:
 	case LB_MALFORMED_IP:
 	case LB_MALFORMED_L4:
 	case LB_FRAGMENT_ORPHAN:
-		break;
+		return settle_any(ctx, why);
 	default:
 		return why;
 	}
-	settled = settle_unclaimed(ctx, why);
-	return settled >= 0 && settled < LB_REASONS ? (enum lb_reason)settled : LB_TABLE_FAULT;
 }

@@ -221,3 +221,30 @@ func TestOldestFragmentIsEvicted(t *testing.T) {
 	write()
 	known("an entry is half written", ids[1:4]...)
 }
+
+// A packet that the short path picks a replica for, and that then needs the walk, is picked for once: the first packet of
+// a UDP flow leaves it half-open, its second one makes it established.
+func TestPickedOnce(t *testing.T) {
+	s := always("192.0.2.1:80", "10.1.0.9:80") // no neighbour: the kernel has to find it
+	s.VIP.Protocol = packet.UDP
+	x := newFixture(t, s)
+	f := x.flow(1)
+	f.Protocol = packet.UDP
+	frame, err := oracle.FrameOf(lb.Probe{Flow: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range []lb.ReplicaFlows{{HalfOpen: 1}, {Established: 1}} {
+		if v, err := send(x.d.Program(), x.ingress, frame); err != nil || v.Action != oracle.Pass {
+			t.Fatalf("%v, %v", v.Action, err)
+		}
+		var got lb.ReplicaFlows
+		for _, r := range x.flows().Replicas {
+			got.HalfOpen += r.HalfOpen
+			got.Established += r.Established
+		}
+		if got.HalfOpen != want.HalfOpen || got.Established != want.Established {
+			t.Errorf("after packet %d: %d half-open, %d established", n+1, got.HalfOpen, got.Established)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+/* The common packet, on a path of its own: TCP or UDP without options, extension headers, tags or fragments, to a replica or
+ * to a client whose next hop is known. Few values are alive here, so that most of them are in registers. What turns out to
+ * need more begins the walk of lb.bpf.c anew: nothing of the packet has been changed then.
+ */
+#pragma once
+
+#include "fib_cache.h"
+#include "leave.h"
+#include "pick.h"
+#include "answer.h"
+#include "tunnel.h"
+
+/* Results other than a verdict: the walk decides, but the replica has been picked; or that, too, has not. CHOSEN is its own
+ * inverse. */
+#define CHOSEN(id) (-1 - (int)(id))
+#define UNDECIDED CHOSEN(REPLICA_NONE)
+
+static __always_inline int counted(void *counters, __u32 index, __u64 bytes, int verdict)
+{
+	add(counters, index, bytes);
+	return verdict;
+}
+
+static __always_inline bool parse_plain(struct packet *p, void *end, bool is_v6)
+{
+	if (is_v6)
+		return is_plain_v6(p->eth, end) && parse_plain_v6(p, (void *)(p->eth + 1), end) == LB_OK;
+	return is_plain_v4(p->eth, end) && parse_plain_v4(p, (void *)(p->eth + 1), end) == LB_OK && !p->icmp;
+}
+
+/* To a replica. */
+static __always_inline int forward_plain(struct xdp_md *ctx, struct packet *p, struct service *s, __u64 bytes)
+{
+	enum lb_reason why;
+	struct choice to;
+	struct hop *hop;
+	__u32 hash, ifindex;
+	__u8 active;
+
+	if (unlikely(is_martian(p) || (ttl(p) <= 1 && s->mode != LB_MODE_DSR)))
+		return UNDECIDED;
+	why = pick(s, p, true, &to, &hash);
+	if (unlikely(why != LB_OK))
+		return UNDECIDED;
+	active = *(volatile __u8 *)&to.replica->active_hop & 1; /* once: it may change meanwhile */
+	hop = &to.replica->hops[active];
+	if (unlikely(hop->state != HOP_RESOLVED || is_sender(p, to.replica)))
+		return CHOSEN(to.id);
+	ifindex = hop->ifindex;
+	if (s->mode == LB_MODE_IPIP) {
+		if (unlikely(to.replica->path_mtu || p->ip_bytes + outer_bytes(s, to.replica) > hop->mtu))
+			return CHOSEN(to.id);
+		decrement_ttl(p);
+		why = encapsulate(ctx, p, s, to.replica, active, true, hash);
+		if (unlikely(why != LB_OK))
+			return counted(&by_reason, why, bytes, XDP_DROP);
+	} else {
+		if (unlikely(p->ip_bytes > hop->mtu))
+			return CHOSEN(to.id);
+		if (s->mode == LB_MODE_NAT)
+			forward_to(p, to.replica);
+		copy12(p->eth, hop->destination);
+	}
+	return counted(&by_replica, to.id, bytes, leave(ctx, ifindex));
+}
+
+/* To a client. */
+static __always_inline int return_plain(struct xdp_md *ctx, struct packet *p, struct rev_nat *n, __u64 bytes)
+{
+	struct client_route route;
+
+	if (unlikely(p->tcp & (TCP_FIN | TCP_RST) || ttl(p) <= 1 ||
+		     route_to_client(ctx, p, n->address, &route) != BPF_FIB_LKUP_RET_SUCCESS))
+		return UNDECIDED;
+	return_from(p, n);
+	copy12(p->eth, route.macs);
+	return counted(&by_reason, LB_RETURNED, bytes, leave(ctx, route.ifindex));
+}
+
+static __always_inline int balance_plain(struct xdp_md *ctx, bool is_v6)
+{
+	void *end = (void *)(long)ctx->data_end;
+	struct packet p = { .eth = (void *)(long)ctx->data };
+	__u64 bytes = end - (void *)p.eth;
+	struct service *s;
+	struct rev_nat *n;
+	__u32 replica;
+
+	if (unlikely(!parse_plain(&p, end, is_v6)))
+		return UNDECIDED;
+	s = find_service(&p.flow);
+	if (likely(s))
+		return forward_plain(ctx, &p, s, bytes);
+	n = find_rev_nat(&p.flow, &replica);
+	if (likely(n))
+		return return_plain(ctx, &p, n, bytes);
+	if (is_vip(p.flow.destination, is_v6))
+		return UNDECIDED;
+	return counted(&by_reason, LB_NOT_OURS, bytes, XDP_PASS);
+}
+
+__noinline int balance_plain_v4(struct xdp_md *ctx)
+{
+	return balance_plain(ctx, false);
+}
+
+__noinline int balance_plain_v6(struct xdp_md *ctx)
+{
+	return balance_plain(ctx, true);
+}
+
+/* Returns a verdict, or one of the results above. */
+static __always_inline int try_plain(struct xdp_md *ctx)
+{
+	struct ethhdr *eth = (void *)(long)ctx->data;
+	struct l3_type type;
+
+	if (PAST_END(eth, (void *)(long)ctx->data_end))
+		return UNDECIDED;
+	type.wire = eth->h_proto;
+	if (likely(l3_is(type, L3_IPV4)))
+		return balance_plain_v4(ctx);
+	return l3_is(type, L3_IPV6) ? balance_plain_v6(ctx) : UNDECIDED;
+}
