@@ -97,33 +97,35 @@ const (
 	LbLbReasonLB_ERROR_RETURNED      LbLbReason = 3
 	LbLbReasonLB_ECHO_ANSWERED       LbLbReason = 4
 	LbLbReasonLB_TOO_BIG_ANSWERED    LbLbReason = 5
-	LbLbReasonLB_NOT_OURS            LbLbReason = 6
-	LbLbReasonLB_FOR_THIS_HOST       LbLbReason = 7
-	LbLbReasonLB_OTHER_MAC           LbLbReason = 8
-	LbLbReasonLB_NOT_IP              LbLbReason = 9
-	LbLbReasonLB_VLAN_TAGGED         LbLbReason = 10
-	LbLbReasonLB_NOT_TCP_UDP         LbLbReason = 11
-	LbLbReasonLB_IPV6EXTENSION       LbLbReason = 12
-	LbLbReasonLB_TTL_EXPIRED         LbLbReason = 13
-	LbLbReasonLB_NEIGHBOUR_MISSING   LbLbReason = 14
-	LbLbReasonLB_TOO_BIG_PASSED      LbLbReason = 15
-	LbLbReasonLB_SUPER_PACKET_PASSED LbLbReason = 16
-	LbLbReasonLB_NEIGHBOUR_PENDING   LbLbReason = 17
-	LbLbReasonLB_MALFORMED_ETHERNET  LbLbReason = 18
-	LbLbReasonLB_MALFORMED_IP        LbLbReason = 19
-	LbLbReasonLB_MALFORMED_L4        LbLbReason = 20
-	LbLbReasonLB_FRAGMENT_ORPHAN     LbLbReason = 21
-	LbLbReasonLB_MARTIAN_SOURCE      LbLbReason = 22
-	LbLbReasonLB_VIP_NO_SERVICE      LbLbReason = 23
-	LbLbReasonLB_HAIRPIN             LbLbReason = 24
-	LbLbReasonLB_NO_REPLICA          LbLbReason = 25
-	LbLbReasonLB_NO_ROUTE            LbLbReason = 26
-	LbLbReasonLB_TOO_BIG             LbLbReason = 27
-	LbLbReasonLB_SUPER_PACKET        LbLbReason = 28
-	LbLbReasonLB_TUNNEL_TOO_NARROW   LbLbReason = 29
-	LbLbReasonLB_NO_HEADROOM         LbLbReason = 30
-	LbLbReasonLB_TABLE_FAULT         LbLbReason = 31
-	LbLbReasonLB_REASONS             LbLbReason = 32
+	LbLbReasonLB_REJECTED            LbLbReason = 6
+	LbLbReasonLB_NOT_OURS            LbLbReason = 7
+	LbLbReasonLB_FOR_THIS_HOST       LbLbReason = 8
+	LbLbReasonLB_OTHER_MAC           LbLbReason = 9
+	LbLbReasonLB_NOT_IP              LbLbReason = 10
+	LbLbReasonLB_VLAN_TAGGED         LbLbReason = 11
+	LbLbReasonLB_NOT_TCP_UDP         LbLbReason = 12
+	LbLbReasonLB_IPV6EXTENSION       LbLbReason = 13
+	LbLbReasonLB_TTL_EXPIRED         LbLbReason = 14
+	LbLbReasonLB_NEIGHBOUR_MISSING   LbLbReason = 15
+	LbLbReasonLB_TOO_BIG_PASSED      LbLbReason = 16
+	LbLbReasonLB_SUPER_PACKET_PASSED LbLbReason = 17
+	LbLbReasonLB_NEIGHBOUR_PENDING   LbLbReason = 18
+	LbLbReasonLB_MALFORMED_ETHERNET  LbLbReason = 19
+	LbLbReasonLB_MALFORMED_IP        LbLbReason = 20
+	LbLbReasonLB_MALFORMED_L4        LbLbReason = 21
+	LbLbReasonLB_FRAGMENT_ORPHAN     LbLbReason = 22
+	LbLbReasonLB_MARTIAN_SOURCE      LbLbReason = 23
+	LbLbReasonLB_VIP_NO_SERVICE      LbLbReason = 24
+	LbLbReasonLB_REJECT_LIMITED      LbLbReason = 25
+	LbLbReasonLB_HAIRPIN             LbLbReason = 26
+	LbLbReasonLB_NO_REPLICA          LbLbReason = 27
+	LbLbReasonLB_NO_ROUTE            LbLbReason = 28
+	LbLbReasonLB_TOO_BIG             LbLbReason = 29
+	LbLbReasonLB_SUPER_PACKET        LbLbReason = 30
+	LbLbReasonLB_TUNNEL_TOO_NARROW   LbLbReason = 31
+	LbLbReasonLB_NO_HEADROOM         LbLbReason = 32
+	LbLbReasonLB_TABLE_FAULT         LbLbReason = 33
+	LbLbReasonLB_REASONS             LbLbReason = 34
 	LbLbReasonLB_OK                  LbLbReason = -1
 )
 
@@ -264,6 +266,7 @@ const (
 	LbMapFibQuestions         = "fib_questions"
 	LbMapFragments            = "fragments"
 	LbMapHalfOpen             = "half_open"
+	LbMapRejections           = "rejections"
 	LbMapRelays               = "relays"
 	LbMapReplicas             = "replicas"
 	LbMapRetiredCounts        = "retired_counts"
@@ -288,6 +291,7 @@ const (
 	LbVarEstablishedLinesLast = "established_lines_last"
 	LbVarFibCacheTicks        = "fib_cache_ticks"
 	LbVarHalfOpenLinesLast    = "half_open_lines_last"
+	LbVarRejects              = "rejects"
 	LbVarRevNatBucketsLast    = "rev_nat_buckets_last"
 	LbVarSecret               = "secret"
 	LbVarServiceBucketsLast   = "service_buckets_last"
@@ -352,6 +356,7 @@ type LbMapSpecs struct {
 	FibQuestions  *ebpf.MapSpec `ebpf:"fib_questions"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	HalfOpen      *ebpf.MapSpec `ebpf:"half_open"`
+	Rejections    *ebpf.MapSpec `ebpf:"rejections"`
 	Relays        *ebpf.MapSpec `ebpf:"relays"`
 	Replicas      *ebpf.MapSpec `ebpf:"replicas"`
 	RetiredCounts *ebpf.MapSpec `ebpf:"retired_counts"`
@@ -380,6 +385,7 @@ type LbVariableSpecs struct {
 	EstablishedLinesLast *ebpf.VariableSpec `ebpf:"established_lines_last"`
 	FibCacheTicks        *ebpf.VariableSpec `ebpf:"fib_cache_ticks"`
 	HalfOpenLinesLast    *ebpf.VariableSpec `ebpf:"half_open_lines_last"`
+	Rejects              *ebpf.VariableSpec `ebpf:"rejects"`
 	RevNatBucketsLast    *ebpf.VariableSpec `ebpf:"rev_nat_buckets_last"`
 	Secret               *ebpf.VariableSpec `ebpf:"secret"`
 	ServiceBucketsLast   *ebpf.VariableSpec `ebpf:"service_buckets_last"`
@@ -414,6 +420,7 @@ type LbMaps struct {
 	FibQuestions  *ebpf.Map `ebpf:"fib_questions"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	HalfOpen      *ebpf.Map `ebpf:"half_open"`
+	Rejections    *ebpf.Map `ebpf:"rejections"`
 	Relays        *ebpf.Map `ebpf:"relays"`
 	Replicas      *ebpf.Map `ebpf:"replicas"`
 	RetiredCounts *ebpf.Map `ebpf:"retired_counts"`
@@ -438,6 +445,7 @@ func (m *LbMaps) Close() error {
 		m.FibQuestions,
 		m.Fragments,
 		m.HalfOpen,
+		m.Rejections,
 		m.Relays,
 		m.Replicas,
 		m.RetiredCounts,
@@ -467,6 +475,7 @@ type LbVariables struct {
 	EstablishedLinesLast *ebpf.Variable `ebpf:"established_lines_last"`
 	FibCacheTicks        *ebpf.Variable `ebpf:"fib_cache_ticks"`
 	HalfOpenLinesLast    *ebpf.Variable `ebpf:"half_open_lines_last"`
+	Rejects              *ebpf.Variable `ebpf:"rejects"`
 	RevNatBucketsLast    *ebpf.Variable `ebpf:"rev_nat_buckets_last"`
 	Secret               *ebpf.Variable `ebpf:"secret"`
 	ServiceBucketsLast   *ebpf.Variable `ebpf:"service_buckets_last"`

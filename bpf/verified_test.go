@@ -40,6 +40,11 @@ func verified(t *testing.T, object *ebpf.CollectionSpec, name string) uint32 {
 	t.Helper()
 	spec := object.Copy()
 	spec.Programs = map[string]*ebpf.ProgramSpec{name: spec.Programs[name]}
+	if v := spec.Variables[LbVarRejects]; v != nil { // else newer kernels skip what is not called
+		if err := v.Set(true); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, m := range spec.Maps {
 		m.Pinning, m.MaxEntries = ebpf.PinNone, max(m.MaxEntries, 1)
 		if m.Type == ebpf.RingBuf {

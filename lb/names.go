@@ -11,6 +11,7 @@ func modeNames() []string      { return []string{"nat", "dsr", "ipip"} }
 func trackingNames() []string  { return []string{"never", "changes", "always"} }
 func stateNames() []string     { return []string{"active", "draining", "down"} }
 func hashNames() []string      { return []string{"jhash", "toeplitz"} }
+func noServiceNames() []string { return []string{"drop", "reject"} }
 
 // String returns "modulo", "maglev", or "scheduler-N".
 func (s Scheduler) String() string { return nameOf(s, "scheduler", schedulerNames()) }
@@ -47,6 +48,14 @@ func (h Hash) String() string { return nameOf(h, "hash", hashNames()) }
 
 // ParseHash reads "jhash" or "toeplitz". Its error wraps ErrInvalid.
 func ParseHash(name string) (Hash, error) { return parseName[Hash](name, "hash", hashNames()) }
+
+// String returns "drop", "reject", or "no-service-N".
+func (n NoService) String() string { return nameOf(n, "no-service", noServiceNames()) }
+
+// ParseNoService reads "drop" or "reject". Its error wraps ErrInvalid.
+func ParseNoService(name string) (NoService, error) {
+	return parseName[NoService](name, "answer", noServiceNames())
+}
 
 // String returns "auto", "native", "generic", or whatever the value holds.
 func (m AttachMode) String() string { return string(m) }

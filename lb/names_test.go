@@ -36,6 +36,7 @@ func TestNames(t *testing.T) {
 		{lb.Active, "active", state}, {lb.Draining, "draining", state}, {lb.Down, "down", state},
 		{lb.JHash, "jhash", hash}, {lb.ToeplitzHash, "toeplitz", hash},
 		{lb.Auto, "auto", attach}, {lb.Native, "native", attach}, {lb.Generic, "generic", attach},
+		{lb.DropNoService, "drop", reading(lb.ParseNoService)}, {lb.RejectNoService, "reject", reading(lb.ParseNoService)},
 	} {
 		if got := c.value.String(); got != c.name {
 			t.Errorf("%#v is called %q, want %q", c.value, got, c.name)
@@ -54,7 +55,7 @@ func TestNames(t *testing.T) {
 func TestNamesOfUnknown(t *testing.T) {
 	for want, v := range map[string]fmt.Stringer{
 		"scheduler-9": lb.Scheduler(9), "mode-9": lb.Mode(9), "hash-9": lb.Hash(9),
-		"tracking-9": lb.Tracking(9), "state-9": lb.ReplicaState(9),
+		"tracking-9": lb.Tracking(9), "state-9": lb.ReplicaState(9), "no-service-9": lb.NoService(9),
 	} {
 		if got := v.String(); got != want {
 			t.Errorf("%#v: %q, want %q", v, got, want)

@@ -21,6 +21,9 @@ const (
 	EchoAnswered Reason = "echo_answered"
 	// TooBigAnswered: ours, but longer than the MTU of its route: its sender is told (tx).
 	TooBigAnswered Reason = "too_big_answered"
+	// Rejected: to the address of a VIP, but to a port or protocol of no service; the sender is told by a reset or an ICMP
+	// error, where that is asked for (tx).
+	Rejected Reason = "rejected"
 	// NotOurs: no service has this destination, no replica this source, also if it is malformed (pass).
 	NotOurs Reason = "not_ours"
 	// ForThisHost: an answer of a replica, or a packet to the address of a VIP that no service takes, and the kernel's FIB
@@ -65,8 +68,10 @@ const (
 	// broadcast, or the VIP itself (drop).
 	MartianSource Reason = "martian_source"
 	// VIPNoService: to the address of a VIP, but to a port or protocol of no service; the kernel would send it on, to come
-	// back (drop).
+	// back; and its sender is not told (drop).
 	VIPNoService Reason = "vip_no_service"
+	// RejectLimited: it would have been rejected, but senders of too many such packets are told already (drop).
+	RejectLimited Reason = "reject_limited"
 	// Hairpin: the replica chosen is the sender (drop).
 	Hairpin Reason = "hairpin"
 	// NoReplica: a service without a replica that serves (drop).
@@ -90,9 +95,9 @@ const (
 // Reasons returns every reason, in the order of the enum in C.
 func Reasons() []Reason {
 	return []Reason{
-		Forwarded, Returned, ErrorForwarded, ErrorReturned, EchoAnswered, TooBigAnswered, NotOurs, ForThisHost,
+		Forwarded, Returned, ErrorForwarded, ErrorReturned, EchoAnswered, TooBigAnswered, Rejected, NotOurs, ForThisHost,
 		OtherMAC, NotIP, VLANTagged, NotTCPUDP, IPv6Extension, TTLExpired, NeighbourMissing, TooBigPassed, SuperPacketPassed,
-		NeighbourPending, MalformedEthernet, MalformedIP, MalformedL4, FragmentOrphan, MartianSource, VIPNoService, Hairpin,
+		NeighbourPending, MalformedEthernet, MalformedIP, MalformedL4, FragmentOrphan, MartianSource, VIPNoService, RejectLimited, Hairpin,
 		NoReplica, NoRoute, TooBig, SuperPacket, TunnelTooNarrow, NoHeadroom, TableFault,
 	}
 }

@@ -93,6 +93,17 @@ const (
 	ToeplitzHash
 )
 
+// NoService says what becomes of packets to the address of a VIP, but to a port or a protocol of no service, if the kernel
+// would forward them.
+type NoService uint8
+
+const (
+	// DropNoService drops them.
+	DropNoService NoService = iota
+	// RejectNoService drops them and tells their senders, at a limited rate: by a reset of TCP, or an ICMP error.
+	RejectNoService
+)
+
 // DefaultMaglevSize is the number of slots of a Maglev table when the service
 // names none: the "small" prime of the Maglev paper.
 const DefaultMaglevSize = 65537

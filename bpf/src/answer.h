@@ -124,28 +124,31 @@ struct too_big_v6 {
 	__u8 quote[QUOTE_V6];
 };
 
-/* The header of an ICMP message of so many bytes. */
-static __always_inline void head_v4(struct iphdr *ip, __be32 from, __be32 to, __u32 bytes)
+/* What the TOS of an ICMP error says: network control (RFC 1812, section 4.3.2.5). */
+#define TOS_ERROR 0xc0
+
+/* The header of a packet that carries so many bytes. */
+static __always_inline void head_v4(struct iphdr *ip, __be32 from, __be32 to, __u32 bytes, __u8 protocol, __u8 tos)
 {
 	__builtin_memset(ip, 0, sizeof(*ip));
 	ip->version = 4;
 	ip->ihl = 5;
-	ip->tos = 0xc0; /* network control: RFC 1812, section 4.3.2.5 */
+	ip->tos = tos;
 	ip->tot_len = bpf_htons(sizeof(*ip) + bytes);
 	ip->ttl = 64;
-	ip->protocol = IPPROTO_ICMP;
+	ip->protocol = protocol;
 	ip->saddr = from;
 	ip->daddr = to;
 	ip->check = checksum(sum_words(ip, sizeof(*ip) / 4, 0));
 }
 
 static __always_inline void head_v6(struct ipv6hdr *ip, const struct in6_addr *from, const struct in6_addr *to,
-				    __u32 bytes)
+				    __u32 bytes, __u8 next)
 {
 	__builtin_memset(ip, 0, sizeof(*ip));
 	ip->version = 6;
 	ip->payload_len = bpf_htons(bytes);
-	ip->nexthdr = IPPROTO_ICMPV6;
+	ip->nexthdr = next;
 	ip->hop_limit = 64;
 	copy16(&ip->saddr, from);
 	copy16(&ip->daddr, to);
@@ -153,7 +156,7 @@ static __always_inline void head_v6(struct ipv6hdr *ip, const struct in6_addr *f
 
 static __always_inline void fill_too_big_v4(struct too_big_v4 *m, __be32 from, __be32 to, __u32 mtu)
 {
-	head_v4(&m->ip, from, to, sizeof(m->icmp) + QUOTE_V4);
+	head_v4(&m->ip, from, to, sizeof(m->icmp) + QUOTE_V4, IPPROTO_ICMP, TOS_ERROR);
 	m->icmp.type = 3; /* destination unreachable: fragmentation needed, RFC 1191 */
 	m->icmp.code = 4;
 	m->icmp.check = 0;
@@ -166,7 +169,7 @@ static __always_inline void fill_too_big_v6(struct too_big_v6 *m, const struct i
 {
 	__u64 pseudo = bpf_htonl(sizeof(m->icmp) + QUOTE_V6) + (__u64)bpf_htonl(IPPROTO_ICMPV6);
 
-	head_v6(&m->ip, from, to, sizeof(m->icmp) + QUOTE_V6);
+	head_v6(&m->ip, from, to, sizeof(m->icmp) + QUOTE_V6, IPPROTO_ICMPV6);
 	m->icmp.type = 2; /* packet too big: RFC 4443, section 3.2 */
 	m->icmp.code = 0;
 	m->icmp.check = 0;

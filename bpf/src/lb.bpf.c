@@ -11,6 +11,7 @@
  *             answer.h              "packet too big", to the sender
  *   relay     tunnel.h              an ICMP error about an outer packet: to the sender of the inner one
  *   settle    unclaimed.h           what was not found, or is malformed: ours by its addresses?
+ *             reject.h              a reset or an ICMP error to its sender, where that is asked for
  *   count     maps.h                by replica, or by reason
  *   verdict                         one reason, one XDP action
  *
@@ -437,6 +438,8 @@ static __always_inline int verdict(struct xdp_md *ctx, enum lb_reason why, const
 	case LB_ECHO_ANSWERED:
 	case LB_TOO_BIG_ANSWERED:
 		return leave(ctx, d->ifindex);
+	case LB_REJECTED:
+		return XDP_TX;
 	case LB_NOT_OURS:
 	case LB_FOR_THIS_HOST:
 	case LB_OTHER_MAC:
@@ -456,6 +459,7 @@ static __always_inline int verdict(struct xdp_md *ctx, enum lb_reason why, const
 	case LB_FRAGMENT_ORPHAN:
 	case LB_MARTIAN_SOURCE:
 	case LB_VIP_NO_SERVICE:
+	case LB_REJECT_LIMITED:
 	case LB_HAIRPIN:
 	case LB_NO_REPLICA:
 	case LB_NO_ROUTE:

@@ -17,6 +17,7 @@ enum lb_reason {
 	LB_ERROR_RETURNED,     /* an ICMP error about a replica's flow, to its client */
 	LB_ECHO_ANSWERED,      /* ICMP echo to the address of a VIP */
 	LB_TOO_BIG_ANSWERED,   /* longer than the MTU of its route: the sender is told */
+	LB_REJECTED,	       /* to the address of a VIP, but no service is there: the sender is told */
 	LB_NOT_OURS,	       /* no service has this destination, no replica this source */
 	LB_FOR_THIS_HOST,      /* ours or to a VIP's address, but the FIB leads no further than this host */
 	LB_OTHER_MAC,	       /* the frame is to a group of stations */
@@ -35,6 +36,7 @@ enum lb_reason {
 	LB_FRAGMENT_ORPHAN,    /* to a VIP, and its first fragment has not been seen */
 	LB_MARTIAN_SOURCE,     /* to a VIP, from an address that no packet may come from */
 	LB_VIP_NO_SERVICE,     /* to the address of a VIP, but no service is there */
+	LB_REJECT_LIMITED,     /* likewise, and its sender is not told: too many are already */
 	LB_HAIRPIN,	       /* the replica chosen is the sender */
 	LB_NO_REPLICA,	       /* a service without a replica that serves */
 	LB_NO_ROUTE,	       /* ours, but there is no route */

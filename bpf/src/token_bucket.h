@@ -9,9 +9,8 @@ const volatile __u32 token_rate;
 /* Buckets 0 to 3 are for records of flows, by service id modulo four. */
 #define BUCKET_TOO_BIG 4
 
-static __always_inline bool take_token(__u32 index)
+static __always_inline bool take_token_of(struct token_bucket *b)
 {
-	struct token_bucket *b = bpf_map_lookup_elem(&token_buckets, &index);
 	__u64 now, earned;
 
 	if (!token_rate)
@@ -28,4 +27,9 @@ static __always_inline bool take_token(__u32 index)
 		return false;
 	b->tokens--;
 	return true;
+}
+
+static __always_inline bool take_token(__u32 index)
+{
+	return take_token_of(bpf_map_lookup_elem(&token_buckets, &index));
 }

@@ -238,7 +238,7 @@ static __always_inline void relay_v4(struct too_big_v4 *m, const struct outer_er
 	m->icmp.check = 0;
 	m->icmp.rest = bpf_htonl(mtu);
 	m->icmp.check = adjust(e->icmp->check, removed(e) + (__u16)~checksum(sum_words(&m->icmp, 2, 0)));
-	head_v4(&m->ip, inner->daddr, inner->saddr, sizeof(m->icmp) + e->quoted);
+	head_v4(&m->ip, inner->daddr, inner->saddr, sizeof(m->icmp) + e->quoted, IPPROTO_ICMP, TOS_ERROR);
 }
 
 static __always_inline void relay_v6(struct too_big_v6 *m, const struct outer_error *e, __u32 mtu)
@@ -247,7 +247,7 @@ static __always_inline void relay_v6(struct too_big_v6 *m, const struct outer_er
 	__u64 sum = bpf_htonl(bytes) + (__u64)bpf_htonl(IPPROTO_ICMPV6);
 	struct ipv6hdr *inner = e->inner;
 
-	head_v6(&m->ip, &inner->daddr, &inner->saddr, bytes);
+	head_v6(&m->ip, &inner->daddr, &inner->saddr, bytes, IPPROTO_ICMPV6);
 	m->icmp.type = mtu ? 2 : 1;
 	m->icmp.code = mtu ? 0 : 3; /* packet too big, or address unreachable */
 	m->icmp.check = 0;

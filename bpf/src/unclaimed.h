@@ -3,6 +3,7 @@
 #pragma once
 
 #include "fib_cache.h"
+#include "reject.h"
 
 /* Would the kernel forward a packet to this address, rather than keep it? */
 static __always_inline bool is_forwarded(struct xdp_md *ctx, const void *source, const void *destination,
@@ -61,7 +62,9 @@ static __always_inline int settle_ip(struct xdp_md *ctx, union dissection d, voi
 	if (!is_forwarded(ctx, is_v6 ? (void *)&v6->saddr : (void *)&v4->saddr,
 			  is_v6 ? (void *)&v6->daddr : (void *)&v4->daddr, is_v6))
 		return LB_FOR_THIS_HOST;
-	return why == LB_FRAGMENT_ORPHAN ? why : LB_VIP_NO_SERVICE;
+	if (why == LB_FRAGMENT_ORPHAN)
+		return why;
+	return rejects ? reject(ctx, d.word) : LB_VIP_NO_SERVICE;
 }
 
 /* Returns the final reason of a packet that so far has the reason `why`. What is not to the address of a VIP is

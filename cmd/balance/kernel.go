@@ -35,7 +35,7 @@ func (XDP) Open(ctx context.Context, p cli.Pins, d intent.Datapath, services []l
 		return nil, fmt.Errorf("open pin directory: %w", err)
 	}
 	plane, err := datapath.Open(ctx, datapath.Options{
-		Dir: p.Dir, Ephemeral: p.Ephemeral, Limits: d.Limits, Services: services, ToeplitzKey: d.ToeplitzKey, Logger: log,
+		Dir: p.Dir, Ephemeral: p.Ephemeral, Limits: d.Limits, Services: services, ToeplitzKey: d.ToeplitzKey, NoService: d.NoService, Logger: log,
 	})
 	if err != nil {
 		return nil, err // not plane: a nil *Datapath would be no nil Dataplane

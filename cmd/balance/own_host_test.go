@@ -1,13 +1,17 @@
 package balance
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"lbctl/control/api"
 	"lbctl/testbed/xdp"
 )
 
@@ -86,5 +90,57 @@ func (b *modesBed) askFromBalancer(network string, from netip.Addr, to aMode, by
 			return fmt.Errorf("answered %q, want %q first", answer[:n], served(0, c.LocalAddr()))
 		}
 		return nil
+	})
+}
+
+// A port of a VIP at which no service is refuses connections and datagrams as that of a host does, where that is asked for:
+// in both families, in native mode and in generic.
+func TestNoServiceIsRejected(t *testing.T) {
+	for _, mode := range []string{"native", "generic"} {
+		t.Run(mode, func(t *testing.T) {
+			b := newModesBed(t, 1500)
+			uplink, err := b.balancer.Link("eth0")
+			must(t, err)
+			route(t, uplink, "192.0.2.0/24", "198.51.100.1") // so that what nobody takes would go back
+			route(t, uplink, "2001:db8:f::/64", "2001:db8:c::1")
+			b.daemon(`datapath: {vip_no_service: reject}
+interfaces: [{name: eth0, mode: ` + mode + `}]
+services:
+  - {name: v4, vip: "192.0.2.1:7", replicas: [{address: "10.1.0.1:7"}]}
+  - {name: v6, vip: "[2001:db8:f::1]:7", replicas: [{address: "[2001:db8:1::1]:7"}]}
+`)
+			for _, to := range []string{"192.0.2.1:8", "[2001:db8:f::1]:8"} {
+				for _, network := range []string{"tcp", "udp"} {
+					if err := b.askFromClient(network, to); !errors.Is(err, syscall.ECONNREFUSED) {
+						t.Errorf("%s to %s: %v, want it refused", network, to, err)
+					}
+				}
+			}
+			var counters api.Counters
+			must(t, json.Unmarshal([]byte(b.OK("get", "counters", "-o", "json")), &counters))
+			if r := reasonsOf(counters.Reasons); r["rejected"] != 4 || r["vip_no_service"] > 0 {
+				t.Errorf("the balancer counted %v, want 4 rejected", r)
+			}
+		})
+	}
+}
+
+// askFromClient sends something and waits for what comes back.
+func (b *modesBed) askFromClient(network, to string) error {
+	return b.client.Do(func() error {
+		d := net.Dialer{Timeout: 10 * time.Second}
+		c, err := d.DialContext(b.T.Context(), network, to)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			return err
+		}
+		if _, err := c.Write(make([]byte, 1400)); err != nil {
+			return err
+		}
+		_, err = c.Read(make([]byte, 1))
+		return err
 	})
 }

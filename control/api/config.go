@@ -7,15 +7,16 @@ package api
 
 // Config is the whole intent: a configuration file, and the body of PUT /v1/config.
 type Config struct {
-	Datapath   *Datapath   `json:"datapath,omitempty" yaml:"datapath,omitempty" required:"false" doc:"Fixed when the tables are made. Left out: as it is."`
+	Datapath   *Datapath   `json:"datapath,omitempty" yaml:"datapath,omitempty" required:"false" doc:"Fixed when the daemon starts. Left out: as it is."`
 	Interfaces []Interface `json:"interfaces,omitzero" yaml:"interfaces,omitempty" required:"false" nullable:"false" maxItems:"1024" doc:"The interfaces to attach. Left out: as they are. An empty list detaches all."`
 	Services   []Service   `json:"services" yaml:"services" nullable:"false" maxItems:"65536" doc:"All services; those not named are removed."`
 }
 
-// Datapath is what is fixed when the datapath's tables are made.
+// Datapath is what is fixed when the daemon starts.
 type Datapath struct {
-	ToeplitzKey *string `json:"toeplitz_key,omitempty" yaml:"toeplitz_key,omitempty" doc:"The RSS key of hash toeplitz: hexadecimal digits, or a name such as ms. Default ms."`
-	Limits      *Limits `json:"limits,omitempty" yaml:"limits,omitempty" required:"false" doc:"The capacities."`
+	ToeplitzKey  *string `json:"toeplitz_key,omitempty" yaml:"toeplitz_key,omitempty" doc:"The RSS key of hash toeplitz: hexadecimal digits, or a name such as ms. Default ms."`
+	Limits       *Limits `json:"limits,omitempty" yaml:"limits,omitempty" required:"false" doc:"The capacities."`
+	VIPNoService string  `json:"vip_no_service,omitempty" yaml:"vip_no_service,omitempty" doc:"What becomes of packets to the address of a VIP, but to a port or protocol of no service, if it is not an address of the host: drop, or reject (their senders get a TCP reset or an ICMP error, some thousands a second). Default drop."`
 }
 
 // Limits are the capacities of the datapath.

@@ -15,6 +15,7 @@ import (
 const complete = `datapath:
   toeplitz_key: ms
   limits: {services: 8, replicas: 16, slots: 200000, flows: 65536}
+  vip_no_service: reject
 interfaces:
   - name: eth0
   - {name: eth1, mode: generic}
@@ -189,6 +190,7 @@ var wrong = []struct{ name, text, what, hint string }{
 	{"flows limit", "datapath: {limits: {flows: 1000}}\nservices: []\n", "f.yaml:1:28: datapath.limits.flows: 1000 is not one", "want a power of two from 1024 to 268435456"},
 	{"flows limit too large", "datapath: {limits: {flows: 536870912}}\nservices: []\n", "f.yaml:1:28: datapath.limits.flows: 536870912 is not one", "want a power of two"},
 	{"limit", "datapath: {limits: {services: 0}}\nservices: []\n", "f.yaml:1:31: datapath.limits.services: 0 is out of range", "want 1 to 65536"},
+	{"answer", "datapath: {vip_no_service: refuse}\nservices: []\n", "f.yaml:1:28: datapath.vip_no_service: \"refuse\" is not known", "want drop or reject"},
 	{"key", "datapath: {toeplitz_key: abcd}\nservices: []\n", "f.yaml:1:26: datapath.toeplitz_key: ", "hexadecimal"},
 	{"interface twice", "interfaces: [{name: a}, {name: a}]\nservices: []\n", "f.yaml:1:32: interfaces[1].name: a is interfaces[0] already", "once"},
 	{"interface name", "interfaces: [{name: a/b}]\nservices: []\n", `f.yaml:1:21: interfaces[0].name: "a/b" cannot be an interface`, "15 characters"},

@@ -139,11 +139,11 @@ func (e *Engine) fits(old, next intent.Intent) error {
 	return ps.Err()
 }
 
-// tablesError refuses a change of what is fixed when the tables are made.
+// tablesError refuses a change of what is fixed when the daemon starts.
 type tablesError struct{ what, meanwhile string }
 
 func (e *tablesError) Error() string {
-	return fmt.Sprintf("%s: %v: fixed when the tables were made", e.what, lb.ErrConflict)
+	return fmt.Sprintf("%s: %v: fixed when the daemon started", e.what, lb.ErrConflict)
 }
 
 func (e *tablesError) Hint() string {
@@ -156,6 +156,8 @@ func sameTables(old, next intent.Datapath) error {
 	switch {
 	case old.Limits != next.Limits:
 		return &tablesError{"datapath.limits", "traffic goes on meanwhile"}
+	case old.NoService != next.NoService:
+		return &tablesError{"datapath.vip_no_service", "traffic goes on meanwhile"}
 	case !old.Equal(next):
 		return &tablesError{"datapath.toeplitz_key", "traffic goes on meanwhile, but flows that are hashed by it move"}
 	}

@@ -27,15 +27,16 @@ type Intent struct {
 	Services []Service
 }
 
-// Datapath is what is fixed when the tables are made.
+// Datapath is what is fixed when the daemon starts.
 type Datapath struct {
 	ToeplitzKey rss.Key
 	Limits      lb.Limits
+	NoService   lb.NoService
 }
 
 // Equal reports whether two datapaths are made alike.
 func (d Datapath) Equal(e Datapath) bool {
-	return d.Limits == e.Limits && slices.Equal(d.ToeplitzKey, e.ToeplitzKey)
+	return d.Limits == e.Limits && d.NoService == e.NoService && slices.Equal(d.ToeplitzKey, e.ToeplitzKey)
 }
 
 // Interface is an interface to attach, and how. The mode lb.Auto leaves the choice to the datapath.

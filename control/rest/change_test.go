@@ -121,6 +121,7 @@ func TestRefusalChangesNothing(t *testing.T) {
 		"invalid":                    {strings.ReplaceAll(web, "192.0.2.1:80", "192.0.2.1:0"), http.StatusUnprocessableEntity},
 		"other limits":               {"datapath: {limits: {services: 7}}\n" + web, http.StatusConflict},
 		"another key":                {"datapath: {toeplitz_key: symmetric}\n" + web, http.StatusConflict},
+		"another answer":             {"datapath: {vip_no_service: reject}\n" + web, http.StatusConflict},
 		"no such interface":          {"interfaces: [{name: eth0}, {name: eth9}]\n" + webAndDNS[:len(web)], http.StatusNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {

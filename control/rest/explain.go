@@ -94,7 +94,7 @@ func actionOf(r lb.Reason, ingress, egress int) string {
 	switch r {
 	case lb.Forwarded, lb.Returned, lb.ErrorForwarded, lb.ErrorReturned:
 		return sendOn(ingress, egress)
-	case lb.EchoAnswered, lb.TooBigAnswered:
+	case lb.EchoAnswered, lb.TooBigAnswered, lb.Rejected:
 		return transmit
 	case lb.NotIP, lb.VLANTagged, lb.OtherMAC, lb.NotTCPUDP, lb.NotOurs, lb.ForThisHost, lb.IPv6Extension, lb.TTLExpired,
 		lb.NeighbourMissing, lb.TooBigPassed, lb.SuperPacketPassed:

@@ -20,7 +20,7 @@ func Config(i intent.Intent) api.Config {
 		Datapath: &api.Datapath{ToeplitzKey: &key, Limits: &api.Limits{
 			Services: number(limits.Services), Replicas: number(limits.Replicas), Slots: number(limits.Slots),
 			Flows: number(limits.Flows),
-		}},
+		}, VIPNoService: i.Datapath.NoService.String()},
 		Interfaces: make([]api.Interface, 0, len(i.Interfaces)),
 		Services:   make([]api.Service, 0, len(i.Services)),
 	}

@@ -51,6 +51,7 @@ func resolveDatapath(ps *intent.Problems, doc *api.Datapath, base intent.Datapat
 		}
 		base.ToeplitzKey = key
 	}
+	base.NoService = choice(ps, "datapath.vip_no_service", doc.VIPNoService, base.NoService, lb.ParseNoService, lb.DropNoService, lb.RejectNoService)
 	if l := doc.Limits; l != nil {
 		const field = "datapath.limits."
 		limit(ps, field+"services", l.Services, 1<<16, &base.Limits.Services)

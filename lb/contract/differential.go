@@ -50,7 +50,7 @@ type comparison struct {
 
 func newComparison(t *testing.T, seed uint64, subject Harness) *comparison {
 	return &comparison{
-		t: t, subject: subject, reference: Oracle(t),
+		t: t, subject: subject, reference: oracleWith(t, subject.NoService),
 		random:  rand.New(rand.NewPCG(seed, 0)),
 		indexes: Indexes(),
 	}

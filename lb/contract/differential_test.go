@@ -17,18 +17,18 @@ func TestDifferentialOracle(t *testing.T) {
 	DifferentialFlows(t, 1, 5000, Oracle)
 }
 
-// TestDifferentialReaches checks that such a run meets every reason and every action. A fault of the tables
-// cannot occur.
+// TestDifferentialReaches checks that such a run meets every reason and every action: with every seed, most likely (with
+// each of sixty it met every reason twice at least). A fault of the tables cannot occur.
 func TestDifferentialReaches(t *testing.T) {
 	actions := make(map[oracle.Action]int)
-	subject := Oracle(t)
+	subject := OracleRejecting(t)
 	send := subject.Send
 	subject.Send = func(link string, frame []byte) (oracle.Verdict, error) {
 		v, err := send(link, frame)
 		actions[v.Action]++
 		return v, err
 	}
-	if err := newComparison(t, 4, subject).run(20_000); err != nil {
+	if err := newComparison(t, 1, subject).run(20_000); err != nil {
 		t.Fatal(err)
 	}
 	counters, err := subject.Dataplane.Counters()
@@ -36,7 +36,8 @@ func TestDifferentialReaches(t *testing.T) {
 		t.Fatal(err)
 	}
 	for reason, n := range counters.Reasons {
-		never := reason == lb.TableFault || reason == lb.NoHeadroom // frames of a test run have room
+		// Frames of a test run have room, and there is no limit.
+		never := slices.Contains([]lb.Reason{lb.TableFault, lb.NoHeadroom, lb.RejectLimited}, reason)
 		if (n.Packets == 0) != never {
 			t.Errorf("%v: %d packets", reason, n.Packets)
 		}

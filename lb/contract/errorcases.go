@@ -172,6 +172,7 @@ func errorReturnCases(s scene) []packetCase {
 		{name: "returned error, no route", packet: answerNowhere, build: err, want: passed(lb.ForThisHost)},
 		{name: "returned error to us", packet: answerToUs(East), build: err, want: passed(lb.ForThisHost)},
 		{name: "returned error of the replica to us", packet: answerToUs(West), build: quote{from: sender}.build, want: passed(lb.ForThisHost)},
+		{name: "returned error of a link-local address", only: isV6, packet: answer, build: quote{from: linkLocal}.build, want: passed(lb.ForThisHost)},
 		{name: "returned error, neighbour unknown", packet: answerTo(East, unknown), build: quote{from: sender}.build, want: readdressed},
 		{name: "returned error, nothing outside changes", only: isV4, packet: answerTo(East, unknown), build: err, bytes: allOnes, want: readdressed},
 		{name: "returned error, fits", packet: answerTo(Narrow, 1), build: quote{quoted: s.long(1280)}.build, want: returnedTo(Narrow).as(lb.ErrorReturned)},

@@ -19,8 +19,9 @@ import (
 // calls Send.
 type Harness struct {
 	// Dataplane has the capacities Limits, the RSS key rss.MicrosoftKey, no services, nothing
-	// attached, and counters at 0. Nothing but Send gives it frames.
+	// attached, and counters at 0. Nothing but Send gives it frames. It was made with NoService.
 	Dataplane lb.Dataplane
+	NoService lb.NoService
 
 	// Send gives it a frame as if it had come in on the link of that name, attached or not, and
 	// returns what became of it. Reason may be left empty: it is taken from the counters. It
@@ -89,13 +90,23 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("close", func(t *testing.T) { testClose(t, open) })
 }
 
+// RunRejecting tests what is promised of lb.RejectNoService, with which open makes its Harness.
+func RunRejecting(t *testing.T, open func(t *testing.T) Harness) {
+	t.Run("vip addresses", func(t *testing.T) { testVIPAddresses(t, open) })
+}
+
 // Oracle opens the reference datapath in the network of Links.
-func Oracle(t *testing.T) Harness {
+func Oracle(t *testing.T) Harness { return oracleWith(t, lb.DropNoService) }
+
+// OracleRejecting is Oracle for RunRejecting.
+func OracleRejecting(t *testing.T) Harness { return oracleWith(t, lb.RejectNoService) }
+
+func oracleWith(t *testing.T, n lb.NoService) Harness {
 	indexes := Indexes()
-	m := oracle.New(oracle.Config{Limits: Limits(), Interfaces: indexes, MTUs: MTUs(), Routes: Routes(), Unfit: Unfit()})
+	m := oracle.New(oracle.Config{Limits: Limits(), NoService: n, Interfaces: indexes, MTUs: MTUs(), Routes: Routes(), Unfit: Unfit()})
 	t.Cleanup(func() { m.Close() })
 	return Harness{
-		Dataplane: m,
+		Dataplane: m, NoService: n,
 		Send: func(link string, frame []byte) (oracle.Verdict, error) {
 			index, found := indexes[link]
 			if !found {

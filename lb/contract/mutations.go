@@ -98,6 +98,10 @@ func frameMutations() []mutation {
 	return []mutation{
 		change("an ethertype", anyFrame, in(12), anything(0xff, 0xff)),
 		change("a likely ethertype", anyFrame, in(12), oneOf16(0x0800, 0x86dd, 0x8100, 0x88a8, 0x0806, 0x9100, 0x8864, 0x0008)),
+		{"a group's mac address", notEmpty, func(_ *rand.Rand, frame []byte) []byte {
+			frame[0] |= 1
+			return frame
+		}},
 		{"a cut", anyFrame, func(r *rand.Rand, frame []byte) []byte { return frame[:r.IntN(len(frame)+1)] }},
 		{"padding", anyFrame, func(r *rand.Rand, frame []byte) []byte { return append(frame, make([]byte, 1+r.IntN(46))...) }},
 		{"a vlan tag", hasIP, insertion(12, 0x81, 0x00, 0x00, 0x07)},

@@ -67,6 +67,9 @@ func (f family) errorTypes() []byte {
 // sender is the source of the packet that the error answers.
 func sender(p Packet) netip.Addr { return p.Flow.Source.Addr() }
 
+// linkLocal is a router that names an address of its link alone.
+func linkLocal(Packet) netip.Addr { return netip.MustParseAddr("fe80::9") }
+
 // quotedBytes writes bytes at an offset of what is quoted.
 func quotedBytes(at int, bytes ...byte) func([]byte) {
 	return func(b []byte) { copy(b[at:], bytes) }

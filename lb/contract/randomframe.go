@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"lbctl/lb"
@@ -33,7 +34,7 @@ func (d *comparison) randomFrame(services []lb.Service) randomFrame {
 	p := Packet{
 		Flow: randomFlow(r, services), TTL: uint8(2 + r.IntN(254)),
 		Source: lb.MAC{2, 3, 4, 5, 6, 7}, Destination: lb.MAC{2, 8, 9, 10, 11, 12},
-		Flags: randomFlags(r), Payload: randomPayload(r),
+		Flags: randomFlags(r), Payload: randomPayload(r), DontFragment: r.IntN(2) == 0,
 	}
 	if r.IntN(6) == 0 {
 		p = randomICMP(r, p, services)
@@ -67,10 +68,13 @@ func randomFlags(r *rand.Rand) uint8 {
 	return []uint8{flagSYN, flagSYN, flagACK, flagACK, flagACK, uint8(r.IntN(256))}[r.IntN(6)]
 }
 
-// randomPayload is mostly short; one in four has about the length of an MTU.
+// randomPayload is mostly short; one in four has about the length of an MTU, that of Narrow or of the others.
 func randomPayload(r *rand.Rand) []byte {
 	n := r.IntN(64)
-	if r.IntN(4) == 0 {
+	switch r.IntN(8) {
+	case 0:
+		n = 1190 + r.IntN(40)
+	case 1:
 		n = 1200 + r.IntN(300)
 	}
 	b := make([]byte, n)
@@ -145,6 +149,9 @@ func randomICMP(r *rand.Rand, p Packet, services []lb.Service) Packet {
 		return randomTunnelError(r, p, services[r.IntN(len(services))])
 	}
 	quoted := p
+	if r.IntN(3) == 0 {
+		quoted.Payload = slices.Repeat([]byte{byte(r.Uint32())}, 1400) // too long for Narrow with an error's header
+	}
 	if r.IntN(2) == 0 {
 		quoted.Flow = quoted.Flow.Reverse()
 	}
@@ -167,7 +174,7 @@ func randomICMP(r *rand.Rand, p Packet, services []lb.Service) Packet {
 		sender = randomClient(r, familyOf(quoted.Flow.Source.Addr()))
 	}
 	p.Flow = packet.Flow{Source: sender, Destination: quoted.Flow.Source, Protocol: p.Flow.Protocol}
-	return p.icmp(kinds[r.IntN(6)], byte(r.IntN(2)), [4]byte{}, ip[:min(len(ip), 1200)])
+	return p.icmp(kinds[r.IntN(6)], byte(r.IntN(2)), [4]byte{}, ip[:min(len(ip), 1440)])
 }
 
 // randomTunnelError is an ICMP error about an outer packet that carried a packet to a replica of a service, or seems to

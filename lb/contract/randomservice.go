@@ -128,7 +128,7 @@ func randomService(r *rand.Rand) lb.Service {
 		s.Scheduler = lb.Maglev
 		s.TableSize = []uint32{7, 13, 251, 509}[r.IntN(4)]
 	}
-	s.Mode = []lb.Mode{lb.NAT, lb.NAT, lb.NAT, lb.DSR, lb.IPIP}[r.IntN(5)]
+	s.Mode = []lb.Mode{lb.NAT, lb.NAT, lb.NAT, lb.DSR, lb.IPIP, lb.IPIP}[r.IntN(6)]
 	editTracking(r, &s)
 	editOuter(r, &s)
 	for range 1 + r.IntN(7) {

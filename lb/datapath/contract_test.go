@@ -76,10 +76,14 @@ func hold(t testing.TB, device, program string) {
 	t.Cleanup(func() { l.Close() })
 }
 
-func harness(t *testing.T) contract.Harness {
+func harness(t *testing.T) contract.Harness { return harnessWith(t, lb.DropNoService) }
+
+func rejecting(t *testing.T) contract.Harness { return harnessWith(t, lb.RejectNoService) }
+
+func harnessWith(t *testing.T, n lb.NoService) contract.Harness {
 	indexes := placed(t)
 	hold(t, "taken", "squatter")
-	o := Options{Dir: testns.PinDir(t), Limits: contract.Limits(), manualClock: true}
+	o := Options{Dir: testns.PinDir(t), Limits: contract.Limits(), NoService: n, manualClock: true}
 	d := open(t, o)
 	opened := d
 	program, err := d.Program().Clone()
@@ -93,7 +97,7 @@ func harness(t *testing.T) contract.Harness {
 	}
 	t.Cleanup(home.Close)
 	return contract.Harness{
-		Dataplane: d,
+		Dataplane: d, NoService: n,
 		Send: func(link string, frame []byte) (v oracle.Verdict, err error) {
 			err = home.Inside(func() error {
 				under := program
@@ -136,10 +140,12 @@ func TestContract(t *testing.T) {
 	contract.Run(t, harness)
 }
 
+func TestContractRejecting(t *testing.T) { contract.RunRejecting(t, rejecting) }
+
 // The kernel and the reference agree on every packet. LBCTL_PACKETS sets how many, LBCTL_SEED
 // which ones.
 func TestDifferential(t *testing.T) {
-	contract.Differential(t, testns.Setting(t, "LBCTL_SEED", 1), int(testns.Setting(t, "LBCTL_PACKETS", 20_000)), harness)
+	contract.Differential(t, testns.Setting(t, "LBCTL_SEED", 1), int(testns.Setting(t, "LBCTL_PACKETS", 20_000)), rejecting)
 }
 
 // They agree on what is recorded of flows, too, through changes of their services and time.

@@ -29,12 +29,14 @@ type Options struct {
 	Services []lb.Service
 	// ToeplitzKey is the RSS key of lb.ToeplitzHash. Default the Microsoft key.
 	ToeplitzKey rss.Key
+	// NoService is what becomes of packets to the address of a VIP that no service takes. Default dropped.
+	NoService lb.NoService
 	// Logger logs what happens later, like changes of next hops. Default: discarded.
 	Logger *slog.Logger
 	// Ephemeral allows a BPF file system that process 1 does not see: balancing ends with the mount namespace.
 	Ephemeral bool
 	// TokenRate limits, on each CPU and per second, how often a flow is recorded as established where a line of
-	// records is nearly full, and how often a packet that is too big is answered. Default 2000.
+	// records is nearly full, how often a packet that is too big is answered, and how often one is rejected. Default 2000.
 	TokenRate uint32
 
 	// manualClock leaves the passing of time to the caller of sweep, does not follow the network, and sets no limit
@@ -192,6 +194,7 @@ func (p *program) configure(spec *ebpf.CollectionSpec) error {
 		bpf.LbVarHalfOpenLinesLast:    halfOpenLines - 1,
 		bpf.LbVarSecret:               p.secret,
 		bpf.LbVarTokenRate:            tokenRate,
+		bpf.LbVarRejects:              p.options.NoService == lb.RejectNoService,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return fmt.Errorf("set %s: %w", name, err)

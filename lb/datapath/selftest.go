@@ -63,7 +63,7 @@ func (d *Datapath) private() (*Datapath, error) {
 
 // tryGolden gives the golden packets to the program and to the reference.
 func (d *Datapath) tryGolden() error {
-	reference := oracle.New(oracle.Config{Limits: d.options.Limits, Key: d.options.ToeplitzKey, Routes: oneHop{}})
+	reference := oracle.New(oracle.Config{Limits: d.options.Limits, Key: d.options.ToeplitzKey, NoService: d.options.NoService, Routes: oneHop{}})
 	for _, s := range goldenPackets() {
 		for _, service := range s.services {
 			if err := reference.SetService(context.Background(), service); err != nil {

@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,8 +12,8 @@ import (
 	"lbctl/bpf"
 	"lbctl/lb"
 	"lbctl/lb/contract"
-	"lbctl/lb/oracle"
 	"lbctl/lb/testns"
+	"lbctl/rss/packet"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -149,24 +150,31 @@ func TestOldKernel(t *testing.T) {
 	}
 }
 
-// Of packets that are too big only so many are answered on each CPU: senders do not make us send as much as they do.
-func TestTooBigIsLimited(t *testing.T) {
-	s := web("192.0.2.1:80", "10.1.0.2:80")
+// Of packets that are too big, or to no service, only so many are answered on each CPU: senders do not make us send as much
+// as they do. Each kind has tokens of its own.
+func TestAnswersAreLimited(t *testing.T) {
+	s := web("10.1.0.9:80", "10.1.0.2:80")
 	s.Mode = lb.IPIP
-	x := newFixtureWith(t, s, Options{TokenRate: 1})
-	frame := contract.Packet{Flow: x.flow(1), TTL: 64, DontFragment: true, Payload: make([]byte, 1460)}.Frame()
-	cpus := ebpf.MustPossibleCPU()
-	begin, answered, sent := time.Now(), 0, 50*cpus
-	for range sent {
-		v, err := send(x.d.Program(), x.ingress, frame)
-		if err != nil {
-			t.Fatal(err)
+	x := newFixtureWith(t, s, Options{TokenRate: 1, NoService: lb.RejectNoService})
+	other := x.flow(2)
+	other.Destination = netip.AddrPortFrom(other.Destination.Addr(), 81)
+	for _, c := range []struct {
+		flow             packet.Flow
+		answered, others lb.Reason
+	}{{x.flow(1), lb.TooBigAnswered, lb.TooBig}, {other, lb.Rejected, lb.RejectLimited}} {
+		frame := contract.Packet{Flow: c.flow, TTL: 64, DontFragment: true, Payload: make([]byte, 1460)}.Frame()
+		cpus := ebpf.MustPossibleCPU()
+		begin, sent := time.Now(), 50*cpus
+		for range sent {
+			if _, err := send(x.d.Program(), x.ingress, frame); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if v.Action == oracle.Transmit {
-			answered++
+		most := cpus * (2 + int(time.Since(begin).Seconds()))
+		n := x.counters().Reasons
+		answered, others := int(n[c.answered].Packets), int(n[c.others].Packets)
+		if answered == 0 || answered > most || answered+others != sent {
+			t.Errorf("%d packets were %s and %d %s, want 1 to %d and the rest of %d", answered, c.answered, others, c.others, most, sent)
 		}
-	}
-	if most := cpus * (2 + int(time.Since(begin).Seconds())); answered == 0 || answered > most {
-		t.Errorf("%d of %d packets that are too big were answered, want 1 to %d", answered, sent, most)
 	}
 }

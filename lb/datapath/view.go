@@ -29,6 +29,8 @@ var _ oracle.View = view{}
 // Key implements oracle.View, as do the others here.
 func (v view) Key() rss.Key { return v.program.options.ToeplitzKey }
 
+func (v view) Rejects() bool { return v.program.options.NoService == lb.RejectNoService }
+
 func (v view) Service(vip lb.VIP) (*lb.Service, bool) {
 	e, ok := v.registry.services[vip]
 	if !ok {

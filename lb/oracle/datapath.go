@@ -35,6 +35,8 @@ type Config struct {
 	Limits lb.Limits
 	// Key is the RSS key of lb.ToeplitzHash, rss.MicrosoftKey when empty.
 	Key rss.Key
+	// NoService is what becomes of packets to the address of a VIP that no service takes.
+	NoService lb.NoService
 	// Interfaces are those that can be attached: their index by name.
 	Interfaces map[string]int
 	// MTUs are the greatest IP packets of interfaces, by index.
@@ -52,6 +54,7 @@ func New(c Config) *Datapath {
 	t := &tables{
 		limits:   c.Limits,
 		key:      slices.Clone(c.Key),
+		rejects:  c.NoService == lb.RejectNoService,
 		routes:   c.Routes,
 		links:    maps.Clone(c.Interfaces),
 		mtus:     maps.Clone(c.MTUs),

@@ -68,9 +68,21 @@
 // there and those of a replica's answer. To the address of a VIP, and so far not_ours, not_tcp_udp, ipv6_extension or
 // fragment_orphan: if the kernel would not forward it either (the address is the host's, no route, forwarding is
 // off), for_this_host, pass; otherwise it would go round between the router and this host, and is dropped as
-// vip_no_service, an orphan as fragment_orphan. So a first fragment that is too short for a header of TCP, legal
-// by RFC 791, is passed unless it is to a VIP or an answer. There it is dropped (RFC 3128): its flags and its
-// checksum, which nat must update, are in another fragment.
+// vip_no_service, an orphan as fragment_orphan. Nor would it forward what is from or to a link-local, loopback or
+// multicast address of IPv6. So a first fragment that is too short for a header of TCP, legal by RFC 791, is passed
+// unless it is to a VIP or an answer. There it is dropped (RFC 3128): its flags and its checksum, which nat must
+// update, are in another fragment.
+//
+// Where that is asked for (lb.RejectNoService), what would be dropped as vip_no_service is rejected, tx, as a host does
+// at which nobody listens; unless its source cannot be a host's, or it is a later fragment. A whole segment of TCP
+// without RST gets a RST (RFC 9293, section 3.10.7.1): if it has ACK, from the number that it acknowledges; otherwise
+// from 0, with ACK of all that it has, SYN and FIN included. A first fragment of TCP gets none. Other packets get an
+// ICMP error, which quotes as much of them as 576 bytes of IPv4 and 1,280 of IPv6 have room for. UDP: "port
+// unreachable". An echo request, which has options or extension headers then, or a code, or is a first fragment:
+// "administratively prohibited"; no other ICMP. Any other protocol: "protocol unreachable"; in IPv6 "unrecognized next
+// header", and where the field is that names it; but nothing of 59, no next header, and of headers that were too many
+// or had segments left. The answer comes from the VIP, with a TTL of 64, and has the tags of the packet. Checksums of
+// the packet are not looked at. The kernel's datapath limits how many it sends a second: reject_limited, drop.
 //
 // A source cannot be a host's if the kernel takes it for a martian (ip_route_input_slow, ip6_rcv_core): 0.0.0.0/8,
 // 127.0.0.0/8, multicast, 255.255.255.255; ::, ::1, multicast, ::ffff:0:0/96; nor if it is the destination.

@@ -110,7 +110,7 @@ func (p parsed) parseIPv6() (parsed, lb.Reason) {
 // walk skips the extension headers. It stops behind the fragment header of a later fragment: what follows is
 // not a header.
 func (p *parsed) walk() lb.Reason {
-	p.l4, p.protocol = v6Header, packet.Protocol(p.ip[v6Next])
+	p.l4, p.named, p.protocol = v6Header, v6Next, packet.Protocol(p.ip[v6Next])
 	fragments := 0
 	for n := 1; p.part != later; n++ {
 		reason := ok
@@ -146,7 +146,7 @@ func (p *parsed) stepOptions() lb.Reason {
 	if p.protocol == nextRouting && header[3] != 0 {
 		return lb.IPv6Extension // this host is not the last: the kernel sees to it
 	}
-	p.protocol = packet.Protocol(header[0])
+	p.protocol, p.named = packet.Protocol(header[0]), p.l4
 	p.l4 += (int(header[1]) + 1) * 8
 	return ok
 }
@@ -165,7 +165,7 @@ func (p *parsed) stepFragment() lb.Reason {
 		p.part = first
 	}
 	p.id = binary.BigEndian.Uint32(header[4:])
-	p.protocol = packet.Protocol(header[0])
+	p.protocol, p.named = packet.Protocol(header[0]), p.l4
 	p.l4 += 8
 	return ok
 }

@@ -77,7 +77,7 @@ func (d *decision) toClient() lb.Reason {
 	if d.quote != nil && d.source != d.flow.Source.Addr() {
 		source = d.source // of a router that the replica's client did not get through
 	}
-	route, found := d.view.RouteToClient(source, d.destination)
+	route, found := d.routeToClient(source, d.destination)
 	if !found {
 		return lb.ForThisHost
 	}
@@ -93,6 +93,17 @@ func (d *decision) toClient() lb.Reason {
 	d.why.Rewritten = packet.Flow{Source: d.vip.Address, Destination: d.flow.Destination, Protocol: d.flow.Protocol}
 	ip := d.readdressed(source, d.destination)
 	return d.sendOrPass(route, ip, d.sentAs(lb.Returned, lb.ErrorReturned))
+}
+
+// routeToClient is RouteToClient of the View. The kernel's FIB tells of no route (bpf_ipv6_fib_lookup) for addresses of IPv6
+// that mean something on one link alone.
+func (d *decision) routeToClient(source, destination netip.Addr) (Route, bool) {
+	for _, a := range []netip.Addr{source, destination} {
+		if a.Is6() && !a.Is4In6() && (a.IsLinkLocalUnicast() || a.IsLoopback() || a.IsMulticast()) {
+			return Route{}, false
+		}
+	}
+	return d.view.RouteToClient(source, destination)
 }
 
 // readdressed returns the IP packet with these addresses. Its flow, or in an error the quoted one, becomes

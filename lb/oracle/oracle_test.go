@@ -15,6 +15,8 @@ import (
 // here are of what the contract cannot see.
 func TestContract(t *testing.T) { contract.Run(t, contract.Oracle) }
 
+func TestContractRejecting(t *testing.T) { contract.RunRejecting(t, contract.OracleRejecting) }
+
 // flow goes to the VIP of service.
 var flow = packet.Flow{
 	Source:      netip.MustParseAddrPort("198.51.100.1:40000"),

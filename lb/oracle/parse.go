@@ -54,6 +54,8 @@ type parsed struct {
 	protocol packet.Protocol
 	// l4 is the offset of what is carried.
 	l4 int
+	// named is the offset of the field that says what is carried, in IPv6.
+	named int
 	// flow is the 4-tuple, unless the packet does not carry the ports itself.
 	flow packet.Flow
 	// isSYN: TCP with SYN and without ACK, the first packet of a connection.
@@ -101,16 +103,18 @@ func (p parsed) segment() []byte { return p.ip[p.l4:p.length] }
 
 // Offsets into the headers of TCP (RFC 9293) and UDP (RFC 768).
 const (
-	tcpFlags    = 13
-	tcpChecksum = 16
-	tcpHeader   = 20
-	tcpFIN      = 0x01
-	tcpSYN      = 0x02
-	tcpRST      = 0x04
-	tcpACK      = 0x10
-	udpLength   = 4
-	udpChecksum = 6
-	udpHeader   = 8
+	tcpSequence     = 4
+	tcpAcknowledged = 8
+	tcpFlags        = 13
+	tcpChecksum     = 16
+	tcpHeader       = 20
+	tcpFIN          = 0x01
+	tcpSYN          = 0x02
+	tcpRST          = 0x04
+	tcpACK          = 0x10
+	udpLength       = 4
+	udpChecksum     = 6
+	udpHeader       = 8
 )
 
 // parseL4 reads the ports of TCP and UDP.

@@ -113,7 +113,7 @@ type Verdict struct {
 // actionOf returns the action of a reason; Transmit stands for Redirect too.
 func actionOf(r lb.Reason) Action {
 	switch r {
-	case lb.Forwarded, lb.Returned, lb.ErrorForwarded, lb.ErrorReturned, lb.EchoAnswered, lb.TooBigAnswered:
+	case lb.Forwarded, lb.Returned, lb.ErrorForwarded, lb.ErrorReturned, lb.EchoAnswered, lb.TooBigAnswered, lb.Rejected:
 		return Transmit
 	case lb.NotIP, lb.VLANTagged, lb.OtherMAC, lb.NotTCPUDP, lb.NotOurs, lb.ForThisHost, lb.IPv6Extension, lb.TTLExpired,
 		lb.NeighbourMissing, lb.TooBigPassed, lb.SuperPacketPassed:

@@ -129,7 +129,7 @@ func (d *decision) sendRelay(e outerError, mtu int) lb.Reason {
 		ip = newIPv4(networkControl, len(message), 0, packet.ICMP, ends)
 	}
 	d.sum(message, ends)
-	route, found := d.view.RouteToClient(in.destination, in.source)
+	route, found := d.routeToClient(in.destination, in.source)
 	if !found {
 		return lb.ForThisHost
 	}

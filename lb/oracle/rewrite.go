@@ -137,7 +137,7 @@ func avoidZero(checksum []byte) {
 }
 
 // writeChecksum computes the checksum at an offset of b from scratch (RFC 1071), over b and a pseudo header
-// before it. Both have an even number of bytes.
+// before it, which has an even number of bytes.
 func writeChecksum(b []byte, at int, pseudo []byte) {
 	b[at], b[at+1] = 0, 0
 	binary.BigEndian.PutUint16(b[at:], ^fold(sumWords(b)+sumWords(pseudo)))
@@ -147,6 +147,9 @@ func writeChecksum(b []byte, at int, pseudo []byte) {
 func sumWords(b []byte) (sum uint32) {
 	for ; len(b) > 1; b = b[2:] {
 		sum += uint32(binary.BigEndian.Uint16(b))
+	}
+	if len(b) == 1 {
+		sum += uint32(b[0]) << 8 // as if a zero followed
 	}
 	return sum
 }

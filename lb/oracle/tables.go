@@ -16,7 +16,9 @@ import (
 type tables struct {
 	limits lb.Limits
 	key    rss.Key
-	routes Routes
+	// rejects: packets to the address of a VIP that no service takes are answered.
+	rejects bool
+	routes  Routes
 	// links are the interfaces that exist, by name.
 	links map[string]int
 	// mtus are their greatest IP packets, by index.
@@ -127,6 +129,9 @@ var _ View = (*tables)(nil)
 
 // Key implements View, as do the others here.
 func (t *tables) Key() rss.Key { return t.key }
+
+// Rejects implements View.
+func (t *tables) Rejects() bool { return t.rejects }
 
 func (t *tables) Service(v lb.VIP) (*lb.Service, bool) {
 	s, found := t.services[v]

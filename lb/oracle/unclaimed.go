@@ -30,11 +30,14 @@ func (d *decision) unclaimed(reason lb.Reason) lb.Reason {
 	case malformed:
 		return reason
 	}
-	if route, found := d.view.RouteToClient(source, destination); !found || route.Refuses {
+	if route, found := d.routeToClient(source, destination); !found || route.Refuses {
 		return lb.ForThisHost // the kernel does not send it on, so that it would come back
 	}
-	if reason == lb.FragmentOrphan {
+	switch {
+	case reason == lb.FragmentOrphan:
 		return reason
+	case d.view.Rejects():
+		return d.reject()
 	}
 	return lb.VIPNoService
 }

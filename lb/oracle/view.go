@@ -14,6 +14,9 @@ import (
 type View interface {
 	// Key is the RSS key of lb.ToeplitzHash.
 	Key() rss.Key
+	// Rejects reports whether packets to the address of a VIP that no service takes are answered. How many are is not
+	// limited here.
+	Rejects() bool
 	// Service returns the service with that VIP. The caller does not write to it.
 	Service(v lb.VIP) (*lb.Service, bool)
 	// IsVIP reports whether a service has the address, on any port and protocol.
