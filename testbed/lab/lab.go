@@ -13,6 +13,7 @@ import (
 	"lbctl/testbed/experiments/acceptqueues"
 	"lbctl/testbed/experiments/change"
 	"lbctl/testbed/experiments/handshake"
+	"lbctl/testbed/experiments/interrupts"
 	"lbctl/testbed/experiments/kvstore"
 	"lbctl/testbed/experiments/nicoracle"
 	"lbctl/testbed/experiments/oneport"
@@ -45,6 +46,7 @@ func All() []experiment.Experiment {
 		wakeup.Experiment(),
 		handshake.Experiment(),
 		acceptqueues.Experiment(),
+		interrupts.Experiment(),
 		tophalf.Experiment(),
 	}
 	slices.SortStableFunc(all, func(a, b experiment.Experiment) int {
@@ -85,7 +87,7 @@ func Helpers() []helper.Entry {
 		handshake.Helper().Entry(),
 		acceptqueues.Server().Entry(), acceptqueues.Client().Entry(),
 		wakeup.Helper().Entry(),
-		tophalf.Helper().Entry(),
 		oneport.Master().Entry(), oneport.Worker().Entry(),
+		tophalf.Helper().Entry(), interrupts.Helper().Entry(),
 	}
 }

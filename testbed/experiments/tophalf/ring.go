@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"lbctl/testbed/trace"
@@ -120,29 +119,4 @@ func watch(t *trace.Instance, driver string, interrupt int) (names []string, err
 		names = append(names, name)
 	}
 	return names, nil
-}
-
-// interrupt returns number and name of a NIC's interrupt of reception.
-func interrupt(nic string) (number int, name string, err error) {
-	device, err := os.Readlink(filepath.Join("/sys/class/net", nic, "device"))
-	if err != nil {
-		return 0, "", fmt.Errorf("find interrupt of %s: %w", nic, err)
-	}
-	text, err := os.ReadFile("/proc/interrupts")
-	if err != nil {
-		return 0, "", fmt.Errorf("find interrupt of %s: %w", nic, err)
-	}
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line)
-		if len(fields) < 2 {
-			continue
-		}
-		name := fields[len(fields)-1]
-		if name != nic && name != filepath.Base(device)+"-input.0" {
-			continue
-		}
-		number, err := strconv.Atoi(strings.TrimSuffix(fields[0], ":"))
-		return number, name, err
-	}
-	return 0, "", fmt.Errorf("find interrupt of %s: /proc/interrupts has none", nic)
 }

@@ -6,14 +6,15 @@ import (
 	"encoding/gob"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"lbctl/testbed/experiment"
 	"lbctl/testbed/helper"
 	"lbctl/testbed/trace"
 	"lbctl/testbed/vm/guest"
@@ -118,20 +119,21 @@ func (r *role) prepare() (err error) {
 func (r *role) begin(l Listen) error {
 	r.listen, r.done = l, make(chan error, 1)
 	r.reading.Store(false)
-	if err := thread(l); err != nil {
+	// Where a driver has no polls, the setting is 0.
+	if err := guest.Set(l.NIC, "threaded", strconv.Itoa(experiment.One(l.Threaded))); err != nil {
 		return err
 	}
-	number, name, err := interrupt(l.NIC)
+	interrupt, err := guest.ReceiveInterrupt(l.NIC)
 	if err != nil {
 		return err
 	}
-	r.name = name
+	r.name = interrupt.Name
 	for _, event := range r.events {
 		if err := r.tracer.Set("events/"+group+"/"+event+"/enable", "0"); err != nil {
 			return err
 		}
 	}
-	if r.events, err = watch(r.tracer, l.Driver, number); err != nil {
+	if r.events, err = watch(r.tracer, l.Driver, interrupt.Number); err != nil {
 		return err
 	}
 	socket, err := listener()
@@ -140,19 +142,6 @@ func (r *role) begin(l Listen) error {
 	}
 	go r.receive(socket)
 	return nil
-}
-
-// thread switches the thread of a NIC's polls on or off, where the driver has polls.
-func thread(l Listen) error {
-	file, value := filepath.Join("/sys/class/net", l.NIC, "threaded"), "0"
-	if l.Threaded {
-		value = "1"
-	}
-	now, err := os.ReadFile(file)
-	if err == nil && strings.TrimSpace(string(now)) == value {
-		return nil
-	}
-	return os.WriteFile(file, []byte(value), 0)
 }
 
 // port is where the guest listens.
