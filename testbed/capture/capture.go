@@ -17,6 +17,7 @@ import (
 
 	"lbctl/rss/packet"
 	"lbctl/testbed/netns"
+	"lbctl/testbed/packetring"
 )
 
 // Options say what is captured. The zero value is both directions, without a file.
@@ -58,7 +59,7 @@ func Start(l netns.Link, o Options) (*Capture, error) {
 }
 
 // start makes a capture without a reader.
-func start(l netns.Link, o Options, size ringSize) (*Capture, error) {
+func start(l netns.Link, o Options, size packetring.Size) (*Capture, error) {
 	f, err := createFile(o)
 	if err != nil {
 		return nil, err
@@ -71,7 +72,7 @@ func start(l netns.Link, o Options, size ringSize) (*Capture, error) {
 }
 
 // handle is called for each packet, on one goroutine.
-func (c *Capture) handle(p captured) {
+func (c *Capture) handle(p packetring.Packet) {
 	c.decode.count(p)
 	c.file.write(p)
 }

@@ -18,6 +18,7 @@ import (
 	"lbctl/bpf/need"
 	"lbctl/rss/packet"
 	"lbctl/testbed/netns"
+	"lbctl/testbed/packetring"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -155,7 +156,7 @@ func TestDropsAreReported(t *testing.T) {
 	w := newWire(t)
 	client := socketAt(t, w.left.Namespace(), netip.AddrPortFrom(left, 1001))
 	server := socketAt(t, w.right.Namespace(), netip.AddrPortFrom(right, 53))
-	c, err := start(w.right, Options{}, ringSize{blocks: 2, blockBytes: 1 << 13})
+	c, err := start(w.right, Options{}, packetring.Size{Blocks: 2, Bytes: 1 << 13, Retire: 20 * time.Millisecond})
 	check(t, err)
 	const sent = 1000
 	send(t, client, server, sent, 10) // nobody reads: two blocks hold some 80 packets
@@ -276,9 +277,9 @@ func TestSegments(t *testing.T) {
 	})
 	for _, tcp := range []*layers.TCP{{SYN: true}, {SYN: true, ACK: true}, {ACK: true}, {FIN: true, ACK: true}, {RST: true}} {
 		tcp.SrcPort, tcp.DstPort = 5000, 80
-		d.count(captured{data: frame(t, ethernet, ip(layers.IPProtocolTCP), tcp), length: 60, time: at})
+		d.count(packetring.Packet{Data: frame(t, ethernet, ip(layers.IPProtocolTCP), tcp), Length: 60, Time: at})
 	}
-	d.count(captured{data: frame(t, ethernet, ip(layers.IPProtocolUDP), &layers.UDP{SrcPort: 5000, DstPort: 80}), length: 60, time: at})
+	d.count(packetring.Packet{Data: frame(t, ethernet, ip(layers.IPProtocolUDP), &layers.UDP{SrcPort: 5000, DstPort: 80}), Length: 60, Time: at})
 	if diff := cmp.Diff([]string{"SYN", "SYN, ACK", "ACK", "FIN, ACK", "RST"}, got); diff != "" {
 		t.Error(diff)
 	}
@@ -292,6 +293,6 @@ func BenchmarkDecode(b *testing.B) {
 	d := newDecoder(nil)
 	b.ReportAllocs()
 	for b.Loop() {
-		d.count(captured{data: data, length: len(data)})
+		d.count(packetring.Packet{Data: data, Length: len(data)})
 	}
 }

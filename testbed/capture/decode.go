@@ -8,6 +8,7 @@ import (
 	"github.com/google/gopacket/layers"
 
 	"lbctl/rss/packet"
+	"lbctl/testbed/packetring"
 )
 
 // count is what was seen of one flow.
@@ -39,9 +40,9 @@ func newDecoder(segment func(Segment)) *decoder {
 }
 
 // count counts one packet.
-func (d *decoder) count(p captured) {
+func (d *decoder) count(p packetring.Packet) {
 	d.packets++
-	flow, ok := d.flow(p.data)
+	flow, ok := d.flow(p.Data)
 	if !ok {
 		d.other++
 		return
@@ -52,10 +53,10 @@ func (d *decoder) count(p captured) {
 		d.flows[flow] = n
 	}
 	n.packets++
-	n.bytes += uint64(p.length)
+	n.bytes += uint64(p.Length)
 	if d.segment != nil && flow.Protocol == packet.TCP {
 		d.segment(Segment{
-			Time: p.time, Flow: flow, Length: p.length,
+			Time: p.Time, Flow: flow, Length: p.Length,
 			SYN: d.tcp.SYN, ACK: d.tcp.ACK, FIN: d.tcp.FIN, RST: d.tcp.RST,
 		})
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
+
+	"lbctl/testbed/packetring"
 )
 
 // file is a capture file of the first packets. A nil one takes nothing. One goroutine.
@@ -38,13 +40,13 @@ func createFile(o Options) (*file, error) {
 }
 
 // write keeps its first error for close.
-func (f *file) write(p captured) {
+func (f *file) write(p packetring.Packet) {
 	if f == nil || f.room == 0 || f.err != nil {
 		return
 	}
 	f.room--
-	info := gopacket.CaptureInfo{Timestamp: p.time, CaptureLength: len(p.data), Length: p.length}
-	f.err = f.pcap.WritePacket(info, p.data)
+	info := gopacket.CaptureInfo{Timestamp: p.Time, CaptureLength: len(p.Data), Length: p.Length}
+	f.err = f.pcap.WritePacket(info, p.Data)
 }
 
 func (f *file) close() error {

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"math/bits"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"lbctl/testbed/netns"
+	"lbctl/testbed/packetring"
 )
 
 // snapLength is how many bytes of a packet are kept: enough for all headers.
@@ -19,7 +21,7 @@ const snapLength = 128
 type socket struct {
 	fd   int
 	link netns.Link
-	ring ring
+	ring *packetring.Ring
 	// wake is an eventfd that tells the reader to look at goal.
 	wake int
 	// goal is, once the socket is detached, how many packets there are to read in all.
@@ -29,7 +31,7 @@ type socket struct {
 // running is the goal of a socket that is not detached.
 const running = -1
 
-func openSocket(l netns.Link, incoming bool, size ringSize) (*socket, error) {
+func openSocket(l netns.Link, incoming bool, size packetring.Size) (*socket, error) {
 	s := &socket{link: l, fd: -1, wake: -1}
 	s.goal.Store(running)
 	if err := l.Namespace().Do(func() error { return s.open(incoming, size) }); err != nil {
@@ -39,7 +41,7 @@ func openSocket(l netns.Link, incoming bool, size ringSize) (*socket, error) {
 }
 
 // open binds last: nothing is captured before all is set.
-func (s *socket) open(incoming bool, size ringSize) (err error) {
+func (s *socket) open(incoming bool, size packetring.Size) (err error) {
 	if s.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return fmt.Errorf("make eventfd: %w", err)
 	}
@@ -54,7 +56,7 @@ func (s *socket) open(incoming bool, size ringSize) (err error) {
 	if err := s.cut(); err != nil {
 		return err
 	}
-	if s.ring, err = mapRing(s.fd, size); err != nil {
+	if s.ring, err = packetring.Map(s.fd, size); err != nil {
 		return err
 	}
 	return s.bind(unix.ETH_P_ALL)
@@ -97,7 +99,7 @@ func (s *socket) detach() (dropped uint64, err error) {
 
 // close frees everything. The reader must have ended.
 func (s *socket) close() error {
-	err := s.ring.unmap()
+	err := s.ring.Unmap()
 	for _, fd := range []int{s.fd, s.wake} {
 		if fd >= 0 {
 			err = errors.Join(err, unix.Close(fd))
@@ -106,19 +108,20 @@ func (s *socket) close() error {
 	return err
 }
 
+// defaultRing is 16 MiB: some 80,000 packets of snapLength.
+func defaultRing() packetring.Size {
+	return packetring.Size{Blocks: 64, Bytes: 1 << 18, Retire: 20 * time.Millisecond}
+}
+
 // patience is for how many milliseconds, after the end, the reader waits for a
-// packet that the kernel has counted. A block is handed over within two retireTimes.
+// packet that the kernel has counted. A block is handed over within two times Retire.
 const patience = 2000
 
 // read hands packets over until the socket is detached and all of them have been.
-func (s *socket) read(handle func(captured)) error {
+func (s *socket) read(handle func(packetring.Packet)) error {
 	done := int64(0)
-	for block := 0; ; {
-		for s.ring.ready(block) {
-			done += int64(s.ring.each(block, handle))
-			s.ring.release(block)
-			block = (block + 1) % s.ring.size.blocks
-		}
+	for {
+		done += int64(s.ring.Take(handle))
 		goal := s.goal.Load()
 		if goal != running && done >= goal {
 			return nil

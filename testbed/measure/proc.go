@@ -165,3 +165,7 @@ func kernelConfig() []byte {
 	text, _ := os.ReadFile("/boot/config-" + unix.ByteSliceToString(u.Release[:]))
 	return text
 }
+
+// InterruptsApart tells whether the time of interrupts and softirqs is not in ThreadTime: the kernel accounts for them
+// apart.
+func InterruptsApart() bool { return irqTime() }

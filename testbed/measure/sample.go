@@ -47,3 +47,6 @@ func Collect[M any](all []M, figure func(M) float64) []float64 {
 	}
 	return values
 }
+
+// Line returns the line through points by least squares.
+func Line(x, y []float64) (intercept, slope float64) { return stat.LinearRegression(x, y, nil, false) }

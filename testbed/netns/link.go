@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -149,16 +150,22 @@ func Veth(a, b End, mtu int) (Link, Link, error) {
 
 // running makes sure that the link carries packets. The end that was set up first gets
 // its carrier, and its queue, from a kernel worker later, and drops what is sent before. Reading
-// the link's state does that work at once (rtnl_getlink, linkwatch_sync_dev).
+// the link's state does that work at once (rtnl_getlink, linkwatch_sync_dev); on older kernels it has to be awaited.
 func (l Link) running() error {
-	k, err := l.namespace.handle.LinkByIndex(l.Index)
-	if err != nil {
-		return fmt.Errorf("read link %s: %w", l.Name, err)
+	const patience, pause = 5 * time.Second, 5 * time.Millisecond
+	for end := time.Now().Add(patience); ; time.Sleep(pause) {
+		k, err := l.namespace.handle.LinkByIndex(l.Index)
+		if err != nil {
+			return fmt.Errorf("read link %s: %w", l.Name, err)
+		}
+		state := k.Attrs().OperState
+		if state == netlink.OperUp {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("start link %s: its state is %v", l.Name, state)
+		}
 	}
-	if state := k.Attrs().OperState; state != netlink.OperUp {
-		return fmt.Errorf("start link %s: its state is %v", l.Name, state)
-	}
-	return nil
 }
 
 // prepare readies one end of a new pair.

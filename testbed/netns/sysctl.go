@@ -1,6 +1,7 @@
 package netns
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,9 +30,13 @@ func (n *Namespace) ReadSysctl(key string) (string, error) {
 }
 
 // forbidIPv6 keeps neighbour discovery, router solicitation and multicast listener
-// reports out of exact packet counts.
+// reports out of exact packet counts. A kernel that was booted without IPv6 has nothing to forbid.
 func (n *Namespace) forbidIPv6() error {
-	return n.Sysctl("net/ipv6/conf/default/disable_ipv6", "1")
+	err := n.Sysctl("net/ipv6/conf/default/disable_ipv6", "1")
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // calmTCP makes TCP send as acknowledgements arrive. Where the host's default is BBR, TCP paces its sending by a

@@ -5,12 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
-	"runtime"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
-	"golang.org/x/sys/unix"
 
 	"lbctl/bpf/need"
 	"lbctl/control/api"
@@ -92,26 +90,6 @@ func TestForeignFrames(t *testing.T) {
 	check(t, err)
 	if r.sent < chunk || r.received != 0 {
 		t.Errorf("%d foreign frames sent, %d counted", r.sent, r.received)
-	}
-}
-
-// TestPinned: for as long as f runs the thread may be on one core, and afterwards where it might before.
-func TestPinned(t *testing.T) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	cores := func() (set unix.CPUSet) {
-		check(t, unix.SchedGetaffinity(0, &set))
-		return set
-	}
-	before := cores()
-	check(t, pinned(func() error {
-		if now := cores(); now.Count() != 1 {
-			t.Errorf("%d cores, want 1", now.Count())
-		}
-		return nil
-	}))
-	if after := cores(); after != before {
-		t.Errorf("%d cores afterwards, %d before", after.Count(), before.Count())
 	}
 }
 
