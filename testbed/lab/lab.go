@@ -12,6 +12,7 @@ import (
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/experiments/acceptqueues"
 	"lbctl/testbed/experiments/change"
+	"lbctl/testbed/experiments/copies"
 	"lbctl/testbed/experiments/handshake"
 	"lbctl/testbed/experiments/interrupts"
 	"lbctl/testbed/experiments/kvstore"
@@ -48,6 +49,7 @@ func All() []experiment.Experiment {
 		acceptqueues.Experiment(),
 		interrupts.Experiment(),
 		tophalf.Experiment(),
+		copies.Experiment(),
 	}
 	slices.SortStableFunc(all, func(a, b experiment.Experiment) int {
 		return slices.CompareFunc(references(a), references(b), func(a, b reference) int {
@@ -85,7 +87,7 @@ func Helpers() []helper.Entry {
 		kv.Server().Entry(), kv.Client().Entry(),
 		guest.Helper().Entry(),
 		handshake.Helper().Entry(),
-		acceptqueues.Server().Entry(), acceptqueues.Client().Entry(),
+		copies.Guest().Entry(), acceptqueues.Server().Entry(), acceptqueues.Client().Entry(),
 		wakeup.Helper().Entry(),
 		oneport.Master().Entry(), oneport.Worker().Entry(),
 		tophalf.Helper().Entry(), interrupts.Helper().Entry(),
