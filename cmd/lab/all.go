@@ -76,6 +76,10 @@ func (s *suite) run(ctx context.Context, i int) error {
 		return adviseLab(err)
 	case err != nil:
 		run.Why = cli.OneLine(err.Error())
+		var hinted interface{ Hint() string }
+		if errors.As(err, &hinted) && hinted.Hint() != "" {
+			run.Why += ": " + cli.OneLine(hinted.Hint())
+		}
 		fmt.Fprintf(s.app.Stderr, "lbctl: %s could not run: %s\n", e.Name, run.Why)
 	default:
 		run.Result = &outcome.Result

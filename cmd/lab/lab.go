@@ -37,7 +37,7 @@ func labCommand(a *cli.App) *cobra.Command {
 		Use:     "lab",
 		Short:   "Measure what textbooks claim, on this kernel",
 		Example: `  lbctl lab run spread --out /tmp/spread`,
-	}, labListCommand(a), labDescribeCommand(a), labRunCommand(a), labReportCommand(a))
+	}, labListCommand(a), labDescribeCommand(a), labRunCommand(a), labReportCommand(a), labCompareCommand(a))
 }
 
 func labRunCommand(a *cli.App) *cobra.Command {

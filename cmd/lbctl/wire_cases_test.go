@@ -104,6 +104,7 @@ var wireCases = []wireCase{
 	{command: "lab list", lines: []string{""}, alone: true},
 	{command: "lab describe", lines: []string{"nic-oracle", "spread"}, alone: true},
 	{command: "lab report", lines: []string{"DIR/report", "DIR/reports"}, alone: true},
+	{command: "lab compare", lines: []string{"DIR/report DIR/other"}, alone: true},
 	{command: "lab run", as: "lab report"},
 	{command: "demo", as: "lab report"},
 	{command: "bench live", as: "lab report"},
@@ -119,8 +120,9 @@ func (c wireCase) output(t *testing.T) string {
 	w.Write("c.pcap", nictest.Capture(20))
 	w.Write("observed.csv", wireObservations(rss.MicrosoftKey(), 40))
 	w.Write("wrong.csv", "src,dst,hash\n10.0.0.1:1,10.0.0.2:2,0x1\n10.0.0.1:1,10.0.0.2:2,0x2\n")
-	writeWireReport(t, w.Path("report"))
-	writeWireReport(t, w.Path("reports/spread"))
+	writeWireReport(t, w.Path("report"), 1)
+	writeWireReport(t, w.Path("other"), 2)
+	writeWireReport(t, w.Path("reports/spread"), 1)
 	if !c.alone {
 		w.Serve("-f", w.Path("web.yaml"))
 	}
@@ -204,12 +206,12 @@ func wireObservations(key rss.Key, n int) string {
 }
 
 // writeWireReport writes a report that has something of all that a report may have.
-func writeWireReport(t *testing.T, dir string) {
+func writeWireReport(t *testing.T, dir string, n int) {
 	t.Helper()
-	check := report.Check{Name: "a", Pass: true, Measured: 1, Expected: 1, Detail: "as it must be"}
+	check := report.Check{Name: "a", Pass: n == 1, Measured: n, Expected: 1, Detail: "as it must be"}
 	quantity := report.Quantity{Name: "q", Value: 1, Unit: "u", Low: new(0.5), High: new(1.5), Samples: 20, Why: "w"}
 	r := report.Result{
-		Experiment: "spread", Problem: "10", Pass: true, Seed: 1, Seconds: 1.5, Environment: report.Environment{CPUs: 2}, Parameters: map[string]any{"replicas": 4},
+		Experiment: "spread", Problem: "10", Pass: true, Seed: 1, Seconds: 1.5, Environment: report.Environment{CPUs: 2 * n}, Parameters: map[string]any{"replicas": 4 * n},
 		Checks: []report.Check{check}, Controls: []report.Check{check}, Tables: []report.Table{{Name: "t", Columns: []string{"n"}, Rows: [][]any{{1}}}},
 		Question: "?", Claim: "c", Method: "m", Headline: "h", Quantities: []report.Quantity{quantity},
 		Predictions: []report.Prediction{{Name: "q", Question: "?", Predicted: 1, Measured: quantity, Rule: "r", Verdict: report.Pass}},

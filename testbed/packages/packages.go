@@ -14,8 +14,41 @@ import (
 	"lbctl/lb"
 )
 
+// InstallError is that packages are missing and could not be installed.
+type InstallError struct {
+	Names []string
+	// Said are the errors that apt-get told, in one line.
+	Said string
+}
+
+// Error says which.
+func (e *InstallError) Error() string {
+	return fmt.Sprintf("install %s: apt-get: %s", strings.Join(e.Names, ", "), e.Said)
+}
+
+// Hint says what to do.
+func (e *InstallError) Hint() string {
+	return fmt.Sprintf("where there is a network: apt-get update && apt-get install %s", strings.Join(e.Names, " "))
+}
+
+// complaints picks out of what apt-get wrote the lines that are errors, or else its last line.
+func complaints(said string) string {
+	lines := strings.Split(strings.TrimSpace(said), "\n")
+	var errs []string
+	for _, line := range lines {
+		if text, ok := strings.CutPrefix(line, "E: "); ok && len(errs) < 2 {
+			errs = append(errs, text)
+		}
+	}
+	if len(errs) == 0 {
+		errs = lines[len(lines)-1:]
+	}
+	return strings.Join(errs, "; ")
+}
+
 // Install installs packages. It completes what has begun even when ctx ends, because dpkg must not be left
-// half-way; it starts nothing more then. Its error wraps lb.ErrNotFound where there is no apt-get.
+// half-way; it starts nothing more then. Its error wraps lb.ErrNotFound where there is no apt-get, and is an *InstallError
+// where apt-get fails, as without a network.
 func Install(ctx context.Context, names ...string) (err error) {
 	apt, err := exec.LookPath("apt-get")
 	if err != nil {
@@ -35,7 +68,7 @@ func Install(ctx context.Context, names ...string) (err error) {
 		c.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C")
 		c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is not for it
 		if said, err := c.CombinedOutput(); err != nil {
-			return fmt.Errorf("apt-get %s: %w: it said:\n%s", args[0], err, said)
+			return &InstallError{Names: names, Said: complaints(string(said))}
 		}
 		return nil
 	}

@@ -5,6 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"lbctl/bpf/need"
+	"lbctl/lb"
 )
 
 // TestPolicy: ours goes, that of a killed run too; somebody else's stays.
@@ -39,5 +42,30 @@ func TestPolicy(t *testing.T) {
 	}
 	if text, _ := os.ReadFile(file); string(text) != foreign {
 		t.Errorf("somebody's policy is now %q", text)
+	}
+}
+
+// TestInstallFails: the packages are named, with what apt-get says and what to do, in one line each.
+func TestInstallFails(t *testing.T) {
+	need.Root(t)
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	const broken = "#!/bin/sh\necho 'Err:1 http://deb.debian.org bookworm'\necho 'E: Unable to fetch some archives'\necho 'E: Broken'\necho 'E: More'\nexit 100\n"
+	if err := os.WriteFile(filepath.Join(dir, "apt-get"), []byte(broken), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	err := Install(t.Context(), "memcached", "nginx")
+	var failed *InstallError
+	if !errors.As(err, &failed) || err.Error() != "install memcached, nginx: apt-get: Unable to fetch some archives; Broken" {
+		t.Fatalf("error %v", err)
+	}
+	if want := "where there is a network: apt-get update && apt-get install memcached nginx"; failed.Hint() != want {
+		t.Errorf("hint %q, want %q", failed.Hint(), want)
+	}
+	if err := os.Remove(filepath.Join(dir, "apt-get")); err != nil {
+		t.Fatal(err)
+	}
+	if err := Install(t.Context(), "memcached"); !errors.Is(err, lb.ErrNotFound) {
+		t.Errorf("without apt-get: %v", err)
 	}
 }

@@ -13,9 +13,12 @@ import (
 	"github.com/google/renameio/v2"
 )
 
+// File is the name of the file that scripts read.
+const File = "report.json"
+
 // Names of the files of a report.
 const (
-	jsonFile = "report.json"
+	jsonFile = File
 	htmlFile = "report.html"
 )
 

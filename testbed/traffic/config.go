@@ -16,7 +16,7 @@ import (
 )
 
 // Config says what is requested, from where, and how. The seed decides which connection
-// requests which object; the kernel chooses the source ports.
+// requests which object, and from which port.
 type Config struct {
 	VIP netip.AddrPort
 	// Sources are the clients' addresses; connection i comes from Sources[i mod len].

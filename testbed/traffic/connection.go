@@ -23,8 +23,8 @@ import (
 // connection is one TCP connection and the requests that are to be sent on it. One goroutine at a time.
 type connection struct {
 	number  int
-	source  netip.Addr
-	objects []int // those still to be requested
+	source  netip.AddrPort // port 0: the kernel chooses
+	objects []int          // those still to be requested
 	flow    packet.Flow
 	conn    *net.TCPConn
 	reader  *bufio.Reader
@@ -36,10 +36,10 @@ type connection struct {
 func (c *connection) open(ctx context.Context, vip netip.AddrPort, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	conn, err := dial.From(ctx, c.source, vip)
+	conn, err := from(ctx, c.source, vip)
 	if err != nil {
 		c.broken = fmt.Errorf("connect: %w", err)
-		c.flow = packet.Flow{Source: netip.AddrPortFrom(c.source, 0), Destination: vip, Protocol: packet.TCP}
+		c.flow = packet.Flow{Source: netip.AddrPortFrom(c.source.Addr(), 0), Destination: vip, Protocol: packet.TCP}
 		return
 	}
 	c.flow = packet.Flow{Source: dial.Local(conn), Destination: vip, Protocol: packet.TCP}

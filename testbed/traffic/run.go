@@ -72,10 +72,10 @@ func (r *run) all(ctx context.Context) error {
 }
 
 func (r *run) connections() []*connection {
-	choice := newChoice(r.config)
+	choice, ports := newChoice(r.config), newDealer(r.config.Seed)
 	all := make([]*connection, r.config.Connections)
 	for i := range all {
-		source := r.config.Sources[i%len(r.config.Sources)]
+		source := ports.deal(r.config.Sources[i%len(r.config.Sources)])
 		all[i] = &connection{number: i, source: source, objects: choice.objects(i)}
 	}
 	return all
