@@ -18,7 +18,7 @@ import (
 )
 
 // readyWithin is how long the daemon may take to answer.
-const readyWithin = 20 * time.Second
+const readyWithin = time.Minute
 
 // Product is a load balancer as its users run it: `lbctl serve` in a network namespace, configured over
 // its API. What it pinned stays until it is purged or its bed is closed.

@@ -26,7 +26,9 @@ type design struct {
 	cluster *cluster.Cluster
 	random  *rand.Rand
 	nic     *nic.NIC
-	holders *cluster.Holders
+	// holders hold the connections to the services that change, each those to some of them; visitor those of the other arms.
+	holders []*cluster.Holders
+	visitor *cluster.Holders
 
 	changing       []*service
 	modulo, maglev *service
@@ -90,17 +92,40 @@ func (d *design) setUp(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	d.holders, err = d.cluster.Hold(ctx, 0, 1, hold.Config{Seed: d.run.Seed})
+	const perProcess = 8000 // connections: many machines allow a process some 20,000 files
+	n := 1 + len(d.changing)*d.connections/perProcess
+	for range n {
+		h, err := d.cluster.Hold(ctx, 0, 1, hold.Config{Seed: d.run.Seed})
+		if err != nil {
+			return err
+		}
+		d.holders = append(d.holders, h)
+	}
+	d.visitor, err = d.cluster.Hold(ctx, 0, 1, hold.Config{Seed: d.run.Seed})
 	return err
+}
+
+// order gives every holder an order, and returns their reports as one.
+func (d *design) order(of func(i int) hold.Order) (sum hold.Report, err error) {
+	for i, h := range d.holders {
+		r, err := h.Order(of(i))
+		if err != nil {
+			return sum, err
+		}
+		sum.Asked, sum.Lost = append(sum.Asked, r.Asked...), append(sum.Lost, r.Lost...)
+		sum.Opened, sum.Refused = append(sum.Opened, r.Opened...), append(sum.Refused, r.Refused...)
+	}
+	return sum, nil
 }
 
 // open opens the connections to all services that change.
 func (d *design) open(context.Context) error {
-	var o hold.Order
-	for _, s := range d.changing {
-		o.Open = append(o.Open, hold.OpenRequest{VIP: s.before.VIP.Address, Count: d.connections})
-	}
-	report, err := d.holders.Order(o)
+	report, err := d.order(func(i int) (o hold.Order) {
+		for n := i; n < len(d.changing); n += len(d.holders) {
+			o.Open = append(o.Open, hold.OpenRequest{VIP: d.changing[n].before.VIP.Address, Count: d.connections})
+		}
+		return o
+	})
 	if err != nil {
 		return err
 	}
@@ -109,6 +134,11 @@ func (d *design) open(context.Context) error {
 		for _, opened := range report.Opened {
 			if opened.VIP == s.before.VIP.Address {
 				w.Connections = append(w.Connections, Connection{Flow: opened.Flow, At: opened.Replica})
+			}
+		}
+		for _, refused := range report.Refused {
+			if refused.VIP == s.before.VIP.Address {
+				w.Refused = refused.Err
 			}
 		}
 		d.evidence.Ways = append(d.evidence.Ways, w)
@@ -123,7 +153,7 @@ func (d *design) change(ctx context.Context) error {
 	}
 	var report hold.Report
 	captures, err := d.cluster.Captured(0, d.replicas+1, func() (err error) {
-		report, err = d.holders.Order(hold.Order{Ask: true})
+		report, err = d.order(func(int) hold.Order { return hold.Order{Ask: true} })
 		return err
 	})
 	if err != nil {
@@ -154,7 +184,7 @@ func (d *design) hashed(name string, s *service, other bool) func(context.Contex
 		}
 		before := d.frames()
 		captures, err := d.cluster.Captured(0, d.polarised(), func() error {
-			report, err := d.holders.Order(hold.Order{Open: []hold.OpenRequest{{VIP: s.before.VIP.Address, Count: d.polarisation}}})
+			report, err := d.visitor.Order(hold.Order{Open: []hold.OpenRequest{{VIP: s.before.VIP.Address, Count: d.polarisation}}})
 			if err == nil && len(report.Refused) > 0 {
 				return fmt.Errorf("open connections: %d refused, the first: %s", len(report.Refused), report.Refused[0].Err)
 			}
@@ -171,7 +201,12 @@ func (d *design) hashed(name string, s *service, other bool) func(context.Contex
 			h.Flows = append(h.Flows, arrived(captures[i], s.before.Replicas[i].Address))
 		}
 		d.evidence.Hashed = append(d.evidence.Hashed, h)
-		return nil
+		var places []hold.Place
+		for i := range d.polarised() {
+			places = append(places, hold.Place{VIP: s.before.VIP.Address, Replica: i})
+		}
+		_, err = d.visitor.Order(hold.Order{Close: places})
+		return err
 	}
 }
 

@@ -248,7 +248,7 @@ func TestReport(t *testing.T) {
 func TestParametersAreChecked(t *testing.T) {
 	for assignment, good := range map[string]bool{
 		"replicas=3": true, "replicas=1": false, "replicas=33": false, "queues=8": true, "queues=6": false, "queues=1": false,
-		"connections=49": false, "polarisation=79": false, "polarisation=319": false, "polarisation=320": true, "clients=0": false, "key=00": false,
+		"connections=49": false, "connections=2001": false, "polarisation=79": false, "polarisation=319": false, "polarisation=320": true, "clients=0": false, "key=00": false,
 	} {
 		p := experiment.NewParameters(&design{})
 		err := p.Set(assignment)

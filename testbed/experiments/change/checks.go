@@ -84,6 +84,12 @@ func (e Evidence) gaps(c count) string {
 	if c.missing > 0 {
 		gaps = append(gaps, fmt.Sprintf("%s connections were not opened, not asked or not seen", report.Cell(c.missing)))
 	}
+	for _, w := range e.Ways {
+		if w.Refused != "" {
+			gaps = append(gaps, w.Refused)
+			break
+		}
+	}
 	if e.Dropped > 0 {
 		gaps = append(gaps, fmt.Sprintf("%s packets were dropped by a capture", report.Cell(e.Dropped)))
 	}

@@ -31,8 +31,9 @@ type Way struct {
 	Kept          bool
 	How           how
 	Before, After lb.Service
-	// Wanted is how many connections should have been opened.
+	// Wanted is how many connections should have been opened, Refused why the last of those that were not was not.
 	Wanted      int
+	Refused     string
 	Connections []Connection
 }
 

@@ -89,6 +89,9 @@ func (d distribution) tail(n int) float64 {
 
 // byChance is how many of equal places r connections come to on average: N(1-(1-1/N)^r).
 func byChance(places int, r float64) float64 {
+	if places == 0 {
+		return 0
+	}
 	n := float64(places)
 	return n * (1 - math.Pow(1-1/n, r))
 }

@@ -90,15 +90,25 @@ func (t tally) queueAsPredicted(m predict.Model) report.Check {
 
 // manyQueues, manyCores and manyThreads hold the places of the keys against chance.
 func (t tally) manyQueues() report.Check {
-	return t.byChance(KeyManyQueues, "receive queue", queue)
+	c := t.byChance(KeyManyQueues, "receive queue", queue)
+	c.Detail += t.formula(queue)
+	return c
 }
 
 func (t tally) manyCores() report.Check {
-	return t.byChance(KeyManyCores, "core of a store, where a thread served it", served)
+	c := t.byChance(KeyManyCores, "core of a store, where a thread served it", served)
+	c.Detail += t.formula(served)
+	return c
 }
 
 func (t tally) manyThreads() report.Check {
 	return t.byChance(MemcachedManyThreads, "thread of the first memcached", threadOfFirst)
+}
+
+// formula says what chance makes of places with equal shares.
+func (t tally) formula(at place) string {
+	n := t.spread(at).places
+	return fmt.Sprintf(" For N = %d places with equal shares and r = %d connections N(1-(1-1/N)^r) is %.2f.", n, t.Plan.Times, byChance(n, float64(t.Plan.Times)))
 }
 
 // byChance compares the number of places of all keys together with its exact distribution, given how many connections are at

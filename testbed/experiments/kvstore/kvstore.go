@@ -34,7 +34,7 @@ func Experiment() experiment.Experiment {
 		Claim:    "(a) Yes: all packets of a flow have the same 4-tuple, hence one hash, one queue and one core. (b) No: requests for a key come over different connections with different 4-tuples, and can be processed by different cores.",
 		Method: "Clients get and put keys over connections that are chosen at random, through a simulated multi-queue NIC and the real load balancer, from stores of several threads: one written for this, and memcached. " +
 			"An observer in the kernel sees on which queue and core each packet came. The store's link keeps that core; the socket says on which core the network stack worked (SO_INCOMING_CPU), and the thread on which core it serves the request (getcpu). " +
-			"Which thread of memcached has a connection is read from /proc, where its epoll descriptors list theirs. How many cores a key has is compared with what chance makes of connections with these shares, exactly: N(1-(1-1/N)^r) where the shares are equal. " +
+			"Which thread of memcached has a connection is read from /proc, where its epoll descriptors list theirs. How many cores a key has is compared with the exact distribution that chance makes of it. " +
 			"The NIC is simulated in user space and its interrupt is the wake-up of a thread on the queue's core; and balancer and stores share one kernel, so that a packet stays on the core of the balancer's queue, where a store on a machine of its own would have the queues of its own NIC.",
 		Needs: experiment.Needs{Packages: []string{memcached}, Time: 15 * time.Second, Quick: 9 * time.Second},
 		Rig:   "softnic",
@@ -85,7 +85,7 @@ func (p *parameters) Parameters(f *experiment.Parameters) {
 	f.Int(&p.queues, "queues", ints{Low: 2, High: 64, Default: 4}, "the number of receive queues of the NIC")
 	f.Int(&p.threads, "threads", ints{Low: 2, High: 64, Default: 4}, "the number of threads of memcached")
 	f.Int(&p.keys, "keys", ints{Low: 8, High: 4096, Default: 200, Quick: 64, Full: 1000}, "the number of keys")
-	f.Int(&p.times, "times", ints{Low: 2, High: 64, Default: 8, Quick: 6, Full: 12}, "over how many connections each key is requested, r in N(1-(1-1/N)^r)")
+	f.Int(&p.times, "times", ints{Low: 2, High: 64, Default: 8, Quick: 6, Full: 12}, "over how many connections each key is requested")
 	f.Int(&p.connections, "connections", ints{Low: 16, High: maxConnections, Default: 1000, Quick: 320, Full: maxConnections}, "the number of connections")
 	f.Int(&p.clients, "clients", ints{Low: 1, High: cluster.MaxClients, Default: 50}, "the number of client addresses")
 	f.Int(&p.atOnce, "concurrency", ints{Low: 1, High: 1024, Default: 32}, "the number of connections with a request under way at a time")
