@@ -41,7 +41,7 @@ func Experiment() experiment.Experiment {
 			{Name: PollingNoSleep, Text: "a receiver that polls the NIC is next to never switched away from to wait"},
 			{Name: PollingBurns, Text: "a receiver that polls the NIC uses most of a core when nothing comes"},
 			{Name: OverloadBatches, Text: "under overload the driver's own polls (NAPI) batch: at most half an interrupt a packet"},
-			{Name: ModelLivelock, Text: "in the model, at three times the capacity, an interrupt per packet leaves the application nothing; polling leaves it half of its best"},
+			{Name: ModelLivelock, Text: "in the model, at six times the capacity, an interrupt per packet leaves the application nothing; polls in a softirq, in a thread or by the application leave it half of its best or more"},
 		},
 		Controls: []experiment.Statement{
 			{Name: ModerationLight, Text: "packets come one at a time with pauses: " + ModerationSaves + " must fail"},

@@ -38,9 +38,12 @@ func rounds(off1, moderated1, off2, moderated2 uint64) *measure.Rounds[Turn] {
 func good() evidence {
 	one, none := made(100, 100, 100), made(2, 2, 0)
 	collapse := map[sim.Mode][]Goodput{
-		sim.ModeInterrupt: {{1, 0.6}, {3, 0.01}}, sim.ModeNAPI: {{1, 0.7}, {3, 0.6}}, sim.ModeBusyPoll: {{1, 0.9}, {3, 1}},
+		sim.ModeInterrupt: {{1, 0.6}, {3, 0.01}}, sim.ModeNAPI: {{1, 0.7}, {3, 0.6}}, sim.ModeThreaded: {{1, 0.7}, {3, 0.7}}, sim.ModeBusyPoll: {{1, 0.9}, {3, 1}},
 	}
-	free := map[sim.Mode][]Goodput{sim.ModeInterrupt: {{1, 1}, {3, 1}}, sim.ModeNAPI: {{1, 1}, {3, 1}}}
+	free := map[sim.Mode][]Goodput{}
+	for _, mode := range modelled() {
+		free[mode] = []Goodput{{1, 1}, {3, 1}}
+	}
 	return evidence{
 		conversation: map[string]Turn{off: one, moderated: one, plain: one, deferred: made(5, 105, 95), threaded: made(100, 0, 100), busy: none},
 		light:        map[string]Turn{plain: one, deferred: one},
@@ -77,6 +80,7 @@ func TestChecksCanFail(t *testing.T) {
 		{OverloadBatches, func(e *evidence) { e.sweep[plain] = []Turn{made(3, 0, 0), made(51, 0, 0)} }},
 		{ModelLivelock, func(e *evidence) { e.model[sim.ModeInterrupt][1].Finished = 0.1 }},
 		{ModelLivelock, func(e *evidence) { e.model[sim.ModeNAPI][1].Finished = 0.3 }},
+		{ModelLivelock, func(e *evidence) { delete(e.model, sim.ModeThreaded) }},
 	} {
 		e := good()
 		c.turn(&e)

@@ -13,8 +13,10 @@ import (
 type Goodput struct{ Load, Finished float64 }
 
 // modelled are the modes of the model: an interrupt for every packet, which does the packet's work; an interrupt that
-// schedules polls; polling by the application.
-func modelled() []sim.Mode { return []sim.Mode{sim.ModeInterrupt, sim.ModeNAPI, sim.ModeBusyPoll} }
+// schedules polls in a softirq, or in a thread; polling by the application.
+func modelled() []sim.Mode {
+	return []sim.Mode{sim.ModeInterrupt, sim.ModeNAPI, sim.ModeThreaded, sim.ModeBusyPoll}
+}
 
 // modelCosts are those of the model's packets. Their ratio gives the curve its shape, the same for a machine that is ten
 // times as fast.
@@ -22,13 +24,13 @@ func modelCosts() sim.Costs {
 	return sim.Costs{Interrupt: 2 * time.Microsecond, Packet: time.Microsecond, Application: 2 * time.Microsecond}
 }
 
-// loads are those of the model.
-func loads() (all []float64) {
-	for i := range 15 {
-		all = append(all, 0.2*float64(i+1))
-	}
-	return all
+// loads are those of the model, up to overload.
+func loads() []float64 {
+	return []float64{0.2, 0.4, 0.6, 0.8, 1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, overload}
 }
+
+// overload is twice the load at which the kernel's work on packets alone fills the core.
+const overload = 6
 
 // model simulates a core and a NIC's queue under Poisson arrivals of rising load.
 func model(ctx context.Context, random *rand.Rand, mode sim.Mode, costs sim.Costs) (curve []Goodput, err error) {

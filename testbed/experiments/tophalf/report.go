@@ -211,5 +211,9 @@ func short(name string) string {
 	if name == "skb_copy_datagram_iter" {
 		return "copy to user"
 	}
-	return name[:min(len(name), 14)]
+	const most = 12
+	if len(name) > most {
+		return name[:most-1] + "…"
+	}
+	return name
 }
