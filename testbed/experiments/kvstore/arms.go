@@ -35,7 +35,7 @@ type design struct {
 // arm is one set-up: who chooses the clients' ports, and how the stores give connections to threads.
 type arm struct {
 	name string
-	// ports is the model by which the clients choose their ports, nil if the kernel chooses.
+	// ports is the model by which the clients choose their ports, nil if chance does.
 	ports *predict.Model
 	// perCore, wrong: see kv.Config. memcached is its number of threads, 0 for our store.
 	perCore   bool
@@ -140,7 +140,7 @@ func (d *design) guessedKey() (predict.Model, error) {
 // do runs an arm and keeps its evidence.
 func (d *design) do(ctx context.Context, a arm) (err error) {
 	e := Evidence{VIP: d.model.Service.VIP.Address, Stores: d.model.Addresses(), Plan: d.plan(d.random.Uint64(), 1), Memcached: a.memcached > 0}
-	sources := byKernel(d.connections, d.clients)
+	sources := d.ports.any(d.connections, d.clients, d.random)
 	if a.ports != nil {
 		e.Plan.Classes = d.classes()
 		if sources, err = d.ports.byClass(d.connections, d.clients, d.queues, *a.ports); err != nil {

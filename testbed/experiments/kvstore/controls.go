@@ -74,14 +74,15 @@ func (t tally) afterMove() (moved, stayed int) {
 	return moved, stayed
 }
 
-// spray: a NIC that gives each packet to the next queue.
+// spray: a NIC that gives each packet to the next queue. Other connections come in between, so that all packets of a short one
+// may by chance come on one queue.
 func (t tally) spray(m predict.Model) report.Check {
 	split := 0
 	for _, c := range t.connections {
 		split += experiment.One(c.seen != nil && len(c.seen.Queues) > 1)
 	}
 	return experiment.Flips(report.Check{
-		Name: Spray, Measured: split, Expected: len(t.connections), Pass: split == len(t.connections) && split > 0 && len(t.gaps) == 0,
+		Name: Spray, Measured: split, Expected: fmt.Sprintf("> %d", len(t.connections)/2), Pass: 2*split > len(t.connections) && len(t.gaps) == 0,
 		Detail: fmt.Sprintf("With a NIC that gives each packet to the next queue, %s of %s connections came on more than one queue.%s",
 			report.Cell(split), report.Cell(len(t.connections)), t.but()),
 	}, t.flowOneQueue(), t.flowOneCore(), t.queueAsPredicted(m))

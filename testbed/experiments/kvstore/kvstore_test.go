@@ -40,7 +40,7 @@ func quick(t *testing.T) (*design, predict.Model) {
 func (d *design) fabricate(t *testing.T, m predict.Model, a arm) Evidence {
 	t.Helper()
 	e := Evidence{VIP: m.Service.VIP.Address, Stores: m.Addresses(), Plan: d.plan(d.random.Uint64(), 1), Memcached: a.memcached > 0}
-	sources := byKernel(d.connections, d.clients)
+	sources := d.ports.any(d.connections, d.clients, d.random)
 	if a.ports != nil {
 		var err error
 		e.Plan.Classes = d.classes()
@@ -54,9 +54,6 @@ func (d *design) fabricate(t *testing.T, m predict.Model, a arm) Evidence {
 	}
 	for i, steps := range e.Plan.Steps() {
 		source := sources[i]
-		if source.Port() == 0 {
-			source = netip.AddrPortFrom(source.Addr(), uint16(32768+100*(i/d.clients)+d.random.IntN(100)))
-		}
 		flow := packet.Flow{Source: source, Destination: e.VIP, Protocol: packet.TCP}
 		q, at := m.Queue(flow), m.Replica(flow)
 		behind := packet.Flow{Source: source, Destination: e.Stores[at], Protocol: packet.TCP}
@@ -249,6 +246,16 @@ func TestPortsAreGivenOnce(t *testing.T) {
 			}
 			seen[source] = true
 		}
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, source := range append(d.ports.any(d.connections, d.clients, random), d.ports.any(d.connections, d.clients, random)...) {
+		if seen[source] || source.Port() <= lastPort {
+			t.Fatalf("port of %v: given before: %v", source, seen[source])
+		}
+		seen[source] = true
+	}
+	if last := new(ports).any(others, 1, random)[others-1]; last.Port() != 0 {
+		t.Errorf("of a client with no ports left %v was given", last)
 	}
 	few := &ports{}
 	if _, err := few.byClass(2*maxConnections, 1, 4, m); err == nil {

@@ -2,6 +2,7 @@ package kvstore
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 
 	"lbctl/rss/packet"
@@ -9,23 +10,40 @@ import (
 	"lbctl/testbed/predict"
 )
 
-// The ports that clients choose themselves: below those that the kernel gives (ip_local_port_range of ip(7)).
+// The ports that clients choose by the key, and above them the others.
 const (
 	firstPort = 1024
 	lastPort  = 32767
+	others    = 65535 - lastPort
 )
 
 // ports gives source addresses to connections, each once. The zero value is ready.
 type ports struct {
 	// next is the first port not yet given, or tried, by the client's number.
 	next map[int]int
+	// taken are the others that were given, given how many by client.
+	taken map[netip.AddrPort]bool
+	given map[int]int
 }
 
-// byKernel leaves the ports of n connections to the kernel.
-func byKernel(n, clients int) []netip.AddrPort {
+// any gives n connections ports at random: a run with the same seed has the same 4-tuples. Where half of a client's ports are
+// taken the kernel chooses.
+func (p *ports) any(n, clients int, random *rand.Rand) []netip.AddrPort {
+	if p.taken == nil {
+		p.taken, p.given = map[netip.AddrPort]bool{}, map[int]int{}
+	}
 	sources := make([]netip.AddrPort, n)
 	for i := range sources {
-		sources[i] = netip.AddrPortFrom(cluster.ClientAddress(i%clients), 0)
+		client := i % clients
+		address := cluster.ClientAddress(client)
+		sources[i] = netip.AddrPortFrom(address, 0)
+		if p.given[client]++; p.given[client] > others/2 {
+			continue
+		}
+		for sources[i].Port() == 0 || p.taken[sources[i]] {
+			sources[i] = netip.AddrPortFrom(address, uint16(lastPort+1+random.IntN(others)))
+		}
+		p.taken[sources[i]] = true
 	}
 	return sources
 }
