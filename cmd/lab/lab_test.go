@@ -2,13 +2,11 @@ package lab
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,7 +16,6 @@ import (
 	"lbctl/bpf/need"
 	"lbctl/cmd/cli"
 	"lbctl/cmd/cli/clitest"
-	"lbctl/testbed/report"
 )
 
 // buildProgram builds the program: experiments start it anew, so a test binary will not do.
@@ -49,47 +46,6 @@ func left(t *testing.T, pid int) []string {
 		all = append(all, found...)
 	}
 	return all
-}
-
-// TestDemo runs the demo in small: every check and control is there and passes, on real packets.
-func TestDemo(t *testing.T) {
-	dir := t.TempDir()
-	c := exec.CommandContext(t.Context(), buildProgram(t), append(small(dir), "-o", "json")...)
-	var log strings.Builder
-	c.Stderr = &log
-	out, err := c.Output()
-	if err != nil {
-		t.Fatalf("demo: %v\n%s\n%s", err, &log, out)
-	}
-	var printed report.Result
-	if err := json.Unmarshal(out, &printed); err != nil {
-		t.Fatalf("stdout is not a result: %v", err)
-	}
-	written, figures, err := report.Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !printed.Pass || !written.Pass || len(figures) == 0 {
-		t.Errorf("pass: printed %v, written %v, with %d figures", printed.Pass, written.Pass, len(figures))
-	}
-	var names []string
-	for _, check := range slices.Concat(written.Checks, written.Controls) {
-		names = append(names, check.Name)
-		if !check.Pass {
-			t.Errorf("%s failed: %s", check.Name, check.Detail)
-		}
-	}
-	for _, want := range []string{
-		"flow-replica-affinity", "flow-queue-affinity", "queue-as-predicted", "replica-as-predicted", "object-spread", "nothing-lost",
-		"another-key", "table-rewritten", "one-connection", "spray",
-	} {
-		if !slices.Contains(names, want) {
-			t.Errorf("%s is missing", want)
-		}
-	}
-	if all := left(t, c.Process.Pid); len(all) != 0 {
-		t.Errorf("left behind: %v", all)
-	}
 }
 
 // begin starts a demo and waits until its clients ask.

@@ -68,12 +68,17 @@ func (f findings) checks() []report.Check {
 // perMille is how many of a thousand messages may be excluded.
 const perMille = 1
 
-// hardlyExcluded demands that nearly all messages count: a slow machine must not excuse what the load balancer lost.
+// hardlyExcluded demands that nearly all messages count: a slow machine must not excuse what the load balancer lost. If more are
+// excluded and none of them was lost, nothing is determined.
 func (f findings) hardlyExcluded() report.Check {
 	all := f.tracked.plus(f.syn.finding).plus(f.ack.finding).plus(f.still)
 	n := all.excluded()
+	verdict := report.Undetermined
+	if all.asked == 0 || all.excludedLost > 0 {
+		verdict = report.Fail
+	}
 	return report.Check{
-		Name: HardlyExcluded, Measured: n, Expected: fmt.Sprintf("at most %d of 1,000", perMille), Pass: n*1000 <= perMille*(n+all.asked) && all.asked > 0,
+		Verdict: verdict, Name: HardlyExcluded, Measured: n, Expected: fmt.Sprintf("at most %d of 1,000", perMille), Pass: n*1000 <= perMille*(n+all.asked) && all.asked > 0,
 		Detail: fmt.Sprintf("Beside %s messages that had to be answered, %s were excluded before their answers were known, of which %s were lost. %s came after more silence than the idle time, for which nothing is promised; before %s their client's kernel had sent something again while their replica was down; %s came when their replica was about to be set down.",
 			report.Cell(all.asked), report.Cell(n), report.Cell(all.excludedLost), report.Cell(all.silent), report.Cell(all.retransmitted), report.Cell(all.late)),
 	}

@@ -26,7 +26,7 @@ const (
 func (f findings) controls() []report.Check {
 	return []report.Check{
 		f.controlUntracked(), f.controlFlood(), f.controlRemoved(), f.controlOlder(), f.controlHalfOpen(),
-		f.controlThird(), f.controlPurged(), f.controlForgotten(), f.controlUnserved(), f.controlTable(), f.controlExcused(),
+		f.controlThird(), f.controlPurged(), f.inTime(f.controlForgotten()), f.controlUnserved(), f.controlTable(), f.inTime(f.controlExcused()),
 	}
 }
 
@@ -101,6 +101,15 @@ func (f findings) controlForgotten() report.Check {
 		report.Cell(f.forgotten.lost()), report.Cell(f.forgotten.asked)), kept(KeptMeanwhile, f.forgotten, ""))
 }
 
+// inTime leaves a control undetermined if the machine was so slow that every connection was silent for too long before it was asked
+// after the purge.
+func (f findings) inTime(c report.Check) report.Check {
+	if f.forgotten.asked == 0 && f.forgotten.excluded() > 0 {
+		c.Pass, c.Verdict = false, report.Undetermined
+	}
+	return c
+}
+
 // controlUnserved: without pins no service is served.
 func (f findings) controlUnserved() report.Check {
 	aim := f
@@ -121,6 +130,7 @@ func (f findings) controlTable() report.Check {
 func (f findings) controlExcused() report.Check {
 	aim := f
 	aim.still.silent += f.forgotten.lost()
+	aim.still.excludedLost += f.forgotten.lost()
 	return counted(Excused, f.forgotten.lost(), fmt.Sprintf("Had the %s connections that were lost with the pins been excluded as silent for too long:",
 		report.Cell(f.forgotten.lost())), aim.hardlyExcluded())
 }
