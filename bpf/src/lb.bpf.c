@@ -13,7 +13,7 @@
  *   settle    unclaimed.h           what was not found, or is malformed: ours by its addresses?
  *             reject.h              a reset or an ICMP error to its sender, where that is asked for
  *   count     maps.h                by replica, or by reason
- *   verdict                         one reason, one XDP action
+ *   verdict   verdict.h             one reason, one XDP action
  *
  * A packet to a VIP goes to a replica. The answer of a replica goes to the client, with the VIP as
  * its source. Everything else is passed to the kernel untouched. Each packet ends in exactly one
@@ -430,49 +430,9 @@ static __always_inline void count(enum lb_reason why, const struct decision *d, 
 
 static __always_inline int verdict(struct xdp_md *ctx, enum lb_reason why, const struct decision *d)
 {
-	switch (why) {
-	case LB_FORWARDED:
-	case LB_RETURNED:
-	case LB_ERROR_FORWARDED:
-	case LB_ERROR_RETURNED:
-	case LB_ECHO_ANSWERED:
-	case LB_TOO_BIG_ANSWERED:
-		return leave(ctx, d->ifindex);
-	case LB_REJECTED:
-		return XDP_TX;
-	case LB_NOT_OURS:
-	case LB_FOR_THIS_HOST:
-	case LB_OTHER_MAC:
-	case LB_NOT_IP:
-	case LB_VLAN_TAGGED:
-	case LB_NOT_TCP_UDP:
-	case LB_IPV6_EXTENSION:
-	case LB_TTL_EXPIRED:
-	case LB_NEIGHBOUR_MISSING:
-	case LB_TOO_BIG_PASSED:
-	case LB_SUPER_PACKET_PASSED:
-		return XDP_PASS;
-	case LB_NEIGHBOUR_PENDING:
-	case LB_MALFORMED_ETHERNET:
-	case LB_MALFORMED_IP:
-	case LB_MALFORMED_L4:
-	case LB_FRAGMENT_ORPHAN:
-	case LB_MARTIAN_SOURCE:
-	case LB_VIP_NO_SERVICE:
-	case LB_REJECT_LIMITED:
-	case LB_HAIRPIN:
-	case LB_NO_REPLICA:
-	case LB_NO_ROUTE:
-	case LB_TOO_BIG:
-	case LB_SUPER_PACKET:
-	case LB_TUNNEL_TOO_NARROW:
-	case LB_NO_HEADROOM:
-	case LB_TABLE_FAULT:
-	case LB_REASONS:
-	case LB_OK:
-		return XDP_DROP;
-	}
-	return XDP_ABORTED;
+	int action = action_of(why);
+
+	return action == XDP_REDIRECT ? leave(ctx, d->ifindex) : action;
 }
 
 static __always_inline int finish(struct xdp_md *ctx, enum lb_reason why, const struct decision *d, __u64 bytes, bool monitored)

@@ -8,7 +8,7 @@
 #include <bpf/bpf_helpers.h>
 
 /* Why a packet met its verdict: each packet ends in exactly one of these, and
- * verdict() in lb.bpf.c says what becomes of it. Go and the API name them in
+ * verdict.h says what becomes of it. Go and the API name them in
  * lower case without the prefix. */
 enum lb_reason {
 	LB_FORWARDED,	       /* to a replica */

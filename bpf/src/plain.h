@@ -9,6 +9,8 @@
 #include "pick.h"
 #include "answer.h"
 #include "tunnel.h"
+#include "unclaimed.h"
+#include "verdict.h"
 
 /* Results other than a verdict: the walk decides, but the replica has been picked; or that, too, has not. CHOSEN is its own
  * inverse. */
@@ -82,6 +84,7 @@ static __always_inline int balance_plain(struct xdp_md *ctx, bool is_v6)
 	void *end = (void *)(long)ctx->data_end;
 	struct packet p = { .eth = (void *)(long)ctx->data };
 	__u64 bytes = end - (void *)p.eth;
+	enum lb_reason why;
 	struct service *s;
 	struct rev_nat *n;
 	__u32 replica;
@@ -94,9 +97,8 @@ static __always_inline int balance_plain(struct xdp_md *ctx, bool is_v6)
 	n = find_rev_nat(&p.flow, &replica);
 	if (likely(n))
 		return return_plain(ctx, &p, n, bytes);
-	if (is_vip(p.flow.destination, is_v6))
-		return UNDECIDED;
-	return counted(&by_reason, LB_NOT_OURS, bytes, XDP_PASS);
+	why = unlikely(is_vip(p.flow.destination, is_v6)) ? settle_any(ctx, LB_NOT_OURS) : LB_NOT_OURS;
+	return counted(&by_reason, why, bytes, action_of(why));
 }
 
 __noinline int balance_plain_v4(struct xdp_md *ctx)
