@@ -24,7 +24,7 @@ func Experiment() experiment.Experiment {
 		Question: "Which one of the system calls socket, listen, connect and accept begins the three-way TCP handshake?",
 		Claim:    "connect.",
 		Method:   "Two processes in network namespaces of their own make the calls one at a time, and wait after each until nothing more happens. Packets are captured on the link between them; the changes of the sockets' states are those of the kernel's tracepoint sock:inet_sock_set_state; each call's beginning and end is read from the clocks that packets and tracepoint are stamped by. Over IPv4 and IPv6, with a blocking and with a non-blocking connect. The link is a veth, which delivers at once, so all three packets pass within connect; over a real network the SYN does, and a non-blocking connect returns before the answer comes.",
-		Needs:    experiment.Needs{Time: 6 * time.Second},
+		Needs:    experiment.Needs{Time: 6 * time.Second, Quick: 3 * time.Second},
 		Rig:      "veth",
 		Checks: []experiment.Statement{
 			{Name: SYNWithinConnect, Text: "the SYN leaves between the beginning and the return of connect, also of one that does not wait"},

@@ -26,7 +26,7 @@ func Experiment() experiment.Experiment {
 		Question: "An event-driven web server reads from the disk with blocking I/O: how can several processes serve one port, so that the server is available while one of them is blocked?",
 		Claim:    "All processes accept connections from the same socket on port 80. Or one process alone listens, and gives blocking disk I/O to worker processes by IPC.",
 		Method:   "Real processes with raw epoll loops. One of them reads a file of a slow disk (FUSE) whose read waits; then connections come with a request each that needs no disk. When all that can be answered has been, and every thread of every process sleeps, the disk is released. A connection is stranded if the server's own clock says that it was answered after that. A request carries back the number of the process that answered it.",
-		Needs:    experiment.Needs{Time: 30 * time.Second},
+		Needs:    experiment.Needs{Time: 30 * time.Second, Quick: 12 * time.Second},
 		Rig:      "loopback",
 		Checks: []experiment.Statement{
 			{Name: SharedServes, Text: "with one listening socket for all, no new connection waits for the blocked process"},

@@ -135,6 +135,26 @@ func TestEachFaultFailsItsCheck(t *testing.T) {
 	}
 }
 
+// TestTooSlow: what was excluded decides nothing, unless one of it was lost; and with no connection that could be lost, neither do the
+// controls that need one.
+func TestTooSlow(t *testing.T) {
+	f := good()
+	f.still.silent = 1000
+	if c := named(f)[HardlyExcluded]; c.Outcome() != report.Undetermined {
+		t.Errorf("nothing lost: %s", c.Outcome())
+	}
+	f.still.excludedLost = 1
+	if c := named(f)[HardlyExcluded]; c.Outcome() != report.Fail {
+		t.Errorf("one lost: %s", c.Outcome())
+	}
+	f.forgotten = finding{silent: 9}
+	for _, name := range []string{Forgotten, Excused} {
+		if c := named(f)[name]; c.Outcome() != report.Undetermined {
+			t.Errorf("%s with no connection to lose: %s", name, c.Outcome())
+		}
+	}
+}
+
 func flowOf(source string, packets uint64) capture.Flow {
 	f := capture.Flow{Packets: packets}
 	f.Flow = packet.Flow{Source: netip.MustParseAddrPort(source), Protocol: packet.TCP}
