@@ -121,6 +121,13 @@ func isClosed(c chan struct{}) bool {
 	}
 }
 
+// Waiting is how many reads wait now.
+func (d *Disk) Waiting() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.pending)
+}
+
 // Release answers the reads of Stuck, those to come too.
 func (d *Disk) Release() { d.releaseOnce.Do(func() { close(d.released) }) }
 

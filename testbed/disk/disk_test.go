@@ -58,6 +58,9 @@ func TestStuck(t *testing.T) {
 	}
 	first, second := read(), read()
 	d.AwaitStuck(2)
+	if n := d.Waiting(); n != 2 {
+		t.Errorf("%d reads wait, want 2", n)
+	}
 	d.Release()
 	check(t, errors.Join(first.Wait(), second.Wait(), read().Wait()))
 	check(t, d.Close())

@@ -199,18 +199,18 @@ func (d *Disk) read(h requestHeader, r readRequest, name string) {
 	d.mu.Unlock()
 	d.reads.Go(func() {
 		failure := d.wait(name, cancel)
+		if failure != 0 {
+			d.answer(h, failure, nil)
+		} else {
+			left := FileSize - min(r.Offset, FileSize)
+			d.send(h, 0, bytes.Repeat([]byte{'.'}, int(min(uint64(r.Size), left))))
+		}
 		d.mu.Lock()
+		defer d.mu.Unlock()
 		delete(d.pending, h.Unique)
 		if name == Stuck {
 			d.stuck--
 		}
-		d.mu.Unlock()
-		if failure != 0 {
-			d.answer(h, failure, nil)
-			return
-		}
-		left := FileSize - min(r.Offset, FileSize)
-		d.send(h, 0, bytes.Repeat([]byte{'.'}, int(min(uint64(r.Size), left))))
 	})
 }
 
@@ -243,8 +243,7 @@ func (d *Disk) wait(name string, cancel chan struct{}) unix.Errno {
 func (d *Disk) interrupt(unique uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if cancel, ok := d.pending[unique]; ok {
-		delete(d.pending, unique)
+	if cancel, ok := d.pending[unique]; ok && !isClosed(cancel) {
 		close(cancel)
 	}
 }

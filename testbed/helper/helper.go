@@ -28,11 +28,20 @@ type Helper[C any] struct {
 
 // Start starts the helper in a namespace. Program is the path of the lbctl binary; label stands in errors.
 func (h Helper[C]) Start(program string, in *netns.Namespace, label string, config C) (*Process, error) {
+	return h.start(Start, program, in, label, config)
+}
+
+// StartFamily is Start for a helper that forks: see the function StartFamily.
+func (h Helper[C]) StartFamily(program string, in *netns.Namespace, label string, config C) (*Process, error) {
+	return h.start(StartFamily, program, in, label, config)
+}
+
+func (h Helper[C]) start(by func(*netns.Namespace, string, ...string) (*Process, error), program string, in *netns.Namespace, label string, config C) (*Process, error) {
 	text, err := json.Marshal(config)
 	if err != nil {
 		return nil, fmt.Errorf("encode configuration of %s: %w", label, err)
 	}
-	return Start(in, label, program, Command, h.Name, string(text))
+	return by(in, label, program, Command, h.Name, string(text))
 }
 
 // Entry is a helper of the registry.

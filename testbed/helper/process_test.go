@@ -111,6 +111,26 @@ func members(t *testing.T, space string) (n int) {
 	return n
 }
 
+// TestAsleep: a process that waits is asleep, one that works or is no more is not.
+func TestAsleep(t *testing.T) {
+	n := namespace(t)
+	idle, err := Start(n, "idle", "sh", "-c", "echo ready; read x")
+	check(t, err)
+	check(t, idle.Await("ready"))
+	check(t, Until(t.Context(), patience, "sleep", func() error { return Asleep(idle.PID()) }, idle.Over))
+	busy, err := Start(n, "busy", "sh", "-c", "echo ready; while :; do :; done")
+	check(t, err)
+	check(t, busy.Await("ready"))
+	if err := Asleep(busy.PID()); err == nil {
+		t.Error("one that works is asleep")
+	}
+	check(t, idle.End())
+	check(t, busy.End())
+	if err := Asleep(idle.PID()); err == nil {
+		t.Error("one that has ended is asleep")
+	}
+}
+
 func TestTail(t *testing.T) {
 	var last tail
 	for range 3000 {

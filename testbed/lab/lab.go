@@ -13,6 +13,7 @@ import (
 	"lbctl/testbed/experiments/acceptqueues"
 	"lbctl/testbed/experiments/change"
 	"lbctl/testbed/experiments/copies"
+	"lbctl/testbed/experiments/fileserver"
 	"lbctl/testbed/experiments/handshake"
 	"lbctl/testbed/experiments/interrupts"
 	"lbctl/testbed/experiments/kvstore"
@@ -45,6 +46,7 @@ func All() []experiment.Experiment {
 		survive.Experiment(),
 		oneport.Experiment(),
 		wakeup.Experiment(),
+		fileserver.Experiment(),
 		handshake.Experiment(),
 		acceptqueues.Experiment(),
 		interrupts.Experiment(),
@@ -91,5 +93,6 @@ func Helpers() []helper.Entry {
 		wakeup.Helper().Entry(),
 		oneport.Master().Entry(), oneport.Worker().Entry(),
 		tophalf.Helper().Entry(), interrupts.Helper().Entry(),
+		fileserver.Helper().Entry(),
 	}
 }

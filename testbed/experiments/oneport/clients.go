@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -118,7 +115,7 @@ func (p *pending) close() {
 const looks = 5
 
 // settle waits until no more answers come: all threads of all server processes sleep, and no answer has come since they
-// were found so. A thread for which there is something to do is runnable from that moment on.
+// were found so.
 func (p *pending) settle(ctx context.Context, processes []int) error {
 	quiet, last := 0, int64(-1)
 	return helper.Until(ctx, patience, "the servers to have nothing to do", func() error {
@@ -127,7 +124,7 @@ func (p *pending) settle(ctx context.Context, processes []int) error {
 			quiet, last = 0, n
 		}
 		for _, pid := range processes {
-			if err := asleep(pid); err != nil {
+			if err := helper.Asleep(pid); err != nil {
 				quiet = 0
 				return err
 			}
@@ -137,23 +134,4 @@ func (p *pending) settle(ctx context.Context, processes []int) error {
 		}
 		return nil
 	}, nil)
-}
-
-// asleep returns an error unless all threads of a process sleep: they wait for something to happen, or for the disk.
-func asleep(pid int) error {
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-	if err != nil || len(files) == 0 {
-		return fmt.Errorf("process %d: it has no threads", pid)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // the thread has ended
-		}
-		_, rest, _ := strings.Cut(string(text), ") ")
-		if !strings.HasPrefix(rest, "S") && !strings.HasPrefix(rest, "D") {
-			return fmt.Errorf("a thread of process %d is running", pid)
-		}
-	}
-	return nil
 }
