@@ -1,42 +1,24 @@
 package handshake
 
 import (
-	"log/slog"
 	"net/netip"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"lbctl/bpf/need"
+	"go.uber.org/goleak"
+
 	"lbctl/rss/packet"
 	"lbctl/testbed/capture"
-	"lbctl/testbed/experiment"
-	"lbctl/testbed/progress"
+	"lbctl/testbed/experiment/trialtest"
 	"lbctl/testbed/trace"
 )
 
-// The experiment as lbctl lab run handshake runs it, on real sockets: every check and control passes.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The experiment as lbctl lab run handshake runs it, on real sockets: nothing in it has noise.
 func TestHandshake(t *testing.T) {
-	need.Root(t)
-	program := filepath.Join(t.TempDir(), "lbctl")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "lbctl/cmd/lbctl").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	trial := Experiment().Trial()
-	if err := trial.Parameters().Resize(experiment.Quick); err != nil {
-		t.Fatal(err)
-	}
-	outcome, err := trial.Run(t.Context(), experiment.Env{
-		Program: program, Seed: 1, Now: time.Now, Progress: progress.Silent{}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range append(outcome.Result.Checks, outcome.Result.Controls...) {
-		if !c.Pass {
-			t.Errorf("%s: %s", c.Name, c.Detail)
-		}
+	if out := trialtest.Quick(t, Experiment()); !out.Result.Pass {
+		t.Error("want all passed")
 	}
 }
 

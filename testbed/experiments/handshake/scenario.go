@@ -202,15 +202,8 @@ func (d *design) tell(s step) error {
 }
 
 func (d *design) answer(by string) (Taken, error) {
-	line, err := d.callers[by].Line()
-	if err != nil {
-		return Taken{}, err
-	}
-	c := Taken{By: by}
-	if err := json.Unmarshal([]byte(line), &c.Call); err != nil {
-		return c, fmt.Errorf("read answer of %s: %w", by, err)
-	}
-	return c, nil
+	c, err := helper.Answer[Call](d.callers[by])
+	return Taken{By: by, Call: c}, err
 }
 
 // closeAll closes all sockets.

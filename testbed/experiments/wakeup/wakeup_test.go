@@ -1,39 +1,24 @@
 package wakeup
 
 import (
-	"log/slog"
 	"math/rand/v2"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
-	"lbctl/bpf/need"
-	"lbctl/testbed/experiment"
-	"lbctl/testbed/progress"
+	"go.uber.org/goleak"
+
+	"lbctl/testbed/experiment/trialtest"
 	"lbctl/testbed/report"
 )
 
-// The experiment as lbctl lab run wakeup runs it, on a real event loop: nothing fails, and what has no noise passes.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The experiment as lbctl lab run wakeup runs it, on a real event loop: what has no noise passes.
 func TestWakeup(t *testing.T) {
-	need.Root(t)
-	program := filepath.Join(t.TempDir(), "lbctl")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "lbctl/cmd/lbctl").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	trial := Experiment().Trial()
-	if err := trial.Parameters().Resize(experiment.Quick); err != nil {
-		t.Fatal(err)
-	}
-	outcome, err := trial.Run(t.Context(), experiment.Env{
-		Program: program, Seed: 1, Now: time.Now, Progress: progress.Silent{}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range append(outcome.Result.Checks, outcome.Result.Controls...) {
-		if c.Outcome() == report.Fail || !c.Pass && c.Estimate == nil {
+	out := trialtest.Quick(t, Experiment())
+	for _, c := range slices.Concat(out.Result.Checks, out.Result.Controls) {
+		if !c.Pass && c.Estimate == nil {
 			t.Errorf("%s: %s", c.Name, c.Detail)
 		}
 	}
@@ -41,7 +26,7 @@ func TestWakeup(t *testing.T) {
 
 // made is made-up evidence: delay draws one, by the notice and by what is expected of its mean, in seconds.
 func made(delay func(n Notice, unit float64, r *rand.Rand) float64) evidence {
-	e := evidence{lone: map[Notice][]lone{}, timeout: 10 * time.Millisecond, seed: 1}
+	e := evidence{lone: map[Notice][]lone{}, timeout: 10 * time.Millisecond, seed: 1, falseAlarm: 1e-3}
 	e.stations = (&design{timeout: e.timeout}).plan()
 	random := rand.New(rand.NewPCG(1, 1))
 	for range 30 {
