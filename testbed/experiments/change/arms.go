@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"time"
 
 	"lbctl/control/api"
 	"lbctl/control/wire"
@@ -18,6 +19,9 @@ import (
 	"lbctl/testbed/replica/echo"
 	"lbctl/testbed/traffic/hold"
 )
+
+// patience is how long a client waits for an answer: a busy machine is no fault.
+const patience = time.Minute
 
 // design implements experiment.Design.
 type design struct {
@@ -95,13 +99,13 @@ func (d *design) setUp(ctx context.Context) (err error) {
 	const perProcess = 8000 // connections: many machines allow a process some 20,000 files
 	n := 1 + len(d.changing)*d.connections/perProcess
 	for range n {
-		h, err := d.cluster.Hold(ctx, 0, 1, hold.Config{Seed: d.run.Seed})
+		h, err := d.cluster.Hold(ctx, 0, 1, hold.Config{Seed: d.run.Seed, Timeout: patience})
 		if err != nil {
 			return err
 		}
 		d.holders = append(d.holders, h)
 	}
-	d.visitor, err = d.cluster.Hold(ctx, 0, 1, hold.Config{Seed: d.run.Seed})
+	d.visitor, err = d.cluster.Hold(ctx, 0, 1, hold.Config{Seed: d.run.Seed, Timeout: patience})
 	return err
 }
 

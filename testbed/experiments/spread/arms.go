@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"time"
 
 	"lbctl/control/api"
 	"lbctl/control/wire"
@@ -16,6 +17,9 @@ import (
 	"lbctl/testbed/report"
 	"lbctl/testbed/traffic"
 )
+
+// patience is how long a client waits for an answer: a busy machine is no fault.
+const patience = time.Minute
 
 // perControl is the number of requests on each connection of a control.
 const perControl = 4
@@ -74,7 +78,7 @@ func (d *design) configure(ctx context.Context, s lb.Service) error {
 
 // arm runs an arm with traffic and returns its evidence.
 func (d *design) arm(ctx context.Context, a cluster.Arm) (Evidence, error) {
-	a.Traffic.Concurrency = d.concurrency
+	a.Traffic.Concurrency, a.Traffic.Timeout = d.concurrency, patience
 	a.Traffic.Seed = d.random.Uint64()
 	a.Traffic.Popularity = d.popularity
 	a.Progress = d.run.At
