@@ -19,6 +19,7 @@ import (
 	"lbctl/testbed/experiments/kvstore"
 	"lbctl/testbed/experiments/nicoracle"
 	"lbctl/testbed/experiments/oneport"
+	"lbctl/testbed/experiments/rings"
 	"lbctl/testbed/experiments/spread"
 	"lbctl/testbed/experiments/survive"
 	"lbctl/testbed/experiments/tophalf"
@@ -52,6 +53,7 @@ func All() []experiment.Experiment {
 		interrupts.Experiment(),
 		tophalf.Experiment(),
 		copies.Experiment(),
+		rings.Experiment(),
 	}
 	slices.SortStableFunc(all, func(a, b experiment.Experiment) int {
 		return slices.CompareFunc(references(a), references(b), func(a, b reference) int {
@@ -89,7 +91,7 @@ func Helpers() []helper.Entry {
 		kv.Server().Entry(), kv.Client().Entry(),
 		guest.Helper().Entry(),
 		handshake.Helper().Entry(),
-		copies.Guest().Entry(), acceptqueues.Server().Entry(), acceptqueues.Client().Entry(),
+		copies.Guest().Entry(), rings.Receiver().Entry(), acceptqueues.Server().Entry(), acceptqueues.Client().Entry(),
 		wakeup.Helper().Entry(),
 		oneport.Master().Entry(), oneport.Worker().Entry(),
 		tophalf.Helper().Entry(), interrupts.Helper().Entry(),
