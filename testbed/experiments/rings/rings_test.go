@@ -115,7 +115,7 @@ func TestWindow(t *testing.T) {
 }
 
 func TestParametersAreChecked(t *testing.T) {
-	for assignment, good := range map[string]bool{"slots=65": true, "slots=64": false, "window=127": true, "window=128": false, "live=32": true, "live=33": false} {
+	for assignment, good := range map[string]bool{"slots=65": true, "slots=64": false, "window=127": true, "window=128": false, "live=22": true, "live=23": false} {
 		p := experiment.NewParameters(&design{})
 		err := p.Set(assignment)
 		if err == nil {
@@ -129,7 +129,7 @@ func TestParametersAreChecked(t *testing.T) {
 
 // TestRings runs all of it with real frames.
 func TestRings(t *testing.T) {
-	out := trialtest.Quick(t, Experiment(), "frames=4096", "live=4")
+	out := trialtest.Quick(t, Experiment())
 	if len(out.Result.Tables) != 1 || len(out.Figures) != 1 {
 		t.Errorf("%d tables and %d figures", len(out.Result.Tables), len(out.Figures))
 	}
