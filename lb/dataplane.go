@@ -47,9 +47,9 @@ type Dataplane interface {
 	// Condition says whether the kernel still has what was put there, and goes on with it without this process.
 	Condition() (Condition, error)
 
-	// Unfit says why no replica can have an address, as far as the network is known: it is this host's own, or stands for
-	// several hosts. "" if one can.
-	Unfit(a netip.Addr) (why string, err error)
+	// Unfit returns which of some addresses no replica can have, and why, as far as the network is known: they are this host's
+	// own, or stand for several hosts.
+	Unfit(addresses []netip.Addr) (why map[netip.Addr]string, err error)
 
 	// Events returns what happens in the network from the opening on, for one reader. Close closes the channel.
 	Events() <-chan Event

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"lbctl/control/intent"
 	"lbctl/control/reconcile"
@@ -113,7 +114,9 @@ func (e *Engine) edit(old intent.Intent, change func(intent.Intent) (intent.Inte
 // fits returns an *intent.Error if an intent has new replicas with addresses to which no packet can be sent. Those that
 // were there before became so later, and are no reason to refuse a change: Status says it.
 func (e *Engine) fits(old, next intent.Intent) error {
-	var ps intent.Problems
+	type place struct{ service, replica int }
+	var places []place
+	var addresses []netip.Addr
 	var had map[lb.VIP]intent.Service
 	for n, s := range next.Services {
 		if n < len(old.Services) && old.Services[n].Equal(s) {
@@ -123,17 +126,23 @@ func (e *Engine) fits(old, next intent.Intent) error {
 			had = old.ByVIP()
 		}
 		for k, r := range s.Replicas {
-			if _, there := had[s.VIP].State(r.Address); there {
-				continue
+			if _, there := had[s.VIP].State(r.Address); !there {
+				places, addresses = append(places, place{n, k}), append(addresses, r.Address.Addr())
 			}
-			why, err := e.dp.Unfit(r.Address.Addr())
-			if err != nil {
-				return err
-			}
-			if why != "" {
-				ps.Add(fmt.Sprintf("services[%d].replicas[%d].address", n, k),
-					"want the address of another host, or of another network namespace", "%v is %s", r.Address.Addr(), why)
-			}
+		}
+	}
+	if len(addresses) == 0 {
+		return nil
+	}
+	unfit, err := e.dp.Unfit(addresses)
+	if err != nil {
+		return err
+	}
+	var ps intent.Problems
+	for i, a := range addresses {
+		if why, is := unfit[a]; is {
+			ps.Add(fmt.Sprintf("services[%d].replicas[%d].address", places[i].service, places[i].replica),
+				"want the address of another host, or of another network namespace", "%v is %s", a, why)
 		}
 	}
 	return ps.Err()

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"errors"
+	"maps"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,10 +13,12 @@ import (
 )
 
 // Unfit says of what was named why no replica can have it.
-func (l *links) Unfit(a netip.Addr) (string, error) {
+func (l *links) Unfit(addresses []netip.Addr) (map[netip.Addr]string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.is.Unfit[a], nil
+	why := maps.Clone(l.is.Unfit)
+	maps.DeleteFunc(why, func(a netip.Addr, _ string) bool { return !slices.Contains(addresses, a) })
+	return why, nil
 }
 
 // Counters returns what was sent to the replicas of web.

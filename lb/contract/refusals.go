@@ -72,18 +72,23 @@ func testUnfit(t *testing.T, open func(t *testing.T) Harness) {
 	b := newFixture(t, open)
 	for _, l := range Links() {
 		for _, p := range l.Addresses {
+			var all []netip.Addr
 			for host := range 256 {
-				a := hostOf(p, byte(host))
-				if why, err := b.Dataplane.Unfit(a); err != nil || (why != "") != reserved(p, a) {
-					t.Errorf("%v is %q, %v", a, why, err)
+				all = append(all, hostOf(p, byte(host)))
+			}
+			for _, times := range []int{1, 20} { // few are asked for one by one
+				why, err := b.Dataplane.Unfit(slices.Repeat(all, times))
+				for _, a := range all {
+					if err != nil || (why[a] != "") != reserved(p, a) {
+						t.Errorf("%v is %q, %v", a, why[a], err)
+					}
 				}
 			}
 		}
 	}
-	for _, a := range []string{"203.0.113.1", "2001:db8:9::1"} {
-		if why, err := b.Dataplane.Unfit(netip.MustParseAddr(a)); why != "" || err != nil {
-			t.Errorf("%s, to which there is no route, is %q, %v", a, why, err)
-		}
+	nowhere := []netip.Addr{netip.MustParseAddr("203.0.113.1"), netip.MustParseAddr("2001:db8:9::1")}
+	if why, err := b.Dataplane.Unfit(nowhere); len(why) > 0 || err != nil {
+		t.Errorf("%v, to which there is no route, are %v, %v", nowhere, why, err)
 	}
 	own := Links()[0].Addresses[0].Addr()
 	s := ipv4.service(1, packet.TCP, netip.AddrPortFrom(own, 80), ipv4.on(West, 1, 80))

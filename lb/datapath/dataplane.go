@@ -56,9 +56,9 @@ func (d *Datapath) Attach(ctx context.Context, name string, mode lb.AttachMode) 
 }
 
 // Unfit implements lb.Dataplane.
-func (d *Datapath) Unfit(a netip.Addr) (why string, err error) {
+func (d *Datapath) Unfit(addresses []netip.Addr) (why map[netip.Addr]string, err error) {
 	err = d.locked(func() error {
-		why = d.hops.resolver().Unfit(a)
+		why = d.hops.resolver().Unfit(addresses)
 		return nil
 	})
 	return why, err

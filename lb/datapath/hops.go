@@ -73,7 +73,7 @@ type unfit struct {
 func (h *hops) judge(r nexthop.Resolver, replica uint32, a netip.Addr, next tables.Hop) {
 	why := ""
 	if next.State == uint8(bpf.LbHopStateHOP_NONE) {
-		why = r.Unfit(a)
+		why = r.Unfit([]netip.Addr{a})[a]
 	}
 	switch {
 	case why == "":

@@ -131,8 +131,8 @@ func (o oneHop) Resolve(a netip.Addr) (tables.Hop, nexthop.Neighbour) {
 }
 
 // Differing and Unfit implement nexthop.Resolver.
-func (oneHop) Differing(netip.Addr) string { return "" }
-func (oneHop) Unfit(netip.Addr) string     { return "" }
+func (oneHop) Differing(netip.Addr) string              { return "" }
+func (oneHop) Unfit([]netip.Addr) map[netip.Addr]string { return nil }
 
 // golden is a packet of the self-test, and the services to set before it.
 type golden struct {

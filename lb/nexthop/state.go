@@ -26,8 +26,8 @@ type Resolver interface {
 	Resolve(netip.Addr) (tables.Hop, Neighbour)
 	// Differing says how packets should go that come in on different interfaces, "" if all go the same way.
 	Differing(netip.Addr) string
-	// Unfit says why no host can be reached at an address, whatever routes there are; "" if one can.
-	Unfit(netip.Addr) string
+	// Unfit returns at which of some addresses no host can be reached, whatever routes there are, and why.
+	Unfit([]netip.Addr) map[netip.Addr]string
 }
 
 // State is the network as one operation sees it: links and neighbours are asked for once and kept. It is not safe
@@ -82,20 +82,6 @@ func (s State) along(route netlink.Route, a netip.Addr) (tables.Hop, Neighbour) 
 		next.Tunnel = bpf.Address(source.Unmap())
 	}
 	return next, n
-}
-
-// Unfit implements Resolver.
-func (s State) Unfit(a netip.Addr) string {
-	all := s.Routes(a)
-	if len(all) == 0 {
-		return ""
-	}
-	return map[int]string{
-		unix.RTN_LOCAL:     "the balancer's own, and what goes to a replica leaves by an interface",
-		unix.RTN_BROADCAST: "the broadcast address of a network of this host",
-		unix.RTN_ANYCAST:   "the anycast address of all routers of a network of this host",
-		unix.RTN_MULTICAST: "the address of a group",
-	}[all[0].Route.Type]
 }
 
 // Refuses reports whether the route to an address is of the type unreachable, prohibit or blackhole.

@@ -43,13 +43,19 @@ func (m *Datapath) Condition() (lb.Condition, error) {
 }
 
 // Unfit implements lb.Dataplane.
-func (m *Datapath) Unfit(a netip.Addr) (string, error) {
-	done, err := m.begin("look at an address")
+func (m *Datapath) Unfit(addresses []netip.Addr) (map[netip.Addr]string, error) {
+	done, err := m.begin("look at addresses")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer done()
-	return m.tables.unfit[a], nil
+	why := map[netip.Addr]string{}
+	for _, a := range addresses {
+		if w, found := m.tables.unfit[a]; found {
+			why[a] = w
+		}
+	}
+	return why, nil
 }
 
 // Attach implements lb.Dataplane: lb.Auto becomes lb.Native. The error of an unknown mode
