@@ -3,6 +3,7 @@ package trialtest
 
 import (
 	"log/slog"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -20,9 +21,12 @@ const seed = 1
 
 // Quick runs an experiment at its quick sizes, with parameters ("rounds=3") set after that, and returns what it
 // found. It fails the test if a check or a control failed; one that is undetermined is no failure, because the machine may be
-// busy. It needs root.
+// busy. It needs root. With LBCTL_LAB=all in the environment the test is skipped: the tests of cmd/lab then run all experiments.
 func Quick(t *testing.T, e experiment.Experiment, parameters ...string) experiment.Outcome {
 	t.Helper()
+	if os.Getenv("LBCTL_LAB") == "all" {
+		t.Skip("cmd/lab runs it")
+	}
 	need.Root(t)
 	program := filepath.Join(t.TempDir(), "lbctl")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "lbctl/cmd/lbctl").CombinedOutput(); err != nil {
