@@ -74,7 +74,7 @@ func TestChecksCanFail(t *testing.T) {
 		{ModerationSaves, func(e *evidence) { e.paced = rounds(100, 60, 100, 100) }},
 		{DeferralSaves, func(e *evidence) { e.conversation[deferred] = made(51, 100, 100) }},
 		{ThreadsTakeOver, func(e *evidence) { e.conversation[threaded] = made(100, 11, 100) }},
-		{PollingNoInterrupts, func(e *evidence) { e.conversation[busy] = made(11, 0, 0) }},
+		{PollingNoInterrupts, func(e *evidence) { e.conversation[busy] = made(51, 0, 0) }},
 		{PollingNoSleep, func(e *evidence) { e.conversation[busy] = made(0, 0, 11) }},
 		{PollingBurns, func(e *evidence) { e.idle[busy] = idle(490 * time.Millisecond) }},
 		{OverloadBatches, func(e *evidence) { e.sweep[plain] = []Turn{made(3, 0, 0), made(51, 0, 0)} }},
