@@ -2,6 +2,7 @@
 package trialtest
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/progress"
 	"lbctl/testbed/report"
+	"lbctl/testbed/vm"
 )
 
 // seed is the same in every test: what fails once fails again.
@@ -44,6 +46,9 @@ func Quick(t *testing.T, e experiment.Experiment, parameters ...string) experime
 	out, err := trial.Run(t.Context(), experiment.Env{
 		Program: program, Seed: seed, Progress: progress.Silent{}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: time.Now,
 	})
+	if errors.Is(err, vm.ErrMissing) {
+		need.QEMU(t, err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,21 +3,16 @@ package interrupts
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"math/rand/v2"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
-	"lbctl/bpf/need"
 	"lbctl/rss/sim"
 	"lbctl/testbed/experiment"
+	"lbctl/testbed/experiment/trialtest"
 	"lbctl/testbed/measure"
-	"lbctl/testbed/progress"
 	"lbctl/testbed/report"
-	"lbctl/testbed/vm"
 )
 
 // made is a turn of 100 packets, with counts for each hundred.
@@ -155,29 +150,7 @@ func TestParametersAreChecked(t *testing.T) {
 // The experiment as lbctl lab run interrupts --quick runs it, in a real guest. What moderation saves is undetermined on a
 // machine that is busy otherwise.
 func TestRun(t *testing.T) {
-	need.Root(t)
-	program := filepath.Join(t.TempDir(), "lbctl")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "lbctl/cmd/lbctl").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	trial := Experiment().Trial()
-	if err := trial.Parameters().Resize(experiment.Quick); err != nil {
-		t.Fatal(err)
-	}
-	outcome, err := trial.Run(t.Context(), experiment.Env{
-		Program: program, Seed: 1, Now: time.Now, Progress: progress.Silent{}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-	})
-	if errors.Is(err, vm.ErrMissing) {
-		need.QEMU(t, err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range slices.Concat(outcome.Result.Checks, outcome.Result.Controls) {
-		if c.Outcome() == report.Fail {
-			t.Errorf("%s: measured %v: %s", c.Name, c.Measured, c.Detail)
-		}
-	}
+	outcome := trialtest.Quick(t, Experiment())
 	if len(outcome.Figures) != 2 {
 		t.Errorf("%d figures", len(outcome.Figures))
 	}

@@ -3,20 +3,13 @@ package tophalf
 import (
 	"errors"
 	"fmt"
-	"log/slog"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"lbctl/bpf/need"
 	"lbctl/testbed/experiment"
-	"lbctl/testbed/progress"
-	"lbctl/testbed/report"
+	"lbctl/testbed/experiment/trialtest"
 	"lbctl/testbed/trace"
-	"lbctl/testbed/vm"
 )
 
 // The made-up reception of a driver with polls: who runs in which context, what the tracer says.
@@ -185,30 +178,8 @@ func TestParametersAreChecked(t *testing.T) {
 
 // The experiment as lbctl lab run tophalf --quick runs it, in a real guest.
 func TestRun(t *testing.T) {
-	need.Root(t)
-	program := filepath.Join(t.TempDir(), "lbctl")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "lbctl/cmd/lbctl").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	trial := Experiment().Trial()
-	if err := trial.Parameters().Resize(experiment.Quick); err != nil {
-		t.Fatal(err)
-	}
-	outcome, err := trial.Run(t.Context(), experiment.Env{
-		Program: program, Seed: 1, Now: time.Now, Progress: progress.Silent{}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-	})
-	if errors.Is(err, vm.ErrMissing) {
-		need.QEMU(t, err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range slices.Concat(outcome.Result.Checks, outcome.Result.Controls) {
-		if !c.Pass {
-			t.Errorf("%s: measured %v: %s", c.Name, c.Measured, c.Detail)
-		}
-	}
-	if outcome.Result.Outcome() != report.Pass || len(outcome.Figures) != 2 {
-		t.Errorf("outcome %s, %d figures", outcome.Result.Outcome(), len(outcome.Figures))
+	outcome := trialtest.Quick(t, Experiment())
+	if len(outcome.Figures) != 2 {
+		t.Errorf("%d figures", len(outcome.Figures))
 	}
 }
