@@ -172,13 +172,14 @@ func TestOldestFragmentIsEvicted(t *testing.T) {
 	key := func(id uint16) uint64 {
 		return bpf.FragmentKey(x.d.secret, source, x.service.VIP.Address.Addr(), uint32(id), uint8(packet.TCP))
 	}
-	at := uint32(key(1)) % lines.MaxEntries()
-	ids := []uint16{1}
-	for id := uint16(2); len(ids) < 6; id++ {
-		if uint32(key(id))%lines.MaxEntries() == at {
-			ids = append(ids, id)
-		}
+	// Six in one line. A given line may have fewer: 65,536 identifications are 8 for each on average.
+	inLine := map[uint32][]uint16{}
+	var at uint32
+	for id := uint16(1); len(inLine[at]) < 6; id++ {
+		at = uint32(key(id)) % lines.MaxEntries()
+		inLine[at] = append(inLine[at], id)
 	}
+	ids := inLine[at]
 	known := func(context string, want ...uint16) {
 		t.Helper()
 		for _, id := range ids {
