@@ -58,17 +58,27 @@ struct {
 	__uint(max_entries, 1);
 } fib_questions SEC(".maps");
 
-/* An empty question about a packet that came in on this interface. */
-static __always_inline struct bpf_fib_lookup *fib_question(struct xdp_md *ctx, __u32 bytes, __u8 protocol)
+/* A question about a packet that came in on this interface, with these addresses in its header. */
+static __always_inline struct bpf_fib_lookup *fib_question(struct xdp_md *ctx, __u32 bytes, __u8 protocol, const void *source,
+							   const void *destination, bool is_v6)
 {
 	__u32 zero = 0;
 	struct bpf_fib_lookup *fib = bpf_map_lookup_elem(&fib_questions, &zero);
 
-	if (fib) {
-		__builtin_memset(fib, 0, sizeof(*fib));
-		fib->ifindex = ingress(ctx);
-		fib->tot_len = bytes;
-		fib->l4_protocol = protocol;
+	if (!fib)
+		return fib;
+	__builtin_memset(fib, 0, sizeof(*fib));
+	fib->ifindex = ingress(ctx);
+	fib->tot_len = bytes;
+	fib->l4_protocol = protocol;
+	if (is_v6) {
+		fib->family = AF_INET6;
+		copy16(fib->ipv6_src, source);
+		copy16(fib->ipv6_dst, destination);
+	} else {
+		fib->family = AF_INET;
+		fib->ipv4_src = load32(source);
+		fib->ipv4_dst = load32(destination);
 	}
 	return fib;
 }
@@ -132,18 +142,9 @@ static __always_inline int route_to_client(struct xdp_md *ctx, const struct pack
 		r->macs = e->macs;
 		return BPF_FIB_LKUP_RET_SUCCESS;
 	}
-	fib = fib_question(ctx, p->ip_bytes, p->flow.l4.wire);
+	fib = fib_question(ctx, p->ip_bytes, p->flow.l4.wire, p->flow.is_v6 ? source : source + 12, to, p->flow.is_v6);
 	if (!fib)
 		return -1;
-	if (p->flow.is_v6) {
-		fib->family = AF_INET6;
-		copy16(fib->ipv6_src, source);
-		copy16(fib->ipv6_dst, to);
-	} else {
-		fib->family = AF_INET;
-		fib->ipv4_src = mapped_v4(source);
-		fib->ipv4_dst = load32(to);
-	}
 	answer = ask_fib(ctx, valid ? 0 : at + 1);
 	r->ifindex = fib->ifindex;
 	r->mtu = fib->mtu_result;

@@ -278,7 +278,7 @@ static __always_inline enum lb_reason forward_any(struct xdp_md *ctx, struct pac
 		if (unlikely(d->error))
 			error_to_replica(p, d);
 		else
-			set_destination(p, r);
+			set_destination(p, r, false);
 		if (unlikely(state == HOP_UNRESOLVED)) {
 			if (pass == LB_SUPER_PACKET_PASSED)
 				set_partial(p, d, r->l4_delta, port_delta(d->service->vip.port, r->port));
@@ -370,7 +370,7 @@ static __always_inline enum lb_reason return_to_client(struct xdp_md *ctx, struc
 	if (unlikely(d->error))
 		error_to_client(p, d, own);
 	else
-		set_source(p, d->rev_nat);
+		set_source(p, d->rev_nat, false);
 	if (unlikely(why != LB_OK)) {
 		if (why == LB_SUPER_PACKET_PASSED)
 			set_partial(p, d, d->rev_nat->l4_delta, port_delta(d->rev_nat->replica.port, d->rev_nat->port));

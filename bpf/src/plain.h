@@ -50,7 +50,7 @@ static __always_inline int forward_plain(struct xdp_md *ctx, struct packet *p, s
 		return CHOSEN(to.id);
 	ifindex = hop->ifindex;
 	if (s->mode == LB_MODE_IPIP) {
-		if (unlikely(to.replica->path_mtu || p->ip_bytes + outer_bytes(s, to.replica) > hop->mtu))
+		if (unlikely(p->ip_bytes + outer_bytes(s, to.replica) > path_mtu(to.replica, hop->mtu)))
 			return CHOSEN(to.id);
 		decrement_ttl(p);
 		why = encapsulate(ctx, p, s, to.replica, active, true, hash);
@@ -60,7 +60,7 @@ static __always_inline int forward_plain(struct xdp_md *ctx, struct packet *p, s
 		if (unlikely(p->ip_bytes > hop->mtu))
 			return CHOSEN(to.id);
 		if (s->mode == LB_MODE_NAT)
-			forward_to(p, to.replica);
+			set_destination(p, to.replica, true);
 		copy12(p->eth, hop->destination);
 	}
 	return counted(&by_replica, to.id, bytes, leave(ctx, ifindex));
@@ -74,7 +74,7 @@ static __always_inline int return_plain(struct xdp_md *ctx, struct packet *p, st
 	if (unlikely(p->tcp & (TCP_FIN | TCP_RST) || ttl(p) <= 1 ||
 		     route_to_client(ctx, p, n->address, &route) != BPF_FIB_LKUP_RET_SUCCESS))
 		return UNDECIDED;
-	return_from(p, n);
+	set_source(p, n, true);
 	copy12(p->eth, route.macs);
 	return counted(&by_reason, LB_RETURNED, bytes, leave(ctx, route.ifindex));
 }

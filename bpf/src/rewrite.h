@@ -34,24 +34,30 @@ static __always_inline __u8 ttl(const struct packet *p)
 /* The word {ttl, protocol} loses 1 in its first byte: as a little-endian word, 1. */
 #define TTL_DELTA 0xfffe
 
+/* After a change of an address by that delta. `onward`: the packet is a router further, too, so that IPv4 needs one sum for
+ * both; a constant at each call. */
+static __always_inline void adjust_l3(struct packet *p, __u16 delta, bool onward)
+{
+	if (p->flow.is_v6) {
+		p->v6->hop_limit -= onward;
+		return;
+	}
+	p->v4->ttl -= onward;
+	p->v4->check = adjust(p->v4->check, delta + (onward ? TTL_DELTA : 0));
+}
+
 static __always_inline void decrement_ttl(struct packet *p)
 {
-	if (p->flow.is_v6) {
-		p->v6->hop_limit--;
-		return;
-	}
-	p->v4->ttl--;
-	p->v4->check = adjust(p->v4->check, TTL_DELTA);
+	adjust_l3(p, 0, true);
 }
 
-static __always_inline void set_destination(struct packet *p, const struct replica *r)
+static __always_inline void set_destination(struct packet *p, const struct replica *r, bool onward)
 {
-	if (p->flow.is_v6) {
+	if (p->flow.is_v6)
 		copy16(&p->v6->daddr, r->address);
-	} else {
+	else
 		p->v4->daddr = mapped_v4(r->address);
-		p->v4->check = adjust(p->v4->check, r->l3_delta);
-	}
+	adjust_l3(p, r->l3_delta, onward);
 	if (unlikely(p->part == LATER))
 		return;
 	copy2(p->l4 + 2, r->port);
@@ -60,53 +66,17 @@ static __always_inline void set_destination(struct packet *p, const struct repli
 		remember_rewritten(p);
 }
 
-static __always_inline void set_source(struct packet *p, const struct rev_nat *n)
+static __always_inline void set_source(struct packet *p, const struct rev_nat *n, bool onward)
 {
-	if (p->flow.is_v6) {
+	if (p->flow.is_v6)
 		copy16(&p->v6->saddr, n->address);
-	} else {
+	else
 		p->v4->saddr = mapped_v4(n->address);
-		p->v4->check = adjust(p->v4->check, n->l3_delta);
-	}
+	adjust_l3(p, n->l3_delta, onward);
 	if (unlikely(p->part == LATER))
 		return;
 	copy2(p->l4, n->port);
 	adjust_l4(p, n->l4_delta);
 	if (unlikely(p->part == FIRST))
 		remember_rewritten(p);
-}
-
-/* A router further, with a changed address: one sum for both. */
-static __always_inline void pass_on(struct packet *p, __u16 l3_delta)
-{
-	if (p->flow.is_v6) {
-		p->v6->hop_limit--;
-		return;
-	}
-	p->v4->ttl--;
-	p->v4->check = adjust(p->v4->check, l3_delta + TTL_DELTA);
-}
-
-/* As set_destination and decrement_ttl, of a whole packet. */
-static __always_inline void forward_to(struct packet *p, const struct replica *r)
-{
-	if (p->flow.is_v6)
-		copy16(&p->v6->daddr, r->address);
-	else
-		p->v4->daddr = mapped_v4(r->address);
-	pass_on(p, r->l3_delta);
-	copy2(p->l4 + 2, r->port);
-	adjust_l4(p, r->l4_delta);
-}
-
-/* As set_source and decrement_ttl, of a whole packet. */
-static __always_inline void return_from(struct packet *p, const struct rev_nat *n)
-{
-	if (p->flow.is_v6)
-		copy16(&p->v6->saddr, n->address);
-	else
-		p->v4->saddr = mapped_v4(n->address);
-	pass_on(p, n->l3_delta);
-	copy2(p->l4, n->port);
-	adjust_l4(p, n->l4_delta);
 }

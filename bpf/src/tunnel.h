@@ -256,23 +256,20 @@ static __always_inline void relay_v6(struct too_big_v6 *m, const struct outer_er
 	m->icmp.check = adjust(e->icmp->check, removed(e) + (__u16)~checksum(sum));
 }
 
-/* The route of a message to the sender of the inner packet. */
-static __always_inline enum lb_reason route_to_sender(struct xdp_md *ctx, const struct outer_error *e,
-						      struct bpf_fib_lookup *fib)
+/* The question how a message of so many bytes reaches the sender of the inner packet. */
+static __always_inline struct bpf_fib_lookup *question_to_sender(struct xdp_md *ctx, const struct outer_error *e, __u32 bytes)
 {
-	if (e->inner_v6) {
-		struct ipv6hdr *inner = e->inner;
+	struct ipv6hdr *v6 = e->inner;
+	struct iphdr *v4 = e->inner;
 
-		fib->family = AF_INET6;
-		copy16(fib->ipv6_src, &inner->daddr);
-		copy16(fib->ipv6_dst, &inner->saddr);
-	} else {
-		struct iphdr *inner = e->inner;
+	if (e->inner_v6)
+		return fib_question(ctx, bytes, IPPROTO_ICMPV6, &v6->daddr, &v6->saddr, true);
+	return fib_question(ctx, bytes, IPPROTO_ICMP, &v4->daddr, &v4->saddr, false);
+}
 
-		fib->family = AF_INET;
-		fib->ipv4_src = inner->daddr;
-		fib->ipv4_dst = inner->saddr;
-	}
+/* The route of that message. */
+static __always_inline enum lb_reason route_to_sender(struct xdp_md *ctx, struct bpf_fib_lookup *fib)
+{
 	switch (bpf_fib_lookup(ctx, fib, sizeof(*fib), 0)) {
 	case BPF_FIB_LKUP_RET_SUCCESS:
 		return LB_ERROR_RETURNED;
@@ -321,14 +318,13 @@ static __always_inline enum lb_reason relay(struct xdp_md *ctx, const struct out
 {
 	__u32 head = e->inner_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr), tags = e->tag_bytes, zero = 0;
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	struct bpf_fib_lookup *fib = fib_question(ctx, head + sizeof(struct icmp) + e->quoted,
-						  e->inner_v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+	struct bpf_fib_lookup *fib = question_to_sender(ctx, e, head + sizeof(struct icmp) + e->quoted);
 	struct relay *r = bpf_map_lookup_elem(&relays, &zero);
 	enum lb_reason why;
 
 	if (!r || !fib || data + sizeof(r->link) > end)
 		return LB_TABLE_FAULT;
-	why = route_to_sender(ctx, e, fib);
+	why = route_to_sender(ctx, fib);
 	if (why != LB_ERROR_RETURNED && why != LB_NEIGHBOUR_MISSING)
 		return why;
 	__builtin_memcpy(r->link, data, sizeof(r->link));

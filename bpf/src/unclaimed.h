@@ -9,20 +9,11 @@
 static __always_inline bool is_forwarded(struct xdp_md *ctx, const void *source, const void *destination,
 					 bool is_v6)
 {
-	struct bpf_fib_lookup *fib = fib_question(ctx, 0, 0);
+	struct bpf_fib_lookup *fib = fib_question(ctx, 0, 0, source, destination, is_v6);
 	long answer;
 
 	if (!fib)
 		return false;
-	if (is_v6) {
-		fib->family = AF_INET6;
-		copy16(fib->ipv6_src, source);
-		copy16(fib->ipv6_dst, destination);
-	} else {
-		fib->family = AF_INET;
-		fib->ipv4_src = load32(source);
-		fib->ipv4_dst = load32(destination);
-	}
 	answer = bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
 	return answer == BPF_FIB_LKUP_RET_SUCCESS || answer == BPF_FIB_LKUP_RET_NO_NEIGH ||
 	       answer == BPF_FIB_LKUP_RET_FRAG_NEEDED;
