@@ -24,7 +24,7 @@ func Experiment() experiment.Experiment {
 		Question: "A file server makes only blocking calls: when does it fork a child, when does it reap it, and who does what?",
 		Claim:    "Spawn a child every time a new client connects and accept returns. The parent accepts connections and reaps dead children periodically, say before calling accept; the child does the network read, disk read and network write, with the descriptor that it got by the fork.",
 		Method:   "The server forks by clone(2); parent and children make only blocking calls. The disk is a file system (FUSE) whose reads take a known time. Children, zombies and descriptors are counted in /proc, connections in /proc/PID/net/tcp, when every process of the server sleeps and no read is outstanding. Each arm leaves one detail out. Go programs cannot fork, since a copy of a process has only the thread that called and Go's runtime needs its others: so the child of this server never enters the runtime; it makes raw system calls and ends.",
-		Needs:    experiment.Needs{Time: 20 * time.Second},
+		Needs:    experiment.Needs{Time: 20 * time.Second, Quick: 8 * time.Second},
 		Rig:      "loopback",
 		Checks: []experiment.Statement{
 			{Name: ServedAtOnce, Text: "with a child for each, all clients have an answer while all stay connected"},
