@@ -24,7 +24,7 @@ func Experiment() experiment.Experiment {
 		Question: "A file server makes only blocking calls: when does it fork a child, when does it reap it, and who does what?",
 		Claim:    "Spawn a child every time a new client connects and accept returns. The parent accepts connections and reaps dead children periodically, say before calling accept; the child does the network read, disk read and network write, with the descriptor that it got by the fork.",
 		Method:   "The server forks by clone(2); parent and children make only blocking calls. The disk is a file system (FUSE) whose reads take a known time. Children, zombies and descriptors are counted in /proc, connections in /proc/PID/net/tcp, when every process of the server sleeps and no read is outstanding. Each arm leaves one detail out. Go programs cannot fork, since a copy of a process has only the thread that called and Go's runtime needs its others: so the child of this server never enters the runtime; it makes raw system calls and ends.",
-		Needs:    experiment.Needs{Time: 20 * time.Second, Quick: 8 * time.Second},
+		Needs:    experiment.Needs{Time: 40 * time.Second, Quick: 14 * time.Second},
 		Rig:      "loopback",
 		Checks: []experiment.Statement{
 			{Name: ServedAtOnce, Text: "with a child for each, all clients have an answer while all stay connected"},
@@ -70,8 +70,8 @@ func (d *design) Parameters(p *experiment.Parameters) {
 	p.Int(&d.clients, "clients", experiment.Ints{Low: 4, High: 32, Default: 8, Quick: 6}, "how many clients come at once, K")
 	p.Int(&d.files, "files", experiment.Ints{Low: 1, High: 100, Default: 2}, "how many files a client asks for")
 	p.Int(&d.count, "rounds", experiment.Ints{Low: 15, High: 1000, Default: 20, Quick: 15, Full: 100}, "how many rounds the times are taken in")
-	p.Duration(&d.read, "read", experiment.Durations{Low: time.Millisecond, High: time.Second, Default: 12 * time.Millisecond, Quick: 6 * time.Millisecond, Full: 20 * time.Millisecond}, "how long the disk takes for a file")
-	p.Duration(&d.think, "think", experiment.Durations{Low: time.Millisecond, High: time.Second, Default: 12 * time.Millisecond, Quick: 6 * time.Millisecond, Full: 20 * time.Millisecond}, "how long a client waits after a file")
+	p.Duration(&d.read, "read", experiment.Durations{Low: time.Millisecond, High: time.Second, Default: 20 * time.Millisecond, Quick: 12 * time.Millisecond, Full: 40 * time.Millisecond}, "how long the disk takes for a file")
+	p.Duration(&d.think, "think", experiment.Durations{Low: time.Millisecond, High: time.Second, Default: 20 * time.Millisecond, Quick: 12 * time.Millisecond, Full: 40 * time.Millisecond}, "how long a client waits after a file")
 }
 
 // The servers that clients stay connected to.
