@@ -30,7 +30,7 @@ func Experiment() experiment.Experiment {
 		Claim:    "Under high packet load a server spends its time in interrupts and context switches. Polling, or batching interrupts, gives it back to the application.",
 		Method: "A QEMU guest of one processor, with Debian's kernel, receives datagrams by six set-ups of two real drivers, and works a while on each. Interrupts are those of /proc/interrupts, softirqs of reception those of /proc/softirqs, switches those of the receiver in /proc/PID/status. " +
 			"QEMU emulates the processor, so its times say nothing about hardware; counts are exact. Linux does not do a packet's work in the interrupt, so the livelock of a system that does is shown by a model, labelled so. QEMU's e1000 keeps to at most 7,813 interrupts a second by itself.",
-		Needs: experiment.Needs{Packages: []string{vm.Package}, Time: 75 * time.Second, Quick: 40 * time.Second},
+		Needs: experiment.Needs{Packages: []string{vm.Package}, Time: 60 * time.Second, Quick: 30 * time.Second},
 		Rig:   "vm",
 		Checks: []experiment.Statement{
 			{Name: OneEach, Text: "one packet at a time costs one interrupt, without batching, on either NIC"},

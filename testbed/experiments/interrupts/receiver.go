@@ -35,9 +35,6 @@ type receiver struct {
 // length is that of a datagram, in bytes: whether an answer is wanted, and room for the result.
 const length = 64
 
-// patience is how long a blocking receiver sleeps before it looks whether it is to end.
-const patience = 200 * time.Millisecond
-
 // budget is how many packets a receiver that polls takes from the NIC at a time (SO_BUSY_POLL_BUDGET), spin how long it
 // polls in a call, in microseconds: any time, since its calls do not wait.
 const (
@@ -60,10 +57,6 @@ func newReceiver(s Start) (r *receiver, err error) {
 	}
 	if err := unix.Bind(r.socket, &unix.SockaddrInet4{Port: port}); err != nil {
 		return r, fmt.Errorf("bind socket: %w", err)
-	}
-	wait := unix.NsecToTimeval(patience.Nanoseconds())
-	if err := unix.SetsockoptTimeval(r.socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait); err != nil {
-		return r, fmt.Errorf("set up socket: %w", err)
 	}
 	if s.Setup.Busy {
 		for option, value := range map[int]int{unix.SO_BUSY_POLL: spin, unix.SO_PREFER_BUSY_POLL: 1, unix.SO_BUSY_POLL_BUDGET: budget} {
@@ -108,8 +101,11 @@ func (r *receiver) run(started chan<- int) error {
 		flags = unix.MSG_DONTWAIT
 	}
 	packet := make([]byte, 2048)
-	for !r.stopped.Load() {
+	for {
 		n, _, err := unix.Recvfrom(r.socket, packet, flags)
+		if r.stopped.Load() {
+			return nil
+		}
 		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -128,7 +124,6 @@ func (r *receiver) run(started chan<- int) error {
 			}
 		}
 	}
-	return nil
 }
 
 // work is the application's work on a packet: an FNV hash of it, again and again.
@@ -169,9 +164,12 @@ func (r *receiver) read(c *Counts) (err error) {
 // hertz is the unit of times in /proc/PID/stat (USER_HZ).
 const hertz = 100
 
-// stop ends the receiver.
+// stop ends the receiver. Linux wakes it though it says that a socket without a peer cannot be shut down.
 func (r *receiver) stop() error {
 	r.stopped.Store(true)
+	if err := unix.Shutdown(r.socket, unix.SHUT_RD); err != nil && !errors.Is(err, unix.ENOTCONN) {
+		return fmt.Errorf("end receiver: %w", err)
+	}
 	err := <-r.ended
 	r.close()
 	return err
