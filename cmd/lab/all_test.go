@@ -21,8 +21,8 @@ import (
 const maxMemory = 1 << 30
 
 // TestLabAll runs every experiment at its quick size, as lbctl lab run all --quick does: none fails, and nothing is left.
-// One that is undetermined is no failure here, because the machine may be busy. Then the demo is run with the seed of spread: it
-// makes the same choices.
+// One that is undetermined is no failure here, because the machine may be busy. Then two of them are run again
+// with the same seed, spread as the demo: they make the same choices.
 func TestLabAll(t *testing.T) {
 	program, dir := buildProgram(t), t.TempDir()
 	c := exec.CommandContext(t.Context(), program, "lab", "run", "all", "--quick", "--out", dir, "-o", "json")
@@ -49,7 +49,10 @@ func TestLabAll(t *testing.T) {
 	if t.Logf("the largest process took %d MB", used>>20); used > maxMemory {
 		t.Errorf("a process took %d MB, more than %d", used>>20, maxMemory>>20)
 	}
-	sameChoices(t, program, filepath.Join(dir, "spread"))
+	sameChoices(t, filepath.Join(dir, "spread"), []string{program, "demo"},
+		"control another-key", "control another-hash", "control table-rewritten", "control replica-removed")
+	sameChoices(t, filepath.Join(dir, "change"), []string{program, "lab", "run", "change"},
+		"moved-as-predicted", "maglev-moves-fewer", "control another-hash", "control undrained")
 }
 
 // decodeAll reads the results that are printed one after the other.
@@ -85,13 +88,13 @@ func noneFailed(t *testing.T, r report.Result) {
 	}
 }
 
-// sameChoices runs the demo with the seed of a report of spread: the same connections are made, so as many of them move with the
-// table and with the replica, and as many are missed by a model with another key or hash.
-func sameChoices(t *testing.T, program, first string) {
+// sameChoices runs an experiment again with the seed of a report of it: the same connections are made, so that figures that depend
+// on nothing but their hashes are equal.
+func sameChoices(t *testing.T, first string, command []string, figures ...string) {
 	t.Helper()
 	again := t.TempDir()
-	if out, err := exec.CommandContext(t.Context(), program, "demo", "--quick", "--out", again).CombinedOutput(); err != nil {
-		t.Fatalf("demo: %v\n%s", err, out)
+	if out, err := exec.CommandContext(t.Context(), command[0], append(command[1:], "--quick", "--out", again)...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", command, err, out)
 	}
 	a, _, err := report.Load(first)
 	if err != nil {
@@ -107,13 +110,13 @@ func sameChoices(t *testing.T, program, first string) {
 	}
 	seen := 0
 	for _, f := range difference.Figures {
-		if slices.Contains([]string{"control another-key", "control another-hash", "control table-rewritten", "control replica-removed"}, f.Name) {
+		if slices.Contains(figures, f.Name) {
 			if seen++; f.Noise != report.Equal {
 				t.Errorf("%s: %s and, with the same seed, %s", f.Name, f.A, f.B)
 			}
 		}
 	}
-	if seen != 4 {
-		t.Errorf("%d of 4 figures are there: %+v", seen, difference.Figures)
+	if seen != len(figures) {
+		t.Errorf("%d of %d figures are there: %+v", seen, len(figures), difference.Figures)
 	}
 }

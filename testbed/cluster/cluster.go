@@ -17,6 +17,7 @@ import (
 	"lbctl/testbed/bed"
 	"lbctl/testbed/netns"
 	"lbctl/testbed/rig"
+	"lbctl/testbed/traffic/dial"
 )
 
 // How large a cluster can be: the addresses below have room for so many.
@@ -183,6 +184,15 @@ func clientGateway() netip.Addr { return netip.AddrFrom4([4]byte{10, 66, 255, 25
 // ClientAddress returns the address of client i, from 0.
 func ClientAddress(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 66, byte(i / 250), byte(1 + i%250)})
+}
+
+// Deal deals ports to n connections of a number of clients, in turn.
+func Deal(d *dial.Dealer, n, clients int) []netip.AddrPort {
+	sources := make([]netip.AddrPort, n)
+	for i := range sources {
+		sources[i] = d.Deal(ClientAddress(i % clients))
+	}
+	return sources
 }
 
 // replicaNet is the network between the balancer, its first host, and replica i, its second.

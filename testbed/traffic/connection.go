@@ -36,7 +36,7 @@ type connection struct {
 func (c *connection) open(ctx context.Context, vip netip.AddrPort, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	conn, err := from(ctx, c.source, vip)
+	conn, err := dial.FromDealt(ctx, c.source, vip)
 	if err != nil {
 		c.broken = fmt.Errorf("connect: %w", err)
 		c.flow = packet.Flow{Source: netip.AddrPortFrom(c.source.Addr(), 0), Destination: vip, Protocol: packet.TCP}

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"sync"
 
 	"lbctl/testbed/helper"
 	"lbctl/testbed/journal"
+	"lbctl/testbed/traffic/dial"
 )
 
 // Helper is the clients as a helper process. SIGTERM ends them early.
@@ -72,10 +74,11 @@ func (r *run) all(ctx context.Context) error {
 }
 
 func (r *run) connections() []*connection {
-	choice, ports := newChoice(r.config), newDealer(r.config.Seed)
+	choice := newChoice(r.config)
+	ports := dial.NewDealer(rand.New(rand.NewPCG(r.config.Seed, 1<<32)), dial.FirstPort, dial.LastPort)
 	all := make([]*connection, r.config.Connections)
 	for i := range all {
-		source := ports.deal(r.config.Sources[i%len(r.config.Sources)])
+		source := ports.Deal(r.config.Sources[i%len(r.config.Sources)])
 		all[i] = &connection{number: i, source: source, objects: choice.objects(i)}
 	}
 	return all

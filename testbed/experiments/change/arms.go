@@ -17,6 +17,7 @@ import (
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/predict"
 	"lbctl/testbed/replica/echo"
+	"lbctl/testbed/traffic/dial"
 	"lbctl/testbed/traffic/hold"
 )
 
@@ -29,6 +30,7 @@ type design struct {
 	run     *experiment.Run
 	cluster *cluster.Cluster
 	random  *rand.Rand
+	dealer  *dial.Dealer
 	nic     *nic.NIC
 	// holders hold the connections to the services that change, each those to some of them; visitor those of the other arms.
 	holders []*cluster.Holders
@@ -41,7 +43,7 @@ type design struct {
 
 // Arms implements experiment.Design.
 func (d *design) Arms(ctx context.Context, r *experiment.Run) (arms []experiment.Arm, err error) {
-	d.run, d.random = r, r.Random(1)
+	d.run, d.random, d.dealer = r, r.Random(1), dial.NewDealer(r.Random(2), dial.FirstPort, dial.LastPort)
 	config, err := nic.Default(d.queues)
 	if err != nil {
 		return nil, err
@@ -122,11 +124,16 @@ func (d *design) order(of func(i int) hold.Order) (sum hold.Report, err error) {
 	return sum, nil
 }
 
+// request asks for connections to a service, from ports that the seed decides.
+func (d *design) request(s *service, connections int) hold.OpenRequest {
+	return hold.OpenRequest{VIP: s.before.VIP.Address, Count: connections, Sources: cluster.Deal(d.dealer, connections, d.clients)}
+}
+
 // open opens the connections to all services that change.
 func (d *design) open(context.Context) error {
 	report, err := d.order(func(i int) (o hold.Order) {
 		for n := i; n < len(d.changing); n += len(d.holders) {
-			o.Open = append(o.Open, hold.OpenRequest{VIP: d.changing[n].before.VIP.Address, Count: d.connections})
+			o.Open = append(o.Open, d.request(d.changing[n], d.connections))
 		}
 		return o
 	})
@@ -188,7 +195,7 @@ func (d *design) hashed(name string, s *service, other bool) func(context.Contex
 		}
 		before := d.frames()
 		captures, err := d.cluster.Captured(0, d.polarised(), func() error {
-			report, err := d.visitor.Order(hold.Order{Open: []hold.OpenRequest{{VIP: s.before.VIP.Address, Count: d.polarisation}}})
+			report, err := d.visitor.Order(hold.Order{Open: []hold.OpenRequest{d.request(s, d.polarisation)}})
 			if err == nil && len(report.Refused) > 0 {
 				return fmt.Errorf("open connections: %d refused, the first: %s", len(report.Refused), report.Refused[0].Err)
 			}

@@ -17,6 +17,7 @@ import (
 	"lbctl/testbed/journal"
 	"lbctl/testbed/kv"
 	"lbctl/testbed/predict"
+	"lbctl/testbed/traffic/dial"
 )
 
 // design implements experiment.Design.
@@ -28,6 +29,7 @@ type design struct {
 	model     predict.Model
 	random    *rand.Rand
 	ports     ports
+	dealer    *dial.Dealer
 	evidence  map[string]Evidence
 	explained *api.Explanation
 }
@@ -61,7 +63,8 @@ const (
 
 // Arms implements experiment.Design.
 func (d *design) Arms(ctx context.Context, r *experiment.Run) (arms []experiment.Arm, err error) {
-	d.run, d.random, d.evidence = r, r.Random(1), map[string]Evidence{}
+	d.run, d.evidence = r, map[string]Evidence{}
+	d.choose(r.Random(1))
 	if d.memcached, err = d.findMemcached(ctx); err != nil {
 		return nil, err
 	}
@@ -113,6 +116,11 @@ func (d *design) Arms(ctx context.Context, r *experiment.Run) (arms []experiment
 	return arms, nil
 }
 
+// choose sets what decides everything that is chosen at random.
+func (d *design) choose(random *rand.Rand) {
+	d.random, d.ports, d.dealer = random, ports{}, dial.NewDealer(random, lastPort+1, highestPort)
+}
+
 // inOrder calls functions until one fails; nil ones are left out.
 func inOrder(all ...func() error) error {
 	for _, f := range all {
@@ -140,7 +148,7 @@ func (d *design) guessedKey() (predict.Model, error) {
 // do runs an arm and keeps its evidence.
 func (d *design) do(ctx context.Context, a arm) (err error) {
 	e := Evidence{VIP: d.model.Service.VIP.Address, Stores: d.model.Addresses(), Plan: d.plan(d.random.Uint64(), 1), Memcached: a.memcached > 0}
-	sources := d.ports.any(d.connections, d.clients, d.random)
+	sources := cluster.Deal(d.dealer, d.connections, d.clients)
 	if a.ports != nil {
 		e.Plan.Classes = d.classes()
 		if sources, err = d.ports.byClass(d.connections, d.clients, d.queues, *a.ports); err != nil {

@@ -40,7 +40,7 @@ func quick(t *testing.T) (*design, predict.Model) {
 func (d *design) fabricate(t *testing.T, m predict.Model, a arm) Evidence {
 	t.Helper()
 	e := Evidence{VIP: m.Service.VIP.Address, Stores: m.Addresses(), Plan: d.plan(d.random.Uint64(), 1), Memcached: a.memcached > 0}
-	sources := d.ports.any(d.connections, d.clients, d.random)
+	sources := cluster.Deal(d.dealer, d.connections, d.clients)
 	if a.ports != nil {
 		var err error
 		e.Plan.Classes = d.classes()
@@ -80,7 +80,7 @@ func (d *design) fabricate(t *testing.T, m predict.Model, a arm) Evidence {
 // arms fabricates all arms.
 func (d *design) arms(t *testing.T, m predict.Model) map[string]Evidence {
 	t.Helper()
-	d.random, d.ports = rand.New(rand.NewPCG(1, 2)), ports{}
+	d.choose(rand.New(rand.NewPCG(1, 2)))
 	config := m.NIC.Config()
 	guess := &design{parameters: d.parameters}
 	guess.key = predict.OtherKey(config.Key, func() uint64 { return 3 })
@@ -233,6 +233,7 @@ func TestDistinct(t *testing.T) {
 // TestPortsAreGivenOnce: ports found by class lead where they should, and none is given twice.
 func TestPortsAreGivenOnce(t *testing.T) {
 	d, m := quick(t)
+	d.choose(rand.New(rand.NewPCG(1, 2)))
 	seen := map[netip.AddrPort]bool{}
 	for range 4 {
 		sources, err := d.ports.byClass(d.connections, d.clients, d.queues, m)
@@ -247,18 +248,13 @@ func TestPortsAreGivenOnce(t *testing.T) {
 			seen[source] = true
 		}
 	}
-	random := rand.New(rand.NewPCG(1, 2))
-	for _, source := range append(d.ports.any(d.connections, d.clients, random), d.ports.any(d.connections, d.clients, random)...) {
+	for _, source := range cluster.Deal(d.dealer, 2*d.connections, d.clients) {
 		if seen[source] || source.Port() <= lastPort {
 			t.Fatalf("port of %v: given before: %v", source, seen[source])
 		}
 		seen[source] = true
 	}
-	if last := new(ports).any(others, 1, random)[others-1]; last.Port() != 0 {
-		t.Errorf("of a client with no ports left %v was given", last)
-	}
-	few := &ports{}
-	if _, err := few.byClass(2*maxConnections, 1, 4, m); err == nil {
+	if _, err := (ports{}).byClass(2*maxConnections, 1, 4, m); err == nil {
 		t.Error("one client has ports for everything")
 	}
 }

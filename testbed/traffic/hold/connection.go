@@ -36,10 +36,10 @@ type connection struct {
 }
 
 // open connects and learns from the answer to a first message where it came to.
-func open(ctx context.Context, source netip.Addr, vip netip.AddrPort, timeout time.Duration, w *worker) (*connection, error) {
+func open(ctx context.Context, source, vip netip.AddrPort, timeout time.Duration, w *worker) (*connection, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	conn, err := dial.From(ctx, source, vip)
+	conn, err := dial.FromDealt(ctx, source, vip)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}

@@ -72,6 +72,16 @@ type Place struct {
 type OpenRequest struct {
 	VIP   netip.AddrPort
 	Count int
+	// Sources, if there are any, are where they come from in turn (dial.FromDealt), in the place of Config.Sources.
+	Sources []netip.AddrPort
+}
+
+// source returns where the connection of a number comes from, of which so many were opened before.
+func (r OpenRequest) source(number, before int, addresses []netip.Addr) netip.AddrPort {
+	if len(r.Sources) > 0 {
+		return r.Sources[number%len(r.Sources)]
+	}
+	return netip.AddrPortFrom(addresses[(before+number)%len(addresses)], 0)
 }
 
 // Report is the answer to an order, a line of JSON on standard output.

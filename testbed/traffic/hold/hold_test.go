@@ -98,6 +98,23 @@ func free(t *testing.T) netip.AddrPort {
 	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
+// TestSources: where an order says from where connections come, they come from there in turn.
+func TestSources(t *testing.T) {
+	at := free(t)
+	defer server(t, at, 4)()
+	want := []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr("127.0.0.4"), free(t).Port()), netip.MustParseAddrPort("127.0.0.5:0")}
+	r := begin(t, 0).order(hold.Order{Open: []hold.OpenRequest{{VIP: at, Count: 3, Sources: want}}})
+	if len(r.Opened) != 3 {
+		t.Fatalf("opened %v, refused %v", r.Opened, r.Refused)
+	}
+	if first := r.Opened[0].Flow.Source; first != want[0] {
+		t.Errorf("from %v, want %v", first, want[0])
+	}
+	if second, third := r.Opened[1].Flow.Source, r.Opened[2].Flow.Source; second.Addr() != want[1].Addr() || third.Addr() != want[0].Addr() {
+		t.Errorf("from %v and %v, want the sources in turn", second, third)
+	}
+}
+
 func TestHeldConnectionsAreAsked(t *testing.T) {
 	at, other, began := free(t), free(t), time.Now()
 	defer server(t, at, 4)()

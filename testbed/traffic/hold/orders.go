@@ -51,7 +51,7 @@ func (h *holder) random(thread uint64) *rand.ChaCha8 {
 func (h *holder) open(ctx context.Context, w OpenRequest) (opened []Opened, refused []Refused) {
 	connections, took, errs := make([]*connection, w.Count), make([]time.Duration, w.Count), make([]error, w.Count)
 	h.parallel(w.Count, func(i int, own *worker) {
-		source := h.config.Sources[(h.opened+i)%len(h.config.Sources)]
+		source := w.source(i, h.opened, h.config.Sources)
 		start := time.Now()
 		connections[i], errs[i] = open(ctx, source, w.VIP, h.config.Timeout, own)
 		took[i] = time.Since(start)

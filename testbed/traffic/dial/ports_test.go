@@ -1,22 +1,21 @@
-package traffic
+package dial
 
 import (
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
 	"testing"
-
-	"lbctl/testbed/traffic/dial"
 )
 
-// TestDeal: one seed gives the same ports, another seed others; none twice; and a port range that is half dealt is left to the
-// kernel.
+// TestDeal: one seed gives the same ports, another seed others; none twice; and an address of which half of the ports are
+// dealt is left to the kernel.
 func TestDeal(t *testing.T) {
 	a, b := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
 	dealt := func(seed uint64) (all []netip.AddrPort) {
-		d := newDealer(seed)
+		d := NewDealer(rand.New(rand.NewPCG(seed, 0)), FirstPort, LastPort)
 		for range 1000 {
-			all = append(all, d.deal(a), d.deal(b))
+			all = append(all, d.Deal(a), d.Deal(b))
 		}
 		return all
 	}
@@ -28,13 +27,13 @@ func TestDeal(t *testing.T) {
 	if n := len(slices.Compact(sorted)); n != 2000 {
 		t.Errorf("%d different ports of 2,000", n)
 	}
-	d := newDealer(7)
-	for range mostDealt {
-		if p := d.deal(a).Port(); p < firstPort {
+	d := NewDealer(rand.New(rand.NewPCG(7, 0)), 100, 199)
+	for range 50 {
+		if p := d.Deal(a).Port(); p < 100 || p > 199 {
 			t.Fatalf("port %d was dealt", p)
 		}
 	}
-	if got := d.deal(a); got.Port() != 0 {
+	if got := d.Deal(a); got.Port() != 0 {
 		t.Errorf("%v was dealt of an address of which half are", got)
 	}
 }
@@ -47,17 +46,17 @@ func TestPortInUse(t *testing.T) {
 	}
 	defer l.Close()
 	to := l.Addr().(*net.TCPAddr).AddrPort()
-	first, err := from(t.Context(), netip.AddrPortFrom(to.Addr(), 0), to)
+	first, err := FromDealt(t.Context(), netip.AddrPortFrom(to.Addr(), 0), to)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer first.Close()
-	second, err := from(t.Context(), dial.Local(first), to)
+	second, err := FromDealt(t.Context(), Local(first), to)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer second.Close()
-	if got, taken := dial.Local(second).Port(), dial.Local(first).Port(); got == taken || got < firstPort || int(got) >= firstPort+somePorts {
-		t.Errorf("port %d, where %d is taken: want another that may be dealt", got, taken)
+	if got, taken := Local(second).Port(), Local(first).Port(); got == taken {
+		t.Errorf("port %d, which is taken", got)
 	}
 }
