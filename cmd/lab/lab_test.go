@@ -48,10 +48,10 @@ func left(t *testing.T, pid int) []string {
 	return all
 }
 
-// begin starts a demo and waits until its clients ask.
-func begin(t *testing.T, program, out string) *exec.Cmd {
+// begin starts the program and waits until it says that a part of its work begins.
+func begin(t *testing.T, part, program string, args ...string) *exec.Cmd {
 	t.Helper()
-	c := exec.CommandContext(t.Context(), program, small(out)...)
+	c := exec.CommandContext(t.Context(), program, args...)
 	stderr, err := c.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -61,11 +61,11 @@ func begin(t *testing.T, program, out string) *exec.Cmd {
 	}
 	lines := bufio.NewScanner(stderr)
 	for lines.Scan() {
-		if strings.Contains(lines.Text(), "clients send requests") {
+		if strings.Contains(lines.Text(), part) {
 			return c
 		}
 	}
-	t.Fatalf("the demo ended early: %v", c.Wait())
+	t.Fatalf("it ended early: %v", c.Wait())
 	return nil
 }
 
@@ -79,24 +79,36 @@ func exitCode(t *testing.T, c *exec.Cmd) int {
 	return c.ProcessState.ExitCode()
 }
 
-// TestDemoInterrupted: after Ctrl-C the exit code is 130, and nothing is left.
-func TestDemoInterrupted(t *testing.T) {
-	c := begin(t, buildProgram(t), t.TempDir())
-	if err := c.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	if code := exitCode(t, c); code != cli.ExitInterrupted {
-		t.Errorf("exit code %d, want %d", code, cli.ExitInterrupted)
-	}
-	if all := left(t, c.Process.Pid); len(all) != 0 {
-		t.Errorf("left behind: %v", all)
+// TestInterrupted: after Ctrl-C the exit code is 130, and nothing is left, of a process of an experiment neither.
+func TestInterrupted(t *testing.T) {
+	program := buildProgram(t)
+	for _, tt := range []struct {
+		part string
+		args []string
+	}{
+		{"clients send requests", small(t.TempDir())},
+		{"receive", []string{"lab", "run", "rings", "--out", t.TempDir()}},
+	} {
+		c := begin(t, tt.part, program, tt.args...)
+		processes := append(children(t, c.Process.Pid), c.Process.Pid)
+		if err := c.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		if code := exitCode(t, c); code != cli.ExitInterrupted {
+			t.Errorf("%s: exit code %d, want %d", tt.args, code, cli.ExitInterrupted)
+		}
+		for _, pid := range processes {
+			if all := left(t, pid); len(all) != 0 {
+				t.Errorf("%s: left behind: %v", tt.args, all)
+			}
+		}
 	}
 }
 
 // TestDemoAfterACrash: the next demo removes what a killed one left, and runs.
 func TestDemoAfterACrash(t *testing.T) {
 	program := buildProgram(t)
-	c := begin(t, program, t.TempDir())
+	c := begin(t, "clients send requests", program, small(t.TempDir())...)
 	if err := c.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

@@ -66,6 +66,21 @@ func (n *Namespace) create() (err error) {
 	return lo.Up()
 }
 
+// Own returns the namespace that this process was started in: for a process that another one has started in a namespace of its
+// run, and that is to leave nothing behind. Nothing can be started in it by Start, and Close keeps it.
+func Own() (*Namespace, error) {
+	file, err := os.Open("/proc/self/ns/net")
+	if err != nil {
+		return nil, fmt.Errorf("open own namespace: %w", err)
+	}
+	n := &Namespace{name: "own", file: file}
+	n.close = sync.OnceValue(n.remove)
+	if n.handle, err = netlink.NewHandleAt(nshandle.NsHandle(file.Fd()), unix.NETLINK_ROUTE); err != nil {
+		return nil, errors.Join(fmt.Errorf("open netlink: %w", err), n.Close())
+	}
+	return n, nil
+}
+
 // Name returns the whole name, prefix included.
 func (n *Namespace) Name() string { return n.name }
 

@@ -46,6 +46,21 @@ func TestDoEntersAndComesBack(t *testing.T) {
 	}
 }
 
+// TestOwn: a process finds the links of the namespace that it is in, and leaves it as it is.
+func TestOwn(t *testing.T) {
+	need.Root(t)
+	own, err := netns.Own()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lo, err := own.Link("lo"); err != nil || lo.Index == 0 {
+		t.Errorf("lo is %+v, %v", lo, err)
+	}
+	if err := own.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNamespaceIsNamedEmptyAndRemoved(t *testing.T) {
 	run := newRun(t)
 	ns := newNamespace(t, run, "named")

@@ -1,14 +1,18 @@
-// Package packetring is the memory-mapped receive ring of an AF_PACKET socket (TPACKET_V3,
+// Package packetring is AF_PACKET sockets (packet(7)), and the memory-mapped receive ring that they can have (TPACKET_V3,
 // Documentation/networking/packet_mmap.rst).
 package packetring
 
 import (
+	"errors"
 	"fmt"
+	"math/bits"
 	"sync/atomic"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"lbctl/testbed/netns"
 )
 
 // Size is the shape of a ring.
@@ -33,6 +37,35 @@ type Packet struct {
 	Data   []byte
 	Length int // on the link, Ethernet header included
 	Time   time.Time
+}
+
+// Open opens a packet socket that receives all that comes in by a link and never waits, with a receive buffer of a number of
+// bytes, and a ring if its size is not 0.
+func Open(l netns.Link, buffer int, size Size) (fd int, ring *Ring, err error) {
+	fd = -1
+	err = l.Namespace().Do(func() (err error) {
+		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
+			return err
+		}
+		err = errors.Join(
+			unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1),
+			unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer),
+		)
+		if err == nil && size.Blocks > 0 {
+			ring, err = Map(fd, size)
+		}
+		if err != nil {
+			return err
+		}
+		return unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: bits.ReverseBytes16(unix.ETH_P_ALL), Ifindex: l.Index})
+	})
+	if err != nil {
+		err = fmt.Errorf("open packet socket on %s: %w", l.Name, errors.Join(err, ring.Unmap()))
+		if fd >= 0 {
+			err = errors.Join(err, unix.Close(fd))
+		}
+	}
+	return fd, ring, err
 }
 
 // Map gives a packet socket a receive ring and maps it.

@@ -21,6 +21,20 @@ const liveFrames = 1 << 1
 // LiveBatch is how many live frames the kernel makes at a time.
 const LiveBatch = 64
 
+// HeaderLength is that of an Ethernet header, in bytes.
+const HeaderLength = 14
+
+// TestFrame returns a frame with a payload of a number of bytes, of the EtherType for local experiments (IEEE 802): no kernel
+// answers it.
+func TestFrame(payload int) []byte {
+	const experimental = 0x88b5
+	f := append([]byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, experimental >> 8, experimental & 0xff}, make([]byte, payload)...)
+	for i := range payload {
+		f[HeaderLength+i] = byte(i*7 + 1)
+	}
+	return f
+}
+
 // testRunAttributes is the part of union bpf_attr for BPF_PROG_TEST_RUN in include/uapi/linux/bpf.h. The library's own
 // call starts again after a signal.
 type testRunAttributes struct {

@@ -46,18 +46,6 @@ type passed struct {
 // nanoseconds is the CPU time of a frame.
 func (p passed) nanoseconds() float64 { return float64(p.CPU) / float64(max(p.Received, 1)) }
 
-// frame returns one with a payload of a number of bytes, which is of no protocol that this kernel would answer.
-func frame(payload int) []byte {
-	f := append([]byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, experimental >> 8, experimental & 0xff}, make([]byte, payload)...)
-	for i := range payload {
-		f[ethernetHeader+i] = byte(i*7 + 1)
-	}
-	return f
-}
-
-// experimental is the EtherType for local experiments (IEEE 802).
-const experimental = 0x88b5
-
 // late is how long the last frames may take.
 const late = 2 * time.Second
 
@@ -65,10 +53,10 @@ const late = 2 * time.Second
 // lost and nobody waits. The calling goroutine is locked to a thread that stays on one core and is in the line's
 // namespace. With check, each byte is compared.
 func (l *line) pass(payload, frames int, check bool) (p passed, err error) {
-	f := frame(payload)
+	f := xdp.TestFrame(payload)
 	handle := func(got []byte) {
 		// The first bytes of a frame are looked at in any case, as a program that receives it would.
-		if len(got) != len(f) || got[ethernetHeader] != f[ethernetHeader] || check && !bytes.Equal(got, f) {
+		if len(got) != len(f) || got[xdp.HeaderLength] != f[xdp.HeaderLength] || check && !bytes.Equal(got, f) {
 			p.Damaged++
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"lbctl/testbed/measure"
 	"lbctl/testbed/report"
 	"lbctl/testbed/trace"
+	"lbctl/testbed/xdp"
 )
 
 // evidence is what was found.
@@ -94,12 +95,12 @@ func (e evidence) copiesOnce(name string, p Path, by probe) report.Check {
 		k := e.counted[key{p, payload}]
 		n := k.Passed.Received
 		frames += n
-		bytes += n * (ethernetHeader + payload)
+		bytes += n * (xdp.HeaderLength + payload)
 		for function, calls := range k.Copies {
 			copies += calls
 			moved += k.Bytes[function]
 		}
-		c.Pass = c.Pass && n > 0 && k.Copies[by.function] == n && k.Bytes[by.function] == n*(ethernetHeader+payload)
+		c.Pass = c.Pass && n > 0 && k.Copies[by.function] == n && k.Bytes[by.function] == n*(xdp.HeaderLength+payload)
 	}
 	c.Pass = c.Pass && copies == frames && moved == bytes
 	c.Measured = fmt.Sprintf("%s, %s a byte", amount(copies, frames, "copy", "copies"), amount(moved, bytes, "byte", "bytes"))

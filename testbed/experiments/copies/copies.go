@@ -223,7 +223,7 @@ func (d *design) countEvents(p Path, payload int) (e event, err error) {
 	if err != nil {
 		return e, err
 	}
-	e.count(records, ethernetHeader+payload)
+	e.count(records, xdp.HeaderLength+payload)
 	return e, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"lbctl/testbed/measure"
 	"lbctl/testbed/report"
 	"lbctl/testbed/trace"
+	"lbctl/testbed/xdp"
 )
 
 // good is evidence of which every check and control passes: 1 ns for each byte that is copied, 1,000 for a system call.
@@ -29,7 +30,7 @@ func good() evidence {
 			}
 			if copies > 0 {
 				f := probes()[i].function
-				c.Copies[f], c.Bytes[f], c.Called[f] = copies, copies*(ethernetHeader+payload), copies
+				c.Copies[f], c.Bytes[f], c.Called[f] = copies, copies*(xdp.HeaderLength+payload), copies
 			}
 			e.counted[key{p, payload}] = c
 			h := event{passed: all(10, 0)}

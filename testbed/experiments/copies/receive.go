@@ -3,7 +3,6 @@ package copies
 import (
 	"errors"
 	"fmt"
-	"math/bits"
 	"time"
 	"unsafe"
 
@@ -58,18 +57,21 @@ func newReceiver(p Path, l netns.Link) (receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &packetSocket{fd: -1, pass: pass.Close, peek: p == Peek, buffer: make([]byte, maxFrame)}
-	if err := l.Namespace().Do(func() error { return s.open(l, p == Ring) }); err != nil {
-		return nil, errors.Join(fmt.Errorf("open packet socket on %s: %w", l.Name, err), s.Close())
+	s := &packetSocket{pass: pass.Close, peek: p == Peek, buffer: make([]byte, maxFrame)}
+	size := packetring.Size{}
+	if p == Ring {
+		size = ringSize()
+	}
+	if s.fd, s.ring, err = packetring.Open(l, receiveBuffer, size); err != nil {
+		return nil, errors.Join(err, pass.Close())
 	}
 	return s, nil
 }
 
 // maxFrame is the size of the largest frame in bytes: an Ethernet header and an MTU.
 const (
-	ethernetHeader = 14
-	maxPayload     = netns.DefaultMTU
-	maxFrame       = ethernetHeader + maxPayload
+	maxPayload = netns.DefaultMTU
+	maxFrame   = xdp.HeaderLength + maxPayload
 )
 
 // packetSocket is an AF_PACKET socket, with or without a ring.
@@ -87,23 +89,6 @@ const receiveBuffer = 8 << 20
 
 func ringSize() packetring.Size {
 	return packetring.Size{Blocks: 8, Bytes: 1 << 17, Retire: time.Millisecond}
-}
-
-func (s *packetSocket) open(l netns.Link, ring bool) (err error) {
-	if s.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
-		return err
-	}
-	err = errors.Join(
-		unix.SetsockoptInt(s.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1),
-		unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer),
-	)
-	if err == nil && ring {
-		s.ring, err = packetring.Map(s.fd, ringSize())
-	}
-	if err != nil {
-		return err
-	}
-	return unix.Bind(s.fd, &unix.SockaddrLinklayer{Protocol: bits.ReverseBytes16(unix.ETH_P_ALL), Ifindex: l.Index})
 }
 
 func (s *packetSocket) take(handle func([]byte)) (frames int, err error) {
@@ -150,11 +135,7 @@ const pause = 10 * time.Millisecond
 
 // Close implements io.Closer.
 func (s *packetSocket) Close() error {
-	err := errors.Join(s.ring.Unmap(), s.pass())
-	if s.fd >= 0 {
-		err = errors.Join(err, unix.Close(s.fd))
-	}
-	return err
+	return errors.Join(s.ring.Unmap(), s.pass(), unix.Close(s.fd))
 }
 
 // xdpReceiver is an AF_XDP socket as a receiver.

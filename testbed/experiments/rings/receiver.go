@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/bits"
 	"runtime"
 	"runtime/metrics"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"lbctl/testbed/helper"
 	"lbctl/testbed/measure"
 	"lbctl/testbed/netns"
+	"lbctl/testbed/packetring"
 	"lbctl/testbed/xdp"
 )
 
@@ -44,11 +44,17 @@ type Round struct {
 // ReceiverConfig is the receiver: Live is how much memory it uses beside its buffers, in MB. A collector has to look through it.
 type ReceiverConfig struct{ Live int }
 
-// Receiver is the receiver as a helper process: an Order a line of standard input, a Round a line of standard output. It makes
-// a namespace of its own, with a veth on which it sends frames to itself.
+// Receiver is the receiver as a helper process: an Order a line of standard input, a Round a line of standard output. In its
+// namespace is a veth: it sends frames out of one end, and receives them at the other.
 func Receiver() helper.Helper[ReceiverConfig] {
 	return helper.Helper[ReceiverConfig]{Name: "ring-receiver", Run: receive}
 }
+
+// The ends of the veth.
+const (
+	sending   = "tx"
+	receiving = "rx"
+)
 
 // node is a part of the memory that lives, as a table of flows has them: the collector follows each.
 type node struct {
@@ -56,17 +62,11 @@ type node struct {
 	_    [48]byte
 }
 
-func receive(ctx context.Context, c ReceiverConfig, stdin io.Reader, stdout io.Writer) (err error) {
-	run, err := netns.NewRun()
+func receive(ctx context.Context, c ReceiverConfig, stdin io.Reader, stdout io.Writer) error {
+	r, err := newReceiver()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, run.Close()) }()
-	r, err := newReceiver(run)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(r.pass.Close(), r.source.Close(), err) }()
 	var live *node
 	for range c.Live << 20 / int(unsafe.Sizeof(node{})) {
 		live = &node{next: live}
@@ -92,10 +92,10 @@ func receive(ctx context.Context, c ReceiverConfig, stdin io.Reader, stdout io.W
 	return nil
 }
 
-// receiver is a packet socket at one end of a veth, and a source of frames at the other.
+// receiver is a packet socket at one end of the veth, and a source of frames at the other. It is never closed: what it has in the
+// kernel ends with the process, however that ends.
 type receiver struct {
-	namespace *netns.Namespace
-	source    *xdp.Source
+	source *xdp.Source
 	// pass is the program without which the veth receives nothing; nobody else holds it.
 	pass  io.Closer
 	fd    int
@@ -110,20 +110,18 @@ const (
 	bufferSize = 2048
 )
 
-// experimental is the EtherType for local experiments (IEEE 802).
-const experimental = 0x88b5
-
-func newReceiver(run *netns.Run) (*receiver, error) {
-	r := &receiver{fd: -1, frame: make([]byte, frameSize), spare: make([]byte, bufferSize)}
-	copy(r.frame, []byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, experimental >> 8, experimental & 0xff})
-	for i := 14; i < frameSize; i++ {
-		r.frame[i] = byte(7 * i)
-	}
-	var err error
-	if r.namespace, err = run.Make("rings"); err != nil {
+// newReceiver opens the ends, with room for more than a batch of frames.
+func newReceiver() (*receiver, error) {
+	r := &receiver{frame: xdp.TestFrame(frameSize - xdp.HeaderLength), spare: make([]byte, bufferSize)}
+	own, err := netns.Own()
+	if err != nil {
 		return nil, err
 	}
-	from, to, err := netns.Veth(netns.End{Namespace: r.namespace, Name: "tx"}, netns.End{Namespace: r.namespace, Name: "rx"}, 0)
+	from, err := own.Link(sending)
+	if err != nil {
+		return nil, err
+	}
+	to, err := own.Link(receiving)
 	if err != nil {
 		return nil, err
 	}
@@ -133,23 +131,8 @@ func newReceiver(run *netns.Run) (*receiver, error) {
 	if r.pass, err = xdp.Receive(to); err != nil {
 		return nil, err
 	}
-	return r, r.namespace.Do(func() error { return r.open(to) })
-}
-
-// open opens the socket, with room for more than a batch of frames.
-func (r *receiver) open(l netns.Link) (err error) {
-	if r.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
-		return fmt.Errorf("open packet socket: %w", err)
-	}
-	err = errors.Join(
-		unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1),
-		unix.SetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20),
-		unix.Bind(r.fd, &unix.SockaddrLinklayer{Protocol: bits.ReverseBytes16(unix.ETH_P_ALL), Ifindex: l.Index}),
-	)
-	if err != nil {
-		return fmt.Errorf("open packet socket: %w", err)
-	}
-	return nil
+	r.fd, _, err = packetring.Open(to, 8<<20, packetring.Size{})
+	return r, err
 }
 
 // late is how long the last frames may take.
@@ -163,27 +146,27 @@ func (r *receiver) obey(o Order) (round Round, err error) {
 	}
 	runtime.GC() // what an earlier order left is not this one's
 	w := newWindow(p, o.Window, r.frame, &round)
-	err = r.namespace.Do(func() error {
-		return measure.OnOneCore(func() error {
-			before, err := readUsage()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err = measure.OnOneCore(func() error {
+		before, err := readUsage()
+		if err != nil {
+			return err
+		}
+		for round.Sent < o.Frames {
+			sent, err := r.source.Send(r.frame, xdp.LiveBatch)
 			if err != nil {
 				return err
 			}
-			for round.Sent < o.Frames {
-				sent, err := r.source.Send(r.frame, xdp.LiveBatch)
-				if err != nil {
+			round.Sent += sent
+			for end := time.Now().Add(late); round.Received+round.Dropped < round.Sent && time.Now().Before(end); {
+				if err := r.take(w); err != nil {
 					return err
 				}
-				round.Sent += sent
-				for end := time.Now().Add(late); round.Received+round.Dropped < round.Sent && time.Now().Before(end); {
-					if err := r.take(w); err != nil {
-						return err
-					}
-				}
 			}
-			w.empty()
-			return before.since(&round)
-		})
+		}
+		w.empty()
+		return before.since(&round)
 	})
 	return round, err
 }

@@ -12,6 +12,7 @@ import (
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/helper"
 	"lbctl/testbed/measure"
+	"lbctl/testbed/netns"
 	"lbctl/testbed/xdp"
 )
 
@@ -93,6 +94,9 @@ func (d *design) Arms(_ context.Context, r *experiment.Run) ([]experiment.Arm, e
 	d.run = r
 	host, err := r.Bed.Namespace("host")
 	if err != nil {
+		return nil, err
+	}
+	if _, _, err = netns.Veth(netns.End{Namespace: host, Name: sending}, netns.End{Namespace: host, Name: receiving}, 0); err != nil {
 		return nil, err
 	}
 	if d.receiver, err = Receiver().Start(r.Program, host, "receiver", ReceiverConfig{Live: d.live}); err != nil {
