@@ -6,14 +6,15 @@ package balance
 import (
 	"github.com/spf13/cobra"
 
+	"lbctl/cmd/balance/document"
 	"lbctl/cmd/cli"
 )
 
 // Commands returns the commands of the load balancer.
 func Commands(a *cli.App) []*cobra.Command {
-	return []*cobra.Command{
-		serveCommand(a), applyCommand(a), planCommand(a), attachCommand(a), detachCommand(a), getCommand(a),
+	return append(document.Commands(a, printWarnings),
+		serveCommand(a), attachCommand(a), detachCommand(a), getCommand(a),
 		explainCommand(a), monitorCommand(a), decapCommand(a), doctorCommand(a),
 		replicaCommand(a), drainCommand(a), purgeCommand(a),
-	}
+	)
 }

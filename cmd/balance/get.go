@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lbctl/cmd/balance/document"
 	"lbctl/cmd/cli"
 	"lbctl/control/api"
 	"lbctl/control/client"
@@ -18,12 +19,12 @@ import (
 func getCommand(a *cli.App) *cobra.Command {
 	return cli.Noun(&cobra.Command{
 		Use:   "get",
-		Short: "Print services, replicas, flows, interfaces, counters or the configuration",
+		Short: "Print services, replicas, flows, interfaces, counters, the configuration or its revisions",
 		Example: `  lbctl get services
   lbctl get flows web
   lbctl get counters -o json
   lbctl get config >lb.yaml`,
-	}, getServices(a), getReplicas(a), getFlows(a), getInterfaces(a), getCounters(a), getConfig(a))
+	}, getServices(a), getReplicas(a), getFlows(a), getInterfaces(a), getCounters(a), getConfig(a), document.GetRevisions(a))
 }
 
 // listing is a command that prints T, the things of one kind, all or those of a name.

@@ -66,6 +66,8 @@ var twoTypes = map[string]string{}
 var wireCases = []wireCase{
 	{command: "plan", lines: []string{"-f DIR/web.yaml", "-f DIR/other.yaml"}},
 	{command: "apply", lines: []string{"-f DIR/other.yaml --dry-run", "-f DIR/other.yaml"}},
+	{command: "check", lines: []string{"-f DIR/web.yaml"}, alone: true},
+	{command: "rollback", lines: []string{"1 --dry-run", "1"}, before: []string{"apply -f DIR/other.yaml"}},
 	{command: "attach", lines: []string{"eth1 --mode generic"}},
 	{command: "detach", lines: []string{"eth0"}},
 	{command: "get services", lines: []string{"", "web"}},
@@ -74,6 +76,7 @@ var wireCases = []wireCase{
 	{command: "get interfaces", lines: []string{"", "eth0"}},
 	{command: "get counters", lines: []string{"", "forwarded"}, traffic: true},
 	{command: "get config", lines: []string{""}},
+	{command: "get revisions", lines: []string{"", "1"}},
 	{command: "explain", lines: []string{aFlow + "--flags syn --queues 4", aFlow + "--interface eth0", "--pcap DIR/c.pcap --interface eth0"},
 		before: []string{"drain web 10.0.0.2:8080"}},
 	{command: "monitor", lines: []string{"--count 20"}, traffic: true, part: true},

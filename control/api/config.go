@@ -7,6 +7,8 @@ package api
 
 // Config is the whole intent: a configuration file, and the body of PUT /v1/config.
 type Config struct {
+	APIVersion string      `json:"apiVersion,omitempty" yaml:"apiVersion,omitempty" enum:"lbctl/v1" doc:"May be left out: lbctl/v1."`
+	Kind       string      `json:"kind,omitempty" yaml:"kind,omitempty" enum:"LoadBalancer" doc:"May be left out: LoadBalancer."`
 	Datapath   *Datapath   `json:"datapath,omitempty" yaml:"datapath,omitempty" required:"false" doc:"Fixed when the daemon starts. Left out: as it is."`
 	Interfaces []Interface `json:"interfaces,omitzero" yaml:"interfaces,omitempty" required:"false" nullable:"false" maxItems:"1024" doc:"The interfaces to attach. Left out: as they are. An empty list detaches all."`
 	Services   []Service   `json:"services" yaml:"services" nullable:"false" maxItems:"65536" doc:"All services; those not named are removed."`
@@ -16,7 +18,7 @@ type Config struct {
 type Datapath struct {
 	ToeplitzKey  *string `json:"toeplitz_key,omitempty" yaml:"toeplitz_key,omitempty" doc:"The RSS key of hash toeplitz: hexadecimal digits, or a name such as ms. Default ms."`
 	Limits       *Limits `json:"limits,omitempty" yaml:"limits,omitempty" required:"false" doc:"The capacities."`
-	VIPNoService string  `json:"vip_no_service,omitempty" yaml:"vip_no_service,omitempty" doc:"What becomes of packets to the address of a VIP, but to a port or protocol of no service, if it is not an address of the host: drop, or reject (their senders get a TCP reset or an ICMP error, some thousands a second). Default drop."`
+	VIPNoService string  `json:"vip_no_service,omitempty" yaml:"vip_no_service,omitempty" enum:"drop,reject" doc:"What becomes of packets to the address of a VIP, but to a port or protocol of no service, if it is not an address of the host: drop, or reject (their senders get a TCP reset or an ICMP error, some thousands a second). Default drop."`
 }
 
 // Limits are the capacities of the datapath.
@@ -30,25 +32,25 @@ type Limits struct {
 // Interface is an interface to attach.
 type Interface struct {
 	Name string `json:"name" yaml:"name" doc:"The kernel's name of the interface." example:"eth0"`
-	Mode string `json:"mode,omitempty" yaml:"mode,omitempty" doc:"native, generic or auto. Default auto." example:"auto"`
+	Mode string `json:"mode,omitempty" yaml:"mode,omitempty" enum:"auto,native,generic" doc:"native, generic or auto. Default auto." example:"auto"`
 }
 
 // Service is a virtual IP address, port and protocol and the replicas behind it.
 type Service struct {
-	Name     string `json:"name" yaml:"name" doc:"Unique; 1 to 63 of a-z, 0-9 and the hyphen." example:"web"`
+	Name     string `json:"name" yaml:"name" pattern:"^[a-z0-9-]{1,63}$" doc:"Unique; 1 to 63 of a-z, 0-9 and the hyphen." example:"web"`
 	VIP      string `json:"vip" yaml:"vip" doc:"Address and port." example:"192.0.2.1:80"`
-	Protocol string `json:"protocol,omitempty" yaml:"protocol,omitempty" doc:"tcp or udp. Default tcp."`
-	Mode     string `json:"mode,omitempty" yaml:"mode,omitempty" doc:"How a packet is brought to its replica: nat (address and port rewritten), dsr (MAC address rewritten) or ipip (put into another packet). Default nat."`
+	Protocol string `json:"protocol,omitempty" yaml:"protocol,omitempty" enum:"tcp,udp" doc:"tcp or udp. Default tcp."`
+	Mode     string `json:"mode,omitempty" yaml:"mode,omitempty" enum:"nat,dsr,ipip" doc:"How a packet is brought to its replica: nat (address and port rewritten), dsr (MAC address rewritten) or ipip (put into another packet). Default nat."`
 
-	Encapsulation string `json:"encapsulation,omitempty" yaml:"encapsulation,omitempty" doc:"What is around the packet in mode ipip: ipip (an IP header), or gue or fou (IP and UDP, whose source port differs by flow; on the wire the two are the same). Default ipip."`
-	TunnelPort    *int64 `json:"tunnel_port,omitempty" yaml:"tunnel_port,omitempty" doc:"The UDP port of gue or fou on the replicas. Default 6080 for gue; fou needs one."`
+	Encapsulation string `json:"encapsulation,omitempty" yaml:"encapsulation,omitempty" enum:"ipip,gue,fou" doc:"What is around the packet in mode ipip: ipip (an IP header), or gue or fou (IP and UDP, whose source port differs by flow; on the wire the two are the same). Default ipip."`
+	TunnelPort    *int64 `json:"tunnel_port,omitempty" yaml:"tunnel_port,omitempty" minimum:"1" maximum:"65535" doc:"The UDP port of gue or fou on the replicas. Default 6080 for gue; fou needs one."`
 	TunnelSources string `json:"tunnel_sources,omitempty" yaml:"tunnel_sources,omitempty" doc:"In mode ipip, the source addresses of outer packets, of which the flow chooses one: a prefix that is routed to the balancer. Default the balancer's address towards the replica." example:"10.0.0.0/24"`
 
-	Scheduler string    `json:"scheduler,omitempty" yaml:"scheduler,omitempty" doc:"modulo (hash mod number of active replicas) or maglev. Default modulo."`
-	Hash      string    `json:"hash,omitempty" yaml:"hash,omitempty" doc:"jhash or toeplitz. Default jhash."`
-	Seed      int64     `json:"seed,omitempty" yaml:"seed,omitempty" doc:"The initial value of jhash, 0 to 4294967295. Default 0."`
+	Scheduler string    `json:"scheduler,omitempty" yaml:"scheduler,omitempty" enum:"modulo,maglev" doc:"modulo (hash mod number of active replicas) or maglev. Default modulo."`
+	Hash      string    `json:"hash,omitempty" yaml:"hash,omitempty" enum:"jhash,toeplitz" doc:"jhash or toeplitz. Default jhash."`
+	Seed      int64     `json:"seed,omitempty" yaml:"seed,omitempty" minimum:"0" maximum:"4294967295" doc:"The initial value of jhash, 0 to 4294967295. Default 0."`
 	TableSize *int64    `json:"table_size,omitempty" yaml:"table_size,omitempty" doc:"Slots of a maglev table, a prime. Default 65537."`
-	Tracking  string    `json:"tracking,omitempty" yaml:"tracking,omitempty" doc:"Which flows are recorded, so that they stay with their replica: never, changes (those in slots whose owner has changed; tcp only) or always. Default changes for tcp, always for udp."`
+	Tracking  string    `json:"tracking,omitempty" yaml:"tracking,omitempty" enum:"never,changes,always" doc:"Which flows are recorded, so that they stay with their replica: never, changes (those in slots whose owner has changed; tcp only) or always. Default changes for tcp, always for udp."`
 	Idle      Duration  `json:"idle,omitempty" yaml:"idle,omitempty" doc:"How long a flow may be silent and is still recorded, whole seconds from 8s to 24h. Default 10m for tcp, 2m for udp; not with tracking never." example:"90s"`
 	Replicas  []Replica `json:"replicas,omitzero" yaml:"replicas" required:"false" nullable:"false" doc:"In order: replica i of modulo is the i-th that is active. An empty list drops what is sent to the VIP."`
 }
@@ -56,8 +58,8 @@ type Service struct {
 // Replica is one server behind a service.
 type Replica struct {
 	Address    string `json:"address" yaml:"address" doc:"Address and port." example:"10.1.0.1:8080"`
-	Weight     *int64 `json:"weight,omitempty" yaml:"weight,omitempty" doc:"Its share of a maglev table relative to the others, 1 to 65535. Default 1."`
-	State      string `json:"state,omitempty" yaml:"state,omitempty" doc:"active (gets new flows), draining (keeps those that it has) or down (gets nothing). Default active."`
+	Weight     *int64 `json:"weight,omitempty" yaml:"weight,omitempty" minimum:"1" maximum:"65535" doc:"Its share of a maglev table relative to the others, 1 to 65535. Default 1."`
+	State      string `json:"state,omitempty" yaml:"state,omitempty" enum:"active,draining,down" doc:"active (gets new flows), draining (keeps those that it has) or down (gets nothing). Default active."`
 	DrainUntil string `json:"drain_until,omitempty" yaml:"drain_until,omitempty" doc:"When a draining replica is set down, whatever flows it has: an RFC 3339 time in whole seconds. One that has passed sets it down at once. Default never." example:"2030-01-31T12:00:00Z"`
 }
 

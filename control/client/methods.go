@@ -54,6 +54,21 @@ func (c *Client) Plan(ctx context.Context, in api.Config) (api.Change, error) {
 	return get[api.Change](ctx, c, http.MethodPost, "/v1/plan", in)
 }
 
+// Revisions lists the revisions of the intent that are kept, the latest first, at most limit of them; 0 stands for all.
+func (c *Client) Revisions(ctx context.Context, limit int) (api.Revisions, error) {
+	return get[api.Revisions](ctx, c, http.MethodGet, fmt.Sprintf("/v1/revisions?limit=%d", limit), nil)
+}
+
+// Revision returns the intent as it was at a revision. Errors: lb.ErrNotFound when it is not kept.
+func (c *Client) Revision(ctx context.Context, number uint64) (api.Revision, error) {
+	return get[api.Revision](ctx, c, http.MethodGet, fmt.Sprintf("/v1/revisions/%d", number), nil)
+}
+
+// Rollback makes the services and interfaces of a revision the intent again, or says what that would do.
+func (c *Client) Rollback(ctx context.Context, number uint64, dry bool) (api.Change, error) {
+	return get[api.Change](ctx, c, http.MethodPost, fmt.Sprintf("/v1/revisions/%d/rollback?dry_run=%t", number, dry), nil)
+}
+
 // Services returns all services.
 func (c *Client) Services(ctx context.Context) (api.Services, error) {
 	return get[api.Services](ctx, c, http.MethodGet, "/v1/services", nil)

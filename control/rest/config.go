@@ -34,12 +34,17 @@ func (s *Server) configRoutes(a huma.API) {
 		})
 	register(a, "plan-config", http.MethodPost, "/v1/plan", "What replacing the whole intent would do",
 		func(_ context.Context, in *configInput) (*answer[api.Change], error) {
-			now, plan, err := s.engine.Plan(engine.Change{Edit: replace(in.value)})
-			if err != nil {
-				return nil, err
-			}
-			return answerAt(now.Number, wireChange(now.Number, plan)), nil
+			return s.plan(engine.Change{Edit: replace(in.value)})
 		})
+}
+
+// plan answers with what a change would do.
+func (s *Server) plan(c engine.Change) (*answer[api.Change], error) {
+	now, plan, err := s.engine.Plan(c)
+	if err != nil {
+		return nil, err
+	}
+	return answerAt(now.Number, wireChange(now.Number, plan)), nil
 }
 
 // edit makes the next intent of the present one, or refuses.

@@ -17,6 +17,7 @@ func (s *Server) routes(version string) http.Handler {
 	mux := http.NewServeMux()
 	a := humago.New(mux, describe(version, s.logFailure))
 	s.configRoutes(a)
+	s.revisionRoutes(a)
 	s.serviceRoutes(a)
 	s.replicaRoutes(a)
 	s.flowRoutes(a)

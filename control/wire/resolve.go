@@ -18,10 +18,25 @@ import (
 	"lbctl/rss"
 )
 
+// What a document may say of itself.
+const (
+	APIVersion = "lbctl/v1"
+	Kind       = "LoadBalancer"
+)
+
+// word refuses another word than the only one that there is; "" is left out.
+func word(ps *intent.Problems, field, is, want string) {
+	if is != "" && is != want {
+		ps.Add(field, "want "+want+", or leave it out", "%q is not known", is)
+	}
+}
+
 // Resolve makes a valid intent of a document. Where the document leaves the datapath or the interfaces
 // out, they are as in base. The error is an *intent.Error with everything that is wrong.
 func Resolve(doc api.Config, base intent.Intent) (intent.Intent, error) {
 	var ps intent.Problems
+	word(&ps, "apiVersion", doc.APIVersion, APIVersion)
+	word(&ps, "kind", doc.Kind, Kind)
 	next := intent.Intent{
 		Datapath:   resolveDatapath(&ps, doc.Datapath, base.Datapath),
 		Interfaces: base.Interfaces,

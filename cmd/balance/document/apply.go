@@ -1,0 +1,79 @@
+package document
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/control/api"
+	"lbctl/control/client"
+)
+
+func applyCommand(a *cli.App, warn Warn) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "apply -f FILE",
+		Short: "Make a file the whole intent",
+		Long: `Make a configuration file the daemon's whole intent: services that it does not name
+are removed. Without a list of interfaces in the file, interfaces stay as they are. An error
+changes nothing.`,
+		Example: `  lbctl apply -f lb.yaml
+  lbctl apply -f lb.yaml --dry-run
+  lbctl apply -f - <lb.yaml
+  lbctl apply -f lb.yaml --revision 7    # only if nobody changed it since`,
+		Args: cli.Takes(),
+	}
+	file := fileFlag(c)
+	dry := dryFlag(c)
+	revision := c.Flags().Uint64("revision", 0, "apply only if the intent is at this revision")
+	f := cli.OutputFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		return withFile(a, c, *file, *f, warn, func(ctx context.Context, d *client.Client, doc api.Config) (api.Change, error) {
+			if *dry {
+				return d.Plan(ctx, doc)
+			}
+			if !c.Flags().Changed("revision") {
+				return d.Apply(ctx, doc)
+			}
+			return d.ApplyAt(ctx, doc, *revision)
+		})
+	}
+	return c
+}
+
+func dryFlag(c *cobra.Command) *bool {
+	return c.Flags().Bool("dry-run", false, "print the steps, and change nothing")
+}
+
+func planCommand(a *cli.App, warn Warn) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "plan -f FILE",
+		Short: "Print what apply would do, in order",
+		Long: `Print the steps of an apply, in order. For a service that exists it also prints what changes, the exact
+share of the hash values, and so of new flows, that would go to another replica, and the number of
+recorded flows that would end with their replica.`,
+		Example: `  lbctl plan -f lb.yaml
+  lbctl plan -f lb.yaml -o json`,
+		Args: cli.Takes(),
+	}
+	file := fileFlag(c)
+	f := cli.OutputFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		return withFile(a, c, *file, *f, warn, func(ctx context.Context, d *client.Client, doc api.Config) (api.Change, error) {
+			return d.Plan(ctx, doc)
+		})
+	}
+	return c
+}
+
+// withFile reads a file, and asks the daemon for a change with it.
+func withFile(a *cli.App, c *cobra.Command, name string, f cli.Format, warn Warn, ask func(context.Context, *client.Client, api.Config) (api.Change, error)) error {
+	file, _, err := readFile(a, c, name)
+	if err != nil {
+		return err
+	}
+	return change(a, c.Context(), f, warn, func(ctx context.Context, d *client.Client) (api.Change, error) {
+		done, err := ask(ctx, d, file.Config)
+		return done, inFile(file, err)
+	})
+}

@@ -1,0 +1,72 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"lbctl/control/api"
+	"lbctl/control/engine"
+	"lbctl/control/intent"
+	"lbctl/control/wire"
+)
+
+type revisionsInput struct {
+	Limit int `query:"limit" minimum:"0" doc:"At most so many; 0: all."`
+}
+
+// RevisionPath is the part of a path that names a revision.
+type RevisionPath struct {
+	Revision uint64 `path:"revision" minimum:"1" doc:"Its number." example:"7"`
+}
+
+type rollbackInput struct {
+	Conditional
+	RevisionPath
+	DryRun bool `query:"dry_run" doc:"Answer what it would do, and change nothing."`
+}
+
+func (s *Server) revisionRoutes(a huma.API) {
+	register(a, "list-revisions", http.MethodGet, "/v1/revisions", "The revisions of the intent that are kept, the latest first",
+		func(ctx context.Context, in *revisionsInput) (*answer[api.Revisions], error) {
+			now := s.engine.Now()
+			entries, err := s.engine.History(ctx, in.Limit)
+			all := api.Revisions{Revisions: make([]api.RevisionEntry, 0, len(entries))}
+			for _, e := range entries {
+				all.Revisions = append(all.Revisions, wireEntry(e.Number, e.Time, e.Actor, e.Reason))
+			}
+			return answerAt(now.Number, all), err
+		})
+	register(a, "get-revision", http.MethodGet, "/v1/revisions/{revision}", "The intent as it was at a revision",
+		func(ctx context.Context, in *RevisionPath) (*answer[api.Revision], error) {
+			r, err := s.engine.Revision(ctx, in.Revision)
+			return answerAt(r.Number, api.Revision{RevisionEntry: wireEntry(r.Number, r.Time, r.Actor, r.Reason), Config: wire.Config(r.Intent)}), err
+		})
+	register(a, "roll-back", http.MethodPost, "/v1/revisions/{revision}/rollback", "Make the services and interfaces of a revision the intent again",
+		func(ctx context.Context, in *rollbackInput) (*answer[api.Change], error) {
+			r, err := s.engine.Revision(ctx, in.Revision)
+			if err != nil {
+				return nil, err
+			}
+			change := engine.Change{Reason: fmt.Sprintf("roll back to revision %d", r.Number), Edit: backTo(r.Intent)}
+			if in.DryRun {
+				return s.plan(change)
+			}
+			return s.change(ctx, in.allows(always), change)
+		})
+}
+
+// backTo makes an earlier intent of the present one. What the datapath was made with stays: a running daemon cannot change it.
+func backTo(earlier intent.Intent) edit {
+	return func(now intent.Intent) (intent.Intent, error) {
+		earlier.Datapath = now.Datapath
+		return earlier, nil
+	}
+}
+
+func wireEntry(number uint64, at time.Time, actor, reason string) api.RevisionEntry {
+	return api.RevisionEntry{Number: number, Time: at, Actor: actor, Reason: reason}
+}
