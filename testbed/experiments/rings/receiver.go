@@ -44,8 +44,8 @@ type Round struct {
 // ReceiverConfig is the receiver: Live is how much memory it uses beside its buffers, in MB. A collector has to look through it.
 type ReceiverConfig struct{ Live int }
 
-// Receiver is the receiver as a helper process: an Order a line of standard input, a Round a line of standard output. In its
-// namespace is a veth: it sends frames out of one end, and receives them at the other.
+// Receiver is the receiver as a helper process: an Order a line of standard input, a Round a line of standard output, after
+// helper.Ready. In its namespace is a veth: it sends frames out of one end, and receives them at the other.
 func Receiver() helper.Helper[ReceiverConfig] {
 	return helper.Helper[ReceiverConfig]{Name: "ring-receiver", Run: receive}
 }
@@ -70,6 +70,9 @@ func receive(ctx context.Context, c ReceiverConfig, stdin io.Reader, stdout io.W
 	var live *node
 	for range c.Live << 20 / int(unsafe.Sizeof(node{})) {
 		live = &node{next: live}
+	}
+	if _, err := fmt.Fprintln(stdout, helper.Ready); err != nil {
+		return err
 	}
 	in, out := json.NewDecoder(stdin), json.NewEncoder(stdout)
 	for ctx.Err() == nil {

@@ -103,6 +103,9 @@ func (d *design) Arms(_ context.Context, r *experiment.Run) ([]experiment.Arm, e
 		return nil, err
 	}
 	r.Bed.OnClose(d.receiver.Stop)
+	if err := d.receiver.Await(helper.Ready); err != nil {
+		return nil, err
+	}
 	return []experiment.Arm{{Name: "receive", Steps: (d.rounds + 1) * len(policies()), Run: d.measure}}, nil
 }
 
