@@ -172,32 +172,3 @@ func (r *Run) Advance(n int) { r.At(r.done + n) }
 
 // Random returns a source of random numbers that the seed and the number of the stream decide.
 func (r *Run) Random(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(r.Seed, stream)) }
-
-// Flips completes a control: it passes only if each of the checks that it aims at failed, and says so.
-func Flips(control report.Check, aims ...report.Check) report.Check {
-	for _, aim := range aims {
-		if aim.Pass {
-			control.Pass = false
-			control.Detail += fmt.Sprintf(" %s passed, though it had to fail.", aim.Name)
-		} else {
-			control.Detail += fmt.Sprintf(" %s failed, as it must.", aim.Name)
-		}
-	}
-	return control
-}
-
-// But ends a sentence of a check's detail with what weakens it, if anything does.
-func But(what string, list []string) string {
-	if len(list) == 0 {
-		return ""
-	}
-	return " " + what + ": " + strings.Join(list, "; ") + "."
-}
-
-// One is 1 for true, to count by.
-func One(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}

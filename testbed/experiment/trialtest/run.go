@@ -22,7 +22,7 @@ import (
 const seed = 1
 
 // Quick runs an experiment at its quick sizes, with parameters ("rounds=3") set after that, and returns what it
-// found. It fails the test if a check or a control failed; one that is undetermined is no failure, because the machine may be
+// found. It fails the test if a check or a control failed, or a table is empty; one that is undetermined is no failure, because the machine may be
 // busy. It needs root. With LBCTL_LAB=all in the environment the test is skipped: the tests of cmd/lab then run all experiments.
 func Quick(t *testing.T, e experiment.Experiment, parameters ...string) experiment.Outcome {
 	t.Helper()
@@ -57,5 +57,32 @@ func Quick(t *testing.T, e experiment.Experiment, parameters ...string) experime
 			t.Errorf("seed %d: %s failed: %v, want %v: %s", seed, c.Name, c.Measured, c.Expected, c.Detail)
 		}
 	}
+	for _, table := range out.Result.Tables {
+		if len(table.Rows) == 0 {
+			t.Errorf("table %s is empty", table.Name)
+		}
+	}
 	return out
+}
+
+// Parameters sets one parameter after the other ("rounds=3"), each with all others at their defaults: those that are good must be
+// valid, the others refused. What the sizes set must be valid, too.
+func Parameters(t *testing.T, e experiment.Experiment, good map[string]bool) {
+	t.Helper()
+	for assignment, good := range good {
+		p := e.Trial().Parameters()
+		err := p.Set(assignment)
+		if err == nil {
+			err = p.Validate()
+		}
+		if (err == nil) != good || err != nil && !errors.Is(err, experiment.ErrParameter) {
+			t.Errorf("%s: %v, want it good: %v", assignment, err, good)
+		}
+	}
+	for _, size := range []experiment.Size{"", experiment.Quick, experiment.Full} {
+		p := e.Trial().Parameters()
+		if err := errors.Join(p.Resize(size), p.Validate()); err != nil {
+			t.Errorf("size %q is refused: %v", size, err)
+		}
+	}
 }

@@ -13,13 +13,10 @@ import (
 
 // claims answers the question from the checks.
 func claims(checks []report.Check) report.Table {
-	answer := "Not shown by this run: see the checks that did not pass."
-	if report.Passed(checks) {
-		answer = "Fork when accept returns; the child talks to the client and reads the disk, with the connection that the fork copied; the parent closes its copy and accepts the next one. Reaping before accept works, but the last children stay as zombies until somebody else comes; SIGCHLD leaves none."
-	}
-	return report.Table{Name: "claims", Columns: []string{"question", "answer"}, Rows: [][]any{
-		{"When does a file server fork a child, when does it reap it, and who does what?", answer},
-	}}
+	return experiment.Claims(checks, experiment.Finding{
+		Question: "When does a file server fork a child, when does it reap it, and who does what?",
+		Answer:   "Fork when accept returns; the child talks to the client and reads the disk, with the connection that the fork copied; the parent closes its copy and accepts the next one. Reaping before accept works, but the last children stay as zombies until somebody else comes; SIGCHLD leaves none.",
+	})
 }
 
 func ms(d time.Duration) float64 { return math.Round(float64(d)/1e4) / 100 }

@@ -23,13 +23,10 @@ func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsec
 
 // claims answers the question from the checks.
 func claims(checks []report.Check) report.Table {
-	answer := "Not shown by this run: see the checks that failed."
-	if report.Passed(checks) {
-		answer = "connect: the SYN leaves before it returns. accept begins nothing and waits for nothing where a client has connected: the kernel has finished the handshake by itself."
-	}
-	return report.Table{Name: "claims", Columns: []string{"question", "answer"}, Rows: [][]any{
-		{"Which system call begins the handshake?", answer},
-	}}
+	return experiment.Claims(checks, experiment.Finding{
+		Question: "Which system call begins the handshake?",
+		Answer:   "connect: the SYN leaves before it returns. accept begins nothing and waits for nothing where a client has connected: the kernel has finished the handshake by itself.",
+	})
 }
 
 // callTable says what each call of a scenario set off.

@@ -1,7 +1,6 @@
 package kvstore
 
 import (
-	"errors"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -280,34 +279,14 @@ func TestReport(t *testing.T) {
 }
 
 func TestParametersAreChecked(t *testing.T) {
-	for assignment, good := range map[string]bool{
+	trialtest.Parameters(t, Experiment(), map[string]bool{
 		"stores=1": true, "stores=17": false, "queues=1": false, "threads=1": false, "keys=7": false, "times=1": false,
 		"connections=15": false, "connections=63": false, "connections=4097": false, "clients=0": false, "key=symmetric": true, "key=00": false,
 		"install=false": true, "queues=64": false,
-	} {
-		p := experiment.NewParameters(&design{})
-		err := p.Set(assignment)
-		if err == nil {
-			err = p.Validate()
-		}
-		if (err == nil) != good || err != nil && !errors.Is(err, experiment.ErrParameter) {
-			t.Errorf("%s: %v, want it good: %v", assignment, err, good)
-		}
-	}
-	for _, size := range []experiment.Size{"", experiment.Quick, experiment.Full} {
-		p := experiment.NewParameters(&design{})
-		if err := errors.Join(p.Resize(size), p.Validate()); err != nil {
-			t.Errorf("size %q is refused: %v", size, err)
-		}
-	}
+	})
 }
 
 // TestKeyValueStoreInSmall runs all arms with real packets: everything passes.
 func TestKeyValueStoreInSmall(t *testing.T) {
-	outcome := trialtest.Quick(t, Experiment())
-	for _, table := range outcome.Result.Tables {
-		if len(table.Rows) == 0 {
-			t.Errorf("table %s is empty", table.Name)
-		}
-	}
+	trialtest.Quick(t, Experiment())
 }

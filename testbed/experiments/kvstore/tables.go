@@ -57,22 +57,22 @@ func Tables(arms map[string]Evidence, checks []report.Check, m predict.Model, ex
 
 // claims answers the textbook's questions from the checks.
 func claims(checks []report.Check) report.Table {
-	answer := func(yes string, names ...string) string {
-		for _, c := range checks {
-			if slices.Contains(names, c.Name) && !c.Pass {
-				return "Not shown by this run: see the checks that failed."
-			}
-		}
-		return yes
-	}
-	return report.Table{Name: "claims", Columns: []string{"question", "answer"}, Rows: [][]any{
-		{"(a) Are the interrupts for all packets of a TCP flow delivered to the same core?",
-			answer("Yes. They have one 4-tuple, hence one hash, one queue, one core.", FlowOneQueue, FlowOneCore, QueueAsPredicted)},
-		{"(b) Are all get requests for a key handled by the same core at the application layer?",
-			answer("No. They come over connections with different 4-tuples, on different queues, and their threads run on different cores.", KeyManyQueues, KeyManyCores, MemcachedManyThreads)},
-		{"Can they be?",
-			answer("Yes, if the clients choose source ports whose hash names one queue for the key, and the store gives a connection to the thread on the core that its packets come on. The ports alone are not enough.", KeyOneCore, ServedWhereReceived)},
-	}}
+	return experiment.Claims(checks,
+		experiment.Finding{
+			Question: "(a) Are the interrupts for all packets of a TCP flow delivered to the same core?",
+			Answer:   "Yes. They have one 4-tuple, hence one hash, one queue, one core.",
+			Checks:   []string{FlowOneQueue, FlowOneCore, QueueAsPredicted},
+		},
+		experiment.Finding{
+			Question: "(b) Are all get requests for a key handled by the same core at the application layer?",
+			Answer:   "No. They come over connections with different 4-tuples, on different queues, and their threads run on different cores.",
+			Checks:   []string{KeyManyQueues, KeyManyCores, MemcachedManyThreads},
+		},
+		experiment.Finding{
+			Question: "Can they be?",
+			Answer:   "Yes, if the clients choose source ports whose hash names one queue for the key, and the store gives a connection to the thread on the core that its packets come on. The ports alone are not enough.",
+			Checks:   []string{KeyOneCore, ServedWhereReceived},
+		})
 }
 
 // ladder shows who has to agree until a key has one core.

@@ -173,11 +173,8 @@ func (d *design) controls(r *experiment.Run) error {
 
 // claims answers the question of the experiment from its checks.
 func (d *design) claims(checks []report.Check) report.Table {
-	answer := "Not shown by this run: see the checks that failed."
-	if report.Passed(checks) {
-		answer = fmt.Sprintf("Yes, of each of %s packets.", report.Cell(total(d.evidence, anyKind).sent))
-	}
-	return report.Table{Name: "claims", Columns: []string{"question", "answer"}, Rows: [][]any{
-		{"Are the queue and the hash of a packet those that the model computes from key, table and hash fields?", answer},
-	}}
+	return experiment.Claims(checks, experiment.Finding{
+		Question: "Are the queue and the hash of a packet those that the model computes from key, table and hash fields?",
+		Answer:   fmt.Sprintf("Yes, of each of %s packets.", report.Cell(total(d.evidence, anyKind).sent)),
+	})
 }

@@ -13,13 +13,10 @@ import (
 
 // claims answers the question from the checks.
 func claims(checks []report.Check) report.Table {
-	answer := "Not shown by this run: see the checks that failed."
-	if report.Passed(checks) {
-		answer = "Have all processes accept from one listening socket, or hand accepted sockets to whoever is free: new connections then go to processes that wait for them. Sockets of their own do not do: the kernel goes on to give the blocked process its share. Connections that the blocked process already has wait in any case; only where other processes read from the disk does nobody wait."
-	}
-	return report.Table{Name: "claims", Columns: []string{"question", "answer"}, Rows: [][]any{
-		{"How can several processes serve one port while one of them is blocked?", answer},
-	}}
+	return experiment.Claims(checks, experiment.Finding{
+		Question: "How can several processes serve one port while one of them is blocked?",
+		Answer:   "Have all processes accept from one listening socket, or hand accepted sockets to whoever is free: new connections then go to processes that wait for them. Sockets of their own do not do: the kernel goes on to give the blocked process its share. Connections that the blocked process already has wait in any case; only where other processes read from the disk does nobody wait.",
+	})
 }
 
 func quantile(values []float64, q float64) any {

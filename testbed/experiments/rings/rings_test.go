@@ -1,12 +1,10 @@
 package rings
 
 import (
-	"errors"
 	"slices"
 	"testing"
 	"time"
 
-	"lbctl/testbed/experiment"
 	"lbctl/testbed/experiment/trialtest"
 	"lbctl/testbed/measure"
 	"lbctl/testbed/report"
@@ -115,16 +113,7 @@ func TestWindow(t *testing.T) {
 }
 
 func TestParametersAreChecked(t *testing.T) {
-	for assignment, good := range map[string]bool{"slots=65": true, "slots=64": false, "window=127": true, "window=128": false, "live=22": true, "live=23": false} {
-		p := experiment.NewParameters(&design{})
-		err := p.Set(assignment)
-		if err == nil {
-			err = p.Validate()
-		}
-		if (err == nil) != good || err != nil && !errors.Is(err, experiment.ErrParameter) {
-			t.Errorf("%s: %v, want it good: %v", assignment, err, good)
-		}
-	}
+	trialtest.Parameters(t, Experiment(), map[string]bool{"slots=65": true, "slots=64": false, "window=127": true, "window=128": false, "live=22": true, "live=23": false})
 }
 
 // TestRings runs all of it with real frames.

@@ -1,7 +1,6 @@
 package spread
 
 import (
-	"errors"
 	"math"
 	"math/rand/v2"
 	"net/netip"
@@ -16,6 +15,7 @@ import (
 	"lbctl/testbed/capture"
 	"lbctl/testbed/cluster"
 	"lbctl/testbed/experiment"
+	"lbctl/testbed/experiment/trialtest"
 	"lbctl/testbed/predict"
 	"lbctl/testbed/replica"
 	"lbctl/testbed/report"
@@ -23,26 +23,14 @@ import (
 )
 
 func TestParametersAreChecked(t *testing.T) {
-	for assignment, good := range map[string]bool{
+	trialtest.Parameters(t, Experiment(), map[string]bool{
 		"replicas=2": true, "replicas=1": false, "replicas=101": false, "replicas=-4": false,
 		"queues=1": false, "queues=129": false, "table=3": false, "connections=39": false,
 		"requests=16001": false, "requests=4000": true, "requests=0": false, "objects=0": false,
 		"min-size=2000000": false, "max-size=100": false, "popularity=-1": false, "popularity=1.2": true,
 		"key=symmetric": true, "key=00": false, "scheduler=maglev": true, "scheduler=random": false,
 		"hash=toeplitz": true, "hash=md5": false, "control-connections=3": false,
-	} {
-		p := experiment.NewParameters(&design{})
-		err := p.Set(assignment)
-		if err == nil {
-			err = p.Validate()
-		}
-		if (err == nil) != good || err != nil && !errors.Is(err, experiment.ErrParameter) {
-			t.Errorf("%s: %v, want it good: %v", assignment, err, good)
-		}
-	}
-	if err := experiment.NewParameters(&design{}).Validate(); err != nil {
-		t.Errorf("the defaults are refused: %v", err)
-	}
+	})
 }
 
 // TestSetReachesTheModel: what one sets is what is modelled.

@@ -21,27 +21,22 @@ func Tables(e Evidence, checks []report.Check, m predict.Model) []report.Table {
 
 // claims answers the textbook's questions from the checks.
 func claims(checks []report.Check) report.Table {
-	passed := map[string]bool{}
-	for _, c := range checks {
-		passed[c.Name] = c.Pass
-	}
-	answer := func(yes, no string, names ...string) string {
-		for _, name := range names {
-			if !passed[name] {
-				return no
-			}
-		}
-		return yes
-	}
-	const open = "Not shown by this run: see the checks that failed."
-	return report.Table{Name: "claims", Columns: []string{"question", "answer"}, Rows: [][]any{
-		{"Do all packets of a TCP connection come to the same queue and core of the machine?",
-			answer("Yes. They have one 4-tuple, hence one hash, one entry of the indirection table, one queue, one core.", open, FlowQueueAffinity, FlowCoreAffinity, QueueAsPredicted)},
-		{"Are all packets of a TCP connection sent to the same replica?",
-			answer("Yes. They have one 4-tuple, hence one hash h and one replica, the one that h mod N names.", open, FlowReplicaAffinity, ReplicaAsPredicted)},
-		{"Are all requests for one web object sent to the same replica?",
-			answer("No. They come over many connections with different 4-tuples, hence to different replicas.", open, ObjectSpread)},
-	}}
+	return experiment.Claims(checks,
+		experiment.Finding{
+			Question: "Do all packets of a TCP connection come to the same queue and core of the machine?",
+			Answer:   "Yes. They have one 4-tuple, hence one hash, one entry of the indirection table, one queue, one core.",
+			Checks:   []string{FlowQueueAffinity, FlowCoreAffinity, QueueAsPredicted},
+		},
+		experiment.Finding{
+			Question: "Are all packets of a TCP connection sent to the same replica?",
+			Answer:   "Yes. They have one 4-tuple, hence one hash h and one replica, the one that h mod N names.",
+			Checks:   []string{FlowReplicaAffinity, ReplicaAsPredicted},
+		},
+		experiment.Finding{
+			Question: "Are all requests for one web object sent to the same replica?",
+			Answer:   "No. They come over many connections with different 4-tuples, hence to different replicas.",
+			Checks:   []string{ObjectSpread},
+		})
 }
 
 // queueTable is a line for each receive queue.
@@ -71,7 +66,7 @@ func (t tally) queueTable(m predict.Model) report.Table {
 		return table
 	}
 	for i, s := range shares {
-		table.Rows = append(table.Rows, []any{s.Label, list(cores[i]), packets[i], s.Count, s.Expected, bandText(s)})
+		table.Rows = append(table.Rows, []any{s.Label, listing(slices.Sorted(maps.Keys(cores[i]))), packets[i], s.Count, s.Expected, bandText(s)})
 	}
 	return table
 }
@@ -126,17 +121,6 @@ func (t tally) reasonTable() report.Table {
 
 func bandText(s report.Share) string {
 	return fmt.Sprintf("%s to %s", report.Cell(int(s.Low)), report.Cell(int(s.High)))
-}
-
-func list(set map[int]bool) string {
-	text := ""
-	for i, n := range slices.Sorted(maps.Keys(set)) {
-		if i > 0 {
-			text += ", "
-		}
-		text += fmt.Sprint(n)
-	}
-	return text
 }
 
 // followed is the connection that the report follows hop by hop: the one in the middle by

@@ -1,13 +1,11 @@
 package tophalf
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
-	"lbctl/testbed/experiment"
 	"lbctl/testbed/experiment/trialtest"
 	"lbctl/testbed/trace"
 )
@@ -169,11 +167,7 @@ func TestControls(t *testing.T) {
 }
 
 func TestParametersAreChecked(t *testing.T) {
-	for _, bad := range []string{"segments=0", "segments=101", "bytes=299", "bytes=1401"} {
-		if err := Experiment().Trial().Parameters().Set(bad); !errors.Is(err, experiment.ErrParameter) {
-			t.Errorf("%s: %v, want ErrParameter", bad, err)
-		}
-	}
+	trialtest.Parameters(t, Experiment(), map[string]bool{"segments=0": false, "segments=101": false, "bytes=299": false, "bytes=1401": false})
 }
 
 // The experiment as lbctl lab run tophalf --quick runs it, in a real guest.

@@ -12,13 +12,10 @@ import (
 
 // claims answers the question from the checks.
 func claims(checks []report.Check) report.Table {
-	answer := "Not shown by this run: see the checks that did not pass."
-	if report.Passed(checks) {
-		answer = "It fails where no other event comes: a lone request is not answered at all, and under events of rate λ its answer waits for 1/λ. Any notice that epoll_wait returns for cures it: an eventfd or a unix socket. A timeout only bounds the delay."
-	}
-	return report.Table{Name: "claims", Columns: []string{"question", "answer"}, Rows: [][]any{
-		{"When does a loop that looks at its workers' results after each event fail, and what cures it?", answer},
-	}}
+	return experiment.Claims(checks, experiment.Finding{
+		Question: "When does a loop that looks at its workers' results after each event fail, and what cures it?",
+		Answer:   "It fails where no other event comes: a lone request is not answered at all, and under events of rate λ its answer waits for 1/λ. Any notice that epoll_wait returns for cures it: an eventfd or a unix socket. A timeout only bounds the delay.",
+	})
 }
 
 func ms(nanoseconds int64) float64 { return math.Round(float64(nanoseconds)/1e4) / 100 }
