@@ -56,7 +56,7 @@ services:
 // dataKeys are the objects whose keys are data, and what they are.
 var dataKeys = map[string]string{
 	".counts": "severity", ".fields_by_type": "flow type", ".contexts[].fields_by_type": "flow type", ".profiles[].fields_by_type": "flow type", ".parameters": "parameter",
-	".datapath.limits": "capacity", ".imbalance": "measure", ".compare[].imbalance": "measure", ".runs[].core_time": "activity", ".runs[].cores[].core_time": "activity",
+	".datapath.limits": "capacity", ".config.datapath.limits": "capacity", ".imbalance": "measure", ".compare[].imbalance": "measure", ".runs[].core_time": "activity", ".runs[].cores[].core_time": "activity",
 }
 
 // twoTypes are names that have more than one JSON type, and why.
