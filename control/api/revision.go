@@ -11,7 +11,7 @@ type Revisions struct {
 type RevisionEntry struct {
 	Number uint64    `json:"revision" minimum:"1"`
 	Time   time.Time `json:"time,omitzero" doc:"When it was stored."`
-	Actor  string    `json:"actor,omitempty" doc:"Who made the change." example:"api"`
+	Actor  string    `json:"actor,omitempty" doc:"Who made the change: the user at the other end of the socket, or serve." example:"root"`
 	Reason string    `json:"reason,omitempty" doc:"What for." example:"put service web"`
 }
 

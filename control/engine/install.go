@@ -50,7 +50,7 @@ func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.En
 	e.become(now)
 	if entry.Actor != "" || len(x.done) > 0 {
 		e.logRemovals(before, old.Intent.Names(), x.done)
-		e.log.Info("installed", "revision", now.Number, "steps", len(x.done))
+		e.log.Info("installed", "revision", now.Number, "steps", len(x.done), "actor", entry.Actor, "reason", entry.Reason)
 	}
 	return x.done, nil
 }

@@ -54,15 +54,12 @@ func replace(doc api.Config) edit {
 	return func(old intent.Intent) (intent.Intent, error) { return wire.Resolve(doc, old) }
 }
 
-// actor is recorded for changes over the API. The socket does not say yet who its clients are.
-const actor = "api"
-
 // always is for what always exists: the configuration.
 func always(intent.Intent) bool { return true }
 
 // change makes a change, if match allows it, and answers with what was done.
 func (s *Server) change(ctx context.Context, match func(*engine.Snapshot) error, c engine.Change) (*answer[api.Change], error) {
-	c.Actor, c.Match = actor, match
+	c.Actor, c.Match = actorOf(ctx), match
 	now, done, err := s.engine.Change(ctx, c)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,8 @@ package rest
 import (
 	"context"
 	"net"
+	"os/user"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -67,12 +69,37 @@ func (p *peers) leave(pid int32) {
 
 // processOf returns the process at the other end of a unix socket, 0 if it is not known.
 func processOf(c net.Conn) (pid int32) {
+	if peer := credentials(c); peer != nil {
+		pid = peer.Pid
+	}
+	return pid
+}
+
+// credentials are those of the process that connected a unix socket, nil if they are not known.
+func credentials(c net.Conn) (of *unix.Ucred) {
 	control(c, func(fd int) {
 		if peer, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			pid = peer.Pid
+			of = peer
 		}
 	})
-	return pid
+	return of
+}
+
+// actorOf returns who asks: the name of the user at the other end of the socket, or "uid 4711" if this host knows no name.
+func actorOf(ctx context.Context) string {
+	p := peerOf(ctx)
+	if p == nil {
+		return "api"
+	}
+	peer := credentials(p.Conn)
+	if peer == nil {
+		return "api"
+	}
+	id := strconv.FormatUint(uint64(peer.Uid), 10)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return "uid " + id
 }
 
 // control calls do with the descriptor of a connection, if it has one.
