@@ -42,7 +42,7 @@ func runAll(a *cli.App, c *cobra.Command, r *labRun) error {
 	for _, e := range s.all {
 		t, err := r.trial(c, e)
 		if err != nil {
-			return adviseLab(fmt.Errorf("%s: %w", e.Name, err))
+			return adviseLab(fmt.Errorf("%s: %w", e.Name, err), e.Name)
 		}
 		s.trials = append(s.trials, t)
 	}
@@ -59,7 +59,7 @@ func runAll(a *cli.App, c *cobra.Command, r *labRun) error {
 	}
 	return &cli.Failure{
 		Code: cli.ExitFailed, What: fmt.Sprintf("%d of %d experiments did not pass: %s", len(s.failed), len(s.all), strings.Join(s.failed, ", ")),
-		Do: "read " + filepath.Join(r.out, report.FrontFile),
+		Do: r.read(report.FrontFile),
 	}
 }
 
@@ -73,7 +73,7 @@ func (s *suite) run(ctx context.Context, i int) error {
 	outcome, err := runTrial(s.app, ctx, &one, s.trials[i], s.plan(i))
 	switch {
 	case err != nil && fatal(ctx, err):
-		return adviseLab(err)
+		return adviseLab(err, e.Name)
 	case err != nil:
 		run.Why = cli.OneLine(err.Error())
 		var hinted interface{ Hint() string }

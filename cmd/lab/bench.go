@@ -95,7 +95,7 @@ func runBench(a *cli.App, c *cobra.Command, b *benchmark) error {
 	if errors.Is(err, experiment.ErrParameter) {
 		return cli.Usage(c, "%v", err)
 	} else if err != nil {
-		return adviseLab(err)
+		return adviseLab(err, c.Name())
 	}
 	if err := showBench(a, *b.format, outcome.Result, b.out); err != nil {
 		return err

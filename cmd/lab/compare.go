@@ -101,9 +101,9 @@ func (c comparison) write(w io.Writer) {
 	for _, d := range c.Compared {
 		writeDifference(w, d)
 	}
-	for where, names := range map[string][]string{"only in A": c.OnlyBefore, "only in B": c.OnlyAfter} {
+	for i, names := range [][]string{c.OnlyBefore, c.OnlyAfter} {
 		if len(names) > 0 {
-			fmt.Fprintf(w, "%s: %s\n", where, strings.Join(names, ", "))
+			fmt.Fprintf(w, "only in %c: %s\n", 'A'+i, strings.Join(names, ", "))
 		}
 	}
 }

@@ -133,11 +133,29 @@ func newWorld(t *testing.T) *clitest.World {
 
 // An error that says itself what to do keeps that hint.
 func TestAdviceIsKept(t *testing.T) {
-	for name, advise := range map[string]func(error) error{"lab": adviseLab, "observer": cli.AdviseObserver} {
+	for name, advise := range map[string]func(error) error{"lab": func(err error) error { return adviseLab(err, "spread") }, "observer": cli.AdviseObserver} {
 		err := advise(fmt.Errorf("begin: %w", &load.OldKernelError{Release: "5.15.0-91-generic"}))
 		var hinted interface{ Hint() string }
 		if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), "boot Linux 6.1") || !strings.Contains(err.Error(), "5.15.0-91-generic") {
 			t.Errorf("%s: %v, want the kernel named, and what to boot", name, err)
+		}
+	}
+}
+
+// TestBadParameter: who types a wrong parameter is told what is wrong, and where the right ones of that experiment are.
+func TestBadParameter(t *testing.T) {
+	for line, want := range map[string]string{
+		"lab run handshake --set pase=1s":  `lbctl: bad parameter "pase": unknown: want one of pause`,
+		"lab run handshake --set pause=ms": "lbctl: bad parameter pause=ms: no time: want for instance 50ms (how long to wait after each system call)",
+		"lab run all --set pause=1s":       `lbctl: interrupts: bad parameter "pause": unknown: want one of rounds, packets, window, work, install`,
+	} {
+		hint := "  see lbctl lab describe handshake\n"
+		if strings.Contains(line, " all ") {
+			hint = "  see lbctl lab describe interrupts\n"
+		}
+		code, stdout, stderr := newWorld(t).Run(strings.Fields(line)...)
+		if code != cli.ExitUsage || stdout != "" || stderr != want+"\n"+hint {
+			t.Errorf("%s: exit %d, stdout %q, stderr\n%swant %d,\n%s\n%s", line, code, stdout, stderr, cli.ExitUsage, want, hint)
 		}
 	}
 }

@@ -69,16 +69,24 @@ func runLab(a *cli.App, c *cobra.Command, r *labRun, name string) error {
 	}
 	trial, err := r.trial(c, e)
 	if err != nil {
-		return adviseLab(err)
+		return adviseLab(err, name)
 	}
 	outcome, err := runTrial(a, c.Context(), r, trial, progress.Plan{Expected: r.expected(e.Needs)})
 	if err != nil {
-		return adviseLab(err)
+		return adviseLab(err, name)
 	}
 	if err := summarise(a, *r.format, outcome.Result, r.out); err != nil {
 		return err
 	}
-	return judge(outcome.Result, "read "+filepath.Join(r.out, "report.html"))
+	return judge(outcome.Result, r.read("report.html"))
+}
+
+// read says which file to read, and how to get one if none was asked for.
+func (r *labRun) read(file string) string {
+	if r.out == "" {
+		return "see which above; --out writes a report"
+	}
+	return "read " + filepath.Join(r.out, file)
 }
 
 // trial returns a trial of an experiment with the parameters that were asked for.
@@ -212,14 +220,14 @@ func summarise(a *cli.App, f cli.Format, r report.Result, dir string) error {
 	return report.Summary(a.Stdout, r, dir, report.Colour(a.Stdout, a.Getenv))
 }
 
-// adviseLab says what to do about an experiment that did not run.
-func adviseLab(err error) error {
+// adviseLab says what to do about an experiment of a name that did not run.
+func adviseLab(err error, name string) error {
 	var hinted interface{ Hint() string }
 	if errors.As(err, &hinted) {
 		return err
 	}
 	if errors.Is(err, experiment.ErrParameter) {
-		return &cli.Failure{Code: cli.ExitUsage, What: err.Error(), Do: "see lbctl lab describe and the name of the experiment", Cause: err}
+		return &cli.Failure{Code: cli.ExitUsage, What: err.Error(), Do: "see lbctl lab describe " + name, Cause: err}
 	}
 	if errors.Is(err, context.Canceled) {
 		// Without the cause, which would change the hint.

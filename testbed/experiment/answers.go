@@ -24,8 +24,9 @@ const mostProblems = 8
 // Answers are a student's predictions by their names: a float64 or a bool each.
 type Answers map[string]any
 
-// maxAnswers is the size in bytes of the largest file of predictions: the parser's time grows with the square of its depth.
-const maxAnswers = 16 << 10
+// maxAnswers is the size in bytes of the largest file of predictions, twice that of the longest handout. The parser's time and
+// memory grow with the square of the depth: 16 KB of brackets took it 6 s and 150 MB on a busy machine.
+const maxAnswers = 8 << 10
 
 // ReadAnswers reads the file that a handout is when it is filled in. name is the file's, for errors: each problem is told
 // with its line and column. Errors wrap lb.ErrInvalid, or are those of in.

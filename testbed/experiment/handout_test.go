@@ -75,7 +75,7 @@ func TestReadAnswersRefuses(t *testing.T) {
 		"two documents":    {"experiment: counting\n---\nexperiment: counting\n", "2 documents"},
 		"half a document":  {"experiment: [counting\n", "h.yaml:1:"},
 		"tab":              {"experiment: counting\n\tpredictions:\n", "h.yaml:2:"},
-		"large":            {strings.Repeat("#\n", maxAnswers), "larger than 16 KB"},
+		"large":            {strings.Repeat("#\n", maxAnswers), "larger than 8 KB"},
 		"deep":             {strings.Repeat("[", 4000), "h.yaml"},
 		"deep in lists":    {strings.Repeat("- ", 4000), "want the fields"},
 		"not text":         {"\x00\xff\xfe", "h.yaml"},

@@ -79,7 +79,13 @@ func (p *Parameters) Float(to *float64, name string, r Floats, help string) {
 
 // Duration defines a time: "12s".
 func (p *Parameters) Duration(to *time.Duration, name string, r Durations, help string) {
-	number(p, to, name, r, help, time.ParseDuration)
+	number(p, to, name, r, help, func(text string) (time.Duration, error) {
+		v, err := time.ParseDuration(text)
+		if err != nil {
+			return 0, errors.New("no time")
+		}
+		return v, nil
+	})
 }
 
 // Bool defines a switch.
@@ -184,7 +190,7 @@ func (p *Parameters) Set(assignment string) error {
 		case errors.As(err, &out):
 			return fmt.Errorf("%w %s: %w", ErrParameter, assignment, err)
 		case err != nil:
-			return fmt.Errorf("%w %s: %w: want %s, for instance %s", ErrParameter, assignment, err, d.Help, d.Default)
+			return fmt.Errorf("%w %s: %w: want for instance %s (%s)", ErrParameter, assignment, err, d.Default, d.Help)
 		}
 		return nil
 	}

@@ -24,7 +24,7 @@ func Terminal(w io.Writer) bool {
 }
 
 // Summary writes a result for a terminal: a line for each check and control, the
-// detail of those that did not pass, the verdict, and the report's file in dir.
+// detail of those that did not pass, the verdict, and the report's file in dir, unless that is empty.
 func Summary(w io.Writer, r Result, dir string, coloured bool) error {
 	p := palette(coloured)
 	var b strings.Builder
@@ -47,7 +47,10 @@ func Summary(w io.Writer, r Result, dir string, coloured bool) error {
 		colour, word = p.open, "undetermined"
 	}
 	b.WriteString(colour + word + p.off)
-	fmt.Fprintf(&b, "  %s\n", filepath.Join(dir, htmlFile))
+	if dir != "" {
+		b.WriteString("  " + filepath.Join(dir, htmlFile))
+	}
+	b.WriteString("\n")
 	_, err := io.WriteString(w, b.String())
 	return err
 }
