@@ -120,29 +120,23 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 	}
 	log.Info("ready", "socket", a.Socket, "services", len(wanted.Services), "interfaces", len(wanted.Interfaces))
 	w := newWatch(a.Kernel, e, log)
+	m := manager{log}
+	m.ready(e)
 	server := rest.New(rest.Options{Engine: e, Labels: &d.labels, Logger: log, Warnings: w.warnings, Version: cli.ThisBuild().Version})
-	err = run(ctx, e, w, server, listener, func() { d.reload(ctx, a, e, log) }, signals)
+	err = run(ctx, server, listener, e.Run, w.run,
+		func(ctx context.Context) { m.watch(ctx, e) },
+		func(ctx context.Context) { d.reloadAt(ctx, signals, a, e, m) })
 	log.Info(lastWords(dataplane))
 	return err
 }
 
-// run keeps the datapath as intended, watches over it, serves the API, and calls hangup at signals, until ctx ends or the
-// server fails.
-func run(ctx context.Context, e *engine.Engine, w *watchdog, s *rest.Server, l net.Listener, hangup func(), signals <-chan os.Signal) error {
+// run serves the API beside what keeps the daemon going, until ctx ends or the server fails.
+func run(ctx context.Context, s *rest.Server, l net.Listener, keepers ...func(context.Context)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var keeping sync.WaitGroup
-	keeping.Go(func() { e.Run(ctx) })
-	keeping.Go(func() { w.run(ctx) })
-	keeping.Go(func() {
-		for {
-			select {
-			case <-signals:
-				hangup()
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
+	for _, keep := range keepers {
+		keeping.Go(func() { keep(ctx) })
+	}
 	defer keeping.Wait()
 	defer cancel()
 	return s.Serve(ctx, l)
@@ -218,8 +212,23 @@ func discard(dp lb.Dataplane) error {
 	return nil
 }
 
-// reload reads the file again, at SIGHUP. A file that is refused changes nothing.
-func (d daemon) reload(ctx context.Context, a *cli.App, e *engine.Engine, log *slog.Logger) {
+// reloadAt reloads at signals, until ctx ends.
+func (d daemon) reloadAt(ctx context.Context, signals <-chan os.Signal, a *cli.App, e *engine.Engine, m manager) {
+	for {
+		select {
+		case <-signals:
+			d.reload(ctx, a, e, m)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// reload reads the file again. A file that is refused changes nothing.
+func (d daemon) reload(ctx context.Context, a *cli.App, e *engine.Engine, m manager) {
+	log := m.log
+	m.reloading()
+	defer m.ready(e)
 	if d.file == "" || d.file == "-" {
 		log.Info("SIGHUP: there is no file to read again")
 		return

@@ -3,10 +3,12 @@ package balance
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"lbctl/bpf/need"
 	"lbctl/cmd/cli"
@@ -205,4 +207,42 @@ func TestServeOnAnOldKernel(t *testing.T) {
 			t.Errorf("%s: %v, want none", path, err)
 		}
 	}
+}
+
+// TestServiceManager: a service manager hears when the daemon is ready, of each reload from its beginning to its end, that it lives,
+// and that it ends.
+func TestServiceManager(t *testing.T) {
+	w := newWorld(t)
+	heard, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: w.Path("notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer heard.Close()
+	t.Setenv("NOTIFY_SOCKET", w.Path("notify"))
+	t.Setenv("WATCHDOG_USEC", "200000")
+	hears := func(what ...string) {
+		t.Helper()
+		for _, part := range what {
+			buffer := make([]byte, 4096)
+			for text := ""; !strings.Contains(text, part); {
+				if err := heard.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+					t.Fatal(err)
+				}
+				n, err := heard.Read(buffer)
+				if err != nil {
+					t.Fatalf("wait for %s: %v", part, err)
+				}
+				text = string(buffer[:n])
+			}
+		}
+	}
+	w.Serve("-f", w.Write("lb.yaml", clitest.WebConfig))
+	hears("READY=1\nSTATUS=revision 1: 2 services, 1 interface", "WATCHDOG=1", "WATCHDOG=1")
+	w.Write("lb.yaml", "services: []\n")
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	hears("RELOADING=1\nMONOTONIC_USEC=", "READY=1\nSTATUS=revision 2: 0 services")
+	w.Stop()
+	hears("STOPPING=1")
 }
