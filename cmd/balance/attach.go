@@ -26,6 +26,7 @@ lbctl detach, also while no daemon runs.`,
 		Args: cli.Takes("IFACE"),
 	}
 	mode := attachModeFlag(c)
+	a.Complete(c, cli.Links)
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		d := client.New(a.Socket)
@@ -84,6 +85,7 @@ func detachCommand(a *cli.App) *cobra.Command {
 		Example: `  lbctl detach eth0`,
 		Args:    cli.Takes("IFACE"),
 	}
+	a.Complete(c, cli.Attached)
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		d := client.New(a.Socket)

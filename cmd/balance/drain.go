@@ -46,6 +46,7 @@ the draining.`,
 	c.Flags().DurationVar(&f.span, "for", 0, "set the replica down after this time, as in 90s or 10m (default: never)")
 	c.Flags().StringVar(&f.until, "until", "", "set the replica down at this time, RFC 3339 in whole seconds")
 	c.Flags().BoolVar(&f.wait, "wait", false, "wait until the replica is safe to remove")
+	a.Complete(c, cli.Services, cli.ReplicasOf)
 	output := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		until, err := f.deadline(c, a.Clock.Now())

@@ -41,6 +41,10 @@ type listing[T any] struct {
 func (l listing[T]) make(a *cli.App) *cobra.Command {
 	c := &l.command
 	c.Args = cli.Takes("[NAME]")
+	a.Complete(c, func(ctx context.Context, d *client.Client, _ []string) ([]string, error) {
+		v, err := l.ask(ctx, d)
+		return l.keep(&v, ""), err
+	})
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		d := client.New(a.Socket)

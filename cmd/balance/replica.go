@@ -61,6 +61,7 @@ func replicaAdd(a *cli.App) *cobra.Command {
 		change, err := d.AddReplica(c.Context(), service, r)
 		return change, "added to", err
 	}, f)
+	a.Complete(c, cli.Services)
 	c.Example = "  lbctl replica add web 10.1.0.3:8080\n  lbctl replica add web 10.1.0.3:8080 --weight 5 --state down"
 	f.add(c)
 	return c
@@ -129,6 +130,7 @@ func notSafe(service string, r api.ReplicaStatus) error {
 // replicaVerb makes a command that changes one replica and prints that in a sentence. do returns its middle: "added to".
 func replicaVerb(a *cli.App, verb, short string, do func(*cobra.Command, *client.Client, string, api.Replica) (api.Change, string, error), f *replicaFlag) *cobra.Command {
 	c := &cobra.Command{Use: verb + " SERVICE ADDRESS", Short: short, Args: cli.Takes("SERVICE", "ADDRESS")}
+	a.Complete(c, cli.Services, cli.ReplicasOf)
 	output := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		r, err := f.parse(c, args[1])

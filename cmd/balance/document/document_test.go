@@ -181,3 +181,23 @@ func TestSchema(t *testing.T) {
 		t.Errorf("the schema knows the modes %q", modes)
 	}
 }
+
+// TestComplete: shells complete names of what there is; without a daemon nothing.
+func TestComplete(t *testing.T) {
+	w := clitest.New(t, balance.Commands)
+	if code, out, _ := w.Run("__complete", "drain", ""); code != cli.ExitDone || strings.TrimSpace(out) != ":1" {
+		t.Errorf("without a daemon: %d %q", code, out)
+	}
+	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
+	for line, want := range map[string]string{
+		"drain ": "web dns", "drain web ": "10.0.0.1:8080 10.0.0.2:8080", "replica add ": "web dns", "replica add web ": "",
+		"replica set dns ": "[2001:db8:1::1]:53", "get flows ": "web dns", "get replicas ": "web dns", "get interfaces ": "eth0", "detach ": "eth0",
+		"rollback ": "1\tstart with DIR/web.yaml", "get revisions ": "1\tstart with DIR/web.yaml", "detach eth0 ": "", "attach l": "lo",
+	} {
+		_, out, _ := w.Run(append([]string{"__complete"}, strings.Split(line, " ")...)...)
+		words, directive, _ := strings.Cut(strings.TrimSpace(out), ":4")
+		if got := strings.Join(strings.Split(strings.TrimSpace(words), "\n"), " "); got != want && !(want == "lo" && strings.Contains(got, want)) || directive != "" {
+			t.Errorf("lbctl %s: completed to %q, want %q (%q)", line, got, want, out)
+		}
+	}
+}

@@ -27,6 +27,7 @@ configuration as it was then, as lbctl get config does.`,
   lbctl get revisions 7 >lb.yaml`,
 		Args: cli.Takes("[NUMBER]"),
 	}
+	a.Complete(c, cli.Revisions)
 	limit := c.Flags().Int("limit", 0, "print at most so many; 0: all")
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -93,6 +94,7 @@ change as any other, and becomes a new revision. datapath stays as the daemon wa
   lbctl rollback 7`,
 		Args: cli.Takes("REVISION"),
 	}
+	a.Complete(c, cli.Revisions)
 	dry := dryFlag(c)
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {

@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/control/client"
+)
+
+// Names returns the words that an argument can be; before are the arguments before it.
+type Names func(ctx context.Context, d *client.Client, before []string) ([]string, error)
+
+// completePatience is how long a shell waits for the daemon.
+const completePatience = 2 * time.Second
+
+// Complete lets shells complete the arguments of a command, the nth by the nth names. Where the daemon does not answer there is
+// nothing to complete.
+func (a *App) Complete(c *cobra.Command, arguments ...Names) {
+	c.ValidArgsFunction = func(c *cobra.Command, before []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(before) >= len(arguments) {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		ctx, cancel := context.WithTimeout(a.Context, completePatience)
+		defer cancel()
+		d := client.New(a.Socket)
+		defer d.Close()
+		names, err := arguments[len(before)](ctx, d, before)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// Services are the names of the services.
+func Services(ctx context.Context, d *client.Client, _ []string) (names []string, err error) {
+	all, err := d.Services(ctx)
+	for _, s := range all.Services {
+		names = append(names, s.Name)
+	}
+	return names, err
+}
+
+// ReplicasOf are the replicas of the service before.
+func ReplicasOf(ctx context.Context, d *client.Client, before []string) (names []string, err error) {
+	all, err := d.Services(ctx)
+	for _, s := range all.Services {
+		for _, r := range s.Replicas {
+			if s.Name == before[len(before)-1] {
+				names = append(names, r.Address)
+			}
+		}
+	}
+	return names, err
+}
+
+// Attached are the interfaces that are attached, or wanted.
+func Attached(ctx context.Context, d *client.Client, _ []string) (names []string, err error) {
+	all, err := d.Interfaces(ctx)
+	for _, i := range all.Interfaces {
+		names = append(names, i.Name)
+	}
+	return names, err
+}
+
+// Links are the interfaces of this machine.
+func Links(context.Context, *client.Client, []string) (names []string, err error) {
+	all, err := net.Interfaces()
+	for _, i := range all {
+		names = append(names, i.Name)
+	}
+	return names, err
+}
+
+// Revisions are the numbers of those that are kept, the latest first.
+func Revisions(ctx context.Context, d *client.Client, _ []string) (numbers []string, err error) {
+	all, err := d.Revisions(ctx, 0)
+	for _, r := range all.Revisions {
+		numbers = append(numbers, strconv.FormatUint(r.Number, 10)+"\t"+r.Reason)
+	}
+	return numbers, err
+}
