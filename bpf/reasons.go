@@ -5,28 +5,38 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 )
 
-// Reasons returns the names of enum lb_reason in the order of their numbers, in
-// lower case and without the prefix: Reasons()[0] is "forwarded". They come from
-// the BTF of the compiled object: C is where they are written.
-var Reasons = sync.OnceValues(readReasons)
+// The names of what is enumerated in C, each at the place of its number, in lower case and without the prefix. They come from
+// the BTF of the compiled objects: C is where they are written.
+var (
+	// Reasons are those of enum lb_reason: Reasons()[0] is "forwarded".
+	Reasons = namesOf(LoadLb, "lb_reason", "LB_", uint64(LbLbReasonLB_REASONS))
+	// DecapReasons are those of enum decap_reason.
+	DecapReasons = namesOf(LoadDecap, "decap_reason", "DECAP_", uint64(DecapDecapReasonDECAP_REASONS))
+	// LossCauses are those of enum loss_cause: LossCauses()[0] is "redirect".
+	LossCauses = namesOf(LoadLosses, "loss_cause", "LOSS_", uint64(LossesLossCauseLOSS_CAUSES))
+)
 
-func readReasons() ([]string, error) {
-	spec, err := LoadLb()
-	if err != nil {
-		return nil, err
-	}
-	var enum *btf.Enum
-	if err := spec.Types.TypeByName("lb_reason", &enum); err != nil {
-		return nil, fmt.Errorf("find enum lb_reason in BTF: %w", err)
-	}
-	names := make([]string, LbLbReasonLB_REASONS)
-	for _, v := range enum.Values {
-		if v.Value < uint64(len(names)) {
-			names[v.Value] = strings.ToLower(strings.TrimPrefix(v.Name, "LB_"))
+// namesOf reads n names of an enum of an object, once.
+func namesOf(load func() (*ebpf.CollectionSpec, error), name, prefix string, n uint64) func() ([]string, error) {
+	return sync.OnceValues(func() ([]string, error) {
+		spec, err := load()
+		if err != nil {
+			return nil, fmt.Errorf("read the object with enum %s: %w", name, err)
 		}
-	}
-	return names, nil
+		var enum *btf.Enum
+		if err := spec.Types.TypeByName(name, &enum); err != nil {
+			return nil, fmt.Errorf("find enum %s in BTF: %w", name, err)
+		}
+		names := make([]string, n)
+		for _, v := range enum.Values {
+			if v.Value < n {
+				names[v.Value] = strings.ToLower(strings.TrimPrefix(v.Name, prefix))
+			}
+		}
+		return names, nil
+	})
 }

@@ -119,7 +119,8 @@ type Loss struct {
 	Error string
 }
 
-// LossCause says where a packet was lost after its verdict.
+// LossCause says where a packet was lost after its verdict. As reasons are, the causes are written in C, as enum loss_cause of
+// bpf/src/losses.bpf.c, and a test compares these with them.
 type LossCause string
 
 const (
@@ -130,6 +131,9 @@ const (
 	// LostTX: as LostTransmit, on the interface that it came in on.
 	LostTX LossCause = "tx"
 )
+
+// LossCauses returns every cause, in the order of the enum in C.
+func LossCauses() []LossCause { return []LossCause{LostRedirect, LostTransmit, LostTX} }
 
 // Flows is what a datapath remembers of the flows of one service.
 type Flows struct {

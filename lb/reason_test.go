@@ -11,17 +11,31 @@ import (
 	"lbctl/lb"
 )
 
+// The causes of losses are those of enum loss_cause, in its order.
+func TestLossCauses(t *testing.T) {
+	kernel, err := bpf.LossCauses()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(kernel, texts(lb.LossCauses())); diff != "" {
+		t.Errorf("causes (-C +Go):\n%s", diff)
+	}
+}
+
+func texts[T ~string](all []T) (texts []string) {
+	for _, v := range all {
+		texts = append(texts, string(v))
+	}
+	return texts
+}
+
 // The reasons are those of enum lb_reason, in its order, and the reference's comment has a row for each.
 func TestReasons(t *testing.T) {
 	kernel, err := bpf.Reasons()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var names []string
-	for _, r := range lb.Reasons() {
-		names = append(names, string(r))
-	}
-	if diff := cmp.Diff(kernel, names); diff != "" {
+	if diff := cmp.Diff(kernel, texts(lb.Reasons())); diff != "" {
 		t.Errorf("reasons (-C +Go):\n%s", diff)
 	}
 	comment, err := os.ReadFile("oracle/doc.go")

@@ -3,6 +3,7 @@ package rest_test
 import (
 	"fmt"
 	"net/http"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -83,6 +84,18 @@ func TestLossesAreTold(t *testing.T) {
 	w.dp.losses, w.dp.lossesUnknown = nil, "this kernel tells no types"
 	if page, c := told(); strings.Contains(page, "lbctl_lost_packets_total") || c.LossesUnknown != "this kernel tells no types" {
 		t.Errorf("nobody knows: %q", c.LossesUnknown)
+	}
+}
+
+// TestLossCausesOfAPI: its document names all of them.
+func TestLossCausesOfAPI(t *testing.T) {
+	field, _ := reflect.TypeFor[api.LossCount]().FieldByName("Cause")
+	var names []string
+	for _, cause := range lb.LossCauses() {
+		names = append(names, string(cause))
+	}
+	if want := strings.Join(names, ","); field.Tag.Get("enum") != want {
+		t.Errorf("enum of the causes is %q, want %q", field.Tag.Get("enum"), want)
 	}
 }
 

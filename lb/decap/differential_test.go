@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"lbctl/bpf"
 	"lbctl/lb"
 	"lbctl/lb/testns"
 
@@ -34,12 +35,12 @@ func TestDifferential(t *testing.T) {
 	if packets < 5000 {
 		return
 	}
-	all, err := Reasons()
+	all, err := bpf.DecapReasons()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, reason := range all {
-		if met[reason] == 0 && reason != "fault" {
+		if met[lb.Reason(reason)] == 0 && reason != "fault" {
 			t.Errorf("no packet ended as %s, of %v", reason, slices.Sorted(maps.Keys(met)))
 		}
 	}

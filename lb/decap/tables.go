@@ -6,14 +6,11 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
-	"sync"
 
 	"lbctl/bpf"
 	"lbctl/lb"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 )
 
@@ -169,31 +166,9 @@ func addressOf(k bpf.DecapAddress) netip.Addr {
 // Decapsulated is the reason of the packets whose inner one went up.
 const Decapsulated lb.Reason = "decapsulated"
 
-// Reasons returns the names of enum decap_reason in the order of their numbers, in lower
-// case and without the prefix. They come from the BTF of the compiled object.
-var Reasons = sync.OnceValues(readReasons)
-
-func readReasons() ([]lb.Reason, error) {
-	spec, err := bpf.LoadDecap()
-	if err != nil {
-		return nil, fmt.Errorf("read the object of the decapsulation program: %w", err)
-	}
-	var enum *btf.Enum
-	if err := spec.Types.TypeByName("decap_reason", &enum); err != nil {
-		return nil, fmt.Errorf("find enum decap_reason in BTF: %w", err)
-	}
-	names := make([]lb.Reason, bpf.DecapDecapReasonDECAP_REASONS)
-	for _, v := range enum.Values {
-		if v.Value < uint64(len(names)) {
-			names[v.Value] = lb.Reason(strings.ToLower(strings.TrimPrefix(v.Name, "DECAP_")))
-		}
-	}
-	return names, nil
-}
-
 // counters returns what was counted on all CPUs.
 func counters(m *ebpf.Map) (map[lb.Reason]lb.Count, error) {
-	names, err := Reasons()
+	names, err := bpf.DecapReasons()
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +183,7 @@ func counters(m *ebpf.Map) (map[lb.Reason]lb.Count, error) {
 			sum.Packets += c.Packets
 			sum.Bytes += c.Bytes
 		}
-		all[name] = sum
+		all[lb.Reason(name)] = sum
 	}
 	return all, nil
 }

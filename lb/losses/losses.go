@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"syscall"
 
@@ -17,12 +16,14 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // Counter counts losses of one network namespace. It is not safe for concurrent use.
 type Counter struct {
 	objects bpf.LossesObjects
 	links   []link.Link
+	causes  []string          // by their numbers
 	ours    map[uint32]bool   // indexes of the interfaces whose packets count
 	names   map[uint32]string // of interfaces, also of those that are gone
 }
@@ -37,7 +38,11 @@ func Open(network uint64) (_ *Counter, err error) {
 	if err := spec.Variables[bpf.LossesVarNetwork].Set(uint32(network)); err != nil {
 		return nil, fmt.Errorf("set the network namespace: %w", err)
 	}
-	c := &Counter{ours: map[uint32]bool{}, names: map[uint32]string{}}
+	causes, err := bpf.LossCauses()
+	if err != nil {
+		return nil, err
+	}
+	c := &Counter{causes: causes, ours: map[uint32]bool{}, names: map[uint32]string{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close())
@@ -71,6 +76,11 @@ func (c *Counter) Read(attached []lb.Interface) ([]lb.Loss, error) {
 	for _, i := range attached {
 		c.ours[uint32(i.Index)], c.names[uint32(i.Index)] = true, i.Name
 	}
+	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open a socket to ask for names of interfaces: %w", err)
+	}
+	defer unix.Close(socket)
 	type at struct {
 		to    string
 		cause lb.LossCause
@@ -83,7 +93,7 @@ func (c *Counter) Read(attached []lb.Interface) ([]lb.Loss, error) {
 		if !c.ours[key.From] {
 			continue
 		}
-		k := at{c.name(key.To), causes[bpf.LossesLossCause(key.Cause)]}
+		k := at{c.name(key.To, socket), lb.LossCause(c.causes[key.Cause])}
 		sum := sums[k]
 		sum.Interface, sum.Cause, sum.Packets = k.to, k.cause, sum.Packets+row.Packets
 		if row.Error != 0 {
@@ -104,14 +114,13 @@ func (c *Counter) Read(attached []lb.Interface) ([]lb.Loss, error) {
 	return list, nil
 }
 
-var causes = map[bpf.LossesLossCause]lb.LossCause{
-	bpf.LossesLossCauseLOSS_REDIRECT: lb.LostRedirect, bpf.LossesLossCauseLOSS_TRANSMIT: lb.LostTransmit, bpf.LossesLossCauseLOSS_TX: lb.LostTX,
-}
-
-// name returns the name of an interface, the last one that was known.
-func (c *Counter) name(index uint32) string {
-	if i, err := net.InterfaceByIndex(int(index)); err == nil {
-		c.names[index] = i.Name
+// name returns the name of an interface, the last one that was known. A socket knows it of one interface; a dump of the links of a host
+// that has thousands takes long.
+func (c *Counter) name(index uint32, socket int) string {
+	request := new(unix.Ifreq)
+	request.SetUint32(index)
+	if err := unix.IoctlIfreq(socket, unix.SIOCGIFNAME, request); err == nil {
+		c.names[index] = request.Name()
 	}
 	if c.names[index] == "" {
 		return fmt.Sprintf("index %d", index)
