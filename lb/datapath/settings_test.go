@@ -156,17 +156,19 @@ func TestAnswersAreLimited(t *testing.T) {
 	s := web("10.1.0.9:80", "10.1.0.2:80")
 	s.Mode = lb.IPIP
 	x := newFixtureWith(t, s, Options{TokenRate: 1, NoService: lb.RejectNoService})
-	other := x.flow(2)
-	other.Destination = netip.AddrPortFrom(other.Destination.Addr(), 81)
+	reset := x.flow(2)
+	reset.Destination = netip.AddrPortFrom(reset.Destination.Addr(), 81)
+	unreachable := reset
+	unreachable.Protocol = packet.UDP
 	for _, c := range []struct {
-		flow             packet.Flow
+		flows            []packet.Flow
 		answered, others lb.Reason
-	}{{x.flow(1), lb.TooBigAnswered, lb.TooBig}, {other, lb.Rejected, lb.RejectLimited}} {
-		frame := contract.Packet{Flow: c.flow, TTL: 64, DontFragment: true, Payload: make([]byte, 1460)}.Frame()
+	}{{[]packet.Flow{x.flow(1)}, lb.TooBigAnswered, lb.TooBig}, {[]packet.Flow{reset, unreachable}, lb.Rejected, lb.RejectLimited}} {
 		cpus := ebpf.MustPossibleCPU()
 		begin, sent := time.Now(), 50*cpus
-		for range sent {
-			if _, err := send(x.d.Program(), x.ingress, frame); err != nil {
+		for n := range sent {
+			frame := contract.Packet{Flow: c.flows[n%len(c.flows)], TTL: 64, DontFragment: true, Payload: make([]byte, 1460)}
+			if _, err := send(x.d.Program(), x.ingress, frame.Frame()); err != nil {
 				t.Fatal(err)
 			}
 		}
