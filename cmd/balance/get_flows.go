@@ -14,24 +14,9 @@ import (
 	"lbctl/lb"
 )
 
-// replicaLine is a replica with what was sent to it; scripts rely on its names.
-type replicaLine struct {
-	Service  string `json:"service_name"`
-	VIP      string `json:"vip"`
-	Protocol string `json:"protocol"`
-	Address  string `json:"address"`
-	State    string `json:"state"`
-	Weight   int64  `json:"weight"`
-	Packets  uint64 `json:"packets"`
-	Bytes    uint64 `json:"bytes"`
-	// Rate and Reason are those of api.ReplicaStatus.
-	Rate   api.Rate `json:"lately"`
-	Reason string   `json:"reason,omitempty"`
-}
-
+// replicaLines are the replicas, and the names of all services, also of those without one.
 type replicaLines struct {
-	Replicas []replicaLine `json:"replicas"`
-
+	api.Traffic
 	services []string
 }
 
@@ -46,8 +31,8 @@ drain also how many packets a second come to them now, as far as that is known. 
 		kind: "service", list: "get services",
 		ask: askReplicas,
 		keep: func(v *replicaLines, name string) []string {
-			keepNamed(&v.Replicas, name, func(r replicaLine) string { return r.Service })
-			return v.services // also those without a replica
+			keepNamed(&v.Replicas, name, func(r api.ReplicaTraffic) string { return r.ServiceName })
+			return v.services
 		},
 		table: printReplicas,
 	}.make(a)
@@ -56,12 +41,12 @@ drain also how many packets a second come to them now, as far as that is known. 
 func printReplicas(w io.Writer, v replicaLines) {
 	cli.Row(w, "SERVICE", "REPLICA", "STATE", "WEIGHT", "PACKETS", "BYTES", "PACKETS/S", "REASON")
 	for _, r := range v.Replicas {
-		cli.Row(w, r.Service, r.Address, r.State, r.Weight, r.Packets, r.Bytes, rateText(r), r.Reason)
+		cli.Row(w, r.ServiceName, r.Address, r.State, *r.Weight, r.Packets, r.Bytes, rateText(r), r.Reason)
 	}
 }
 
 // rateText is how many packets a second come to a replica: a rate is of interest while it drains.
-func rateText(r replicaLine) string {
+func rateText(r api.ReplicaTraffic) string {
 	switch {
 	case r.Rate.Known:
 		return fmt.Sprintf("%.0f", r.Rate.PacketsPerSecond)
@@ -71,31 +56,16 @@ func rateText(r replicaLine) string {
 	return ""
 }
 
-func askReplicas(ctx context.Context, d *client.Client) (replicaLines, error) {
-	flows, err := d.Flows(ctx)
+func askReplicas(ctx context.Context, d *client.Client) (lines replicaLines, err error) {
+	services, err := d.Services(ctx)
 	if err != nil {
-		return replicaLines{}, err
+		return lines, err
 	}
-	counters, err := d.Counters(ctx)
-	if err != nil {
-		return replicaLines{}, err
-	}
-	type key struct{ protocol, vip, replica string }
-	counts := map[key]api.ReplicaCount{}
-	for _, n := range counters.Replicas {
-		counts[key{n.Protocol, n.VIP, n.Replica}] = n
-	}
-	lines := replicaLines{Replicas: []replicaLine{}}
-	for _, s := range flows.Services {
+	for _, s := range services.Services {
 		lines.services = append(lines.services, s.Name)
-		for _, r := range s.Replicas {
-			n := counts[key{s.Protocol, s.VIP, r.Address}]
-			lines.Replicas = append(lines.Replicas, replicaLine{
-				s.Name, s.VIP, s.Protocol, r.Address, r.State, *r.Weight, n.Packets, n.Bytes, r.Rate, r.Reason,
-			})
-		}
 	}
-	return lines, nil
+	lines.Traffic, err = d.Traffic(ctx)
+	return lines, err
 }
 
 func getFlows(a *cli.App) *cobra.Command {

@@ -26,6 +26,24 @@ type ReplicaStatus struct {
 	SafeToRemove bool         `json:"safe_to_remove" doc:"The replica is draining or down and, as far as is known, no flow would be broken if it were removed."`
 }
 
+// Traffic is the answer to GET /v1/replicas.
+type Traffic struct {
+	Replicas []ReplicaTraffic `json:"replicas" nullable:"false" doc:"In the order of the configuration."`
+}
+
+// ReplicaTraffic is a replica of a service and what is sent to it. Recorded flows are not among it: to count them is a pass over
+// all that there are.
+type ReplicaTraffic struct {
+	ServiceName string `json:"service_name"`
+	VIP         string `json:"vip" example:"192.0.2.1:80"`
+	Protocol    string `json:"protocol"`
+	Replica
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
+	Rate    Rate   `json:"lately" doc:"What is sent to it now, measured while it drains."`
+	Reason  string `json:"reason,omitempty" doc:"As in ReplicaStatus."`
+}
+
 // Rate is how many packets are sent to a replica.
 type Rate struct {
 	Known            bool    `json:"is_known" doc:"It was measured lately: of a replica that drains, from the second second on."`

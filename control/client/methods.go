@@ -114,6 +114,11 @@ func (c *Client) Flows(ctx context.Context) (api.Flows, error) {
 	return get[api.Flows](ctx, c, http.MethodGet, "/v1/flows", nil)
 }
 
+// Traffic returns the replicas of all services and what is sent to them.
+func (c *Client) Traffic(ctx context.Context) (api.Traffic, error) {
+	return get[api.Traffic](ctx, c, http.MethodGet, "/v1/replicas", nil)
+}
+
 // Explain returns what would happen to a packet, and why.
 func (c *Client) Explain(ctx context.Context, p api.Probe) (api.Explanation, error) {
 	return get[api.Explanation](ctx, c, http.MethodPost, "/v1/explain", p)

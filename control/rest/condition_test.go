@@ -62,7 +62,7 @@ func TestNotModified(t *testing.T) {
 	}{
 		{"/v1/config", `"2"`, 304}, {"/v1/config", `"1", W/"2"`, 304}, {"/v1/config", "*", 304},
 		{"/v1/config", `"1"`, 200}, {"/v1/config", "2", 400},
-		{"/v1/flows", `"2"`, 200}, {"/v1/services", `"2"`, 200}, // what they say changes without a revision
+		{"/v1/flows", `"2"`, 200}, {"/v1/replicas", `"2"`, 200}, {"/v1/services", `"2"`, 200}, // what they say changes without a revision
 	} {
 		response, body := w.request("GET", c.path, "", "If-None-Match", c.value)
 		if response.StatusCode != c.status || c.status != 400 && response.Header.Get("ETag") != `"2"` {

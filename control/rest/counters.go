@@ -59,6 +59,16 @@ func wireReplicas(name string, vip lb.VIP, counts map[netip.AddrPort]lb.Count) [
 }
 
 func (s *Server) flowRoutes(a huma.API) {
+	register(a, "get-traffic", http.MethodGet, "/v1/replicas", "The replicas of all services and what is sent to them",
+		func(context.Context, *struct{}) (*answer[api.Traffic], error) {
+			now := s.engine.Now()
+			counters, err := s.engine.Observe().Counters()
+			if err != nil {
+				return nil, err
+			}
+			condition, err := s.engine.Observe().Condition()
+			return answerAt(now.Number, s.wireTraffic(now.Effective, counters, condition)), err
+		})
 	register(a, "get-flows", http.MethodGet, "/v1/flows", "What is recorded of flows, by service and replica",
 		func(context.Context, *struct{}) (*answer[api.Flows], error) {
 			now := s.engine.Now()
@@ -70,6 +80,36 @@ func (s *Server) flowRoutes(a huma.API) {
 			out := s.wireFlows(now.Effective, flows, condition)
 			return answerAt(now.Number, out), err
 		})
+}
+
+// wireTraffic lists replicas as the intent does.
+func (s *Server) wireTraffic(i intent.Intent, counters lb.Counters, c lb.Condition) api.Traffic {
+	out := api.Traffic{Replicas: []api.ReplicaTraffic{}}
+	for _, of := range i.Services {
+		for n, r := range wire.Service(of).Replicas {
+			address := of.Replicas[n].Address
+			sent := counters.Replicas[of.VIP][address]
+			out.Replicas = append(out.Replicas, api.ReplicaTraffic{
+				ServiceName: of.Name, VIP: of.VIP.Address.String(), Protocol: of.VIP.Protocol.String(), Replica: r,
+				Packets: sent.Packets, Bytes: sent.Bytes, Rate: s.rate(of.VIP, address), Reason: unfit(c, address),
+			})
+		}
+	}
+	return out
+}
+
+func (s *Server) rate(v lb.VIP, replica netip.AddrPort) (r api.Rate) {
+	r.PacketsPerSecond, r.Known = s.engine.Rate(engine.Endpoint{VIP: v, Replica: replica})
+	return r
+}
+
+// unfit says why no packet gets to a replica, "" if they do.
+func unfit(c lb.Condition, replica netip.AddrPort) string {
+	why := c.Unfit[replica.Addr()]
+	if why == "" {
+		return ""
+	}
+	return fmt.Sprintf("%v is %s", replica.Addr(), why)
 }
 
 // wireFlows lists services and replicas as the intent does.
@@ -93,19 +133,15 @@ func (s *Server) wireStatus(of intent.Service, flows lb.Flows, c lb.Condition) [
 		address := of.Replicas[n].Address
 		f, known := flows.Replicas[address]
 		active := of.Replicas[n].State == lb.Active
-		status := api.ReplicaStatus{
+		out = append(out, api.ReplicaStatus{
 			Replica: r,
 			FlowCounts: api.ReplicaFlows{
 				Established: f.Established, HalfOpen: f.HalfOpen, OldFlowSlots: f.OldFlowSlots,
 				AtLeast: f.OldFlowSlots > 0 || active && of.Tracking != lb.TrackAlways,
 			},
+			Rate: s.rate(of.VIP, address), Reason: unfit(c, address),
 			SafeToRemove: known && f.None() && !active,
-		}
-		if why := c.Unfit[address.Addr()]; why != "" {
-			status.Reason = fmt.Sprintf("%v is %s", address.Addr(), why)
-		}
-		status.Rate.PacketsPerSecond, status.Rate.Known = s.engine.Rate(engine.Endpoint{VIP: of.VIP, Replica: address})
-		out = append(out, status)
+		})
 	}
 	return out
 }

@@ -12,6 +12,7 @@ import (
 	"lbctl/control/api"
 	"lbctl/lb"
 	"lbctl/lb/oracle"
+	"lbctl/rss/packet"
 )
 
 // drain puts the first replica of web into draining, until a time if that is one.
@@ -340,6 +341,27 @@ func TestDrainRate(t *testing.T) {
 	}
 }
 
+// The list of all replicas has what is sent to them, and no flows are counted for it.
+func TestTraffic(t *testing.T) {
+	w := routedWorld(t)
+	w.dp.Process(2, frameToWeb(packet.SYN))
+	w.drain(time.Time{})
+	counted := w.dp.counts.Load()
+	all, err := w.client.Traffic(t.Context())
+	if w.dp.counts.Load() != counted {
+		t.Error("flows were counted")
+	}
+	want := []api.ReplicaTraffic{{Replica: api.Replica{Address: "10.0.0.1:80", Weight: one(), State: "draining"}}, {Replica: api.Replica{Address: "10.0.0.2:80", Weight: one(), State: "active"}}}
+	c, countersErr := w.client.Counters(t.Context())
+	for n := range want {
+		want[n].ServiceName, want[n].VIP, want[n].Protocol = "web", "192.0.2.1:80", "tcp"
+		want[n].Packets, want[n].Bytes = c.Replicas[n].Packets, c.Replicas[n].Bytes
+	}
+	if diff := cmp.Diff(want, all.Replicas); diff != "" || err != nil || countersErr != nil || want[0].Packets+want[1].Packets == 0 {
+		t.Errorf("(-want +got): %v, %v\n%s", err, countersErr, diff)
+	}
+}
+
 // A replica to which no packet can get is refused, also when it is only planned. If its address becomes so later, its reason says it.
 func TestReplicaUnfit(t *testing.T) {
 	const own = "10.0.0.1 is the balancer's own"
@@ -364,6 +386,9 @@ func TestReplicaUnfit(t *testing.T) {
 	w = start(t, dir, unfit())
 	if r := w.first(); r.Reason != own {
 		t.Errorf("%+v, want the reason %q", r, own)
+	}
+	if all, err := w.client.Traffic(t.Context()); err != nil || all.Replicas[0].Reason != own || all.Replicas[1].Reason != "" {
+		t.Errorf("%+v, %v, want the reason %q of the first", all, err, own)
 	}
 }
 

@@ -88,6 +88,7 @@ func TestOpenAPI(t *testing.T) {
 		"/v1/interfaces/{name}":                  {"put", "delete"},
 		"/v1/counters":                           {"get"},
 		"/v1/flows":                              {"get"},
+		"/v1/replicas":                           {"get"},
 		"/v1/explain":                            {"post"},
 		"/v1/explain/batch":                      {"post"},
 	} {

@@ -48,6 +48,13 @@ type faulty struct {
 	losses []lb.Loss
 	// lossesUnknown is why they are not counted.
 	lossesUnknown string
+	// counts is how often recorded flows were counted.
+	counts atomic.Int64
+}
+
+func (f *faulty) Flows() (map[lb.VIP]lb.Flows, error) {
+	f.counts.Add(1)
+	return f.Datapath.Flows()
 }
 
 func (f *faulty) Counters() (lb.Counters, error) {
