@@ -20,7 +20,8 @@ func decapCommand(a *cli.App) *cobra.Command {
 		Long: `On a replica, decapsulate the packets of services in mode ipip: IPv4 in IPv4, IPv6 in IPv6 and IPv4
 in IPv6. An XDP program removes the outer header, and the kernel receives the client's packet as if it
 had come in on the interface. This needs no tunnel device and no daemon. --udp-port takes off UDP as well, of services
-with encapsulation gue or fou. The kernel's own receiver is ip fou add port 6080 gue, and a tunnel device.
+with encapsulation gue or fou. The kernel's own receiver is ip fou add port 6080 gue (ip -6 fou of
+outer IPv6), and a tunnel device: ip link add tunnel4 type ipip local ADDRESS, or tunnel6 type ip6tnl mode any.
 
 A replica also needs:
 

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -140,4 +141,28 @@ func (b *modesBed) listenUDP(n int, at netip.AddrPort) (c *net.UDPConn) {
 	}))
 	b.T.Cleanup(func() { c.Close() })
 	return c
+}
+
+// kernelDecapsulates makes the kernel of replica n decapsulate what comes in mode ipip.
+func (b *modesBed) kernelDecapsulates(n int) {
+	b.T.Helper()
+	eth0, err := b.replicas[n].Link("eth0")
+	must(b.T, err)
+	receiving, err := xdp.Receive(eth0)
+	must(b.T, err)
+	b.T.Cleanup(func() { receiving.Close() })
+	for _, line := range []string{
+		"ip fou add port 6080 gue",
+		"ip -6 fou add port 6080 gue",
+		"ip -6 fou add port 5555 ipproto 41",
+		fmt.Sprintf("ip link add tunnel4 type ipip local 10.%d.0.1", n+1),
+		fmt.Sprintf("ip link add tunnel6 type ip6tnl mode any local 2001:db8:%d::1", n+1),
+		"ip link set tunnel4 up",
+		"ip link set tunnel6 up",
+	} {
+		words := strings.Fields(line)
+		c := exec.CommandContext(b.T.Context(), words[0], words[1:]...)
+		c.Stderr = b.T.Output()
+		must(b.T, b.replicas[n].Start(c), c.Wait())
+	}
 }

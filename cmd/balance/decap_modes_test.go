@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +35,7 @@ func modesOfVIPs() []aMode {
 		{"dsr6", "dsr", netip.MustParseAddr("2001:db8:f::5"), v6, ""},
 		{"gue4in4", "ipip", netip.MustParseAddr("192.0.2.6"), v4, "encapsulation: gue, "},
 		{"gue4in6", "ipip", netip.MustParseAddr("192.0.2.7"), v6, "encapsulation: gue, "},
+		{"gue6in6", "ipip", netip.MustParseAddr("2001:db8:f::a"), v6, "encapsulation: gue, "},
 		{"fou6in6", "ipip", netip.MustParseAddr("2001:db8:f::8"), v6, "encapsulation: fou, tunnel_port: 5555, tunnel_sources: '2001:db8:9::/64', "},
 		{"sources4in4", "ipip", netip.MustParseAddr("192.0.2.9"), v4, "tunnel_sources: 10.9.0.0/24, "},
 	}
@@ -151,28 +153,51 @@ func TestModesEndToEnd(t *testing.T) {
 		t.Run(fmt.Sprint("mtu ", mtu), func(t *testing.T) {
 			b := newModesBed(t, mtu)
 			for n := range b.replicas {
-				b.prepare(n)
+				vips := b.prepare(n)
+				b.onReplica(n, "decap attach eth0 --mode native --pin-dir "+b.pins+"-decap --udp-port 6080,5555"+vips)
+				b.onReplica(n, "doctor --on-replica --mode ipip eth0"+vips)
 			}
-			b.daemon(modesConfig())
-			data := make([]byte, 256<<10)
-			rand.NewChaCha8([32]byte{}).Read(data)
-			for k, m := range modesOfVIPs() {
-				b.everyReplica(m.name+" tcp", 40000+100*k, func(port int) (int, error) { return b.exchangeTCP(m, port, data) })
-				if mtu > 1500 {
-					b.everyReplica(m.name+" udp", 40000+100*k, func(port int) (int, error) { return b.exchangeUDP(m, port, data[:4000]) })
-				}
-			}
-			b.wantReasons(mtu)
+			b.exchange(mtu, 256<<10)
+			b.wantDecapsulated()
 		})
 	}
 }
 
-// prepare makes replica n hold the VIPs, decapsulate, and serve.
-func (b *modesBed) prepare(n int) {
+// TestModesByKernel: Linux itself decapsulates on the replicas. Their kernel needs modules for that; testbed/vm runs the test in
+// guests that have them.
+func TestModesByKernel(t *testing.T) {
+	if os.Getenv("LBCTL_GUEST") == "" {
+		t.Skip("needs the modules fou, ipip and ip6_tunnel: testbed/vm runs it in guests")
+	}
+	const mtu = 1548
+	b := newModesBed(t, mtu)
+	for n := range b.replicas {
+		b.prepare(n)
+		b.kernelDecapsulates(n)
+	}
+	b.exchange(mtu, 4000)
+}
+
+// exchange starts the balancer and has the client talk to every service, with so much data over TCP.
+func (b *modesBed) exchange(mtu, size int) {
+	b.T.Helper()
+	b.daemon(modesConfig())
+	data := make([]byte, size)
+	rand.NewChaCha8([32]byte{}).Read(data)
+	for k, m := range modesOfVIPs() {
+		b.everyReplica(m.name+" tcp", 40000+100*k, func(port int) (int, error) { return b.exchangeTCP(m, port, data) })
+		if mtu > 1500 {
+			b.everyReplica(m.name+" udp", 40000+100*k, func(port int) (int, error) { return b.exchangeUDP(m, port, data[:4000]) })
+		}
+	}
+	b.wantReasons(mtu)
+}
+
+// prepare makes replica n hold the VIPs and serve, and returns which are those of mode ipip, as flags.
+func (b *modesBed) prepare(n int) (vips string) {
 	b.T.Helper()
 	lo, err := b.replicas[n].Link("lo")
 	must(b.T, err)
-	vips := ""
 	for _, m := range modesOfVIPs() {
 		must(b.T, lo.AddAddress(netip.PrefixFrom(m.vip, m.vip.BitLen())))
 		b.echoTCP(n, m)
@@ -181,8 +206,7 @@ func (b *modesBed) prepare(n int) {
 			vips += " --vip " + m.vip.String()
 		}
 	}
-	b.onReplica(n, "decap attach eth0 --mode native --pin-dir "+b.pins+"-decap --udp-port 6080,5555"+vips)
-	b.onReplica(n, "doctor --on-replica --mode ipip eth0"+vips)
+	return vips
 }
 
 // everyReplica exchanges data from 12 ports, and fails unless all goes well and both replicas serve.
@@ -201,7 +225,7 @@ func (b *modesBed) everyReplica(what string, first int, exchange func(port int) 
 	}
 }
 
-// wantReasons looks at what balancer and replicas counted.
+// wantReasons looks at what the balancer counted.
 func (b *modesBed) wantReasons(mtu int) {
 	b.T.Helper()
 	var balancer api.Counters
@@ -210,6 +234,11 @@ func (b *modesBed) wantReasons(mtu int) {
 	if (told["too_big_answered"] > 0) != (mtu == 1500) || told["too_big"] > 0 || told["fragment_orphan"] > 0 {
 		b.T.Errorf("the balancer counted %v", told)
 	}
+}
+
+// wantDecapsulated looks at what the replicas counted.
+func (b *modesBed) wantDecapsulated() {
+	b.T.Helper()
 	for n := range b.replicas {
 		var list decapInterfaces
 		must(b.T, json.Unmarshal([]byte(b.onReplica(n, "decap list -o json --pin-dir "+b.pins+"-decap")), &list))

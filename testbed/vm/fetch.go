@@ -46,7 +46,7 @@ func fetchKernel(ctx context.Context, config Config) (kernel, error) {
 		return kernel{}, fmt.Errorf("unpack %s: %w", name, err)
 	}
 	load := func(name string) ([]byte, error) { return c.module(ctx, name) }
-	modules, err := ordered(load, c.builtIn, wanted(wantedPackage)...)
+	modules, err := ordered(load, c.builtIn, append(wanted(wantedPackage), config.Modules...)...)
 	if err != nil {
 		return kernel{}, fmt.Errorf("unpack %s: %w", name, err)
 	}

@@ -22,8 +22,8 @@ const KernelPackage = "linux-image-cloud-amd64"
 // NICs that have hardware.
 const PlainKernel = "linux-image-amd64"
 
-// Cache is where kernels are kept, unpacked: a folder for each package that depends on them, in it one for each, named
-// after package and version.
+// Cache is where kernels are kept, unpacked: a folder for each package that depends on them and the modules asked for, in it
+// one for each, named after package and version.
 const Cache = "/var/cache/lbctl/vm"
 
 // The files of a kernel's folder: the image, and a folder of modules, whose names begin with their place
@@ -46,7 +46,7 @@ func wanted(kernelPackage string) []string {
 // kernels returns the package that depends on the guest's kernel, and the folder where its kernels are kept.
 func (c Config) kernels() (name, folder string) {
 	name, folder = cmp.Or(c.Kernel, KernelPackage), cmp.Or(c.Cache, Cache)
-	return name, filepath.Join(folder, name)
+	return name, filepath.Join(folder, strings.Join(append([]string{name}, c.Modules...), "+"))
 }
 
 // kernel is a kernel for the guest, unpacked in a folder.

@@ -41,6 +41,8 @@ type Config struct {
 	NICs []NIC
 	// Kernel is the package that depends on the guest's kernel; "" stands for KernelPackage.
 	Kernel string
+	// Modules are more modules of the kernel that the guest loads.
+	Modules []string
 	// Install allows to install QEMU and to download a kernel where they are missing.
 	Install bool
 	// Cache is where kernels are kept; "" stands for the constant.

@@ -15,7 +15,7 @@ import (
 )
 
 // tested are the packages whose tests run in the guests; the last has the first process.
-var tested = []string{"bpf", "lb/datapath", "lb/decap", "lb/tables", "testbed/vm"}
+var tested = []string{"bpf", "cmd/balance", "lb/datapath", "lb/decap", "lb/tables", "testbed/vm"}
 
 // oldest and newer are kernels that lbctl promises to run on, as Debian 12 has them: the oldest that is not refused, and
 // that of the next release.
@@ -56,14 +56,19 @@ func quick() []check {
 	}
 }
 
+// byKernel is that a replica's kernel takes off what the balancer puts around packets, with the modules tunnels.
+func byKernel() check { return tests("balance", "TestModesByKernel") }
+
+func tunnels() []string { return []string{"fou", "ipip", "ip6_tunnel"} }
+
 // On each kernel the programs load, are attached and are adopted. The oldest is booted with nohz_full, where membarrier
-// waits for no packets.
+// waits for no packets, and with the modules by which a replica decapsulates.
 func TestKernels(t *testing.T) {
 	programs := build(t)
 	t.Run("oldest", func(t *testing.T) {
 		t.Parallel()
 		grace := tests("tables", "TestWaitsForPackets", "TestMembarrierWaits")
-		try(t, programs, Trial{Config: Config{Kernel: oldest}, CPUs: 2, Parameters: "nohz_full=1"}, append(quick(), grace))
+		try(t, programs, Trial{Config: Config{Kernel: oldest, Modules: tunnels()}, CPUs: 2, Parameters: "nohz_full=1"}, append(quick(), grace, byKernel()))
 	})
 	t.Run("newer", func(t *testing.T) {
 		t.Parallel()
@@ -81,20 +86,26 @@ func TestKernelsAtLength(t *testing.T) {
 	checks := []check{
 		tests("datapath", "TestDifferential"),
 		subtests("datapath", "TestContract", "interfaces", "records", "tracking", "monitor", "close"),
-		tests("decap", "TestDifferential"),
+		tests("decap", "TestDifferential"), byKernel(),
 	}
 	for _, kernel := range []string{oldest, newer} {
 		t.Run(kernel, func(t *testing.T) {
 			t.Parallel()
-			try(t, programs, Trial{Config: Config{Kernel: kernel}, CPUs: 1}, checks)
+			try(t, programs, Trial{Config: Config{Kernel: kernel, Modules: tunnels()}, CPUs: 1}, checks)
 		})
 	}
 }
 
-// build compiles the tests as static programs.
+// build compiles the tests as static programs, and adds ip to them.
 func build(t *testing.T) (programs []string) {
 	t.Helper()
 	need.Root(t)
+	need.Programs(t, "ip")
+	ip, err := exec.LookPath("ip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs = append(programs, ip)
 	folder := t.TempDir()
 	args := []string{"test", "-c", "-ldflags", "-s -w", "-o", folder + "/"}
 	for _, p := range tested {
@@ -118,12 +129,12 @@ func try(t *testing.T, programs []string, trial Trial, checks []check) {
 	}
 	defer run.Close()
 	c := config(t)
-	c.Cache, c.Install, c.Kernel, c.Program = "", true, trial.Kernel, programs[len(programs)-1]
+	c.Cache, c.Install, c.Kernel, c.Modules, c.Program = "", true, trial.Kernel, trial.Modules, programs[len(programs)-1]
 	if c.Namespace, err = run.Make("vm"); err != nil {
 		t.Fatal(err)
 	}
 	trial.Config, trial.Programs = c, programs[:len(programs)-1]
-	trial.Parameters += " LBCTL_GUEST=1 LBCTL_MUST=root"
+	trial.Parameters += " LBCTL_GUEST=1 LBCTL_MUST=root PATH=/"
 	for _, c := range checks {
 		trial.Commands = append(trial.Commands, line.Command{"/" + c.program + ".test", "-test.v", "-test.run", c.pattern})
 	}
