@@ -163,7 +163,7 @@ func (p Prediction) want() string {
 	case p.Kind == YesNo:
 		return "yes or no"
 	case p.Unit != "":
-		return "a number, " + p.Unit
+		return "a number (" + p.Unit + ")"
 	}
 	return "a number"
 }

@@ -56,8 +56,8 @@ func TestHandout(t *testing.T) {
 // TestReadAnswersRefuses: every problem is named with its place.
 func TestReadAnswersRefuses(t *testing.T) {
 	for name, tt := range map[string]struct{ text, says string }{
-		"unfilled":         {filled(t, "", ""), "moved has no answer: want a number, connections; "},
-		"no number":        {"experiment: counting\npredictions:\n  moved: many\n  same: yes\n", `h.yaml:3:3: moved is "many": want a number, connections`},
+		"unfilled":         {filled(t, "", ""), "moved has no answer: want a number (connections); "},
+		"no number":        {"experiment: counting\npredictions:\n  moved: many\n  same: yes\n", `h.yaml:3:3: moved is "many": want a number (connections)`},
 		"not finite":       {"experiment: counting\npredictions:\n  moved: .inf\n  same: yes\n", `h.yaml:3:3: moved is ".inf"`},
 		"nan":              {"experiment: counting\npredictions:\n  moved: NaN\n  same: yes\n", `h.yaml:3:3: moved is "NaN"`},
 		"neither":          {"experiment: counting\npredictions:\n  moved: 1\n  same: perhaps\n", `h.yaml:4:3: same is "perhaps": want yes or no`},

@@ -20,7 +20,7 @@ const (
 
 func predictions() []experiment.Prediction {
 	return []experiment.Prediction{
-		{Name: wokenByHerd, Unit: "threads", Tolerance: 0.2, Question: "4 threads (or as many as threads says) sleep in epoll_wait, each with an epoll instance of its own, on one listening socket. A connection arrives. How many threads does the kernel wake?"},
+		{Name: wokenByHerd, Unit: "threads", Tolerance: 0.2, Question: "Some threads (the parameter threads says how many) sleep in epoll_wait, each with an epoll instance of its own, on one listening socket. A connection arrives. How many threads does the kernel wake?"},
 		{Name: wokenByExclusive, Unit: "threads", Tolerance: 0.2, Question: "The same with EPOLLEXCLUSIVE: how many?"},
 		{Name: waitsShared, Unit: "of 10,000", Factor: 5, Tolerance: 5, Question: "Many connections wait in the queue of one listening socket. One thread on each core accepts them as fast as it can. In how many of 10,000 calls of accept does a thread have to sleep until another one gives the socket's lock back?"},
 		{Name: waitsOwn, Unit: "of 10,000", Tolerance: 0.5, Question: "The same with a listening socket for each thread: in how many of 10,000?"},

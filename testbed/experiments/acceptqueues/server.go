@@ -93,10 +93,11 @@ func serve(_ context.Context, c ServerConfig, stdin io.Reader, stdout io.Writer)
 			runtime.LockOSThread()
 			w.thread = unix.Gettid()
 			started.Done()
-			if !c.Drain {
+			if c.Drain {
+				failed <- w.drainOften(i)
+			} else {
 				failed <- w.run(c.Mode)
 			}
-			failed <- w.drainOften(i)
 		}()
 	}
 	started.Wait()

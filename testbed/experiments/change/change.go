@@ -27,7 +27,7 @@ func Experiment() experiment.Experiment {
 		Name: "change", Problem: "10",
 		Question: "How many live connections move, and how many break, when one of N replicas is added or removed, and what if the replicas' network cards hash as the load balancer does?",
 		Claim:    "With i = h mod N all packets of a connection go to one replica, as long as N does not change.",
-		Method: "Real connections are held through the real load balancer, to a service for each of h mod N and Maglev, with and without memory of flows, while replicas are added, drained and removed. The share that moves is computed from tables made here, counted in captures on the replicas' links, and held against what the theory says of N, or the tables of their slots. What breaks, the clients see. " +
+		Method: "Real connections are held through the real load balancer, to a service for each of h mod N and Maglev, with and without memory of flows, while replicas are added, drained and removed. Captures on the replicas' links say which connections come to another replica after the change. That is held against tables that are made here, connection by connection, and their share against what theory says. Which connections break, their clients say. " +
 			"The replicas' network cards are simulated in user space: their own counters say which queue got frames. Load balancer and replicas share one machine: nothing is said about rates.",
 		Needs: experiment.Needs{Time: 15 * time.Second, Quick: 7 * time.Second},
 		Rig:   "softnic",

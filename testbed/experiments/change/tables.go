@@ -14,9 +14,9 @@ import (
 // predictions are what a student is asked. Their names are those of the quantities.
 func predictions() []experiment.Prediction {
 	return []experiment.Prediction{
-		{Name: "moved-modulo-added", Unit: "%", Tolerance: 8, Question: "A load balancer sends packets to replica h mod N and remembers nothing. One replica is added to N (replicas). What percentage of the live connections comes to another replica?"},
+		{Name: "moved-modulo-added", Unit: "%", Tolerance: 8, Question: "A load balancer sends packets to replica h mod N and remembers nothing. One replica is added to N, the parameter replicas. What percentage of the live connections comes to another replica?"},
 		{Name: "moved-modulo-removed", Unit: "%", Tolerance: 8, Question: "The same, and one of the N replicas is removed. What percentage of the live connections comes to another replica?"},
-		{Name: "moved-maglev-added", Unit: "%", Tolerance: 8, Question: "The load balancer has a consistent table (Maglev) instead, and one replica is added to N. What percentage of the live connections comes to another replica?"},
+		{Name: "moved-maglev-added", Unit: "%", Tolerance: 8, Question: "The load balancer has a consistent table (Maglev) instead, and one replica is added to the N. What percentage of the live connections comes to another replica?"},
 		{Name: "broke-remembered", Unit: "%", Question: "The load balancer remembers the flows of slots that have changed, and a replica is drained before it goes. What percentage of the live connections breaks?"},
 		{Name: "queues-one-key", Unit: "queues", Question: "Load balancer (h mod N) and replicas' network cards hash with one function and key, and N is a power of two, as is the number of queues. How many queues of a replica get packets, on average?"},
 	}

@@ -24,7 +24,7 @@ func predictions() []experiment.Prediction {
 		{Name: copiesRead, Unit: "copies", Question: "A frame lies in the driver's memory. A process gets it by read(2) on a packet socket. How often do the kernel's functions copy its bytes on the way?"},
 		{Name: copiesRing, Unit: "copies", Question: "The process gets it from a packet ring that is mapped into its memory (TPACKET_V3): how often?"},
 		{Name: copiesXDP, Unit: "copies", Question: "The process gets it by an AF_XDP socket on a driver that cannot write into the process's memory: how often?"},
-		{Name: shareOfCopy, Unit: "%", Factor: 2, Tolerance: 2, Question: "A frame of 1,514 bytes is in the core's cache, and a process gets it by read(2). Which share of the CPU time of sending and receiving it, in %, is the price of its bytes: what grows with the payload?"},
+		{Name: shareOfCopy, Unit: "%", Factor: 2, Tolerance: 2, Question: "A frame of 1,514 bytes is in the core's cache, and a process gets it by read(2). What share of the CPU time of sending and receiving it, in %, is the price of its bytes, which is what grows with the payload?"},
 		{Name: ringOfRead, Factor: 1.5, Question: "Sending and receiving included, how many times the CPU time of the mapped ring does read(2) take, with 64 bytes of payload?"},
 	}
 }
@@ -89,7 +89,7 @@ func (e evidence) answer(r *experiment.Run) {
 	if e.share().Unquiet != "" {
 		noise = " (times are those of a busy machine)"
 	}
-	r.Headline("read(2), the mapped ring and AF_XDP each copied a frame %s, %s and %s times; a frame of 1,514 bytes cost %s, %s and %s ns of CPU time, of which its bytes were %s %% by read(2)%s: what the ring saves is the system call.",
+	r.Headline("read(2), the mapped ring and AF_XDP each copied a frame %s, %s and %s times; a frame of 1,514 bytes cost %s, %s and %s ns of CPU time; by read(2), %s %% of that was the price of its bytes%s.",
 		report.Cell(e.copies(Read)), report.Cell(e.copies(Ring)), report.Cell(e.copies(Socket)),
 		cost(Read, maxPayload), cost(Ring, maxPayload), cost(Socket, maxPayload), report.Cell(measure.Round(e.share().Value, 1)), noise)
 	r.Quantity(

@@ -44,9 +44,9 @@ func Experiment() experiment.Experiment {
 			{Name: SerialAlone, Text: "the serial server is compared with itself, a round later"},
 		},
 		Predictions: []experiment.Prediction{
-			{Name: "speedup", Unit: "times", Factor: 1.4, Question: "(clients) slow clients come at once. How many times as long does the server that handles one after the other need for all of them as the one that forks?"},
-			{Name: "zombies-never-reaped", Unit: "zombies", Question: "The server never waits for its children. (clients) clients have come and gone: how many zombies has it?"},
-			{Name: "zombies-before-accept", Unit: "zombies", Question: "The server reaps before each call of accept. (clients) clients were connected at the same time and all have gone; nobody else comes. How many zombies has it?"},
+			{Name: "speedup", Unit: "times", Factor: 1.4, Question: "K slow clients come at once (K is the parameter clients). How many times as long as a server that forks does a server need for all of them that handles one after the other?"},
+			{Name: "zombies-never-reaped", Unit: "zombies", Question: "The server never waits for its children. K clients have come and gone. How many zombies has it?"},
+			{Name: "zombies-before-accept", Unit: "zombies", Question: "The server reaps before each call of accept. K clients were connected at the same time and all have gone; nobody else comes. How many zombies has it?"},
 			{Name: "end-seen-after-forgotten-close", Kind: experiment.YesNo, Question: "After the fork the parent forgets to close its descriptor of the connection. The client has nothing more to ask and the child has ended. Does the client see the end of file?"},
 		},
 		Design: func() experiment.Design { return &design{} },

@@ -1,6 +1,7 @@
 package fileserver
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -77,17 +78,14 @@ func (e evidence) figures() ([]report.Figure, error) {
 	return []report.Figure{race, times}, err
 }
 
-// raceFigure draws the round whose ratio is the median one.
+// raceFigure draws the round in which the server that forks took the median time.
 func (e evidence) raceFigure() (report.Figure, error) {
-	rounds := e.races.All(serialAll)
+	rounds, forked := e.races.All(serialAll), e.races.All(forkedAll)
 	order := make([]int, len(rounds))
 	for i := range order {
 		order[i] = i
 	}
-	forked := e.races.All(forkedAll)
-	slices.SortFunc(order, func(a, b int) int {
-		return int(forked[a].Took - forked[b].Took)
-	})
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(forked[a].Took, forked[b].Took) })
 	typical := order[len(order)/2]
 	const most = 6
 	var tracks []report.Track

@@ -23,7 +23,7 @@ func Experiment() experiment.Experiment {
 		Name: "handshake", Problem: "8",
 		Question: "Which one of the system calls socket, listen, connect and accept begins the three-way TCP handshake?",
 		Claim:    "connect.",
-		Method:   "Two processes in network namespaces of their own make the calls one at a time, and wait after each until nothing more happens. Packets are captured on the link between them; the changes of the sockets' states are those of the kernel's tracepoint sock:inet_sock_set_state; each call's beginning and end is read from the clocks that packets and tracepoint are stamped by. Over IPv4 and IPv6, with a blocking and with a non-blocking connect. The link is a veth, which delivers at once, so all three packets pass within connect; over a real network the SYN does, and a non-blocking connect returns before the answer comes.",
+		Method:   "Two processes in network namespaces of their own make the calls one at a time, and wait after each until nothing more happens. Packets are captured on the link between them; the changes of the sockets' states are those of the kernel's tracepoint sock:inet_sock_set_state; each call's beginning and end is read from the clocks by which packets and states are stamped. All is done over IPv4 and IPv6, by a client that waits in its calls and by one that does not. The link is a veth, which delivers at once: over a real network a packet may come after the call that it belongs to has returned.",
 		Needs:    experiment.Needs{Time: 6 * time.Second, Quick: 3 * time.Second},
 		Rig:      "veth",
 		Checks: []experiment.Statement{

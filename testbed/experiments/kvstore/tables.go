@@ -15,7 +15,7 @@ func predictions() []experiment.Prediction {
 	return []experiment.Prediction{
 		{Name: "flow-one-core", Kind: experiment.YesNo, Question: "Are all packets of a TCP connection worked on by one core?"},
 		{Name: "key-one-core", Kind: experiment.YesNo, Question: "Are all requests for a key handled by threads on one core?"},
-		{Name: "queues-of-a-key", Unit: "queues", Tolerance: 0.2, Question: "A key is requested over (times) connections, which are chosen at random, through a NIC with (queues) receive queues. On how many queues do its requests come, on average?"},
+		{Name: "queues-of-a-key", Unit: "queues", Tolerance: 0.2, Question: "A key is requested over some connections (the parameter times says how many), which are chosen at random, through a NIC with several receive queues (the parameter queues). On how many of the queues do its requests come, on average?"},
 		{Name: "moved-by-table", Unit: "%", Tolerance: 12, Question: "While connections are open, every second entry of the NIC's indirection table is changed to name the next queue. What percentage of the connections change their queue?"},
 		{Name: "key-one-core-by-port", Kind: experiment.YesNo, Question: "The clients choose their source ports by the key, so that all its connections come to one queue and one store. The store hands new connections to its threads in turn. Are all requests for a key now handled by threads on one core?"},
 	}

@@ -8,7 +8,7 @@ import (
 // predictions are what a student is asked. Their names are those of the quantities.
 func predictions() []experiment.Prediction {
 	return []experiment.Prediction{
-		{Name: "on-predicted-queue", Unit: "%", Tolerance: 0.5, Question: "A model of the NIC computes the Toeplitz hash of each packet and looks the queue up in the indirection table. What share of the packets comes on the queue that it names?"},
+		{Name: "on-predicted-queue", Unit: "%", Tolerance: 0.5, Question: "A model of the NIC computes the Toeplitz hash of each packet and looks the queue up in the indirection table. What share of the packets comes on the queue that it names, in %?"},
 		{Name: "hash-changes-with-table", Kind: experiment.YesNo, Question: "The indirection table is rewritten, and the same packets are sent again. Does the NIC compute another hash of any of them?"},
 		{Name: "ports-of-fragments", Kind: experiment.YesNo, Question: "The first fragment of a UDP datagram shows the ports. Does the NIC hash them?"},
 	}

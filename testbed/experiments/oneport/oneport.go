@@ -25,7 +25,7 @@ func Experiment() experiment.Experiment {
 		Name: "one-port", Problem: "3",
 		Question: "An event-driven web server reads from the disk with blocking I/O: how can several processes serve one port, so that the server is available while one of them is blocked?",
 		Claim:    "All processes accept connections from the same socket on port 80. Or one process alone listens, and gives blocking disk I/O to worker processes by IPC.",
-		Method:   "Real processes with raw epoll loops. One of them reads a file of a slow disk (FUSE) whose read waits; then connections come with a request each that needs no disk. When all that can be answered has been, and every thread of every process sleeps, the disk is released. A connection is stranded if the server's own clock says that it was answered after that. A request carries back the number of the process that answered it.",
+		Method:   "The servers are real processes with raw epoll loops. One of them reads a file of a slow disk (FUSE) whose read waits; then connections come with a request each that needs no disk. When all that can be answered has been, and every thread of every process sleeps, the disk is released. A connection is stranded if the server's own clock says that it was answered after that. Each answer carries the number of the process that gave it.",
 		Needs:    experiment.Needs{Time: 30 * time.Second, Quick: 12 * time.Second},
 		Rig:      "loopback",
 		Checks: []experiment.Statement{
@@ -43,9 +43,9 @@ func Experiment() experiment.Experiment {
 			{Name: KeptByWorkers, Text: "the check of old connections is asked of the design with disk workers"},
 		},
 		Predictions: []experiment.Prediction{
-			{Name: "stranded-shared", Unit: "%", Question: "All processes accept from one listening socket; one of them is blocked by the disk. Which part of new connections waits for it?"},
-			{Name: "stranded-reuseport", Unit: "%", Tolerance: 5, Question: "Each of (processes) processes has a listening socket of its own on the port (SO_REUSEPORT); one is blocked. Which part of new connections waits for it?"},
-			{Name: "stranded-in-turn", Unit: "%", Tolerance: 1, Question: "One process accepts and passes the connections on to (processes) others in turn; one of these is blocked. Which part of new connections waits for it?"},
+			{Name: "stranded-shared", Unit: "%", Question: "All processes accept from one listening socket; one of them is blocked by the disk. What share of new connections waits for it, in %?"},
+			{Name: "stranded-reuseport", Unit: "%", Tolerance: 5, Question: "Each of N processes (N is the parameter processes) has a listening socket of its own on the port (SO_REUSEPORT); one is blocked. What share of new connections waits for it, in %?"},
+			{Name: "stranded-in-turn", Unit: "%", Tolerance: 1, Question: "One process accepts, and passes the connections on to N others in turn; one of these is blocked. What share of new connections waits for it, in %?"},
 			{Name: "kept-wait", Kind: experiment.YesNo, Question: "All processes accept from one listening socket. Can a client that has been connected for a while be left waiting while one process is blocked?"},
 		},
 		Design: func() experiment.Design { return &design{} },

@@ -112,7 +112,7 @@ func predictions() []experiment.Prediction {
 	return []experiment.Prediction{
 		{Name: "objects-allocate", Unit: "objects", Tolerance: 0.3, Question: "A process allocates a buffer for each packet. How many objects does its runtime allocate for each packet?"},
 		{Name: "objects-ring", Unit: "objects", Tolerance: 0.3, Question: "The same with a ring of buffers that are made once: how many?"},
-		{Name: "cpu-saved", Unit: "%", Factor: 2, Tolerance: 3, Question: "Which share of the CPU time of a received packet of 1,024 bytes, in %, does the ring save (sending and the read(2) included)?"},
+		{Name: "cpu-saved", Unit: "%", Factor: 2, Tolerance: 3, Question: "Sending and the read(2) included, what share of the CPU time of a packet of 1,024 bytes, in %, does the ring save?"},
 		{Name: "one-loses", Kind: experiment.YesNo, Question: "The ring has one buffer, and the program keeps a packet while the next ones come. Are packets lost?"},
 	}
 }

@@ -11,10 +11,10 @@ func predictions() []experiment.Prediction {
 		{Name: "one-queue-and-core", Kind: experiment.YesNo, Question: "Do all packets of a TCP connection come on one receive queue, and to one core?"},
 		{Name: "one-replica", Kind: experiment.YesNo, Question: "Are all packets of a TCP connection sent to one replica?"},
 		{Name: "object-from-one-replica", Kind: experiment.YesNo, Question: "Are all requests for a web object sent to one replica?"},
-		{Name: "replicas-of-an-object", Unit: "replicas", Tolerance: 0.2, Question: "Each of the objects is requested over (requests / objects) connections. How many replicas have served an object at the end, on average?"},
+		{Name: "replicas-of-an-object", Unit: "replicas", Tolerance: 0.2, Question: "Each object is requested over about R/O different connections, where R and O are the parameters requests and objects. How many replicas have served an object at the end, on average?"},
 		{Name: "busiest-replica-hot", Unit: "times the mean", Tolerance: 0.3, Question: "Some objects are hot: of 64 objects one has more than a fourth of all requests (Zipf's law with exponent 1.2). How many times as many requests as the mean of the replicas does the busiest replica get?"},
-		{Name: "moved-by-table", Unit: "%", Tolerance: 12, Question: "While connections are open, every second entry of the NIC's indirection table is changed to name the next queue. What share of the connections changes its queue?"},
-		{Name: "moved-by-removal", Unit: "%", Tolerance: 12, Question: "While connections are open, one of the replicas is removed, and the load balancer remembers no connection. What share of the connections is sent to a second replica?"},
+		{Name: "moved-by-table", Unit: "%", Tolerance: 12, Question: "While connections are open, every second entry of the NIC's indirection table is changed to name the next queue. What share of the connections change their queue, in %?"},
+		{Name: "moved-by-removal", Unit: "%", Tolerance: 12, Question: "While connections are open, one of the replicas is removed, and the load balancer remembers no connection. What share of the connections are sent to a second replica, in %?"},
 	}
 }
 

@@ -28,7 +28,7 @@ func Experiment() experiment.Experiment {
 		Question: "Which part of a packet's reception does the operating system do in the top half of the NIC's interrupt, and which later?",
 		Claim:    "Of copying the packet from the NIC's memory to the kernel's, copying it from there to user memory, updating the RX ring pointers, and sending the TCP acknowledgement, only the update of the RX ring pointers belongs to the top half.",
 		Method: "A QEMU guest with Debian's kernel receives one TCP segment from the host on a socket that a process reads. The kernel's function tracer records every function that it enters (Documentation/trace/ftrace.rst), and whether the processor was in a hard interrupt (h, H), in a softirq (s) or in neither; the event irq_handler_entry tells which hard interrupts are the NIC's. " +
-			"Probes (kprobes) read the driver's ring from memory, and the tail register from the NIC, before and after all handlers of the interrupt and before and after each poll. A copy that the compiler put into its caller's code is no function and is not seen; that the ring stands still in the top half excludes it, too: no packet was taken.",
+			"Probes (kprobes) read the driver's ring from memory, and the tail register from the NIC, before and after all handlers of the interrupt and before and after each poll. A copy that the compiler put into its caller's code is no function, and the tracer does not see it. But nobody copies a packet that was not taken from the ring: while the ring stands still, such a copy is excluded too.",
 		Needs: experiment.Needs{Packages: []string{vm.Package}, Time: 40 * time.Second, Quick: 20 * time.Second},
 		Rig:   "vm",
 		Checks: []experiment.Statement{
