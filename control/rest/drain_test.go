@@ -322,19 +322,40 @@ func TestStepsHaveNames(t *testing.T) {
 
 // While a replica drains, what is sent to it is measured, and until then it is not known.
 func TestDrainRate(t *testing.T) {
-	w := newWorld(t)
-	w.apply(web)
+	w := routedWorld(t)
 	if r := w.first().Rate; r.Known {
 		t.Errorf("it does not drain: %+v", r)
 	}
 	w.drain(time.Time{})
-	for deadline := time.Now().Add(time.Minute); !w.first().Rate.Known; {
-		if time.Now().After(deadline) {
-			t.Fatal("the rate is not known")
+	becomes := func(what string, is func(api.Rate) bool) {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); ; w.clock.advance(time.Second) {
+			w.clock.waitArmed(t)
+			if is(w.first().Rate) {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the rate is not %s but %+v", what, w.first().Rate)
+			}
 		}
-		w.clock.waitArmed(t)
-		w.clock.advance(time.Second)
 	}
+	becomes("known", func(r api.Rate) bool { return r.Known })
+	sent := 0
+	for port := range uint16(20) { // old flows, of which some are the replica's
+		frame := packet.Frame{Flags: packet.ACK, Flow: packet.Flow{
+			Source: netip.AddrPortFrom(netip.MustParseAddr("198.51.100.7"), 40000+port), Destination: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: packet.TCP,
+		}}.Marshal()
+		if x, err := w.dp.Explain(lb.Probe{Ingress: 2, Frame: frame}); err != nil {
+			t.Fatal(err)
+		} else if x.Replica == netip.MustParseAddrPort("10.0.0.1:80") {
+			sent++
+		}
+		w.dp.Process(2, frame)
+	}
+	if sent == 0 || sent == 20 {
+		t.Fatalf("%d of 20 flows are the replica's, want some", sent)
+	}
+	becomes("that of what was sent", func(r api.Rate) bool { return r.PacketsPerSecond == float64(sent) })
 	all, err := w.client.Flows(t.Context())
 	if err != nil || all.Services[0].Replicas[0].Rate != w.first().Rate {
 		t.Errorf("flows have %+v, %v, want %+v", all, err, w.first().Rate)
