@@ -14,6 +14,7 @@ import (
 	"lbctl/control/api"
 	"lbctl/control/client"
 	"lbctl/rss/nic"
+	"lbctl/rss/packet"
 	"lbctl/testbed/bed"
 	"lbctl/testbed/netns"
 	"lbctl/testbed/rig"
@@ -209,3 +210,12 @@ func ReplicaAddress(i int) netip.AddrPort {
 
 // replicaLink is the name of the balancer's interface to replica i.
 func replicaLink(i int) string { return fmt.Sprintf("replica%d", i) }
+
+// Explain asks the load balancer's daemon to explain what becomes of a flow.
+func (s *Cluster) Explain(ctx context.Context, f packet.Flow) (*api.Explanation, error) {
+	e, err := s.Control().Explain(ctx, api.Probe{Source: f.Source.String(), Destination: f.Destination.String(), Protocol: f.Protocol.String()})
+	if err != nil {
+		return nil, fmt.Errorf("explain %v: %w", f, err)
+	}
+	return &e, nil
+}

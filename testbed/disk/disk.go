@@ -23,6 +23,26 @@ const Stuck = "stuck"
 // File is the name of the file of which a read takes a time.
 func File(takes time.Duration) string { return takes.String() }
 
+// Read reads a file of a disk, by its path, and blocks as long as that takes. It makes system calls alone: a thread of an event loop
+// blocks in it as one of a program in C does.
+func Read(path string) error {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open file of disk: %w", err)
+	}
+	defer unix.Close(fd)
+	var page [FileSize]byte
+	for {
+		if _, err = unix.Pread(fd, page[:], 0); !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("read file of disk: %w", err)
+	}
+	return nil
+}
+
 // FileSize is the size in bytes of every file: a read returns as much as is asked for, up to it.
 const FileSize = 4096
 

@@ -1,7 +1,6 @@
 package experiment
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -92,22 +91,10 @@ func (p Prediction) near(answer, value float64, q report.Quantity) bool {
 	return answer >= min(smaller(low), low-p.Tolerance) && answer <= max(larger(high), high+p.Tolerance)
 }
 
-// float returns a number of any type as float64.
+// float returns a finite number of any type as float64.
 func float(v any) (float64, bool) {
-	switch v := v.(type) {
-	case float64:
-		return v, !math.IsNaN(v) && !math.IsInf(v, 0)
-	case json.Number:
-		f, err := v.Float64()
-		return f, err == nil
-	case int:
-		return float64(v), true
-	case int64:
-		return float64(v), true
-	case uint64:
-		return float64(v), true
-	}
-	return 0, false
+	f, ok := report.Float(v)
+	return f, ok && !math.IsNaN(f) && !math.IsInf(f, 0)
 }
 
 // unmeasured returns the predictions without a quantity of their name and kind.

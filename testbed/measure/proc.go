@@ -136,6 +136,12 @@ func ThreadTime() (time.Duration, error) {
 	return used, nil
 }
 
+// Monotonic returns the time on CLOCK_MONOTONIC, which all processes share, and the records of package trace.
+func Monotonic() time.Duration {
+	now, _ := clock(unix.CLOCK_MONOTONIC) // which every kernel has
+	return now
+}
+
 func clock(id int32) (time.Duration, error) {
 	var t unix.Timespec
 	err := unix.ClockGettime(id, &t)

@@ -89,6 +89,22 @@ func OtherKey(k rss.Key, random func() uint64) rss.Key {
 	return other
 }
 
+// WithOtherKey returns a NIC like n, with a key that differs from n's in every byte.
+func WithOtherKey(n *nic.NIC, random func() uint64) (*nic.NIC, error) {
+	config := n.Config()
+	config.Key = OtherKey(config.Key, random)
+	return nic.New(config)
+}
+
+// Rewritten returns a table in which every other entry names the next queue: half of the hashes move, half stay.
+func Rewritten(table rss.Table) rss.Table {
+	other, queues := slices.Clone(table), table.Queues()
+	for i := 0; i < len(other); i += 2 {
+		other[i] = rss.Queue((int(other[i]) + 1) % queues)
+	}
+	return other
+}
+
 // Differ returns the share of the slots that another model of a table of the same size gives to another replica.
 func (m Model) Differ(other Model) float64 {
 	changed := 0

@@ -142,8 +142,8 @@ func compareFigures(a, b []Quantity) []FigureChange {
 			continue
 		}
 		change := FigureChange{Name: x.Name, A: x.Text(), B: b[i].Text(), Noise: x.compare(b[i])}
-		va, okA := toFloat(x.Value)
-		vb, okB := toFloat(b[i].Value)
+		va, okA := Float(x.Value)
+		vb, okB := Float(b[i].Value)
 		if okA && okB && va != 0 {
 			ratio := vb / va
 			change.Ratio = &ratio
@@ -171,8 +171,8 @@ func (q Quantity) compare(o Quantity) Noise {
 // above tells whether the low end of an interval is above the high end of another. An end that is not there is infinite.
 func above(low, high *float64) bool { return low != nil && high != nil && *low > *high }
 
-// toFloat returns a number of any type as float64.
-func toFloat(v any) (float64, bool) {
+// Float returns a number of any type as float64, false of anything else.
+func Float(v any) (float64, bool) {
 	switch v := v.(type) {
 	case float64:
 		return v, true
@@ -180,6 +180,8 @@ func toFloat(v any) (float64, bool) {
 		f, err := v.Float64()
 		return f, err == nil
 	case int:
+		return float64(v), true
+	case int64:
 		return float64(v), true
 	case uint64:
 		return float64(v), true

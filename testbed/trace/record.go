@@ -35,6 +35,21 @@ type Record struct {
 	Text string
 }
 
+// Record records what happens while f runs. That records were lost is an error.
+func (i *Instance) Record(f func() error) ([]Record, error) {
+	err := errors.Join(i.Clear(), i.Start())
+	if err == nil {
+		err = f()
+	}
+	if err := errors.Join(err, i.Stop()); err != nil {
+		return nil, err
+	}
+	if lost, err := i.Lost(); err != nil || lost > 0 {
+		return nil, errors.Join(err, fmt.Errorf("the tracer lost %d records", lost))
+	}
+	return i.Read()
+}
+
 // Read returns all records in the order of their times. Stop comes first.
 func (i *Instance) Read() ([]Record, error) {
 	f, err := os.Open(filepath.Join(i.dir, "trace"))

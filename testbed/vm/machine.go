@@ -80,11 +80,11 @@ type Machine struct {
 func Start(ctx context.Context, config Config) (m *Machine, err error) {
 	emulator, err := emulator(ctx, config)
 	if err != nil {
-		return nil, err
+		return nil, config.allow(err)
 	}
 	kernel, err := findKernel(ctx, config)
 	if err != nil {
-		return nil, err
+		return nil, config.allow(err)
 	}
 	m = &Machine{kernel: kernel}
 	defer func() {
@@ -98,6 +98,14 @@ func Start(ctx context.Context, config Config) (m *Machine, err error) {
 	}
 	config.Step("boot the guest")
 	return m, m.boot(ctx, emulator, config)
+}
+
+// allow adds to an error that something is missing how an experiment is allowed to install it, unless it is.
+func (c Config) allow(err error) error {
+	if errors.Is(err, ErrMissing) && !c.Install {
+		return fmt.Errorf("%w: --set install=true", err)
+	}
+	return err
 }
 
 // boot starts QEMU and waits for the guest's first message.

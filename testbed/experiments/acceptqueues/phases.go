@@ -2,7 +2,6 @@ package acceptqueues
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,17 +56,10 @@ func (d *design) wake(ctx context.Context) error {
 
 // record records an event while f runs.
 func record(i *trace.Instance, event, filter string, f func() error) ([]trace.Record, error) {
-	err := errors.Join(i.Clear(), i.Event(event, filter), i.Start())
-	if err == nil {
-		err = f()
-	}
-	if err := errors.Join(err, i.Stop()); err != nil {
+	if err := i.Event(event, filter); err != nil {
 		return nil, err
 	}
-	if lost, err := i.Lost(); err != nil || lost > 0 {
-		return nil, errors.Join(err, fmt.Errorf("the tracer lost %d events", lost))
-	}
-	return i.Read()
+	return i.Record(f)
 }
 
 // ofThreads is the condition that a field of an event is one of some threads.

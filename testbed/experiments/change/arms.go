@@ -180,13 +180,12 @@ func (d *design) hashed(name string, s *service, other bool) func(context.Contex
 	return func(context.Context) error {
 		h := Hashed{Name: name, Service: s.before, Key: d.key}
 		for i := range d.polarised() {
-			config := d.nic.Config()
+			n := d.nic
 			if other {
-				config.Key = predict.OtherKey(config.Key, d.random.Uint64)
-			}
-			n, err := nic.New(config)
-			if err != nil {
-				return err
+				var err error
+				if n, err = predict.WithOtherKey(n, d.random.Uint64); err != nil {
+					return err
+				}
 			}
 			if err := d.cluster.ReplicaNIC(i).SetNIC(n); err != nil {
 				return err

@@ -260,9 +260,7 @@ func counted(name string, measured int, detail string, aims ...report.Check) rep
 // wrongKeys returns models of the NICs with other keys.
 func wrongKeys(h Hashed, random func() uint64) (other []*nic.NIC) {
 	for _, n := range h.NICs {
-		config := n.Config()
-		config.Key = predict.OtherKey(config.Key, random)
-		if wrong, err := nic.New(config); err == nil { // as valid as the right one
+		if wrong, err := predict.WithOtherKey(n, random); err == nil { // as valid as the right one
 			n = wrong
 		}
 		other = append(other, n)

@@ -155,9 +155,6 @@ func (d *design) countInGuest(ctx context.Context) (err error) {
 	m, err := vm.Start(ctx, vm.Config{
 		Program: d.run.Program, Namespace: namespace, Role: Guest().Name, Install: d.install, Step: d.run.Step, Log: d.run.Log,
 	})
-	if errors.Is(err, vm.ErrMissing) && !d.install {
-		return fmt.Errorf("%w: --set install=true", err)
-	}
 	if err != nil {
 		return err
 	}
@@ -207,24 +204,12 @@ func (d *design) countHere(context.Context) error {
 }
 
 func (d *design) countEvents(p Path, payload int) (e event, err error) {
-	if err := errors.Join(d.tracer.Clear(), d.tracer.Start()); err != nil {
-		return e, err
-	}
-	if e.passed, err = d.lines[p].pass(payload, counts, true); err != nil {
-		return e, err
-	}
-	if err := d.tracer.Stop(); err != nil {
-		return e, err
-	}
-	if lost, err := d.tracer.Lost(); err != nil || lost > 0 {
-		return e, errors.Join(err, fmt.Errorf("the tracer lost %d events", lost))
-	}
-	records, err := d.tracer.Read()
-	if err != nil {
-		return e, err
-	}
+	records, err := d.tracer.Record(func() (err error) {
+		e.passed, err = d.lines[p].pass(payload, counts, true)
+		return err
+	})
 	e.count(records, xdp.HeaderLength+payload)
-	return e, nil
+	return e, err
 }
 
 // askForNoCopy binds another AF_XDP socket, without copies.

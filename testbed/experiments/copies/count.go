@@ -66,17 +66,16 @@ func (c *counter) obey(o Order) (counted Counted, err error) {
 		}
 		c.lines[o.Path] = l
 	}
-	err = errors.Join(c.tracer.Clear(), c.tracer.Start())
-	if err == nil {
-		err = c.namespace.Do(func() (err error) {
+	records, err := c.tracer.Record(func() error {
+		return c.namespace.Do(func() (err error) {
 			counted.Passed, err = l.pass(o.Payload, o.Frames, true)
 			return err
 		})
-	}
-	if err := errors.Join(err, c.tracer.Stop()); err != nil {
+	})
+	if err != nil {
 		return counted, err
 	}
-	return counted, c.read(&counted)
+	return counted, counted.add(records)
 }
 
 // prepare makes the namespace and the tracer.
@@ -109,22 +108,6 @@ func (c *counter) prepare() (err error) {
 		}
 	}
 	return c.tracer.Functions("*copy*", "*memcpy*")
-}
-
-// read counts the records.
-func (c *counter) read(counted *Counted) error {
-	lost, err := c.tracer.Lost()
-	if err == nil && lost > 0 {
-		err = fmt.Errorf("the tracer lost %d records", lost)
-	}
-	if err != nil {
-		return err
-	}
-	records, err := c.tracer.Read()
-	if err != nil {
-		return err
-	}
-	return counted.add(records)
 }
 
 // add counts records: of functions those with a caller, of probes those with a number of bytes.

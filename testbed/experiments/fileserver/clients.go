@@ -35,18 +35,13 @@ type client struct {
 	answered, ended atomic.Bool
 }
 
-// dial connects a client. Closed, it is reset, so that it leaves no socket behind to wait.
+// dial connects a client.
 func (s *server) dial(ctx context.Context) (*client, error) {
-	var c net.Conn
-	err := s.in.Do(func() (err error) {
-		c, err = net.DialTimeout("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port)), patience)
-		return err
-	})
+	c, err := s.in.Dial(net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port)), patience)
 	if err != nil {
-		return nil, fmt.Errorf("connect to server: %w", err)
+		return nil, err
 	}
-	tcp := c.(*net.TCPConn)
-	return &client{connection: tcp}, errors.Join(ctx.Err(), tcp.SetLinger(0), tcp.SetDeadline(time.Now().Add(2*patience)))
+	return &client{connection: c}, errors.Join(ctx.Err(), c.SetDeadline(time.Now().Add(2*patience)))
 }
 
 // ask asks for a file and reads it.
@@ -139,28 +134,14 @@ func (s *server) closeWait() (n int, err error) {
 	return n, nil
 }
 
-// looks is how many times in a row a server must be found asleep, 10 ms apart.
-const looks = 5
-
-// settle waits until the server has nothing to do: it sleeps, as all its children do, no read of the disk waits, and
-// what done counts has not changed meanwhile.
+// settle waits until the server and all its children have nothing to do, no read of the disk waits, and what done counts has not
+// changed meanwhile.
 func (d *design) settle(ctx context.Context, s *server, done func() int) error {
-	quiet, last := 0, -1
-	return helper.Until(ctx, patience, "the server to have nothing to do", func() error {
+	return helper.AwaitIdle(ctx, patience, func() ([]int, error) {
 		family, _, err := s.children()
 		if err == nil && d.disk.Waiting() > 0 {
 			err = errors.New("a read of the disk waits")
 		}
-		for _, pid := range append(family, s.process.PID()) {
-			err = errors.Join(err, helper.Asleep(pid))
-		}
-		if n := done(); err != nil || n != last {
-			quiet, last = 0, n
-			return errors.Join(err, errors.New("something has changed"))
-		}
-		if quiet++; quiet < looks {
-			return errors.New("it may only just have fallen asleep")
-		}
-		return nil
-	}, s.process.Over)
+		return append(family, s.process.PID()), err
+	}, done, s.process.Over)
 }

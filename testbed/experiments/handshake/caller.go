@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbctl/testbed/helper"
+	"lbctl/testbed/measure"
 )
 
 // Helper is a process that makes one system call for each line that it is told, and answers when it was made.
@@ -168,8 +169,4 @@ func sockaddr(a netip.AddrPort) unix.Sockaddr {
 }
 
 // now reads the clock of traces and that of captures.
-func now() (time.Duration, time.Time) {
-	var monotonic unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &monotonic) // which every kernel has
-	return time.Duration(monotonic.Nano()), time.Now().Round(0)
-}
+func now() (time.Duration, time.Time) { return measure.Monotonic(), time.Now().Round(0) }

@@ -130,25 +130,16 @@ func (d *design) act(ctx context.Context, s scenario, at netip.AddrPort) (e Evid
 	if err != nil {
 		return e, err
 	}
-	err = errors.Join(d.tracer.Clear(), d.tracer.Start())
-	if err == nil {
+	records, err := d.tracer.Record(func() (err error) {
 		e.Calls, err = d.take(ctx, s.steps, at)
-	}
-	err = errors.Join(err, d.tracer.Stop())
+		return err
+	})
 	_, stats, stopErr := seen.Stop()
 	if err = errors.Join(err, stopErr); err != nil {
 		return e, fmt.Errorf("%s, %s: %w", s.name, e.Family, err)
 	}
-	lost, err := d.tracer.Lost()
-	if err != nil {
-		return e, err
-	}
-	if stats.Dropped > 0 || lost > 0 {
-		return e, fmt.Errorf("%s: %d packets and %d events were lost", s.name, stats.Dropped, lost)
-	}
-	records, err := d.tracer.Read()
-	if err != nil {
-		return e, err
+	if stats.Dropped > 0 {
+		return e, fmt.Errorf("%s: %d packets were lost", s.name, stats.Dropped)
 	}
 	e.States = states(records, at.Port())
 	return e, d.closeAll()

@@ -9,8 +9,6 @@ package interrupts
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -163,9 +161,6 @@ func (d *design) boot(ctx context.Context, r *experiment.Run) error {
 		config.NICs = append(config.NICs, vm.NIC{Model: model, MAC: packet.MAC{2, 0, 0, 0, 1, byte(i)}})
 	}
 	machine, err := vm.Start(ctx, config)
-	if errors.Is(err, vm.ErrMissing) && !d.install {
-		return fmt.Errorf("%w: --set install=true", err)
-	}
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lbctl/testbed/measure"
 )
 
 // The ports of the guest's receiver, and of the host's end that waits for answers.
@@ -113,9 +115,7 @@ func (r *receiver) run(started chan<- int) error {
 			return fmt.Errorf("receive: %w", err)
 		}
 		result := work(packet[:n], r.start.Work)
-		var now unix.Timespec
-		_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
-		r.last.Store(now.Nano())
+		r.last.Store(int64(measure.Monotonic()))
 		r.finished.Add(1)
 		if n >= length && packet[0] == 1 {
 			binary.LittleEndian.PutUint64(packet[8:], result)

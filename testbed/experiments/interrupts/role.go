@@ -10,10 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/helper"
+	"lbctl/testbed/measure"
 	"lbctl/testbed/vm/guest"
 )
 
@@ -180,7 +179,7 @@ func (r *role) end(e End) (Counts, error) {
 
 // counts reads all counters.
 func (r *role) counts() (c Counts, err error) {
-	var all [7]error
+	var all [6]error
 	i, err := guest.ReceiveInterrupt(r.start.NIC)
 	c.Interrupts = i.Count
 	all[0] = err
@@ -189,9 +188,7 @@ func (r *role) counts() (c Counts, err error) {
 	c.Arrived, all[3] = column("/sys/class/net/"+r.start.NIC+"/statistics/rx_packets", "", 0)
 	c.Overflowed, all[4] = lastColumn("/proc/net/snmp", "Udp:", "RcvbufErrors")
 	all[5] = r.receiver.read(&c)
-	var now unix.Timespec
-	all[6] = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
-	c.Elapsed = time.Duration(now.Nano())
+	c.Elapsed = measure.Monotonic()
 	return c, errors.Join(all[:]...)
 }
 

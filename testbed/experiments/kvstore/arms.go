@@ -10,7 +10,6 @@ import (
 	"lbctl/control/api"
 	"lbctl/control/wire"
 	"lbctl/lb"
-	"lbctl/rss/nic"
 	"lbctl/testbed/cluster"
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/helper"
@@ -92,7 +91,7 @@ func (d *design) Arms(ctx context.Context, r *experiment.Run) (arms []experiment
 		return nil, err
 	}
 	spray := func(on bool) func() error { return func() error { d.cluster.NIC().SetSpray(on); return nil } }
-	retable := func() error { return d.cluster.NIC().SetTable(rewritten(table)) }
+	retable := func() error { return d.cluster.NIC().SetTable(predict.Rewritten(table)) }
 	back := func() error { return d.cluster.NIC().SetTable(table) }
 	for _, a := range []struct {
 		arm
@@ -136,9 +135,7 @@ func inOrder(all ...func() error) error {
 
 // guessedKey returns the model of clients that have a wrong idea of the NIC's RSS key.
 func (d *design) guessedKey() (predict.Model, error) {
-	config := d.model.NIC.Config()
-	config.Key = predict.OtherKey(config.Key, d.random.Uint64)
-	n, err := nic.New(config)
+	n, err := predict.WithOtherKey(d.model.NIC, d.random.Uint64)
 	if err != nil {
 		return predict.Model{}, err
 	}
@@ -203,19 +200,11 @@ func (d *design) request(ctx context.Context, c kv.Clients, half func() error) e
 }
 
 // explain asks the daemon to explain the connection that the report follows.
-func (d *design) explain(ctx context.Context) error {
-	c := newTally(d.evidence[inTurn]).followed()
-	if c == nil {
-		return nil
+func (d *design) explain(ctx context.Context) (err error) {
+	if c := newTally(d.evidence[inTurn]).followed(); c != nil {
+		d.explained, err = d.cluster.Explain(ctx, c.flow)
 	}
-	explanation, err := d.cluster.Control().Explain(ctx, api.Probe{
-		Source: c.flow.Source.String(), Destination: c.flow.Destination.String(), Protocol: c.flow.Protocol.String(),
-	})
-	if err != nil {
-		return fmt.Errorf("explain %v: %w", c.flow, err)
-	}
-	d.explained = &explanation
-	return nil
+	return err
 }
 
 // Conclude implements experiment.Design.

@@ -2,7 +2,6 @@ package kvstore
 
 import (
 	"fmt"
-	"slices"
 
 	"lbctl/rss"
 	"lbctl/testbed/experiment"
@@ -35,7 +34,7 @@ func Controls(arms map[string]Evidence, m predict.Model) []report.Check {
 func (t tally) tableRewritten(m predict.Model) report.Check {
 	aim := t.flowOneQueue()
 	after := m
-	after.NIC = m.NIC.WithTable(rewritten(m.NIC.Config().Table))
+	after.NIC = m.NIC.WithTable(predict.Rewritten(m.NIC.Config().Table))
 	moved, predicted, wrong := 0, 0, 0
 	for _, c := range t.connections {
 		want := map[rss.Queue]bool{m.Queue(c.flow): true, after.Queue(c.flow): true}
@@ -143,13 +142,4 @@ func (t tally) wrongBytes() report.Check {
 		Detail: fmt.Sprintf("The stores served one key with a byte changed: the clients noticed it %s times, and gave up %s requests behind it.",
 			report.Cell(caught), report.Cell(others)),
 	}, t.nothingLost())
-}
-
-// rewritten returns a table in which every other entry names the next queue.
-func rewritten(table rss.Table) rss.Table {
-	other, queues := slices.Clone(table), table.Queues()
-	for i := 0; i < len(other); i += 2 {
-		other[i] = rss.Queue((int(other[i]) + 1) % queues)
-	}
-	return other
 }

@@ -96,7 +96,7 @@ func (d *design) arms(t *testing.T, m predict.Model) map[string]Evidence {
 		all[a.name] = d.fabricate(t, m, a)
 	}
 	after := m
-	after.NIC = m.NIC.WithTable(rewritten(config.Table))
+	after.NIC = m.NIC.WithTable(predict.Rewritten(config.Table))
 	for i := range all[rewrittenTable].Observed {
 		f := &all[rewrittenTable].Observed[i]
 		f.Queues = map[rss.Queue]uint64{m.Queue(f.Flow): 4}

@@ -7,7 +7,6 @@ package nicoracle
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -87,9 +86,6 @@ func (d *design) Arms(ctx context.Context, r *experiment.Run) (arms []experiment
 	d.machine, err = vm.Start(ctx, vm.Config{
 		Program: r.Program, Namespace: namespace, Install: d.install, Step: r.Step, Log: r.Log,
 	})
-	if errors.Is(err, vm.ErrMissing) && !d.install {
-		return nil, fmt.Errorf("%w: --set install=true", err)
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lbctl/testbed/helper"
+	"lbctl/testbed/measure"
 	"lbctl/testbed/netns"
 )
 
@@ -32,19 +33,8 @@ type site struct {
 	address string
 }
 
-// dial opens a connection. Closed, it is reset, so that it leaves no socket behind to wait.
-func (s site) dial() (*net.TCPConn, error) {
-	var c net.Conn
-	err := s.in.Do(func() (err error) {
-		c, err = net.DialTimeout("tcp4", s.address, patience)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("connect to server: %w", err)
-	}
-	tcp := c.(*net.TCPConn)
-	return tcp, tcp.SetLinger(0)
-}
+// dial opens a connection.
+func (s site) dial() (*net.TCPConn, error) { return s.in.Dial(s.address, patience) }
 
 // get reads an answer.
 func (a *Answer) get(c net.Conn) error {
@@ -52,7 +42,7 @@ func (a *Answer) get(c net.Conn) error {
 	if _, err := io.ReadFull(c, b[:]); err != nil {
 		return fmt.Errorf("read answer: %w", err)
 	}
-	a.Got = now()
+	a.Got = measure.Monotonic()
 	a.Process, a.Answered = int(binary.NativeEndian.Uint64(b[:])), time.Duration(binary.NativeEndian.Uint64(b[8:]))
 	return nil
 }
@@ -78,7 +68,7 @@ func send(ctx context.Context, n int, gap func() time.Duration, next func(int) (
 			return p, ctx.Err()
 		case <-time.After(time.Until(due)):
 		}
-		p.answers[i].Asked = now()
+		p.answers[i].Asked = measure.Monotonic()
 		c, err := next(i)
 		if err != nil {
 			return p, err
@@ -111,27 +101,7 @@ func (p *pending) close() {
 	}
 }
 
-// looks is how many times in a row servers must be found asleep, 10 ms apart.
-const looks = 5
-
-// settle waits until no more answers come: all threads of all server processes sleep, and no answer has come since they
-// were found so.
+// settle waits until no more answers come: all server processes have nothing to do, and no answer has come since they were found so.
 func (p *pending) settle(ctx context.Context, processes []int) error {
-	quiet, last := 0, int64(-1)
-	return helper.Until(ctx, patience, "the servers to have nothing to do", func() error {
-		n := p.answered.Load()
-		if n != last {
-			quiet, last = 0, n
-		}
-		for _, pid := range processes {
-			if err := helper.Asleep(pid); err != nil {
-				quiet = 0
-				return err
-			}
-		}
-		if quiet++; quiet < looks {
-			return errors.New("they may only just have fallen asleep")
-		}
-		return nil
-	}, nil)
+	return helper.AwaitIdle(ctx, patience, func() ([]int, error) { return processes, nil }, func() int { return int(p.answered.Load()) }, nil)
 }

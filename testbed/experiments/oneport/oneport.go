@@ -16,6 +16,7 @@ import (
 	"lbctl/testbed/disk"
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/helper"
+	"lbctl/testbed/measure"
 	"lbctl/testbed/netns"
 )
 
@@ -197,7 +198,7 @@ func (d *design) busy(ctx context.Context, s site, gap func() time.Duration, slo
 			return err
 		}
 	}
-	result.Released = now()
+	result.Released = measure.Monotonic()
 	slow.Release()
 	if result.Kept, err = old.wait(ctx); err != nil {
 		return err

@@ -11,11 +11,12 @@ import (
 	"os/exec"
 	"runtime"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
+	"lbctl/testbed/disk"
 	"lbctl/testbed/helper"
+	"lbctl/testbed/measure"
 )
 
 // Design is how several processes serve one port.
@@ -211,7 +212,7 @@ func (c workerConfig) read(end int) error {
 		if _, err := unix.Read(end, job[:]); err != nil {
 			return fmt.Errorf("read job: %w", err)
 		}
-		if err := readFile(c.Stuck); err != nil {
+		if err := disk.Read(c.Stuck); err != nil {
 			return err
 		}
 		if _, err := unix.Write(end, job[:]); err != nil {
@@ -304,7 +305,7 @@ func (c masterConfig) serve(connection, end int) error {
 		_, err := unix.Write(end, binary.NativeEndian.AppendUint64(nil, uint64(connection)))
 		return err
 	default:
-		if err := readFile(c.Stuck); err != nil {
+		if err := disk.Read(c.Stuck); err != nil {
 			return err
 		}
 	}
@@ -326,31 +327,9 @@ func done(end int) error {
 
 func reply(connection int) error {
 	answer := binary.NativeEndian.AppendUint64(nil, uint64(os.Getpid()))
-	answer = binary.NativeEndian.AppendUint64(answer, uint64(now()))
+	answer = binary.NativeEndian.AppendUint64(answer, uint64(measure.Monotonic()))
 	if _, err := unix.Write(connection, answer); err != nil && !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) {
 		return fmt.Errorf("answer: %w", err)
 	}
 	return nil
-}
-
-// readFile reads from the disk, and blocks as long as it takes.
-func readFile(path string) error {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("open file of disk: %w", err)
-	}
-	defer unix.Close(fd)
-	var page [4096]byte
-	for {
-		if _, err = unix.Pread(fd, page[:], 0); !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
-}
-
-// now is the time on CLOCK_MONOTONIC, which all processes share.
-func now() time.Duration {
-	var t unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // which every kernel has
-	return time.Duration(t.Nano())
 }

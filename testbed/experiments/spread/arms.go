@@ -2,7 +2,6 @@ package spread
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"lbctl/control/api"
 	"lbctl/control/wire"
 	"lbctl/lb"
-	"lbctl/rss/nic"
 	"lbctl/testbed/cluster"
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/predict"
@@ -124,26 +122,16 @@ func (d *design) runHot(ctx context.Context) (err error) {
 }
 
 // explain asks the daemon to explain the connection that the report follows.
-func (d *design) explain(ctx context.Context) error {
-	c := newTally(d.main).followed()
-	if c == nil {
-		return nil
+func (d *design) explain(ctx context.Context) (err error) {
+	if c := newTally(d.main).followed(); c != nil {
+		d.followed, err = d.cluster.Explain(ctx, c.flow)
 	}
-	explanation, err := d.cluster.Control().Explain(ctx, api.Probe{
-		Source: c.flow.Source.String(), Destination: c.flow.Destination.String(), Protocol: c.flow.Protocol.String(),
-	})
-	if err != nil {
-		return fmt.Errorf("explain %v: %w", c.flow, err)
-	}
-	d.followed = &explanation
-	return nil
+	return err
 }
 
 // guessKeyAndHash holds the main arm's evidence against wrong models: no traffic is needed.
 func (d *design) guessKeyAndHash(context.Context) error {
-	config := d.model.NIC.Config()
-	config.Key = predict.OtherKey(config.Key, d.random.Uint64)
-	n, err := nic.New(config)
+	n, err := predict.WithOtherKey(d.model.NIC, d.random.Uint64)
 	if err != nil {
 		return err
 	}
@@ -167,7 +155,7 @@ func (d *design) control(ctx context.Context, a cluster.Arm, conclude func(Evide
 // runTable rewrites the indirection table while all connections are open.
 func (d *design) runTable(ctx context.Context) error {
 	old := d.model.NIC.Config().Table
-	table := rewritten(old)
+	table := predict.Rewritten(old)
 	a := cluster.Arm{Name: TableRewritten, Traffic: d.small()}
 	a.Traffic.Barrier = true
 	a.Half = func(context.Context) error { return d.cluster.NIC().SetTable(table) }

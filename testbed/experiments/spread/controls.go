@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 
-	"lbctl/rss"
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/predict"
 	"lbctl/testbed/report"
@@ -180,14 +179,4 @@ func replicaRemoved(e Evidence, before, after predict.Model) report.Check {
 		Detail: fmt.Sprintf("One of %d replicas was removed while %s connections were open and none was remembered: %s were sent to a second replica, the model predicted %s, and %s broke; %s were not as predicted.",
 			len(before.Service.Replicas), report.Cell(len(t.connections)), report.Cell(split), report.Cell(predicted), report.Cell(len(broken)), report.Cell(wrong)),
 	}, aim)
-}
-
-// rewritten returns a table in which every other entry names the next queue: half of
-// the hashes move, half stay.
-func rewritten(table rss.Table) rss.Table {
-	other, queues := slices.Clone(table), table.Queues()
-	for i := 0; i < len(other); i += 2 {
-		other[i] = rss.Queue((int(other[i]) + 1) % queues)
-	}
-	return other
 }

@@ -66,7 +66,7 @@ func rewrite(e Evidence, after predict.Model) Evidence {
 func TestTableRewritten(t *testing.T) {
 	before := testModel(t)
 	after := before
-	after.NIC = before.NIC.WithTable(rewritten(before.NIC.Config().Table))
+	after.NIC = before.NIC.WithTable(predict.Rewritten(before.NIC.Config().Table))
 	expect(t, tableRewritten(rewrite(good(before), after), before, after), true)
 	expect(t, tableRewritten(good(before), before, after), false)  // nobody moved
 	expect(t, tableRewritten(good(before), before, before), false) // nothing was to move
@@ -84,7 +84,7 @@ func TestRewrittenMovesHalf(t *testing.T) {
 		t.Fatal(err)
 	}
 	moved := 0
-	for i, q := range rewritten(table) {
+	for i, q := range predict.Rewritten(table) {
 		moved += experiment.One(q != table[i])
 	}
 	if moved != 64 {

@@ -9,7 +9,6 @@ package tophalf
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -102,9 +101,6 @@ func (d *design) Arms(ctx context.Context, r *experiment.Run) (arms []experiment
 		config.NICs = append(config.NICs, vm.NIC{Model: n.model, MAC: packet.MAC{2, 0, 0, 0, 1, byte(i)}})
 	}
 	d.machine, err = vm.Start(ctx, config)
-	if errors.Is(err, vm.ErrMissing) && !d.install {
-		return nil, fmt.Errorf("%w: --set install=true", err)
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lbctl/testbed/disk"
 	"lbctl/testbed/helper"
+	"lbctl/testbed/measure"
 )
 
 // Helper is the server: an event loop on epoll and a worker thread for each read from the disk.
@@ -182,36 +184,16 @@ func (s *server) handle(fd int) error {
 
 // work is a worker: it blocks in read(2), on a thread of its own, which the runtime gives each blocked goroutine.
 func (s *server) work(connection int, takes time.Duration) {
-	if err := read(s.Disk + takes.String()); err != nil {
+	if err := disk.Read(s.Disk + disk.File(takes)); err != nil {
 		panic(err) // the process ends, and says why
 	}
 	s.mu.Lock()
-	s.results = append(s.results, result{connection, now()})
+	s.results = append(s.results, result{connection, int64(measure.Monotonic())})
 	s.mu.Unlock()
 	if s.notify >= 0 {
 		// Where it is full the loop has notices enough.
 		_, _ = unix.Write(s.notify, binary.NativeEndian.AppendUint64(nil, 1))
 	}
-}
-
-// read reads a file of the disk.
-func read(path string) error {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("open file of disk: %w", err)
-	}
-	defer unix.Close(fd)
-	var page [4096]byte
-	for {
-		_, err = unix.Pread(fd, page[:], 0)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("read file of disk: %w", err)
-	}
-	return nil
 }
 
 // reply answers the requests of which the results are there.
@@ -222,7 +204,7 @@ func (s *server) reply(cause int64) error {
 	s.mu.Unlock()
 	for _, r := range results {
 		var answer []byte
-		for _, n := range []int64{r.done, now(), cause} {
+		for _, n := range []int64{r.done, int64(measure.Monotonic()), cause} {
 			answer = binary.NativeEndian.AppendUint64(answer, uint64(n))
 		}
 		if _, err := unix.Write(r.connection, answer); err != nil {
@@ -230,11 +212,4 @@ func (s *server) reply(cause int64) error {
 		}
 	}
 	return nil
-}
-
-// now is the time on CLOCK_MONOTONIC in nanoseconds, which all processes share.
-func now() int64 {
-	var t unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // which every kernel has
-	return t.Nano()
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lbctl/testbed/helper"
+	"lbctl/testbed/measure"
 	"lbctl/testbed/netns"
 )
 
@@ -30,7 +31,7 @@ type station struct {
 	server  *helper.Process
 	in      *netns.Namespace
 	address string
-	client  net.Conn
+	client  *net.TCPConn
 	// lateness is that of its other events.
 	lateness lateness
 }
@@ -101,20 +102,11 @@ func (s *station) end() error {
 	return s.server.End()
 }
 
-func (s *station) dial() (c net.Conn, err error) {
-	err = s.in.Do(func() error {
-		c, err = net.DialTimeout("tcp4", s.address, patience)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s server: %w", s.Notice, err)
-	}
-	return c, nil
-}
+func (s *station) dial() (*net.TCPConn, error) { return s.in.Dial(s.address, patience) }
 
 // ask sends a request.
 func (s *station) ask(takes time.Duration) (Answer, error) {
-	a := Answer{Asked: now()}
+	a := Answer{Asked: int64(measure.Monotonic())}
 	_, err := s.client.Write(binary.NativeEndian.AppendUint64(nil, uint64(takes)))
 	return a, err
 }
@@ -131,7 +123,7 @@ func (s *station) get(a *Answer, until time.Time) error {
 		}
 		return err
 	}
-	a.Got = now()
+	a.Got = int64(measure.Monotonic())
 	for i, into := range []*int64{&a.Done, &a.Sent, &a.Cause} {
 		*into = int64(binary.NativeEndian.Uint64(b[i*word:]))
 	}
@@ -171,11 +163,11 @@ func (s *station) silence(ctx context.Context, takes, silent time.Duration) (Ans
 		limit = patience // it needs no event
 	}
 	err = s.get(&a, time.Now().Add(limit))
-	for errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil && now()-a.Asked < int64(patience+silent) {
+	for errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil && int64(measure.Monotonic())-a.Asked < int64(patience+silent) {
 		if a.Stimulus == 0 {
-			a.Stimulus = now()
+			a.Stimulus = int64(measure.Monotonic())
 		}
-		var other net.Conn
+		var other *net.TCPConn
 		if other, err = s.dial(); err != nil {
 			return a, err
 		}
