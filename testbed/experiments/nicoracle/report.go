@@ -12,8 +12,8 @@ import (
 	"strings"
 
 	"lbctl/rss"
-	"lbctl/rss/balance"
 	"lbctl/rss/ethtool"
+	"lbctl/testbed/predict"
 	"lbctl/testbed/report"
 	"lbctl/testbed/vm"
 )
@@ -107,9 +107,6 @@ func queueText(q rss.Queue) string { return fmt.Sprint(uint16(q)) }
 
 func hashText(h uint32) string { return fmt.Sprintf("0x%08x", h) }
 
-// band is the share of runs in which chance alone stays in a by-chance band.
-const band = 0.95
-
 // figures draws where packets went.
 func figures(all []Evidence) ([]report.Figure, error) {
 	agreement, err := agreementMap(all)
@@ -145,21 +142,13 @@ func agreementMap(all []Evidence) (report.Figure, error) {
 
 // sharesOf draws the packets by queue against the table's shares.
 func sharesOf(e Evidence) (report.Figure, error) {
-	weights, counts := e.Config.Table.Shares(), e.perQueue()
-	bands, err := balance.ShareBands(len(e.Observations), weights, band)
+	shares, err := predict.Shares(e.perQueue(), e.Config.Table.Shares())
 	if err != nil {
-		return report.Figure{}, fmt.Errorf("draw shares: %w", err)
-	}
-	panel := report.Panel{X: "receive queue", Y: "packets"}
-	for q, weight := range weights {
-		panel.Shares = append(panel.Shares, report.Share{
-			Label: strconv.Itoa(q), Count: float64(counts[q]), Expected: float64(len(e.Observations)) * weight,
-			Low: float64(bands[q].Low), High: float64(bands[q].High),
-		})
+		return report.Figure{}, err
 	}
 	return report.Shares("shares", "A table with weights",
 		fmt.Sprintf("Packets by queue in the set-up %q (%v), each of a flow of its own. Dashed: the table's share. Grey: where chance alone keeps a queue in %g of 100 runs.",
-			e.Setup.Name, e.Setup.Change.RSS.Table, 100*band), panel)
+			e.Setup.Name, e.Setup.Change.RSS.Table, 100*predict.Band), report.Panel{X: "receive queue", Y: "packets", Shares: shares})
 }
 
 // perKind is how many packets of each kind and set-up a golden file has.

@@ -5,9 +5,9 @@ import (
 	"math"
 	"slices"
 
-	"lbctl/rss/balance"
 	"lbctl/testbed/experiment"
 	"lbctl/testbed/measure"
+	"lbctl/testbed/predict"
 	"lbctl/testbed/report"
 )
 
@@ -91,9 +91,6 @@ func answer(r *experiment.Run, all map[Design]*Result) {
 	)
 }
 
-// band is the share of runs in which chance alone stays in a by-chance band.
-const band = 0.95
-
 func figures(all map[Design]*Result) ([]report.Figure, error) {
 	waiting, err := waitFigure(all)
 	if err != nil {
@@ -124,15 +121,11 @@ func shareFigure(all map[Design]*Result) (report.Figure, error) {
 		for i := range weights {
 			weights[i] = 1 / float64(len(weights))
 		}
-		bands, err := balance.ShareBands(len(r.Free), weights, band)
+		shares, err := predict.Shares(r.counts(r.Free), weights)
 		if err != nil {
-			return report.Figure{}, fmt.Errorf("draw shares: %w", err)
+			return report.Figure{}, err
 		}
-		panel := report.Panel{X: string(d), Y: "connections"}
-		for i, n := range r.counts(r.Free) {
-			panel.Shares = append(panel.Shares, report.Share{Label: fmt.Sprint(i + 1), Count: float64(n), Expected: float64(len(r.Free)) * weights[i], Low: float64(bands[i].Low), High: float64(bands[i].High)})
-		}
-		panels = append(panels, panel)
+		panels = append(panels, report.Panel{X: string(d), Y: "connections", Shares: shares})
 	}
 	return report.Shares("shares", "Who answers while nothing is blocked",
 		"Connections by process, the busiest first. The kernel wakes one of the processes that wait for a shared socket (EPOLLEXCLUSIVE), and among idle ones it prefers some; the hash of SO_REUSEPORT is fair, as far as chance is (grey: 95 of 100 runs), and blind.", panels...)

@@ -7,15 +7,11 @@ import (
 	"strconv"
 
 	"lbctl/lb"
-	"lbctl/rss/balance"
 	"lbctl/rss/packet"
 	"lbctl/testbed/predict"
 	"lbctl/testbed/report"
 	"lbctl/testbed/traffic"
 )
-
-// band is the share of runs in which chance alone stays in a by-chance band.
-const band = 0.95
 
 // Figures draws the main run, and beside it the control over one connection.
 func Figures(e Evidence, single Evidence, m predict.Model) ([]report.Figure, error) {
@@ -109,37 +105,18 @@ func (t tally) perQueue(queues int) []int {
 // shares draws how connections fell on queues and on replicas.
 func (t tally) shares(m predict.Model) (report.Figure, error) {
 	weights := m.NIC.Config().Table.Shares()
-	queues, err := shareList(t.perQueue(len(weights)), weights)
+	queues, err := predict.Shares(t.perQueue(len(weights)), weights)
 	if err != nil {
 		return report.Figure{}, err
 	}
-	replicas, err := shareList(t.objects().connections, m.ReplicaShares())
+	replicas, err := predict.Shares(t.objects().connections, m.ReplicaShares())
 	if err != nil {
 		return report.Figure{}, err
 	}
 	return report.Shares("shares", "The shares of queues and replicas",
-		fmt.Sprintf("Connections by receive queue and by replica. Dashed: what each is meant to get of %s. Grey: where chance alone keeps it in %g of 100 runs, one at a time.", report.Cell(len(t.connections)), 100*band),
+		fmt.Sprintf("Connections by receive queue and by replica. Dashed: what each is meant to get of %s. Grey: where chance alone keeps it in %g of 100 runs, one at a time.", report.Cell(len(t.connections)), 100*predict.Band),
 		report.Panel{X: "receive queue", Y: "connections", Shares: queues},
 		report.Panel{X: "replica", Y: "connections", Shares: replicas})
-}
-
-func shareList(counts []int, weights []float64) ([]report.Share, error) {
-	n := 0
-	for _, c := range counts {
-		n += c
-	}
-	bands, err := balance.ShareBands(n, weights, band)
-	if err != nil {
-		return nil, fmt.Errorf("draw shares: %w", err)
-	}
-	var shares []report.Share
-	for i, c := range counts {
-		shares = append(shares, report.Share{
-			Label: strconv.Itoa(i), Count: float64(c), Expected: float64(n) * weights[i],
-			Low: float64(bands[i].Low), High: float64(bands[i].High),
-		})
-	}
-	return shares, nil
 }
 
 // growth draws how many replicas have served an object after its first r connections,

@@ -61,7 +61,7 @@ func (t tally) queueTable(m predict.Model) report.Table {
 			}
 		}
 	}
-	shares, err := shareList(t.perQueue(len(weights)), weights)
+	shares, err := predict.Shares(t.perQueue(len(weights)), weights)
 	if err != nil {
 		return table
 	}
@@ -75,7 +75,7 @@ func (t tally) queueTable(m predict.Model) report.Table {
 func (t tally) replicaTable(m predict.Model) report.Table {
 	table := report.Table{Name: "replicas", Columns: []string{"replica", "address", "requests", "connections", "expected", "band of 95 %"}}
 	o := t.objects()
-	shares, err := shareList(o.connections, m.ReplicaShares())
+	shares, err := predict.Shares(o.connections, m.ReplicaShares())
 	if err != nil {
 		return table
 	}
