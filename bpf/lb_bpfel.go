@@ -117,15 +117,16 @@ const (
 	LbLbReasonLB_MARTIAN_SOURCE      LbLbReason = 23
 	LbLbReasonLB_VIP_NO_SERVICE      LbLbReason = 24
 	LbLbReasonLB_REJECT_LIMITED      LbLbReason = 25
-	LbLbReasonLB_HAIRPIN             LbLbReason = 26
-	LbLbReasonLB_NO_REPLICA          LbLbReason = 27
-	LbLbReasonLB_NO_ROUTE            LbLbReason = 28
-	LbLbReasonLB_TOO_BIG             LbLbReason = 29
-	LbLbReasonLB_SUPER_PACKET        LbLbReason = 30
-	LbLbReasonLB_TUNNEL_TOO_NARROW   LbLbReason = 31
-	LbLbReasonLB_NO_HEADROOM         LbLbReason = 32
-	LbLbReasonLB_TABLE_FAULT         LbLbReason = 33
-	LbLbReasonLB_REASONS             LbLbReason = 34
+	LbLbReasonLB_PORT_TAKEN          LbLbReason = 26
+	LbLbReasonLB_HAIRPIN             LbLbReason = 27
+	LbLbReasonLB_NO_REPLICA          LbLbReason = 28
+	LbLbReasonLB_NO_ROUTE            LbLbReason = 29
+	LbLbReasonLB_TOO_BIG             LbLbReason = 30
+	LbLbReasonLB_SUPER_PACKET        LbLbReason = 31
+	LbLbReasonLB_TUNNEL_TOO_NARROW   LbLbReason = 32
+	LbLbReasonLB_NO_HEADROOM         LbLbReason = 33
+	LbLbReasonLB_TABLE_FAULT         LbLbReason = 34
+	LbLbReasonLB_REASONS             LbLbReason = 35
 	LbLbReasonLB_OK                  LbLbReason = -1
 )
 
@@ -167,8 +168,20 @@ type LbRevNat struct {
 	L4Delta uint16
 	Address [16]uint8
 	Port    [2]uint8
-	Zero    [22]uint8
+	Flags   uint8
+	Hash    uint8
+	Seed    uint32
+	Zero    [16]uint8
 }
+
+type LbRevNatFlag uint32
+
+const (
+	LbRevNatFlagREV_NAT_RECORDED  LbRevNatFlag = 1
+	LbRevNatFlagREV_NAT_BY_RECORD LbRevNatFlag = 2
+	LbRevNatFlagREV_NAT_SHARED    LbRevNatFlag = 4
+	LbRevNatFlagREV_NAT_TRACKED   LbRevNatFlag = 8
+)
 
 type LbSample struct {
 	_        structs.HostLayout
@@ -287,6 +300,7 @@ const (
 	LbVarMode                 = "_mode"
 	LbVarReason               = "_reason"
 	LbVarReplicaState         = "_replica_state"
+	LbVarRevNatFlag           = "_rev_nat_flag"
 	LbVarServiceFlag          = "_service_flag"
 	LbVarEstablishedLinesLast = "established_lines_last"
 	LbVarFibCacheTicks        = "fib_cache_ticks"
@@ -381,6 +395,7 @@ type LbVariableSpecs struct {
 	Mode                 *ebpf.VariableSpec `ebpf:"_mode"`
 	Reason               *ebpf.VariableSpec `ebpf:"_reason"`
 	ReplicaState         *ebpf.VariableSpec `ebpf:"_replica_state"`
+	RevNatFlag           *ebpf.VariableSpec `ebpf:"_rev_nat_flag"`
 	ServiceFlag          *ebpf.VariableSpec `ebpf:"_service_flag"`
 	EstablishedLinesLast *ebpf.VariableSpec `ebpf:"established_lines_last"`
 	FibCacheTicks        *ebpf.VariableSpec `ebpf:"fib_cache_ticks"`
@@ -471,6 +486,7 @@ type LbVariables struct {
 	Mode                 *ebpf.Variable `ebpf:"_mode"`
 	Reason               *ebpf.Variable `ebpf:"_reason"`
 	ReplicaState         *ebpf.Variable `ebpf:"_replica_state"`
+	RevNatFlag           *ebpf.Variable `ebpf:"_rev_nat_flag"`
 	ServiceFlag          *ebpf.Variable `ebpf:"_service_flag"`
 	EstablishedLinesLast *ebpf.Variable `ebpf:"established_lines_last"`
 	FibCacheTicks        *ebpf.Variable `ebpf:"fib_cache_ticks"`

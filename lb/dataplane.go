@@ -17,7 +17,7 @@ type Dataplane interface {
 	Services() ([]Service, error)
 	// SetService adds a service or replaces the one with its VIP. It must be valid
 	// (Service.Validate). Errors: ErrFull; ErrConflict when a nat replica belongs to
-	// another VIP.
+	// another VIP, and not both record every flow.
 	SetService(ctx context.Context, s Service) error
 	// RemoveService removes a service. Errors: ErrNotFound.
 	RemoveService(ctx context.Context, v VIP) error

@@ -11,17 +11,22 @@ import (
 // Index knows which services exclude each other. Two services with different VIPs do
 //
 //   - when both are nat and have the same replica, address, port and protocol: an answer of it would not tell
-//     to which of them it belongs;
+//     to which of them it belongs. The records of flows do, where both record every flow; at most MaxShares share one;
 //   - when a replica of one has the address of the other: the balancer would send its packets to itself.
 //
 // To add, to remove and to ask costs what the service is large, however many there are. An Index also takes services
-// that exclude each other; of a nat replica it then knows the first owner. It is not safe for concurrent use.
+// that exclude each other. It is not safe for concurrent use.
 // Make one with NewIndex.
 type Index struct {
 	// vips and replicas are the services with a VIP, and those with a replica, at an address.
 	vips, replicas map[netip.Addr]holders
-	owners         map[backend]VIP
+	// owners are the nat services of a backend, and recording those that record every flow.
+	owners    map[backend]holders
+	recording map[VIP]bool
 }
+
+// MaxShares is how many services may have the same nat replica.
+const MaxShares = 4
 
 // backend is where the answers of a nat replica come from.
 type backend struct {
@@ -47,7 +52,7 @@ func newIndex(services []Service) *Index {
 	return &Index{
 		vips:     make(map[netip.Addr]holders, len(services)),
 		replicas: map[netip.Addr]holders{},
-		owners:   make(map[backend]VIP, n),
+		owners:   make(map[backend]holders, n), recording: map[VIP]bool{},
 	}
 }
 
@@ -65,11 +70,12 @@ func (x *Index) claim(s Service) {
 	if s.Mode != NAT {
 		return
 	}
+	if s.Tracking == TrackAlways {
+		x.recording[s.VIP] = true
+	}
 	for _, r := range s.Replicas {
 		b := backend{r.Address, s.VIP.Protocol}
-		if _, taken := x.owners[b]; !taken {
-			x.owners[b] = s.VIP
-		}
+		x.owners[b] = x.owners[b].add(s.VIP)
 	}
 }
 
@@ -78,10 +84,9 @@ func (x *Index) Remove(s Service) {
 	remove(x.vips, s.VIP.Address.Addr(), s.VIP)
 	for _, r := range s.Replicas {
 		remove(x.replicas, r.Address.Addr(), s.VIP)
-		if b := (backend{r.Address, s.VIP.Protocol}); s.Mode == NAT && x.owners[b] == s.VIP {
-			delete(x.owners, b)
-		}
+		remove(x.owners, backend{r.Address, s.VIP.Protocol}, s.VIP)
 	}
+	delete(x.recording, s.VIP)
 }
 
 // Conflict returns a service that excludes s, and an error that wraps ErrConflict and says why; nil if there is none.
@@ -91,8 +96,8 @@ func (x *Index) Conflict(s Service) (with VIP, err error) {
 		return v, fmt.Errorf("%w: %v has the address of a replica of %v", ErrConflict, s.VIP, v)
 	}
 	for _, r := range s.Replicas {
-		if v, found := x.sharing(s, r); found {
-			return v, fmt.Errorf("%w: nat replica %v %v belongs to %v", ErrConflict, s.VIP.Protocol, r.Address, v)
+		if v, why := x.sharing(s, r, anyone); why != "" {
+			return v, fmt.Errorf("%w: nat replica %v %v of %v is one of %v, %s", ErrConflict, s.VIP.Protocol, r.Address, s.VIP, v, why)
 		}
 		if v, found := x.looping(s, r); found {
 			return v, fmt.Errorf("%w: replica %v of %v has the address of the service %v", ErrConflict, r.Address, s.VIP, v)
@@ -103,18 +108,32 @@ func (x *Index) Conflict(s Service) (with VIP, err error) {
 
 // Allows reports whether s could have the replica r.
 func (x *Index) Allows(s Service, r Replica) bool {
-	_, sharing := x.sharing(s, r)
+	_, sharing := x.sharing(s, r, anyone)
 	_, looping := x.looping(s, r)
-	return !sharing && !looping
+	return sharing == "" && !looping
 }
 
-// sharing returns another nat service that has a replica of s.
-func (x *Index) sharing(s Service, r Replica) (VIP, bool) {
+func anyone(VIP) bool { return true }
+
+// sharing returns another nat service, one of those that count, that has a replica of s, and why s may not have it, too;
+// "" if it may.
+func (x *Index) sharing(s Service, r Replica, counts func(VIP) bool) (with VIP, why string) {
 	if s.Mode != NAT {
-		return VIP{}, false
+		return VIP{}, ""
 	}
-	v, owned := x.Owner(r.Address, s.VIP.Protocol)
-	return v, owned && v != s.VIP
+	others := 0
+	for _, v := range x.Owners(r.Address, s.VIP.Protocol) {
+		if v == s.VIP || !counts(v) {
+			continue
+		}
+		if s.Tracking != TrackAlways || !x.recording[v] {
+			return v, "and its answers could not be told apart without tracking: always of both"
+		}
+		if others++; others >= MaxShares {
+			return v, fmt.Sprintf("and %d services have it already", MaxShares)
+		}
+	}
+	return VIP{}, ""
 }
 
 // looping returns another service at the address of a replica of s.
@@ -122,10 +141,10 @@ func (x *Index) looping(s Service, r Replica) (VIP, bool) {
 	return x.vips[r.Address.Addr()].other(s.VIP)
 }
 
-// Owner returns the nat service to which answers from an address, port and protocol belong.
-func (x *Index) Owner(replica netip.AddrPort, p packet.Protocol) (VIP, bool) {
-	v, owned := x.owners[backend{replica, p}]
-	return v, owned
+// Owners returns the nat services to which answers from an address, port and protocol may belong, sorted. The caller
+// does not write to them.
+func (x *Index) Owners(replica netip.AddrPort, p packet.Protocol) []VIP {
+	return x.owners[backend{replica, p}]
 }
 
 // HasVIP reports whether a service has a VIP at an address.
@@ -142,8 +161,8 @@ func (all holders) add(v VIP) holders {
 	return slices.Insert(all, at, v)
 }
 
-// remove takes a service from the holders of an address, and forgets an address that no service holds.
-func remove(of map[netip.Addr]holders, a netip.Addr, v VIP) {
+// remove takes a service from the holders of a thing, and forgets what no service holds.
+func remove[K comparable](of map[K]holders, a K, v VIP) {
 	at, found := slices.BinarySearchFunc(of[a], v, VIP.Compare)
 	if !found {
 		return

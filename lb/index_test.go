@@ -51,25 +51,43 @@ func TestIndexAdmits(t *testing.T) {
 	loop.Replicas[0].Address = ends("10.0.1.1:81")
 	looped.VIP.Address = ends("10.1.1.2:443")
 	wrong.Replicas[0].Weight = 0
+	recorded, fifth := valid(2), valid(6)
+	shared := []lb.Service{valid(2), valid(3), valid(4), valid(5)}
+	always := func(s lb.Service, n int, replica lb.Replica) lb.Service {
+		s.Tracking, s.Replicas[n] = lb.TrackAlways, replica
+		return s.WithDefaults()
+	}
+	for i := range shared {
+		shared[i] = always(shared[i], 0, shared[0].Replicas[0])
+	}
+	recorded, fifth = always(recorded, 2, present[1].Replicas[0]), always(fifth, 0, shared[0].Replicas[0])
+	notAlways := shared[3].Clone()
+	notAlways.Tracking = lb.TrackChanges
 	exact := lb.Limits{Services: 3, Replicas: 9, Slots: 9}
 	for name, c := range map[string]struct {
 		service lb.Service
 		limits  lb.Limits
 		want    error
+		beside  []lb.Service
 	}{
-		"new":              {valid(2), exact, nil},
-		"replace":          {replace, lb.Limits{Services: 2, Replicas: 4, Slots: 7}, nil},
-		"replace, no room": {replace, lb.Limits{Services: 2, Replicas: 4, Slots: 6}, lb.ErrFull},
-		"taken":            {taken, exact, lb.ErrConflict},
-		"loop":             {loop, exact, lb.ErrConflict},
-		"looped":           {looped, exact, lb.ErrConflict},
-		"invalid":          {wrong, exact, lb.ErrInvalid},
-		"services":         {valid(2), lb.Limits{Services: 2, Replicas: 9, Slots: 9}, lb.ErrFull},
-		"replicas":         {valid(2), lb.Limits{Services: 3, Replicas: 8, Slots: 9}, lb.ErrFull},
-		"slots":            {valid(2), lb.Limits{Services: 3, Replicas: 9, Slots: 8}, lb.ErrFull},
-		"taken and full":   {taken, lb.Limits{}, lb.ErrConflict},
+		"new":                                    {valid(2), exact, nil, nil},
+		"replace":                                {replace, lb.Limits{Services: 2, Replicas: 4, Slots: 7}, nil, nil},
+		"replace, no room":                       {replace, lb.Limits{Services: 2, Replicas: 4, Slots: 6}, lb.ErrFull, nil},
+		"taken":                                  {taken, exact, lb.ErrConflict, nil},
+		"loop":                                   {loop, exact, lb.ErrConflict, nil},
+		"looped":                                 {looped, exact, lb.ErrConflict, nil},
+		"invalid":                                {wrong, exact, lb.ErrInvalid, nil},
+		"services":                               {valid(2), lb.Limits{Services: 2, Replicas: 9, Slots: 9}, lb.ErrFull, nil},
+		"replicas":                               {valid(2), lb.Limits{Services: 3, Replicas: 8, Slots: 9}, lb.ErrFull, nil},
+		"slots":                                  {valid(2), lb.Limits{Services: 3, Replicas: 9, Slots: 8}, lb.ErrFull, nil},
+		"taken and full":                         {taken, lb.Limits{}, lb.ErrConflict, nil},
+		"taken, and only one records every flow": {recorded, exact, lb.ErrConflict, nil},
+		"shared":                                 {shared[3], lb.DefaultLimits, nil, shared[:3]},
+		"shared by one more":                     {fifth, lb.DefaultLimits, lb.ErrConflict, shared},
+		"shared, and not always":                 {notAlways, lb.DefaultLimits, lb.ErrConflict, shared[:3]},
+		"shared, and not always any more":        {notAlways, lb.DefaultLimits, lb.ErrConflict, shared},
 	} {
-		if err := admit(present, c.service, c.limits); !errors.Is(err, c.want) || (c.want == nil) != (err == nil) {
+		if err := admit(append(present[:2:2], c.beside...), c.service, c.limits); !errors.Is(err, c.want) || (c.want == nil) != (err == nil) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}

@@ -72,6 +72,9 @@ const (
 	VIPNoService Reason = "vip_no_service"
 	// RejectLimited: it would have been rejected, but senders of too many such packets are told already (drop).
 	RejectLimited Reason = "reject_limited"
+	// PortTaken: it begins a flow, and its client has one from the same port, by another VIP, to the replica chosen,
+	// which could not tell the two apart (drop).
+	PortTaken Reason = "port_taken"
 	// Hairpin: the replica chosen is the sender (drop).
 	Hairpin Reason = "hairpin"
 	// NoReplica: a service without a replica that serves (drop).
@@ -97,7 +100,7 @@ func Reasons() []Reason {
 	return []Reason{
 		Forwarded, Returned, ErrorForwarded, ErrorReturned, EchoAnswered, TooBigAnswered, Rejected, NotOurs, ForThisHost,
 		OtherMAC, NotIP, VLANTagged, NotTCPUDP, IPv6Extension, TTLExpired, NeighbourMissing, TooBigPassed, SuperPacketPassed,
-		NeighbourPending, MalformedEthernet, MalformedIP, MalformedL4, FragmentOrphan, MartianSource, VIPNoService, RejectLimited, Hairpin,
+		NeighbourPending, MalformedEthernet, MalformedIP, MalformedL4, FragmentOrphan, MartianSource, VIPNoService, RejectLimited, PortTaken, Hairpin,
 		NoReplica, NoRoute, TooBig, SuperPacket, TunnelTooNarrow, NoHeadroom, TableFault,
 	}
 }

@@ -56,10 +56,10 @@ func (x *Index) problems(s Service, r Replica, place map[VIP]int) (ps Problems) 
 	if v, found := x.looping(s, r); found && r.Address.IsValid() && r.Address.Addr() != s.VIP.Address.Addr() {
 		loopProblem(&ps, "address", r.Address, v)
 	}
-	if v, found := x.sharing(s, r); found {
-		ps.add("address", "want a port of its own for every service",
-			"%v %v is a replica of services[%d] already, and its answers could not be told apart",
-			s.VIP.Protocol, r.Address, place[v])
+	earlier := func(v VIP) bool { return place[v] < place[s.VIP] }
+	if v, why := x.sharing(s, r, earlier); why != "" {
+		ps.add("address", "want a port of its own for every service", "%v %v is a replica of services[%d] already, %s",
+			s.VIP.Protocol, r.Address, place[v], why)
 	}
 	return ps
 }

@@ -80,8 +80,9 @@ func TestValidateAllLimits(t *testing.T) {
 // aService draws a service of few addresses, so that several exclude each other. It may be invalid.
 func aService(t *rapid.T) lb.Service {
 	s := lb.Service{
-		VIP:  lb.VIP{Address: ends(fmt.Sprintf("10.0.0.%d:80", rapid.IntRange(20, 24).Draw(t, "vip"))), Protocol: packet.TCP},
-		Mode: rapid.SampledFrom([]lb.Mode{lb.NAT, lb.NAT, lb.NAT, lb.DSR}).Draw(t, "mode"),
+		VIP:      lb.VIP{Address: ends(fmt.Sprintf("10.0.0.%d:80", rapid.IntRange(20, 24).Draw(t, "vip"))), Protocol: packet.TCP},
+		Mode:     rapid.SampledFrom([]lb.Mode{lb.NAT, lb.NAT, lb.NAT, lb.DSR}).Draw(t, "mode"),
+		Tracking: rapid.SampledFrom([]lb.Tracking{lb.TrackChanges, lb.TrackAlways, lb.TrackAlways}).Draw(t, "tracking"),
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "replicas") {
 		host := rapid.SampledFrom([]int{1, 2, 3, 4, 5, 6, 20}).Draw(t, "host")

@@ -65,7 +65,8 @@ const (
 	// TrackChanges records flows that start in slots in transition, until the flows from before the change are
 	// gone. It needs a protocol that tells when a flow starts: TCP.
 	TrackChanges
-	// TrackAlways records every flow.
+	// TrackAlways records every flow. In mode nat the records then say which packets of a replica are answers: it may
+	// begin flows of its own, be reached directly, and be a replica of several services.
 	TrackAlways
 )
 

@@ -3,7 +3,8 @@
  *
  *   parse     parse.h, dissect.h    headers, 4-tuple
  *   identify  fragments.h, quote.h  the flow of a later fragment or of an ICMP error
- *   find      find.h                the service by its VIP, else the reverse NAT entry by the replica
+ *   find      find.h, nat_flow.h    the service by its VIP, else the reverse NAT entry by the replica, and
+ *                                   where all flows are recorded the flow's record
  *   send      pick.h, records.h     to a replica: slot, owner or previous owner, or the flow's record;
  *             rewrite.h, leave.h    new addresses, or an outer header; next hop
  *             spread.h              what differs by flow in the outer header
@@ -45,7 +46,7 @@
 struct decision {
 	struct service *service; /* set: towards a replica */
 	struct rev_nat *rev_nat; /* set: back to a client */
-	__u32 from;		 /* id of the replica that the entry is of */
+	__u32 from;		 /* number of that row: id of the replica */
 	struct choice to;   /* `id` from the beginning where plain.h has chosen, else REPLICA_NONE */
 	struct quote quote; /* of an ICMP error */
 	bool error;
@@ -57,6 +58,32 @@ struct decision {
 	};
 };
 
+/* Is a packet from a replica's address and port an answer, and by which VIP? Where not all flows are recorded each one is.
+ * Notes in the record of the flow that it goes on, or that the replica has closed it. */
+static __always_inline bool find_flow(const struct packet *p, struct decision *d)
+{
+	bool by_record = d->rev_nat->flags & REV_NAT_RECORDED;
+	struct endpoint_key client;
+	union peer peer;
+	__u32 row;
+	int evidence;
+
+	if (likely(!by_record && !(p->tcp & (TCP_FIN | TCP_RST))))
+		return true;
+	client = endpoint_key(p->flow.destination, p->flow.is_v6, 0, p->flow.l4);
+	peer = peer_of(p, p->flow.ports >> 16);
+	peer.refreshes = !d->error && p->part != LATER;
+	evidence = check_record(client.high, client.low, peer.word, d->from);
+	if (likely(evidence == WITH_IT) || !by_record)
+		return true;
+	row = find_answered(client.high, client.low, peer.word, d->from, evidence);
+	if (!row--)
+		return false;
+	d->from = row; /* whose address is not taken, else all of d would be in memory */
+	d->rev_nat = bpf_map_lookup_elem(&rev_nats, &row);
+	return d->rev_nat;
+}
+
 static __always_inline enum lb_reason find(struct xdp_md *ctx, const struct packet *p, struct decision *d, bool monitored)
 {
 	d->service = find_service(&p->flow);
@@ -66,10 +93,11 @@ static __always_inline enum lb_reason find(struct xdp_md *ctx, const struct pack
 		return unlikely(is_martian(p)) ? LB_MARTIAN_SOURCE : LB_OK;
 	}
 	d->rev_nat = find_rev_nat(&p->flow, &d->from);
-	if (monitored && d->rev_nat)
-		monitor_answer(d->rev_nat);
-	if (d->rev_nat)
+	if (d->rev_nat && find_flow(p, d)) {
+		if (monitored)
+			monitor_answer(d->rev_nat);
 		return LB_OK;
+	}
 	if (!d->error && unlikely(is_vip(p->flow.destination, p->flow.is_v6)))
 		return settle_any(ctx, LB_NOT_OURS);
 	return LB_NOT_OURS;
@@ -122,8 +150,11 @@ static __always_inline enum lb_reason relay_error(struct xdp_md *ctx, struct pac
 	__u32 shape = p->tag_bytes | (p->flow.is_v6 ? 256 : 0), at = distance(p->eth, p->l4), why;
 	__u32 headers = sizeof(struct icmp) + sizeof(struct ipv6hdr) + udp_in_quote(ctx, p);
 	__u64 sent, inner = p->flow.is_v6 ? dissect_quote(ctx, at + headers, p->l4_bytes - headers) : 0;
-	union relay_plan plan = { .word = plan_relay(ctx, at, p->l4_bytes, shape, inner) };
+	union relay_plan plan = { .word = read_inner(ctx, at, p->l4_bytes, shape, inner) };
 
+	if (plan.why || !pick_inner(plan.inner_v6))
+		return found;
+	plan.word = plan_relay(ctx, at, p->l4_bytes, shape, plan.word);
 	why = plan.why;
 	if (why == LB_NOT_TCP_UDP + 1)
 		return found;
@@ -316,22 +347,6 @@ static __always_inline bool from_replica(const struct packet *p, const struct re
 	return p->v4->saddr == mapped_v4(n->replica.address);
 }
 
-/* Notes that the replica has closed the flow. */
-static __always_inline void close_flow(const struct packet *p, const struct decision *d)
-{
-	struct answer a = {
-		.ports = p->flow.ports >> 16 | (__u32)load16(d->rev_nat->port) << 16,
-		.replica = d->from,
-		.tcp = p->tcp,
-		.protocol = p->flow.l4.wire,
-		.is_v6 = p->flow.is_v6,
-	};
-
-	map_address(a.client, p->flow.destination, p->flow.is_v6);
-	copy16(a.vip, d->rev_nat->address);
-	close_by_replica(&a);
-}
-
 static __always_inline enum lb_reason return_to_client(struct xdp_md *ctx, struct packet *p,
 						struct decision *d)
 {
@@ -340,8 +355,6 @@ static __always_inline enum lb_reason return_to_client(struct xdp_md *ctx, struc
 	__u8 source[16];
 	bool own = true;
 
-	if (unlikely(p->tcp & (TCP_FIN | TCP_RST)))
-		close_flow(p, d);
 	copy16(source, d->rev_nat->address);
 	if (unlikely(d->error)) {
 		own = from_replica(p, d->rev_nat);
@@ -533,5 +546,6 @@ const enum lb_mode *_mode __attribute__((unused));
 const enum hop_state *_hop_state __attribute__((unused));
 const enum replica_state *_replica_state __attribute__((unused));
 const enum service_flag *_service_flag __attribute__((unused));
+const enum rev_nat_flag *_rev_nat_flag __attribute__((unused));
 
 char LICENSE[] SEC("license") = "GPL";

@@ -37,6 +37,7 @@ enum lb_reason {
 	LB_MARTIAN_SOURCE,     /* to a VIP, from an address that no packet may come from */
 	LB_VIP_NO_SERVICE,     /* to the address of a VIP, but no service is there */
 	LB_REJECT_LIMITED,     /* likewise, and its sender is not told: too many are already */
+	LB_PORT_TAKEN,	       /* begins a flow that its replica could not tell from one by another VIP */
 	LB_HAIRPIN,	       /* the replica chosen is the sender */
 	LB_NO_REPLICA,	       /* a service without a replica that serves */
 	LB_NO_ROUTE,	       /* ours, but there is no route */
@@ -180,15 +181,25 @@ struct replica {
 	__u8 ip_version; /* of its address: 4 or 6 */
 };
 
+enum rev_nat_flag {
+	REV_NAT_RECORDED = 1,  /* the service records every flow: answers look for the record */
+	REV_NAT_BY_RECORD = 2, /* and has for long enough: what has no record is no answer */
+	REV_NAT_SHARED = 4,    /* replicas of other services have the same endpoint */
+	REV_NAT_TRACKED = 8,   /* the service records flows, if not every one */
+};
+
 /* Reverse NAT of a replica, in the row of its id: the VIP from which its answers seem to come, and
- * the deltas of that rewrite. */
+ * the deltas of that rewrite. Of a row that the index points at, only `flags`, `hash` and `seed` change. */
 struct rev_nat {
 	struct endpoint replica;
 	__u16 l3_delta;
 	__u16 l4_delta;
 	__u8 address[16];
 	__u8 port[2];
-	__u8 zero[22];
+	__u8 flags; /* enum rev_nat_flag */
+	__u8 hash;  /* that of the service's records, and its seed */
+	__u32 seed;
+	__u8 zero[16];
 };
 
 /* A route to a client that the kernel's FIB has answered. Up to `epoch` it is what the answer
@@ -274,4 +285,5 @@ _Static_assert(sizeof(struct fragment_line) == 64, "fragments share a cache line
 _Static_assert(sizeof(struct replica) == 128, "a replica is two cache lines");
 _Static_assert(__builtin_offsetof(struct replica, tunnel_source) == 64, "nat and dsr read one of them");
 _Static_assert(sizeof(struct rev_nat) == 64, "a reverse NAT entry is one cache line");
+_Static_assert(!(__builtin_offsetof(struct rev_nat, port) & 7), "what changes of it is stored as one word");
 _Static_assert(sizeof(struct fib_entry) == 64, "CPUs share no line");

@@ -2,8 +2,7 @@
 #pragma once
 
 #include "maps.h"
-#include "records.h"
-#include "hash.h"
+#include "nat_flow.h"
 
 /* What pick_by_record must know of a packet and its slot, in a word. */
 union pick_facts {
@@ -15,6 +14,7 @@ union pick_facts {
 		__u8 mode : 2;
 		__u8 is_tcp : 1; /* of the flow: what is only about it has no flags */
 		__u8 has_data : 1;
+		__u8 always : 1; /* the service records every flow */
 		__u8 zero;
 	};
 };
@@ -22,16 +22,6 @@ union pick_facts {
 /* The two words of a slot as one. */
 #define NO_OWNERS (REPLICA_NONE | (__u64)REPLICA_NONE << 32)
 #define IN_TRANSITION ((__u64)SLOT_IN_TRANSITION << 32)
-
-static __always_inline bool serves(const struct replica *r)
-{
-	return r && (r->state == REPLICA_ACTIVE || r->state == REPLICA_DRAINING);
-}
-
-static __always_inline struct replica *replica_at(__u32 id)
-{
-	return bpf_map_lookup_elem(&replicas, &id);
-}
 
 /* Resets the age of a previous owner: a flow without a record still goes there. */
 static __always_inline void reset_previous_age(__u32 row)
@@ -74,13 +64,18 @@ static __always_inline bool choose(struct choice *c, __u32 id)
 	return serves(c->replica);
 }
 
-/* Picks for a flow that has a record or may need one, of a slot with these owners. Returns the replica's id, or -1 if there
- * is none. A SYN starts a flow anew if the recorded one has ended, or if it is with a replica that drains and does not
+/* With the id of a replica: the flow begins there. */
+#define BEGINS (1 << REPLICA_BITS)
+
+/* Picks for a flow that has a record or may need one, of a slot with these owners. Returns the replica's id, with BEGINS if
+ * the flow is to be recorded, or -1 if there is none. Where every flow is recorded, so is one of TCP that is first seen in
+ * its middle. A SYN starts a flow anew if the recorded one has ended, or if it is with a replica that drains and does not
  * start itself. With `records` false nothing is written: the packet is only about the flow. */
 static __always_inline int pick_by_record(__u64 key, __u64 tag, __u64 owners, union pick_facts f, bool records)
 {
 	bool syn = (f.tcp & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 	__u32 owner = (__u32)owners & REPLICA_ID;
+	bool recorded = false;
 	struct choice c = {};
 	__u64 record, seen;
 
@@ -91,30 +86,33 @@ static __always_inline int pick_by_record(__u64 key, __u64 tag, __u64 owners, un
 			update_record(ESTABLISHED, key, record, seen_record(record, f.tcp, f.has_data, f.mode));
 		return c.id;
 	}
+	recorded |= record && is_listed(c.replica);
 	record = find_record(HALF_OPEN, key, tag);
 	if (record && choose(&c, replica_of(record)) &&
 	    !(syn && (has_ended(record) ||
-		      (c.replica->state == REPLICA_DRAINING && age_of(record) >= STARTING_STEPS)))) {
-		seen = seen_record(record, f.tcp, f.has_data, f.mode);
+		      (c.replica->state == REPLICA_DRAINING &&
+		       (record & ENDED || age_of(record) >= STARTING_STEPS))))) {
+		seen = seen_record(syn ? record : opened_record(record), f.tcp, f.has_data, f.mode);
 		if (records && !syn)
 			promote(key, record, seen, f.group);
 		else if (records && c.replica->state == REPLICA_ACTIVE)
 			update_record(HALF_OPEN, key, record, seen);
 		return c.id;
 	}
+	recorded |= record && is_listed(c.replica);
 	if (f.is_tcp && !syn) {
+		__u32 begins = records && f.always && !recorded ? BEGINS : 0;
+
 		if (owners & IN_TRANSITION && f.previous_slot && choose(&c, owners >> 32 & REPLICA_ID)) {
 			if (records)
 				reset_previous_age(f.previous_slot - 1);
-			return c.id;
+			return c.id | begins;
 		}
-		records = false;
+		records = begins;
 	}
 	if (!replica_at(owner))
 		return -1;
-	if (records)
-		record_start(key, tag, owner, f.group);
-	return owner;
+	return records ? owner | BEGINS : owner;
 }
 
 __noinline int pick_recorded(__u64 key, __u64 tag, __u64 owners, __u64 facts)
@@ -125,6 +123,21 @@ __noinline int pick_recorded(__u64 key, __u64 tag, __u64 owners, __u64 facts)
 __noinline int pick_only(__u64 key, __u64 tag, __u64 owners, __u64 facts)
 {
 	return pick_by_record(key, tag, owners, (union pick_facts){ .word = facts }, false);
+}
+
+/* Begins a flow with the replica that was chosen, and records it. A TCP flow that was not seen to begin counts as closed
+ * by its replica up to its next packet: a SYN then is not one sent again. */
+static __always_inline bool begin_flow(const struct service *s, const struct packet *p, __u64 key, __u64 tag, __u32 replica)
+{
+	__u64 record;
+
+	if (!may_begin(s, p, replica))
+		return false;
+	record = seen_record(tag | replica, p->tcp, has_data(p), s->mode);
+	if (l4_is(p->flow.l4, L4_TCP) && !is_syn(p))
+		record |= CLOSED_BY_REPLICA;
+	record_start(key, record, s->id);
+	return true;
 }
 
 static __always_inline enum lb_reason pick(const struct service *s, const struct packet *p, bool records,
@@ -163,14 +176,17 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 	f.mode = s->mode;
 	f.is_tcp = l4_is(t->l4, L4_TCP);
 	f.has_data = has_data(p);
+	f.always = s->flags & SERVICE_TRACK_ALWAYS ? 1 : 0;
 	if (records)
 		id = pick_recorded(key, tag_of(key, record_hash), owners, f.word);
 	else
 		id = pick_only(key, tag_of(key, record_hash), owners, f.word);
 	if (id < 0)
 		return LB_NO_REPLICA;
-	c->id = id;
-	c->replica = replica_at(id);
+	c->id = id & REPLICA_ID;
+	c->replica = replica_at(c->id);
+	if (records && id & BEGINS && !begin_flow(s, p, key, tag_of(key, record_hash), c->id))
+		return LB_PORT_TAKEN;
 	return c->replica ? LB_OK : LB_TABLE_FAULT;
 }
 

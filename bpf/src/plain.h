@@ -67,11 +67,13 @@ static __always_inline int forward_plain(struct xdp_md *ctx, struct packet *p, s
 }
 
 /* To a client. */
-static __always_inline int return_plain(struct xdp_md *ctx, struct packet *p, struct rev_nat *n, __u64 bytes)
+static __always_inline int return_plain(struct xdp_md *ctx, struct packet *p, struct rev_nat *n, __u32 replica, __u64 bytes,
+					bool is_v6)
 {
 	struct client_route route;
 
 	if (unlikely(p->tcp & (TCP_FIN | TCP_RST) || ttl(p) <= 1 ||
+		     (n->flags & REV_NAT_RECORDED && !is_plain_answer(p, n, replica, is_v6)) ||
 		     route_to_client(ctx, p, n->address, &route) != BPF_FIB_LKUP_RET_SUCCESS))
 		return UNDECIDED;
 	set_source(p, n, true);
@@ -96,7 +98,7 @@ static __always_inline int balance_plain(struct xdp_md *ctx, bool is_v6)
 		return forward_plain(ctx, &p, s, bytes);
 	n = find_rev_nat(&p.flow, &replica);
 	if (likely(n))
-		return return_plain(ctx, &p, n, bytes);
+		return return_plain(ctx, &p, n, replica, bytes, is_v6);
 	why = unlikely(is_vip(p.flow.destination, is_v6)) ? settle_any(ctx, LB_NOT_OURS) : LB_NOT_OURS;
 	return counted(&by_reason, why, bytes, action_of(why));
 }

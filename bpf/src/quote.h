@@ -8,10 +8,8 @@
 struct quote {
 	__u8 *source, *destination; /* addresses, in the frame */
 	__u16 *ip_check;	    /* of IPv4 */
-	__u8 *ports;
+	__u8 *ports; /* not of a later fragment */
 	__u16 *check; /* of TCP or UDP, if it was quoted as far */
-	bool has_check;
-	bool is_later; /* of a later fragment: there are no ports */
 };
 
 static __always_inline bool is_error(const struct packet *p)
@@ -33,21 +31,15 @@ static __always_inline bool quote_l4(struct packet *p, struct quote *q, void *l4
 		return false;
 	q->ports = l4;
 	p->flow.ports = load32(l4);
-	if (bytes >= check + 2 && l4 + check + 2 <= end) {
+	if (bytes >= check + 2 && l4 + check + 2 <= end)
 		q->check = l4 + check;
-		q->has_check = true;
-	}
 	return true;
 }
 
-static __always_inline bool quote_later(struct packet *p, struct quote *q, __be32 id, bool recall)
+static __always_inline bool quote_later(struct packet *p, __be32 id, bool recall)
 {
-	bool is_later = true;
-
 	if (!recall)
 		return false;
-	barrier_var(is_later); /* else the compiler derives it from the part again, and the verifier loses it */
-	q->is_later = is_later;
 	p->fragment_id = id;
 	return find_ports(p);
 }
@@ -67,7 +59,7 @@ static __always_inline bool quote_v4(struct packet *p, struct quote *q, struct i
 	q->ip_check = &ip->check;
 	p->flow.l4.wire = ip->protocol;
 	if (ip->frag_off & OFFSET)
-		return quote_later(p, q, ip->id, recall);
+		return quote_later(p, ip->id, recall);
 	return quote_l4(p, q, (void *)ip + header, bytes - header, ip->protocol, end);
 }
 
@@ -85,7 +77,7 @@ static __always_inline bool quote_v6(struct packet *p, struct quote *q, struct i
 	p->flow.source = q->source = (__u8 *)&ip->saddr;
 	p->flow.destination = q->destination = (__u8 *)&ip->daddr;
 	if (part == LATER)
-		return !PAST_END(f, end) && quote_later(p, q, f->id, recall);
+		return !PAST_END(f, end) && quote_later(p, f->id, recall);
 	return quote_l4(p, q, (void *)ip + l4, bytes - l4, d.protocol, end);
 }
 
@@ -141,11 +133,11 @@ static __always_inline __u16 requote(struct packet *p, struct quote *q, void *ad
 		*q->ip_check = adjust(*q->ip_check, address_delta);
 		sum = 0;
 	}
-	if (q->is_later)
+	if (!q->ports)
 		return fold(sum);
 	copy2(q->ports + port_at, to_port);
 	sum += ports_delta;
-	if (!q->has_check)
+	if (!q->check)
 		return fold(sum);
 	was = *q->check;
 	is = l4_is(p->flow.l4, L4_TCP) ? adjust(was, l4_delta) : adjust_udp(was, l4_delta);

@@ -50,6 +50,22 @@ static __always_inline __u32 replica_of(__u64 record)
 	return record & REPLICA_ID;
 }
 
+static __always_inline struct replica *replica_at(__u32 id)
+{
+	return bpf_map_lookup_elem(&replicas, &id);
+}
+
+/* Does its service still have it, in whatever state? Not if it was removed, of which records may be left. */
+static __always_inline bool is_listed(const struct replica *r)
+{
+	return r && r->state != REPLICA_GONE;
+}
+
+static __always_inline bool serves(const struct replica *r)
+{
+	return r && (r->state == REPLICA_ACTIVE || r->state == REPLICA_DRAINING);
+}
+
 static __always_inline struct records *line(enum table t, __u64 key)
 {
 	__u32 at = (__u32)key & (t == ESTABLISHED ? established_lines_last : half_open_lines_last);
@@ -151,6 +167,12 @@ static __always_inline __u64 seen_record(__u64 record, __u16 tcp, bool has_data,
 	return record;
 }
 
+/* Of a half-open record: the flow goes on. Its replica cannot have closed it before, and was only said to have. */
+static __always_inline __u64 opened_record(__u64 record)
+{
+	return (record & ENDED) == CLOSED_BY_REPLICA ? record & ~ENDED : record;
+}
+
 static __always_inline bool has_ended(__u64 record)
 {
 	return (record & ENDED) == ENDED;
@@ -164,16 +186,16 @@ static __always_inline void update_record(enum table t, __u64 key, __u64 old, __
 }
 
 /* Records a flow that starts, as half-open and instead of any earlier record of it. */
-__noinline int record_start(__u64 key, __u64 tag, __u32 replica, __u32 group)
+__noinline int record_start(__u64 key, __u64 record, __u32 group)
 {
-	__u64 old = find_record(ESTABLISHED, key, tag);
+	__u64 old = find_record(ESTABLISHED, key, record & RECORD_TAG);
 
 	if (old)
 		replace_record(ESTABLISHED, key, old, 0);
-	old = find_record(HALF_OPEN, key, tag);
+	old = find_record(HALF_OPEN, key, record & RECORD_TAG);
 	if (old)
-		return replace_record(HALF_OPEN, key, old, tag | replica);
-	return add_record(HALF_OPEN, key, tag | replica, group) || evict(key, tag | replica, group);
+		return replace_record(HALF_OPEN, key, old, record);
+	return add_record(HALF_OPEN, key, record, group) || evict(key, record, group);
 }
 
 /* Moves the record of a flow that goes on to `established`, where no flow that starts can evict
@@ -186,48 +208,4 @@ __noinline int promote(__u64 key, __u64 record, __u64 new, __u32 group)
 		return replace_record(HALF_OPEN, key, record, 0);
 	update_record(HALF_OPEN, key, record, new);
 	return 0;
-}
-
-/* A packet of a replica, as the flow that it answers. */
-struct answer {
-	__u8 client[16]; /* IPv4 mapped, as in `vip` */
-	__u8 vip[16];
-	__u32 ports;   /* as the client sends them */
-	__u32 replica; /* id */
-	__u16 tcp;
-	__u8 protocol;
-	bool is_v6;
-};
-
-/* Notes in the record of a flow that its replica has closed it. */
-__noinline int close_by_replica(const struct answer *a)
-{
-	enum table t = ESTABLISHED;
-	struct tuple f = {};
-	struct service *s;
-	__u64 key, tag, record;
-	__u32 from;
-
-	if (!a)
-		return 0;
-	from = a->is_v6 ? 0 : 12;
-	f.source = a->client + from;
-	f.destination = a->vip + from;
-	f.ports = a->ports;
-	f.l4.wire = a->protocol;
-	f.is_v6 = a->is_v6;
-	s = find_service(&f);
-	if (!s || !(s->flags & (SERVICE_TRACK_CHANGES | SERVICE_TRACK_ALWAYS)))
-		return 0;
-	key = key_of(&f);
-	tag = tag_of(key, hash(&f, s->previous_hash, s->previous_seed));
-	record = find_record(ESTABLISHED, key, tag);
-	if (!record) {
-		t = HALF_OPEN;
-		record = find_record(HALF_OPEN, key, tag);
-	}
-	if (!record || replica_of(record) != a->replica)
-		return 0;
-	update_record(t, key, record, record | (a->tcp & TCP_RST ? ENDED : CLOSED_BY_REPLICA));
-	return 1;
 }

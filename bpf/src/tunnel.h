@@ -41,8 +41,8 @@ struct outer_error {
 	bool outer_v6, inner_v6;
 };
 
-/* What is to become of it. The two functions that do it follow each other, since the stack has no room for one that
- * does all. */
+/* What is to become of it. The functions that do it follow each other, since the stack has no room for one that does
+ * all. */
 union relay_plan {
 	__u64 word;
 	struct {
@@ -161,51 +161,21 @@ static __always_inline bool find_outer_error(struct xdp_md *ctx, struct outer_er
 	return !e->outer_v6 || !PAST_END((struct ipv6hdr *)e->ip, end);
 }
 
-/* Finds out whether an error is about one of our outer packets. Its ICMP header is at an offset in the frame, and its
- * message has so many bytes; `shape` is the length of the tags, and 256 for IPv6; `inner` a union dissection of
- * an inner IPv6 packet. Returns a union relay_plan. */
-__noinline __u64 plan_relay(struct xdp_md *ctx, __u32 at, __u32 bytes, __u32 shape, __u64 inner)
-{
-	union relay_plan plan = { .why = LB_NOT_TCP_UDP + 1 };
-	void *end = (void *)(long)ctx->data_end;
-	struct outer_error e = {};
-	struct quote quote = {};
-	struct packet p = {};
-	struct service *s;
-	struct choice to;
-	__u32 hash;
-
-	if (!find_outer_error(ctx, &e, at, bytes, shape) || !open_outer(&e, end))
-		return plan.word;
-	p.eth = (void *)(long)ctx->data;
-	p.flow.is_v6 = e.inner_v6;
-	if (!read_quoted(&p, &quote, e.inner, e.quoted, end, inner, false) || !is_host(quote.source, e.inner_v6))
-		return plan.word;
-	s = find_service(&p.flow);
-	if (!s || s->mode != LB_MODE_IPIP || pick(s, &p, false, &to, &hash) != LB_OK)
-		return plan.word;
-	if (!is_outer_to(s, to.replica, &e, hash))
-		return plan.word;
-	plan.why = 0;
-	plan.inner = distance(p.eth, e.inner);
-	plan.inner_v6 = e.inner_v6;
-	if (!is_about_length(e.icmp, e.outer_v6))
-		return plan.word;
-	plan.mtu = inner_mtu(s, to.replica, e.icmp, e.outer_v6, e.inner_v6);
-	if (e.inner_v6 && sizeof(struct ipv6hdr) + bpf_ntohs(((struct ipv6hdr *)e.inner)->payload_len) <= plan.mtu)
-		plan.why = LB_TUNNEL_TOO_NARROW + 1;
-	return plan.word;
-}
-
-/* The error about the inner packet, as its sender gets it: its headers, and where they go. One of each CPU: the stack has
- * no room for it. */
+/* What one of the functions that deal with an error tells the next one. One of each CPU: the stack has no room for it. */
 struct relay {
+	/* The error about the inner packet, as its sender gets it: its headers, and where they go. */
 	union {
 		struct too_big_v4 v4; /* without the quotes */
 		struct too_big_v6 v6;
 	};
 	__u8 link[ETH_HLEN + 8];
 	__u32 cut; /* from the front of the frame */
+	/* The flow of the inner packet. */
+	__u8 source[16], destination[16]; /* IPv4 mapped */
+	__u32 ports;
+	struct l4_type l4;
+	/* Where it goes. */
+	__u32 replica, hash;
 };
 
 struct {
@@ -214,6 +184,101 @@ struct {
 	__type(value, struct relay);
 	__uint(max_entries, 1);
 } relays SEC(".maps");
+
+static __always_inline struct relay *this_relay(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&relays, &zero);
+}
+
+static __always_inline struct tuple inner_flow(const struct relay *r, bool is_v6)
+{
+	__u32 from = is_v6 ? 0 : 12;
+	struct tuple f = {
+		.source = r->source + from,
+		.destination = r->destination + from,
+		.ports = r->ports,
+		.l4 = r->l4,
+		.is_v6 = is_v6,
+	};
+
+	return f;
+}
+
+/* Reads the flow of the packet in an outer one that an error is about. The error's ICMP header is at an offset in the frame,
+ * and its message has so many bytes; `shape` is the length of the tags, and 256 for IPv6; `inner` a union dissection
+ * of an inner IPv6 packet. Returns a union relay_plan. */
+__noinline __u64 read_inner(struct xdp_md *ctx, __u32 at, __u32 bytes, __u32 shape, __u64 inner)
+{
+	union relay_plan plan = { .why = LB_NOT_TCP_UDP + 1 };
+	void *end = (void *)(long)ctx->data_end;
+	struct relay *r = this_relay();
+	struct outer_error e = {};
+	struct quote quote = {};
+	struct packet p = {};
+
+	if (!r || !find_outer_error(ctx, &e, at, bytes, shape) || !open_outer(&e, end))
+		return plan.word;
+	p.flow.is_v6 = e.inner_v6;
+	if (!read_quoted(&p, &quote, e.inner, e.quoted, end, inner, false) || !is_host(quote.source, e.inner_v6))
+		return plan.word;
+	map_address(r->source, quote.source, e.inner_v6);
+	map_address(r->destination, quote.destination, e.inner_v6);
+	r->ports = p.flow.ports;
+	r->l4 = p.flow.l4;
+	plan.why = 0;
+	plan.inner = distance((void *)(long)ctx->data, e.inner);
+	plan.inner_v6 = e.inner_v6;
+	return plan.word;
+}
+
+/* Picks the replica of that flow, as for its packets. Returns 0 if there is none. */
+__noinline int pick_inner(__u32 is_v6)
+{
+	struct relay *r = this_relay();
+	struct packet p = {};
+	struct service *s;
+	struct choice to;
+
+	if (!r)
+		return 0;
+	p.flow = inner_flow(r, is_v6);
+	s = find_service(&p.flow);
+	if (!s || s->mode != LB_MODE_IPIP || pick(s, &p, false, &to, &r->hash) != LB_OK)
+		return 0;
+	r->replica = to.id;
+	return 1;
+}
+
+/* Finds out whether the error is about one of our outer packets, and plans what becomes of it. `planned` is what read_inner
+ * has returned. */
+__noinline __u64 plan_relay(struct xdp_md *ctx, __u32 at, __u32 bytes, __u32 shape, __u64 planned)
+{
+	union relay_plan none = { .why = LB_NOT_TCP_UDP + 1 }, plan = { .word = planned };
+	void *end = (void *)(long)ctx->data_end;
+	struct relay *r = this_relay();
+	struct outer_error e = {};
+	struct replica *to;
+	struct service *s;
+	struct tuple f;
+
+	if (!r || !find_outer_error(ctx, &e, at, bytes, shape) || !open_outer(&e, end))
+		return none.word;
+	if (e.inner_v6 && PAST_END((struct ipv6hdr *)e.inner, end))
+		return none.word;
+	f = inner_flow(r, e.inner_v6);
+	s = find_service(&f);
+	to = replica_at(r->replica);
+	if (!s || !to || !is_outer_to(s, to, &e, r->hash))
+		return none.word;
+	if (!is_about_length(e.icmp, e.outer_v6))
+		return plan.word;
+	plan.mtu = inner_mtu(s, to, e.icmp, e.outer_v6, e.inner_v6);
+	if (e.inner_v6 && sizeof(struct ipv6hdr) + bpf_ntohs(((struct ipv6hdr *)e.inner)->payload_len) <= plan.mtu)
+		plan.why = LB_TUNNEL_TOO_NARROW + 1;
+	return plan.word;
+}
 
 /* The complement of the sum of what the relayed message does not have: its ICMP header, the outer header, UDP behind that,
  * and ICMPv6's pseudo header. */
@@ -316,10 +381,10 @@ static __always_inline bool write_relay(struct xdp_md *ctx, const struct relay *
 
 static __always_inline enum lb_reason relay(struct xdp_md *ctx, const struct outer_error *e, __u32 mtu, __u32 *ifindex)
 {
-	__u32 head = e->inner_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr), tags = e->tag_bytes, zero = 0;
+	__u32 head = e->inner_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr), tags = e->tag_bytes;
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct bpf_fib_lookup *fib = question_to_sender(ctx, e, head + sizeof(struct icmp) + e->quoted);
-	struct relay *r = bpf_map_lookup_elem(&relays, &zero);
+	struct relay *r = this_relay();
 	enum lb_reason why;
 
 	if (!r || !fib || data + sizeof(r->link) > end)

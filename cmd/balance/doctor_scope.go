@@ -3,6 +3,7 @@ package balance
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 
 	"github.com/spf13/cobra"
@@ -10,6 +11,7 @@ import (
 	"lbctl/cmd/cli"
 	"lbctl/control/api"
 	"lbctl/control/client"
+	"lbctl/control/wire"
 	"lbctl/lb"
 	"lbctl/lb/doctor"
 	"lbctl/lb/doctor/netstate"
@@ -108,27 +110,19 @@ func askDaemon(a *cli.App, ctx context.Context, q *netstate.Scope) error {
 }
 
 func addServices(q *netstate.Scope, all []api.Service) error {
-	for _, s := range all {
-		mode, err := lb.ParseMode(s.Mode)
+	for _, document := range all {
+		s, err := wire.ResolveService(document)
 		if err != nil {
-			return err
+			return fmt.Errorf("read the service %s: %w", document.Name, err)
 		}
-		texts := make([]string, len(s.Replicas))
-		for i, r := range s.Replicas {
-			texts[i] = r.Address
+		add := func(to *[]netstate.Target, a netip.AddrPort) {
+			*to = append(*to, netstate.Target{Address: a.Addr(), Mode: s.Mode, UDP: s.Encapsulation != lb.Plain})
 		}
-		vip, err := targets([]string{s.VIP}, mode)
-		if err != nil {
-			return err
+		add(&q.VIPs, s.VIP.Address)
+		for _, r := range s.Replicas {
+			add(&q.Replicas, r.Address)
 		}
-		replicas, err := targets(texts, mode)
-		if err != nil {
-			return err
-		}
-		for i := range replicas {
-			replicas[i].UDP = s.TunnelPort != nil
-		}
-		q.VIPs, q.Replicas = append(q.VIPs, vip...), append(q.Replicas, replicas...)
+		q.Services = append(q.Services, s.Service)
 	}
 	return nil
 }

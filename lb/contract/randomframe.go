@@ -50,7 +50,7 @@ func (d *comparison) randomFrame(services []lb.Service) randomFrame {
 
 // fewFrame returns a packet of one of the flows of DifferentialFlows: of TCP a SYN or a later one.
 func fewFrame(r *rand.Rand) randomFrame {
-	v := fewVIPs()[r.IntN(3)]
+	v := fewVIPs()[r.IntN(5)]
 	client := familyOf(v.Address.Addr()).on(East, 1, uint16(1000+r.IntN(60)))
 	flow := packet.Flow{Source: client, Destination: v.Address, Protocol: v.Protocol}
 	p := packetOf(flow, []uint8{flagSYN, flagSYN, flagACK, flagACK, flagFIN | flagACK, flagRST}[r.IntN(6)])
@@ -90,7 +90,11 @@ func randomFlow(r *rand.Rand, services []lb.Service) packet.Flow {
 		return strangers(r)
 	}
 	s := services[r.IntN(len(services))]
-	flow := packet.Flow{Source: randomClient(r, familyOf(s.VIP.Address.Addr())), Destination: s.VIP.Address, Protocol: s.VIP.Protocol}
+	f := familyOf(s.VIP.Address.Addr())
+	flow := packet.Flow{Source: randomClient(r, f), Destination: s.VIP.Address, Protocol: s.VIP.Protocol}
+	if s.Tracking == lb.TrackAlways && r.IntN(2) == 0 {
+		flow.Source = f.on(East, 1, 50000) // may have a flow to the same replica by another VIP
+	}
 	switch n := r.IntN(20); {
 	case n < 1: // to another port
 		flow.Destination = withPort(flow.Destination, 81)

@@ -51,7 +51,8 @@ func kind(err error) string {
 	return err.Error()
 }
 
-// randomChange edits a present service six times out of ten, else sets another one, or removes one.
+// randomChange edits a present service six times out of ten, else sets another one, once where possible one that shares
+// the replicas of a present one, or removes one.
 func (d *comparison) randomChange() refusal {
 	if d.few {
 		return fewChange(d.random)
@@ -61,10 +62,25 @@ func (d *comparison) randomChange() refusal {
 	if err == nil && len(services) > 0 && choice < 6 {
 		s = randomEdit(d.random, services[d.random.IntN(len(services))])
 	}
+	if choice == 6 {
+		s = sharing(s, services)
+	}
 	if choice < 9 {
 		return set(fmt.Sprintf("set %+v", s), s)
 	}
 	return removal(s.VIP)
+}
+
+// sharing returns a service at the VIP of s with the replicas of one that records every flow; s if there is none.
+func sharing(s lb.Service, services []lb.Service) lb.Service {
+	for _, of := range services {
+		if of.Mode == lb.NAT && of.Tracking == lb.TrackAlways && of.VIP.Protocol == s.VIP.Protocol &&
+			of.VIP.Address.Addr().Is4() == s.VIP.Address.Addr().Is4() {
+			of.VIP = s.VIP
+			return of
+		}
+	}
+	return s
 }
 
 func removal(v lb.VIP) refusal {
@@ -73,14 +89,16 @@ func removal(v lb.VIP) refusal {
 	}}
 }
 
-// fewVIPs are those of DifferentialFlows.
+// fewVIPs are those of DifferentialFlows. Two by two have the same replicas, where both record every flow.
 func fewVIPs() []lb.VIP {
-	return []lb.VIP{ipv4.vip(1, packet.TCP), ipv6.vip(1, packet.TCP), ipv4.vip(2, packet.UDP)}
+	return []lb.VIP{
+		ipv4.vip(1, packet.TCP), ipv4.vip(2, packet.TCP), ipv6.vip(1, packet.TCP), ipv4.vip(2, packet.UDP), ipv4.vip(3, packet.UDP),
+	}
 }
 
 // fewChange sets one of the services of DifferentialFlows, whose replicas are mostly the same, or removes it.
 func fewChange(r *rand.Rand) refusal {
-	v := fewVIPs()[r.IntN(3)]
+	v := fewVIPs()[r.IntN(5)]
 	if r.IntN(25) == 0 {
 		return removal(v)
 	}
@@ -94,7 +112,7 @@ func fewChange(r *rand.Rand) refusal {
 	if r.IntN(8) == 0 {
 		s.Hash = lb.ToeplitzHash
 	}
-	if r.IntN(2) == 0 && v.Protocol == packet.TCP {
+	if r.IntN(4) == 0 && v.Protocol == packet.TCP {
 		s.Tracking = lb.TrackChanges
 	}
 	if r.IntN(15) == 0 {
@@ -149,7 +167,7 @@ func randomEnd(r *rand.Rand, f family, s lb.Service) netip.AddrPort {
 	if s.Mode == lb.IPIP && r.IntN(3) == 0 {
 		f = ipv6
 	}
-	a := randomReplica(r, f, s.VIP)
+	a := randomReplica(r, f, s)
 	if s.Mode != lb.NAT && r.IntN(100) > 0 {
 		a = withPort(a, s.VIP.Address.Port())
 	}
@@ -157,14 +175,15 @@ func randomEnd(r *rand.Rand, f family, s lb.Service) netip.AddrPort {
 }
 
 // randomReplica returns a replica that mostly can be reached. Its port is mostly one that no
-// other VIP's replicas have, so that not too many changes are refused.
-func randomReplica(r *rand.Rand, f family, v lb.VIP) netip.AddrPort {
+// other VIP's replicas have, so that not too many changes are refused; often one that several may have.
+func randomReplica(r *rand.Rand, f family, s lb.Service) netip.AddrPort {
+	v := s.VIP
 	number := v.Address.Addr().AsSlice()
 	port := 8000 + uint16(number[len(number)-1])
 	if v.Protocol == packet.UDP {
 		port += 256
 	}
-	if r.IntN(40) == 0 {
+	if r.IntN(40) == 0 || s.Tracking == lb.TrackAlways && r.IntN(3) == 0 {
 		port = 8001
 	}
 	host := byte(1 + r.IntN(neighboursPerPrefix))

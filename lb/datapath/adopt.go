@@ -129,6 +129,10 @@ func (reg *registry) adoptReplica(e *entry, listed bpf.LbSlot, taken *taking) er
 	}
 	r := lb.Replica{Address: reg.tables.AddressOf(id), Weight: uint16(listed.Previous), State: lb.ReplicaState(listed.Previous >> 16)}
 	e.ids[r.Address] = id
+	if recorded := reg.tables.RevNats.Rows[id].Flags & uint8(bpf.LbRevNatFlagREV_NAT_BY_RECORD); recorded == 0 && e.answered(r.Address) && e.service.Tracking == lb.TrackAlways {
+		e.setUnrecorded(r.Address)
+		e.unrecordedFor = e.untilRecorded()
+	}
 	e.service.Replicas = append(e.service.Replicas, r)
 	return nil
 }
@@ -138,6 +142,7 @@ func (reg *registry) adoptReplica(e *entry, listed bpf.LbSlot, taken *taking) er
 func (reg *registry) finish() (restored []string, err error) {
 	for _, e := range reg.services {
 		reg.writeStates(e)
+		reg.flagEntry(e)
 	}
 	reg.sweepReplicas()
 	reg.sweepRevNats()
@@ -194,8 +199,8 @@ func (reg *registry) sweepRevNats() {
 			continue // audit removes it
 		}
 		o := reg.tables.RevNats.Rows[id]
-		v, ok := reg.index.Owner(o.Replica.AddrPort(), packet.Protocol(o.Replica.Protocol))
-		if !ok || reg.services[v].ids[o.Replica.AddrPort()] != id {
+		owners := reg.index.Owners(o.Replica.AddrPort(), packet.Protocol(o.Replica.Protocol))
+		if !slices.ContainsFunc(owners, func(v lb.VIP) bool { return reg.services[v].ids[o.Replica.AddrPort()] == id }) {
 			stray = append(stray, id)
 		}
 	}

@@ -132,9 +132,9 @@ func (d *Datapath) condition() (c lb.Condition, err error) {
 // audit rewrites the rows that are not as this process has written them, and returns which. A packet that reads one
 // meanwhile may see a part of both. What packets write, records and the ages of slots, is theirs.
 func (reg *registry) audit() (mended []string) {
-	services, revNats := map[bpf.LbEndpoint]uint32{}, map[bpf.LbEndpoint]uint32{}
+	services, revNats := map[uint32]bpf.LbEndpoint{}, map[uint32]bpf.LbEndpoint{}
 	for v, e := range reg.services {
-		services[e.row.Vip] = e.at
+		services[e.at] = e.row.Vip
 		if restore(&reg.tables.Services, e.at, e.row) {
 			mended = append(mended, fmt.Sprintf("%d of services: %v", e.at, v))
 		}
@@ -149,14 +149,14 @@ func (reg *registry) audit() (mended []string) {
 		mended = append(mended, reg.auditReplicas(e, revNats)...)
 	}
 	for a, row := range reg.addresses {
-		services[addressKey(a)] = row.at
+		services[row.at] = addressKey(a)
 		if restore(&reg.tables.Services, row.at, bpf.LbService{Vip: addressKey(a)}) {
 			mended = append(mended, fmt.Sprintf("%d of services: the address %v", row.at, a))
 		}
 	}
 	for name, index := range map[string]struct {
 		rows tables.Index
-		want map[bpf.LbEndpoint]uint32
+		want map[uint32]bpf.LbEndpoint
 	}{
 		bpf.LbMapServiceIndex: {reg.tables.ServiceIndex(), services}, bpf.LbMapRevNatIndex: {reg.tables.RevNatIndex(), revNats},
 	} {
@@ -168,7 +168,7 @@ func (reg *registry) audit() (mended []string) {
 }
 
 // auditReplicas is audit for the replicas of a service. It adds their reverse NAT entries to those that must be visible.
-func (reg *registry) auditReplicas(e *entry, revNats map[bpf.LbEndpoint]uint32) (mended []string) {
+func (reg *registry) auditReplicas(e *entry, revNats map[uint32]bpf.LbEndpoint) (mended []string) {
 	for _, r := range e.service.Replicas {
 		id := e.ids[r.Address]
 		if reg.restoreReplica(e, r, id) {
@@ -177,8 +177,8 @@ func (reg *registry) auditReplicas(e *entry, revNats map[bpf.LbEndpoint]uint32) 
 		if !e.answered(r.Address) {
 			continue
 		}
-		row := revNatRow(e.service.VIP, r.Address)
-		revNats[row.Replica] = id
+		row := reg.revNatRow(e, r.Address)
+		revNats[id] = row.Replica
 		if restore(&reg.tables.RevNats, id, row) {
 			mended = append(mended, fmt.Sprintf("%d of rev_nats: %v", id, r.Address))
 		}

@@ -27,6 +27,9 @@ type entry struct {
 	inTransition uint32
 	// recorded reports whether there may be records of its flows.
 	recorded bool
+	// unrecorded are the replicas that may have flows without a record, for unrecordedFor.
+	unrecorded    map[netip.AddrPort]bool
+	unrecordedFor time.Duration
 	// aging is set while a sweep makes its flows older.
 	aging *aging
 }
@@ -171,7 +174,7 @@ func replicaRow(v lb.VIP, service uint32, r lb.Replica, next tables.Hop) bpf.LbR
 	return row
 }
 
-// revNatRow returns the reverse NAT entry of a VIP's replica.
+// revNatRow returns the reverse NAT entry of a VIP's replica by which each packet is an answer.
 func revNatRow(v lb.VIP, a netip.AddrPort) bpf.LbRevNat {
 	l3, l4 := bpf.Deltas(a, v.Address)
 	return bpf.LbRevNat{

@@ -11,6 +11,7 @@ import (
 // from before go on. The row's numbers must be allocated.
 func (e *entry) inherit(old *entry) {
 	e.row = withoutPreviousTable(e.row)
+	e.learn(old)
 	if old == nil || !e.tracked() {
 		return
 	}
@@ -122,12 +123,17 @@ type listed []bool
 func (reg *registry) list(ids []uint32) listed {
 	set := make(listed, len(reg.byReplica))
 	for _, id := range ids {
-		for int(id) >= len(set) {
-			set = append(set, false)
-		}
-		set[id] = true
+		set = set.with(id)
 	}
 	return set
+}
+
+func (l listed) with(id uint32) listed {
+	for int(id) >= len(l) {
+		l = append(l, false)
+	}
+	l[id] = true
+	return l
 }
 
 func (l listed) has(id uint32) bool { return int(id) < len(l) && l[id] }

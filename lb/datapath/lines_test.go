@@ -2,14 +2,20 @@ package datapath
 
 import (
 	"encoding/binary"
+	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
 
 	"lbctl/bpf"
 	"lbctl/lb"
+	"lbctl/lb/contract"
 	"lbctl/lb/oracle"
+	"lbctl/lb/testns"
 	"lbctl/rss/packet"
+
+	"github.com/cilium/ebpf"
 )
 
 // always returns a service of two replicas that records every flow.
@@ -246,6 +252,197 @@ func TestPickedOnce(t *testing.T) {
 		}
 		if got.HalfOpen != want.HalfOpen || got.Established != want.Established {
 			t.Errorf("after packet %d: %d half-open, %d established", n+1, got.HalfOpen, got.Established)
+		}
+	}
+}
+
+// byRecord are two services with the same replicas, and their flows. Answers are told by the records of these.
+type byRecord struct {
+	returnPath
+	services [2]lb.Service
+	with     map[packet.Flow]netip.AddrPort // the replica of every flow
+	taken    []packet.Flow                  // may not begin, since its replica has another one from the same port
+}
+
+func newByRecord(t *testing.T, l lb.Limits) *byRecord {
+	x := &byRecord{returnPath: newReturnPath(t, Options{Dir: testns.PinDir(t), Limits: l, manualClock: true}), with: map[packet.Flow]netip.AddrPort{}}
+	for _, a := range []string{"10.1.0.2", "10.1.0.3"} {
+		testns.Neighbour(t, x.link, a)
+	}
+	for i := range x.services {
+		s := web(fmt.Sprintf("192.0.2.%d:81", i+1), "10.1.0.2:81", "10.1.0.3:81")
+		s.Tracking, s.Idle = lb.TrackAlways, 8*time.Second
+		x.services[i] = s
+		if err := x.d.SetService(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return x
+}
+
+func (x *byRecord) send(p *ebpf.Program, f packet.Flow, flags uint8) oracle.Verdict {
+	x.Helper()
+	v, err := send(p, x.link.Attrs().Index, contract.Packet{Flow: f, TTL: 64, Flags: flags}.Frame())
+	if err != nil {
+		x.Fatal(err)
+	}
+	return v
+}
+
+// begin has the packets of a client come that begin flows from its ports, to both VIPs.
+func (x *byRecord) begin(ports int) {
+	x.Helper()
+	for port := range ports {
+		for _, s := range x.services {
+			client := netip.AddrPortFrom(netip.MustParseAddr("198.18.0.1"), uint16(1000+port))
+			f := packet.Flow{Source: client, Destination: s.VIP.Address, Protocol: packet.TCP}
+			if v := x.send(x.d.Program(), f, 0x02); v.Action == oracle.Drop {
+				x.taken = append(x.taken, f)
+				continue
+			}
+			v := x.send(x.d.Program(), f, 0x10)
+			x.with[f] = netip.AddrPortFrom(netip.AddrFrom4([4]byte(v.Frame[30:34])), 81)
+		}
+	}
+	if len(x.taken) == 0 || len(x.taken) == ports {
+		x.Fatalf("%d of %d ports are taken", len(x.taken), ports)
+	}
+}
+
+// answer returns from where a packet of a replica comes behind a program; "" if that leaves it as it is.
+func (x *byRecord) answer(p *ebpf.Program, replica, client netip.AddrPort) string {
+	x.Helper()
+	v := x.send(p, packet.Flow{Source: replica, Destination: client, Protocol: packet.TCP}, 0x10)
+	if v.Action == oracle.Pass {
+		return ""
+	}
+	return netip.AddrFrom4([4]byte(v.Frame[26:30])).String()
+}
+
+// told checks that a program tells answers by their records.
+func (x *byRecord) told(when string, p *ebpf.Program) {
+	x.Helper()
+	for f, replica := range x.with {
+		if got := x.answer(p, replica, f.Source); got != f.Destination.Addr().String() {
+			x.Errorf("%s: the answer to %v comes from %q", when, f, got)
+		}
+		if got := x.answer(p, replica, netip.AddrPortFrom(f.Source.Addr(), 9)); got != "" {
+			x.Errorf("%s: a packet of %v that answers nothing comes from %s", when, replica, got)
+		}
+	}
+	for _, f := range x.taken {
+		if v := x.send(p, f, 0x02); v.Action != oracle.Drop {
+			x.Errorf("%s: %v begins: %v", when, f, v.Action)
+		}
+	}
+}
+
+// Where two services have the same replicas, other tables change nothing for their answers, whatever the replicas' ids become.
+func TestMigrateShared(t *testing.T) {
+	x := newByRecord(t, lb.Limits{Services: 16, Replicas: 32, Slots: 64, Flows: 1 << 12})
+	all, err := x.d.Services()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		if s.VIP.Address.Port() == 80 {
+			if err := x.d.RemoveService(t.Context(), s.VIP); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	x.begin(20)
+	old, err := x.d.Program().Clone()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	x.told("before", old)
+	closed(t, x.d)
+	o := Options{Dir: x.d.options.Dir, Limits: lb.Limits{Services: 2, Replicas: 4, Slots: 4, Flows: 1 << 11}, manualClock: true}
+	o.step = func(d *Datapath, step string) {
+		switch step {
+		case "carried":
+			x.told("while the links have the old program", old)
+		case "switched":
+			x.told("when the links have just got the program", d.Program())
+		}
+	}
+	x.d = open(t, o)
+	consistent(t, x.d)
+	x.told("after the migration", x.d.Program())
+	if c := condition(t, x.d); c.Mended != 0 || len(c.Faults) > 0 {
+		t.Errorf("after the migration: %+v", c)
+	}
+}
+
+// Where records of flows give way to others, what has no record is an answer nevertheless: it may have had one.
+func TestAnswersWithoutRoom(t *testing.T) {
+	x := newByRecord(t, lb.Limits{Services: 16, Replicas: 32, Slots: 64, Flows: 1 << 10}) // and 1<<8 that begin
+	s, replica := x.services[0], x.services[0].Replicas[0].Address
+	if err := x.d.RemoveService(t.Context(), x.services[1].VIP); err != nil {
+		t.Fatal(err)
+	}
+	s.Replicas, s.TableSize = s.Replicas[:1], 1
+	if err := x.d.SetService(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	client := func(port int) netip.AddrPort {
+		return netip.AddrPortFrom(netip.MustParseAddr("198.18.0.1"), uint16(1000+port))
+	}
+	check := func(when, want string) {
+		t.Helper()
+		for port := range 1000 {
+			f := packet.Flow{Source: replica, Destination: client(port), Protocol: packet.TCP}
+			e, err := x.d.Explain(lb.Probe{Ingress: x.link.Attrs().Index, Flow: f})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := x.answer(x.d.Program(), replica, f.Destination); got != want || (e.Reason == lb.Returned) != (got != "") {
+				t.Fatalf("%s: %v comes from %q, explained as %v; want %q", when, f, got, e.Reason, want)
+			}
+		}
+	}
+	check("nothing recorded", "")
+	for port := range 1000 {
+		f := packet.Flow{Source: client(port), Destination: s.VIP.Address, Protocol: packet.TCP}
+		if v := x.send(x.d.Program(), f, 0x02); v.Action == oracle.Drop {
+			t.Fatalf("%v does not begin", f)
+		}
+	}
+	check("1,000 flows that begin, and room for 256", "192.0.2.1")
+	if err := x.d.sweep(9 * s.Idle / lb.IdleSteps); err != nil {
+		t.Fatal(err)
+	}
+	check("after the idle time", "")
+}
+
+// Tables of a version to which every packet of a replica was an answer have flows that are not recorded. For an idle time
+// nothing changes for them.
+func TestAdoptWithoutRecords(t *testing.T) {
+	x := newByRecord(t, lb.DefaultLimits)
+	replica, client := netip.MustParseAddrPort("10.1.0.2:81"), netip.MustParseAddrPort("198.18.0.1:9")
+	if err := x.d.RemoveService(t.Context(), x.services[1].VIP); err != nil {
+		t.Fatal(err)
+	}
+	if got := x.answer(x.d.Program(), replica, client); got != "" {
+		t.Errorf("a packet that answers nothing comes from %s", got)
+	}
+	id := x.d.registry.services[x.services[0].VIP].ids[replica]
+	row := x.d.registry.tables.RevNats.Rows[id]
+	row.Flags, row.Hash, row.Seed = 0, 0, 0
+	x.d.registry.tables.RevNats.Put(id, row)
+	closed(t, x.d)
+	x.d = open(t, Options{Dir: x.d.options.Dir, Limits: lb.DefaultLimits, manualClock: true})
+	for _, c := range []struct {
+		after time.Duration
+		want  string
+	}{{0, "192.0.2.1"}, {8 * time.Second, "192.0.2.1"}, {time.Second, ""}} {
+		if err := x.d.sweep(c.after); err != nil {
+			t.Fatal(err)
+		}
+		if got := x.answer(x.d.Program(), replica, client); got != c.want {
+			t.Errorf("%v later a packet of a flow without a record comes from %q, want %q", c.after, got, c.want)
 		}
 	}
 }

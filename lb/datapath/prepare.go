@@ -97,15 +97,15 @@ func (reg *registry) writeReplicas(e, old *entry) error {
 		if !e.answered(r.Address) || old.answered(r.Address) {
 			continue
 		}
-		if err := reg.writeRevNat(id, e.service.VIP, r.Address); err != nil {
+		if err := reg.writeRevNat(id, e, r.Address); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (reg *registry) writeRevNat(id uint32, v lb.VIP, a netip.AddrPort) error {
-	row := revNatRow(v, a)
+func (reg *registry) writeRevNat(id uint32, e *entry, a netip.AddrPort) error {
+	row := reg.revNatRow(e, a)
 	reg.tables.RevNats.Put(id, row)
 	if err := reg.tables.RevNatIndex().Add(row.Replica, id); err != nil {
 		return fmt.Errorf("write the reverse NAT entry of %v: %w", a, err)

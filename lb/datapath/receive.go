@@ -15,6 +15,7 @@ func (reg *registry) receive(from *registry, was *entry, keepIDs bool) error {
 	if err != nil {
 		return err
 	}
+	reg.know(e.service)
 	if err := reg.writeReplicas(e, nil); err != nil {
 		return err
 	}
@@ -38,7 +39,7 @@ func (reg *registry) receive(from *registry, was *entry, keepIDs bool) error {
 // renumber allocates the numbers of a service of other tables.
 func (reg *registry) renumber(was *entry, keepIDs bool) (_ *entry, err error) {
 	e := newEntry(was.service)
-	e.row = was.row
+	e.row, e.unrecorded, e.unrecordedFor = was.row, was.unrecorded, was.unrecordedFor
 	take := func(from *tables.Extents, n uint32, what string, limit uint32) (at uint32) {
 		if err == nil {
 			at, err = reg.take(from, n, what, e.service.VIP, limit)

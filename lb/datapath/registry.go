@@ -60,11 +60,22 @@ func (reg *registry) set(ctx context.Context, s lb.Service) error {
 	if err := reg.forget(s, old); err != nil {
 		return err
 	}
-	e, err := reg.prepare(s, old)
-	if err != nil {
-		return err
+	if old != nil {
+		reg.index.Remove(old.service)
 	}
-	return reg.install(e, old)
+	reg.know(s)
+	e, err := reg.prepare(s, old)
+	if err == nil {
+		err = reg.install(e, old)
+	}
+	if now := reg.services[s.VIP]; err != nil && now == old { // nothing has changed
+		reg.index.Remove(s)
+		if old != nil {
+			reg.index.Add(old.service)
+		}
+		reg.flagShared(s.Replicas, s.VIP.Protocol)
+	}
+	return err
 }
 
 // remove removes a service. Errors: lb.ErrNotFound.
@@ -78,6 +89,7 @@ func (reg *registry) remove(v lb.VIP) error {
 	delete(reg.services, v)
 	reg.index.Remove(old.service)
 	reg.retire(old, nil)
+	reg.flagShared(old.service.Replicas, v.Protocol)
 	return nil
 }
 
@@ -107,15 +119,12 @@ func (reg *registry) prepare(s lb.Service, old *entry) (*entry, error) {
 
 // install makes the index point at the new service and retires what only the old one had.
 func (reg *registry) install(e, old *entry) error {
+	reg.flagEntry(e)
 	if err := reg.point(e, old); err != nil {
 		reg.retire(e, nil)
 		return err
 	}
 	reg.services[e.service.VIP] = e
-	if old != nil {
-		reg.index.Remove(old.service)
-	}
-	reg.index.Add(e.service)
 	reg.claim(e)
 	if old == nil {
 		return nil
@@ -125,7 +134,8 @@ func (reg *registry) install(e, old *entry) error {
 	if e.rehashed() {
 		reg.cleanPrevious(e, true)
 	}
-	return nil
+	reg.flagShared(old.service.Replicas, e.service.VIP.Protocol)
+	return reg.forgetShared(e, old)
 }
 
 // point makes the index point at e. It can fail only if the service is new and there is no room.

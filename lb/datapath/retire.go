@@ -114,6 +114,7 @@ func (reg *registry) finishTransition(e *entry) error {
 	next.aging = nil
 	next.at, next.row = at, withoutPreviousTable(e.row)
 	reg.tables.Services.Put(at, next.row)
+	reg.flagEntry(&next)
 	reg.tables.ServiceIndex().Replace(e.row.Vip, e.at, at)
 	reg.services[e.service.VIP] = &next
 	reg.claim(&next)

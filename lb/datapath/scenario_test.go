@@ -1,9 +1,11 @@
 package datapath
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"lbctl/lb"
@@ -27,6 +29,8 @@ type scenario struct {
 	bytes func(frame []byte)
 	// begin are packets of every flow that come before the others and after the slots went into transition.
 	begin []func(p *contract.Packet)
+	// replicas is their number, 0: 4.
+	replicas int
 	// inTransition tells that all slots have another owner than before.
 	inTransition bool
 	// twoArms tells that clients and replicas are behind different interfaces: packets are redirected, not
@@ -81,6 +85,7 @@ func udp(t lb.Tracking) func(*lb.Service) {
 func scenarios() []scenario {
 	const many, million, syn, ack = 1 << 16, 1 << 20, 0x02, 0x10
 	begun := []func(*contract.Packet){flags(syn), flags(ack)}
+	settled := append(slices.Clone(begun), flags(ack)) // those whose half-open record gave way to others, too
 	return []scenario{
 		{name: "tcp-v4-hit"},
 		{name: "tcp-v4-diverse", flows: many},
@@ -98,6 +103,9 @@ func scenarios() []scenario {
 		{name: "tcp-v4-return-diverse", packet: answer, flows: many, want: lb.Returned},
 		{name: "tcp-v4-return-clients", packet: answerApart, flows: many, want: lb.Returned},
 		{name: "tcp-v6-return", v6: true, packet: answer, want: lb.Returned},
+		{name: "tcp-v4-return-recorded", packet: answer, service: tracking(lb.TrackAlways), replicas: 1, begin: begun, want: lb.Returned},
+		{name: "tcp-v4-return-recorded-diverse", packet: answer, service: tracking(lb.TrackAlways), replicas: 1, begin: settled, flows: many, want: lb.Returned},
+		{name: "tcp-v6-return-recorded", v6: true, packet: answer, service: tracking(lb.TrackAlways), replicas: 1, begin: begun, want: lb.Returned},
 		{name: "tcp-v6-hit", v6: true},
 		{name: "tcp-v6-diverse", v6: true, flows: many},
 		{name: "tcp-v6-ipip", v6: true, service: inMode(lb.IPIP)},
@@ -139,7 +147,7 @@ func (s scenario) configured() (is, was lb.Service) {
 	if s.service != nil {
 		s.service(&is)
 	}
-	replicas := 4
+	replicas := cmp.Or(s.replicas, 4)
 	if s.inTransition {
 		replicas = 8
 	}

@@ -30,6 +30,7 @@ type transitions struct{ registry *registry }
 // sweep lets time pass: records and previous owners become older, expired records are removed, and
 // slots in transition are settled that need not be in it any more.
 func (tr *transitions) sweep(elapsed time.Duration) error {
+	tr.registry.awaitRecords(elapsed)
 	due := tr.due(elapsed)
 	if len(due) == 0 {
 		return nil

@@ -44,8 +44,11 @@ func (v view) IsVIP(a netip.Addr) bool {
 	return ok
 }
 
-func (v view) ReverseNAT(replica netip.AddrPort, p packet.Protocol) (lb.VIP, bool) {
-	return v.registry.index.Owner(replica, p)
+func (v view) ReverseNAT(replica netip.AddrPort, p packet.Protocol) (owners []oracle.Owner) {
+	for _, vip := range v.registry.index.Owners(replica, p) {
+		owners = append(owners, oracle.Owner{VIP: vip, ByRecord: v.registry.services[vip].knows(replica)})
+	}
+	return owners
 }
 
 func (v view) Slot(vip lb.VIP, i uint32) oracle.Slot {
@@ -68,7 +71,7 @@ func (v view) PreviousOwner(vip lb.VIP, i uint32) netip.AddrPort {
 func (v view) Record(vip lb.VIP, f packet.Flow) (oracle.Record, bool) {
 	e := v.registry.services[vip]
 	hash := oracle.Hash(lb.Service{Hash: lb.Hash(e.row.PreviousHash), Seed: e.row.PreviousSeed}, v.program.options.ToeplitzKey, f)
-	r, stage := v.registry.tables.FindRecord(bpf.FlowKey(v.program.secret, f.Source, f.Destination, uint8(f.Protocol)), hash)
+	r, stage := v.registry.tables.FindRecord(v.key(f), hash)
 	if r == 0 || v.registry.serviceOfReplica(r.Replica()) != e {
 		return oracle.Record{}, false
 	}
@@ -82,6 +85,12 @@ func (v view) Record(vip lb.VIP, f packet.Flow) (oracle.Record, bool) {
 	}
 	return record, true
 }
+
+func (v view) key(f packet.Flow) uint64 {
+	return bpf.FlowKey(v.program.secret, f.Source, f.Destination, uint8(f.Protocol))
+}
+
+func (v view) Displaced(f packet.Flow) bool { return !v.registry.tables.HasRoom(v.key(f)) }
 
 func (v view) State(vip lb.VIP, replica netip.AddrPort) (lb.ReplicaState, bool) {
 	for _, r := range v.registry.services[vip].service.Replicas {

@@ -1,5 +1,7 @@
 package doctor
 
+import "lbctl/lb"
+
 // roleSet is a set of roles that a subject may have.
 type roleSet uint8
 
@@ -98,5 +100,12 @@ func replicaChecks() []check[Replica] {
 		{"neighbour", everywhere, "while the MAC address of the next hop is not known, packets wait in the kernel (nat) or are dropped (dsr, ipip)", judgeNeighbour},
 		{"path-mtu", everywhere, "a packet that is too long for the path is answered with packet-too-big; where a firewall drops that, connections stall", judgePathMTU},
 		{"return-path", everywhere, "answers that do not come back through here reach the client from an address that it does not know", judgeReturnPath},
+	}
+}
+
+func serviceChecks() []check[lb.Service] {
+	return []check[lb.Service]{
+		{"answers", balancer, "in mode nat answers get the VIP as their source. Without tracking: always every packet from a replica's address and port is one: " +
+			"a client cannot reach that port directly through here, a flow that the replica begins from it does not work, and no other VIP can have it", judgeAnswered},
 	}
 }

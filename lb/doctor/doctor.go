@@ -36,7 +36,7 @@ func Severities() []Severity { return []Severity{Problem, Warning, Unknown, OK} 
 type Finding struct {
 	// Name is the check's.
 	Name string `json:"name"`
-	// Subject is an interface, a VIP, a replica, or "host".
+	// Subject is an interface, a VIP, a replica, a service or "host".
 	Subject  string   `json:"subject"`
 	Severity Severity `json:"severity"`
 	// Seen is what was found, Why what depends on it.
@@ -127,6 +127,9 @@ func Examine(f Facts) []Finding {
 	}
 	for _, r := range f.Replicas {
 		all = append(all, examine(f, r.Address.String(), own, r, replicaChecks())...)
+	}
+	for _, s := range f.Services {
+		all = append(all, examine(f, s.VIP.String(), own, s, serviceChecks())...)
 	}
 	worstFirst(all)
 	return all

@@ -21,7 +21,9 @@ type Facts struct {
 	Interfaces []Interface
 	VIPs       []VIP
 	Replicas   []Replica
-	Sysctl     Sysctls
+	// Services are those of a daemon; flags name addresses only.
+	Services []lb.Service
+	Sysctl   Sysctls
 	// Tunnels are the kernel's own that decapsulate IP in IP.
 	Tunnels []Tunnel
 	// Default4 and Default6 are the default routes; the zero value if there is none.

@@ -72,7 +72,7 @@ func (d *decision) find() lb.Reason {
 	d.why.Flow = d.flow
 	if s, found := d.view.Service(lb.VIP{Address: d.flow.Destination, Protocol: d.flow.Protocol}); found {
 		d.service, d.vip, d.why.Service = s, s.VIP, s
-	} else if vip, found := d.view.ReverseNAT(d.flow.Source, d.flow.Protocol); found {
+	} else if vip, found := d.answered(); found {
 		d.vip = vip
 	} else {
 		return lb.NotOurs
@@ -139,10 +139,14 @@ type Effects struct {
 	Flow  packet.Flow
 	// Replica is the replica of a flow that Started.
 	Replica netip.AddrPort
-	// Closed says which ends have closed a flow that is Promoted, Refreshed or Answered.
+	// Closed says which ends have closed the flow, if there is a trace.
 	Closed Closed
-	// Slot is the slot whose previous owner was used, in the previous table if the service is rehashed.
-	Slot uint32
+	// Forgotten are services of which the flow's client has a record that ends: from the same port to the same replica.
+	Forgotten []lb.VIP
+	// PreviousUsed: the age of the previous owner of Slot becomes 0. Slot is one of the previous table if the service
+	// with VIP is rehashed.
+	PreviousUsed bool
+	Slot         uint32
 }
 
 // FragmentEffect is what a first fragment tells about the later ones.
@@ -172,8 +176,6 @@ const (
 	Refreshed
 	// Answered: its record has another Closed; the age stays.
 	Answered
-	// PreviousUsed: the age of the slot's previous owner becomes 0.
-	PreviousUsed
 )
 
 // recallFragment gives a later fragment the flow of its first fragment.

@@ -37,10 +37,12 @@
 //	fragment  a later one, the first has not been seen:
 //	          to the address of a VIP, see below             fragment_orphan     drop
 //	          else                                           not_ours            pass
-//	look-up   destination is no VIP, source no nat replica   not_ours            pass
+//	look-up   destination is no VIP, source no nat replica,
+//	          or not with an answer, see below               not_ours            pass
 //	          to a VIP, the source cannot be a host's        martian_source      drop
 //	          nat, ipip: TTL or hop limit <= 1               ttl_expired         pass
 //	pick      nobody serves the flow, see below              no_replica          drop
+//	          its replica could not tell the flow apart      port_taken          drop
 //	          the replica is the sender (not of errors)      hairpin             drop
 //	route     no route to the replica, or to the client      no_route            drop
 //	          an answer, and no route leads away from here   for_this_host       pass
@@ -87,9 +89,21 @@
 // A source cannot be a host's if the kernel takes it for a martian (ip_route_input_slow, ip6_rcv_core): 0.0.0.0/8,
 // 127.0.0.0/8, multicast, 255.255.255.255; ::, ::1, multicast, ::ffff:0:0/96; nor if it is the destination.
 //
-// The VIP is looked up before the replica: a packet from a replica to a VIP is balanced. If the look-up of a first
-// fragment finds something, its ports and protocol are kept for the later fragments, whatever then becomes of it; and once
-// more under the addresses and ports that it is rewritten to.
+// The VIP is looked up before the replica: a packet from a replica to a VIP is balanced. What else comes from a replica's
+// address and port is an answer, if its service does not record every flow (tracking always). If it does, there may be
+// several services with that replica, by nat, and the first of these rules applies, to the flow from the packet's
+// destination to the VIP:
+//
+//  1. By the VIP to which the flow is recorded with this replica.
+//  2. By the only VIP to which it is recorded with a replica that does not serve: others get its packets then.
+//  3. By the VIP whose service has not yet recorded every flow to the replica for an idle time: it tracked otherwise before,
+//     and had the replica. There is at most one, since other services can have the replica only from then on.
+//  4. By the only VIP with the replica, if the kernel's datapath has no room for the record of a flow that begins: this one
+//     may have had a record, whose place others took.
+//  5. It is no answer, but of a flow that the replica has begun, or with which it was reached directly.
+//
+// If the look-up of a first fragment finds something, its ports and protocol are kept for the later fragments, whatever
+// then becomes of it; and once more under the addresses and ports that it is rewritten to.
 //
 // An error is ICMP of type 3, 4, 11, 12 or ICMPv6 of type 1 to 4. It quotes, within its own length, a whole IP
 // header (IPv4 with its options, IPv6 with extension headers as above) and 8 bytes of TCP or UDP, sent by the address to
@@ -158,17 +172,28 @@
 //     another flow: that replica. The age of the record becomes 0, and the record established unless the packet
 //     is a SYN without ACK; but a SYN changes nothing in a half-open record of a replica that drains.
 //  2. TCP, and not a SYN without ACK: the previous owner, if the slot is in transition and the previous owner
-//     serves; its age becomes 0. Otherwise the owner.
+//     serves; its age becomes 0. Otherwise the owner. If tracking is always and there is no record, the flow is recorded
+//     with it, as half-open.
 //  3. Otherwise: the owner, and the flow is recorded with it, as half-open, instead of what was recorded.
 //
+// To record a flow with a replica by nat, no other service may have a record, from the same address and port of a client
+// to the same address and port of a replica, of a flow that has not ended: the replica sees the same four of both, and
+// neither could be answered rightly. The packet ends in port_taken. The record of one that has ended is removed. When
+// a service becomes one by nat, its records of replicas that other services have by nat are removed: so far these flows
+// were told apart by their VIPs.
+//
 // A SYN without ACK begins another flow, with the addresses and ports of the recorded one, if both ends have closed
-// that; or if its replica drains, and it is established or, half-open, of age 7 or more. So a replica that
-// drains gets no new flow, while a SYN that is sent again goes where it went before.
+// that; or if its replica drains, and it is established or, half-open, closed by one end or of age 7 or more. So a
+// replica that drains gets no new flow, while a SYN that is sent again goes where it went before.
+//
+// The age of a record also becomes 0 by an answer, if tracking is always and the record is established or of UDP. A half-open
+// TCP flow is its client's to keep alive: else a replica that drains would by its SYN-ACKs.
 //
 // A RST of either end closes both. A FIN of the client closes its end; in dsr and ipip, where the replica's is not
 // seen, both. In nat a FIN of the replica, from its address and port to a client, closes its end: of the flow that
-// it answers, if that is recorded with it; the age stays. A packet of the client with data and without FIN and RST
-// opens both again. What is closed goes on as before, whoever may have forged the RST. It only is not counted
+// it answers, if that is recorded with it. A packet of the client with data and without FIN and RST
+// opens both again. A TCP flow that is recorded by rule 2 counts as closed by its replica up to its next packet, so that
+// a SYN is not taken for one sent again. What is closed goes on as before, whoever may have forged the RST. It only is not counted
 // (Flows) from age 2 on.
 //
 // A change of the service puts slots into transition. Two replicas are the same if their address and port are.
@@ -226,6 +251,8 @@
 //   - The flow started while its slot was settled: the owner was R, which is (a).
 //   - It started while the slot was in transition: by rule 1 or 3 it is recorded with R, which is (b).
 //
+// (If rule 2 records it later, it is with R: by (a) as the owner, by (c) as the previous owner.)
+//
 // And one of them stays true:
 //
 //   - A change. From (a): the slot stays settled with R; or it goes into transition with R as the previous
@@ -257,6 +284,8 @@
 //   - The kernel has room for a limited number of records. A flow that starts when there is none is not
 //     recorded, or evicts a half-open one; an established one is never evicted. The kernel tells flows apart by
 //     some 48 bits, not by all of them.
+//   - A flow from the port of a client that has another one to the same replica by another VIP, as long as that one has not
+//     ended; or, in the idle time after a service began to record every flow, is not recorded.
 //   - A flow whose replica is down goes to others, and, unless it sends a SYN, returns when the replica is up
 //     again. When a service or a replica is removed, its flows are forgotten.
 //   - A service whose hash or seed has changed looks up the record of every flow until there was none for an idle

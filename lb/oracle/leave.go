@@ -72,7 +72,6 @@ func (d *decision) toClient() lb.Reason {
 	if d.ttl <= 1 {
 		return lb.TTLExpired
 	}
-	d.answered()
 	source := d.vip.Address.Addr()
 	if d.quote != nil && d.source != d.flow.Source.Addr() {
 		source = d.source // of a router that the replica's client did not get through

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 
 	"lbctl/lb"
-	"lbctl/rss/packet"
 )
 
 // pick chooses the replica of a flow to a VIP. The package comment has the rule and its proof.
@@ -20,14 +19,33 @@ func (d *decision) pick() lb.Reason {
 		d.followed(record)
 		return d.choose(record.Replica, lb.ByRecord)
 	case d.isTCP() && !d.isSYN:
+		began := d.service.Tracking != lb.TrackAlways || found // and is not recorded now
 		if d.why.InTransition && d.serves(d.why.PreviousOwner) {
-			d.trace(Effects{Trace: PreviousUsed, Slot: previousSlot})
-			return d.choose(d.why.PreviousOwner, lb.ByPreviousOwner)
+			return d.start(d.why.PreviousOwner, lb.ByPreviousOwner, began, Effects{PreviousUsed: true, Slot: previousSlot})
 		}
-	case d.why.Owner.IsValid():
-		d.trace(Effects{Trace: Started, Replica: d.why.Owner})
+		return d.start(d.why.Owner, lb.ByAssignment, began, Effects{})
 	}
-	return d.choose(d.why.Owner, lb.ByAssignment)
+	return d.start(d.why.Owner, lb.ByAssignment, false, Effects{})
+}
+
+// start chooses the replica of a flow that has no record, or of which the record does not count any more. Unless the flow
+// began before, it is recorded.
+func (d *decision) start(replica netip.AddrPort, by lb.Choice, began bool, e Effects) lb.Reason {
+	if reason := d.choose(replica, by); reason != ok || began {
+		d.trace(e)
+		return reason
+	}
+	taken := false
+	if e.Forgotten, taken = d.sharing(replica); taken && d.traces() {
+		d.trace(Effects{PreviousUsed: e.PreviousUsed, Slot: e.Slot, Forgotten: e.Forgotten})
+		return lb.PortTaken
+	}
+	e.Trace, e.Replica, e.Closed = Started, replica, d.closing(0)
+	if d.isTCP() && !d.isSYN {
+		e.Closed |= ByReplica // up to its next packet: a SYN is not one that is sent again
+	}
+	d.trace(e)
+	return ok
 }
 
 // readSlot finds the owners of the flow's slot. It returns the slot of the previous owner, which is another
@@ -62,8 +80,10 @@ func (d *decision) choose(replica netip.AddrPort, by lb.Choice) lb.Reason {
 }
 
 // serves reports whether a replica is given the flows that it has.
-func (d *decision) serves(replica netip.AddrPort) bool {
-	state, listed := d.view.State(d.vip, replica)
+func (d *decision) serves(replica netip.AddrPort) bool { return d.servesFor(d.vip, replica) }
+
+func (d *decision) servesFor(v lb.VIP, replica netip.AddrPort) bool {
+	state, listed := d.view.State(v, replica)
 	return listed && (state == lb.Active || state == lb.Draining)
 }
 
@@ -73,7 +93,7 @@ func (d *decision) beginsAnew(r Record) bool {
 	if !d.isSYN {
 		return false
 	}
-	return r.Closed == ByBoth || d.drains(r.Replica) && (r.Stage == lb.Established || r.Age >= lb.StartingSteps)
+	return r.Closed == ByBoth || d.drains(r.Replica) && (r.Stage == lb.Established || r.Closed != 0 || r.Age >= lb.StartingSteps)
 }
 
 // drains reports whether a replica keeps the flows that it has and gets no other ones.
@@ -86,6 +106,9 @@ func (d *decision) drains(replica netip.AddrPort) bool {
 func (d *decision) followed(r Record) {
 	switch {
 	case !d.isSYN && r.Stage == lb.HalfOpen:
+		if r.Closed == ByReplica {
+			r.Closed = 0
+		}
 		d.trace(Effects{Trace: Promoted, Closed: d.closing(r.Closed)})
 	case d.isSYN && r.Stage == lb.HalfOpen && d.drains(r.Replica):
 	default:
@@ -108,28 +131,12 @@ func (d *decision) closing(was Closed) Closed {
 	return was
 }
 
-// answered notes that the replica closes the flow that it answers.
-func (d *decision) answered() {
-	s, found := d.view.Service(d.vip)
-	if !found || s.Tracking == lb.Stateless || !d.isFIN && !d.isRST {
-		return
-	}
-	f := packet.Flow{Source: d.flow.Destination, Destination: d.vip.Address, Protocol: d.flow.Protocol}
-	r, found := d.view.Record(d.vip, f)
-	if !found || r.Replica != d.flow.Source {
-		return
-	}
-	closed := ByBoth
-	if !d.isRST {
-		closed = r.Closed | ByReplica
-	}
-	d.effects = Effects{Fragments: d.effects.Fragments, Trace: Answered, VIP: d.vip, Flow: f, Closed: closed}
-}
+// traces reports whether the packet counts as one of its flow. Later fragments and packets about the flow do not.
+func (d *decision) traces() bool { return d.quote == nil && d.part != later }
 
-// trace sets what changes in the records of the flow. Later fragments and packets about the flow change
-// nothing.
+// trace sets what changes in the records of the flow.
 func (d *decision) trace(e Effects) {
-	if d.quote != nil || d.part == later {
+	if !d.traces() {
 		return
 	}
 	e.Fragments, e.VIP, e.Flow = d.effects.Fragments, d.vip, d.flow

@@ -7,6 +7,7 @@ import (
 
 	"lbctl/lb"
 	"lbctl/lb/fanout"
+	"lbctl/rss/packet"
 )
 
 // Process decides about a frame that came in on the interface with that index, applies the effects, counts it
@@ -31,14 +32,20 @@ func (t *tables) apply(e Effects) {
 	if p := e.PathMTU; p != nil {
 		t.services[p.VIP].pathMTUs[p.Replica] = pathMTU{p.MTU, t.now()}
 	}
+	for _, v := range e.Forgotten {
+		delete(t.services[v].records, packet.Flow{Source: e.Flow.Source, Destination: v.Address, Protocol: v.Protocol})
+	}
+	s := t.services[e.VIP]
+	if e.PreviousUsed {
+		*s.previousAge(e.Slot) = 0
+	}
 	if e.Trace == NoTrace {
 		return
 	}
-	s := t.services[e.VIP]
 	r := s.records[e.Flow]
 	switch e.Trace {
 	case Started:
-		s.records[e.Flow] = Record{Stage: lb.HalfOpen, Replica: e.Replica}
+		s.records[e.Flow] = Record{Stage: lb.HalfOpen, Replica: e.Replica, Closed: e.Closed}
 	case Promoted:
 		s.records[e.Flow] = Record{Stage: lb.Established, Replica: r.Replica, Closed: e.Closed}
 	case Refreshed:
@@ -46,8 +53,6 @@ func (t *tables) apply(e Effects) {
 	case Answered:
 		r.Closed = e.Closed
 		s.records[e.Flow] = r
-	case PreviousUsed:
-		*s.previousAge(e.Slot) = 0
 	}
 }
 

@@ -20,6 +20,9 @@ type service struct {
 	records  map[packet.Flow]Record
 	// pathMTUs are what routers told of the ways to replicas.
 	pathMTUs map[netip.AddrPort]pathMTU
+	// unrecorded are the replicas that may have flows without a record, for unrecordedFor.
+	unrecorded    map[netip.AddrPort]bool
+	unrecordedFor time.Duration
 	// elapsed is the time since the ages went up, less than a step.
 	elapsed time.Duration
 }
@@ -55,7 +58,7 @@ func newService(s lb.Service) *service {
 	n := &service{
 		Service: s.Clone(),
 		states:  make(map[netip.AddrPort]lb.ReplicaState, len(s.Replicas)),
-		records: map[packet.Flow]Record{}, pathMTUs: map[netip.AddrPort]pathMTU{},
+		records: map[packet.Flow]Record{}, pathMTUs: map[netip.AddrPort]pathMTU{}, unrecorded: map[netip.AddrPort]bool{},
 	}
 	for _, r := range s.Replicas {
 		n.states[r.Address] = r.State

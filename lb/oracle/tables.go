@@ -51,6 +51,7 @@ func (t *tables) set(s lb.Service) {
 		n.inherit(old)
 		t.index.Remove(old.Service)
 		t.usage.Remove(old.Service)
+		n.forgetShared(old, t.index)
 	}
 	t.services[s.VIP] = n
 	t.index.Add(n.Service)
@@ -143,8 +144,11 @@ func (t *tables) Service(v lb.VIP) (*lb.Service, bool) {
 
 func (t *tables) IsVIP(a netip.Addr) bool { return t.index.HasVIP(a) }
 
-func (t *tables) ReverseNAT(replica netip.AddrPort, p packet.Protocol) (lb.VIP, bool) {
-	return t.index.Owner(replica, p)
+func (t *tables) ReverseNAT(replica netip.AddrPort, p packet.Protocol) (owners []Owner) {
+	for _, v := range t.index.Owners(replica, p) {
+		owners = append(owners, Owner{VIP: v, ByRecord: t.services[v].knows(replica)})
+	}
+	return owners
 }
 
 func (t *tables) Slot(v lb.VIP, i uint32) Slot {
@@ -171,6 +175,8 @@ func (t *tables) Record(v lb.VIP, f packet.Flow) (Record, bool) {
 	r, found := t.services[v].records[f]
 	return r, found
 }
+
+func (t *tables) Displaced(packet.Flow) bool { return false }
 
 func (t *tables) State(v lb.VIP, replica netip.AddrPort) (lb.ReplicaState, bool) {
 	state, listed := t.services[v].states[replica]

@@ -18,6 +18,7 @@ func (s *service) inherit(old *service) {
 	if s.Idle == old.Idle {
 		s.elapsed = old.elapsed
 	}
+	s.learn(old)
 	if s.Tracking == lb.Stateless {
 		return
 	}
@@ -104,6 +105,7 @@ func (s *service) advance(d time.Duration, t *tables) {
 	if s.Tracking == lb.Stateless {
 		return
 	}
+	s.awaitRecords(d)
 	s.elapsed += d
 	step := s.Idle / lb.IdleSteps
 	steps := s.elapsed / step

@@ -67,8 +67,7 @@ func (d *decision) isAnswer() bool {
 	if len(ports) < 4 || hasPorts(d.protocol) != ok {
 		return false
 	}
-	_, found := d.view.ReverseNAT(netip.AddrPortFrom(d.source, binary.BigEndian.Uint16(ports)), d.protocol)
-	return found
+	return len(d.view.ReverseNAT(netip.AddrPortFrom(d.source, binary.BigEndian.Uint16(ports)), d.protocol)) > 0
 }
 
 // martian reports whether a packet cannot come from where it says.

@@ -21,8 +21,9 @@ type View interface {
 	Service(v lb.VIP) (*lb.Service, bool)
 	// IsVIP reports whether a service has the address, on any port and protocol.
 	IsVIP(a netip.Addr) bool
-	// ReverseNAT returns the VIP of the service in mode nat that has a replica, in whatever state.
-	ReverseNAT(replica netip.AddrPort, p packet.Protocol) (lb.VIP, bool)
+	// ReverseNAT returns the services in mode nat that have a replica, in whatever state. If there are several, each
+	// records every flow.
+	ReverseNAT(replica netip.AddrPort, p packet.Protocol) []Owner
 
 	// Slot returns one slot of a service with an active replica; i is below TableSize.
 	Slot(v lb.VIP, i uint32) Slot
@@ -36,6 +37,8 @@ type View interface {
 	// Record returns the record of a flow to a service. A record of a replica that is not listed any more is
 	// none.
 	Record(v lb.VIP, f packet.Flow) (Record, bool)
+	// Displaced reports whether a flow without a record may have had one, whose place others took: there is no room.
+	Displaced(f packet.Flow) bool
 	// State returns the state of a replica of a service, false if it is not listed.
 	State(v lb.VIP, replica netip.AddrPort) (lb.ReplicaState, bool)
 	// Fragment returns what the first fragment of a packet told.
@@ -51,6 +54,13 @@ type View interface {
 	// RouteToClient returns the route of a packet that is not to a replica, false if none leads away from this
 	// host: to its own addresses, or because there is none.
 	RouteToClient(source, destination netip.Addr) (Route, bool)
+}
+
+// Owner is a service in mode nat that has a replica.
+type Owner struct {
+	VIP lb.VIP
+	// ByRecord: it has recorded every flow to the replica for so long that a packet without a record is no answer.
+	ByRecord bool
 }
 
 // Slot is the owners of a part of the hash space. They are the same if it is not in transition.

@@ -75,10 +75,10 @@ func (x Index) Remove(e bpf.LbEndpoint, row uint32) {
 // Has reports whether a row is visible under an endpoint.
 func (x Index) Has(e bpf.LbEndpoint, row uint32) bool { return slices.Contains(x.of(e).Row[:], row+1) }
 
-// Restore makes these rows visible and no others, and returns the number of buckets in which it was otherwise.
-func (x Index) Restore(rows map[bpf.LbEndpoint]uint32) (restored int) {
+// Restore makes these rows visible under their endpoints and no others, and returns the number of buckets in which it was otherwise.
+func (x Index) Restore(rows map[uint32]bpf.LbEndpoint) (restored int) {
 	want := make(map[*bpf.LbBucket][]uint32, len(rows))
-	for e, row := range rows {
+	for row, e := range rows {
 		want[x.of(e)] = append(want[x.of(e)], row+1)
 	}
 	for i := range x.buckets {

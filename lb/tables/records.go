@@ -53,7 +53,7 @@ func (t *Tables) Records(visit func(Record, bpf.Record)) {
 // FindRecord returns the record of a flow by its key and its hash, 0 if there is none.
 func (t *Tables) FindRecord(key uint64, hash uint32) (bpf.Record, lb.Record) {
 	for _, table := range t.stages() {
-		line := &table.lines[uint32(key)&uint32(len(table.lines)-1)]
+		line := lineOf(table.lines, key)
 		for e := range line.Entry {
 			if r := bpf.Record(atomic.LoadUint64(&line.Entry[e])); r.HasTag(hash, key) {
 				return r, table.stage
@@ -61,4 +61,19 @@ func (t *Tables) FindRecord(key uint64, hash uint32) (bpf.Record, lb.Record) {
 		}
 	}
 	return 0, lb.NoRecord
+}
+
+// HasRoom reports whether the record of a flow that begins would take no other's place.
+func (t *Tables) HasRoom(key uint64) bool {
+	line := lineOf(t.HalfOpen.Rows, key)
+	for e := range line.Entry {
+		if atomic.LoadUint64(&line.Entry[e]) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func lineOf(lines []bpf.LbRecords, key uint64) *bpf.LbRecords {
+	return &lines[uint32(key)&uint32(len(lines)-1)]
 }

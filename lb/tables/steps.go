@@ -59,6 +59,14 @@ func (s *Steps) store32(to *uint32, is uint32) {
 	}
 }
 
+// store64 is store32 for a word of 64 bits.
+func (s *Steps) store64(to *uint64, is uint64) {
+	atomic.StoreUint64(to, is)
+	if s.watched() {
+		s.After(Step{Word: bytesOf(to), Switch: true})
+	}
+}
+
 // swap64 is store32 unless a packet has changed the word.
 func (s *Steps) swap64(to *uint64, was, is uint64) bool {
 	swapped := atomic.CompareAndSwapUint64(to, was, is)

@@ -145,6 +145,14 @@ func (t *Tables) SetState(replica uint32, s bpf.LbReplicaState) {
 	t.storeWord(row, changed)
 }
 
+// SetRevNat writes what is different in a reverse NAT entry: how its answers are told, which is one word.
+func (t *Tables) SetRevNat(id uint32, changed bpf.LbRevNat) {
+	is, to := (*uint64)(unsafe.Pointer(&changed.Port)), (*uint64)(unsafe.Pointer(&t.RevNats.Rows[id].Port))
+	if *to != *is {
+		t.Steps.store64(to, *is)
+	}
+}
+
 // storeWord switches to the active hop and the state of a changed row by one aligned store of the
 // word that holds them; the deltas in the same word never change.
 func (t *Tables) storeWord(row *bpf.LbReplica, changed bpf.LbReplica) {

@@ -32,6 +32,8 @@ type Scope struct {
 	Attached []string
 	VIPs     []Target
 	Replicas []Target
+	// Services are known from the daemon.
+	Services []lb.Service
 }
 
 // Target is an address and the mode of the service that it belongs to, and whether packets are encapsulated in UDP.
@@ -44,7 +46,7 @@ type Target struct {
 // Gather returns the facts. Errors: lb.ErrNotFound when an interface does not exist, lb.ErrDenied
 // when the kernel does not let the caller ask.
 func Gather(q Scope) (doctor.Facts, error) {
-	f := doctor.Facts{OnReplica: q.OnReplica, Mode: q.Mode, Daemon: q.Daemon, Host: host()}
+	f := doctor.Facts{OnReplica: q.OnReplica, Mode: q.Mode, Daemon: q.Daemon, Host: host(), Services: q.Services}
 	v, err := newSnapshot(q)
 	if err != nil {
 		return f, err
