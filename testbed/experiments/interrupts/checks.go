@@ -44,8 +44,8 @@ func (t Turn) interrupts() float64 { return perPacket(t.Interrupts, t) }
 func (t Turn) softirqs() float64   { return perPacket(t.Softirqs, t) }
 func (t Turn) waits() float64      { return perPacket(t.Voluntary, t) }
 
-// ran is the share of the time that the receiver ran.
-func (t Turn) ran() float64 { return float64(t.Ran) / float64(t.Elapsed) }
+// used is the share of the time that the processor had something to do.
+func (t Turn) used() float64 { return 1 - float64(t.Unused)/float64(t.Elapsed) }
 
 // arrivedFor is a count for each packet that arrived, finished or not.
 func (t Turn) arrivedFor(n uint64) float64 { return float64(n) / float64(t.Arrived) }
@@ -133,7 +133,7 @@ func (e evidence) deferralSaves(at map[string]Turn) report.Check {
 }
 
 func (e evidence) burns(name string) report.Check {
-	return count(PollingBurns, e.idle[name].ran(), half, math.Inf(1), "The share of a core that the receiver of %s used while nothing came for %v.", name, e.idle[name].Elapsed.Round(1e6))
+	return count(PollingBurns, e.idle[name].used(), half, math.Inf(1), "The share of the guest's core that was used with the receiver of %s while nothing came for %v.", name, e.idle[name].Elapsed.Round(1e6))
 }
 
 // overload is about the highest rate of the sweep, and the NIC without any setting.

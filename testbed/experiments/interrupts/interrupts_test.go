@@ -19,8 +19,10 @@ func made(interrupts, softirqs, waits uint64) Turn {
 	return Turn{Counts: Counts{Interrupts: interrupts, Softirqs: softirqs, Voluntary: waits, Finished: 100, Arrived: 100}, Sent: 100, Sending: time.Second}
 }
 
-// idle is a turn in which the receiver ran a share of a second.
-func idle(ran time.Duration) Turn { return Turn{Counts: Counts{Ran: ran, Elapsed: time.Second}} }
+// idle is a turn in which the processor was used for a share of a second.
+func idle(used time.Duration) Turn {
+	return Turn{Counts: Counts{Unused: time.Second - used, Elapsed: time.Second}}
+}
 
 // rounds are 14 of two set-ups at a rate and with pauses, with the interrupts for each hundred packets.
 func rounds(off1, moderated1, off2, moderated2 uint64) *measure.Rounds[Turn] {
@@ -130,9 +132,9 @@ func TestModel(t *testing.T) {
 }
 
 func TestCountsSince(t *testing.T) {
-	before := Counts{Interrupts: 1, Timer: 2, Softirqs: 3, Arrived: 4, Overflowed: 5, Finished: 6, Voluntary: 7, Involuntary: 8, Ran: 9, User: 10, Elapsed: 11, Busy: 5}
-	after := Counts{Interrupts: 11, Timer: 12, Softirqs: 13, Arrived: 14, Overflowed: 15, Finished: 16, Voluntary: 17, Involuntary: 18, Ran: 19, User: 20, Elapsed: 31, Busy: 25}
-	want := Counts{Interrupts: 10, Timer: 10, Softirqs: 10, Arrived: 10, Overflowed: 10, Finished: 10, Voluntary: 10, Involuntary: 10, Ran: 10, User: 10, Elapsed: 20, Busy: 14}
+	before := Counts{Interrupts: 1, Timer: 2, Softirqs: 3, Arrived: 4, Overflowed: 5, Finished: 6, Voluntary: 7, Involuntary: 8, Unused: 12, Ran: 9, User: 10, Elapsed: 11, Busy: 5}
+	after := Counts{Interrupts: 11, Timer: 12, Softirqs: 13, Arrived: 14, Overflowed: 15, Finished: 16, Voluntary: 17, Involuntary: 18, Unused: 22, Ran: 19, User: 20, Elapsed: 31, Busy: 25}
+	want := Counts{Interrupts: 10, Timer: 10, Softirqs: 10, Arrived: 10, Overflowed: 10, Finished: 10, Voluntary: 10, Involuntary: 10, Unused: 10, Ran: 10, User: 10, Elapsed: 20, Busy: 14}
 	if got := after.since(before); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}

@@ -45,7 +45,7 @@ func (e evidence) answer(r *experiment.Run) {
 	c := e.conversation
 	m := e.moderation("")
 	r.Headline("Interrupts for each packet, sent one at a time: %s of virtio-net, %s deferred, %s if the receiver polls, which takes %s of a core when nothing comes. Moderation leaves an e1000 %s of its interrupts at %d packets/s, and with pauses between packets %s.",
-		number(c[plain].interrupts()), number(c[deferred].interrupts()), number(c[busy].interrupts()), number(e.idle[busy].ran()),
+		number(c[plain].interrupts()), number(c[deferred].interrupts()), number(c[busy].interrupts()), number(e.idle[busy].used()),
 		number(m.Value), pacedRate, number(e.moderation(lightly).Value))
 	q := func(name string, v float64, unit string) report.Quantity {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
@@ -59,7 +59,7 @@ func (e evidence) answer(r *experiment.Run) {
 	}
 	r.Quantity(
 		q("interrupts-plain", c[plain].interrupts(), "a packet"), q("interrupts-polling", c[busy].interrupts(), "a packet"),
-		q("idle-polling", e.idle[busy].ran(), "of a core"),
+		q("idle-polling", e.idle[busy].used(), "of a core"),
 		report.Quantity{Name: "deferral-helps-light", Value: e.deferralSaves(e.light).Pass},
 		q("model-goodput-overload", 100*last/best, "% of the best"),
 	)
@@ -101,7 +101,7 @@ func (e evidence) idleTable() report.Table {
 	t := report.Table{Name: "a receiver to which nothing comes", Columns: []string{"set-up", "share of a core", "interrupts of the NIC", "voluntary switches"}}
 	for _, a := range arms() {
 		m := e.idle[a.name]
-		t.Rows = append(t.Rows, []any{a.name, number(m.ran()), m.Interrupts, m.Voluntary})
+		t.Rows = append(t.Rows, []any{a.name, number(m.used()), m.Interrupts, m.Voluntary})
 	}
 	return t
 }

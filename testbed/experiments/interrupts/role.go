@@ -80,6 +80,8 @@ type Counts struct {
 	// Voluntary is how often the receiver slept, Involuntary how often it was preempted.
 	Voluntary   uint64 `json:"voluntary"`
 	Involuntary uint64 `json:"involuntary"`
+	// Unused is how long the processor had nothing to do, in ticks of 10 ms.
+	Unused time.Duration `json:"unused"`
 	// Ran is how long the receiver ran, User how long of that outside of the kernel, in ticks of 10 ms; Elapsed the
 	// time of the guest's clock, Busy that from Begin to the last finished packet.
 	Ran, User, Elapsed, Busy time.Duration
@@ -95,6 +97,7 @@ func (c Counts) since(b Counts) Counts {
 	c.Finished -= b.Finished
 	c.Voluntary -= b.Voluntary
 	c.Involuntary -= b.Involuntary
+	c.Unused -= b.Unused
 	c.Ran -= b.Ran
 	c.User -= b.User
 	c.Elapsed -= b.Elapsed
@@ -179,7 +182,7 @@ func (r *role) end(e End) (Counts, error) {
 
 // counts reads all counters.
 func (r *role) counts() (c Counts, err error) {
-	var all [6]error
+	var all [7]error
 	i, err := guest.ReceiveInterrupt(r.start.NIC)
 	c.Interrupts = i.Count
 	all[0] = err
@@ -188,6 +191,9 @@ func (r *role) counts() (c Counts, err error) {
 	c.Arrived, all[3] = column("/sys/class/net/"+r.start.NIC+"/statistics/rx_packets", "", 0)
 	c.Overflowed, all[4] = lastColumn("/proc/net/snmp", "Udp:", "RcvbufErrors")
 	all[5] = r.receiver.read(&c)
+	ticks, err := column("/proc/stat", "cpu", 4) // idle, as proc_stat(5) has it
+	all[6] = err
+	c.Unused = time.Duration(ticks) * time.Second / hertz
 	c.Elapsed = measure.Monotonic()
 	return c, errors.Join(all[:]...)
 }

@@ -151,14 +151,14 @@ func (s *station) round(ctx context.Context) (all []Answer, err error) {
 // again is the time between stimuli, of which one is enough unless the disk was slow.
 const again = 100 * time.Millisecond
 
-// silence makes one request and does nothing else for a time. If it has no answer then, another client connects, which is
+// silence makes one request and does nothing else until its read must be over, and for a time then. If it has no answer then, another client connects, which is
 // an event.
 func (s *station) silence(ctx context.Context, takes, silent time.Duration) (Answer, error) {
 	a, err := s.ask(takes)
 	if err != nil {
 		return a, err
 	}
-	limit := silent
+	limit := takes + silent
 	if s.Notice != None {
 		limit = patience // it needs no event
 	}

@@ -61,9 +61,10 @@ var rates = []float64{20, 50, 100, 200}
 // few is how many of rates are few.
 const few = 2
 
-// Times of reads from the disk.
+// Times of reads from the disk. That of a lone request is longer than a busy machine keeps the loop from going back to sleep: a
+// result that is there before needs no event.
 const (
-	loneRead  = 5 * time.Millisecond
+	loneRead  = 100 * time.Millisecond
 	leastRead = 2 * time.Millisecond
 )
 
