@@ -7,13 +7,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/balance/document"
+	"lbctl/cmd/balance/status"
 	"lbctl/cmd/cli"
 )
 
 // Commands returns the commands of the load balancer.
 func Commands(a *cli.App) []*cobra.Command {
 	return append(document.Commands(a, printWarnings),
-		serveCommand(a), attachCommand(a), detachCommand(a), getCommand(a),
+		serveCommand(a), attachCommand(a), detachCommand(a), getCommand(a), status.Command(a),
 		explainCommand(a), monitorCommand(a), decapCommand(a), doctorCommand(a),
 		replicaCommand(a), drainCommand(a), purgeCommand(a),
 	)

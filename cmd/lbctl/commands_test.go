@@ -45,8 +45,8 @@ dns      [2001:db8:1::1]:53  active  3       0        0      -          -
       "vip": "192.0.2.1:80",
       "protocol": "tcp",
       "address": "10.0.0.1:8080",
-      "state": "active",
       "weight": 1,
+      "state": "active",
       "packets": 0,
       "bytes": 0,
       "lately": {
@@ -59,8 +59,8 @@ dns      [2001:db8:1::1]:53  active  3       0        0      -          -
       "vip": "192.0.2.1:80",
       "protocol": "tcp",
       "address": "10.0.0.2:8080",
-      "state": "active",
       "weight": 1,
+      "state": "active",
       "packets": 0,
       "bytes": 0,
       "lately": {
@@ -73,8 +73,8 @@ dns      [2001:db8:1::1]:53  active  3       0        0      -          -
       "vip": "[2001:db8::1]:53",
       "protocol": "udp",
       "address": "[2001:db8:1::1]:53",
-      "state": "active",
       "weight": 3,
+      "state": "active",
       "packets": 0,
       "bytes": 0,
       "lately": {

@@ -68,6 +68,7 @@ var wireCases = []wireCase{
 	{command: "apply", lines: []string{"-f DIR/other.yaml --dry-run", "-f DIR/other.yaml"}},
 	{command: "check", lines: []string{"-f DIR/web.yaml"}, alone: true},
 	{command: "rollback", lines: []string{"1 --dry-run", "1"}, before: []string{"apply -f DIR/other.yaml"}},
+	{command: "status", lines: []string{"--over 1ms"}},
 	{command: "attach", lines: []string{"eth1 --mode generic"}},
 	{command: "detach", lines: []string{"eth0"}},
 	{command: "get services", lines: []string{"", "web"}},

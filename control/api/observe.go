@@ -23,6 +23,7 @@ type LossCount struct {
 // ReasonCount counts the packets whose verdict had one reason.
 type ReasonCount struct {
 	Reason  string `json:"reason" example:"forwarded"`
+	Dropped bool   `json:"is_dropped" doc:"The reason is one to drop a packet."`
 	Packets uint64 `json:"packets"`
 	Bytes   uint64 `json:"bytes"`
 }

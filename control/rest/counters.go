@@ -30,7 +30,7 @@ func wireCounters(i intent.Intent, c lb.Counters) api.Counters {
 	for reason, n := range c.Reasons {
 		wire.Packets += n.Packets
 		wire.Bytes += n.Bytes
-		wire.Reasons = append(wire.Reasons, api.ReasonCount{Reason: string(reason), Packets: n.Packets, Bytes: n.Bytes})
+		wire.Reasons = append(wire.Reasons, api.ReasonCount{Reason: string(reason), Dropped: actionOf(reason, 0, 0) == drop, Packets: n.Packets, Bytes: n.Bytes})
 	}
 	slices.SortFunc(wire.Reasons, func(a, b api.ReasonCount) int {
 		return cmp.Or(cmp.Compare(b.Packets, a.Packets), cmp.Compare(a.Reason, b.Reason))

@@ -116,6 +116,7 @@ var controlLayers = map[string][]string{
 	"store/storetest": {"intent", "wire", "store"},
 	"engine":          {"intent", "reconcile", "store"},
 	"framediff":       {"api"},
+	"importer":        {"api"},
 	"rest":            {"api", "intent", "wire", "config", "reconcile", "engine", "framediff", "safedir"},
 	"client":          {"api"},
 }
