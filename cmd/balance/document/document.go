@@ -1,6 +1,6 @@
 // Package document has the commands on the intent as a whole: those that make a configuration file it (apply), say what that
-// would do (plan) or whether a file is right (check), write a first file (init) and the form that files have (schema), and
-// those that show earlier revisions and go back to one (get revisions, rollback).
+// would do (plan) or whether a file is right (check), write a first file (init), one made of another load balancer's (import)
+// and the form that files have (schema), and those that show earlier revisions and go back to one (get revisions, rollback).
 package document
 
 import (
@@ -26,7 +26,7 @@ type Warn func(io.Writer, []api.Warning)
 // Commands returns the commands of this package but GetRevisions.
 func Commands(a *cli.App, warn Warn) []*cobra.Command {
 	return []*cobra.Command{
-		initCommand(a), checkCommand(a), schemaCommand(a), applyCommand(a, warn), planCommand(a, warn), rollbackCommand(a, warn),
+		initCommand(a), checkCommand(a), schemaCommand(a), importCommand(a), applyCommand(a, warn), planCommand(a, warn), rollbackCommand(a, warn),
 	}
 }
 

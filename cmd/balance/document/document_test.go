@@ -201,3 +201,15 @@ func TestComplete(t *testing.T) {
 		}
 	}
 }
+
+// TestImport: what lbctl import prints is a file that check takes, with what it lacks above it and on stderr.
+func TestImport(t *testing.T) {
+	w := clitest.New(t, balance.Commands)
+	code, file, said := w.Fed("-A -t 192.0.2.1:80 -s wlc\n-a -t 192.0.2.1:80 -r 10.0.0.1:80 -m -w 1\n", "import", "ipvsadm")
+	const lack = "not carried over: line 1: scheduler wlc looks at load"
+	if code != cli.ExitDone || !strings.HasPrefix(file, "# "+lack) || !strings.HasPrefix(said, lack) {
+		t.Errorf("exit %d\n%s%s", code, file, said)
+	}
+	w.OK("check", "-f", w.Write("imported.yaml", file))
+	w.Refused("import haproxy "+w.Write("bad.cfg", "listen\n"), cli.ExitUsage, "DIR/bad.cfg: line 1: invalid: section listen has no name", "correct the line, or remove it")
+}
