@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"net/netip"
@@ -17,20 +16,8 @@ import (
 // service in mode nat. The error wraps lb.ErrInvalid and names the line.
 func HAProxy(text io.Reader) (Result, error) {
 	h := haproxy{defaults: &section{}}
-	lines := bufio.NewScanner(text)
-	lines.Buffer(nil, maxLine)
-	n := 0
-	for lines.Scan() {
-		n++
-		line, _, _ := strings.Cut(lines.Text(), "#")
-		if words := strings.Fields(line); len(words) > 0 {
-			if err := h.line(n, words); err != nil {
-				return Result{}, fmt.Errorf("line %d: %w: %w", n, lb.ErrInvalid, err)
-			}
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return Result{}, fmt.Errorf("line %d: %w: %w", n+1, lb.ErrInvalid, err)
+	if err := eachLine(text, h.line); err != nil {
+		return Result{}, err
 	}
 	return h.result(), nil
 }

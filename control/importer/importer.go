@@ -2,7 +2,9 @@
 package importer
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"net/netip"
 	"slices"
 	"strings"
@@ -31,6 +33,31 @@ func (l Lack) String() string { return fmt.Sprintf("line %d: %s", l.Line, l.What
 // lack records something once for each line and kind.
 func (r *Result) lack(line int, what string, args ...any) {
 	r.Lacks = append(r.Lacks, Lack{line, fmt.Sprintf(what, args...)})
+}
+
+// maxLine is the longest line that is read, in bytes.
+const maxLine = 64 << 10
+
+// eachLine calls do with the words of each line that has any before a #. The error wraps lb.ErrInvalid and names the line.
+func eachLine(text io.Reader, do func(n int, words []string) error) error {
+	lines := bufio.NewScanner(text)
+	lines.Buffer(nil, maxLine)
+	n := 0
+	for lines.Scan() {
+		n++
+		line, _, _ := strings.Cut(lines.Text(), "#")
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		if err := do(n, words); err != nil {
+			return fmt.Errorf("line %d: %w: %w", n, lb.ErrInvalid, err)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("line %d: %w: %w", n+1, lb.ErrInvalid, err)
+	}
+	return nil
 }
 
 // finish makes names unique, and has services that share a backend record every flow, so that its answers are told apart.

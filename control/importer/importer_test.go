@@ -165,9 +165,19 @@ func TestImport(t *testing.T) {
 	}
 }
 
+// refuse demands that texts cannot be read, and why not.
+func refuse(t *testing.T, read func(string) (importer.Result, error), texts map[string]string) {
+	t.Helper()
+	for text, want := range texts {
+		if _, err := read(text); err == nil || err.Error() != want || !errors.Is(err, lb.ErrInvalid) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}
+
 // TestRefused: what cannot be read names its line.
 func TestRefused(t *testing.T) {
-	for text, want := range map[string]string{
+	refuse(t, ipvs, map[string]string{
 		"-A -t 192.0.2.1:http -s rr\n":                            `line 1: invalid: "192.0.2.1:http" is not an address and a port: write numbers, with ipvsadm-save -n`,
 		"\n-A -t\n":                                               "line 2: invalid: option -t has no value",
 		"-D -t 192.0.2.1:80\n":                                    `line 1: invalid: option "-D" is not one of ipvsadm-save`,
@@ -176,21 +186,13 @@ func TestRefused(t *testing.T) {
 		"-A -t 192.0.2.1:80\n-a -t 192.0.2.1:80 -r x -w 1\n":      `line 2: invalid: "x" is not an address and a port: write numbers, with ipvsadm-save -n`,
 		"-A -t 1.2.3.4:80\n-a -t 1.2.3.4:80 -r 10.0.0.1:80 -w -1": `line 2: invalid: weight "-1" is not a number`,
 		"-t 192.0.2.1:80\n":                                       "line 1: invalid: want -A or -a, as ipvsadm-save writes it",
-	} {
-		if _, err := ipvs(text); err == nil || err.Error() != want || !errors.Is(err, lb.ErrInvalid) {
-			t.Errorf("%q: %v, want %s", text, err, want)
-		}
-	}
-	for text, want := range map[string]string{
+	})
+	refuse(t, haproxy, map[string]string{
 		"listen\n":               "line 1: invalid: section listen has no name",
 		"listen a\n  server x\n": "line 2: invalid: server has no name, or no address",
 		"listen a\n  bind\n":     "line 2: invalid: bind has no address",
 		"listen a\n server x 1.2.3.4:5 weight 300\n": `line 2: invalid: weight "300" of server x: want 0 to 256`,
-	} {
-		if _, err := haproxy(text); err == nil || err.Error() != want || !errors.Is(err, lb.ErrInvalid) {
-			t.Errorf("%q: %v, want %s", text, err, want)
-		}
-	}
+	})
 }
 
 func FuzzIPVS(f *testing.F)    { fuzz(f, "ipvsadm", ipvs) }

@@ -1,41 +1,23 @@
 package importer
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"strconv"
-	"strings"
 
 	"lbctl/control/api"
 	"lbctl/lb"
 )
-
-// maxLine is the longest line that is read, in bytes.
-const maxLine = 64 << 10
 
 // IPVS reads what ipvsadm-save -n prints: a line for each virtual and each real server, with the options of ipvsadm(8).
 // The error wraps lb.ErrInvalid and names the line.
 func IPVS(text io.Reader) (Result, error) {
 	r := ipvs{at: map[string]int{}}
 	r.Config.Services = []api.Service{}
-	lines := bufio.NewScanner(text)
-	lines.Buffer(nil, maxLine)
-	n := 0
-	for lines.Scan() {
-		n++
-		words := strings.Fields(lines.Text())
-		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
-			continue
-		}
-		if err := r.line(n, words); err != nil {
-			return Result{}, fmt.Errorf("line %d: %w: %w", n, lb.ErrInvalid, err)
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return Result{}, fmt.Errorf("line %d: %w: %w", n+1, lb.ErrInvalid, err)
+	if err := eachLine(text, r.line); err != nil {
+		return Result{}, err
 	}
 	return r.finish(), nil
 }
