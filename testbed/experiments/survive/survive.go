@@ -103,7 +103,7 @@ func (p *parameters) Parameters(f *experiment.Parameters) {
 	f.Int(&p.acks, "acks", ints{Low: 1, High: maxFlood, Default: 1_000_000, Quick: 20_000, Full: 10_000_000}, "the number of sources of the ACK flood")
 	f.Int(&p.kills, "kills", ints{Low: 1, High: 10_000, Default: 5, Quick: 1, Full: 20}, "how often the daemon is killed")
 	f.Int(&p.cuts, "cuts", ints{Low: 1, High: 10_000, Default: 10, Quick: 3, Full: 100}, "how often the daemon is killed in the middle of an apply")
-	f.Int(&p.updates, "updates", ints{Low: 1, High: 1 << 20, Default: 20, Quick: 1, Full: 1000}, "how often the daemon is restarted and swaps its program")
+	f.Int(&p.updates, "updates", ints{Low: 1, High: 1 << 20, Default: 20, Quick: 1, Full: 200}, "how often the daemon is restarted and swaps its program")
 	f.Int(&p.switches, "switches", ints{Low: 1, High: 1 << 20, Default: 100, Quick: 5, Full: 1000}, "how often a table is replaced under load")
 	f.Int(&p.rate, "rate", ints{Low: 1000, High: 10_000_000, Default: 100_000, Quick: 20_000}, "the load in frames per second during kills, updates and switches")
 	f.Check(func() error { return experiment.Within("clients", p.clients, p.processes, cluster.MaxClients) })
