@@ -49,7 +49,7 @@ func Experiment() experiment.Experiment {
 			"Copies are counted in a guest, on a Debian kernel that can probe itself: probes at the functions that move a frame's bytes (skb_copy_datagram_iter, skb_copy_bits, __xsk_rcv) read from an argument how many; and every other traceable function with copy in its name is counted, too. memcpy itself is not traceable. On this machine's kernel the event skb_copy_datagram_iovec counts once more what is copied to a process. " +
 			"Cost is CPU time of a thread that sends 64 frames and takes them, again and again, in rounds; sending is in it, and is the same for all. The frames are in the core's cache when they are copied, which is as cheap as copying gets. " +
 			"Not shown: DMA, which copies from the wire before any of this and takes no CPU time; and a NIC that writes into the process's memory, because a veth has none.",
-		Needs: experiment.Needs{Packages: []string{vm.Package}, Time: 25 * time.Second, Quick: 14 * time.Second},
+		Needs: experiment.Needs{Packages: []string{vm.Package}, Time: 40 * time.Second, Quick: 20 * time.Second},
 		Rig:   "veth, live frames; copies counted in a guest",
 		Checks: []experiment.Statement{
 			{Name: SameFrames, Text: "every frame arrives by every path, byte for byte"},
@@ -65,7 +65,7 @@ func Experiment() experiment.Experiment {
 		Controls: []experiment.Statement{
 			{Name: PeekCopiesTwice, Text: "the process looks at each frame with MSG_PEEK before it reads it: two copies are counted"},
 			{Name: ZeroCopyRefused, Text: "the AF_XDP socket asks to do without the copy: a veth refuses (EOPNOTSUPP)"},
-			{Name: OneSize, Text: "frames of 64 bytes in the place of 1500: without payload there is no slope"},
+			{Name: OneSize, Text: "frames of 64 bytes in the place of 1500: without payload the slope is gone"},
 		},
 		Predictions: predictions(),
 		Design:      func() experiment.Design { return &design{} },
@@ -104,7 +104,7 @@ type design struct {
 func (d *design) Parameters(f *experiment.Parameters) {
 	type ints = experiment.Ints
 	f.Int(&d.frames, "frames", ints{Low: xdp.LiveBatch, High: 1 << 20, Default: 2048, Quick: 1024}, "frames of each payload on each path in a round")
-	f.Int(&d.rounds, "rounds", ints{Low: minRounds, High: 100_000, Default: 150, Quick: 50, Full: 1000}, "rounds")
+	f.Int(&d.rounds, "rounds", ints{Low: minRounds, High: 100_000, Default: 200, Full: 1000}, "rounds")
 	f.Bool(&d.install, "install", true, "whether to install QEMU (package "+vm.Package+") and to download a kernel where they are missing")
 }
 

@@ -101,7 +101,7 @@ func TestChecks(t *testing.T) {
 		"event too often":       {func(e *evidence) { here(e, Ring, func(h *event) { h.all, h.calls = 10, 10 }) }, []string{SameHere}},
 		"event of half a frame": {func(e *evidence) { here(e, Read, func(h *event) { h.calls = 9 }) }, []string{SameHere}},
 		"not bound":             {func(e *evidence) { e.bound = "no" }, []string{SocketBinds}},
-		"bytes are free":        {func(e *evidence) { e.rounds = measure.Recorded(turns(1000, 0, 0)) }, []string{BytesCost}},
+		"bytes are free":        {func(e *evidence) { e.rounds = measure.Recorded(turns(1000, 0, 0)) }, []string{BytesCost, OneSize}},
 		"calls are free":        {func(e *evidence) { e.rounds = measure.Recorded(turns(0, 1, 0)) }, []string{CallsCost}},
 		"peek copies once":      {func(e *evidence) { e.counted[key{Peek, maxPayload}] = e.counted[key{Read, maxPayload}] }, []string{PeekCopiesTwice}},
 		"zero copy works":       {func(e *evidence) { e.zeroCopy = "bound" }, []string{ZeroCopyRefused}},
