@@ -45,6 +45,8 @@ type haproxy struct {
 	sections []*section
 	// now is the section of the line, nil for one that is of no interest.
 	now *section
+	// begun: there was a section.
+	begun bool
 }
 
 func (h *haproxy) line(n int, words []string) error {
@@ -61,10 +63,15 @@ func (h *haproxy) line(n int, words []string) error {
 	case "global", "userlist", "peers", "mailers", "resolvers", "cache", "program", "ring", "http-errors", "fcgi-app", "log-forward":
 		h.now = nil
 	default:
-		if h.now != nil {
+		switch {
+		case !h.begun:
+			return fmt.Errorf("%.40q stands before any section", kind)
+		case h.now != nil:
 			return h.now.setting(n, words)
 		}
+		return nil
 	}
+	h.begun = true
 	return nil
 }
 

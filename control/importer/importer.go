@@ -3,6 +3,7 @@ package importer
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -54,7 +55,11 @@ func eachLine(text io.Reader, do func(n int, words []string) error) error {
 			return fmt.Errorf("line %d: %w: %w", n, lb.ErrInvalid, err)
 		}
 	}
-	if err := lines.Err(); err != nil {
+	err := lines.Err()
+	if errors.Is(err, bufio.ErrTooLong) {
+		err = fmt.Errorf("longer than %d bytes", maxLine)
+	}
+	if err != nil {
 		return fmt.Errorf("line %d: %w: %w", n+1, lb.ErrInvalid, err)
 	}
 	return nil

@@ -185,9 +185,11 @@ func TestRefused(t *testing.T) {
 		"-A -t 192.0.2.1:80\n-A -t 192.0.2.1:80\n":                "line 2: invalid: tcp 192.0.2.1:80 is there already",
 		"-A -t 192.0.2.1:80\n-a -t 192.0.2.1:80 -r x -w 1\n":      `line 2: invalid: "x" is not an address and a port: write numbers, with ipvsadm-save -n`,
 		"-A -t 1.2.3.4:80\n-a -t 1.2.3.4:80 -r 10.0.0.1:80 -w -1": `line 2: invalid: weight "-1" is not a number`,
+		strings.Repeat("-", 1<<17):                                "line 1: invalid: longer than 65536 bytes",
 		"-t 192.0.2.1:80\n":                                       "line 1: invalid: want -A or -a, as ipvsadm-save writes it",
 	})
 	refuse(t, haproxy, map[string]string{
+		"\xff\x00x\n":            `line 1: invalid: "\xff\x00x" stands before any section`,
 		"listen\n":               "line 1: invalid: section listen has no name",
 		"listen a\n  server x\n": "line 2: invalid: server has no name, or no address",
 		"listen a\n  bind\n":     "line 2: invalid: bind has no address",

@@ -82,7 +82,11 @@ func (r checked) print(w io.Writer) {
 		if field != "" {
 			field += ": "
 		}
-		fmt.Fprintf(w, "%d:%d: %s%s: %s\n", p.Line, p.Column, field, p.Reason, p.Hint)
+		place := ""
+		if p.Line > 0 {
+			place = fmt.Sprintf("%d:%d: ", p.Line, p.Column)
+		}
+		fmt.Fprintf(w, "%s%s%s: %s\n", place, field, p.Reason, p.Hint)
 	}
 	if r.More > 0 {
 		fmt.Fprintf(w, "and %s more\n", cli.Many(r.More, "problem"))

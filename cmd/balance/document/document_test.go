@@ -117,6 +117,9 @@ func TestCheck(t *testing.T) {
 	if code != cli.ExitUsage || out != want || !strings.Contains(errors, "and 1 more problem") {
 		t.Errorf("check: %d\n%s%s", code, out, errors)
 	}
+	if _, out, _ := w.Run("check", "-f", w.Write("half.yaml", "services: [")); !strings.HasPrefix(out, "ends in the middle") {
+		t.Errorf("a problem of the whole file: %s", out)
+	}
 	_, out, _ = w.Run("check", "-f", name, "-o", "json")
 	var found struct {
 		Valid    bool
@@ -211,5 +214,8 @@ func TestImport(t *testing.T) {
 		t.Errorf("exit %d\n%s%s", code, file, said)
 	}
 	w.OK("check", "-f", w.Write("imported.yaml", file))
+	if code, file, said := w.Fed("", "import", "ipvsadm"); code != cli.ExitUsage || file != "" || !strings.Contains(said, "it has no service") {
+		t.Errorf("nothing to import: exit %d\n%s%s", code, file, said)
+	}
 	w.Refused("import haproxy "+w.Write("bad.cfg", "listen\n"), cli.ExitUsage, "DIR/bad.cfg: line 1: invalid: section listen has no name", "correct the line, or remove it")
 }

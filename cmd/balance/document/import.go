@@ -12,6 +12,7 @@ import (
 	"lbctl/control/importer"
 	"lbctl/control/intent"
 	"lbctl/control/wire"
+	"lbctl/lb"
 )
 
 func importCommand(a *cli.App) *cobra.Command {
@@ -50,6 +51,12 @@ func importFrom(a *cli.App, name, what string, read func(io.Reader) (importer.Re
 			}
 			if _, err := wire.Resolve(r.Config, intent.Default()); err != nil {
 				return cli.Advise(fmt.Errorf("%s: what it says makes no configuration: %w", from, err), "correct it; lbctl init shows what a configuration can say")
+			}
+			if len(r.Config.Services) == 0 { // applied, it would remove all that there are
+				for _, l := range r.Lacks {
+					fmt.Fprintf(a.Stderr, "not carried over: %s\n", cli.OneLine(l.String()))
+				}
+				return cli.Advise(fmt.Errorf("%s: %w: it has no service that lbctl could have", from, lb.ErrInvalid), "name a file with services: lbctl import --help")
 			}
 			return printImported(a, r)
 		},
