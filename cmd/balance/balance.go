@@ -4,18 +4,22 @@
 package balance
 
 import (
+	"slices"
+
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/balance/document"
+	"lbctl/cmd/balance/get"
+	"lbctl/cmd/balance/replica"
 	"lbctl/cmd/balance/status"
 	"lbctl/cmd/cli"
 )
 
 // Commands returns the commands of the load balancer.
 func Commands(a *cli.App) []*cobra.Command {
-	return append(document.Commands(a, printWarnings),
-		serveCommand(a), attachCommand(a), detachCommand(a), getCommand(a), status.Command(a),
+	return slices.Concat(document.Commands(a, printWarnings), replica.Commands(a), []*cobra.Command{
+		serveCommand(a), attachCommand(a), detachCommand(a), get.Command(a, document.GetRevisions(a)), status.Command(a),
 		explainCommand(a), monitorCommand(a), decapCommand(a), doctorCommand(a),
-		replicaCommand(a), drainCommand(a), purgeCommand(a),
-	)
+		purgeCommand(a),
+	})
 }

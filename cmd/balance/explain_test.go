@@ -1,24 +1,14 @@
 package balance
 
 import (
-	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"lbctl/cmd/cli/clitest"
-	"lbctl/lb"
 	"lbctl/lb/oracle"
 )
-
-// everywhere is one way to all addresses, out of eth1.
-type everywhere struct{}
-
-func (everywhere) Route(netip.Addr) (oracle.Route, bool) {
-	return oracle.Route{Interface: "eth1", Index: 3, MTU: 1500, Source: lb.MAC{2, 0, 0, 0, 0, 3}, Neighbour: lb.MAC{2, 0, 0, 0, 0, 9},
-		Preferred: netip.MustParseAddr("10.0.0.254")}, true
-}
 
 const tunnelled = clitest.WebConfig + `  - name: tunnel
     vip: 192.0.2.3:80
@@ -30,7 +20,7 @@ const tunnelled = clitest.WebConfig + `  - name: tunnel
 func routedWorld(t *testing.T) *clitest.World {
 	t.Helper()
 	w := newWorld(t)
-	w.Memory = oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2, "eth1": 3}, Routes: everywhere{}})
+	w.Memory = oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2, "eth1": 3}, Routes: clitest.Everywhere{}})
 	w.Serve("-f", w.Write("web.yaml", tunnelled))
 	return w
 }

@@ -1,4 +1,4 @@
-package balance
+package get_test
 
 import (
 	"strings"
@@ -6,14 +6,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lbctl/cmd/balance"
 	"lbctl/cmd/cli"
 	"lbctl/cmd/cli/clitest"
-	"lbctl/control/api"
 )
+
+func TestMain(m *testing.M) { clitest.Main(m, balance.XDP{}, balance.Commands) }
 
 // TestGetByName: a name selects, also in JSON, and every kind treats one that is not known alike.
 func TestGetByName(t *testing.T) {
-	w := newWorld(t)
+	w := clitest.New(t, balance.Commands)
 	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
 	for _, c := range []struct{ line, want, misspelt, stderr string }{
 		{"get services", "NAME  VIP           PROTOCOL  MODE  SCHEDULER  HASH   TRACKING  SLOTS  REPLICAS\n" +
@@ -48,7 +50,7 @@ func TestGetByName(t *testing.T) {
 
 // TestGetConfig: what is in effect, saved and applied, changes nothing; after other changes it brings everything back.
 func TestGetConfig(t *testing.T) {
-	w := newWorld(t)
+	w := clitest.New(t, balance.Commands)
 	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig+`  - {name: slow, vip: 192.0.2.7:80, idle: 1h, tracking: always, seed: 7, replicas: []}
 `))
 	w.OK("drain", "web", "10.0.0.2:8080", "--until", "2100-01-01T00:00:00Z")
@@ -69,24 +71,5 @@ func TestGetConfig(t *testing.T) {
 	}
 	if !strings.Contains(w.OK("get", "config"), "drain_until: ") {
 		t.Error("no deadline in the configuration")
-	}
-}
-
-// TestPrintReplicas: a rate that is not known is not 0, and the reason is there.
-func TestPrintReplicas(t *testing.T) {
-	weight := int64(1)
-	line := func(state string, r api.Rate, reason string) api.ReplicaTraffic {
-		return api.ReplicaTraffic{ServiceName: "web", Replica: api.Replica{Address: "10.0.0.1:80", State: state, Weight: &weight}, Packets: 7, Bytes: 420, Rate: r, Reason: reason}
-	}
-	var out strings.Builder
-	printReplicas(&out, replicaLines{Traffic: api.Traffic{Replicas: []api.ReplicaTraffic{
-		line("draining", api.Rate{}, ""), line("draining", api.Rate{Known: true}, ""), line("draining", api.Rate{Known: true, PacketsPerSecond: 1234.5}, ""),
-		line("active", api.Rate{}, "10.0.0.1 is own"),
-	}}})
-	const want = "SERVICE\tREPLICA\tSTATE\tWEIGHT\tPACKETS\tBYTES\tPACKETS/S\tREASON\n" +
-		"web\t10.0.0.1:80\tdraining\t1\t7\t420\tunknown\t\n" + "web\t10.0.0.1:80\tdraining\t1\t7\t420\t0\t\n" +
-		"web\t10.0.0.1:80\tdraining\t1\t7\t420\t1234\t\n" + "web\t10.0.0.1:80\tactive\t1\t7\t420\t\t10.0.0.1 is own\n"
-	if diff := cmp.Diff(want, strings.ReplaceAll(out.String(), "-", "")); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -1,9 +1,8 @@
-package balance
+package replica_test
 
 import (
 	"bytes"
 	"context"
-	"math"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -12,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lbctl/cmd/balance"
+	"lbctl/cmd/balance/replica"
 	"lbctl/cmd/cli"
 	"lbctl/cmd/cli/clitest"
 	"lbctl/lb"
@@ -19,9 +20,11 @@ import (
 	"lbctl/rss/packet"
 )
 
+func TestMain(m *testing.M) { clitest.Main(m, balance.XDP{}, balance.Commands) }
+
 // TestReplicaCommands is a session about one service: commands in order and what they print.
 func TestReplicaCommands(t *testing.T) {
-	w := newWorld(t)
+	w := clitest.New(t, balance.Commands)
 	w.Clock = cli.Clock{Time: func() time.Time { return time.Date(2100, 1, 1, 0, 0, 0, 1, time.UTC) }}
 	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
 	for _, c := range []struct{ line, want string }{
@@ -105,8 +108,8 @@ func sendPacket(w *clitest.World, port uint16, flags packet.TCPFlags) {
 
 // TestDrainWait ends when the replica is safe to remove, and says what is left before.
 func TestDrainWait(t *testing.T) {
-	w := newWorld(t)
-	w.Memory = oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2}, Routes: everywhere{}})
+	w := clitest.New(t, balance.Commands)
+	w.Memory = oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2}, Routes: clitest.Everywhere{}})
 	w.Serve("-f", w.Write("web.yaml", strings.Replace(clitest.WebConfig, "      - {address: 10.0.0.2:8080}\n", "", 1)+
 		"\n"))
 	w.OK("replica", "set", "web", "10.0.0.1:8080", "--state", "draining")
@@ -141,7 +144,7 @@ func TestDrainWait(t *testing.T) {
 
 // TestDrainWaitOverARestart: a daemon that is replaced in mid-drain is waited for, and goes on draining.
 func TestDrainWaitOverARestart(t *testing.T) {
-	w := newWorld(t)
+	w := clitest.New(t, balance.Commands)
 	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
 	second, ended := waiting(w, "drain", "web", "10.0.0.1:8080", "--wait")
 	second()
@@ -160,12 +163,12 @@ func TestDrainWaitOverARestart(t *testing.T) {
 
 // TestDrainWaitGivesUp on a daemon that does not come back.
 func TestDrainWaitGivesUp(t *testing.T) {
-	w := newWorld(t)
+	w := clitest.New(t, balance.Commands)
 	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
 	second, ended := waiting(w, "drain", "web", "10.0.0.1:8080", "--wait")
 	second()
 	w.Stop()
-	for range restartPolls + 1 {
+	for range replica.RestartPolls + 1 {
 		second()
 	}
 	if code, _, stderr := ended(); code != cli.ExitUnreachable || !strings.Contains(stderr, "lbctl serve") {
@@ -175,7 +178,7 @@ func TestDrainWaitGivesUp(t *testing.T) {
 
 // TestServeSaysWhatTheFileTakesBack: a file that knows nothing of a drain ends it, and the log says so.
 func TestServeSaysWhatTheFileTakesBack(t *testing.T) {
-	w := newWorld(t)
+	w := clitest.New(t, balance.Commands)
 	file := w.Write("web.yaml", clitest.WebConfig)
 	w.Serve("-f", file)
 	w.OK("drain", "web", "10.0.0.1:8080")
@@ -193,7 +196,7 @@ func TestServeSaysWhatTheFileTakesBack(t *testing.T) {
 
 // TestPlanOfADeadline: apply would do something, though nothing in the datapath.
 func TestPlanOfADeadline(t *testing.T) {
-	w := newWorld(t)
+	w := clitest.New(t, balance.Commands)
 	drains := strings.Replace(clitest.WebConfig, "{address: 10.0.0.1:8080}", "{address: 10.0.0.1:8080, state: draining}", 1)
 	w.Serve("-f", w.Write("web.yaml", drains))
 	until := w.Write("until.yaml", strings.Replace(drains, "draining}", "draining, drain_until: 2100-01-01T00:00:00Z}", 1))
@@ -221,7 +224,7 @@ func TestDrainWaitEndsOtherwise(t *testing.T) {
 		"removed": {[]string{"replica", "remove", "web", "10.0.0.1:8080"}, cli.ExitNotFound, "somebody has removed it"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := clitest.New(t, balance.Commands)
 			w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
 			second, ended := waiting(w, "drain", "web", "10.0.0.1:8080", "--wait")
 			second()
@@ -236,7 +239,7 @@ func TestDrainWaitEndsOtherwise(t *testing.T) {
 }
 
 func TestDrainOfTheLastOneWarns(t *testing.T) {
-	w := newWorld(t)
+	w := clitest.New(t, balance.Commands)
 	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
 	w.OK("drain", "web", "10.0.0.1:8080")
 	code, _, stderr := w.Run("drain", "web", "10.0.0.2:8080")
@@ -247,7 +250,7 @@ func TestDrainOfTheLastOneWarns(t *testing.T) {
 
 // TestDrainWarns of what it cannot do.
 func TestDrainWarns(t *testing.T) {
-	w := newWorld(t)
+	w := clitest.New(t, balance.Commands)
 	w.Serve("-f", w.Write("web.yaml", strings.Replace(clitest.WebConfig, "name: web", "name: web\n    tracking: never", 1)))
 	for _, c := range []struct{ line, want string }{
 		{"drain dns [2001:db8:1::1]:53", "set an end with --for\n"},
@@ -264,7 +267,7 @@ func TestDrainWarns(t *testing.T) {
 }
 
 func TestDrainWaitInterrupted(t *testing.T) {
-	w := newWorld(t)
+	w := clitest.New(t, balance.Commands)
 	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
 	ctx, cancel := context.WithCancel(t.Context())
 	w.Clock = cli.Clock{Timer: func(time.Duration) <-chan time.Time { cancel(); return nil }}
@@ -276,22 +279,5 @@ func TestDrainWaitInterrupted(t *testing.T) {
 	}
 	if out := w.OK("get", "flows", "web"); !strings.Contains(out, "draining") {
 		t.Errorf("it drains no longer:\n%s", out)
-	}
-}
-
-// TestDrainOfTheLongestSpan: the end of the longest time span is far away, and not in the past.
-func TestDrainOfTheLongestSpan(t *testing.T) {
-	for span, want := range map[time.Duration]string{
-		math.MaxInt64: "2322-05-13T11:47:17Z", math.MaxInt64 - 1: "2322-05-13T11:47:17Z", 1: "2030-01-31T12:00:01Z",
-	} {
-		c := drainCommand(&cli.App{})
-		if err := c.Flags().Set("for", span.String()); err != nil {
-			t.Fatal(err)
-		}
-		f := &drainFlag{span: span}
-		got, err := f.deadline(c, time.Date(2030, 1, 31, 12, 0, 0, 0, time.UTC))
-		if err != nil || got != want {
-			t.Errorf("--for %v ends at %s, %v; want %s", span, got, err, want)
-		}
 	}
 }

@@ -1,4 +1,5 @@
-package balance
+// Package replica has the commands that change one replica of a service: add, set, remove, drain.
+package replica
 
 import (
 	"errors"
@@ -14,6 +15,11 @@ import (
 	"lbctl/control/wire"
 	"lbctl/lb"
 )
+
+// Commands returns the commands of this package.
+func Commands(a *cli.App) []*cobra.Command {
+	return []*cobra.Command{replicaCommand(a), drainCommand(a)}
+}
 
 func replicaCommand(a *cli.App) *cobra.Command {
 	return cli.Noun(&cobra.Command{

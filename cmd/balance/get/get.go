@@ -1,4 +1,6 @@
-package balance
+// Package get has the commands that print what there is: services, replicas, flows, interfaces, counters, the configuration
+// and its revisions.
+package get
 
 import (
 	"context"
@@ -8,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lbctl/cmd/balance/document"
 	"lbctl/cmd/cli"
 	"lbctl/control/api"
 	"lbctl/control/client"
@@ -16,7 +17,8 @@ import (
 	"lbctl/lb"
 )
 
-func getCommand(a *cli.App) *cobra.Command {
+// Command prints what there is. others are kinds that other verbs know.
+func Command(a *cli.App, others ...*cobra.Command) *cobra.Command {
 	return cli.Noun(&cobra.Command{
 		Use:   "get",
 		Short: "Print services, replicas, flows, interfaces, counters, the configuration or its revisions",
@@ -24,7 +26,7 @@ func getCommand(a *cli.App) *cobra.Command {
   lbctl get flows web
   lbctl get counters -o json
   lbctl get config >lb.yaml`,
-	}, getServices(a), getReplicas(a), getFlows(a), getInterfaces(a), getCounters(a), getConfig(a), document.GetRevisions(a))
+	}, append(others, getServices(a), getReplicas(a), getFlows(a), getInterfaces(a), getCounters(a), getConfig(a))...)
 }
 
 // listing is a command that prints T, the things of one kind, all or those of a name.
