@@ -19,6 +19,7 @@ import (
 	"lbctl/control/config"
 	"lbctl/control/engine"
 	"lbctl/control/intent"
+	"lbctl/control/metrics"
 	"lbctl/control/rest"
 	"lbctl/control/store"
 	"lbctl/control/wire"
@@ -36,11 +37,11 @@ type daemon struct {
 	file, stateDir string
 	pins           cli.Pins
 	log            logFormat
-	labels         rest.Labels
+	labels         metrics.Labels
 }
 
 func serveCommand(a *cli.App) *cobra.Command {
-	d := daemon{labels: rest.DefaultLabels()}
+	d := daemon{labels: metrics.DefaultLabels()}
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the daemon",

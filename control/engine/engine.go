@@ -54,6 +54,7 @@ type Engine struct {
 	changed chan struct{}
 	events  hub
 	rates   rates
+	applied applied
 }
 
 // Snapshot is the state of an engine between two changes. It is not changed any more.

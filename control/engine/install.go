@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"lbctl/control/intent"
 	"lbctl/control/reconcile"
@@ -19,18 +20,19 @@ func mayBeMissing(intent.Interface) bool { return true }
 // it is new. Interfaces that may be missing and cannot be attached are left out, and so are services that cannot
 // be set and that the change leaves as they were: the state is out of sync then. The caller holds mu.
 func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.Entry, may func(intent.Interface) bool) ([]reconcile.Step, error) {
-	old := e.now.Load()
+	began, old := time.Now(), e.now.Load()
 	before, err := reconcile.Current(e.dp)
 	if err != nil {
 		return nil, err
 	}
 	installed := false
+	x := execution{dp: e.dp, may: may, had: old.Intent.ByVIP(), next: next.ByVIP(), links: linksOf(before)}
 	defer func() {
 		if !installed { // also when the datapath panics
 			e.rollBack(ctx, before, next.Datapath.Limits)
 		}
+		e.applied.note(time.Since(began), x.done, installed)
 	}()
-	x := execution{dp: e.dp, may: may, had: old.Intent.ByVIP(), next: next.ByVIP(), links: linksOf(before)}
 	x.remember(old, next)
 	facts := e.facts(x.links)
 	aim := stateOf(Effective(next, facts))

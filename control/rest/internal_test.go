@@ -1,17 +1,9 @@
 package rest
 
 import (
-	"net/netip"
 	"testing"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"lbctl/control/engine"
-	"lbctl/control/intent"
-	"lbctl/control/store/storetest"
 	"lbctl/lb"
-	"lbctl/lb/oracle"
 )
 
 // TestEveryReasonHasAnAction compares with what lb says of its reasons: which are sent, answered
@@ -31,29 +23,5 @@ func TestEveryReasonHasAnAction(t *testing.T) {
 		if got := actionOf(r, 2, 3); got != want[r] {
 			t.Errorf("%s: %s, want %q", r, got, want[r])
 		}
-	}
-}
-
-// What is collected was described, and describing collects nothing.
-func TestMetricsAreDescribed(t *testing.T) {
-	replica := netip.MustParseAddrPort("10.1.0.2:80")
-	s := lb.Service{VIP: lb.VIP{Address: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: 6}, Replicas: []lb.Replica{{Address: replica, State: lb.Draining}}}.WithDefaults()
-	dp := oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2}})
-	i := intent.Default().WithInterface(intent.Interface{Name: "eth0", Mode: lb.Auto})
-	i.Services = []intent.Service{{Name: "web", Service: s, Deadlines: map[netip.AddrPort]time.Time{replica: time.Now().Add(time.Hour)}}}
-	e, err := engine.Start(t.Context(), engine.Options{Dataplane: dp, Store: &storetest.Memory{}}, i)
-	if err != nil {
-		t.Fatal(err)
-	}
-	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(newCollector(e)); err != nil {
-		t.Fatal(err)
-	}
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := len(newCollector(e).all); len(families) != want {
-		t.Errorf("%d kinds of metrics, %d are described: %v", len(families), want, families)
 	}
 }

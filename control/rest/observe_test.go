@@ -42,7 +42,7 @@ func TestMetrics(t *testing.T) {
 		`lbctl_intent_revision 3`,
 		`lbctl_replica_state{replica="10.0.0.1:80",service="web",state="draining"} 1`,
 		`lbctl_service_replicas{service="web",state="active"} 1`,
-		`lbctl_replica_drain_deadline_seconds{replica="10.0.0.1:80",service="web"} 1896094800`,
+		`lbctl_replica_drain_deadline_timestamp_seconds{replica="10.0.0.1:80",service="web"} 1896094800`,
 		`lbctl_replica_safe_to_remove{replica="10.0.0.1:80",service="web"} 0`,
 		`lbctl_replica_old_flow_slots{replica="10.0.0.1:80",service="web"} 1`,
 		`lbctl_service_info{protocol="tcp",service="web",vip="192.0.2.1:80"} 1`,

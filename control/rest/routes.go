@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"lbctl/control/api"
+	"lbctl/control/metrics"
 )
 
 // routes returns the whole API.
@@ -25,9 +26,18 @@ func (s *Server) routes(version string) http.Handler {
 	s.observeRoutes(a)
 	s.monitorRoutes(a)
 	s.healthRoutes(a)
-	mux.Handle("GET /metrics", metrics(s.engine, s.labels))
+	mux.Handle("GET /metrics", metricsPage(metrics.New(s.engine, s.labels, version)))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { noRoute(mux, w, r) })
 	return s.recoverPanics(mux)
+}
+
+// metricsPage is the page for Prometheus, its errors as problems.
+func metricsPage(page *metrics.Page) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := page.Serve(w, r); err != nil {
+			write(w, problem(err))
+		}
+	})
 }
 
 // describe returns the framework's settings: an OpenAPI description, and no documentation page, which would load

@@ -18,6 +18,7 @@ import (
 
 	"lbctl/control/api"
 	"lbctl/control/engine"
+	"lbctl/control/metrics"
 )
 
 // Options are what a server is made of.
@@ -27,8 +28,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Version is what the API calls its version.
 	Version string
-	// Labels are those of the series of services and replicas on /metrics; nil stands for DefaultLabels.
-	Labels *Labels
+	// Labels are those of the series of services and replicas on /metrics; nil stands for metrics.DefaultLabels.
+	Labels *metrics.Labels
 	// Warnings returns why packets are lost without an error; nil: nothing is known of that.
 	Warnings func() []api.Warning
 	// Patience is how long a client may take to read some of what was sent to it; 0 is 30 seconds.
@@ -43,7 +44,7 @@ type Server struct {
 	// warnings, patience and labels are those of Options.
 	warnings func() []api.Warning
 	patience time.Duration
-	labels   Labels
+	labels   metrics.Labels
 	// ending is closed when streams are to end.
 	ending chan struct{}
 }
@@ -57,7 +58,7 @@ func New(o Options) *Server {
 		o.Patience = 30 * time.Second
 	}
 	if o.Labels == nil {
-		labels := DefaultLabels()
+		labels := metrics.DefaultLabels()
 		o.Labels = &labels
 	}
 	if o.Warnings == nil {

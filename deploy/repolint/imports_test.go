@@ -117,7 +117,8 @@ var controlLayers = map[string][]string{
 	"engine":          {"intent", "reconcile", "store"},
 	"framediff":       {"api"},
 	"importer":        {"api"},
-	"rest":            {"api", "intent", "wire", "config", "reconcile", "engine", "framediff", "safedir"},
+	"metrics":         {"api", "intent", "engine"},
+	"rest":            {"api", "intent", "wire", "config", "reconcile", "engine", "framediff", "metrics", "safedir"},
 	"client":          {"api"},
 }
 

@@ -10,19 +10,30 @@ import (
 
 // The ioctl's commands, and the lengths in bytes of its structs.
 const (
-	getDriver   = 0x03 // struct ethtool_drvinfo
-	getFields   = 0x29 // struct ethtool_rxnfc, of which its first three members
-	setFields   = 0x2a
-	getRings    = 0x2d // the same
-	getChannels = 0x3c // struct ethtool_channels
-	getRSS      = 0x46 // struct ethtool_rxfh
-	setRSS      = 0x47
+	getDriver     = 0x03 // struct ethtool_drvinfo
+	getFields     = 0x29 // struct ethtool_rxnfc, of which its first three members
+	setFields     = 0x2a
+	getRings      = 0x2d // the same
+	getSetSizes   = 0x37 // struct ethtool_sset_info with one size
+	getStrings    = 0x1b // struct ethtool_gstrings, then names
+	getStatistics = 0x1d // struct ethtool_stats, then numbers of 8 bytes
+	getChannels   = 0x3c // struct ethtool_channels
+	getRSS        = 0x46 // struct ethtool_rxfh
+	setRSS        = 0x47
 
 	driverLength   = 196
 	fieldsLength   = 16
 	channelsLength = 36
 	rssLength      = 24 // then the table's entries of 4 bytes, then the key
+
+	setSizesLength   = 20
+	stringsLength    = 12
+	statisticsLength = 8
+	nameLength       = 32 // ETH_GSTRING_LEN
 )
+
+// statistics is ETH_SS_STATS, the set of names of a driver's statistics.
+const statistics = 1
 
 // keepTable is ETH_RXFH_INDIR_NO_CHANGE; a size of 0 asks for the default table.
 const keepTable = 0xffff_ffff

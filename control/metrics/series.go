@@ -1,153 +1,18 @@
-package rest
+package metrics
 
 import (
 	"bufio"
-	"compress/gzip"
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
-	"lbctl/control/api"
-	"lbctl/control/engine"
 	"lbctl/control/intent"
 	"lbctl/lb"
 )
-
-// Labels are the labels that the series of services and replicas have. Without service there are none of either,
-// without replica none of replicas.
-type Labels struct{ Service, VIP, Protocol, Replica bool }
-
-// DefaultLabels name a series; lbctl_service_info gives a service's VIP and protocol once.
-func DefaultLabels() Labels { return Labels{Service: true, Replica: true} }
-
-// Set reads a list: "service,replica", "" for none. With String and Type it is a flag. The error wraps lb.ErrInvalid.
-func (l *Labels) Set(text string) error {
-	var set Labels
-	for name := range strings.SplitSeq(text, ",") {
-		if text == "" {
-			break
-		}
-		at := slices.Index(labelNames, name)
-		if at < 0 || *set.all()[at] {
-			return fmt.Errorf("label %q: %w: want %s, each once, separated by commas", name, lb.ErrInvalid, strings.Join(labelNames, ", "))
-		}
-		*set.all()[at] = true
-	}
-	if text != "" && !set.Service {
-		return fmt.Errorf("%w: want service among them, or none", lb.ErrInvalid)
-	}
-	*l = set
-	return nil
-}
-
-// labelNames are the names of Labels.all.
-var labelNames = []string{"service", "vip", "protocol", "replica"}
-
-func (l *Labels) all() []*bool { return []*bool{&l.Service, &l.VIP, &l.Protocol, &l.Replica} }
-
-// String returns the list.
-func (l *Labels) String() string {
-	var names []string
-	for n, has := range l.all() {
-		if *has {
-			names = append(names, labelNames[n])
-		}
-	}
-	return strings.Join(names, ",")
-}
-
-// Type is what the help of a flag calls it.
-func (l *Labels) Type() string { return "labels" }
-
-// maxScrapes is how many clients may read the page at a time, scrapeTime how long each may take.
-const (
-	maxScrapes = 2
-	scrapeTime = time.Minute
-)
-
-// metricsPage is the page that Prometheus reads: what is small by its library, the series of services and replicas, of which
-// there may be a million, as text that is written as it is made.
-type metricsPage struct {
-	engine  *engine.Engine
-	small   http.Handler
-	labels  Labels
-	scrapes chan struct{}
-}
-
-// ServeHTTP implements http.Handler. The parameter labels replaces the labels.
-func (m *metricsPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	labels, err := m.labelsOf(r)
-	if err != nil {
-		write(w, &api.Problem{Status: http.StatusUnprocessableEntity, Detail: err.Error(), Hint: "as in /metrics?labels=service,replica"})
-		return
-	}
-	select {
-	case m.scrapes <- struct{}{}:
-		defer func() { <-m.scrapes }()
-	default:
-		write(w, &api.Problem{Status: http.StatusServiceUnavailable, Detail: fmt.Sprintf("%d scrapes are under way", maxScrapes), Hint: "try again"})
-		return
-	}
-	s, err := newSeries(m.engine, labels)
-	if err != nil {
-		write(w, problem(err))
-		return
-	}
-	plain := r.Clone(r.Context())
-	plain.Header.Del("Accept") // the text format, and not another one
-	var to io.Writer = &hurried{w, time.Now().Add(scrapeTime)}
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		w.Header().Set("Content-Encoding", "gzip")
-		packed, _ := gzip.NewWriterLevel(to, gzip.BestSpeed) // the level is a valid one
-		defer packed.Close()
-		to = packed
-	}
-	m.small.ServeHTTP(&redirected{w, to}, plain)
-	s.write(to)
-}
-
-func (m *metricsPage) labelsOf(r *http.Request) (Labels, error) {
-	query := r.URL.Query()
-	for name, values := range query {
-		if name != "labels" || len(values) > 1 {
-			return Labels{}, fmt.Errorf("query %s: %w: want labels once", name, lb.ErrInvalid)
-		}
-	}
-	labels := m.labels
-	if query.Has("labels") {
-		if err := labels.Set(query.Get("labels")); err != nil {
-			return labels, fmt.Errorf("query labels: %w", err)
-		}
-	}
-	return labels, nil
-}
-
-// redirected is an answer whose body goes elsewhere.
-type redirected struct {
-	http.ResponseWriter
-	to io.Writer
-}
-
-func (r *redirected) Write(p []byte) (int, error) { return r.to.Write(p) }
-
-// hurried ends with an error when it takes too long.
-type hurried struct {
-	io.Writer
-	end time.Time
-}
-
-func (h *hurried) Write(p []byte) (int, error) {
-	if time.Now().After(h.end) {
-		return 0, fmt.Errorf("scrape: slower than %v", scrapeTime)
-	}
-	return h.Writer.Write(p)
-}
 
 // series writes the counters of packets, and the series of services and replicas, in the text format of Prometheus.
 type series struct {
@@ -159,21 +24,11 @@ type series struct {
 	line     []byte
 }
 
-// newSeries reads the counters. Errors: the datapath's.
-func newSeries(e *engine.Engine, l Labels) (*series, error) {
-	s := &series{labels: l, intent: e.Now().Effective}
-	var err error
-	if s.counters, err = e.Observe().Counters(); err != nil || !l.Service {
-		return s, err
-	}
-	s.flows, err = e.Observe().Flows()
-	return s, err
-}
-
 func (s *series) write(w io.Writer) {
 	s.out = bufio.NewWriterSize(w, 1<<16)
 	s.reasons()
 	s.losses()
+	s.capacity()
 	if s.labels.Service {
 		s.services()
 	}
@@ -204,10 +59,56 @@ func (s *series) losses() {
 	s.family(name, "counter", "Packets lost after their verdict, by the interface that they should have left by and by cause: redirect (it does not take them), transmit, tx (its driver does not send them).")
 	for _, l := range s.counters.Losses {
 		s.open(name)
-		s.label("interface", l.Interface)
+		s.label("interface", escape.Replace(l.Interface))
 		s.label("cause", string(l.Cause))
 		s.end(l.Packets)
 	}
+}
+
+// escape is for values of labels that may have any letter: names of interfaces.
+var escape = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
+
+// capacity writes how full the tables are.
+func (s *series) capacity() {
+	limits := s.intent.Datapath.Limits
+	s.tables("table_max_entries", "The capacities of the datapath, by table: datapath.limits.", use{limits, limits.Flows / 4})
+	s.tables("table_entries", "How much of each table the intent and recorded flows need. For a moment after a change the datapath uses more.", s.use())
+}
+
+// use is how many entries of tables there are, or can be.
+type use struct {
+	lb.Limits
+	halfOpen uint32
+}
+
+// tables writes a line for each table. Without services flows are not counted.
+func (s *series) tables(name, help string, n use) {
+	s.family(name, "gauge", help)
+	all := []struct {
+		table   string
+		entries uint32
+	}{{"services", n.Services}, {"replicas", n.Replicas}, {"slots", n.Slots}, {"flows", n.Flows}, {"half_open_flows", n.halfOpen}}
+	if s.flows == nil {
+		all = all[:3]
+	}
+	for _, t := range all {
+		s.open(name)
+		s.label("table", t.table)
+		s.end(uint64(t.entries))
+	}
+}
+
+func (s *series) use() (n use) {
+	for _, v := range s.intent.Services {
+		n.Services++
+		n.Replicas += uint32(len(v.Replicas))
+		n.Slots += v.Slots()
+		for _, r := range s.flows[v.VIP].Replicas {
+			n.Flows += uint32(r.Established)
+			n.halfOpen += uint32(r.HalfOpen)
+		}
+	}
+	return n
 }
 
 func (s *series) services() {
@@ -251,6 +152,7 @@ func (s *series) replicas() {
 	s.each("replica_bytes_total", "counter", "Bytes forwarded, by replica.", "", func(v intent.Service, r lb.Replica) (uint64, bool) {
 		return s.counters.Replicas[v.VIP][r.Address].Bytes, true
 	})
+	s.shares()
 	s.each("replica_weight", "gauge", "The weight of a replica; of those that have another than 1.", "", func(_ intent.Service, r lb.Replica) (uint64, bool) {
 		return uint64(r.Weight), r.Weight != 1
 	})
@@ -279,11 +181,38 @@ func (s *series) replicas() {
 			}
 			return 0, r.State != lb.Active
 		})
-	s.each("replica_drain_deadline_seconds", "gauge", "When a draining replica is set down, in seconds since 1970; of those that have a deadline.", "",
+	s.each("replica_drain_deadline_timestamp_seconds", "gauge", "When a draining replica is set down, in seconds since 1970; of those that have a deadline.", "",
 		func(v intent.Service, r lb.Replica) (uint64, bool) {
 			deadline, has := v.Deadlines[r.Address]
 			return uint64(deadline.Unix()), has
 		})
+}
+
+// shares writes what part of a service's new flows a replica is to get: by weights with Maglev, else by their number.
+func (s *series) shares() {
+	const name = "replica_wanted_ratio"
+	s.family(name, "gauge", "The share of a service's new flows that a replica is to get, by its weight and state: 0 to 1. What it gets is the ratio of the rates of replica_packets_total and service_packets_total.")
+	for _, v := range s.intent.Services {
+		all := 0.0
+		for _, r := range v.Replicas {
+			all += part(v, r)
+		}
+		for _, r := range v.Replicas {
+			s.begin(name, v.VIP, v.Name, s.labels, r.Address)
+			s.endFloat(part(v, r) / max(all, 1))
+		}
+	}
+}
+
+// part is in what proportion a replica is given flows.
+func part(v intent.Service, r lb.Replica) float64 {
+	switch {
+	case r.State != lb.Active:
+		return 0
+	case v.Scheduler == lb.Maglev:
+		return float64(r.Weight)
+	}
+	return 1
 }
 
 // each writes a family: a line for every replica of which value says so. A family of several states has one call for each; the
@@ -338,4 +267,11 @@ func (s *series) end(value uint64) {
 	s.line = append(s.line, ' ')
 	s.line = append(strconv.AppendUint(s.line, value, 10), '\n')
 	_, _ = s.out.Write(s.line) // the buffer keeps its first error
+}
+
+// endFloat is end for a number of at most six digits.
+func (s *series) endFloat(value float64) {
+	s.line[len(s.line)-1] = '}'
+	s.line = append(strconv.AppendFloat(append(s.line, ' '), value, 'g', 6, 64), '\n')
+	_, _ = s.out.Write(s.line)
 }
