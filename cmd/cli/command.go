@@ -92,7 +92,7 @@ type choiceError struct {
 
 // Error returns `"xml" is not known: want table or json`.
 func (e *choiceError) Error() string {
-	return fmt.Sprintf("%q is not known: want %s", e.word, oneOf(e.allowed))
+	return fmt.Sprintf("%q is not known: want %s", e.word, OneOf(e.allowed))
 }
 
 // ChoiceFlag adds a flag that takes one of the words allowed, the first by default. An abbreviation may be empty.
@@ -102,7 +102,7 @@ func ChoiceFlag[T ~string](c *cobra.Command, value *T, name, abbreviation, usage
 	for _, word := range allowed {
 		v.allowed = append(v.allowed, string(word))
 	}
-	c.Flags().VarP(v, name, abbreviation, usage+": "+oneOf(v.allowed))
+	c.Flags().VarP(v, name, abbreviation, usage+": "+OneOf(v.allowed))
 }
 
 // String implements pflag.Value.
@@ -125,8 +125,11 @@ func (c choice[T]) Set(s string) error {
 // Type implements pflag.Value.
 func (choice[T]) Type() string { return "word" }
 
-// oneOf returns "table or json".
-func oneOf(words []string) string {
+// NotOneOf returns the error of a flag's word that is none of those allowed.
+func NotOneOf(word string, allowed []string) error { return &choiceError{word, allowed} }
+
+// OneOf returns "table or json".
+func OneOf(words []string) string {
 	last := len(words) - 1
 	if last == 0 {
 		return words[0]

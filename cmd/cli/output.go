@@ -36,13 +36,18 @@ func OutputFlagOf(c *cobra.Command, formats ...Format) *Format {
 // Print writes v as JSON, or else what text writes: cells that end with a tab are aligned.
 func (a *App) Print(f Format, v any, text func(w io.Writer)) error {
 	if f == FormatJSON {
-		j := JSONLines(a.Stdout)
-		j.encoder.SetIndent("", "  ")
-		return j.Encode(v)
+		return Indented(a.Stdout, v)
 	}
 	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 	text(w)
 	return w.Flush()
+}
+
+// Indented writes a value as JSON for scripts, indented.
+func Indented(w io.Writer, v any) error {
+	j := JSONLines(w)
+	j.encoder.SetIndent("", "  ")
+	return j.Encode(v)
 }
 
 // Row writes one row of a table; an empty cell is a dash.

@@ -3,13 +3,13 @@ package document
 import (
 	"context"
 	"fmt"
-	"io"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/cli"
+	"lbctl/cmd/cli/show"
 	"lbctl/control/api"
 	"lbctl/control/client"
 	"lbctl/control/config"
@@ -18,8 +18,9 @@ import (
 // GetRevisions returns the command that lists the revisions of the intent.
 func GetRevisions(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
-		Use:   "revisions [NUMBER]",
-		Short: "Print the revisions of the intent, or what it was at one",
+		Use:     "revisions [NUMBER]",
+		Aliases: []string{"revision"},
+		Short:   "Print the revisions of the intent, or what it was at one",
 		Long: `Print the revisions that are kept, the latest first: at least the last hundred. With NUMBER it prints the
 configuration as it was then, as lbctl get config does.`,
 		Example: `  lbctl get revisions
@@ -29,50 +30,53 @@ configuration as it was then, as lbctl get config does.`,
 	}
 	a.Complete(c, cli.Revisions)
 	limit := c.Flags().Int("limit", 0, "print at most so many; 0: all")
-	f := cli.OutputFlag(c)
+	f := show.TableFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		d := client.New(a.Socket)
-		defer d.Close()
-		if len(args) == 1 {
-			return printRevision(a, c, d, *f, args[0])
-		}
 		if *limit < 0 {
 			return cli.Usage(c, "--limit: %d is less than 0", *limit)
 		}
-		all, err := d.Revisions(c.Context(), *limit)
-		if err != nil {
-			return err
+		d := client.New(a.Socket)
+		defer d.Close()
+		if len(args) == 1 {
+			return printRevision(a, c, d, f, args[0])
 		}
-		return a.Print(*f, all, func(w io.Writer) { printRevisions(w, all) })
+		return f.Run(a, c, func(ctx context.Context) (show.Answer, error) {
+			all, err := d.Revisions(ctx, *limit)
+			return show.Answer{Value: all, Tables: []show.Table{revisionTable(all)}}, err
+		})
 	}
 	return c
 }
 
-func printRevisions(w io.Writer, all api.Revisions) {
-	cli.Row(w, "REVISION", "TIME", "BY", "FOR")
+func revisionTable(all api.Revisions) show.Table {
+	t := show.Table{Columns: []string{"REVISION", "TIME", "BY", "FOR"}}
 	for _, r := range all.Revisions {
 		when := ""
 		if !r.Time.IsZero() {
 			when = r.Time.Format(time.RFC3339)
 		}
-		cli.Row(w, r.Number, when, r.Actor, r.Reason)
+		t.Add(fmt.Sprintf("revision/%d", r.Number), r.Number, when, r.Actor, r.Reason)
 	}
+	return t
 }
 
-func printRevision(a *cli.App, c *cobra.Command, d *client.Client, f cli.Format, text string) error {
+// printRevision prints what the intent was: in place of a table, as YAML.
+func printRevision(a *cli.App, c *cobra.Command, d *client.Client, f *show.Flags, text string) error {
 	number, err := revisionNumber(c, text)
 	if err != nil {
 		return err
 	}
-	r, err := d.Revision(c.Context(), number)
-	if err != nil {
-		return err
+	if f.Format == cli.FormatTable || f.Wide() {
+		f.Format = cli.FormatYAML
 	}
-	yaml, err := config.Write(r.Config)
-	if err != nil {
-		return err
-	}
-	return a.Print(f, r, func(w io.Writer) { fmt.Fprintf(w, "%s", yaml) })
+	return f.Run(a, c, func(ctx context.Context) (show.Answer, error) {
+		r, err := d.Revision(ctx, number)
+		if err != nil {
+			return show.Answer{}, err
+		}
+		yaml, err := config.Write(r.Config)
+		return show.Answer{Value: r, YAML: yaml, Tables: []show.Table{revisionTable(api.Revisions{Revisions: []api.RevisionEntry{r.RevisionEntry}})}}, err
+	})
 }
 
 func revisionNumber(c *cobra.Command, text string) (uint64, error) {

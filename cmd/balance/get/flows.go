@@ -3,12 +3,11 @@ package get
 import (
 	"context"
 	"fmt"
-	"io"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/cli"
+	"lbctl/cmd/cli/show"
 	"lbctl/control/api"
 	"lbctl/control/client"
 	"lbctl/lb"
@@ -23,7 +22,7 @@ type replicaLines struct {
 func getReplicas(a *cli.App) *cobra.Command {
 	return listing[replicaLines]{
 		command: cobra.Command{
-			Use: "replicas [NAME]", Short: "Print the replicas and what was sent to them; NAME is a service",
+			Use: "replicas [NAME]", Aliases: []string{"replica"}, Short: "Print the replicas and what was sent to them; NAME is a service",
 			Long: `Print the replicas and what was sent to them since the tables were made; NAME is a service. Of replicas that
 drain also how many packets a second come to them now, as far as that is known. REASON says why no packet gets to one.`,
 			Example: "  lbctl get replicas\n  lbctl get replicas web -o json",
@@ -34,26 +33,27 @@ drain also how many packets a second come to them now, as far as that is known. 
 			keepNamed(&v.Replicas, name, func(r api.ReplicaTraffic) string { return r.ServiceName })
 			return v.services
 		},
-		table: printReplicas,
+		tables: replicaTable,
 	}.make(a)
 }
 
-func printReplicas(w io.Writer, v replicaLines) {
-	cli.Row(w, "SERVICE", "REPLICA", "STATE", "WEIGHT", "PACKETS", "BYTES", "PACKETS/S", "REASON")
+func replicaTable(v replicaLines, _ string) []show.Table {
+	t := show.Table{Columns: []string{"SERVICE", "REPLICA", "STATE", "WEIGHT", "PACKETS", "BYTES", "PACKETS/S", "REASON"}}
 	for _, r := range v.Replicas {
-		cli.Row(w, r.ServiceName, r.Address, r.State, *r.Weight, r.Packets, r.Bytes, rateText(r), r.Reason)
+		t.Add("replica/"+r.ServiceName+"/"+r.Address, r.ServiceName, r.Address, r.State, *r.Weight, r.Packets, r.Bytes, rateCell(r), r.Reason)
 	}
+	return []show.Table{t}
 }
 
-// rateText is how many packets a second come to a replica: a rate is of interest while it drains.
-func rateText(r api.ReplicaTraffic) string {
+// rateCell is how many packets a second come to a replica: a rate is of interest while it drains.
+func rateCell(r api.ReplicaTraffic) show.Ranked {
 	switch {
 	case r.Rate.Known:
-		return fmt.Sprintf("%.0f", r.Rate.PacketsPerSecond)
+		return show.Ranked{Text: fmt.Sprintf("%.0f", r.Rate.PacketsPerSecond), Rank: r.Rate.PacketsPerSecond}
 	case r.State == lb.Draining.String():
-		return "unknown"
+		return show.Ranked{Text: "unknown", Rank: -1}
 	}
-	return ""
+	return show.Ranked{Rank: -2}
 }
 
 func askReplicas(ctx context.Context, d *client.Client) (lines replicaLines, err error) {
@@ -71,8 +71,9 @@ func askReplicas(ctx context.Context, d *client.Client) (lines replicaLines, err
 func getFlows(a *cli.App) *cobra.Command {
 	return listing[api.Flows]{
 		command: cobra.Command{
-			Use:   "flows [NAME]",
-			Short: "Print what is remembered of flows, by service and replica; NAME is a service",
+			Use:     "flows [NAME]",
+			Aliases: []string{"flow"},
+			Short:   "Print what is remembered of flows, by service and replica; NAME is a service",
 			Long: `Print what is remembered of flows: for every service how many slots are in transition, that is, their
 owner changed and flows from before may still be with the previous one; for every replica its recorded
 flows (half-open: only the first packet has come), the slots in transition whose old flows go to it, and
@@ -85,28 +86,27 @@ ones: how many is not known.`,
 		keep: func(v *api.Flows, name string) []string {
 			return keepNamed(&v.Services, name, func(s api.ServiceFlows) string { return s.Name })
 		},
-		table: printFlows,
+		tables: flowTables,
 	}.make(a)
 }
 
-func establishedText(f api.ReplicaFlows) string {
+func establishedCell(f api.ReplicaFlows) show.Ranked {
+	n := show.Ranked{Text: fmt.Sprint(f.Established), Rank: float64(f.Established)}
 	if f.AtLeast {
-		return fmt.Sprintf("%d+", f.Established)
+		n.Text += "+"
 	}
-	return strconv.FormatUint(f.Established, 10)
+	return n
 }
 
-func printFlows(w io.Writer, flows api.Flows) {
-	cli.Row(w, "SERVICE", "TRACKING", "SLOTS", "IN TRANSITION")
+func flowTables(flows api.Flows, _ string) []show.Table {
+	services := show.Table{Columns: []string{"SERVICE", "TRACKING", "SLOTS", "IN TRANSITION"}}
+	replicas := show.Table{Columns: []string{"SERVICE", "REPLICA", "STATE", "ESTABLISHED", "HALF-OPEN", "OLD-FLOW SLOTS", "SAFE TO REMOVE", "DRAIN UNTIL"}}
 	for _, s := range flows.Services {
-		cli.Row(w, s.Name, s.Tracking, s.Slots, s.SlotsInTransition)
-	}
-	fmt.Fprintln(w)
-	cli.Row(w, "SERVICE", "REPLICA", "STATE", "ESTABLISHED", "HALF-OPEN", "OLD-FLOW SLOTS", "SAFE TO REMOVE", "DRAIN UNTIL")
-	for _, s := range flows.Services {
+		services.Add("service/"+s.Name, s.Name, s.Tracking, s.Slots, s.SlotsInTransition)
 		for _, r := range s.Replicas {
 			n := r.FlowCounts
-			cli.Row(w, s.Name, r.Address, r.State, establishedText(n), n.HalfOpen, n.OldFlowSlots, cli.YesNo(r.SafeToRemove), r.DrainUntil)
+			replicas.Add("replica/"+s.Name+"/"+r.Address, s.Name, r.Address, r.State, establishedCell(n), n.HalfOpen, n.OldFlowSlots, cli.YesNo(r.SafeToRemove), r.DrainUntil)
 		}
 	}
+	return []show.Table{services, replicas}
 }

@@ -1,0 +1,59 @@
+package get
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/cmd/cli/show"
+	"lbctl/control/api"
+	"lbctl/control/client"
+)
+
+func getCounters(a *cli.App) *cobra.Command {
+	return listing[api.Counters]{
+		command: cobra.Command{
+			Use: "counters [NAME]", Aliases: []string{"counter"}, Short: "Print packets and bytes by the reason of their verdict",
+			Long: `Print packets and bytes by the reason of their verdict; NAME is a reason. The table leaves out reasons that no packet had.
+Packets that the kernel or a driver lost after the verdict follow, by interface and cause, since the daemon started.`,
+			Example: "  lbctl get counters\n  lbctl get counters no_replica\n  lbctl get counters -o json",
+		},
+		kind: "reason", list: "get counters -o json",
+		ask:    func(ctx context.Context, d *client.Client) (api.Counters, error) { return d.Counters(ctx) },
+		keep:   keepReason,
+		tables: counterTables,
+		notes: func(v api.Counters) []string {
+			if v.LossesUnknown == "" {
+				return nil
+			}
+			return []string{"losses after the verdict are not counted: " + v.LossesUnknown}
+		},
+	}.make(a)
+}
+
+// counterTables are the reasons that packets had, or the one that was asked for, and what was lost.
+func counterTables(v api.Counters, one string) []show.Table {
+	reasons := show.Table{Columns: []string{"REASON", "PACKETS", "BYTES", "DROPPED"}, Narrow: 3}
+	for _, r := range v.Reasons {
+		if r.Packets > 0 || one != "" {
+			reasons.Add("counter/"+r.Reason, r.Reason, r.Packets, r.Bytes, cli.YesNo(r.Dropped))
+		}
+	}
+	reasons.Add("counter/all", "all", v.Packets, v.Bytes, "")
+	lost := show.Table{Columns: []string{"LOST ON", "CAUSE", "PACKETS", "ERROR"}}
+	for _, l := range v.Losses {
+		lost.Add("loss/"+l.Interface+"/"+l.Cause, l.Interface, l.Cause, l.Packets, l.Error)
+	}
+	return []show.Table{reasons, lost}
+}
+
+// keepReason leaves what was counted by one reason. The sums of services and replicas are of another one.
+func keepReason(v *api.Counters, name string) []string {
+	names := keepNamed(&v.Reasons, name, func(r api.ReasonCount) string { return r.Reason })
+	v.Packets, v.Bytes, v.Services, v.Replicas, v.Losses = 0, 0, []api.ServiceCount{}, []api.ReplicaCount{}, []api.LossCount{}
+	for _, r := range v.Reasons {
+		v.Packets, v.Bytes = v.Packets+r.Packets, v.Bytes+r.Bytes
+	}
+	return names
+}

@@ -1,0 +1,75 @@
+package get
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/cmd/cli/show"
+	"lbctl/control/api"
+	"lbctl/control/client"
+	"lbctl/lb"
+)
+
+func getServices(a *cli.App) *cobra.Command {
+	return listing[api.Services]{
+		command: cobra.Command{Use: "services [NAME]", Aliases: []string{"service"}, Short: "Print the services, or one",
+			Example: "  lbctl get services -o json\n  lbctl get service web -o wide"},
+		kind: "service", list: "get services",
+		ask: func(ctx context.Context, d *client.Client) (api.Services, error) { return d.Services(ctx) },
+		keep: func(v *api.Services, name string) []string {
+			return keepNamed(&v.Services, name, func(s api.Service) string { return s.Name })
+		},
+		tables: func(v api.Services, _ string) []show.Table {
+			t := show.Table{Narrow: 9, Columns: []string{"NAME", "VIP", "PROTOCOL", "MODE", "SCHEDULER", "HASH", "TRACKING", "SLOTS", "REPLICAS",
+				"ACTIVE", "SEED", "IDLE", "ENCAPSULATION", "TUNNEL PORT", "TUNNEL SOURCES"}}
+			for _, s := range v.Services {
+				port := any("")
+				if s.TunnelPort != nil {
+					port = *s.TunnelPort
+				}
+				t.Add("service/"+s.Name, s.Name, s.VIP, s.Protocol, s.Mode, s.Scheduler, s.Hash, s.Tracking, slotsOf(s), len(s.Replicas),
+					activeOf(s), s.Seed, s.Idle, s.Encapsulation, port, s.TunnelSources)
+			}
+			return []show.Table{t}
+		},
+	}.make(a)
+}
+
+// slotsOf is the number of slots of a service's table: of modulo, that of its active replicas.
+func slotsOf(s api.Service) int64 {
+	if s.TableSize != nil {
+		return *s.TableSize
+	}
+	return activeOf(s)
+}
+
+// activeOf is the number of a service's active replicas.
+func activeOf(s api.Service) (n int64) {
+	for _, r := range s.Replicas {
+		if r.State == lb.Active.String() {
+			n++
+		}
+	}
+	return n
+}
+
+func getInterfaces(a *cli.App) *cobra.Command {
+	return listing[api.Interfaces]{
+		command: cobra.Command{Use: "interfaces [NAME]", Aliases: []string{"interface"},
+			Short: "Print the interfaces that are attached, or wanted and missing, or one", Example: "  lbctl get interfaces"},
+		kind: "interface", list: "get interfaces",
+		ask: func(ctx context.Context, d *client.Client) (api.Interfaces, error) { return d.Interfaces(ctx) },
+		keep: func(v *api.Interfaces, name string) []string {
+			return keepNamed(&v.Interfaces, name, func(i api.InterfaceStatus) string { return i.Name })
+		},
+		tables: func(v api.Interfaces, _ string) []show.Table {
+			t := show.Table{Columns: []string{"NAME", "STATE", "INDEX", "MODE", "REQUESTED", "REASON"}}
+			for _, i := range v.Interfaces {
+				t.Add("interface/"+i.Name, i.Name, i.State, i.IfIndex, i.Mode, i.RequestedMode, i.Reason)
+			}
+			return []show.Table{t}
+		},
+	}.make(a)
+}
