@@ -53,7 +53,7 @@ func (e *Engine) Change(ctx context.Context, c Change) (*Snapshot, Plan, error) 
 			return nil, Plan{}, err
 		}
 	}
-	next, err := e.edit(old.Intent, c.Edit)
+	next, err := e.edit(old.Intent, c)
 	if err != nil {
 		return nil, Plan{}, err
 	}
@@ -72,7 +72,7 @@ func (e *Engine) Plan(c Change) (*Snapshot, Plan, error) {
 	if err != nil {
 		return nil, Plan{}, err
 	}
-	next, err := e.edit(now.Intent, c.Edit)
+	next, err := e.edit(now.Intent, c)
 	if err != nil {
 		return nil, Plan{}, err
 	}
@@ -97,11 +97,13 @@ func (e *Engine) settled() (now *Snapshot, current reconcile.State, flows map[lb
 }
 
 // edit returns the edited intent, valid, and possible in this network and without new tables.
-func (e *Engine) edit(old intent.Intent, change func(intent.Intent) (intent.Intent, error)) (intent.Intent, error) {
-	next, err := change(old)
+func (e *Engine) edit(old intent.Intent, c Change) (intent.Intent, error) {
+	next, err := c.Edit(old)
 	if err != nil {
 		return intent.Intent{}, err
 	}
+	next = next.Keeping(next.Overrides)
+	next.Overrides = next.Overrides.Stamped(old.Overrides, c.Actor, e.clock.Now())
 	if err := next.ValidateAfter(old); err != nil {
 		return intent.Intent{}, err
 	}

@@ -36,7 +36,7 @@ type Link struct {
 	Obstacle string
 }
 
-// Effective returns what the datapath is to forward: the intent, with
+// Effective returns what the datapath is to forward: what the intent wants, by its configuration and by hand, with
 //   - replicas down that are not healthy, or that drain and whose deadline has come; a deadline that has
 //     come is left out;
 //   - interfaces that have an obstacle as they are: in another mode, or left out.
@@ -44,6 +44,7 @@ type Link struct {
 // It is a pure function. So a deadline, a failed health check or a link that goes is no change of the
 // intent, and no revision: when it passes, the next call returns the intent again.
 func Effective(i intent.Intent, f Facts) intent.Intent {
+	i = i.Wanted()
 	services, interfaces := i.Services, i.Interfaces
 	i.Services = make([]intent.Service, 0, len(services))
 	for _, s := range services {

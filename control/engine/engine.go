@@ -61,6 +61,8 @@ type Engine struct {
 type Snapshot struct {
 	// Revision is what is stored last.
 	store.Revision
+	// Wanted is the intent with what was set by hand over what is declared.
+	Wanted intent.Intent
 	// Effective is what the datapath was last brought to: see Effective.
 	Effective intent.Intent
 	// obstacles are, by name, why wanted interfaces are not attached as wanted.
@@ -89,7 +91,7 @@ func Start(ctx context.Context, o Options, i intent.Intent) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.now.Store(&Snapshot{Revision: stored, Effective: e.told(stored.Intent, found.Services)})
+	e.now.Store(&Snapshot{Revision: stored, Wanted: stored.Intent.Wanted(), Effective: e.told(stored.Intent, found.Services)})
 	if o.Actor == "" {
 		o.Actor = "serve"
 	}
@@ -99,24 +101,25 @@ func Start(ctx context.Context, o Options, i intent.Intent) (*Engine, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	i = i.Keeping(i.Overrides)
 	if _, err := e.install(ctx, i, store.Entry{Actor: o.Actor, Reason: reason}, mayBeMissing); err != nil {
 		return nil, err
 	}
-	e.warnReactivated(stored.Intent, i)
+	e.warnReactivated(stored.Intent.Wanted(), i.Wanted())
 	return e, nil
 }
 
 // told returns the effective intent as far as the datapath has it: of what an earlier process has brought
 // about, nothing is told again.
 func (e *Engine) told(i intent.Intent, forwarded []lb.Service) intent.Intent {
-	effective := Effective(i, e.facts(nil))
+	effective, wanted := Effective(i, e.facts(nil)), i.Wanted()
 	has := make(map[lb.VIP]lb.Service, len(forwarded))
 	for _, s := range forwarded {
 		has[s.VIP] = s
 	}
 	for n, s := range effective.Services {
 		if !s.SameAs(has[s.VIP]) {
-			effective.Services[n] = i.Services[n]
+			effective.Services[n] = wanted.Services[n]
 		}
 	}
 	return effective
@@ -138,8 +141,8 @@ type Observer interface {
 // Observe returns the datapath to look at: changes of it go through the engine.
 func (e *Engine) Observe() Observer { return e.dp }
 
-// warnReactivated warns of replicas that drained, or were down, and that an intent makes active again:
-// a user who starts a daemon with a file does not see them in the file.
+// warnReactivated warns of replicas that drained, or were down, and that another intent makes active again: what was
+// declared by a request, and not set by hand, a file replaces, and its reader does not see that.
 func (e *Engine) warnReactivated(before, now intent.Intent) {
 	had := before.ByVIP()
 	for _, s := range now.Services {

@@ -26,7 +26,7 @@ func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.En
 		return nil, err
 	}
 	installed := false
-	x := execution{dp: e.dp, may: may, had: old.Intent.ByVIP(), next: next.ByVIP(), links: linksOf(before)}
+	x := execution{dp: e.dp, may: may, had: old.Wanted.ByVIP(), next: next.Wanted().ByVIP(), links: linksOf(before)}
 	defer func() {
 		if !installed { // also when the datapath panics
 			e.rollBack(ctx, before, next.Datapath.Limits)
@@ -40,7 +40,7 @@ func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.En
 		return nil, err
 	}
 	// The obstacles that were met are among the facts by now.
-	now := &Snapshot{Revision: old.Revision, Effective: x.brought(Effective(next, facts), old), obstacles: x.links.obstacles(next), outOfSync: x.notSet()}
+	now := &Snapshot{Revision: old.Revision, Wanted: next.Wanted(), Effective: x.brought(Effective(next, facts), old), obstacles: x.links.obstacles(next), outOfSync: x.notSet()}
 	if old.Number == 0 || !next.Equal(old.Intent) {
 		entry.Time = e.clock.Now().UTC()
 		now.Revision = store.Revision{Entry: entry, Intent: next}
@@ -131,7 +131,7 @@ type execution struct {
 	dp lb.Dataplane
 	// may tells of which interfaces an attach may be refused.
 	may func(intent.Interface) bool
-	// had and next are the services of the intent before the change and after it.
+	// had and next are the services that were wanted before the change and are after it.
 	had, next map[lb.VIP]intent.Service
 	links     Links
 	done      []reconcile.Step

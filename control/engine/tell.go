@@ -66,19 +66,19 @@ func (e *Engine) logRemovals(before reconcile.State, names map[lb.VIP]string, st
 	}
 }
 
-// override is a replica whose effective state is not the intended one.
-type override struct {
+// deviation is a replica whose effective state is not the intended one.
+type deviation struct {
 	service             intent.Service
 	intended, effective lb.ReplicaState
 }
 
-func overrides(s *Snapshot) map[Endpoint]override {
-	found := map[Endpoint]override{}
+func deviations(s *Snapshot) map[Endpoint]deviation {
+	found := map[Endpoint]deviation{}
 	for n, effective := range s.Effective.Services {
-		intended := s.Intent.Services[n]
+		intended := s.Wanted.Services[n]
 		for k, r := range effective.Replicas {
 			if want := intended.Replicas[k].State; want != r.State {
-				found[Endpoint{effective.VIP, r.Address}] = override{intended, want, r.State}
+				found[Endpoint{effective.VIP, r.Address}] = deviation{intended, want, r.State}
 			}
 		}
 	}
@@ -88,15 +88,15 @@ func overrides(s *Snapshot) map[Endpoint]override {
 // replicaChanges returns the replicas whose effective state has changed while their intended one has not, by
 // service and address.
 func (e *Engine) replicaChanges(old, now *Snapshot) []ReplicaChanged {
-	before, after := overrides(old), overrides(now)
+	before, after := deviations(old), deviations(now)
 	if len(before)+len(after) == 0 {
 		return nil
 	}
 	var all []ReplicaChanged
-	had, has := old.Intent.ByVIP(), now.Intent.ByVIP()
+	had, has := old.Wanted.ByVIP(), now.Wanted.ByVIP()
 	for p, o := range after {
 		was, there := had[p.VIP].State(p.Replica)
-		if b, overridden := before[p]; overridden {
+		if b, deviated := before[p]; deviated {
 			was, there = b.effective, there && b.intended == o.intended
 		} else {
 			there = there && was == o.intended

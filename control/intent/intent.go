@@ -3,6 +3,19 @@
 // package are valid, or Validate says why not. It knows neither YAML nor JSON: package wire turns
 // documents into intents and back.
 //
+// What an operator declares and what he does by hand are two things. Services declare their replicas with
+// weight, state and deadline: that is the configuration, which a file or a PUT replaces. Overrides set state
+// or weight of single replicas over it: who sets a replica down at night must not find it in traffic because
+// somebody applied the file in the morning, or the daemon was started with it. The two are one value, and so
+// one revision, but each is changed by its own requests:
+//
+//   - Another configuration keeps the overrides. Only a request that says so takes them back.
+//   - An override goes with its replica or its service, by name and address, and follows neither to another name.
+//     A replica that comes back is as it is declared.
+//   - A revision that is made the intent again brings its configuration back, and not its overrides.
+//   - Wanted is the configuration with the overrides over it. What is forwarded derives from that
+//     (engine.Effective); what a file is compared with, and what is printed as one, is the configuration alone.
+//
 // Intents share their slices and maps with those that they were made from: treat them as read-only.
 // Edits (WithService and its like) return a changed copy.
 package intent
@@ -25,6 +38,8 @@ type Intent struct {
 	Interfaces []Interface
 	// Services have unique names and VIPs, in the operator's order.
 	Services []Service
+	// Overrides are what was set by hand on replicas of those services, over what they declare.
+	Overrides Overrides
 }
 
 // Datapath is what is fixed when the daemon starts.
@@ -51,7 +66,7 @@ func Default() Intent {
 	return Intent{Datapath: Datapath{ToeplitzKey: rss.MicrosoftKey(), Limits: lb.DefaultLimits}}
 }
 
-// Forwarded returns the services as the datapath takes them, in order.
+// Forwarded returns the services as they are declared and as the datapath takes them, in order.
 func (i Intent) Forwarded() []lb.Service {
 	all := make([]lb.Service, 0, len(i.Services))
 	for _, s := range i.Services {
@@ -116,7 +131,7 @@ func (i Intent) Names() map[lb.VIP]string {
 // Equal reports whether two intents say the same.
 func (i Intent) Equal(j Intent) bool {
 	return i.Datapath.Equal(j.Datapath) && slices.Equal(i.Interfaces, j.Interfaces) &&
-		slices.EqualFunc(i.Services, j.Services, Service.Equal)
+		slices.EqualFunc(i.Services, j.Services, Service.Equal) && i.Overrides.Equal(j.Overrides)
 }
 
 // NextDeadline returns the earliest drain deadline, false when there is none.
@@ -132,9 +147,14 @@ func (i Intent) NextDeadline() (next time.Time, found bool) {
 }
 
 // Validate says what is wrong with an intent that was put together from valid
-// parts: what they are beside each other, and the limits. The error is an *Error.
+// parts: what they are beside each other, and the limits. That holds for what is declared, to which one may go back
+// at any time, and for what is wanted. The error is an *Error.
 func (i Intent) Validate() error {
-	return inIntent(lb.ValidateAll(i.Forwarded(), i.Datapath.Limits))
+	err := inIntent(lb.ValidateAll(i.Forwarded(), i.Datapath.Limits))
+	if err != nil || len(i.Overrides) == 0 {
+		return err
+	}
+	return inIntent(lb.ValidateAll(i.Wanted().Forwarded(), i.Datapath.Limits))
 }
 
 // ValidateAfter is Validate of an intent that follows a valid one: it costs little if little has
@@ -143,7 +163,11 @@ func (i Intent) ValidateAfter(old Intent) error {
 	if i.Datapath.Limits != old.Datapath.Limits {
 		return i.Validate()
 	}
-	return inIntent(lb.ValidateChange(old.Forwarded(), i.Forwarded(), i.Datapath.Limits))
+	err := inIntent(lb.ValidateChange(old.Forwarded(), i.Forwarded(), i.Datapath.Limits))
+	if err != nil || len(i.Overrides) == 0 {
+		return err
+	}
+	return inIntent(lb.ValidateChange(old.Wanted().Forwarded(), i.Wanted().Forwarded(), i.Datapath.Limits))
 }
 
 // inIntent makes the problems of package lb those of an intent. There the VIP's address is called

@@ -59,11 +59,12 @@ func (s *Server) revisionRoutes(a huma.API) {
 		})
 }
 
-// backTo makes an earlier intent of the present one. What the datapath was made with stays: a running daemon cannot change it.
+// backTo makes an earlier configuration that of the present intent. What the datapath was made with stays: a running daemon
+// cannot change it. So does what was set by hand: that is of now.
 func backTo(earlier intent.Intent) edit {
 	return func(now intent.Intent) (intent.Intent, error) {
 		earlier.Datapath = now.Datapath
-		return earlier, nil
+		return earlier.Keeping(now.Overrides), nil
 	}
 }
 

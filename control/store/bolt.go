@@ -52,6 +52,9 @@ func (j *Journal) loadBolt(f handle) error {
 	return nil
 }
 
+// boltFormat is the last format that was a bbolt file.
+const boltFormat = 4
+
 // content returns the latest revision; number 0 if there is none.
 func (b boltBuckets) content() (*content, error) {
 	var head boltHead
@@ -64,8 +67,8 @@ func (b boltBuckets) content() (*content, error) {
 	case !found:
 		return &content{}, nil
 	}
-	if head.Format < 1 || head.Format >= format {
-		return nil, fmt.Errorf("format %d: this program knows 1 to %d", head.Format, format)
+	if head.Format < 1 || head.Format > boltFormat {
+		return nil, fmt.Errorf("format %d: this program knows 1 to %d", head.Format, boltFormat)
 	}
 	c := &content{config: head.Config, order: head.Services, services: map[string]*api.Service{}}
 	if _, err := b.get("intent", "order", &c.order); err != nil {

@@ -2,6 +2,9 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -10,6 +13,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"lbctl/control/intent"
 	"lbctl/control/store"
 	"lbctl/control/store/storetest"
 	"lbctl/lb"
@@ -80,6 +84,64 @@ func checkBefore(t *testing.T, r store.Revision) {
 	}
 	if dns.Tracking != lb.TrackAlways || dns.Idle != 2*time.Minute || dns.Replicas[0].Weight != 3 {
 		t.Errorf("dns = %+v", dns)
+	}
+}
+
+// asFormat writes another format into the header of a file.
+func asFormat(t *testing.T, path string, format int) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(text), " header ")
+	first = regexp.MustCompile(`^lbctl state \d+`).ReplaceAllString(first, fmt.Sprintf("lbctl state %d", format))
+	copy(text, fmt.Sprintf("%s header %08x\n", first, crc32.Checksum([]byte(first), crc32.MakeTable(crc32.Castagnoli))))
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestFormatBeforeOverrides: a file of format 5 is read, and is one of the present format after the next revision, so that
+// no program that would forget what was set by hand reads it.
+func TestFormatBeforeOverrides(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "state.db")
+	s := open(t, dir)
+	i := storetest.Intent(2)
+	if _, err := s.Append(t.Context(), 0, store.Revision{Intent: i}); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	asFormat(t, path, 5)
+	s = open(t, dir)
+	r, err := s.Latest(t.Context())
+	if err != nil || !r.Intent.Equal(i) {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	at := intent.Target{Service: "s1", Replica: i.Services[1].Replicas[0].Address}
+	next, err := i.WithOverride(at, intent.Override{SetsState: true, State: lb.Down})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Append(t.Context(), 1, store.Revision{Intent: next}); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if text, err := os.ReadFile(path); err != nil || !strings.HasPrefix(string(text), "lbctl state 6 ") {
+		t.Errorf("%.20q, %v; want format 6", text, err)
+	}
+	s = open(t, dir)
+	if r, err := s.Latest(t.Context()); err != nil || !r.Intent.Equal(next) || r.Intent.Overrides[at].State != lb.Down {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r, err := s.Revision(t.Context(), 1); err != nil || !r.Intent.Equal(i) {
+		t.Errorf("the revision before: %+v, %v", r, err)
+	}
+	s.Close()
+	asFormat(t, path, 7)
+	if _, err := store.Open(dir); !errors.Is(err, lb.ErrConflict) || !strings.Contains(err.Error(), "format 7") {
+		t.Errorf("a later format: %v, want lb.ErrConflict", err)
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 // disk. It counts and sums up all of the file that is valid: a file that is cut short anywhere, a bit that has
 // turned, a write that was lost cannot be taken for an older state.
 type header struct {
+	// format is 5 or 6.
+	format   int
 	revision uint64
 	// end is where the records end, size that of the file, in bytes.
 	end, size int64
@@ -25,33 +27,34 @@ type header struct {
 // headerSize is where the records begin.
 const headerSize = 512
 
-// format is what the header calls this format. Formats 1 to 4 were bbolt files: see bolt.go.
-const format = 5
+// format is what the header calls this format. Format 5 is the same without overrides: it is read, and becomes this
+// one with the next revision. Who knows format 5 alone would read this one and forget what was set by hand, so it
+// must not. Formats 1 to 4 were bbolt files: see bolt.go.
+const format = 6
 
 const headerText = "lbctl state %d revision %d end %d size %d records %08x"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func (h header) encode() []byte {
-	text := fmt.Sprintf(headerText, format, h.revision, h.end, h.size, h.sum)
+	text := fmt.Sprintf(headerText, h.format, h.revision, h.end, h.size, h.sum)
 	text += fmt.Sprintf(" header %08x\n", crc32.Checksum([]byte(text), castagnoli))
 	return append([]byte(text), make([]byte, headerSize-len(text))...)
 }
 
 // with returns the header after a record was added at the end.
 func (h header) with(revision uint64, record []byte) header {
-	h.revision, h.end, h.sum = revision, h.end+int64(len(record)), crc32.Update(h.sum, castagnoli, record)
+	h.format, h.revision, h.end, h.sum = format, revision, h.end+int64(len(record)), crc32.Update(h.sum, castagnoli, record)
 	return h
 }
 
 // decode reads a header. The error says what is wrong with it.
 func decode(block []byte) (h header, err error) {
 	first, _, found := bytes.Cut(block, []byte("\n"))
-	var kind int
-	_, err = fmt.Sscanf(string(first), headerText, &kind, &h.revision, &h.end, &h.size, &h.sum)
+	_, err = fmt.Sscanf(string(first), headerText, &h.format, &h.revision, &h.end, &h.size, &h.sum)
 	switch {
-	case err == nil && kind != format:
-		return h, fmt.Errorf("format %d: this program knows %d", kind, format)
+	case err == nil && h.format != format && h.format != format-1:
+		return h, fmt.Errorf("format %d: this program knows %d and %d", h.format, format-1, format)
 	case err != nil || !found || !bytes.HasPrefix(h.encode(), block[:len(first)+1]):
 		return h, errors.New("no valid header")
 	}

@@ -25,6 +25,8 @@ type record struct {
 	Order *[]string `json:"order,omitempty"`
 	// Services are those that were added or changed, and null for those that were removed.
 	Services map[string]*api.Service `json:"services,omitempty"`
+	// Overrides are all that was set by hand, nil where that stayed.
+	Overrides *[]api.ReplicaOverride `json:"overrides,omitempty"`
 }
 
 // recordOf returns what a revision changed of an intent; all of it if there was none.
@@ -39,6 +41,10 @@ func recordOf(old *intent.Intent, next Revision) record {
 		bare.Services = nil
 		c := wire.Config(bare)
 		r.Config = &c
+	}
+	if !old.Overrides.Equal(next.Intent.Overrides) {
+		all := wire.Overrides(next.Intent)
+		r.Overrides = &all
 	}
 	if names := order(next.Intent); first || !slices.Equal(order(*old), names) {
 		r.Order = &names
@@ -84,6 +90,8 @@ type content struct {
 	config   api.Config
 	order    []string
 	services map[string]*api.Service
+	// overrides are nil in a store of before there were any.
+	overrides *[]api.ReplicaOverride
 }
 
 // apply makes the content that of the next revision.
@@ -97,6 +105,9 @@ func (c *content) apply(r record) error {
 	}
 	if r.Order != nil {
 		c.order = *r.Order
+	}
+	if r.Overrides != nil {
+		c.overrides = r.Overrides
 	}
 	if c.services == nil {
 		c.services = map[string]*api.Service{}
@@ -119,14 +130,22 @@ func (c *content) revision() (Revision, error) {
 	if doc.Services == nil {
 		doc.Services = []api.Service{}
 	}
-	i, err := wire.Resolve(doc, intent.Default())
+	base := intent.Default()
+	if c.overrides != nil {
+		all, err := wire.StoredOverrides(*c.overrides)
+		if err != nil {
+			return Revision{}, err
+		}
+		base.Overrides = all
+	}
+	i, err := wire.Resolve(doc, base)
 	return Revision{Entry: c.Entry, Intent: i}, err
 }
 
 // whole returns the content as the first record of a file.
 func (c *content) whole() record {
 	r := record{Revision: c.Number, Actor: c.Actor, Reason: c.Reason, Time: c.Time, Config: &c.config, Order: &c.order,
-		Services: maps.Clone(c.services)}
+		Services: maps.Clone(c.services), Overrides: c.overrides}
 	maps.DeleteFunc(r.Services, func(_ string, s *api.Service) bool { return s == nil })
 	return r
 }

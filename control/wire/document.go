@@ -90,10 +90,11 @@ func number[T uint16 | uint32](n T) *int64 {
 	return &i
 }
 
-// Changes returns the differences between two intents that no step of a datapath shows: names of services,
+// Changes returns the differences between what two intents want that no step of a datapath shows: names of services,
 // drain deadlines, and requested modes of interfaces.
 func Changes(old, next intent.Intent) []api.FieldChange {
 	var all []api.FieldChange
+	old, next = old.Wanted(), next.Wanted()
 	add := func(before, after, field string, args ...any) {
 		if before != after {
 			all = append(all, api.FieldChange{Field: fmt.Sprintf(field, args...), Before: before, After: after})
@@ -123,8 +124,11 @@ func Changes(old, next intent.Intent) []api.FieldChange {
 
 // deadlineOf returns the drain deadline of a replica as a document has it, "" for none.
 func deadlineOf(s intent.Service, replica netip.AddrPort) string {
-	t, ok := s.Deadlines[replica]
-	if !ok {
+	return deadlineText(s.Deadlines[replica])
+}
+
+func deadlineText(t time.Time) string {
+	if t.IsZero() {
 		return ""
 	}
 	return t.Format(time.RFC3339)

@@ -32,7 +32,8 @@ func word(ps *intent.Problems, field, is, want string) {
 }
 
 // Resolve makes a valid intent of a document. Where the document leaves the datapath or the interfaces
-// out, they are as in base. The error is an *intent.Error with everything that is wrong.
+// out, they are as in base, and so is what was set by hand on replicas that there still are. The error is an
+// *intent.Error with everything that is wrong.
 func Resolve(doc api.Config, base intent.Intent) (intent.Intent, error) {
 	var ps intent.Problems
 	word(&ps, "apiVersion", doc.APIVersion, APIVersion)
@@ -48,6 +49,7 @@ func Resolve(doc api.Config, base intent.Intent) (intent.Intent, error) {
 	if err := ps.Err(); err != nil {
 		return intent.Intent{}, err
 	}
+	next = next.Keeping(base.Overrides)
 	if err := next.Validate(); err != nil {
 		return intent.Intent{}, err
 	}

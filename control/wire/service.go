@@ -93,10 +93,17 @@ func resolveReplicas(ps *intent.Problems, field string, docs []api.Replica) []in
 }
 
 func resolveReplica(ps *intent.Problems, field string, d api.Replica) intent.Replica {
+	at := address(ps, field+"address", d.Address)
+	r := resolveReplicaValues(ps, field, d)
+	r.Address = at
+	return r
+}
+
+// resolveReplicaValues is resolveReplica without the address.
+func resolveReplicaValues(ps *intent.Problems, field string, d api.Replica) intent.Replica {
 	r := intent.Replica{Replica: lb.Replica{
-		Address: address(ps, field+"address", d.Address),
-		Weight:  weight(ps, field+"weight", d.Weight),
-		State:   choice(ps, field+"state", d.State, lb.Active, lb.ParseReplicaState, lb.Active, lb.Draining, lb.Down),
+		Weight: weight(ps, field+"weight", d.Weight),
+		State:  choice(ps, field+"state", d.State, lb.Active, lb.ParseReplicaState, lb.Active, lb.Draining, lb.Down),
 	}}
 	if d.DrainUntil == "" {
 		return r

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -201,10 +202,27 @@ func anyEdits(r *rapid.T, t *testing.T, open Opener) {
 		} else {
 			i, _ = i.WithService(service(k, rapid.IntRange(0, 2).Draw(r, "replicas")))
 		}
+		if of := service(rapid.IntRange(0, 3).Draw(r, "by hand"), 1); rapid.Bool().Draw(r, "override") {
+			i.Overrides = maps.Clone(i.Overrides)
+			if i.Overrides == nil {
+				i.Overrides = intent.Overrides{}
+			}
+			i.Overrides[intent.Target{Service: of.Name, Replica: of.Replicas[0].Address}] = anyOverride(r)
+		}
+		i = i.Keeping(i.Overrides) // if there is such a replica
 		h.add(t, s, i)
 	}
 	if rapid.Bool().Draw(r, "reopen") {
 		s = reopen()
 	}
 	h.check(t, s)
+}
+
+func anyOverride(r *rapid.T) intent.Override {
+	o := intent.Override{SetsState: true, State: lb.Draining, DrainUntil: time.Unix(rapid.Int64Range(0, 1e9).Draw(r, "until"), 0).UTC(),
+		Note: rapid.SampledFrom([]string{"", "disk"}).Draw(r, "note"), Actor: "root", Since: time.Unix(1, 0).UTC()}
+	if rapid.Bool().Draw(r, "weight") {
+		o = intent.Override{Weight: rapid.Uint16Min(1).Draw(r, "by hand")}
+	}
+	return o
 }
