@@ -73,9 +73,9 @@ var wireCases = []wireCase{
 	{command: "detach", lines: []string{"eth0"}},
 	{command: "get services", lines: []string{"", "web"}},
 	{command: "get replicas", lines: []string{"", "web"}, before: []string{"drain web 10.0.0.2:8080 --for 10m"}},
-	{command: "get flows", lines: []string{"", "web"}, before: []string{"drain web 10.0.0.2:8080 --for 10m"}},
+	{command: "get flows", lines: []string{"", "web", "web --client 198.51.100.7"}, before: []string{"apply -f DIR/recording.yaml", "drain web 10.0.0.2:8080 --for 10m"}, traffic: true},
 	{command: "get interfaces", lines: []string{"", "eth0"}},
-	{command: "get counters", lines: []string{"", "forwarded"}, traffic: true},
+	{command: "get counters", lines: []string{"", "forwarded", "--since 100ms"}, traffic: true},
 	{command: "get config", lines: []string{""}},
 	{command: "get revisions", lines: []string{"", "1"}},
 	{command: "explain", lines: []string{aFlow + "--flags syn --queues 4", aFlow + "--interface eth0", "--pcap DIR/c.pcap --interface eth0"},
@@ -121,6 +121,7 @@ func (c wireCase) output(t *testing.T) string {
 	w.Memory = oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2, "eth1": 3}, Routes: toEth1{}})
 	w.Write("web.yaml", clitest.WebConfig)
 	w.Write("other.yaml", wireOther)
+	w.Write("recording.yaml", strings.Replace(clitest.WebConfig, "name: web", "name: web\n    tracking: always", 1))
 	w.Write("c.pcap", nictest.Capture(20))
 	w.Write("observed.csv", wireObservations(rss.MicrosoftKey(), 40))
 	w.Write("wrong.csv", "src,dst,hash\n10.0.0.1:1,10.0.0.2:2,0x1\n10.0.0.1:1,10.0.0.2:2,0x2\n")

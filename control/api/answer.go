@@ -42,6 +42,33 @@ type ReplicaTraffic struct {
 	Bytes   uint64 `json:"bytes"`
 	Rate    Rate   `json:"lately" doc:"What is sent to it now, measured while it drains."`
 	Reason  string `json:"reason,omitempty" doc:"As in ReplicaStatus."`
+
+	NextHop *ReplicaHop `json:"next_hop,omitempty" doc:"How packets to it leave, if the request asks for next_hops; left out where no route leads there."`
+}
+
+// ReplicaHop is the layer-2 next hop towards a replica.
+type ReplicaHop struct {
+	NextHop
+	Neighbour      string `json:"neighbour" doc:"The host that frames are sent to: the replica or a gateway."`
+	NeighbourState string `json:"neighbour_state,omitempty" enum:"incomplete,reachable,stale,delay,probe,failed,noarp,permanent" doc:"What the kernel knows of it, as ip neighbour shows it; left out where the kernel has no entry."`
+	Resolved       bool   `json:"is_resolved" doc:"Its MAC address is known. Where it is not, packets go up to the kernel, which looks for it."`
+	MTU            int    `json:"mtu" doc:"The greatest IP packet that goes there, in bytes."`
+}
+
+// RecordedFlows is the answer to GET /v1/services/{name}/flows.
+type RecordedFlows struct {
+	Flows []RecordedFlow `json:"flows" nullable:"false" doc:"By client."`
+	Next  string         `json:"next,omitempty" doc:"There may be more: ask again with after set to this."`
+}
+
+// RecordedFlow is the record of one flow of a client.
+type RecordedFlow struct {
+	Client          string   `json:"client" example:"198.51.100.7:40000"`
+	Replica         string   `json:"replica" example:"10.1.0.1:8080"`
+	Record          string   `json:"record" enum:"half_open,established" doc:"Only its first packet has come, or more."`
+	ClosedByClient  bool     `json:"is_closed_by_client"`
+	ClosedByReplica bool     `json:"is_closed_by_replica" doc:"Of the modes dsr and ipip not known: what the client closes counts for both."`
+	SilentFor       Duration `json:"silent_for" doc:"How long no packet came, in eighths of the service's idle time, rounded down." example:"1m15s"`
 }
 
 // Rate is how many packets are sent to a replica.

@@ -119,6 +119,21 @@ func (c *Client) Traffic(ctx context.Context) (api.Traffic, error) {
 	return get[api.Traffic](ctx, c, http.MethodGet, "/v1/replicas", nil)
 }
 
+// TrafficWithHops is Traffic, and how packets to each replica leave.
+func (c *Client) TrafficWithHops(ctx context.Context) (api.Traffic, error) {
+	return get[api.Traffic](ctx, c, http.MethodGet, "/v1/replicas?next_hops=true", nil)
+}
+
+// RecordedFlows returns at most limit recorded flows to a service of a client's address, or of the few of a prefix: those after
+// one, the first ones if that is "".
+func (c *Client) RecordedFlows(ctx context.Context, service, client, after string, limit int) (api.RecordedFlows, error) {
+	q := url.Values{"client": {client}, "limit": {strconv.Itoa(limit)}}
+	if after != "" {
+		q.Set("after", after)
+	}
+	return get[api.RecordedFlows](ctx, c, http.MethodGet, servicePath(service)+"/flows?"+q.Encode(), nil)
+}
+
 // Explain returns what would happen to a packet, and why.
 func (c *Client) Explain(ctx context.Context, p api.Probe) (api.Explanation, error) {
 	return get[api.Explanation](ctx, c, http.MethodPost, "/v1/explain", p)

@@ -11,6 +11,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -132,6 +133,8 @@ func (e *Engine) Now() *Snapshot { return e.now.Load() }
 type Observer interface {
 	Counters() (lb.Counters, error)
 	Flows() (map[lb.VIP]lb.Flows, error)
+	FlowsOf(lb.VIP, netip.Addr) ([]lb.RecordedFlow, error)
+	NextHops() (map[lb.VIP]map[netip.AddrPort]lb.ReplicaHop, error)
 	Interfaces() ([]lb.Interface, error)
 	Condition() (lb.Condition, error)
 	Explain(lb.Probe) (lb.Explanation, error)

@@ -60,15 +60,23 @@ func wireReplicas(name string, vip lb.VIP, counts map[netip.AddrPort]lb.Count) [
 
 func (s *Server) flowRoutes(a huma.API) {
 	register(a, "get-traffic", http.MethodGet, "/v1/replicas", "The replicas of all services and what is sent to them",
-		func(context.Context, *struct{}) (*answer[api.Traffic], error) {
+		func(_ context.Context, in *trafficInput) (*answer[api.Traffic], error) {
 			now := s.engine.Now()
 			counters, err := s.engine.Observe().Counters()
 			if err != nil {
 				return nil, err
 			}
 			condition, err := s.engine.Observe().Condition()
-			return answerAt(now.Number, s.wireTraffic(now.Effective, counters, condition)), err
+			if err != nil {
+				return nil, err
+			}
+			out := s.wireTraffic(now.Effective, counters, condition)
+			if in.NextHops {
+				err = s.addNextHops(now.Effective, out.Replicas)
+			}
+			return answerAt(now.Number, out), err
 		})
+	s.recordRoutes(a)
 	register(a, "get-flows", http.MethodGet, "/v1/flows", "What is recorded of flows, by service and replica",
 		func(context.Context, *struct{}) (*answer[api.Flows], error) {
 			now := s.engine.Now()

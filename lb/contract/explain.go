@@ -88,6 +88,11 @@ func (b fixture) explained(s lb.Service, f packet.Flow) {
 	p.Source, p.Destination = e.NextHop.Source, e.NextHop.Destination
 	equal(b.t, "frame", hex(v.Frame), hex(p.Frame()))
 	equal(b.t, "link", e.NextHop.Interface, West)
+	hop := must(b.t, "list next hops", b.Dataplane.NextHops)[s.VIP][e.Replica]
+	equal(b.t, "next hop listed", hop.NextHop, e.NextHop)
+	if hop.State != lb.NeighbourReachable && hop.State != lb.NeighbourPermanent || hop.MTU < 1280 || !hop.Neighbour.IsValid() {
+		b.t.Errorf("next hop of %v: %+v", e.Replica, hop)
+	}
 }
 
 // explanation returns the explanation of a packet up to the look-up of its service.

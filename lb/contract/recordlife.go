@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"errors"
 	"net/netip"
 
 	"lbctl/lb"
@@ -14,6 +15,36 @@ func (b fixture) unrecorded(flows []packet.Flow, why string) {
 		if e := b.explain(lb.Probe{Flow: f}); e.Record != lb.NoRecord || e.Recorded.IsValid() {
 			b.t.Errorf("%v is recorded with %v, though %s", f, e.Recorded, why)
 		}
+	}
+}
+
+// lists compares the records that are listed with those that packets of the flows find.
+func (b fixture) lists(v lb.VIP, recorded []packet.Flow) {
+	b.t.Helper()
+	want, clients := map[netip.AddrPort]lb.RecordedFlow{}, map[netip.Addr]bool{}
+	for _, f := range recorded {
+		e := b.explain(lb.Probe{Flow: f})
+		want[f.Source] = lb.RecordedFlow{Client: f.Source, Replica: e.Recorded, Stage: e.Record}
+		clients[f.Source.Addr()] = true
+	}
+	listed, last := 0, uint16(0)
+	for client := range clients {
+		all, err := b.Dataplane.FlowsOf(v, client)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		for n, f := range all {
+			f.Age = 0 // of which an explanation says nothing
+			equal(b.t, "listed record", f, want[f.Client])
+			if listed++; n > 0 && f.Client.Port() <= last {
+				b.t.Errorf("%v comes after port %d", f.Client, last)
+			}
+			last = f.Client.Port()
+		}
+	}
+	equal(b.t, "number of listed records", listed, len(want))
+	if _, err := b.Dataplane.FlowsOf(lb.VIP{Address: v.Address}, netip.MustParseAddr("198.51.100.1")); !errors.Is(err, lb.ErrNotFound) {
+		b.t.Errorf("flows of no service: %v, want %v", err, lb.ErrNotFound)
 	}
 }
 
@@ -48,6 +79,7 @@ func testReplicaGone(b fixture, was lb.Service) {
 func testReplicaDown(b fixture, was lb.Service) {
 	s, recorded, _, want := changed(b, was)
 	ill := s.Replicas[3].Address
+	b.lists(s.VIP, recorded)
 	off := with(s, lb.Down, 3)
 	b.set(off)
 	equal(b.t, "records of a replica that is down", b.flows(s.VIP).Replicas[ill].Established, want[ill].Established)

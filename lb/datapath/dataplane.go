@@ -92,6 +92,29 @@ func (d *Datapath) Flows() (all map[lb.VIP]lb.Flows, err error) {
 	return all, err
 }
 
+// FlowsOf implements lb.Dataplane.
+func (d *Datapath) FlowsOf(vip lb.VIP, client netip.Addr) (all []lb.RecordedFlow, err error) {
+	err = d.locked(func() error {
+		if _, found := d.registry.services[vip]; !found {
+			return fmt.Errorf("list flows of service %v: %w", vip, lb.ErrNotFound)
+		}
+		if client.Is4() == vip.Address.Addr().Is4() { // else there is none, and a key is of one family
+			all = oracle.ListFlows(view{program: d.program, registry: d.registry}, vip, client)
+		}
+		return nil
+	})
+	return all, err
+}
+
+// NextHops implements lb.Dataplane: the hops as packets find them, and their neighbours as the kernel has them.
+func (d *Datapath) NextHops() (all map[lb.VIP]map[netip.AddrPort]lb.ReplicaHop, err error) {
+	err = d.locked(func() error {
+		all = d.hops.list(d.registry.services)
+		return nil
+	})
+	return all, err
+}
+
 // Explain has the reference datapath decide over the live tables. Errors: lb.ErrInvalid when there
 // is no frame and the flow is none.
 func (d *Datapath) Explain(p lb.Probe) (x lb.Explanation, err error) {

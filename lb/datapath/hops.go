@@ -84,6 +84,33 @@ func (h *hops) judge(r nexthop.Resolver, replica uint32, a netip.Addr, next tabl
 	}
 }
 
+// list returns the next hops of all replicas.
+func (h *hops) list(services map[lb.VIP]*entry) map[lb.VIP]map[netip.AddrPort]lb.ReplicaHop {
+	network := h.network.Gather()
+	all := make(map[lb.VIP]map[netip.AddrPort]lb.ReplicaHop, len(services))
+	for v, e := range services {
+		all[v] = make(map[netip.AddrPort]lb.ReplicaHop, len(e.ids))
+		for a, id := range e.ids {
+			all[v][a] = hopOf(network, h.tables.Hop(id), h.via[id])
+		}
+	}
+	return all
+}
+
+func hopOf(network nexthop.State, hop tables.Hop, via nexthop.Neighbour) lb.ReplicaHop {
+	if hop.State == uint8(bpf.LbHopStateHOP_NONE) {
+		return lb.ReplicaHop{}
+	}
+	to := lb.ReplicaHop{NextHop: lb.NextHop{Index: int(hop.Ifindex), Source: hop.Source}, Neighbour: via.Address, State: network.Neighbour(via), MTU: int(hop.Mtu)}
+	if device := network.Link(to.Index); device != nil {
+		to.Interface = device.Name
+	}
+	if hop.State == uint8(bpf.LbHopStateHOP_RESOLVED) {
+		to.Destination = hop.Destination
+	}
+	return to
+}
+
 // forget removes what a removed replica depends on.
 func (h *hops) forget(replica uint32) {
 	delete(h.via, replica)

@@ -79,6 +79,46 @@ func TestNextHopsFollow(t *testing.T) {
 	explained(t, d, "the gateway's link is down", func(x lb.Explanation) bool { return x.NextHop.Interface == "up" })
 }
 
+// The next hops of replicas are listed with what the kernel knows of each neighbour.
+func TestNextHopsListed(t *testing.T) {
+	inNamespace(t)
+	l := testns.Veth(t, "up", "10.1.0.1/24")
+	mac := testns.Neighbour(t, l, "10.1.0.2")
+	route := netlink.Route{Dst: &net.IPNet{IP: net.IPv4(10, 9, 0, 0).To4(), Mask: net.CIDRMask(16, 32)}, Gw: net.IPv4(10, 1, 0, 2)}
+	if err := netlink.RouteAdd(&route); err != nil {
+		t.Fatal(err)
+	}
+	d := open(t, Options{})
+	s := web("192.0.2.1:80", "10.1.0.2:80", "10.9.0.1:80", "10.1.0.3:80", "10.5.0.1:80")
+	if err := d.SetService(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	failed := netlink.Neigh{LinkIndex: l.Attrs().Index, State: netlink.NUD_FAILED, IP: net.IPv4(10, 1, 0, 3), Flags: netlink.NTF_USE}
+	if err := netlink.NeighSet(&failed); err != nil {
+		t.Fatal(err)
+	}
+	hops, err := d.NextHops()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := hops[s.VIP]
+	up := lb.NextHop{Interface: "up", Index: l.Attrs().Index, Source: lb.MAC(l.Attrs().HardwareAddr), Destination: mac}
+	gateway := netip.MustParseAddr("10.1.0.2")
+	for address, want := range map[string]lb.ReplicaHop{
+		"10.1.0.2:80": {NextHop: up, Neighbour: gateway, State: lb.NeighbourPermanent, MTU: 1500},
+		"10.9.0.1:80": {NextHop: up, Neighbour: gateway, State: lb.NeighbourPermanent, MTU: 1500},
+		"10.5.0.1:80": {},
+	} {
+		if hop := got[netip.MustParseAddrPort(address)]; hop != want {
+			t.Errorf("%s: %+v, want %+v", address, hop, want)
+		}
+	}
+	missing := got[netip.MustParseAddrPort("10.1.0.3:80")]
+	if missing.Destination != (lb.MAC{}) || missing.State != lb.NeighbourIncomplete && missing.State != lb.NeighbourFailed {
+		t.Errorf("of a neighbour that does not answer: %+v", missing)
+	}
+}
+
 // Where rules ask for the interface that packets come in on, next hops are those of the attached ones: they follow rules, and
 // what is attached.
 func TestNextHopsFollowRules(t *testing.T) {

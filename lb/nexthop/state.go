@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"lbctl/bpf"
+	"lbctl/lb"
 	"lbctl/lb/tables"
 
 	"github.com/vishvananda/netlink"
@@ -150,6 +151,22 @@ func (s State) Agrees(hop tables.Hop, n Neighbour) bool {
 		return hop.State == uint8(bpf.LbHopStateHOP_UNRESOLVED)
 	}
 	return hop.State == uint8(bpf.LbHopStateHOP_RESOLVED) && slices.Equal(hop.Destination[:], mac)
+}
+
+// Neighbour returns what the kernel knows of a neighbour. It asks for nothing.
+func (s State) Neighbour(n Neighbour) lb.NeighbourState {
+	known, there := s.known(n.Link)[n.Address]
+	if !there {
+		return ""
+	}
+	return neighbourStates[known.State]
+}
+
+// neighbourStates are the kernel's numbers of them.
+var neighbourStates = map[int]lb.NeighbourState{
+	netlink.NUD_INCOMPLETE: lb.NeighbourIncomplete, netlink.NUD_REACHABLE: lb.NeighbourReachable, netlink.NUD_STALE: lb.NeighbourStale,
+	netlink.NUD_DELAY: lb.NeighbourDelay, netlink.NUD_PROBE: lb.NeighbourProbe, netlink.NUD_FAILED: lb.NeighbourFailed,
+	netlink.NUD_NOARP: lb.NeighbourNoARP, netlink.NUD_PERMANENT: lb.NeighbourPermanent,
 }
 
 // known returns the neighbours on a link, of both families.

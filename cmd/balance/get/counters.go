@@ -2,6 +2,7 @@ package get
 
 import (
 	"context"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,17 +13,22 @@ import (
 )
 
 func getCounters(a *cli.App) *cobra.Command {
-	return listing[api.Counters]{
+	var flags *show.Flags
+	c := listing[api.Counters]{
 		command: cobra.Command{
 			Use: "counters [NAME]", Aliases: []string{"counter"}, Short: "Print packets and bytes by the reason of their verdict",
 			Long: `Print packets and bytes by the reason of their verdict; NAME is a reason. The table leaves out reasons that no packet had.
-Packets that the kernel or a driver lost after the verdict follow, by interface and cause, since the daemon started.`,
-			Example: "  lbctl get counters\n  lbctl get counters no_replica\n  lbctl get counters -o json",
+Packets that the kernel or a driver lost after the verdict follow, by interface and cause, since the daemon started.
+
+With --since it counts for that time, and prints what grew, and how much a second; with -o wide by service and replica, too.
+With --watch it goes on so.`,
+			Example: "  lbctl get counters\n  lbctl get counters no_replica\n  lbctl get counters --since 10s\n  lbctl get counters --since 1s --watch -o wide",
 		},
 		kind: "reason", list: "get counters -o json",
 		ask:    func(ctx context.Context, d *client.Client) (api.Counters, error) { return d.Counters(ctx) },
 		keep:   keepReason,
 		tables: counterTables,
+		flags:  func(f *show.Flags) { flags = f },
 		notes: func(v api.Counters) []string {
 			if v.LossesUnknown == "" {
 				return nil
@@ -30,6 +36,25 @@ Packets that the kernel or a driver lost after the verdict follow, by interface 
 			return []string{"losses after the verdict are not counted: " + v.LossesUnknown}
 		},
 	}.make(a)
+	since := c.Flags().Duration("since", 0, "count for so long, from 10ms to 24h, and print what is different")
+	run := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		switch {
+		case !c.Flags().Changed("since"):
+			return run(c, args)
+		case *since < 10*time.Millisecond || *since > 24*time.Hour:
+			return cli.Usage(c, "--since: %v is out of range: want 10ms to 24h", *since)
+		case len(args) == 1:
+			return cli.Usage(c, "--since and %s: all that grew is printed, want no name", args[0])
+		}
+		d := client.New(a.Socket)
+		defer d.Close()
+		return flags.Run(a, c, func(ctx context.Context) (show.Answer, error) {
+			g, err := grow(ctx, d, a.Clock, *since)
+			return show.Answer{Value: g, Tables: g.tables(flags.Wide())}, err
+		})
+	}
+	return c
 }
 
 // counterTables are the reasons that packets had, or the one that was asked for, and what was lost.

@@ -3,6 +3,7 @@ package get
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -10,66 +11,11 @@ import (
 	"lbctl/cmd/cli/show"
 	"lbctl/control/api"
 	"lbctl/control/client"
-	"lbctl/lb"
 )
 
-// replicaLines are the replicas, and the names of all services, also of those without one.
-type replicaLines struct {
-	api.Traffic
-	services []string
-}
-
-func getReplicas(a *cli.App) *cobra.Command {
-	return listing[replicaLines]{
-		command: cobra.Command{
-			Use: "replicas [NAME]", Aliases: []string{"replica"}, Short: "Print the replicas and what was sent to them; NAME is a service",
-			Long: `Print the replicas and what was sent to them since the tables were made; NAME is a service. Of replicas that
-drain also how many packets a second come to them now, as far as that is known. REASON says why no packet gets to one.`,
-			Example: "  lbctl get replicas\n  lbctl get replicas web -o json",
-		},
-		kind: "service", list: "get services",
-		ask: askReplicas,
-		keep: func(v *replicaLines, name string) []string {
-			keepNamed(&v.Replicas, name, func(r api.ReplicaTraffic) string { return r.ServiceName })
-			return v.services
-		},
-		tables: replicaTable,
-	}.make(a)
-}
-
-func replicaTable(v replicaLines, _ string) []show.Table {
-	t := show.Table{Columns: []string{"SERVICE", "REPLICA", "STATE", "WEIGHT", "PACKETS", "BYTES", "PACKETS/S", "REASON"}}
-	for _, r := range v.Replicas {
-		t.Add("replica/"+r.ServiceName+"/"+r.Address, r.ServiceName, r.Address, r.State, *r.Weight, r.Packets, r.Bytes, rateCell(r), r.Reason)
-	}
-	return []show.Table{t}
-}
-
-// rateCell is how many packets a second come to a replica: a rate is of interest while it drains.
-func rateCell(r api.ReplicaTraffic) show.Ranked {
-	switch {
-	case r.Rate.Known:
-		return show.Ranked{Text: fmt.Sprintf("%.0f", r.Rate.PacketsPerSecond), Rank: r.Rate.PacketsPerSecond}
-	case r.State == lb.Draining.String():
-		return show.Ranked{Text: "unknown", Rank: -1}
-	}
-	return show.Ranked{Rank: -2}
-}
-
-func askReplicas(ctx context.Context, d *client.Client) (lines replicaLines, err error) {
-	services, err := d.Services(ctx)
-	if err != nil {
-		return lines, err
-	}
-	for _, s := range services.Services {
-		lines.services = append(lines.services, s.Name)
-	}
-	lines.Traffic, err = d.Traffic(ctx)
-	return lines, err
-}
-
 func getFlows(a *cli.App) *cobra.Command {
-	return listing[api.Flows]{
+	var flags *show.Flags
+	c := listing[api.Flows]{
 		command: cobra.Command{
 			Use:     "flows [NAME]",
 			Aliases: []string{"flow"},
@@ -78,8 +24,11 @@ func getFlows(a *cli.App) *cobra.Command {
 owner changed and flows from before may still be with the previous one; for every replica its recorded
 flows (half-open: only the first packet has come), the slots in transition whose old flows go to it, and
 whether it can be removed without breaking any flow. With a + it may have more flows than the recorded
-ones: how many is not known.`,
-			Example: "  lbctl get flows\n  lbctl get flows web -o json",
+ones: how many is not known.
+
+With --client it lists the recorded flows of a client to the service NAME, or of the at most 16 addresses of a prefix. A
+record holds no address: every port of the client is tried, some 10 ms for each address.`,
+			Example: "  lbctl get flows\n  lbctl get flows web -o json\n  lbctl get flows web --client 198.51.100.7",
 		},
 		kind: "service", list: "get services",
 		ask: func(ctx context.Context, d *client.Client) (api.Flows, error) { return d.Flows(ctx) },
@@ -87,9 +36,70 @@ ones: how many is not known.`,
 			return keepNamed(&v.Services, name, func(s api.ServiceFlows) string { return s.Name })
 		},
 		tables: flowTables,
+		flags:  func(f *show.Flags) { flags = f },
 	}.make(a)
+	of := c.Flags().String("client", "", "list the recorded flows of this address, or prefix")
+	limit := c.Flags().Int("limit", 1000, "with --client, list at most so many")
+	run := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		switch {
+		case *of == "" && c.Flags().Changed("limit"):
+			return cli.Usage(c, "--limit without --client")
+		case *of == "":
+			return run(c, args)
+		case len(args) == 0:
+			return cli.Usage(c, "--client without NAME: want the name of a service")
+		case *limit < 1 || *limit > mostRecords:
+			return cli.Usage(c, "--limit: %d is out of range: want 1 to %d", *limit, mostRecords)
+		}
+		d := client.New(a.Socket)
+		defer d.Close()
+		return flags.Run(a, c, func(ctx context.Context) (show.Answer, error) { return listRecords(ctx, d, args[0], *of, *limit) })
+	}
+	return c
 }
 
+// mostRecords is how many flows are listed: all that 16 clients can have.
+const mostRecords = 16 << 16
+
+// listRecords asks for page after page.
+func listRecords(ctx context.Context, d *client.Client, service, of string, limit int) (a show.Answer, err error) {
+	const page = 10000
+	all := api.RecordedFlows{Flows: []api.RecordedFlow{}}
+	for after := ""; len(all.Flows) < limit; {
+		now, err := d.RecordedFlows(ctx, service, of, after, min(page, limit-len(all.Flows)))
+		if err != nil {
+			return a, err
+		}
+		all.Flows, all.Next = append(all.Flows, now.Flows...), now.Next
+		if after = now.Next; after == "" {
+			break
+		}
+	}
+	t := show.Table{Columns: []string{"CLIENT", "REPLICA", "RECORD", "CLOSED BY", "SILENT FOR"}}
+	for _, f := range all.Flows {
+		t.Add("flow/"+f.Client, f.Client, f.Replica, strings.ReplaceAll(f.Record, "_", "-"), closedBy(f), f.SilentFor)
+	}
+	a = show.Answer{Value: all, Tables: []show.Table{t}}
+	if all.Next != "" {
+		a.Notes = append(a.Notes, fmt.Sprintf("there are more than %d: ask for more with --limit", limit))
+	}
+	return a, nil
+}
+
+func closedBy(f api.RecordedFlow) string {
+	switch {
+	case f.ClosedByClient && f.ClosedByReplica:
+		return "both"
+	case f.ClosedByClient:
+		return "client"
+	case f.ClosedByReplica:
+		return "replica"
+	}
+	return ""
+}
+
+// establishedCell is the number of recorded flows, with a + if there may be more.
 func establishedCell(f api.ReplicaFlows) show.Ranked {
 	n := show.Ranked{Text: fmt.Sprint(f.Established), Rank: float64(f.Established)}
 	if f.AtLeast {

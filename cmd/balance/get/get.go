@@ -42,6 +42,8 @@ type listing[T any] struct {
 	// tables are what is printed of T, one the name that was asked for, "" for all.
 	tables func(all T, one string) []show.Table
 	notes  func(T) []string
+	// flags, unless nil, is told how the command is to print.
+	flags func(*show.Flags)
 }
 
 func (l listing[T]) make(a *cli.App) *cobra.Command {
@@ -52,6 +54,9 @@ func (l listing[T]) make(a *cli.App) *cobra.Command {
 		return l.keep(&v, ""), err
 	})
 	f := show.TableFlags(c)
+	if l.flags != nil {
+		l.flags(f)
+	}
 	c.RunE = func(c *cobra.Command, args []string) error { return l.run(a, c, f, args) }
 	return c
 }

@@ -29,9 +29,9 @@ type Answer struct {
 
 // The formats of lbctl get, beside those of package cli. jsonPath is followed by "=" and an expression.
 const (
-	wide     cli.Format = "wide"
-	name     cli.Format = "name"
-	jsonPath cli.Format = "jsonpath"
+	FormatWide cli.Format = "wide"
+	FormatName cli.Format = "name"
+	jsonPath   cli.Format = "jsonpath"
 )
 
 // Flags are how a command is to print.
@@ -46,7 +46,7 @@ type Flags struct {
 
 // TableFlags adds the flags of a command that prints tables.
 func TableFlags(c *cobra.Command) *Flags {
-	f := newFlags(c, cli.FormatTable, wide, cli.FormatJSON, cli.FormatYAML, jsonPath, name)
+	f := newFlags(c, cli.FormatTable, FormatWide, cli.FormatJSON, cli.FormatYAML, jsonPath, FormatName)
 	c.Flags().StringVar(&f.sortBy, "sort-by", "", "sort the rows by a column, as its header names it; -COLUMN: from the largest down")
 	c.Flags().BoolVar(&f.noHeaders, "no-headers", false, "print no headers")
 	return f
@@ -83,11 +83,11 @@ func (f *Flags) Check(c *cobra.Command) error {
 
 // tabular reports whether rows are printed.
 func (f *Flags) tabular() bool {
-	return f.Format == cli.FormatTable || f.Format == wide || f.Format == name
+	return f.Format == cli.FormatTable || f.Format == FormatWide || f.Format == FormatName
 }
 
 // Wide reports whether all columns are printed.
-func (f *Flags) Wide() bool { return f.Format == wide }
+func (f *Flags) Wide() bool { return f.Format == FormatWide }
 
 // Run asks, prints and, with --watch, goes on until the context ends. An answer that cannot be had ends it.
 func (f *Flags) Run(a *cli.App, c *cobra.Command, ask func(context.Context) (Answer, error)) error {

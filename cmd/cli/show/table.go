@@ -51,7 +51,7 @@ func (p *printer) printTables(a Answer) error {
 	if err := p.sort(a.Tables); err != nil {
 		return err
 	}
-	if p.flags.Format == name {
+	if p.flags.Format == FormatName {
 		return p.printNames(a.Tables)
 	}
 	if p.printed == 0 {
@@ -73,7 +73,7 @@ func (p *printer) printTables(a Answer) error {
 func (p *printer) printTable(n int, t Table) {
 	g := &p.tables[n]
 	columns := t.Columns
-	if t.Narrow > 0 && p.flags.Format != wide {
+	if t.Narrow > 0 && p.flags.Format != FormatWide {
 		columns = columns[:t.Narrow]
 	}
 	var rows []Row

@@ -1,0 +1,172 @@
+package get
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/cmd/cli/show"
+	"lbctl/control/api"
+	"lbctl/control/client"
+	"lbctl/lb"
+)
+
+// replicaLines are the replicas, and the names of all services, also of those without one.
+type replicaLines struct {
+	api.Traffic
+	services []string
+	// sent is what was sent to each replica, and records what is recorded of its flows, for wide tables.
+	sent    map[replicaKey]sent
+	records map[replicaKey]api.ReplicaFlows
+}
+
+type replicaKey struct{ service, address string }
+
+// sent is what is sent to a replica, per second.
+type sent struct{ packets, bytes float64 }
+
+func getReplicas(a *cli.App) *cobra.Command {
+	q := &replicaQuestion{clock: a.Clock}
+	c := listing[replicaLines]{
+		command: cobra.Command{
+			Use: "replicas [NAME]", Aliases: []string{"replica"}, Short: "Print the replicas and what was sent to them; NAME is a service",
+			Long: `Print the replicas and what was sent to them since the tables were made; NAME is a service. Of replicas that
+drain also how many packets a second come to them now, as far as that is known. REASON says why no packet gets to one.
+
+-o wide counts for a second (--over) what is sent to each, and adds the recorded flows and the next hop with the kernel's
+state of that neighbour. Flows in settled slots are not recorded (a +: there may be more). The datapath counts neither
+answers nor new flows by replica: the answers of all together are the counter "returned".`,
+			Example: "  lbctl get replicas\n  lbctl get replicas web -o wide\n  lbctl get replicas web -o json",
+		},
+		kind: "service", list: "get services",
+		ask: q.ask,
+		keep: func(v *replicaLines, name string) []string {
+			keepNamed(&v.Replicas, name, func(r api.ReplicaTraffic) string { return r.ServiceName })
+			return v.services
+		},
+		tables: replicaTable,
+		flags:  func(f *show.Flags) { q.flags = f },
+	}.make(a)
+	c.Flags().DurationVar(&q.over, "over", time.Second, "the time over which -o wide counts, from 10ms to 1h")
+	run := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if q.over < 10*time.Millisecond || q.over > time.Hour {
+			return cli.Usage(c, "--over: %v is out of range: want 10ms to 1h", q.over)
+		}
+		return run(c, args)
+	}
+	return c
+}
+
+func replicaTable(v replicaLines, _ string) []show.Table {
+	t := show.Table{
+		Columns: []string{"SERVICE", "REPLICA", "STATE", "WEIGHT", "PACKETS", "BYTES", "PACKETS/S", "REASON",
+			"BYTES/S", "FLOWS", "HALF-OPEN", "NEXT HOP", "MAC", "NEIGHBOUR", "MTU"},
+		Narrow: 8,
+	}
+	for _, r := range v.Replicas {
+		key := replicaKey{r.ServiceName, r.Address}
+		rate, records := v.sent[key], v.records[key]
+		packets := rateCell(r)
+		if v.sent != nil {
+			packets = show.Ranked{Text: fmt.Sprintf("%.0f", rate.packets), Rank: rate.packets}
+		}
+		hop, mac, neighbour, mtu := hopCells(r.NextHop)
+		t.Add("replica/"+r.ServiceName+"/"+r.Address, r.ServiceName, r.Address, r.State, *r.Weight, r.Packets, r.Bytes, packets, r.Reason,
+			show.Ranked{Text: fmt.Sprintf("%.0f", rate.bytes), Rank: rate.bytes}, establishedCell(records), records.HalfOpen, hop, mac, neighbour, mtu)
+	}
+	return []show.Table{t}
+}
+
+func hopCells(h *api.ReplicaHop) (hop, mac, neighbour string, mtu any) {
+	if h == nil {
+		return "no route", "", "", ""
+	}
+	if neighbour = h.NeighbourState; neighbour == "" {
+		neighbour = "none"
+	}
+	return fmt.Sprintf("%s on %s", h.Neighbour, h.Interface), h.DestinationMAC, neighbour, h.MTU
+}
+
+// rateCell is how many packets a second come to a replica: a rate is of interest while it drains.
+func rateCell(r api.ReplicaTraffic) show.Ranked {
+	switch {
+	case r.Rate.Known:
+		return show.Ranked{Text: fmt.Sprintf("%.0f", r.Rate.PacketsPerSecond), Rank: r.Rate.PacketsPerSecond}
+	case r.State == lb.Draining.String():
+		return show.Ranked{Text: "unknown", Rank: -1}
+	}
+	return show.Ranked{Rank: -2}
+}
+
+// replicaQuestion is what a command asks about replicas.
+type replicaQuestion struct {
+	clock cli.Clock
+	flags *show.Flags
+	over  time.Duration
+}
+
+// ask asks for what the format prints.
+func (q *replicaQuestion) ask(ctx context.Context, d *client.Client) (lines replicaLines, err error) {
+	services, err := d.Services(ctx)
+	if err != nil {
+		return lines, err
+	}
+	for _, s := range services.Services {
+		lines.services = append(lines.services, s.Name)
+	}
+	switch q.flags.Format {
+	case show.FormatWide:
+		err = q.measure(ctx, d, &lines)
+	case cli.FormatTable, show.FormatName:
+		lines.Traffic, err = d.Traffic(ctx)
+	default:
+		lines.Traffic, err = d.TrafficWithHops(ctx)
+	}
+	return lines, err
+}
+
+// measure asks twice, and for the records of flows.
+func (q *replicaQuestion) measure(ctx context.Context, d *client.Client, lines *replicaLines) error {
+	before, err := d.Traffic(ctx)
+	if err != nil {
+		return err
+	}
+	began := q.clock.Now()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-q.clock.After(q.over):
+	}
+	if lines.Traffic, err = d.TrafficWithHops(ctx); err != nil {
+		return err
+	}
+	lines.sent = ratesOf(before, lines.Traffic, q.clock.Now().Sub(began))
+	flows, err := d.Flows(ctx)
+	lines.records = map[replicaKey]api.ReplicaFlows{}
+	for _, s := range flows.Services {
+		for _, r := range s.Replicas {
+			lines.records[replicaKey{s.Name, r.Address}] = r.FlowCounts
+		}
+	}
+	return err
+}
+
+// ratesOf returns what was sent to each replica between two answers. Of one that is new, or whose counters began anew, it is 0.
+func ratesOf(before, after api.Traffic, took time.Duration) map[replicaKey]sent {
+	had := map[replicaKey]api.ReplicaTraffic{}
+	for _, r := range before.Replicas {
+		had[replicaKey{r.ServiceName, r.Address}] = r
+	}
+	rates := map[replicaKey]sent{}
+	for _, r := range after.Replicas {
+		key := replicaKey{r.ServiceName, r.Address}
+		if was, known := had[key]; known && r.Packets >= was.Packets && took > 0 {
+			rates[key] = sent{float64(r.Packets-was.Packets) / took.Seconds(), float64(r.Bytes-was.Bytes) / took.Seconds()}
+		}
+	}
+	return rates
+}

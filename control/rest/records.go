@@ -1,0 +1,135 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"lbctl/control/api"
+	"lbctl/control/intent"
+	"lbctl/lb"
+)
+
+type trafficInput struct {
+	NextHops bool `query:"next_hops" doc:"Tell how packets to each replica leave."`
+}
+
+// addNextHops adds the next hops to replicas in the order of the intent.
+func (s *Server) addNextHops(i intent.Intent, to []api.ReplicaTraffic) error {
+	hops, err := s.engine.Observe().NextHops()
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, of := range i.Services {
+		for _, r := range of.Replicas {
+			to[n].NextHop = wireHop(hops[of.VIP][r.Address])
+			n++
+		}
+	}
+	return nil
+}
+
+func wireHop(h lb.ReplicaHop) *api.ReplicaHop {
+	if h == (lb.ReplicaHop{}) {
+		return nil
+	}
+	to := &api.ReplicaHop{
+		NextHop:   api.NextHop{Interface: h.Interface, IfIndex: h.Index, SourceMAC: mac(h.Source)},
+		Neighbour: h.Neighbour.String(), NeighbourState: string(h.State), Resolved: h.Destination != lb.MAC{}, MTU: h.MTU,
+	}
+	if to.Resolved {
+		to.DestinationMAC = mac(h.Destination)
+	}
+	return to
+}
+
+// mostClients is how many addresses a request can ask for: each takes a try of every port.
+const mostClients = 16
+
+type recordsInput struct {
+	ServicePath
+	Client string `query:"client" required:"true" doc:"An address of clients, or a prefix of at most 16 addresses." example:"198.51.100.7"`
+	After  string `query:"after" doc:"Only flows after this client's address and port: next of the answer before." example:"198.51.100.7:40000"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"At most so many."`
+}
+
+func (s *Server) recordRoutes(a huma.API) {
+	register(a, "list-flows", http.MethodGet, "/v1/services/{name}/flows", "The recorded flows of a client, or of a few",
+		func(ctx context.Context, in *recordsInput) (*answer[api.RecordedFlows], error) {
+			now := s.engine.Now()
+			service, err := now.Effective.Service(in.Name)
+			if err != nil {
+				return nil, err
+			}
+			clients, after, err := in.clients(service.VIP)
+			if err != nil {
+				return nil, err
+			}
+			out, err := s.records(ctx, service, clients, after, in.Limit)
+			return answerAt(now.Number, out), err
+		})
+}
+
+// clients returns what the request asks for. The error is an *intent.Error.
+func (in *recordsInput) clients(v lb.VIP) (netip.Prefix, netip.AddrPort, error) {
+	var ps intent.Problems
+	prefix, err := netip.ParsePrefix(in.Client)
+	if address, single := netip.ParseAddr(in.Client); single == nil && address.Zone() == "" {
+		prefix, err = netip.PrefixFrom(address, address.BitLen()), nil
+	}
+	switch {
+	case err != nil:
+		ps.Add("client", "want an address or a prefix: 198.51.100.7 or 198.51.100.0/28", "%q is not an address", in.Client)
+	case prefix.Addr().Is4() != v.Address.Addr().Is4():
+		ps.Add("client", "want one of the family of its VIP", "%v cannot be a client of %v", prefix.Addr(), v.Address)
+	case 1<<(prefix.Addr().BitLen()-prefix.Bits()) > mostClients || prefix.Addr().BitLen()-prefix.Bits() > 16:
+		ps.Add("client", "want at most 16, as of a /28 or /124: every port of each is tried, for records hold no addresses", "%v has too many addresses", prefix)
+	}
+	after := netip.AddrPort{}
+	if in.After != "" {
+		if after, err = netip.ParseAddrPort(in.After); err != nil {
+			ps.Add("after", "want next of the answer before", "%q is not an address and a port", in.After)
+		}
+	}
+	return prefix.Masked(), after, ps.Err()
+}
+
+// records returns at most limit records of flows after one.
+func (s *Server) records(ctx context.Context, of intent.Service, clients netip.Prefix, after netip.AddrPort, limit int) (api.RecordedFlows, error) {
+	out := api.RecordedFlows{Flows: []api.RecordedFlow{}}
+	for client := clients.Addr(); clients.Contains(client); client = client.Next() {
+		if client.Less(after.Addr()) {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return out, err
+		}
+		flows, err := s.engine.Observe().FlowsOf(of.VIP, client)
+		if err != nil {
+			return out, err
+		}
+		for _, f := range flows {
+			if f.Client.Compare(after) <= 0 {
+				continue
+			}
+			if len(out.Flows) == limit {
+				out.Next = out.Flows[limit-1].Client
+				return out, nil
+			}
+			out.Flows = append(out.Flows, wireRecord(f, of.Idle))
+		}
+	}
+	return out, nil
+}
+
+func wireRecord(f lb.RecordedFlow, idle time.Duration) api.RecordedFlow {
+	silent := idle * time.Duration(max(f.Age-1, 0)) / lb.IdleSteps // the first step may come right after a packet
+	return api.RecordedFlow{
+		Client: f.Client.String(), Replica: f.Replica.String(), Record: string(f.Stage),
+		ClosedByClient: f.ClosedByClient, ClosedByReplica: f.ClosedByReplica, SilentFor: api.Duration(silent.Truncate(time.Second).String()),
+	}
+}

@@ -1,0 +1,83 @@
+package oracle
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"lbctl/lb"
+	"lbctl/rss/packet"
+)
+
+// FlowsOf implements lb.Dataplane.
+func (m *Datapath) FlowsOf(v lb.VIP, client netip.Addr) ([]lb.RecordedFlow, error) {
+	done, err := m.begin("list flows")
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	s, found := m.tables.services[v]
+	if !found {
+		return nil, fmt.Errorf("list flows of service %v: %w", v, lb.ErrNotFound)
+	}
+	var all []lb.RecordedFlow
+	for f, r := range s.records {
+		if f.Source.Addr() == client {
+			all = append(all, r.listed(f.Source))
+		}
+	}
+	slices.SortFunc(all, func(a, b lb.RecordedFlow) int { return cmp.Compare(a.Client.Port(), b.Client.Port()) })
+	return all, nil
+}
+
+func (r Record) listed(client netip.AddrPort) lb.RecordedFlow {
+	return lb.RecordedFlow{
+		Client: client, Replica: r.Replica, Stage: r.Stage, Age: int(r.Age),
+		ClosedByClient: r.Closed&ByClient != 0, ClosedByReplica: r.Closed&ByReplica != 0,
+	}
+}
+
+// ListFlows returns the records of a client's address to a service, by port, as a view has them.
+func ListFlows(of View, v lb.VIP, client netip.Addr) (all []lb.RecordedFlow) {
+	for port := 1; port < 1<<16; port++ {
+		f := packet.Flow{Source: netip.AddrPortFrom(client, uint16(port)), Destination: v.Address, Protocol: v.Protocol}
+		if r, found := of.Record(v, f); found {
+			all = append(all, r.listed(f.Source))
+		}
+	}
+	return all
+}
+
+// NextHops implements lb.Dataplane.
+func (m *Datapath) NextHops() (map[lb.VIP]map[netip.AddrPort]lb.ReplicaHop, error) {
+	done, err := m.begin("list next hops")
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	all := map[lb.VIP]map[netip.AddrPort]lb.ReplicaHop{}
+	for v, s := range m.tables.services {
+		all[v] = map[netip.AddrPort]lb.ReplicaHop{}
+		for _, r := range s.Replicas {
+			all[v][r.Address] = m.tables.hopTo(r.Address.Addr())
+		}
+	}
+	return all, nil
+}
+
+// hopTo returns the next hop towards a replica. Its neighbour is the replica itself.
+func (t *tables) hopTo(replica netip.Addr) lb.ReplicaHop {
+	route, found := t.routes.Route(replica)
+	if !found {
+		return lb.ReplicaHop{}
+	}
+	hop := lb.ReplicaHop{
+		NextHop:   lb.NextHop{Interface: route.Interface, Index: route.Index, Source: route.Source, Destination: route.Neighbour},
+		Neighbour: replica, State: lb.NeighbourIncomplete, MTU: route.MTU,
+	}
+	if route.resolved() {
+		hop.State = lb.NeighbourReachable
+	}
+	return hop
+}
