@@ -1,5 +1,5 @@
 // Package balance has the commands of the load balancer: the daemon (serve), the verbs that change its intent (apply,
-// attach, detach, replica, drain), those that show its state (get, plan, explain, monitor), and those that need no
+// attach, detach, replica, drain), those that show its state (get, plan, explain, monitor, events), and those that need no
 // daemon (purge, decap, doctor). All but serve and the last three talk to the daemon over its socket.
 package balance
 
@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/balance/document"
+	"lbctl/cmd/balance/events"
 	"lbctl/cmd/balance/get"
 	"lbctl/cmd/balance/replica"
 	"lbctl/cmd/balance/status"
@@ -19,7 +20,7 @@ import (
 func Commands(a *cli.App) []*cobra.Command {
 	return slices.Concat(document.Commands(a, printWarnings), replica.Commands(a), []*cobra.Command{
 		serveCommand(a), attachCommand(a), detachCommand(a), get.Command(a, document.GetRevisions(a)), status.Command(a),
-		explainCommand(a), monitorCommand(a), decapCommand(a), doctorCommand(a),
+		explainCommand(a), monitorCommand(a), events.Command(a), decapCommand(a), doctorCommand(a),
 		purgeCommand(a),
 	})
 }

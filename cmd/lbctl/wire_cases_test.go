@@ -81,6 +81,7 @@ var wireCases = []wireCase{
 	{command: "explain", lines: []string{aFlow + "--flags syn --queues 4", aFlow + "--interface eth0", "--pcap DIR/c.pcap --interface eth0"},
 		before: []string{"drain web 10.0.0.2:8080"}},
 	{command: "monitor", lines: []string{"--count 20"}, traffic: true, part: true},
+	{command: "events", lines: []string{"", "--after 1-1"}, before: []string{"attach eth1"}},
 	{command: "decap attach", lines: []string{"eth0 --local 10.1.0.1 --vip 192.0.2.1 --pin-dir PINS"}, inside: true},
 	{command: "decap list", lines: []string{"--pin-dir PINS"}, inside: true, before: []string{"decap attach eth0 --local 10.1.0.1 --vip 192.0.2.1 --pin-dir PINS"}},
 	{command: "decap detach", lines: []string{"eth0 --pin-dir PINS"}, inside: true, before: []string{"decap attach eth0 --local 10.1.0.1 --vip 192.0.2.1 --pin-dir PINS"}},

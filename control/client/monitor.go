@@ -26,11 +26,15 @@ type Watched struct {
 }
 
 // Samples is a stream of samples, for one goroutine.
-type Samples struct {
+type Samples = stream[api.Sample]
+
+// stream is one of server-sent events.
+type stream[T any] struct {
 	ctx    context.Context
 	body   io.Closer
 	reader *bufio.Reader
 	daemon string
+	what   string
 }
 
 // Monitor begins to watch, until ctx ends or the stream is closed.
@@ -42,7 +46,12 @@ func (c *Client) Monitor(ctx context.Context, w Watched) (*Samples, error) {
 	if w.Every != 0 {
 		query.Set("every", strconv.FormatUint(uint64(w.Every), 10))
 	}
-	response, err := c.send(ctx, http.MethodGet, "/v1/monitor?"+query.Encode(), nil)
+	return open[api.Sample](ctx, c, "samples", "/v1/monitor?"+query.Encode())
+}
+
+// open asks for a stream.
+func open[T any](ctx context.Context, c *Client, what, path string, headers ...string) (*stream[T], error) {
+	response, err := c.send(ctx, http.MethodGet, path, nil, headers...)
 	if err != nil {
 		return nil, err
 	}
@@ -50,37 +59,39 @@ func (c *Client) Monitor(ctx context.Context, w Watched) (*Samples, error) {
 		response.Body.Close()
 		return nil, err
 	}
-	return &Samples{ctx: ctx, body: response.Body, reader: bufio.NewReaderSize(response.Body, 1<<16), daemon: c.socket}, nil
+	return &stream[T]{ctx: ctx, body: response.Body, reader: bufio.NewReaderSize(response.Body, 1<<16), daemon: c.socket, what: what}, nil
 }
 
-// Next returns the next sample, and waits for it. Errors: the context's; ErrUnreachable when the daemon has
+// errEnded: the daemon has ended the stream.
+var errEnded = errors.New("it has ended the stream")
+
+// Next returns the next event, and waits for it. Errors: the context's; ErrUnreachable when the daemon has
 // ended the stream.
-func (s *Samples) Next() (api.Sample, error) {
+func (s *stream[T]) Next() (event T, err error) {
 	for {
 		line, err := s.reader.ReadSlice('\n')
 		switch {
 		case s.ctx.Err() != nil:
-			return api.Sample{}, s.ctx.Err()
+			return event, s.ctx.Err()
 		case errors.Is(err, bufio.ErrBufferFull):
-			return api.Sample{}, fmt.Errorf("read samples: %w", tooLarge())
+			return event, fmt.Errorf("read %s: %w", s.what, tooLarge())
 		case errors.Is(err, io.EOF):
-			return api.Sample{}, fmt.Errorf("read samples: %w on %s: it has ended the stream", ErrUnreachable, s.daemon)
+			return event, fmt.Errorf("read %s: %w on %s: %w", s.what, ErrUnreachable, s.daemon, errEnded)
 		case err != nil:
-			return api.Sample{}, fmt.Errorf("read samples: %w on %s: %w", ErrUnreachable, s.daemon, err)
+			return event, fmt.Errorf("read %s: %w on %s: %w", s.what, ErrUnreachable, s.daemon, err)
 		}
-		// Other lines are empty or comments.
+		// Other lines are empty, comments, or say again what the data says.
 		if data, is := bytes.CutPrefix(line, []byte("data:")); is {
-			var sample api.Sample
-			if err := json.Unmarshal(data, &sample); err != nil {
-				return sample, fmt.Errorf("read samples: %w", err)
+			if err := json.Unmarshal(data, &event); err != nil {
+				return event, fmt.Errorf("read %s: %w", s.what, err)
 			}
-			return sample, nil
+			return event, nil
 		}
 	}
 }
 
 // Waiting reports whether another event has been received already.
-func (s *Samples) Waiting() bool { return s.reader.Buffered() > 1 }
+func (s *stream[T]) Waiting() bool { return s.reader.Buffered() > 1 }
 
 // Close ends the stream.
-func (s *Samples) Close() error { return s.body.Close() }
+func (s *stream[T]) Close() error { return s.body.Close() }

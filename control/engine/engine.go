@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"lbctl/control/intent"
 	"lbctl/control/reconcile"
@@ -54,6 +55,7 @@ type Engine struct {
 	// changed gets a value, unless it is full, after every change of now.
 	changed chan struct{}
 	events  hub
+	epoch   uint64
 	rates   rates
 	applied applied
 }
@@ -83,7 +85,7 @@ func Start(ctx context.Context, o Options, i intent.Intent) (*Engine, error) {
 	if o.Clock == nil {
 		o.Clock = wallClock{}
 	}
-	e := &Engine{dp: o.Dataplane, store: o.Store, log: o.Logger, clock: o.Clock, changed: make(chan struct{}, 1)}
+	e := &Engine{dp: o.Dataplane, store: o.Store, log: o.Logger, clock: o.Clock, changed: make(chan struct{}, 1), epoch: uint64(time.Now().UnixMilli())}
 	stored, err := o.Store.Latest(ctx)
 	if err != nil {
 		return nil, err

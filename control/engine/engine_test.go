@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -221,7 +222,7 @@ func TestStaleChange(t *testing.T) {
 	}
 }
 
-// A slow subscriber is dropped and told so; when it subscribes again it continues where it was.
+// A slow subscriber is dropped and told so.
 func TestSubscribers(t *testing.T) {
 	w := startWorld(t, newLinks(), wanting())
 	slow := w.Subscribe()
@@ -244,30 +245,76 @@ func TestSubscribers(t *testing.T) {
 	if last != eventBuffer+1 || !errors.Is(slow.Err(), ErrSlow) {
 		t.Errorf("the slow one got events to %d, then %v", last, slow.Err())
 	}
-	again, err := w.SubscribeAfter(last)
-	if err != nil {
-		t.Fatal(err)
-	}
-	flip(1)
-	for n := last + 1; n <= told+2; n++ {
-		if e := <-again.Events(); e.Number != n {
-			t.Errorf("event %d, want %d", e.Number, n)
-		}
-	}
+	again := w.Subscribe()
 	again.Close()
 	again.Close()
 	if _, open := <-again.Events(); open || again.Err() != nil {
 		t.Errorf("after Close: %v, %v", open, again.Err())
 	}
-	<-w.stream.Events()
-	for n := range keptEvents {
-		flip(n)
-		<-w.stream.Events()
+}
+
+// Events can be read later: each once, in order, and how many are not kept any more is told.
+func TestEventsAfter(t *testing.T) {
+	var h hub
+	read, lost := []uint64{}, uint64(0)
+	var last uint64
+	readOn := func() <-chan struct{} {
+		kept, gone, more := h.after(last)
+		lost += gone
+		for _, e := range kept {
+			read, last = append(read, e.Number), e.Number
+		}
+		return more
 	}
-	if _, err := w.SubscribeAfter(last); !errors.Is(err, lb.ErrNotFound) {
-		t.Errorf("events that are not kept: %v", err)
+	more := readOn()
+	const first = 3 * keptEvents
+	for range first {
+		h.publish(Event{})
 	}
-	if _, err := w.SubscribeAfter(1 << 40); !errors.Is(err, lb.ErrNotFound) {
-		t.Errorf("events to come: %v", err)
+	<-more
+	if more = readOn(); lost+uint64(len(read)) != first || len(read) < keptEvents || read[0] != lost+1 || last != first {
+		t.Errorf("read %d from %d to %d, lost %d", len(read), read[0], last, lost)
+	}
+	select {
+	case <-more:
+		t.Error("woken for nothing")
+	default:
+	}
+	for n := range 5 * keptEvents {
+		h.publish(Event{})
+		<-more
+		if more = readOn(); last != uint64(first+n+1) {
+			t.Fatalf("event %d: read %d", first+n+1, last)
+		}
+	}
+	if !slices.IsSorted(read) || lost+uint64(len(read)) != last {
+		t.Errorf("read %d, lost %d of %d", len(read), lost, last)
+	}
+	if kept, gone, _ := h.after(last + 1000); len(kept) > 0 || gone > 0 {
+		t.Errorf("after one to come: %d, %d lost", len(kept), gone)
+	}
+}
+
+// An event names the services that it is about.
+func TestEventsNameServices(t *testing.T) {
+	w := startWorld(t, newLinks(), wanting())
+	kept, _, _ := w.EventsAfter(0)
+	if len(kept) != 1 || !slices.Equal(kept[0].Services, []string{"web"}) {
+		t.Errorf("the start: %+v", kept)
+	}
+	w.mustEdit(func(i intent.Intent) (intent.Intent, error) {
+		i.Services = append(slices.Clone(i.Services), dns())
+		return i, nil
+	})
+	if e := <-w.stream.Events(); !slices.Equal(e.Services, []string{"dns"}) {
+		t.Errorf("added: %+v", e)
+	}
+	w.dp.news <- lb.Event{Kind: lb.NextHopChanged, Replica: replica(1)}
+	if e := <-w.stream.Events(); !slices.Equal(e.Services, []string{"web"}) {
+		t.Errorf("the next hop of a replica: %+v", e)
+	}
+	w.mustEdit(func(i intent.Intent) (intent.Intent, error) { return i.WithoutService("web") })
+	if e := <-w.stream.Events(); !slices.Equal(e.Services, []string{"web"}) {
+		t.Errorf("removed: %+v", e)
 	}
 }

@@ -2,7 +2,7 @@ package engine
 
 import (
 	"errors"
-	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,8 +15,13 @@ type Event struct {
 	Time   time.Time
 	// Revision is that of the intent afterwards.
 	Revision uint64
+	// Services are the names of those that it is about, namedServices of them at most.
+	Services []string
 	News     News
 }
+
+// namedServices is how many services an event names.
+const namedServices = 100
 
 // News is what has happened: one of the types below.
 type News interface{ news() }
@@ -56,8 +61,8 @@ func (InSync) news()            {}
 func (Network) news()           {}
 
 const (
-	// keptEvents is how many events can be asked for later.
-	keptEvents = 1024
+	// keptEvents is how many events at least can be asked for later, once there were as many.
+	keptEvents = 2048
 	// eventBuffer is how many events wait for a subscriber before it is dropped.
 	eventBuffer = 256
 )
@@ -90,16 +95,16 @@ func (s *Subscription) Close() {
 }
 
 // Subscribe returns the events from now on.
-func (e *Engine) Subscribe() *Subscription {
-	s, _ := e.events.subscribe(func(last uint64) uint64 { return last }) // all after the last are kept
-	return s
+func (e *Engine) Subscribe() *Subscription { return e.events.subscribe() }
+
+// EventsAfter returns the events after the one of a number that are kept, in order, the number of those that are not kept any
+// more, and a channel that is closed when there are more. A number that has not come yet is taken for the last.
+func (e *Engine) EventsAfter(number uint64) (kept []Event, lost uint64, more <-chan struct{}) {
+	return e.events.after(number)
 }
 
-// SubscribeAfter returns the events after the one of a number. Errors: lb.ErrNotFound when there is no event of
-// that number, or those after it are not kept any more.
-func (e *Engine) SubscribeAfter(number uint64) (*Subscription, error) {
-	return e.events.subscribe(func(uint64) uint64 { return number })
-}
+// Epoch tells the events of this engine from those of earlier ones, which were numbered from 1, too. It increases.
+func (e *Engine) Epoch() uint64 { return e.epoch }
 
 // hub hands events on to subscribers, and waits for none of them. lb/fanout does not fit: there a slow watcher
 // loses samples and goes on. A subscriber must not miss an event, so a slow one is dropped and told.
@@ -108,25 +113,29 @@ type hub struct {
 	kept []Event // the last ones, in order
 	last uint64
 	subs map[*Subscription]struct{}
+	more chan struct{} // nil: nobody waits
 }
 
-func (h *hub) subscribe(after func(last uint64) uint64) (*Subscription, error) {
+func (h *hub) subscribe() *Subscription {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	number := after(h.last)
-	if number > h.last || h.last-number > uint64(len(h.kept)) {
-		return nil, fmt.Errorf("events after number %d: %w: the last is %d, and %d are kept", number, lb.ErrNotFound, h.last, len(h.kept))
-	}
-	missed := h.kept[len(h.kept)-int(h.last-number):]
-	s := &Subscription{hub: h, events: make(chan Event, len(missed)+eventBuffer)}
-	for _, e := range missed {
-		s.events <- e
-	}
+	s := &Subscription{hub: h, events: make(chan Event, eventBuffer)}
 	if h.subs == nil {
 		h.subs = map[*Subscription]struct{}{}
 	}
 	h.subs[s] = struct{}{}
-	return s, nil
+	return s
+}
+
+func (h *hub) after(number uint64) (kept []Event, lost uint64, more <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.more == nil {
+		h.more = make(chan struct{})
+	}
+	behind := h.last - min(number, h.last)
+	n := min(behind, uint64(len(h.kept)))
+	return slices.Clone(h.kept[uint64(len(h.kept))-n:]), behind - n, h.more
 }
 
 func (h *hub) publish(e Event) {
@@ -134,10 +143,14 @@ func (h *hub) publish(e Event) {
 	defer h.mu.Unlock()
 	h.last++
 	e.Number = h.last
-	if len(h.kept) == keptEvents {
-		h.kept = append(h.kept[:0:0], h.kept[keptEvents/2:]...)
+	if len(h.kept) == 2*keptEvents {
+		h.kept = h.kept[:copy(h.kept, h.kept[keptEvents:])]
 	}
 	h.kept = append(h.kept, e)
+	if h.more != nil {
+		close(h.more)
+		h.more = nil
+	}
 	for s := range h.subs {
 		select {
 		case s.events <- e:

@@ -52,7 +52,11 @@ func (e *Engine) Run(ctx context.Context) {
 // passOn publishes an event of the datapath, and tells whether it may concern a wanted interface.
 func (e *Engine) passOn(what lb.Event) bool {
 	now := e.now.Load()
-	e.events.publish(Event{Time: e.clock.Now(), Revision: now.Number, News: Network{what}})
+	about := Event{Time: e.clock.Now(), Revision: now.Number, News: Network{what}}
+	if what.Kind == lb.NextHopChanged {
+		about.Services = having(now.Intent, what.Replica)
+	}
+	e.events.publish(about)
 	_, wanted := now.Intent.Interface(what.Interface)
 	return wanted || what.Kind == lb.LinkLost || what.Kind == lb.EventsLost
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 
 	"lbctl/control/intent"
@@ -11,13 +12,15 @@ import (
 
 // tell publishes and logs what is different between two states that follow each other.
 func (e *Engine) tell(old, now *Snapshot) {
-	publish := func(n News) { e.events.publish(Event{Time: e.clock.Now(), Revision: now.Number, News: n}) }
+	publish := func(n News, services ...string) {
+		e.events.publish(Event{Time: e.clock.Now(), Revision: now.Number, Services: services, News: n})
+	}
 	if now.Number != old.Number {
-		publish(IntentChanged{Actor: now.Actor, Reason: now.Reason})
+		publish(IntentChanged{Actor: now.Actor, Reason: now.Reason}, differing(old.Intent, now.Intent)...)
 	}
 	for _, c := range e.replicaChanges(old, now) {
 		e.log.Info(c.Why+", replica is "+c.After.String(), "service", c.Service, "replica", c.Replica, "was", c.Before)
-		publish(c)
+		publish(c, c.Service)
 	}
 	for _, name := range slices.Sorted(maps.Keys(now.obstacles)) {
 		if why := now.obstacles[name]; old.obstacles[name] != why {
@@ -41,6 +44,32 @@ func (e *Engine) tell(old, now *Snapshot) {
 		e.log.Info("in sync")
 		publish(InSync{})
 	}
+}
+
+// differing names the services that are not in both intents as they are in the other, in order, namedServices at most.
+func differing(old, now intent.Intent) (names []string) {
+	had := make(map[string]intent.Service, len(old.Services))
+	for _, s := range old.Services {
+		had[s.Name] = s
+	}
+	for _, s := range now.Services {
+		if was, there := had[s.Name]; !there || !was.Equal(s) {
+			names = append(names, s.Name)
+		}
+		delete(had, s.Name)
+	}
+	names = append(names, slices.Sorted(maps.Keys(had))...)
+	return names[:min(len(names), namedServices)]
+}
+
+// having names the services with a replica, namedServices at most.
+func having(i intent.Intent, replica netip.AddrPort) (names []string) {
+	for _, s := range i.Services {
+		if _, has := s.State(replica); has && len(names) < namedServices {
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }
 
 // logRemovals lists what steps have removed: services, replicas and interfaces, by the names of the intent before.

@@ -1,11 +1,8 @@
 package rest
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/netip"
 	"reflect"
@@ -141,11 +138,7 @@ func (s *Server) stream(c huma.Context, m lb.Monitor) {
 			s.log.Error("close monitor", "error", err)
 		}
 	}()
-	c.SetHeader("Content-Type", "text/event-stream")
-	c.SetHeader("Cache-Control", "no-store")
-	c.SetHeader("Connection", "close") // it has a deadline that no other request is to have
-	c.SetStatus(http.StatusOK)
-	e := newEvents(c.BodyWriter().(http.ResponseWriter))
+	e := openStream(c)
 	readers := &readerWatch{of: peerOf(c.Context())}
 	tick := time.NewTicker(s.patience / 2)
 	defer tick.Stop()
@@ -174,51 +167,4 @@ func (s *Server) stream(c huma.Context, m lb.Monitor) {
 			}
 		}
 	}
-}
-
-// events writes server-sent events.
-type events struct {
-	buffer *bufio.Writer
-	json   *json.Encoder
-	client *http.ResponseController
-	// sent is how many bytes were sent.
-	sent int
-	to   io.Writer
-}
-
-func newEvents(w http.ResponseWriter) *events {
-	e := &events{client: http.NewResponseController(w), to: w}
-	e.buffer = bufio.NewWriterSize(e, 1<<16)
-	e.json = json.NewEncoder(e.buffer)
-	return e
-}
-
-// Write sends what was buffered.
-func (e *events) Write(p []byte) (int, error) {
-	n, err := e.to.Write(p)
-	e.sent += n
-	return n, err
-}
-
-// comment sends an event that means nothing: a connection that leads nowhere shows by it.
-func (e *events) comment() error {
-	_, _ = e.buffer.WriteString(":\n\n") // the buffer keeps its first error
-	return e.flush()
-}
-
-// send buffers an event. JSON ends its line; the empty line after it ends the event.
-func (e *events) send(v any) error {
-	_, _ = e.buffer.WriteString("data: ") // the buffer keeps its first error
-	if err := e.json.Encode(v); err != nil {
-		return err
-	}
-	return e.buffer.WriteByte('\n')
-}
-
-// flush writes what is buffered to the client.
-func (e *events) flush() error {
-	if err := e.buffer.Flush(); err != nil {
-		return err
-	}
-	return e.client.Flush()
 }

@@ -54,6 +54,9 @@ func problem(err error) *api.Problem {
 // pathPrefix begins the name of a field in the path of a request; other fields are in its body.
 const pathPrefix = "path."
 
+// headerPrefix begins that of a header.
+const headerPrefix = "header."
+
 // inPath marks a field of an error as one of the path.
 func inPath(err error, field string) error {
 	var wrong *intent.Error
@@ -71,7 +74,7 @@ func location(field string) string {
 	switch {
 	case field == "":
 		return "body"
-	case strings.HasPrefix(field, pathPrefix):
+	case strings.HasPrefix(field, pathPrefix), strings.HasPrefix(field, headerPrefix):
 		return field
 	}
 	return "body." + field

@@ -25,6 +25,7 @@ func (s *Server) routes(version string) http.Handler {
 	s.interfaceRoutes(a)
 	s.observeRoutes(a)
 	s.monitorRoutes(a)
+	s.eventRoutes(a)
 	s.healthRoutes(a)
 	mux.Handle("GET /metrics", metricsPage(metrics.New(s.engine, s.labels, version)))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { noRoute(mux, w, r) })

@@ -118,7 +118,8 @@ var controlLayers = map[string][]string{
 	"framediff":       {"api"},
 	"importer":        {"api"},
 	"metrics":         {"api", "intent", "engine"},
-	"rest":            {"api", "intent", "wire", "config", "reconcile", "engine", "framediff", "metrics", "safedir"},
+	"events":          {"api", "intent", "engine"},
+	"rest":            {"api", "intent", "wire", "config", "reconcile", "engine", "events", "framediff", "metrics", "safedir"},
 	"client":          {"api"},
 }
 
