@@ -29,7 +29,8 @@ import (
 type File struct {
 	Name   string
 	Config api.Config
-	body   ast.Node
+	// text is what was parsed. Its tree, which takes some sixty times as much memory, is made again to locate a field.
+	text []byte
 }
 
 // Read reads and parses a file; "-" is stdin. Errors: what os.Open says, or an *Error; ctx's, when it ends before. Then
@@ -71,13 +72,13 @@ func read(name string, stdin io.Reader) (*File, error) {
 
 // Parse parses the text of a file. The error is an *Error.
 func Parse(name string, text []byte) (*File, error) {
-	f := &File{Name: name}
-	var err error
-	if f.body, err = f.parse(text); err != nil {
+	f := &File{Name: name, text: text}
+	body, err := f.parse(text)
+	if err != nil {
 		return nil, err
 	}
 	d := decoder{fields: map[reflect.Type][]field{}}
-	d.decode(reflect.ValueOf(&f.Config).Elem(), f.body, nil, f.body.GetToken())
+	d.decode(reflect.ValueOf(&f.Config).Elem(), body, nil, body.GetToken())
 	if len(d.problems) > 0 {
 		return nil, &Error{File: name, Problems: d.problems, More: d.more}
 	}
@@ -130,8 +131,7 @@ func unfinished(text []byte) (reason, hint string) {
 }
 
 func (f *File) whole(reason, hint string) error {
-	line, column := f.place("")
-	return &Error{File: f.Name, Problems: []Problem{{intent.NewProblem("", hint, reason), line, column}}}
+	return &Error{File: f.Name, Problems: []Problem{{Problem: intent.NewProblem("", hint, reason)}}}
 }
 
 // syntax turns an error of the YAML package into ours.
@@ -158,9 +158,13 @@ func (f *File) Locate(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
+	body, broken := f.parse(f.text)
+	if broken != nil {
+		return broken
+	}
 	located := &Error{File: f.Name, More: e.More}
 	for _, p := range e.Problems {
-		line, column := f.place(p.Field)
+		line, column := place(body, p.Field)
 		located.Problems = append(located.Problems, Problem{p, line, column})
 	}
 	return located

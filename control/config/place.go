@@ -29,12 +29,9 @@ func (p *path) String() string {
 	return p.up.String() + "." + p.name
 }
 
-// place returns the position of a field, or of the nearest one around it; 0, 0 in a file without content.
-func (f *File) place(field string) (line, column int) {
-	if f.body == nil {
-		return 0, 0
-	}
-	node, at := f.body, f.body.GetToken()
+// place returns the position in a document of a field, or of the nearest one around it.
+func place(body ast.Node, field string) (line, column int) {
+	node, at := body, body.GetToken()
 	if first := firstToken(node); first != nil {
 		at = first
 	}

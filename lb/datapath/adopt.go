@@ -93,7 +93,7 @@ func (reg *registry) adoptService(e *entry, taken *taking) error {
 		return err
 	}
 	e.owners = reg.digest(e)
-	own := reg.list(slices.Collect(maps.Values(e.ids)))
+	own := list(slices.Collect(maps.Values(e.ids)))
 	for at := row.Offset; at < row.Offset+row.Size; at++ {
 		s := reg.tables.Slot(at)
 		if s.InTransition() {

@@ -112,18 +112,19 @@ func (reg *registry) know(s lb.Service) {
 // forgetShared removes the records of flows to replicas that other services have, too, if the service was not one by nat: so
 // far these flows were not compared with those of the others.
 func (reg *registry) forgetShared(e, old *entry) error {
-	shared := listed{}
+	var ids []uint32
 	for a, id := range e.ids {
 		if old.tracked() && e.answered(a) && !old.answered(a) && reg.shared(e, a) {
-			shared = shared.with(id)
+			ids = append(ids, id)
 		}
 	}
-	if len(shared) == 0 {
+	if len(ids) == 0 {
 		return nil
 	}
 	if err := reg.grace.Wait(); err != nil { // for packets that still go by the old mode
 		return err
 	}
+	shared := list(ids)
 	reg.tables.Records(func(p tables.Record, r bpf.Record) {
 		for r != 0 && shared.has(r.Replica()) && !p.Swap(r, 0) {
 			r = p.Read()

@@ -1,6 +1,8 @@
 package datapath
 
 import (
+	"slices"
+
 	"lbctl/bpf"
 	"lbctl/lb"
 	"lbctl/lb/scheduler"
@@ -65,7 +67,7 @@ func sameHash(a, b bpf.LbService) bool {
 // writeSlots fills the table and the list of replicas of a service that replaces old (nil: none).
 func (reg *registry) writeSlots(e, old *entry) {
 	ids := reg.writeList(e)
-	sameSlots, listed := e.sameSlots(old), reg.list(ids)
+	sameSlots, listed := e.sameSlots(old), list(ids)
 	for i, replica := range scheduler.Build(e.service) {
 		slot := bpf.SettledSlot(ids[replica])
 		if sameSlots {
@@ -116,27 +118,28 @@ func (reg *registry) listRows(e *entry) []bpf.LbSlot {
 	return list
 }
 
-// listed is a set of replica ids.
-type listed []bool
-
-// list returns the set of these ids.
-func (reg *registry) list(ids []uint32) listed {
-	set := make(listed, len(reg.byReplica))
-	for _, id := range ids {
-		set = set.with(id)
-	}
-	return set
+// listed is a set of replica ids. Those of one service are near each other, so it takes room from the least to the largest.
+type listed struct {
+	least uint32
+	set   []bool
 }
 
-func (l listed) with(id uint32) listed {
-	for int(id) >= len(l) {
-		l = append(l, false)
+// list returns the set of these ids.
+func list(ids []uint32) listed {
+	if len(ids) == 0 {
+		return listed{}
 	}
-	l[id] = true
+	l := listed{least: slices.Min(ids)}
+	l.set = make([]bool, slices.Max(ids)-l.least+1)
+	for _, id := range ids {
+		l.set[id-l.least] = true
+	}
 	return l
 }
 
-func (l listed) has(id uint32) bool { return int(id) < len(l) && l[id] }
+func (l listed) has(id uint32) bool {
+	return id >= l.least && int(id-l.least) < len(l.set) && l.set[id-l.least]
+}
 
 // cleanPrevious takes replicas that are not listed any more out of the previous owners of a service and,
 // if young, resets their ages. Packets may be changing the ages at the same time.
@@ -145,7 +148,7 @@ func (reg *registry) cleanPrevious(e *entry, young bool) {
 	for _, id := range e.ids {
 		ids = append(ids, id)
 	}
-	set := reg.list(ids)
+	set := list(ids)
 	for at := e.previousSlots().From; at < e.previousSlots().To; at++ {
 		reg.cleanPreviousOwner(at, set, young)
 	}

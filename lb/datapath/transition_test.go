@@ -16,8 +16,8 @@ import (
 
 // The rule of what becomes of a slot when its owner changes, all cases of it.
 func TestInheritSlot(t *testing.T) {
-	const x, y, z, gone = 1, 2, 3, 4
-	set := listed{x: true, y: true, z: true, gone: false}
+	const below, x, y, z, gone = 3, 4, 5, 7, 6
+	set := list([]uint32{z, x, y})
 	for name, c := range map[string]struct {
 		was   bpf.Slot
 		owner uint32
@@ -25,6 +25,7 @@ func TestInheritSlot(t *testing.T) {
 	}{
 		"same owner":                                {bpf.SettledSlot(x), x, bpf.SettledSlot(x)},
 		"another owner":                             {bpf.SettledSlot(x), y, bpf.TransitionSlot(y, x)},
+		"of a replica that is gone, below":          {bpf.SettledSlot(below), y, bpf.SettledSlot(y)},
 		"of a replica that is gone":                 {bpf.SettledSlot(gone), y, bpf.SettledSlot(y)},
 		"in transition, another owner":              {bpf.TransitionSlot(y, x), z, bpf.TransitionSlot(z, x)},
 		"in transition, the previous owner again":   {bpf.TransitionSlot(y, x), x, bpf.TransitionSlot(x, x)},
