@@ -57,7 +57,7 @@ type ReplicaHop struct {
 
 // RecordedFlows is the answer to GET /v1/services/{name}/flows.
 type RecordedFlows struct {
-	Flows []RecordedFlow `json:"flows" nullable:"false" doc:"By client."`
+	Flows []RecordedFlow `json:"recorded_flows" nullable:"false" doc:"By client."`
 	Next  string         `json:"next,omitempty" doc:"There may be more: ask again with after set to this."`
 }
 
