@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -16,7 +15,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lbctl/cmd/balance/listen"
 	"lbctl/cmd/cli"
+	"lbctl/control/access"
 	"lbctl/control/config"
 	"lbctl/control/engine"
 	"lbctl/control/intent"
@@ -39,6 +40,7 @@ type daemon struct {
 	pins           cli.Pins
 	log            logFormat
 	labels         metrics.Labels
+	doors          listen.Flags
 }
 
 func serveCommand(a *cli.App) *cobra.Command {
@@ -62,7 +64,13 @@ ended, by whatever signal; the next daemon takes the datapath over.`,
 	ephemeralFlag(c, &d.pins.Ephemeral)
 	c.Flags().Var(&d.labels, "metrics-labels", "labels of the series on /metrics: service, vip, protocol, replica; empty for none by service")
 	cli.ChoiceFlag(c, &d.log, "log-format", "", "the format of the log on stderr", logText, logJSON)
-	c.RunE = func(c *cobra.Command, _ []string) error { return runServe(a, c.Context(), d) }
+	d.doors.Add(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := d.doors.Check(c); err != nil {
+			return err
+		}
+		return runServe(a, c.Context(), d)
+	}
 	return c
 }
 
@@ -107,11 +115,11 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 	if err != nil {
 		return err
 	}
-	listener, err := rest.Listen(a.Socket)
+	doors, err := d.doors.Open(a.Socket, log)
 	if err != nil {
 		return adviseServe(err, "stop what uses it, or use another --socket")
 	}
-	defer listener.Close()
+	defer doors.Close()
 	dataplane, err := a.Kernel.Open(ctx, d.pins, wanted.Datapath, services, log)
 	if err != nil {
 		return adviseServe(err, otherTables)
@@ -128,20 +136,30 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 		return errors.Join(err, discard(dataplane))
 	}
 	debug.FreeOSMemory() // a file takes many times its size to be read
+	doors.LogTo(log)
 	log.Info("ready", "socket", a.Socket, "services", len(wanted.Services), "interfaces", len(wanted.Interfaces))
-	w := newWatch(a.Kernel, e, log)
-	m := manager{log}
-	m.ready(e)
-	server := rest.New(rest.Options{Engine: e, Labels: &d.labels, Logger: log, Warnings: w.warnings, Version: cli.ThisBuild().Version})
-	err = run(ctx, server, listener, e.Run, w.run,
-		func(ctx context.Context) { m.watch(ctx, e) },
-		func(ctx context.Context) { d.reloadAt(ctx, signals, a, e, m) })
+	err = d.run(ctx, a, e, doors, signals, log)
 	log.Info(lastWords(dataplane))
 	return err
 }
 
+// run makes the server, and what keeps the daemon going, and runs them until ctx ends.
+func (d daemon) run(ctx context.Context, a *cli.App, e *engine.Engine, doors *listen.Listeners, signals <-chan os.Signal, log *slog.Logger) error {
+	w := newWatch(a.Kernel, e, log)
+	m := manager{log}
+	m.ready(e)
+	audit := access.NewAudit(log, time.Now)
+	server := rest.New(rest.Options{Engine: e, Labels: &d.labels, Logger: log, Warnings: w.warnings, Version: cli.ThisBuild().Version,
+		Policy: &doors.Policy, Credentials: doors.Credentials, Audit: audit})
+	return run(ctx, server, doors, e.Run, w.run, doors.Run,
+		func(ctx context.Context) { m.watch(ctx, e) },
+		func(ctx context.Context) {
+			d.reloadAt(ctx, signals, func() { doors.Reload(); d.reload(ctx, a, e, m, audit) })
+		})
+}
+
 // run serves the API beside what keeps the daemon going, until ctx ends or the server fails.
-func run(ctx context.Context, s *rest.Server, l net.Listener, keepers ...func(context.Context)) error {
+func run(ctx context.Context, s *rest.Server, l *listen.Listeners, keepers ...func(context.Context)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var keeping sync.WaitGroup
 	for _, keep := range keepers {
@@ -149,7 +167,10 @@ func run(ctx context.Context, s *rest.Server, l net.Listener, keepers ...func(co
 	}
 	defer keeping.Wait()
 	defer cancel()
-	return s.Serve(ctx, l)
+	if l.Metrics != nil {
+		keeping.Go(func() { s.ServeMetrics(ctx, l.Metrics) })
+	}
+	return s.Serve(ctx, l.API...)
 }
 
 // resolver makes an intent of the one before.
@@ -223,11 +244,11 @@ func discard(dp lb.Dataplane) error {
 }
 
 // reloadAt reloads at signals, until ctx ends.
-func (d daemon) reloadAt(ctx context.Context, signals <-chan os.Signal, a *cli.App, e *engine.Engine, m manager) {
+func (d daemon) reloadAt(ctx context.Context, signals <-chan os.Signal, reload func()) {
 	for {
 		select {
 		case <-signals:
-			d.reload(ctx, a, e, m)
+			reload()
 		case <-ctx.Done():
 			return
 		}
@@ -235,7 +256,7 @@ func (d daemon) reloadAt(ctx context.Context, signals <-chan os.Signal, a *cli.A
 }
 
 // reload reads the file again. A file that is refused changes nothing.
-func (d daemon) reload(ctx context.Context, a *cli.App, e *engine.Engine, m manager) {
+func (d daemon) reload(ctx context.Context, a *cli.App, e *engine.Engine, m manager, audit *access.Audit) {
 	log := m.log
 	m.reloading()
 	defer m.ready(e)
@@ -245,7 +266,11 @@ func (d daemon) reload(ctx context.Context, a *cli.App, e *engine.Engine, m mana
 	}
 	resolve, err := readConfig(ctx, a, d.file)
 	if err == nil {
-		_, _, err = e.Change(ctx, engine.Change{Actor: "serve", Reason: "reload " + d.file, Edit: resolve})
+		var now *engine.Snapshot
+		var done engine.Plan
+		if now, done, err = e.Change(ctx, engine.Change{Actor: "serve", Reason: "reload " + d.file, Edit: resolve}); err == nil {
+			audit.Record(rest.Changed(access.Event{Who: access.Identity{Role: access.Operator, Name: "serve"}, Operation: "SIGHUP", Path: d.file}, now, done))
+		}
 	}
 	if err != nil {
 		var hinted interface{ Hint() string }

@@ -16,8 +16,8 @@ import (
 type Change struct {
 	// Match refuses a change of the intent as it is by an error that wraps ErrStale; nil allows every one.
 	Match func(*Snapshot) error
-	// Actor is who asks, Reason what for: they are kept with the revision.
-	Actor, Reason string
+	// Actor is who asks, Reason what for, Origin where from: they are kept with the revision.
+	Actor, Reason, Origin string
 	// Edit makes the next intent of the present one, or refuses.
 	Edit func(intent.Intent) (intent.Intent, error)
 	// Attach names an interface without which the change fails. "" is none. Interfaces that the change does
@@ -62,7 +62,7 @@ func (e *Engine) Change(ctx context.Context, c Change) (*Snapshot, Plan, error) 
 		return wanted && had == a && a.Name != c.Attach
 	}
 	// A client that hangs up does not leave the change half done.
-	steps, err := e.install(context.WithoutCancel(ctx), next, store.Entry{Actor: c.Actor, Reason: c.Reason}, may)
+	steps, err := e.install(context.WithoutCancel(ctx), next, store.Entry{Actor: c.Actor, Reason: c.Reason, Origin: c.Origin}, may)
 	return e.now.Load(), Plan{Before: old.Intent, After: next, Steps: steps}, err
 }
 

@@ -59,10 +59,17 @@ func always(intent.Intent) bool { return true }
 
 // change makes a change, if match allows it, and answers with what was done.
 func (s *Server) change(ctx context.Context, match func(*engine.Snapshot) error, c engine.Change) (*answer[api.Change], error) {
+	a := askedBy(ctx)
+	if a != nil {
+		c.Origin = a.who.From
+	}
 	c.Actor, c.Match = actorOf(ctx), match
 	now, done, err := s.engine.Change(ctx, c)
 	if err != nil {
 		return nil, err
+	}
+	if a != nil {
+		a.event = Changed(a.event, now, done)
 	}
 	change := wireChange(now.Number, done)
 	if c.Attach != "" || slices.ContainsFunc(done.Steps, func(s reconcile.Step) bool { return s.Verb == reconcile.Attach }) {

@@ -29,7 +29,7 @@ func TestFailuresAreLogged(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(shortDir(t), "s")
-	l, err := rest.Listen(path)
+	l, err := rest.Listen(path, 0o660)
 	if err != nil {
 		t.Fatal(err)
 	}

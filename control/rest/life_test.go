@@ -112,7 +112,7 @@ func TestOutOfSync(t *testing.T) {
 func TestListen(t *testing.T) {
 	dir := shortDir(t)
 	path := filepath.Join(dir, "d", "s")
-	l, err := rest.Listen(path)
+	l, err := rest.Listen(path, 0o660)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestListen(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o660 {
 		t.Errorf("mode %v, %v; want 0660", info.Mode(), err)
 	}
-	if _, err := rest.Listen(path); !errors.Is(err, lb.ErrConflict) {
+	if _, err := rest.Listen(path, 0o660); !errors.Is(err, lb.ErrConflict) {
 		t.Errorf("a live socket: %v, want lb.ErrConflict", err)
 	}
 	if err := l.Close(); err != nil {
@@ -130,7 +130,7 @@ func TestListen(t *testing.T) {
 		t.Errorf("the socket is left: %v", err)
 	}
 	stale(t, path)
-	l, err = rest.Listen(path)
+	l, err = rest.Listen(path, 0o660)
 	if err != nil {
 		t.Fatalf("a stale socket: %v", err)
 	}
@@ -139,13 +139,13 @@ func TestListen(t *testing.T) {
 	if err := os.WriteFile(file, []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := rest.Listen(file); !errors.Is(err, lb.ErrConflict) {
+	if _, err := rest.Listen(file, 0o660); !errors.Is(err, lb.ErrConflict) {
 		t.Errorf("another file: %v, want lb.ErrConflict", err)
 	}
 	if text, err := os.ReadFile(file); err != nil || string(text) != "mine" {
 		t.Errorf("the file is now %q, %v", text, err)
 	}
-	if _, err := rest.Listen(filepath.Join(dir, strings.Repeat("x", 110))); !errors.Is(err, lb.ErrInvalid) {
+	if _, err := rest.Listen(filepath.Join(dir, strings.Repeat("x", 110)), 0o660); !errors.Is(err, lb.ErrInvalid) {
 		t.Errorf("a long path: %v, want lb.ErrInvalid", err)
 	}
 }

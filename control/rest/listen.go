@@ -21,11 +21,11 @@ const maxSocketPath = 107 - len(fresh)
 
 const fresh = ".new"
 
-// Listen opens a unix socket at path, mode 0660. It replaces a socket file on which nobody listens any
+// Listen opens a unix socket at path, with a mode. It replaces a socket file on which nobody listens any
 // more. Beside it is a locked file, so that of several processes at once one gets the path. If somebody listens, or the
 // file is not a socket, the error wraps lb.ErrConflict. Other errors: lb.ErrInvalid for a path that is too long;
 // lb.ErrDenied, also where others can replace the socket. Closing the listener removes both files.
-func Listen(path string) (net.Listener, error) {
+func Listen(path string, mode fs.FileMode) (net.Listener, error) {
 	if len(path) > maxSocketPath {
 		return nil, fmt.Errorf("listen on %s: %w: a socket's path has at most %d bytes", path, lb.ErrInvalid, maxSocketPath)
 	}
@@ -39,7 +39,7 @@ func Listen(path string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
-	l, err := listenLocked(path)
+	l, err := listenLocked(path, mode)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("listen on %s: %w", path, lb.Denied(err)), unlock(lock))
 	}
@@ -75,11 +75,11 @@ func lockBeside(path string) (*os.File, error) {
 func unlock(f *os.File) error { return errors.Join(os.Remove(f.Name()), f.Close()) }
 
 // listenLocked is Listen under the lock.
-func listenLocked(path string) (net.Listener, error) {
+func listenLocked(path string, mode fs.FileMode) (net.Listener, error) {
 	if err := vacant(path); err != nil {
 		return nil, err
 	}
-	l, err := listenFresh(path + fresh)
+	l, err := listenFresh(path+fresh, mode)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func vacant(path string) error {
 	return lb.Denied(err)
 }
 
-func listenFresh(path string) (*net.UnixListener, error) {
+func listenFresh(path string, mode fs.FileMode) (*net.UnixListener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func listenFresh(path string) (*net.UnixListener, error) {
 		return nil, err
 	}
 	l.SetUnlinkOnClose(false)
-	if err := os.Chmod(path, 0o660); err != nil {
+	if err := os.Chmod(path, mode); err != nil {
 		l.Close()
 		os.Remove(path)
 		return nil, err

@@ -24,7 +24,7 @@ func TestListenAtOnce(t *testing.T) {
 		for range cap(got) {
 			all.Go(func() {
 				<-begin
-				switch l, err := rest.Listen(path); {
+				switch l, err := rest.Listen(path, 0o660); {
 				case err == nil:
 					got <- l
 				case !errors.Is(err, lb.ErrConflict):
@@ -51,13 +51,13 @@ func TestListenWhereOthersCanWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	var hinted interface{ Hint() string }
-	if _, err := rest.Listen(filepath.Join(dir, "s")); !errors.Is(err, lb.ErrDenied) || !errors.As(err, &hinted) {
+	if _, err := rest.Listen(filepath.Join(dir, "s"), 0o660); !errors.Is(err, lb.ErrDenied) || !errors.As(err, &hinted) {
 		t.Errorf("%v, want lb.ErrDenied with a hint", err)
 	}
 	if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil {
 		t.Fatal(err)
 	}
-	l, err := rest.Listen(filepath.Join(dir, "s"))
+	l, err := rest.Listen(filepath.Join(dir, "s"), 0o660)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,35 +2,39 @@ package rest
 
 import (
 	"context"
+	"crypto/tls"
+	"fmt"
 	"net"
-	"os/user"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lbctl/control/access"
 )
 
-// How many connections there are at a time, and how many of them one process may have: a client that opens connections and
-// leaves them does not keep others out.
+// How many connections there are at a time, and how many of them one origin may have: a client that opens connections and
+// leaves them does not keep others out. Origins are an operator's process, a viewer's user, all who have no role, and over TCP an
+// address (of IPv6, 64 bits of it), from before the TLS handshake on.
 const (
 	maxConnections = 512
-	maxOfProcess   = 64
+	maxOfOrigin    = 64
 )
 
-// peers is a listener that limits the connections of each process.
+// peers is a listener that limits the connections of each origin.
 type peers struct {
 	net.Listener
+	policy *access.Policy
 	// patience is how long a client may take to read some of what was sent.
 	patience time.Duration
 	mu       sync.Mutex
 	all      int
-	of       map[int32]int
+	of       map[string]int
 }
 
-func limitPeers(l net.Listener, patience time.Duration) *peers {
-	return &peers{Listener: l, patience: patience, of: map[int32]int{}}
+func limitPeers(l net.Listener, policy *access.Policy, patience time.Duration) *peers {
+	return &peers{Listener: l, policy: policy, patience: patience, of: map[string]int{}}
 }
 
 // Accept implements net.Listener. Connections that are too many are answered with 503.
@@ -40,66 +44,56 @@ func (p *peers) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if pid := processOf(c); p.enter(pid) {
-			return &peer{Conn: c, patience: p.patience, leave: sync.OnceFunc(func() { p.leave(pid) })}, nil
+		who, origin := p.identify(c)
+		if p.enter(origin) {
+			return &peer{Conn: c, who: who, patience: p.patience, leave: sync.OnceFunc(func() { p.leave(origin) })}, nil
 		}
 		refuse(c)
 	}
 }
 
-func (p *peers) enter(pid int32) bool {
+// identify returns who has connected, as far as the connection tells, and the origin that it counts for.
+func (p *peers) identify(c net.Conn) (who access.Identity, origin string) {
+	if a, is := c.RemoteAddr().(*net.TCPAddr); is {
+		bits := 32
+		address := a.AddrPort().Addr().Unmap()
+		if address.Is6() {
+			bits = 64
+		}
+		prefix, _ := address.Prefix(bits) // of any address there is one
+		return access.Identity{From: a.String()}, prefix.String()
+	}
+	of, err := access.PeerOf(c)
+	if err != nil {
+		return who, "none"
+	}
+	switch who = p.policy.Peer(of); who.Role {
+	case access.Operator:
+		return who, fmt.Sprintf("pid %d", of.PID)
+	case access.Viewer:
+		return who, fmt.Sprintf("uid %d", of.UID)
+	}
+	return who, "none"
+}
+
+func (p *peers) enter(origin string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.all == maxConnections || pid != 0 && p.of[pid] == maxOfProcess {
+	if p.all == maxConnections || p.of[origin] == maxOfOrigin {
 		return false
 	}
 	p.all++
-	p.of[pid]++
+	p.of[origin]++
 	return true
 }
 
-func (p *peers) leave(pid int32) {
+func (p *peers) leave(origin string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.all--
-	if p.of[pid]--; p.of[pid] == 0 {
-		delete(p.of, pid)
+	if p.of[origin]--; p.of[origin] == 0 {
+		delete(p.of, origin)
 	}
-}
-
-// processOf returns the process at the other end of a unix socket, 0 if it is not known.
-func processOf(c net.Conn) (pid int32) {
-	if peer := credentials(c); peer != nil {
-		pid = peer.Pid
-	}
-	return pid
-}
-
-// credentials are those of the process that connected a unix socket, nil if they are not known.
-func credentials(c net.Conn) (of *unix.Ucred) {
-	control(c, func(fd int) {
-		if peer, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			of = peer
-		}
-	})
-	return of
-}
-
-// actorOf returns who asks: the name of the user at the other end of the socket, or "uid 4711" if this host knows no name.
-func actorOf(ctx context.Context) string {
-	p := peerOf(ctx)
-	if p == nil {
-		return "api"
-	}
-	peer := credentials(p.Conn)
-	if peer == nil {
-		return "api"
-	}
-	id := strconv.FormatUint(uint64(peer.Uid), 10)
-	if u, err := user.LookupId(id); err == nil {
-		return u.Username
-	}
-	return "uid " + id
 }
 
 // control calls do with the descriptor of a connection, if it has one.
@@ -124,6 +118,8 @@ func refuse(c net.Conn) {
 // peer is a connection whose other end must read: each piece that is written has a deadline.
 type peer struct {
 	net.Conn
+	// who has connected; over TCP only the address is known yet.
+	who      access.Identity
 	patience time.Duration
 	leave    func()
 }
@@ -169,7 +165,11 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 
 // peerOf returns the connection of a request, nil if it is not known.
 func peerOf(ctx context.Context) *peer {
-	p, _ := ctx.Value(peerKey{}).(*peer)
+	c := ctx.Value(peerKey{})
+	if secured, is := c.(*tls.Conn); is {
+		c = secured.NetConn()
+	}
+	p, _ := c.(*peer)
 	return p
 }
 

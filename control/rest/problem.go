@@ -127,10 +127,14 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 	})
 }
 
-// logFailure logs an answer that the daemon is to blame for. That it is not ready is no failure of the request, and
+// logFailure keeps for the audit log why a request is refused, and logs an answer that the daemon is to blame for. That it is not ready is no failure of the request, and
 // is logged when it becomes so.
 func (s *Server) logFailure(c huma.Context, _ string, v any) (any, error) {
-	if p, is := v.(*api.Problem); is && p.Status >= http.StatusInternalServerError && c.URL().Path != readyPath {
+	p, is := v.(*api.Problem)
+	if a := askedBy(c.Context()); is && a != nil {
+		a.event.Detail = p.Detail
+	}
+	if is && p.Status >= http.StatusInternalServerError && c.URL().Path != readyPath {
 		s.log.Error("request failed", "request", c.Method()+" "+c.URL().Path, "status", p.Status, "error", p.Detail, "hint", p.Hint)
 	}
 	return v, nil

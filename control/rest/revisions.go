@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"lbctl/control/api"
 	"lbctl/control/engine"
 	"lbctl/control/intent"
+	"lbctl/control/store"
 	"lbctl/control/wire"
 )
 
@@ -36,14 +36,21 @@ func (s *Server) revisionRoutes(a huma.API) {
 			entries, err := s.engine.History(ctx, in.Limit)
 			all := api.Revisions{Revisions: make([]api.RevisionEntry, 0, len(entries))}
 			for _, e := range entries {
-				all.Revisions = append(all.Revisions, wireEntry(e.Number, e.Time, e.Actor, e.Reason))
+				all.Revisions = append(all.Revisions, wireEntry(e))
 			}
 			return answerAt(now.Number, all), err
 		})
 	register(a, "get-revision", http.MethodGet, "/v1/revisions/{revision}", "The intent as it was at a revision",
 		func(ctx context.Context, in *RevisionPath) (*answer[api.Revision], error) {
 			r, err := s.engine.Revision(ctx, in.Revision)
-			return answerAt(r.Number, api.Revision{RevisionEntry: wireEntry(r.Number, r.Time, r.Actor, r.Reason), Config: wire.Config(r.Intent)}), err
+			if err != nil {
+				return nil, err
+			}
+			then := api.Revision{RevisionEntry: wireEntry(r.Entry), Config: wire.Config(r.Intent)}
+			if before, err := s.engine.Revision(ctx, r.Number-1); err == nil { // of the first that is kept nothing is known
+				then.Changes, then.Omitted = wire.Differences(before.Intent, r.Intent, maxDifferences)
+			}
+			return answerAt(r.Number, then), nil
 		})
 	register(a, "roll-back", http.MethodPost, "/v1/revisions/{revision}/rollback", "Make the services and interfaces of a revision the intent again",
 		func(ctx context.Context, in *rollbackInput) (*answer[api.Change], error) {
@@ -59,6 +66,9 @@ func (s *Server) revisionRoutes(a huma.API) {
 		})
 }
 
+// maxDifferences is how many differences to the revision before are told.
+const maxDifferences = 1000
+
 // backTo makes an earlier configuration that of the present intent. What the datapath was made with stays: a running daemon
 // cannot change it. So does what was set by hand: that is of now.
 func backTo(earlier intent.Intent) edit {
@@ -68,6 +78,6 @@ func backTo(earlier intent.Intent) edit {
 	}
 }
 
-func wireEntry(number uint64, at time.Time, actor, reason string) api.RevisionEntry {
-	return api.RevisionEntry{Number: number, Time: at, Actor: actor, Reason: reason}
+func wireEntry(e store.Entry) api.RevisionEntry {
+	return api.RevisionEntry{Number: e.Number, Time: e.Time, Actor: e.Actor, Origin: e.Origin, Reason: e.Reason}
 }

@@ -11,6 +11,7 @@ import (
 
 	"lbctl/control/api"
 	"lbctl/control/metrics"
+	"lbctl/control/profile"
 )
 
 // routes returns the whole API.
@@ -28,7 +29,9 @@ func (s *Server) routes(version string) http.Handler {
 	s.eventRoutes(a)
 	s.healthRoutes(a)
 	mux.Handle("GET /metrics", metricsPage(metrics.New(s.engine, s.labels, version)))
+	profile.Routes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { noRoute(mux, w, r) })
+	s.routeOf = func(r *http.Request) string { _, route := mux.Handler(r); return route }
 	return s.recoverPanics(mux)
 }
 
@@ -46,10 +49,13 @@ func metricsPage(page *metrics.Page) http.Handler {
 func describe(version string, log huma.Transformer) huma.Config {
 	c := huma.DefaultConfig("lbctl", version)
 	c.DocsPath, c.SchemasPath = "", ""
+	c.OnAddOperation = append(c.OnAddOperation, describeRole)
 	c.CreateHooks = nil // no $schema in answers
 	c.RejectUnknownQueryParameters = true
 	c.Info.Description = "Control of the XDP load balancer. Every mutation is validated, applied and stored " +
-		"before it is answered; with an error nothing has changed."
+		"before it is answered; with an error nothing has changed. x-lbctl-role says which role an operation needs: " +
+		"a viewer, or an operator, who may do what viewers may, too. Without the role it is refused with 403, and over TCP " +
+		"with 401 where nobody is known."
 	c.Transformers = []huma.Transformer{hinted, log}
 	return c
 }

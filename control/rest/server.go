@@ -10,12 +10,15 @@ package rest
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
+	"lbctl/control/access"
 	"lbctl/control/api"
 	"lbctl/control/engine"
 	"lbctl/control/metrics"
@@ -32,6 +35,13 @@ type Options struct {
 	Labels *metrics.Labels
 	// Warnings returns why packets are lost without an error; nil: nothing is known of that.
 	Warnings func() []api.Warning
+	// Policy says who has which role on the socket, and by which certificate; nil: root, this user and the members of its group are
+	// operators.
+	Policy *access.Policy
+	// Credentials are what clients over TCP are known by; nil: none are.
+	Credentials *access.Credentials
+	// Audit takes the changes, and what was refused; nil writes it to Logger.
+	Audit *access.Audit
 	// Patience is how long a client may take to read some of what was sent to it; 0 is 30 seconds.
 	Patience time.Duration
 }
@@ -40,6 +50,8 @@ type Options struct {
 type Server struct {
 	engine  *engine.Engine
 	handler http.Handler
+	// routeOf returns the route that answers a request.
+	routeOf func(*http.Request) string
 	log     *slog.Logger
 	// warnings, patience and labels are those of Options.
 	warnings func() []api.Warning
@@ -47,6 +59,10 @@ type Server struct {
 	labels   metrics.Labels
 	// ending is closed when streams are to end.
 	ending chan struct{}
+	// policy, credentials and audit are those of Options.
+	policy      *access.Policy
+	credentials *access.Credentials
+	audit       *access.Audit
 }
 
 // New returns a server that is ready to answer.
@@ -64,31 +80,64 @@ func New(o Options) *Server {
 	if o.Warnings == nil {
 		o.Warnings = func() []api.Warning { return nil }
 	}
-	s := &Server{engine: o.Engine, warnings: o.Warnings, log: o.Logger, patience: o.Patience, labels: *o.Labels, ending: make(chan struct{})}
+	if o.Policy == nil {
+		o.Policy = &access.Policy{Owner: uint32(os.Geteuid()), SocketGroup: uint32(os.Getegid())}
+	}
+	if o.Audit == nil {
+		o.Audit = access.NewAudit(o.Logger, time.Now)
+	}
+	s := &Server{engine: o.Engine, warnings: o.Warnings, log: o.Logger, patience: o.Patience, labels: *o.Labels, ending: make(chan struct{}),
+		policy: o.Policy, credentials: o.Credentials, audit: o.Audit}
 	s.handler = s.routes(o.Version)
 	return s
+}
+
+// ServeMetrics answers /metrics, /healthz and /readyz on l, and nothing else, to everybody who gets there, until ctx ends. It closes l.
+func (s *Server) ServeMetrics(ctx context.Context, l net.Listener) {
+	const patience = 10 * time.Second
+	mux := http.NewServeMux()
+	for _, path := range []string{"/metrics", "/healthz", readyPath} {
+		mux.Handle("GET "+path, s.handler)
+	}
+	web := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: patience, WriteTimeout: 3 * patience, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(access.Seldom(s.log.Handler()), slog.LevelWarn),
+	}
+	stop := context.AfterFunc(ctx, func() { web.Close() })
+	defer stop()
+	if err := web.Serve(limitPeers(l, s.policy, patience)); !errors.Is(err, http.ErrServerClosed) {
+		s.log.Error("the listener for metrics has ended", "error", err)
+	}
 }
 
 // shutdownGrace is how long Serve waits for requests under way.
 const shutdownGrace = 5 * time.Second
 
-// Serve answers on l until ctx ends; then it ends the streams, finishes the requests under way and
-// returns nil. It closes l. It is called once.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+// Serve answers on the listeners until ctx ends; then it ends the streams, finishes the requests under way and
+// returns nil. It closes the listeners. Those for TCP speak TLS with the server's credentials. It is called once.
+func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	web := &http.Server{
-		Handler:           s.handler,
-		ReadHeaderTimeout: 5 * time.Second,
+		Handler:           s.guard(s.handler),
+		ReadHeaderTimeout: 5 * time.Second, // that of the TLS handshake, too
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ConnContext:       withPeer,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(access.Seldom(s.log.Handler()), slog.LevelWarn),
 	}
 	web.RegisterOnShutdown(func() { close(s.ending) })
-	ended := make(chan error, 1)
-	go func() { ended <- web.Serve(limitPeers(l, s.patience)) }()
+	ended := make(chan error, len(listeners))
+	for _, l := range listeners {
+		limited := net.Listener(limitPeers(l, s.policy, s.patience))
+		if l.Addr().Network() == "tcp" {
+			limited = tls.NewListener(limited, s.credentials.TLS())
+		}
+		go func() { ended <- web.Serve(limited) }()
+	}
+	running := len(listeners)
+	var failed error
 	select {
-	case err := <-ended:
-		return err
+	case failed = <-ended:
+		running--
 	case <-ctx.Done():
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
@@ -96,8 +145,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	if err := web.Shutdown(grace); err != nil {
 		web.Close()
 	}
-	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
-		return err
+	for range running {
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			failed = errors.Join(failed, err)
+		}
 	}
-	return nil
+	return failed
 }

@@ -139,7 +139,7 @@ func startWith(t *testing.T, dir string, memory *oracle.Datapath, clock *fakeClo
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := rest.Listen(w.socket)
+	l, err := rest.Listen(w.socket, 0o660)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ type record struct {
 	Revision uint64    `json:"revision"`
 	Actor    string    `json:"actor,omitempty"`
 	Reason   string    `json:"reason,omitempty"`
+	Origin   string    `json:"origin,omitempty"`
 	Time     time.Time `json:"time,omitzero"`
 	// Config is the datapath and the interfaces, nil where they stayed.
 	Config *api.Config `json:"config,omitempty"`
@@ -31,7 +32,7 @@ type record struct {
 
 // recordOf returns what a revision changed of an intent; all of it if there was none.
 func recordOf(old *intent.Intent, next Revision) record {
-	r := record{Revision: next.Number, Actor: next.Actor, Reason: next.Reason, Time: next.Time, Services: map[string]*api.Service{}}
+	r := record{Revision: next.Number, Actor: next.Actor, Reason: next.Reason, Origin: next.Origin, Time: next.Time, Services: map[string]*api.Service{}}
 	first := old == nil
 	if first {
 		old = &intent.Intent{}
@@ -81,7 +82,7 @@ func (r record) line() ([]byte, error) {
 }
 
 func (r record) entry() Entry {
-	return Entry{Number: r.Revision, Actor: r.Actor, Reason: r.Reason, Time: r.Time}
+	return Entry{Number: r.Revision, Actor: r.Actor, Reason: r.Reason, Origin: r.Origin, Time: r.Time}
 }
 
 // content is an intent as it is stored.
@@ -144,7 +145,7 @@ func (c *content) revision() (Revision, error) {
 
 // whole returns the content as the first record of a file.
 func (c *content) whole() record {
-	r := record{Revision: c.Number, Actor: c.Actor, Reason: c.Reason, Time: c.Time, Config: &c.config, Order: &c.order,
+	r := record{Revision: c.Number, Actor: c.Actor, Reason: c.Reason, Origin: c.Origin, Time: c.Time, Config: &c.config, Order: &c.order,
 		Services: maps.Clone(c.services), Overrides: c.overrides}
 	maps.DeleteFunc(r.Services, func(_ string, s *api.Service) bool { return s == nil })
 	return r

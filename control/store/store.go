@@ -20,7 +20,9 @@ type Entry struct {
 	// Actor is who made the change, Reason what for, Time when: UTC. They are empty in a revision
 	// that was stored before stores kept them.
 	Actor, Reason string
-	Time          time.Time
+	// Origin is where the change came from: the peer of the socket, or an address; empty for the daemon itself.
+	Origin string
+	Time   time.Time
 }
 
 // Revision is an intent as it was stored. Number 0 is the state before the first Append.

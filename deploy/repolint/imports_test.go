@@ -112,6 +112,8 @@ var controlLayers = map[string][]string{
 	"config":          {"api", "intent", "wire"},
 	"reconcile":       {"intent"},
 	"safedir":         {},
+	"access":          {"safedir"},
+	"profile":         {},
 	"store":           {"api", "intent", "safedir", "wire"},
 	"store/storetest": {"intent", "wire", "store"},
 	"engine":          {"intent", "reconcile", "store"},
@@ -119,7 +121,7 @@ var controlLayers = map[string][]string{
 	"importer":        {"api"},
 	"metrics":         {"api", "intent", "engine"},
 	"events":          {"api", "intent", "engine"},
-	"rest":            {"api", "intent", "wire", "config", "reconcile", "engine", "events", "framediff", "metrics", "safedir"},
+	"rest":            {"api", "intent", "wire", "config", "reconcile", "engine", "events", "framediff", "metrics", "safedir", "access", "profile", "store"},
 	"client":          {"api"},
 }
 

@@ -77,7 +77,7 @@ func (h *history) add(t testing.TB, s store.Store, i intent.Intent) {
 	t.Helper()
 	n := uint64(len(*h)) + 1
 	r := store.Revision{Intent: i, Entry: store.Entry{
-		Number: n, Actor: "test", Reason: fmt.Sprintf("the %d.", n), Time: time.Unix(int64(n), 0).UTC(),
+		Number: n, Actor: "test", Reason: fmt.Sprintf("the %d.", n), Origin: fmt.Sprintf("port %d", n), Time: time.Unix(int64(n), 0).UTC(),
 	}}
 	if got, err := s.Append(t.Context(), n-1, r); err != nil || got != n {
 		t.Fatalf("append %d: %d, %v", n, got, err)

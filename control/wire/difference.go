@@ -1,0 +1,116 @@
+package wire
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"lbctl/control/api"
+	"lbctl/control/intent"
+)
+
+// Differences returns the fields in which two intents differ, as documents have them, at most so many; omitted is how many more
+// there are at the least. Fields are compared in the documents, so that none is forgotten here when one is added there.
+// A side is empty where there is no such thing; of a service that is new or removed there is one line.
+func Differences(old, next intent.Intent, most int) (all []api.FieldChange, omitted int) {
+	add := func(c ...api.FieldChange) {
+		room := min(most-len(all), len(c))
+		all, omitted = append(all, c[:room]...), omitted+len(c)-room
+	}
+	add(compare("", withoutServices(old), withoutServices(next))...)
+	add(compare("", api.Overrides{Overrides: Overrides(old)}, api.Overrides{Overrides: Overrides(next)})...)
+	had := map[string]intent.Service{}
+	for _, s := range old.Services {
+		had[s.Name] = s
+	}
+	for _, s := range next.Services {
+		was, there := had[s.Name]
+		delete(had, s.Name)
+		switch {
+		case there && was.Equal(s):
+		case len(all) == most:
+			omitted++ // what of it would take as long as what is shown
+		case there:
+			add(compare(fmt.Sprintf("services[%s].", s.Name), Service(was), Service(s))...)
+		default:
+			add(api.FieldChange{Field: "services[" + s.Name + "]", After: brief(s)})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(had)) {
+		add(api.FieldChange{Field: "services[" + name + "]", Before: brief(had[name])})
+	}
+	return all, omitted
+}
+
+func withoutServices(i intent.Intent) api.Config {
+	i.Services = nil
+	return Config(i)
+}
+
+func brief(s intent.Service) string {
+	return fmt.Sprintf("%v, replicas: %d", s.VIP, len(s.Replicas))
+}
+
+// compare returns the fields in which two documents differ.
+func compare(prefix string, old, next any) []api.FieldChange {
+	before, after := map[string]string{}, map[string]string{}
+	flatten(prefix, before, old)
+	flatten(prefix, after, next)
+	fields := maps.Clone(before)
+	maps.Copy(fields, after)
+	var all []api.FieldChange
+	for _, f := range slices.Sorted(maps.Keys(fields)) {
+		if before[f] != after[f] {
+			all = append(all, api.FieldChange{Field: f, Before: before[f], After: after[f]})
+		}
+	}
+	return all
+}
+
+// flatten writes the fields of a document into a map: "replicas[10.0.0.1:80].weight".
+func flatten(prefix string, into map[string]string, doc any) {
+	text, err := json.Marshal(doc)
+	var tree map[string]any
+	if err == nil {
+		err = json.Unmarshal(text, &tree)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("a wire type is no JSON object: %v", err))
+	}
+	flattenObject(prefix, into, tree)
+}
+
+func flattenObject(prefix string, into map[string]string, object map[string]any) {
+	for key, value := range object {
+		flattenValue(prefix+key, into, value)
+	}
+}
+
+func flattenValue(path string, into map[string]string, value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		flattenObject(path+".", into, v)
+	case []any:
+		for n, element := range v {
+			flattenValue(fmt.Sprintf("%s[%s]", path, keyOf(n, element)), into, element)
+		}
+	default:
+		into[path] = fmt.Sprint(v)
+	}
+}
+
+// keyOf names an element of a list: by its name or address, an override by its replica, else by its place.
+func keyOf(n int, element any) string {
+	if object, is := element.(map[string]any); is {
+		if replica, has := object["replica"].(string); has {
+			return fmt.Sprintf("%v/%s", object["service_name"], replica)
+		}
+		for _, field := range []string{"name", "address"} {
+			if name, has := object[field].(string); has {
+				return name
+			}
+		}
+	}
+	return fmt.Sprint(n)
+}
