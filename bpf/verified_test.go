@@ -16,7 +16,7 @@ const mostVerified = 500_000
 func TestVerifiedInstructions(t *testing.T) {
 	need.Root(t)
 	for object, read := range map[string]func() (*ebpf.CollectionSpec, error){
-		"lb": LoadLb, "decap": LoadDecap, "observe": LoadObserve, "steer": LoadSteer, "losses": LoadLosses,
+		"lb": LoadLb, "decap": LoadDecap, "observe": LoadObserve, "steer": LoadSteer, "losses": LoadLosses, "check": LoadCheck,
 	} {
 		spec, err := read()
 		if err != nil {
@@ -46,7 +46,10 @@ func verified(t *testing.T, object *ebpf.CollectionSpec, name string) uint32 {
 		}
 	}
 	for _, m := range spec.Maps {
-		m.Pinning, m.MaxEntries = ebpf.PinNone, max(m.MaxEntries, 1)
+		m.Pinning = ebpf.PinNone
+		if m.Type != ebpf.SkStorage { // it has no size
+			m.MaxEntries = max(m.MaxEntries, 1)
+		}
 		if m.Type == ebpf.RingBuf {
 			m.MaxEntries = 1 << 12
 		}

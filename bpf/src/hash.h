@@ -1,7 +1,7 @@
 /* Hashes of the 4-tuple: 32 bits, which choose the slot; and 64 bits that no sender can foresee, the key of a flow. */
 #pragma once
 
-#include "parse.h"
+#include "jhash.h"
 
 /* That in `settings`, set by Go. */
 const volatile __u64 secret[4];
@@ -9,58 +9,6 @@ const volatile __u64 secret[4];
 /* Toeplitz by tables: what a byte of value v at position i of the input adds to the hash. Go
  * fills them from the RSS key before loading. */
 const volatile __u32 toeplitz_rows[36][256];
-
-static __always_inline __u32 rol32(__u32 w, __u32 by)
-{
-	return (w << by) | (w >> (32 - by));
-}
-
-#define JHASH_INITVAL 0xdeadbeef /* include/linux/jhash.h */
-
-static __always_inline __u32 jhash_final(__u32 a, __u32 b, __u32 c)
-{
-	c ^= b; c -= rol32(b, 14);
-	a ^= c; a -= rol32(c, 11);
-	b ^= a; b -= rol32(a, 25);
-	c ^= b; c -= rol32(b, 16);
-	a ^= c; a -= rol32(c, 4);
-	b ^= a; b -= rol32(a, 14);
-	c ^= b; c -= rol32(b, 24);
-	return c;
-}
-
-static __always_inline void jhash_mix(__u32 *a, __u32 *b, __u32 *c)
-{
-	*a -= *c; *a ^= rol32(*c, 4);  *c += *b;
-	*b -= *a; *b ^= rol32(*a, 6);  *a += *c;
-	*c -= *b; *c ^= rol32(*b, 8);  *b += *a;
-	*a -= *c; *a ^= rol32(*c, 16); *c += *b;
-	*b -= *a; *b ^= rol32(*a, 19); *a += *c;
-	*c -= *b; *c ^= rol32(*b, 4);  *b += *a;
-}
-
-/* jhash_3words(source, destination, ports, seed). */
-static __always_inline __u32 jhash_v4(const struct tuple *f, __u32 seed)
-{
-	__u32 init = JHASH_INITVAL + (3 << 2) + seed;
-
-	return jhash_final(load32(f->source) + init, load32(f->destination) + init,
-			   f->ports + init);
-}
-
-/* jhash2 of nine words: source, destination, ports. */
-static __always_inline __u32 jhash_v6(const struct tuple *f, __u32 seed)
-{
-	const __u32 *s = f->source, *d = f->destination;
-	__u32 a, b, c;
-
-	a = b = c = JHASH_INITVAL + (9 << 2) + seed;
-	a += s[0]; b += s[1]; c += s[2];
-	jhash_mix(&a, &b, &c);
-	a += s[3]; b += d[0]; c += d[1];
-	jhash_mix(&a, &b, &c);
-	return jhash_final(a + d[2], b + d[3], c + f->ports);
-}
 
 /* What a word of the input adds, whose first byte is at that position. */
 static __always_inline __u32 toeplitz_word(__u32 at, __u32 word)

@@ -2,7 +2,7 @@
  * flows: the source port of UDP around the packet (RFC 7510, section 3), or the source address, of a range. */
 #pragma once
 
-#include "rewrite.h"
+#include "headers.h"
 
 #define FIRST_TUNNEL_SPORT 49152 /* the dynamic ports, RFC 6335 */
 
