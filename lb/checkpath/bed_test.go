@@ -21,12 +21,16 @@ import (
 	"lbctl/rss/packet"
 	"lbctl/testbed/netns"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 )
 
 // bed is a balancer and two replicas on one switch: a network namespace each.
 type bed struct {
 	*testing.T
+	fabric   *netns.Namespace
+	bridge   netns.Link
 	balancer *netns.Namespace
 	replicas [2]*netns.Namespace
 	uplink   netns.Link
@@ -51,54 +55,91 @@ func newBed(t *testing.T) *bed {
 	must(t, err)
 	t.Cleanup(func() { must(t, run.Close()) })
 	b := &bed{T: t}
-	fabric, err := run.Make("switch")
+	b.fabric, err = run.Make("switch")
 	must(t, err)
-	must(t, fabric.Do(func() error {
+	must(t, b.fabric.Do(func() error {
 		return netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "switch"}})
 	}))
-	bridge, err := fabric.Link("switch")
-	must(t, err, bridge.Up())
+	b.bridge, err = b.fabric.Link("switch")
+	must(t, err, b.bridge.Up())
 	for name, to := range map[string]**netns.Namespace{"balancer": &b.balancer, "replica-1": &b.replicas[0], "replica-2": &b.replicas[1]} {
 		n, err := run.Make(name)
 		must(t, err, n.AllowIPv6())
 		*to = n
 	}
-	b.uplink = b.plug(fabric, bridge, b.balancer, "eth0", "port0", 254)
+	b.uplink = b.plug(b.balancer, "eth0", "port0")
+	b.number(b.uplink, 254)
 	gateway := netip.MustParseAddr("10.0.0.253")
 	must(t, b.uplink.AddNeighbour(gateway, net.HardwareAddr{2, 0, 0, 0, 0, 253}), b.uplink.AddRoute(netip.MustParsePrefix("0.0.0.0/0"), gateway))
 	for n, r := range b.replicas {
-		b.plug(fabric, bridge, r, "eth0", fmt.Sprint("port", n+1), n+1)
+		b.number(b.plug(r, "eth0", fmt.Sprint("port", n+1)), n+1)
+		must(t, r.Sysctl("net/ipv4/conf/all/arp_announce", "2")) // so that no VIP asks for a host that has it, too
 	}
 	return b
 }
 
-// plug links a host to the switch, with that number in its addresses.
-func (b *bed) plug(fabric *netns.Namespace, bridge netns.Link, host *netns.Namespace, name, port string, number int) netns.Link {
+// plug links a host to a port of the switch.
+func (b *bed) plug(host *netns.Namespace, name, port string) netns.Link {
 	b.Helper()
-	here, there, err := netns.Veth(netns.End{Namespace: host, Name: name}, netns.End{Namespace: fabric, Name: port}, 0)
+	here, there, err := netns.Veth(netns.End{Namespace: host, Name: name}, netns.End{Namespace: b.fabric, Name: port}, 0)
 	must(b.T, err)
-	must(b.T, fabric.Do(func() error {
-		return netlink.LinkSetMasterByIndex(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: there.Index}}, bridge.Index)
+	must(b.T, b.fabric.Do(func() error {
+		return netlink.LinkSetMasterByIndex(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: there.Index}}, b.bridge.Index)
 	}))
-	must(b.T, here.AddAddress(netip.MustParsePrefix(fmt.Sprintf("10.0.0.%d/24", number))),
-		here.AddAddress(netip.MustParsePrefix(fmt.Sprintf("2001:db8::%d/64", number))),
-		here.AddAddress(netip.MustParsePrefix(fmt.Sprintf("fe80::%d/64", number))))
 	return here
+}
+
+// number gives a link addresses with a number.
+func (b *bed) number(l netns.Link, n int) {
+	b.Helper()
+	for _, prefix := range []string{"10.0.0.%d/24", "2001:db8::%d/64", "fe80::%d/64"} {
+		must(b.T, l.AddAddress(netip.MustParsePrefix(fmt.Sprintf(prefix, n))))
+	}
 }
 
 // open opens the path in the balancer's namespace until the test is over.
 func (b *bed) open(o checkpath.Options) {
 	b.Helper()
 	if o.Name == "" {
-		o.Name, o.Mark = "test", checkpath.DefaultMark
+		o.Name = "test"
 	}
+	o.Mark = checkpath.DefaultMark
 	o.Logger = slog.New(slog.NewTextHandler(b.Output(), nil))
 	must(b.T, b.balancer.Do(func() (err error) {
 		b.path, err = checkpath.Open(o)
 		return err
 	}))
-	path := b.path
-	b.Cleanup(func() { must(b.T, path.Close()) })
+	b.Cleanup(b.close)
+}
+
+// close closes the path, once.
+func (b *bed) close() {
+	b.Helper()
+	if b.path != nil {
+		must(b.T, b.path.Close())
+	}
+	b.path = nil
+}
+
+// programs counts the programs attached to the uplink.
+func (b *bed) programs() (n int) {
+	b.Helper()
+	must(b.T, b.balancer.Do(func() error {
+		for _, attach := range []ebpf.AttachType{ebpf.AttachTCXEgress, ebpf.AttachTCXIngress} {
+			if found, err := link.QueryPrograms(link.QueryOptions{Target: b.uplink.Index, Attach: attach}); err == nil {
+				n += len(found.Programs)
+			}
+		}
+		for _, parent := range []uint32{netlink.HANDLE_MIN_EGRESS, netlink.HANDLE_MIN_INGRESS} {
+			found, err := netlink.FilterList(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: b.uplink.Index}}, parent)
+			if err != nil {
+				return err
+			}
+			n += len(found)
+		}
+		return nil
+	}))
+	return n
 }
 
 // hold gives replica n the VIP of a service, and has it decapsulate in mode ipip.

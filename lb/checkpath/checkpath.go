@@ -40,6 +40,8 @@ type Options struct {
 	// too.
 	Attached func() []int
 	Logger   *slog.Logger
+	// filters has programs attached as before Linux 6.6.
+	filters bool
 }
 
 // Path is the way of the checks in one network namespace. Until a check goes to a VIP nothing is loaded or attached. It is

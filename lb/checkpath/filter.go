@@ -66,8 +66,8 @@ func (f filter) list() (n int, ours []netlink.Filter, err error) {
 // Close removes the filter, and the queueing discipline if nothing is in it.
 func (f filter) Close() error {
 	_, ours, err := f.list()
-	if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) {
-		return nil // the interface or the discipline is gone
+	if isGone(err) {
+		return nil
 	}
 	if err != nil {
 		return err
@@ -82,7 +82,15 @@ func (f filter) Close() error {
 			return err
 		}
 	}
-	return netlink.QdiscDel(clsact(f.link))
+	if err := netlink.QdiscDel(clsact(f.link)); !isGone(err) && err != nil {
+		return fmt.Errorf("remove the queueing discipline clsact: %w", lb.Denied(err))
+	}
+	return nil
+}
+
+// isGone tells whether an error says that there is no such interface or discipline.
+func isGone(err error) bool {
+	return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT)
 }
 
 // Sweep removes the filters that a process of this name has left in the network namespace of the calling thread: from Linux 6.6

@@ -60,8 +60,10 @@ func (p *Path) attach(at place) *hold {
 	}
 	h := &hold{}
 	h.err = p.network.Inside(func() (err error) {
-		h.attachment, err = attachTCX(program, at)
-		if errors.Is(err, ebpf.ErrNotSupported) { // before Linux 6.6
+		if !p.options.filters {
+			h.attachment, err = attachTCX(program, at)
+		}
+		if p.options.filters || errors.Is(err, ebpf.ErrNotSupported) { // before Linux 6.6
 			h.attachment, err = attachFilter(program, at, p.options.Name)
 		}
 		return err

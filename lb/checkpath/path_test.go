@@ -75,3 +75,20 @@ func TestClosedPort(t *testing.T) {
 		})
 	}
 }
+
+// Nothing is left where a path was: neither of this process, nor of one that was killed.
+func TestNothingIsLeft(t *testing.T) {
+	b := newBed(t)
+	s := services()["dsr4"]
+	b.hold(0, s)
+	b.serve(0, s.VIP.Address.Addr())
+	b.open(checkpath.Options{})
+	b.well(s, 0)
+	if n := b.programs(); n == 0 {
+		t.Fatal("no program is attached")
+	}
+	b.close()
+	if n := b.programs(); n > 0 {
+		t.Errorf("%d programs are left", n)
+	}
+}

@@ -15,7 +15,7 @@ import (
 )
 
 // tested are the packages whose tests run in the guests; the last has the first process.
-var tested = []string{"bpf", "cmd/balance", "lb/datapath", "lb/decap", "lb/tables", "testbed/vm"}
+var tested = []string{"bpf", "cmd/balance", "lb/checkpath", "lb/datapath", "lb/decap", "lb/tables", "testbed/vm"}
 
 // oldest and newer are kernels that lbctl promises to run on, as Debian 12 has them: the oldest that is not refused, and
 // that of the next release.
@@ -47,12 +47,15 @@ func subtests(program, test string, names ...string) check {
 }
 
 // quick is what the guests of every run check: each program loads within the bound of verified instructions, is attached
-// in mode native and generic, and is taken over by the next process.
+// in mode native and generic, and is taken over by the next process; and checks of replicas go where clients' packets do.
 func quick() []check {
 	return []check{
 		tests("bpf", "TestVerifiedInstructions"),
 		tests("datapath", "TestAdopt", "TestAttachLargeMTU", "TestMigrateFormer"),
 		tests("decap", "TestLife"),
+		subtests("checkpath", "TestChecksGoWhereClientsDo", "dsr4", "gue6in6", "4in6"),
+		subtests("checkpath", "TestStackedInterfaces", "VLAN"),
+		tests("checkpath", "TestNothingIsLeft"),
 	}
 }
 
@@ -61,6 +64,9 @@ func byKernel() check { return tests("balance", "TestModesByKernel") }
 
 func tunnels() []string { return []string{"fou", "ipip", "ip6_tunnel"} }
 
+// hooks are the modules of a switch, and of filters, by which checks are sent before Linux 6.6.
+func hooks() []string { return []string{"bridge", "8021q", "sch_ingress", "cls_bpf"} }
+
 // On each kernel the programs load, are attached and are adopted. The oldest is booted with nohz_full, where membarrier
 // waits for no packets, and with the modules by which a replica decapsulates.
 func TestKernels(t *testing.T) {
@@ -68,11 +74,11 @@ func TestKernels(t *testing.T) {
 	t.Run("oldest", func(t *testing.T) {
 		t.Parallel()
 		grace := tests("tables", "TestWaitsForPackets", "TestMembarrierWaits")
-		try(t, programs, Trial{Config: Config{Kernel: oldest, Modules: tunnels()}, CPUs: 2, Parameters: "nohz_full=1"}, append(quick(), grace, byKernel()))
+		try(t, programs, Trial{Config: Config{Kernel: oldest, Modules: append(tunnels(), hooks()...)}, CPUs: 2, Parameters: "nohz_full=1"}, append(quick(), grace, byKernel()))
 	})
 	t.Run("newer", func(t *testing.T) {
 		t.Parallel()
-		try(t, programs, Trial{Config: Config{Kernel: newer}, CPUs: 1}, quick())
+		try(t, programs, Trial{Config: Config{Kernel: newer, Modules: hooks()}, CPUs: 1}, quick())
 	})
 }
 
@@ -86,12 +92,12 @@ func TestKernelsAtLength(t *testing.T) {
 	checks := []check{
 		tests("datapath", "TestDifferential"),
 		subtests("datapath", "TestContract", "interfaces", "records", "tracking", "monitor", "close"),
-		tests("decap", "TestDifferential"), byKernel(),
+		tests("decap", "TestDifferential"), tests("checkpath", "TestFramesAreThoseOfClients", "TestVIPOfThisHost", "TestClosedPort"), byKernel(),
 	}
 	for _, kernel := range []string{oldest, newer} {
 		t.Run(kernel, func(t *testing.T) {
 			t.Parallel()
-			try(t, programs, Trial{Config: Config{Kernel: kernel, Modules: tunnels()}, CPUs: 1}, checks)
+			try(t, programs, Trial{Config: Config{Kernel: kernel, Modules: append(tunnels(), hooks()...)}, CPUs: 1}, checks)
 		})
 	}
 }
