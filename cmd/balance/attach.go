@@ -9,7 +9,6 @@ import (
 
 	"lbctl/cmd/cli"
 	"lbctl/control/api"
-	"lbctl/control/client"
 	"lbctl/lb"
 	"lbctl/lb/doctor"
 )
@@ -29,7 +28,7 @@ lbctl detach, also while no daemon runs.`,
 	a.Complete(c, cli.Links)
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		d := client.New(a.Socket)
+		d := a.Client()
 		defer d.Close()
 		change, err := d.Attach(c.Context(), args[0], *mode)
 		if err != nil {
@@ -88,7 +87,7 @@ func detachCommand(a *cli.App) *cobra.Command {
 	a.Complete(c, cli.Attached)
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		d := client.New(a.Socket)
+		d := a.Client()
 		defer d.Close()
 		change, err := d.Detach(c.Context(), args[0])
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"lbctl/cmd/balance/get"
 	"lbctl/cmd/balance/replica"
 	"lbctl/cmd/balance/status"
+	"lbctl/cmd/balance/token"
 	"lbctl/cmd/cli"
 )
 
@@ -21,6 +22,6 @@ func Commands(a *cli.App) []*cobra.Command {
 	return slices.Concat(document.Commands(a, printWarnings), replica.Commands(a), []*cobra.Command{
 		serveCommand(a), attachCommand(a), detachCommand(a), get.Command(a, document.GetRevisions(a)), status.Command(a),
 		explainCommand(a), monitorCommand(a), events.Command(a), decapCommand(a), doctorCommand(a),
-		purgeCommand(a),
+		purgeCommand(a), token.Command(a),
 	})
 }

@@ -82,7 +82,7 @@ func addressOf(text string) (netip.Addr, error) {
 // askDaemon adds the services of a running daemon. None needs to run. If it may not be asked, that is an error only
 // if no flag names a service.
 func askDaemon(a *cli.App, ctx context.Context, q *netstate.Scope) error {
-	d := client.New(a.Socket)
+	d := a.Client()
 	defer d.Close()
 	services, err := d.Services(ctx)
 	var interfaces api.Interfaces

@@ -66,7 +66,7 @@ line is the summary.`,
 		if err := f.validate(c); err != nil {
 			return err
 		}
-		d := client.New(a.Socket)
+		d := a.Client()
 		defer d.Close()
 		if f.file != "" {
 			return explainCapture(a, c, d, f, *output)

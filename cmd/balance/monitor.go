@@ -63,7 +63,7 @@ reason, service and replica as a comment, and prints no lines.`,
 
 // runMonitor prints samples until the context ends, which is no error, or there are enough.
 func runMonitor(a *cli.App, ctx context.Context, f *monitorFlag, o cli.Format) error {
-	d := client.New(a.Socket)
+	d := a.Client()
 	defer d.Close()
 	samples, err := d.Monitor(ctx, f.watched)
 	if err != nil {

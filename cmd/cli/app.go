@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"lbctl/control/client"
 )
@@ -18,6 +19,9 @@ type App struct {
 	Environment
 	// Socket is the daemon's, by flag, environment variable or default.
 	Socket string
+	// target is what else the flags say of the daemon; flags are those.
+	target client.Target
+	flags  *pflag.FlagSet
 	// started is true when a command was found and its arguments are right.
 	started bool
 }
@@ -59,11 +63,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or invalid input, 3 not found, 4 con
 		Noun(completion)
 	}
 	c.PersistentPreRun = func(*cobra.Command, []string) { a.started = true }
-	socket := a.Getenv("LBCTL_SOCKET")
-	if socket == "" {
-		socket = client.DefaultSocket
-	}
-	c.PersistentFlags().StringVar(&a.Socket, "socket", socket, "the daemon's unix socket (environment: LBCTL_SOCKET)")
+	a.daemonFlags(c.PersistentFlags())
 	return c
 }
 

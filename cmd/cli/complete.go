@@ -26,7 +26,7 @@ func (a *App) Complete(c *cobra.Command, arguments ...Names) {
 		}
 		ctx, cancel := context.WithTimeout(a.Context, completePatience)
 		defer cancel()
-		d := client.New(a.Socket)
+		d := a.Client()
 		defer d.Close()
 		names, err := arguments[len(before)](ctx, d, before)
 		if err != nil {

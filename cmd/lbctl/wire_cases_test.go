@@ -91,6 +91,7 @@ var wireCases = []wireCase{
 	{command: "replica remove", lines: []string{"web 10.0.0.2:8080"}},
 	{command: "drain", lines: []string{"web 10.0.0.2:8080 --for 10m"}},
 	{command: "purge", lines: []string{"--pin-dir DIR/pins"}, alone: true},
+	{command: "token new", lines: []string{"--name ci --role operator --expires 90d"}, alone: true},
 	{command: "version", lines: []string{""}},
 
 	{command: "rss hash", lines: []string{aFlow, aFlow + "--profile mlx5 --queues 8", "-"}, stdin: "10.0.0.1:5000 10.0.0.2:80\n10.0.0.1 10.0.0.2\n"},

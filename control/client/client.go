@@ -1,4 +1,4 @@
-// Package client talks to the daemon over its unix socket.
+// Package client talks to a daemon: over its unix socket, or over TCP with TLS.
 package client
 
 import (
@@ -17,7 +17,7 @@ import (
 	"lbctl/lb"
 )
 
-// ErrUnreachable: no daemon answers on the socket.
+// ErrUnreachable: no daemon answers there.
 var ErrUnreachable = errors.New("daemon unreachable")
 
 // DefaultSocket is where the daemon listens when it is not told otherwise.
@@ -26,18 +26,21 @@ const DefaultSocket = "/run/lbctl/lbctl.sock"
 // Client talks to one daemon. It is safe for concurrent use. The zero value is not
 // usable: see New.
 type Client struct {
-	socket string
-	http   *http.Client
+	// place is where the daemon is, for errors; base begins its URLs.
+	place, base string
+	// wrong is why no call can be made, token what every call has; nil and "" for none.
+	wrong error
+	token string
+	http  *http.Client
 	// most is the size of the largest answer that is read, in bytes.
 	most int64
 }
 
 // New returns a client of the daemon that listens on a unix socket. It does not connect.
 func New(socket string) *Client {
-	var d net.Dialer
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return d.DialContext(ctx, "unix", socket) }
-	return &Client{socket: socket, most: maxAnswer, http: &http.Client{
-		Transport: &http.Transport{DialContext: dial, IdleConnTimeout: 10 * time.Second},
+	// The host of the URL is not used: the connection goes to the socket.
+	return &Client{place: socket, base: "http://lbctl", most: maxAnswer, http: &http.Client{
+		Transport: &http.Transport{DialContext: dialUnix(socket), IdleConnTimeout: 10 * time.Second},
 	}}
 }
 
@@ -57,6 +60,9 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any, hea
 
 // send sends in (nil for no body) and returns the answer, whatever it is.
 func (c *Client) send(ctx context.Context, method, path string, in any, headers ...string) (*http.Response, error) {
+	if c.wrong != nil {
+		return nil, c.wrong
+	}
 	var body io.Reader
 	if in != nil {
 		text, err := json.Marshal(in)
@@ -65,10 +71,12 @@ func (c *Client) send(ctx context.Context, method, path string, in any, headers 
 		}
 		body = bytes.NewReader(text)
 	}
-	// The host is not used: the connection goes to the socket.
-	request, err := http.NewRequestWithContext(ctx, method, "http://lbctl"+path, body)
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
 		return nil, err
+	}
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	if in != nil {
 		request.Header.Set("Content-Type", "application/json")
@@ -89,13 +97,16 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("connect to %s: %w", c.socket, lb.ErrDenied)
+		return fmt.Errorf("connect to %s: %w", c.place, lb.ErrDenied)
+	}
+	if denied := c.refused(err); denied != nil {
+		return denied
 	}
 	var op *net.OpError
 	if errors.As(err, &op) {
 		err = op.Err
 	}
-	return fmt.Errorf("%w on %s: %w", ErrUnreachable, c.socket, err)
+	return fmt.Errorf("%w on %s: %w", ErrUnreachable, c.place, err)
 }
 
 // read fills out from an answer, or returns the problem that it is.

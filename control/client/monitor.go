@@ -59,7 +59,7 @@ func open[T any](ctx context.Context, c *Client, what, path string, headers ...s
 		response.Body.Close()
 		return nil, err
 	}
-	return &stream[T]{ctx: ctx, body: response.Body, reader: bufio.NewReaderSize(response.Body, 1<<16), daemon: c.socket, what: what}, nil
+	return &stream[T]{ctx: ctx, body: response.Body, reader: bufio.NewReaderSize(response.Body, 1<<16), daemon: c.place, what: what}, nil
 }
 
 // errEnded: the daemon has ended the stream.

@@ -70,7 +70,7 @@ func inFile(file *config.File, err error) error {
 
 // change asks the daemon for a change and prints its steps.
 func change(a *cli.App, ctx context.Context, f cli.Format, warn Warn, ask func(context.Context, *client.Client) (api.Change, error)) error {
-	d := client.New(a.Socket)
+	d := a.Client()
 	defer d.Close()
 	done, err := ask(ctx, d)
 	if err != nil {

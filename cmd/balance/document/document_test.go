@@ -161,7 +161,14 @@ func TestRollback(t *testing.T) {
 	if out := w.OK("rollback", "2"); out != steps {
 		t.Errorf("it did\n%s", out)
 	}
-	if now, then := w.OK("get", "config"), w.OK("get", "revisions", "2"); now != then || !strings.Contains(now, "state: down") {
+	now, then := w.OK("get", "config"), w.OK("get", "revisions", "2")
+	comments, isThat := strings.CutSuffix(then, now)
+	for _, part := range []string{"# revision 2: put replica 10.1.0.2:80 of service web\n# by ", "\n# services[web].replicas[10.1.0.2:80].state: active > down\n"} {
+		if !strings.Contains(comments, part) {
+			t.Errorf("the comments lack %q:\n%s", part, comments)
+		}
+	}
+	if !isThat || !strings.Contains(now, "state: down") {
 		t.Errorf("the intent is\n%s\nwant\n%s", now, then)
 	}
 	if out := w.OK("get", "revisions", "--limit", "1"); !strings.Contains(out, "roll back to revision 2") || strings.Count(out, "\n") != 2 {

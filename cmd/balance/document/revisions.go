@@ -1,6 +1,8 @@
 package document
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -22,7 +24,7 @@ func GetRevisions(a *cli.App) *cobra.Command {
 		Aliases: []string{"revision"},
 		Short:   "Print the revisions of the intent, or what it was at one",
 		Long: `Print the revisions that are kept, the latest first: at least the last hundred. With NUMBER it prints the
-configuration as it was then, as lbctl get config does.`,
+configuration as it was then, as lbctl get config does, below comments that say who made it, and what it changed of the revision before.`,
 		Example: `  lbctl get revisions
   lbctl get revisions --limit 5 -o json
   lbctl get revisions 7 >lb.yaml`,
@@ -35,7 +37,7 @@ configuration as it was then, as lbctl get config does.`,
 		if *limit < 0 {
 			return cli.Usage(c, "--limit: %d is less than 0", *limit)
 		}
-		d := client.New(a.Socket)
+		d := a.Client()
 		defer d.Close()
 		if len(args) == 1 {
 			return printRevision(a, c, d, f, args[0])
@@ -49,13 +51,13 @@ configuration as it was then, as lbctl get config does.`,
 }
 
 func revisionTable(all api.Revisions) show.Table {
-	t := show.Table{Columns: []string{"REVISION", "TIME", "BY", "FOR"}}
+	t := show.Table{Columns: []string{"REVISION", "TIME", "BY", "FOR", "FROM"}, Narrow: 4}
 	for _, r := range all.Revisions {
 		when := ""
 		if !r.Time.IsZero() {
 			when = r.Time.Format(time.RFC3339)
 		}
-		t.Add(fmt.Sprintf("revision/%d", r.Number), r.Number, when, r.Actor, r.Reason)
+		t.Add(fmt.Sprintf("revision/%d", r.Number), r.Number, when, r.Actor, r.Reason, r.Origin)
 	}
 	return t
 }
@@ -75,8 +77,25 @@ func printRevision(a *cli.App, c *cobra.Command, d *client.Client, f *show.Flags
 			return show.Answer{}, err
 		}
 		yaml, err := config.Write(r.Config)
-		return show.Answer{Value: r, YAML: yaml, Tables: []show.Table{revisionTable(api.Revisions{Revisions: []api.RevisionEntry{r.RevisionEntry}})}}, err
+		return show.Answer{Value: r, YAML: append(heading(r), yaml...), Tables: []show.Table{revisionTable(api.Revisions{Revisions: []api.RevisionEntry{r.RevisionEntry}})}}, err
 	})
+}
+
+// heading says in comments who made a revision, and what it changed of the one before.
+func heading(r api.Revision) []byte {
+	var b bytes.Buffer
+	comment := func(format string, args ...any) { fmt.Fprintf(&b, "# %s\n", cli.OneLine(fmt.Sprintf(format, args...))) }
+	comment("revision %d: %s", r.Number, r.Reason)
+	if r.Actor != "" {
+		comment("by %s (%s) at %s", r.Actor, cmp.Or(r.Origin, "the daemon itself"), r.Time.Format(time.RFC3339))
+	}
+	for _, d := range r.Changes {
+		comment("%s: %s > %s", d.Field, cmp.Or(d.Before, "none"), cmp.Or(d.After, "none"))
+	}
+	if r.Omitted > 0 {
+		comment("and %d more", r.Omitted)
+	}
+	return b.Bytes()
 }
 
 func revisionNumber(c *cobra.Command, text string) (uint64, error) {

@@ -39,7 +39,7 @@ link_lost, next_hop_changed, events_lost, gap.`,
 	c.Flags().StringVar(&w.After, "after", "", "only events after the one with this event_id")
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		d := client.New(a.Socket)
+		d := a.Client()
 		defer d.Close()
 		show := printer(a.Stdout, *f)
 		for e, err := range d.Events(c.Context(), w) {

@@ -47,7 +47,7 @@ With --watch it goes on so.`,
 		case len(args) == 1:
 			return cli.Usage(c, "--since and %s: all that grew is printed, want no name", args[0])
 		}
-		d := client.New(a.Socket)
+		d := a.Client()
 		defer d.Close()
 		return flags.Run(a, c, func(ctx context.Context) (show.Answer, error) {
 			g, err := grow(ctx, d, a.Clock, *since)

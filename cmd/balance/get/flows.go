@@ -52,7 +52,7 @@ record holds no address: every port of the client is tried, some 10 ms for each 
 		case *limit < 1 || *limit > mostRecords:
 			return cli.Usage(c, "--limit: %d is out of range: want 1 to %d", *limit, mostRecords)
 		}
-		d := client.New(a.Socket)
+		d := a.Client()
 		defer d.Close()
 		return flags.Run(a, c, func(ctx context.Context) (show.Answer, error) { return listRecords(ctx, d, args[0], *of, *limit) })
 	}

@@ -62,7 +62,7 @@ func (l listing[T]) make(a *cli.App) *cobra.Command {
 }
 
 func (l listing[T]) run(a *cli.App, c *cobra.Command, f *show.Flags, args []string) error {
-	d := client.New(a.Socket)
+	d := a.Client()
 	defer d.Close()
 	one := ""
 	if len(args) == 1 {
@@ -111,7 +111,7 @@ lbctl apply -f and lbctl serve -f take.`,
 	}
 	f := show.DocumentFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		d := client.New(a.Socket)
+		d := a.Client()
 		defer d.Close()
 		return f.Run(a, c, func(ctx context.Context) (show.Answer, error) {
 			v, _, err := d.Config(ctx)

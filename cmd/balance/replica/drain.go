@@ -57,7 +57,7 @@ the draining.`,
 		if err != nil {
 			return err
 		}
-		d := &drain{app: a, client: client.New(a.Socket), service: args[0], address: named.Address}
+		d := &drain{app: a, client: a.Client(), service: args[0], address: named.Address}
 		defer d.client.Close()
 		return d.run(c.Context(), until, f.wait, *output)
 	}

@@ -143,7 +143,7 @@ func replicaVerb(a *cli.App, verb, short string, do func(*cobra.Command, *client
 		if err != nil {
 			return err
 		}
-		d := client.New(a.Socket)
+		d := a.Client()
 		defer d.Close()
 		change, done, err := do(c, d, args[0], r)
 		if err != nil {

@@ -83,7 +83,7 @@ Packets that are dropped do not change that: some always are.`,
 		if *over < time.Millisecond || *over > time.Hour {
 			return cli.Usage(c, "--over: %v is out of range: want 1ms to 1h", *over)
 		}
-		d := client.New(a.Socket)
+		d := a.Client()
 		defer d.Close()
 		p, err := gather(c.Context(), d, a.Clock, *over)
 		if err != nil {
