@@ -163,6 +163,7 @@ func TestEventsEnd(t *testing.T) {
 			t.Fatalf("%d %s", response.StatusCode, text)
 		}
 	}
+	w = newWorld(t) // a patient one
 	_, open := w.stopped("/v1/events")
 	w.stop()
 	if text, err := io.ReadAll(open); err != nil || !strings.HasSuffix(string(text), "0\r\n\r\n") { // the last chunk: not cut off
