@@ -1,5 +1,7 @@
 package api
 
+import "time"
+
 // Services is the answer to GET /v1/services.
 type Services struct {
 	Services []Service `json:"services" nullable:"false"`
@@ -20,10 +22,11 @@ type Replicas struct {
 // ReplicaStatus is a replica and what is recorded of its flows.
 type ReplicaStatus struct {
 	Replica
-	FlowCounts   ReplicaFlows `json:"flow_counts"`
-	Rate         Rate         `json:"lately" doc:"What is sent to it now, measured while it drains."`
-	Reason       string       `json:"reason,omitempty" doc:"Why no packet gets there, whatever its state: the address has become the balancer's own, or one of several hosts."`
-	SafeToRemove bool         `json:"safe_to_remove" doc:"The replica is draining or down and, as far as is known, no flow would be broken if it were removed."`
+	FlowCounts   ReplicaFlows   `json:"flow_counts"`
+	Rate         Rate           `json:"lately" doc:"What is sent to it now, measured while it drains."`
+	Reason       string         `json:"reason,omitempty" doc:"Why no packet gets there, whatever its state: the address has become the balancer's own, or one of several hosts."`
+	Health       *ReplicaHealth `json:"health,omitempty" required:"false" doc:"What checks have found; left out where there are none."`
+	SafeToRemove bool           `json:"safe_to_remove" doc:"The replica is draining or down and, as far as is known, no flow would be broken if it were removed."`
 }
 
 // Traffic is the answer to GET /v1/replicas.
@@ -43,7 +46,15 @@ type ReplicaTraffic struct {
 	Rate    Rate   `json:"lately" doc:"What is sent to it now, measured while it drains."`
 	Reason  string `json:"reason,omitempty" doc:"As in ReplicaStatus."`
 
-	NextHop *ReplicaHop `json:"next_hop,omitempty" doc:"How packets to it leave, if the request asks for next_hops; left out where no route leads there."`
+	Health  *ReplicaHealth `json:"health,omitempty" required:"false" doc:"As in ReplicaStatus."`
+	NextHop *ReplicaHop    `json:"next_hop,omitempty" doc:"How packets to it leave, if the request asks for next_hops; left out where no route leads there."`
+}
+
+// ReplicaHealth is what checks have found of a replica.
+type ReplicaHealth struct {
+	Status string    `json:"status" enum:"healthy,unhealthy,unknown" doc:"unhealthy: it gets no traffic, whatever its state, unless no replica is healthy and the service disregards that. unknown: it counts as healthy."`
+	Since  time.Time `json:"since" doc:"When that became so, or when the daemon started."`
+	Reason string    `json:"reason,omitempty" doc:"What was found last that is not as it should be, or why nothing is known." example:"connection refused"`
 }
 
 // ReplicaHop is the layer-2 next hop towards a replica.

@@ -46,13 +46,39 @@ type Service struct {
 	TunnelPort    *int64 `json:"tunnel_port,omitempty" yaml:"tunnel_port,omitempty" minimum:"1" maximum:"65535" doc:"The UDP port of gue or fou on the replicas. Default 6080 for gue; fou needs one."`
 	TunnelSources string `json:"tunnel_sources,omitempty" yaml:"tunnel_sources,omitempty" doc:"In mode ipip, the source addresses of outer packets, of which the flow chooses one: a prefix that is routed to the balancer. Default the balancer's address towards the replica." example:"10.0.0.0/24"`
 
-	Scheduler string    `json:"scheduler,omitempty" yaml:"scheduler,omitempty" enum:"modulo,maglev" doc:"modulo (hash mod number of active replicas) or maglev. Default modulo."`
-	Hash      string    `json:"hash,omitempty" yaml:"hash,omitempty" enum:"jhash,toeplitz" doc:"jhash or toeplitz. Default jhash."`
-	Seed      int64     `json:"seed,omitempty" yaml:"seed,omitempty" minimum:"0" maximum:"4294967295" doc:"The initial value of jhash, 0 to 4294967295. Default 0."`
-	TableSize *int64    `json:"table_size,omitempty" yaml:"table_size,omitempty" doc:"Slots of a maglev table, a prime. Default 65537."`
-	Tracking  string    `json:"tracking,omitempty" yaml:"tracking,omitempty" enum:"never,changes,always" doc:"Which flows are recorded, so that they stay with their replica: never, changes (those in slots whose owner has changed; tcp only) or always. Default changes for tcp, always for udp."`
-	Idle      Duration  `json:"idle,omitempty" yaml:"idle,omitempty" doc:"How long a flow may be silent and is still recorded, whole seconds from 8s to 24h. Default 10m for tcp, 2m for udp; not with tracking never." example:"90s"`
-	Replicas  []Replica `json:"replicas,omitzero" yaml:"replicas" required:"false" nullable:"false" doc:"In order: replica i of modulo is the i-th that is active. An empty list drops what is sent to the VIP."`
+	Scheduler string       `json:"scheduler,omitempty" yaml:"scheduler,omitempty" enum:"modulo,maglev" doc:"modulo (hash mod number of active replicas) or maglev. Default modulo."`
+	Hash      string       `json:"hash,omitempty" yaml:"hash,omitempty" enum:"jhash,toeplitz" doc:"jhash or toeplitz. Default jhash."`
+	Seed      int64        `json:"seed,omitempty" yaml:"seed,omitempty" minimum:"0" maximum:"4294967295" doc:"The initial value of jhash, 0 to 4294967295. Default 0."`
+	TableSize *int64       `json:"table_size,omitempty" yaml:"table_size,omitempty" doc:"Slots of a maglev table, a prime. Default 65537."`
+	Tracking  string       `json:"tracking,omitempty" yaml:"tracking,omitempty" enum:"never,changes,always" doc:"Which flows are recorded, so that they stay with their replica: never, changes (those in slots whose owner has changed; tcp only) or always. Default changes for tcp, always for udp."`
+	Idle      Duration     `json:"idle,omitempty" yaml:"idle,omitempty" doc:"How long a flow may be silent and is still recorded, whole seconds from 8s to 24h. Default 10m for tcp, 2m for udp; not with tracking never." example:"90s"`
+	Health    *HealthCheck `json:"health,omitempty" yaml:"health,omitempty" required:"false" doc:"How the replicas are checked. Left out: they are not, and count as healthy."`
+	Replicas  []Replica    `json:"replicas,omitzero" yaml:"replicas" required:"false" nullable:"false" doc:"In order: replica i of modulo is the i-th that is active. An empty list drops what is sent to the VIP."`
+}
+
+// HealthCheck says how the health of a service's replicas is found out. A replica of which nothing is known yet counts as healthy.
+type HealthCheck struct {
+	Type     string   `json:"type" yaml:"type" enum:"tcp,http,https,udp,exec" doc:"tcp (a connection is accepted), http and https (an answer with a status), udp (an answer to a datagram) or exec (a command that exits with 0)." example:"http"`
+	Interval Duration `json:"interval,omitempty" yaml:"interval,omitempty" doc:"From one check of a replica to the next, 100ms to 1h. Default 2s." example:"2s"`
+	Timeout  Duration `json:"timeout,omitempty" yaml:"timeout,omitempty" doc:"How long a check may take, 10ms to the interval. Default 1s, or the interval if that is shorter." example:"1s"`
+	Rise     *int64   `json:"rise,omitempty" yaml:"rise,omitempty" minimum:"1" maximum:"100" doc:"How many good results in a row make an unhealthy replica healthy; more for one that has fallen several times lately. Default 2."`
+	Fall     *int64   `json:"fall,omitempty" yaml:"fall,omitempty" minimum:"1" maximum:"100" doc:"How many bad results in a row make a healthy replica unhealthy. Default 3."`
+	Port     *int64   `json:"port,omitempty" yaml:"port,omitempty" minimum:"1" maximum:"65535" doc:"The port to ask; not with exec. Default that of the replica."`
+
+	OnAllUnhealthy string `json:"on_all_unhealthy,omitempty" yaml:"on_all_unhealthy,omitempty" enum:"all,none" doc:"Where no active replica is healthy: all (health is disregarded, all get traffic) or none (packets are dropped as no_replica). Default all."`
+
+	Path   string `json:"path,omitempty" yaml:"path,omitempty" doc:"http, https: what to get. Default /." example:"/healthz"`
+	Status *int64 `json:"status,omitempty" yaml:"status,omitempty" minimum:"100" maximum:"599" doc:"http, https: the status that the answer has to have. Redirects are not followed. Default 200." example:"200"`
+	Body   string `json:"body,omitempty" yaml:"body,omitempty" doc:"http, https: what the first 64 KiB of the answer's body have to contain. Default anything."`
+	Host   string `json:"host,omitempty" yaml:"host,omitempty" doc:"http, https: the header Host. Default the address that is asked." example:"www.example.com"`
+
+	ServerName  string `json:"server_name,omitempty" yaml:"server_name,omitempty" doc:"https: the name that the server is asked for (SNI), and that its certificate has to be for. Default host, without its port."`
+	Certificate string `json:"certificate,omitempty" yaml:"certificate,omitempty" enum:"verify,ignore" doc:"https: verify (by the system's authorities) or ignore. Default verify."`
+
+	Send   string `json:"send,omitempty" yaml:"send,omitempty" doc:"udp: the datagram, as text, or hex: and hexadecimal digits." example:"hex:0001"`
+	Expect string `json:"expect,omitempty" yaml:"expect,omitempty" doc:"udp: what the answer has to contain, written likewise. Default anything."`
+
+	Command []string `json:"command,omitempty" yaml:"command,omitempty" required:"false" nullable:"false" maxItems:"64" doc:"exec: the path of a program and its arguments. It is run without a shell and without capabilities, as nobody if the daemon may change users; its environment is LBCTL_SERVICE, LBCTL_VIP, LBCTL_REPLICA and PATH."`
 }
 
 // Replica is one server behind a service.

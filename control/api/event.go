@@ -4,7 +4,7 @@ package api
 type Event struct {
 	ID       string   `json:"event_id" doc:"Of the header Last-Event-ID with which a stream goes on after this event. Later events have larger ones, also after a restart of the daemon." example:"1896094800000-17"`
 	Time     string   `json:"time" format:"date-time"`
-	Kind     string   `json:"kind" doc:"Readers should pass over kinds that they do not know." enum:"intent_changed,replica_changed,interface_missing,interface_attached,out_of_sync,in_sync,link_changed,link_gone,link_lost,next_hop_changed,mended,events_lost,gap"`
+	Kind     string   `json:"kind" doc:"Readers should pass over kinds that they do not know." enum:"intent_changed,replica_changed,health_changed,interface_missing,interface_attached,out_of_sync,in_sync,link_changed,link_gone,link_lost,next_hop_changed,mended,events_lost,gap"`
 	Revision uint64   `json:"revision" doc:"That of the intent afterwards."`
 	Services []string `json:"service_names,omitempty" doc:"The services that it is about, a hundred at most; of a change of the intent those that are not as before."`
 

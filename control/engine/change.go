@@ -82,7 +82,7 @@ func (e *Engine) Plan(c Change) (*Snapshot, Plan, error) {
 			links.obstruct(name, obstacle)
 		}
 	}
-	steps := reconcile.Plan(current, stateOf(Effective(next, e.facts(links))), next.Datapath.Limits)
+	steps := reconcile.Plan(current, stateOf(Effective(next, e.facts(links, now.health))), next.Datapath.Limits)
 	return now, Plan{now.Intent, next, steps, reconcile.Effects(current, steps, flows)}, nil
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"lbctl/control/intent"
@@ -12,12 +13,9 @@ import (
 // healthy, every interface can be attached, and no deadline has come.
 type Facts struct {
 	Now    time.Time
-	Health Health
+	Health Healths
 	Links  Links
 }
-
-// Health says of replicas that are not healthy why not.
-type Health map[Endpoint]string
 
 // Endpoint is a replica of one service.
 type Endpoint struct {
@@ -36,20 +34,38 @@ type Link struct {
 	Obstacle string
 }
 
-// Effective returns what the datapath is to forward: what the intent wants, by its configuration and by hand, with
-//   - replicas down that are not healthy, or that drain and whose deadline has come; a deadline that has
-//     come is left out;
+// given returns what the intent wants at a time, by its configuration and by hand: replicas that drain and whose deadline has
+// come are down, and such deadlines are left out. That is the state that the operator gave them, whatever their health is.
+func given(i intent.Intent, now time.Time) intent.Intent {
+	i = i.Wanted()
+	services := i.Services
+	i.Services = make([]intent.Service, 0, len(services))
+	for _, s := range services {
+		i.Services = append(i.Services, givenService(s, now))
+	}
+	return i
+}
+
+func givenService(s intent.Service, now time.Time) intent.Service {
+	if len(s.Deadlines) == 0 {
+		return s
+	}
+	return setDown(s, func(r intent.Replica) bool { return expired(r, now) })
+}
+
+// Effective returns what the datapath is to forward: what the operator has given at the time, with
+//   - replicas down that are not healthy, unless that leaves none that is to be active and the service disregards
+//     health then;
 //   - interfaces that have an obstacle as they are: in another mode, or left out.
 //
 // It is a pure function. So a deadline, a failed health check or a link that goes is no change of the
 // intent, and no revision: when it passes, the next call returns the intent again.
 func Effective(i intent.Intent, f Facts) intent.Intent {
-	i = i.Wanted()
-	services, interfaces := i.Services, i.Interfaces
-	i.Services = make([]intent.Service, 0, len(services))
-	for _, s := range services {
-		i.Services = append(i.Services, effectiveService(s, f))
+	i = given(i, f.Now)
+	for n, s := range i.Services {
+		i.Services[n] = effectiveService(s, f.Health[s.VIP])
 	}
+	interfaces := i.Interfaces
 	i.Interfaces = make([]intent.Interface, 0, len(interfaces))
 	for _, wanted := range interfaces {
 		if link := f.Links[wanted.Name]; link.Obstacle != "" {
@@ -63,14 +79,25 @@ func Effective(i intent.Intent, f Facts) intent.Intent {
 	return i
 }
 
-func effectiveService(s intent.Service, f Facts) intent.Service {
-	if len(s.Deadlines) == 0 && len(f.Health) == 0 {
+// effectiveService sets down what is ill. Flows of a replica that drains are not waited for when it is ill: they are broken,
+// and elsewhere their clients get an answer. Where health is disregarded, it is of those too.
+func effectiveService(s intent.Service, health map[netip.AddrPort]Health) intent.Service {
+	if len(health) == 0 || s.Health.WhenNone == intent.AllServe && noneWell(s, health) {
 		return s
 	}
+	return setDown(s, func(r intent.Replica) bool { return r.State != lb.Down && health[r.Address].ill() })
+}
+
+// noneWell tells whether no replica is well that is to be active.
+func noneWell(s intent.Service, health map[netip.AddrPort]Health) bool {
+	return !slices.ContainsFunc(s.Replicas, func(r lb.Replica) bool { return r.State == lb.Active && !health[r.Address].ill() })
+}
+
+// setDown returns a service with those replicas down.
+func setDown(s intent.Service, is func(intent.Replica) bool) intent.Service {
 	all, changed := s.AllReplicas(), false
 	for n, r := range all {
-		_, unhealthy := f.Health[Endpoint{s.VIP, r.Address}]
-		if unhealthy && r.State != lb.Down || expired(r, f.Now) {
+		if is(r) {
 			all[n].State, all[n].DrainUntil, changed = lb.Down, time.Time{}, true
 		}
 	}

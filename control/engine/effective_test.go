@@ -42,7 +42,17 @@ func until(t time.Time) intent.Replica {
 
 func TestEffective(t *testing.T) {
 	eth0, eth1 := intent.Interface{Name: "eth0", Mode: lb.Auto}, intent.Interface{Name: "eth1", Mode: lb.Native}
-	sick := func(n byte) Health { return Health{Endpoint{web().VIP, replica(n)}: "refused"} }
+	sick := func(all ...byte) Healths {
+		h := map[netip.AddrPort]Health{}
+		for _, n := range all {
+			h[replica(n)] = Health{Status: Unhealthy, Reason: "refused"}
+		}
+		return Healths{web().VIP: h}
+	}
+	strict := func(s intent.Service) intent.Service {
+		s.Health.WhenNone = intent.NoneServes
+		return s
+	}
 	for _, c := range []struct {
 		name string
 		in   intent.Intent
@@ -59,8 +69,17 @@ func TestEffective(t *testing.T) {
 			intent.Intent{Services: []intent.Service{web(in(lb.Draining))}}},
 		{"not healthy", intent.Intent{Services: []intent.Service{web(in(lb.Active), in(lb.Active))}}, Facts{Health: sick(2)},
 			intent.Intent{Services: []intent.Service{web(in(lb.Active), in(lb.Down))}}},
-		{"not healthy and draining", intent.Intent{Services: []intent.Service{web(until(noon.Add(1)))}}, Facts{Now: noon, Health: sick(1)},
-			intent.Intent{Services: []intent.Service{web(in(lb.Down))}}},
+		{"not healthy and draining", intent.Intent{Services: []intent.Service{web(in(lb.Active), until(noon.Add(1)))}}, Facts{Now: noon, Health: sick(2)},
+			intent.Intent{Services: []intent.Service{web(in(lb.Active), in(lb.Down))}}},
+		{"none is healthy: all serve", intent.Intent{Services: []intent.Service{web(in(lb.Active), in(lb.Active), in(lb.Draining), in(lb.Down))}}, Facts{Health: sick(1, 2, 3, 4)},
+			intent.Intent{Services: []intent.Service{web(in(lb.Active), in(lb.Active), in(lb.Draining), in(lb.Down))}}},
+		{"none is healthy: none serves", intent.Intent{Services: []intent.Service{strict(web(in(lb.Active), in(lb.Active), in(lb.Draining), in(lb.Draining)))}}, Facts{Health: sick(1, 2, 3)},
+			intent.Intent{Services: []intent.Service{strict(web(in(lb.Down), in(lb.Down), in(lb.Down), in(lb.Draining)))}}},
+		{"the healthy one is not to be active", intent.Intent{Services: []intent.Service{web(in(lb.Active), in(lb.Down), in(lb.Draining))}}, Facts{Health: sick(1)},
+			intent.Intent{Services: []intent.Service{web(in(lb.Active), in(lb.Down), in(lb.Draining))}}},
+		{"nothing is known of the other", intent.Intent{Services: []intent.Service{web(in(lb.Active), in(lb.Active))}},
+			Facts{Health: Healths{web().VIP: {replica(1): {Status: Unhealthy}, replica(2): {Status: Unknown}}}},
+			intent.Intent{Services: []intent.Service{web(in(lb.Down), in(lb.Active))}}},
 		{"another one is not healthy", intent.Intent{Services: []intent.Service{web(in(lb.Active))}}, Facts{Health: sick(9)},
 			intent.Intent{Services: []intent.Service{web(in(lb.Active))}}},
 		{"missing", intent.Intent{Interfaces: []intent.Interface{eth0, eth1}}, Facts{Links: Links{"eth0": {Obstacle: "not found"}, "eth9": {Obstacle: "not found"}}},
@@ -82,18 +101,19 @@ func TestEffectiveOfAnything(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		i := intent.Default()
 		var replicas []intent.Replica
-		f := Facts{Now: noon, Health: Health{}, Links: Links{}}
+		f := Facts{Now: noon, Health: Healths{web().VIP: {}}, Links: Links{}}
 		for n := range rapid.IntRange(0, 5).Draw(r, "replicas") {
 			one := in(rapid.SampledFrom([]lb.ReplicaState{lb.Active, lb.Draining, lb.Down}).Draw(r, "state"))
 			if one.State == lb.Draining && rapid.Bool().Draw(r, "deadline") {
 				one.DrainUntil = noon.Add(time.Duration(rapid.IntRange(-2, 2).Draw(r, "seconds")) * time.Second)
 			}
 			if rapid.Bool().Draw(r, "unhealthy") {
-				f.Health[Endpoint{web().VIP, replica(byte(n + 1))}] = "refused"
+				f.Health[web().VIP][replica(byte(n+1))] = Health{Status: Unhealthy}
 			}
 			replicas = append(replicas, one)
 		}
 		i.Services = []intent.Service{web(replicas...)}
+		i.Services[0].Health.WhenNone = rapid.SampledFrom([]intent.WhenNone{intent.AllServe, intent.NoneServes}).Draw(r, "when none")
 		for _, name := range []string{"eth0", "eth1"} {
 			i = i.WithInterface(intent.Interface{Name: name, Mode: rapid.SampledFrom([]lb.AttachMode{lb.Auto, lb.Native, lb.Generic}).Draw(r, "mode")})
 			f.Links[name] = Link{

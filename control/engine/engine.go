@@ -50,8 +50,8 @@ type Engine struct {
 	mu sync.Mutex
 	// now is replaced as a whole: readers see the state before a change or after it.
 	now atomic.Pointer[Snapshot]
-	// health has no producer yet: every replica is healthy.
-	health Health
+	// health is what checks have found of the replicas of the intent, under mu. Snapshot has it for readers.
+	health Healths
 	// changed gets a value, unless it is full, after every change of now.
 	changed chan struct{}
 	events  hub
@@ -66,8 +66,11 @@ type Snapshot struct {
 	store.Revision
 	// Wanted is the intent with what was set by hand over what is declared.
 	Wanted intent.Intent
+	// Given is Wanted at the time of the state: replicas whose drain deadline has come are down.
+	Given intent.Intent
 	// Effective is what the datapath was last brought to: see Effective.
 	Effective intent.Intent
+	health    Healths
 	// obstacles are, by name, why wanted interfaces are not attached as wanted.
 	obstacles map[string]string
 	// outOfSync says why the datapath may not forward as it should, "" if it does.
@@ -94,7 +97,8 @@ func Start(ctx context.Context, o Options, i intent.Intent) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.now.Store(&Snapshot{Revision: stored, Wanted: stored.Intent.Wanted(), Effective: e.told(stored.Intent, found.Services)})
+	e.health = inherited(stored.Intent.Wanted(), found.Services, e.clock.Now())
+	e.now.Store(&Snapshot{Revision: stored, Wanted: stored.Intent.Wanted(), Given: given(stored.Intent, e.clock.Now()), Effective: e.told(stored.Intent, found.Services), health: e.health})
 	if o.Actor == "" {
 		o.Actor = "serve"
 	}
@@ -115,7 +119,7 @@ func Start(ctx context.Context, o Options, i intent.Intent) (*Engine, error) {
 // told returns the effective intent as far as the datapath has it: of what an earlier process has brought
 // about, nothing is told again.
 func (e *Engine) told(i intent.Intent, forwarded []lb.Service) intent.Intent {
-	effective, wanted := Effective(i, e.facts(nil)), i.Wanted()
+	effective, wanted := Effective(i, e.facts(nil, e.health)), i.Wanted()
 	has := make(map[lb.VIP]lb.Service, len(forwarded))
 	for _, s := range forwarded {
 		has[s.VIP] = s

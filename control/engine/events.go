@@ -37,6 +37,14 @@ type ReplicaChanged struct {
 	Why           string
 }
 
+// HealthChanged: something else is known of the health of a replica than before.
+type HealthChanged struct {
+	Service string
+	Endpoint
+	Before, After HealthStatus
+	Reason        string
+}
+
 // InterfaceMissing: a wanted interface is not attached as wanted, or for another reason than before.
 type InterfaceMissing struct{ Interface, Reason string }
 
@@ -54,6 +62,7 @@ type Network struct{ lb.Event }
 
 func (IntentChanged) news()     {}
 func (ReplicaChanged) news()    {}
+func (HealthChanged) news()     {}
 func (InterfaceMissing) news()  {}
 func (InterfaceAttached) news() {}
 func (OutOfSync) news()         {}

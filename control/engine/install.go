@@ -34,13 +34,14 @@ func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.En
 		e.applied.note(time.Since(began), x.done, installed)
 	}()
 	x.remember(old, next)
-	facts := e.facts(x.links)
+	facts := e.facts(x.links, e.health.of(x.had, x.next, e.clock.Now()))
 	aim := stateOf(Effective(next, facts))
 	if err := x.run(ctx, reconcile.Plan(before, aim, next.Datapath.Limits)); err != nil {
 		return nil, err
 	}
 	// The obstacles that were met are among the facts by now.
-	now := &Snapshot{Revision: old.Revision, Wanted: next.Wanted(), Effective: x.brought(Effective(next, facts), old), obstacles: x.links.obstacles(next), outOfSync: x.notSet()}
+	now := &Snapshot{Revision: old.Revision, Wanted: next.Wanted(), Given: given(next, facts.Now), Effective: x.brought(Effective(next, facts), old),
+		health: facts.Health, obstacles: x.links.obstacles(next), outOfSync: x.notSet()}
 	if old.Number == 0 || !next.Equal(old.Intent) {
 		entry.Time = e.clock.Now().UTC()
 		now.Revision = store.Revision{Entry: entry, Intent: next}
@@ -49,6 +50,7 @@ func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.En
 		}
 	}
 	installed = true
+	e.health = now.health
 	e.become(now)
 	if entry.Actor != "" || len(x.done) > 0 {
 		e.logRemovals(before, old.Intent.Names(), x.done)
@@ -61,6 +63,11 @@ func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.En
 func (e *Engine) become(now *Snapshot) {
 	old := e.now.Swap(now)
 	e.tell(old, now)
+	e.wake()
+}
+
+// wake has Run look when to check next.
+func (e *Engine) wake() {
 	select {
 	case e.changed <- struct{}{}:
 	default:
@@ -82,12 +89,12 @@ func (e *Engine) rollBack(ctx context.Context, before reconcile.State, limits lb
 
 func (e *Engine) fallOutOfSync(why string) {
 	now := *e.now.Load()
-	now.outOfSync = why
+	now.outOfSync, now.health = why, e.health
 	e.become(&now)
 }
 
-func (e *Engine) facts(links Links) Facts {
-	return Facts{Now: e.clock.Now(), Health: e.health, Links: links}
+func (e *Engine) facts(links Links, health Healths) Facts {
+	return Facts{Now: e.clock.Now(), Health: health, Links: links}
 }
 
 // stateOf returns an effective intent as the state that a datapath is brought to.

@@ -40,7 +40,7 @@ func (e *Engine) Rate(of Endpoint) (perSecond float64, known bool) {
 
 // measure counts what was sent to the replicas that drain, when it is time to.
 func (e *Engine) measure() {
-	r, now, draining := &e.rates, e.clock.Now(), drainingOf(e.now.Load().Effective)
+	r, now, draining := &e.rates, e.clock.Now(), drainingOf(e.now.Load().Given)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	since, had := now.Sub(r.at), r.packets

@@ -65,11 +65,11 @@ func (e *Engine) passOn(what lb.Event) bool {
 func (e *Engine) nextCheck(refused error) (<-chan time.Time, func()) {
 	now := e.now.Load()
 	wait := recheck
-	deadline, found := now.Effective.NextDeadline()
+	deadline, found := now.Given.NextDeadline()
 	if found {
 		wait = min(deadline.Sub(e.clock.Now()), recheck)
 	}
-	if !found && len(now.Intent.Interfaces) == 0 && now.outOfSync == "" && len(drainingOf(now.Effective)) == 0 {
+	if !found && len(now.Intent.Interfaces) == 0 && now.outOfSync == "" && len(drainingOf(now.Given)) == 0 {
 		return nil, func() {}
 	}
 	if refused != nil || now.outOfSync != "" {
@@ -84,7 +84,7 @@ func (e *Engine) check(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.now.Load()
-	deadline, found := now.Effective.NextDeadline()
+	deadline, found := now.Given.NextDeadline()
 	due := found && !deadline.After(e.clock.Now())
 	if !due && now.outOfSync == "" && !e.linksChanged(ctx, now) {
 		return nil

@@ -18,8 +18,11 @@ func (e *Engine) tell(old, now *Snapshot) {
 	if now.Number != old.Number {
 		publish(IntentChanged{Actor: now.Actor, Reason: now.Reason}, differing(old.Intent, now.Intent)...)
 	}
-	for _, c := range e.replicaChanges(old, now) {
-		e.log.Info(c.Why+", replica is "+c.After.String(), "service", c.Service, "replica", c.Replica, "was", c.Before)
+	logged := e.tellHealth(old, now, publish)
+	for _, c := range replicaChanges(old, now) {
+		if !logged[c.Endpoint] {
+			e.log.Info(c.Why+", replica is "+c.After.String(), "service", c.Service, "replica", c.Replica, "was", c.Before)
+		}
 		publish(c, c.Service)
 	}
 	for _, name := range slices.Sorted(maps.Keys(now.obstacles)) {
@@ -116,7 +119,7 @@ func deviations(s *Snapshot) map[Endpoint]deviation {
 
 // replicaChanges returns the replicas whose effective state has changed while their intended one has not, by
 // service and address.
-func (e *Engine) replicaChanges(old, now *Snapshot) []ReplicaChanged {
+func replicaChanges(old, now *Snapshot) []ReplicaChanged {
 	before, after := deviations(old), deviations(now)
 	if len(before)+len(after) == 0 {
 		return nil
@@ -131,13 +134,17 @@ func (e *Engine) replicaChanges(old, now *Snapshot) []ReplicaChanged {
 			there = there && was == o.intended
 		}
 		if there && was != o.effective {
-			all = append(all, ReplicaChanged{o.service.Name, p, was, o.effective, e.why(o.service, p)})
+			all = append(all, ReplicaChanged{o.service.Name, p, was, o.effective, now.why(p)})
 		}
 	}
 	for p, o := range before {
 		is, there := has[p.VIP].State(p.Replica)
 		if _, still := after[p]; !still && there && is == o.intended {
-			all = append(all, ReplicaChanged{has[p.VIP].Name, p, o.effective, is, "as intended again"})
+			why := "as intended again"
+			if now.health[p.VIP][p.Replica].ill() {
+				why = "no replica is healthy, all get traffic"
+			}
+			all = append(all, ReplicaChanged{has[p.VIP].Name, p, o.effective, is, why})
 		}
 	}
 	slices.SortFunc(all, func(a, b ReplicaChanged) int {
@@ -150,9 +157,9 @@ func (e *Engine) replicaChanges(old, now *Snapshot) []ReplicaChanged {
 }
 
 // why says why a replica is not in the intended state.
-func (e *Engine) why(s intent.Service, p Endpoint) string {
-	if reason, unhealthy := e.health[p]; unhealthy {
-		return reason
+func (s *Snapshot) why(p Endpoint) string {
+	if h := s.health[p.VIP][p.Replica]; h.ill() {
+		return h.Reason
 	}
 	return "drain deadline passed"
 }

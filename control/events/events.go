@@ -18,6 +18,7 @@ import (
 const (
 	IntentChanged     = "intent_changed"
 	ReplicaChanged    = "replica_changed"
+	HealthChanged     = "health_changed"
 	InterfaceMissing  = "interface_missing"
 	InterfaceAttached = "interface_attached"
 	OutOfSync         = "out_of_sync"
@@ -50,6 +51,10 @@ func of(epoch uint64, e engine.Event) api.Event {
 		w.Kind, w.Actor, w.Reason = IntentChanged, n.Actor, n.Reason
 	case engine.ReplicaChanged:
 		w.Kind, w.Reason, w.Replica = ReplicaChanged, n.Why, n.Replica.String()
+		w.VIP, w.Protocol = n.VIP.Address.String(), n.VIP.Protocol.String()
+		w.Before, w.After = n.Before.String(), n.After.String()
+	case engine.HealthChanged:
+		w.Kind, w.Reason, w.Replica = HealthChanged, n.Reason, n.Replica.String()
 		w.VIP, w.Protocol = n.VIP.Address.String(), n.VIP.Protocol.String()
 		w.Before, w.After = n.Before.String(), n.After.String()
 	case engine.InterfaceMissing:

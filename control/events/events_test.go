@@ -22,7 +22,7 @@ import (
 
 // news is one of each kind that the engine tells.
 var news = []engine.News{
-	engine.IntentChanged{}, engine.ReplicaChanged{}, engine.InterfaceMissing{}, engine.InterfaceAttached{}, engine.OutOfSync{}, engine.InSync{},
+	engine.IntentChanged{}, engine.ReplicaChanged{}, engine.HealthChanged{}, engine.InterfaceMissing{}, engine.InterfaceAttached{}, engine.OutOfSync{}, engine.InSync{},
 	engine.Network{Event: lb.Event{Kind: lb.LinkChanged}}, engine.Network{Event: lb.Event{Kind: lb.LinkGone}}, engine.Network{Event: lb.Event{Kind: lb.LinkLost}},
 	engine.Network{Event: lb.Event{Kind: lb.NextHopChanged}}, engine.Network{Event: lb.Event{Kind: lb.Mended}}, engine.Network{Event: lb.Event{Kind: lb.EventsLost}},
 }

@@ -9,10 +9,12 @@ import (
 	"lbctl/lb"
 )
 
-// Service is a service, its name and the drain deadlines of its replicas.
+// Service is a service, its name, how its replicas are checked and until when they drain.
 type Service struct {
 	Name string
 	lb.Service
+	// Health is how its replicas are checked. It is the control plane's alone: the datapath knows nothing of it.
+	Health Check
 	// Deadlines are when draining replicas are set down, by their address: whole seconds, UTC.
 	// A draining replica that is not in it drains without end.
 	Deadlines map[netip.AddrPort]time.Time
@@ -27,7 +29,7 @@ type Replica struct {
 
 // Equal reports whether two services say the same.
 func (s Service) Equal(t Service) bool {
-	return s.Name == t.Name && s.SameAs(t.Service) && maps.EqualFunc(s.Deadlines, t.Deadlines, time.Time.Equal)
+	return s.Name == t.Name && s.SameAs(t.Service) && s.Health == t.Health && maps.EqualFunc(s.Deadlines, t.Deadlines, time.Time.Equal)
 }
 
 // State returns the state of the replica of an address, false when there is none.

@@ -85,7 +85,8 @@ func refusal(status int, detail, hint string) *api.Problem {
 
 // series reads the counters. Errors: the datapath's.
 func (m *Page) series(l Labels) (*series, error) {
-	s := &series{labels: l, intent: m.engine.Now().Effective}
+	now := m.engine.Now()
+	s := &series{labels: l, now: now, intent: now.Given}
 	var err error
 	if s.counters, err = m.engine.Observe().Counters(); err != nil || !l.Service {
 		return s, err

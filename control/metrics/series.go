@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"lbctl/control/engine"
 	"lbctl/control/intent"
 	"lbctl/lb"
 )
@@ -17,7 +18,8 @@ import (
 // series writes the counters of packets, and the series of services and replicas, in the text format of Prometheus.
 type series struct {
 	labels   Labels
-	intent   intent.Intent
+	now      *engine.Snapshot
+	intent   intent.Intent // as it is wanted now
 	counters lb.Counters
 	flows    map[lb.VIP]lb.Flows
 	out      *bufio.Writer
@@ -173,6 +175,13 @@ func (s *series) replicas() {
 	s.each("replica_state", "gauge", "1 for the state of a replica that is draining or down; all others are active.", "draining",
 		func(_ intent.Service, r lb.Replica) (uint64, bool) { return 1, r.State == lb.Draining })
 	s.each("replica_state", "", "", "down", func(_ intent.Service, r lb.Replica) (uint64, bool) { return 1, r.State == lb.Down })
+	s.each("replica_healthy", "gauge", "0 for a replica that checks have found unhealthy, 1 for every other one that is checked.", "", func(v intent.Service, r lb.Replica) (uint64, bool) {
+		h, checked := s.now.Health(engine.Endpoint{VIP: v.VIP, Replica: r.Address})
+		if h.Status == engine.Unhealthy {
+			return 0, checked
+		}
+		return 1, checked
+	})
 	s.each("replica_safe_to_remove", "gauge", "1 when, as far as is known, a replica has no flow left; of those that are draining or down.", "",
 		func(v intent.Service, r lb.Replica) (uint64, bool) {
 			f, known := s.flows[v.VIP].Replicas[r.Address]

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -70,9 +71,9 @@ func (s *Server) flowRoutes(a huma.API) {
 			if err != nil {
 				return nil, err
 			}
-			out := s.wireTraffic(now.Effective, counters, condition)
+			out := s.wireTraffic(now, counters, condition)
 			if in.NextHops {
-				err = s.addNextHops(now.Effective, out.Replicas)
+				err = s.addNextHops(now.Given, out.Replicas)
 			}
 			return answerAt(now.Number, out), err
 		})
@@ -85,21 +86,22 @@ func (s *Server) flowRoutes(a huma.API) {
 				return nil, err
 			}
 			condition, err := s.engine.Observe().Condition()
-			out := s.wireFlows(now.Effective, flows, condition)
+			out := s.wireFlows(now, flows, condition)
 			return answerAt(now.Number, out), err
 		})
 }
 
 // wireTraffic lists replicas as the intent does.
-func (s *Server) wireTraffic(i intent.Intent, counters lb.Counters, c lb.Condition) api.Traffic {
+func (s *Server) wireTraffic(now *engine.Snapshot, counters lb.Counters, c lb.Condition) api.Traffic {
 	out := api.Traffic{Replicas: []api.ReplicaTraffic{}}
-	for _, of := range i.Services {
+	for _, of := range now.Given.Services {
 		for n, r := range wire.Service(of).Replicas {
 			address := of.Replicas[n].Address
 			sent := counters.Replicas[of.VIP][address]
 			out.Replicas = append(out.Replicas, api.ReplicaTraffic{
 				ServiceName: of.Name, VIP: of.VIP.Address.String(), Protocol: of.VIP.Protocol.String(), Replica: r,
 				Packets: sent.Packets, Bytes: sent.Bytes, Rate: s.rate(of.VIP, address), Reason: unfit(c, address),
+				Health: wireHealth(now, of.VIP, address),
 			})
 		}
 	}
@@ -120,14 +122,23 @@ func unfit(c lb.Condition, replica netip.AddrPort) string {
 	return fmt.Sprintf("%v is %s", replica.Addr(), why)
 }
 
+// wireHealth is what is known of a replica's health, nil where it is not checked.
+func wireHealth(now *engine.Snapshot, v lb.VIP, replica netip.AddrPort) *api.ReplicaHealth {
+	h, checked := now.Health(engine.Endpoint{VIP: v, Replica: replica})
+	if !checked {
+		return nil
+	}
+	return &api.ReplicaHealth{Status: h.Status.String(), Since: h.Since.UTC().Truncate(time.Millisecond), Reason: h.Reason}
+}
+
 // wireFlows lists services and replicas as the intent does.
-func (s *Server) wireFlows(i intent.Intent, flows map[lb.VIP]lb.Flows, c lb.Condition) api.Flows {
-	out := api.Flows{Services: make([]api.ServiceFlows, 0, len(i.Services))}
-	for _, of := range i.Services {
+func (s *Server) wireFlows(now *engine.Snapshot, flows map[lb.VIP]lb.Flows, c lb.Condition) api.Flows {
+	out := api.Flows{Services: make([]api.ServiceFlows, 0, len(now.Given.Services))}
+	for n, of := range now.Given.Services {
 		out.Services = append(out.Services, api.ServiceFlows{
 			Name: of.Name, VIP: of.VIP.Address.String(), Protocol: of.VIP.Protocol.String(),
-			Tracking: of.Tracking.String(), Slots: of.Slots(),
-			SlotsInTransition: flows[of.VIP].InTransition, Replicas: s.wireStatus(of, flows[of.VIP], c),
+			Tracking: of.Tracking.String(), Slots: now.Effective.Services[n].Slots(),
+			SlotsInTransition: flows[of.VIP].InTransition, Replicas: s.wireStatus(now, of, flows[of.VIP], c),
 		})
 	}
 	return out
@@ -135,7 +146,7 @@ func (s *Server) wireFlows(i intent.Intent, flows map[lb.VIP]lb.Flows, c lb.Cond
 
 // wireStatus returns the replicas of a service with what is recorded of their flows, what is sent to them and why it does
 // not get there.
-func (s *Server) wireStatus(of intent.Service, flows lb.Flows, c lb.Condition) []api.ReplicaStatus {
+func (s *Server) wireStatus(now *engine.Snapshot, of intent.Service, flows lb.Flows, c lb.Condition) []api.ReplicaStatus {
 	out := make([]api.ReplicaStatus, 0, len(of.Replicas))
 	for n, r := range wire.Service(of).Replicas {
 		address := of.Replicas[n].Address
@@ -147,7 +158,7 @@ func (s *Server) wireStatus(of intent.Service, flows lb.Flows, c lb.Condition) [
 				Established: f.Established, HalfOpen: f.HalfOpen, OldFlowSlots: f.OldFlowSlots,
 				AtLeast: f.OldFlowSlots > 0 || active && of.Tracking != lb.TrackAlways,
 			},
-			Rate: s.rate(of.VIP, address), Reason: unfit(c, address),
+			Rate: s.rate(of.VIP, address), Reason: unfit(c, address), Health: wireHealth(now, of.VIP, address),
 			SafeToRemove: known && f.None() && !active,
 		})
 	}

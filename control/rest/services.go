@@ -37,10 +37,10 @@ type putServiceInput struct {
 }
 
 func (s *Server) serviceRoutes(a huma.API) {
-	register(a, "list-services", http.MethodGet, "/v1/services", "All services, replicas in their effective state",
+	register(a, "list-services", http.MethodGet, "/v1/services", "All services, replicas in the state that the operator gave them",
 		func(context.Context, *struct{}) (*answer[api.Services], error) {
 			now := s.engine.Now()
-			return answerAt(now.Number, api.Services{Services: wire.Config(now.Effective).Services}), nil
+			return answerAt(now.Number, api.Services{Services: wire.Config(now.Given).Services}), nil
 		})
 	register(a, "get-service", http.MethodGet, "/v1/services/{name}", "One service",
 		func(_ context.Context, in *ServicePath) (*answer[api.ServiceStatus], error) {
@@ -59,10 +59,10 @@ func (s *Server) serviceRoutes(a huma.API) {
 		})
 }
 
-// flowsOf returns a service in its effective state and what is recorded of its flows.
+// flowsOf returns a service as the operator wants it now and what is recorded of its flows.
 func (s *Server) flowsOf(name string) (*engine.Snapshot, intent.Service, lb.Flows, error) {
 	now := s.engine.Now()
-	service, err := now.Effective.Service(name)
+	service, err := now.Given.Service(name)
 	if err != nil {
 		return now, service, lb.Flows{}, err
 	}
@@ -139,7 +139,7 @@ func (s *Server) replicaRoutes(a huma.API) {
 				return nil, err
 			}
 			condition, err := s.engine.Observe().Condition()
-			return answerAt(now.Number, api.Replicas{Replicas: s.wireStatus(service, flows, condition)}), err
+			return answerAt(now.Number, api.Replicas{Replicas: s.wireStatus(now, service, flows, condition)}), err
 		})
 	register(a, "put-replica", http.MethodPut, "/v1/services/{name}/replicas/{address}", "Add a replica, at the end, or change its weight, state and deadline",
 		func(ctx context.Context, in *putReplicaInput) (*answer[api.Change], error) {

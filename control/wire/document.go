@@ -33,7 +33,7 @@ func Config(i intent.Intent) api.Config {
 	return c
 }
 
-// NamedService returns a service of the datapath as a document: it has no deadlines.
+// NamedService returns a service of the datapath as a document: it has no deadlines and no check.
 func NamedService(name string, s lb.Service) api.Service {
 	w := api.Service{
 		Name:      name,
@@ -64,9 +64,10 @@ func NamedService(name string, s lb.Service) api.Service {
 	return w
 }
 
-// Service returns a service as a document, with its deadlines.
+// Service returns a service as a document, with its deadlines and its check.
 func Service(s intent.Service) api.Service {
 	w := NamedService(s.Name, s.Service)
+	w.Health = health(s.Health)
 	for n, r := range s.Replicas {
 		w.Replicas[n].DrainUntil = deadlineOf(s, r.Address)
 	}
@@ -91,7 +92,7 @@ func number[T uint16 | uint32](n T) *int64 {
 }
 
 // Changes returns the differences between what two intents want that no step of a datapath shows: names of services,
-// drain deadlines, and requested modes of interfaces.
+// how health is checked, drain deadlines, and requested modes of interfaces.
 func Changes(old, next intent.Intent) []api.FieldChange {
 	var all []api.FieldChange
 	old, next = old.Wanted(), next.Wanted()
@@ -105,6 +106,9 @@ func Changes(old, next intent.Intent) []api.FieldChange {
 		was, there := had[s.VIP]
 		if there {
 			add(was.Name, s.Name, "services[%s].name", was.Name)
+			healthChanges(was.Health, s.Health, func(field, before, after string) {
+				add(before, after, "services[%s].health.%s", s.Name, field)
+			})
 		}
 		if len(was.Deadlines)+len(s.Deadlines) == 0 {
 			continue

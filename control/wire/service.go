@@ -65,6 +65,7 @@ func resolveService(ps *intent.Problems, field string, d api.Service) intent.Ser
 	s.Tracking = choice(ps, field+"tracking", d.Tracking, lb.DefaultTracking(s.VIP.Protocol), lb.ParseTracking,
 		lb.Stateless, lb.TrackChanges, lb.TrackAlways)
 	s.Idle = idle(ps, field+"idle", d.Idle)
+	s.Health = resolveHealth(ps, field+"health.", d.Health)
 	s = s.WithReplicas(resolveReplicas(ps, field+"replicas", d.Replicas))
 	if d.TableSize != nil {
 		s.TableSize = tableSize(ps, field+"table_size", *d.TableSize)

@@ -90,7 +90,7 @@ func TestInit(t *testing.T) {
 	if code, out, err := w.Run("init", name); code != cli.ExitDone || out != "" {
 		t.Fatalf("init: %d %q %s", code, out, err)
 	}
-	if code, out, err := w.Run("check", "-f", name); code != cli.ExitDone || !strings.Contains(out, "2 services, 4 replicas, 1 interface: right") {
+	if code, out, err := w.Run("check", "-f", name); code != cli.ExitDone || !strings.Contains(out, "3 services, 5 replicas, 1 interface: right") {
 		t.Errorf("check: %d %q %s", code, out, err)
 	}
 	if err := os.WriteFile(name, []byte("mine\n"), 0o600); err != nil {

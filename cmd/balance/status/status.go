@@ -42,12 +42,16 @@ type service struct {
 	VIP      string `json:"vip"`
 	Protocol string `json:"protocol"`
 	Mode     string `json:"mode"`
-	// Active and Draining are in that state and can be reached; Unreachable are those that no packet gets to.
+	// Active and Draining are in that state, can be reached, and are not known to be unhealthy; Unreachable are those that no
+	// packet gets to.
 	Active      int `json:"active_count"`
 	Draining    int `json:"draining_count"`
 	Down        int `json:"down_count"`
+	Unhealthy   int `json:"unhealthy_count"`
 	Unreachable int `json:"unreachable_count"`
 	All         int `json:"replica_count"`
+
+	check *api.HealthCheck
 }
 
 // drop is how many packets were dropped, and why; per second.
@@ -187,7 +191,7 @@ func (p *page) serve(services []api.Service, replicas []api.ReplicaTraffic) {
 	at := map[string]int{}
 	for n, s := range services {
 		at[s.Name] = n
-		p.Services = append(p.Services, service{Name: s.Name, VIP: s.VIP, Protocol: s.Protocol, Mode: s.Mode})
+		p.Services = append(p.Services, service{Name: s.Name, VIP: s.VIP, Protocol: s.Protocol, Mode: s.Mode, check: s.Health})
 	}
 	for _, r := range replicas {
 		n, known := at[r.ServiceName]
@@ -205,6 +209,12 @@ func (p *page) serve(services []api.Service, replicas []api.ReplicaTraffic) {
 				fmt.Sprintf("replica %s of %s gets no packets: %s", r.Address, s.Name, r.Reason),
 				fmt.Sprintf("give it another address, or remove it: lbctl replica remove %s %s", s.Name, r.Address),
 			})
+		case r.Health != nil && r.Health.Status == "unhealthy":
+			s.Unhealthy++
+			p.Problems = append(p.Problems, problem{
+				fmt.Sprintf("replica %s of %s is unhealthy since %s: %s", r.Address, s.Name, r.Health.Since.Format(time.RFC3339), r.Health.Reason),
+				fmt.Sprintf("mend it; or, if it is not to come back, lbctl replica remove %s %s", s.Name, r.Address),
+			})
 		case r.State == lb.Draining.String():
 			s.Draining++
 		default:
@@ -212,7 +222,14 @@ func (p *page) serve(services []api.Service, replicas []api.ReplicaTraffic) {
 		}
 	}
 	for _, s := range p.Services {
-		if s.Active == 0 {
+		switch {
+		case s.Active > 0:
+		case s.Unhealthy > 0 && s.check != nil && s.check.OnAllUnhealthy == "all":
+			p.Problems = append(p.Problems, problem{
+				fmt.Sprintf("no replica of %s is healthy: health is disregarded, and all get traffic", s.Name),
+				"mend the replicas, or the check: lbctl get services " + s.Name + " -o json",
+			})
+		default:
 			p.Problems = append(p.Problems, problem{
 				fmt.Sprintf("service %s has no active replica: new flows are dropped", s.Name),
 				fmt.Sprintf("add one: lbctl replica add %s ADDRESS:PORT", s.Name),

@@ -1,0 +1,220 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"lbctl/control/intent"
+	"lbctl/lb"
+)
+
+// HealthStatus is what is known of the health of a replica.
+type HealthStatus uint8
+
+const (
+	// Unknown: no check has ended yet, or none can be made. The replica counts as healthy.
+	Unknown HealthStatus = iota
+	Healthy
+	Unhealthy
+)
+
+// String returns "unknown", "healthy" or "unhealthy".
+func (s HealthStatus) String() string { return [...]string{"unknown", "healthy", "unhealthy"}[s] }
+
+// Health is what is known of the health of a replica.
+type Health struct {
+	Status HealthStatus
+	// Since is when that became so.
+	Since time.Time
+	// Reason is what was found last: why the replica is not healthy, or why that is not known; "" of one that is.
+	Reason string
+	// held keeps a replica of which nothing is known yet as it was found: without traffic.
+	held bool
+}
+
+// ill tells whether the replica is to get nothing.
+func (h Health) ill() bool { return h.Status == Unhealthy || h.held }
+
+// Healths are what is known of the replicas of services that are checked. They are not changed, but replaced.
+type Healths map[lb.VIP]map[netip.AddrPort]Health
+
+// notYet is the reason of Unknown before the first check has ended.
+const notYet = "not checked yet"
+
+// Health returns what is known of a replica, false for one that is not checked.
+func (s *Snapshot) Health(of Endpoint) (h Health, checked bool) {
+	h, checked = s.health[of.VIP][of.Replica]
+	return h, checked
+}
+
+// SetHealth takes what checks have found. Replicas that are not checked any more are ignored. The services of which that changes
+// what is to be forwarded are set, and no others are looked at; nothing is stored. A service that the datapath refuses is
+// forwarded as before: Status says so, and Run tries again.
+func (e *Engine) SetHealth(ctx context.Context, found map[Endpoint]Health) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	old := e.now.Load()
+	next, changed := e.health.with(found)
+	if len(changed) == 0 {
+		return
+	}
+	e.health = next
+	now := *old
+	now.health = next
+	now.Effective.Services = slices.Clone(old.Effective.Services)
+	var at []int
+	for n, s := range old.Given.Services {
+		if !changed[s.VIP] {
+			continue
+		}
+		at = append(at, n)
+		is := effectiveService(s, next[s.VIP])
+		if is.SameAs(old.Effective.Services[n].Service) {
+			continue
+		}
+		if err := e.dp.SetService(context.WithoutCancel(ctx), is.Service); err != nil {
+			now.outOfSync = fmt.Sprintf("service %s is not forwarded as the health of its replicas wants: %v", s.Name, err)
+			continue
+		}
+		now.Effective.Services[n] = is
+	}
+	e.now.Store(&now)
+	e.tell(old.only(at), now.only(at))
+	e.wake()
+}
+
+// only returns the state with those services alone.
+func (s *Snapshot) only(at []int) *Snapshot {
+	some := *s
+	for _, i := range []*intent.Intent{&some.Intent, &some.Wanted, &some.Given, &some.Effective} {
+		all := i.Services
+		i.Services = make([]intent.Service, 0, len(at))
+		for _, n := range at {
+			i.Services = append(i.Services, all[n])
+		}
+	}
+	return &some
+}
+
+// with returns healths with what was found, and the services of which something is different.
+func (h Healths) with(found map[Endpoint]Health) (Healths, map[lb.VIP]bool) {
+	next, changed := h, map[lb.VIP]bool{}
+	for of, f := range found {
+		was, checked := next[of.VIP][of.Replica]
+		if !checked || was == f {
+			continue
+		}
+		if len(changed) == 0 {
+			next = maps.Clone(h)
+		}
+		if !changed[of.VIP] {
+			next[of.VIP], changed[of.VIP] = maps.Clone(next[of.VIP]), true
+		}
+		next[of.VIP][of.Replica] = f
+	}
+	return next, changed
+}
+
+// of returns the healths of the replicas of an intent that are checked: what is known, as far as it is. had and next are the
+// services before and after.
+func (h Healths) of(had, next map[lb.VIP]intent.Service, now time.Time) Healths {
+	all := make(Healths, len(h))
+	for vip, s := range next {
+		if s.Health.Type == intent.NoCheck {
+			continue
+		}
+		if known := h[vip]; len(known) == len(s.Replicas) && had[vip].SameAs(s.Service) {
+			all[vip] = known
+			continue
+		}
+		all[vip] = make(map[netip.AddrPort]Health, len(s.Replicas))
+		for _, r := range s.Replicas {
+			known, is := h[vip][r.Address]
+			if !is {
+				known = Health{Since: now, Reason: notYet}
+			}
+			all[vip][r.Address] = known
+		}
+	}
+	return all
+}
+
+// inherited returns what an earlier process has left: replicas that are checked, that were to be active and that the datapath
+// has down get nothing until they are found to be healthy.
+func inherited(stored intent.Intent, forwarded []lb.Service, now time.Time) Healths {
+	all, had := Healths{}, stored.ByVIP()
+	for _, s := range forwarded {
+		was := had[s.VIP]
+		if was.Health.Type == intent.NoCheck {
+			continue
+		}
+		for _, r := range s.Replicas {
+			if state, there := was.State(r.Address); there && state == lb.Active && r.State == lb.Down {
+				if all[s.VIP] == nil {
+					all[s.VIP] = map[netip.AddrPort]Health{}
+				}
+				all[s.VIP][r.Address] = Health{Since: now, Reason: notYet + "; it was unhealthy when the daemon started", held: true}
+			}
+		}
+	}
+	return all
+}
+
+// healthChanges returns the replicas of which something else is known than before, by service and address.
+func healthChanges(old, now *Snapshot) (all []HealthChanged) {
+	for _, s := range now.Given.Services {
+		for _, r := range s.Replicas {
+			is, checked := now.health[s.VIP][r.Address]
+			was := old.health[s.VIP][r.Address]
+			if checked && is.Status != was.Status {
+				all = append(all, HealthChanged{s.Name, Endpoint{s.VIP, r.Address}, was.Status, is.Status, is.Reason})
+			}
+		}
+	}
+	return all
+}
+
+// tellHealth logs and publishes what has changed of the health of replicas, and which services have none that is healthy. It
+// returns the replicas.
+func (e *Engine) tellHealth(old, now *Snapshot, publish func(News, ...string)) map[Endpoint]bool {
+	told := map[Endpoint]bool{}
+	changes := healthChanges(old, now)
+	if len(changes) == 0 {
+		return told
+	}
+	effective := now.Effective.ByVIP()
+	concerned := map[lb.VIP]bool{}
+	for _, c := range changes {
+		concerned[c.VIP], told[c.Endpoint] = true, true
+		state, _ := effective[c.VIP].State(c.Replica)
+		about := []any{"service", c.Service, "replica", c.Replica, "state", state}
+		switch c.After {
+		case Unhealthy:
+			e.log.Warn("replica is unhealthy", append(about, "reason", c.Reason)...)
+		case Healthy:
+			e.log.Info("replica is healthy", about...)
+		}
+		publish(c, c.Service)
+	}
+	had := old.Given.ByVIP()
+	for _, s := range now.Given.Services {
+		if !concerned[s.VIP] {
+			continue
+		}
+		ill, was := noneWell(s, now.health[s.VIP]), noneWell(had[s.VIP], old.health[s.VIP])
+		switch {
+		case ill == was || s.Active() == 0:
+		case !ill:
+			e.log.Info("a replica is healthy again", "service", s.Name)
+		case s.Health.WhenNone == intent.AllServe:
+			e.log.Warn("no replica is healthy: health is disregarded, and all get traffic", "service", s.Name)
+		default:
+			e.log.Warn("no replica is healthy: packets are dropped", "service", s.Name)
+		}
+	}
+	return told
+}

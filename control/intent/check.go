@@ -1,0 +1,126 @@
+package intent
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"lbctl/lb"
+)
+
+// Check says how the health of a service's replicas is found out, and what follows where none is healthy. It is
+// comparable. The zero value is no check: the replicas count as healthy.
+type Check struct {
+	Type CheckType
+	// Interval is the time from the beginning of a check to that of the next, Timeout how long one may take. Timeout
+	// is at most Interval, so that the checks of a replica do not overlap.
+	Interval, Timeout time.Duration
+	// Rise good results in a row make an unhealthy replica healthy, Fall bad ones a healthy one unhealthy. The first
+	// result of all decides alone.
+	Rise, Fall uint16
+	// Port is asked instead of the replica's own; 0 for that.
+	Port uint16
+	// WhenNone is what follows when no replica is healthy that the operator wants active.
+	WhenNone WhenNone
+
+	// Path, Status, Body and Host are of CheckHTTP and CheckHTTPS. Body is what the answer's contains, "" for anything;
+	// Host is the header, "" for the replica's address.
+	Path, Body, Host string
+	Status           uint16
+	// ServerName, of CheckHTTPS, is the name that the server is asked for (SNI) and its certificate is for; "" asks for
+	// none. AnyCertificate takes every certificate.
+	ServerName     string
+	AnyCertificate bool
+	// Send is the datagram of CheckUDP, Expect what the answer contains, "" for anything.
+	Send, Expect Payload
+	// Command is run by CheckExec.
+	Command Command
+}
+
+// CheckType is a way to find out the health of a replica.
+type CheckType uint8
+
+// The types of checks. The numbers are not stored.
+const (
+	NoCheck CheckType = iota
+	CheckTCP
+	CheckHTTP
+	CheckHTTPS
+	CheckUDP
+	CheckExec
+)
+
+// CheckTypes are all types, without NoCheck.
+func CheckTypes() []CheckType {
+	return []CheckType{CheckTCP, CheckHTTP, CheckHTTPS, CheckUDP, CheckExec}
+}
+
+// String returns "tcp", "http", "https", "udp", "exec" or "none".
+func (t CheckType) String() string {
+	return [...]string{"none", "tcp", "http", "https", "udp", "exec"}[t]
+}
+
+// ParseCheckType reads the name of a type. The error wraps lb.ErrInvalid.
+func ParseCheckType(name string) (CheckType, error) {
+	return parse(name, CheckTypes())
+}
+
+// WhenNone is what a service does without a healthy replica.
+type WhenNone uint8
+
+const (
+	// AllServe disregards health: checks that find all replicas ill at once are more often wrong than right.
+	AllServe WhenNone = iota
+	// NoneServes drops what comes, as without an active replica.
+	NoneServes
+)
+
+// String returns "all" or "none".
+func (w WhenNone) String() string { return [...]string{"all", "none"}[w] }
+
+// ParseWhenNone reads "all" or "none". The error wraps lb.ErrInvalid.
+func ParseWhenNone(name string) (WhenNone, error) {
+	return parse(name, []WhenNone{AllServe, NoneServes})
+}
+
+func parse[T fmt.Stringer](name string, all []T) (T, error) {
+	for _, v := range all {
+		if v.String() == name {
+			return v, nil
+		}
+	}
+	var none T
+	return none, fmt.Errorf("%w: %q is none of %v", lb.ErrInvalid, name, all)
+}
+
+// Payload are bytes as a document has them: text, or "hex:" and hexadecimal digits.
+type Payload string
+
+// Bytes returns the bytes. The error says why the digits are none.
+func (p Payload) Bytes() ([]byte, error) {
+	digits, is := strings.CutPrefix(string(p), "hex:")
+	if !is {
+		return []byte(p), nil
+	}
+	return hex.DecodeString(digits)
+}
+
+// Command is a program and its arguments, each ended by a zero byte, as /proc/PID/cmdline has them.
+type Command string
+
+// NewCommand makes a command of its arguments, none of which has a zero byte.
+func NewCommand(args []string) (c Command) {
+	for _, a := range args {
+		c += Command(a + "\x00")
+	}
+	return c
+}
+
+// Args returns the arguments; the first is the program's path.
+func (c Command) Args() []string {
+	if c == "" {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(string(c), "\x00"), "\x00")
+}
