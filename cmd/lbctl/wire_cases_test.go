@@ -48,7 +48,7 @@ const (
 	// wireOther is another configuration than clitest.WebConfig: every kind of step leads to it.
 	wireOther = `interfaces: [{name: eth1, mode: generic}]
 services:
-  - {name: www, vip: 192.0.2.1:80, scheduler: maglev, table_size: 251, replicas: [{address: 10.0.0.1:8080, weight: 2}]}
+  - {name: www, vip: 192.0.2.1:80, scheduler: maglev, table_size: 251, health: {type: http}, replicas: [{address: 10.0.0.1:8080, weight: 2}]}
   - {name: new, vip: 192.0.2.9:80, idle: 90s, replicas: []}
 `
 )
@@ -60,7 +60,9 @@ var dataKeys = map[string]string{
 }
 
 // twoTypes are names that have more than one JSON type, and why.
-var twoTypes = map[string]string{}
+var twoTypes = map[string]string{
+	"status": "of a check the HTTP status that is wanted, of a replica's health the word for it",
+}
 
 // wireCases are all commands that have -o json.
 var wireCases = []wireCase{
@@ -72,11 +74,11 @@ var wireCases = []wireCase{
 	{command: "attach", lines: []string{"eth1 --mode generic"}},
 	{command: "detach", lines: []string{"eth0"}},
 	{command: "get services", lines: []string{"", "web"}},
-	{command: "get replicas", lines: []string{"", "web"}, before: []string{"drain web 10.0.0.2:8080 --for 10m"}},
+	{command: "get replicas", lines: []string{"", "www"}, before: []string{"apply -f DIR/other.yaml", "drain www 10.0.0.1:8080 --for 10m"}},
 	{command: "get flows", lines: []string{"", "web", "web --client 198.51.100.7"}, before: []string{"apply -f DIR/recording.yaml", "drain web 10.0.0.2:8080 --for 10m"}, traffic: true},
 	{command: "get interfaces", lines: []string{"", "eth0"}},
 	{command: "get counters", lines: []string{"", "forwarded", "--since 100ms"}, traffic: true},
-	{command: "get config", lines: []string{""}},
+	{command: "get config", lines: []string{""}, before: []string{"apply -f DIR/other.yaml"}},
 	{command: "get revisions", lines: []string{"", "1"}},
 	{command: "explain", lines: []string{aFlow + "--flags syn --queues 4", aFlow + "--interface eth0", "--pcap DIR/c.pcap --interface eth0"},
 		before: []string{"drain web 10.0.0.2:8080"}},

@@ -21,8 +21,8 @@ func TestGetByName(t *testing.T) {
 		{"get services", "NAME  VIP           PROTOCOL  MODE  SCHEDULER  HASH   TRACKING  SLOTS  REPLICAS\n" +
 			"web   192.0.2.1:80  tcp       nat   modulo     jhash  changes   2      2\n", "wbe",
 			"lbctl: service \"wbe\": not found\n  did you mean web?\n"},
-		{"get replicas", "SERVICE  REPLICA        STATE   WEIGHT  PACKETS  BYTES  PACKETS/S  REASON\n" +
-			"web      10.0.0.1:8080  active  1       0        0      -          -\nweb      10.0.0.2:8080  active  1       0        0      -          -\n", "nothing",
+		{"get replicas", "SERVICE  REPLICA        STATE   HEALTH  WEIGHT  PACKETS  BYTES  PACKETS/S  REASON\n" +
+			"web      10.0.0.1:8080  active  -       1       0        0      -          -\nweb      10.0.0.2:8080  active  -       1       0        0      -          -\n", "nothing",
 			"lbctl: service \"nothing\": not found\n  list what there is: lbctl get services\n"},
 		{"get flows", "", "dsn", "lbctl: service \"dsn\": not found\n  did you mean dns?\n"},
 		{"get interfaces", "NAME  STATE     INDEX  MODE    REQUESTED  REASON\neth0  attached  2      native  auto       -\n", "eth1",

@@ -31,11 +31,11 @@ func TestReplicaCommands(t *testing.T) {
 		{"replica add web 10.0.0.3:8080 --state down", "10.0.0.3:8080 added to web\n"},
 		{"replica set web 10.0.0.3:8080 --state active", "10.0.0.3:8080 changed in web\n"},
 		{"replica set dns [2001:db8:1:0::1]:53 --weight 7", "[2001:db8:1::1]:53 changed in dns\n"},
-		{"get replicas", `SERVICE  REPLICA             STATE   WEIGHT  PACKETS  BYTES  PACKETS/S  REASON
-web      10.0.0.1:8080       active  1       0        0      -          -
-web      10.0.0.2:8080       active  1       0        0      -          -
-web      10.0.0.3:8080       active  1       0        0      -          -
-dns      [2001:db8:1::1]:53  active  7       0        0      -          -
+		{"get replicas", `SERVICE  REPLICA             STATE   HEALTH  WEIGHT  PACKETS  BYTES  PACKETS/S  REASON
+web      10.0.0.1:8080       active  -       1       0        0      -          -
+web      10.0.0.2:8080       active  -       1       0        0      -          -
+web      10.0.0.3:8080       active  -       1       0        0      -          -
+dns      [2001:db8:1::1]:53  active  -       7       0        0      -          -
 `},
 		{"drain web 10.0.0.1:8080 --for 10m", `10.0.0.1:8080 of web is draining, and down at 2100-01-01T00:10:01Z
 not yet safe to remove: an unknown number of flows from before in 1 slot left
