@@ -15,6 +15,10 @@ import (
 // debounce is how long messages about routes and links are gathered before they are told: they come in bursts.
 const debounce = 50 * time.Millisecond
 
+// waiting is how many bytes of messages about neighbours, or about routes, the kernel keeps for us. One takes it almost a kilobyte: a
+// thousand hosts that are all probed at once, or a routing daemon that starts, overflow the socket's own 200 KB.
+const waiting = 4 << 20
+
 // retry is how long to wait before subscribing again where that failed.
 const retry = time.Second
 
@@ -159,8 +163,10 @@ func (n *Network) subscribe() (*news, error) {
 // open subscribes in the namespace of the thread.
 func (n *news) open() error {
 	return errors.Join(
-		openedOrClosed(n.neighbours, netlink.NeighSubscribe(n.neighbours, n.done)),
-		openedOrClosed(n.routes, netlink.RouteSubscribe(n.routes, n.done)),
+		openedOrClosed(n.neighbours, netlink.NeighSubscribeWithOptions(n.neighbours, n.done,
+			netlink.NeighSubscribeOptions{ReceiveBufferSize: waiting, ReceiveBufferForceSize: true})),
+		openedOrClosed(n.routes, netlink.RouteSubscribeWithOptions(n.routes, n.done,
+			netlink.RouteSubscribeOptions{ReceiveBufferSize: waiting, ReceiveBufferForceSize: true})),
 		openedOrClosed(n.rules, ruleSubscribe(n.rules, n.done)),
 		openedOrClosed(n.links, netlink.LinkSubscribe(n.links, n.done)),
 	)

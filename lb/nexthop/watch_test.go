@@ -261,7 +261,7 @@ func TestLostNews(t *testing.T) {
 			}
 		}
 	})
-	const more = 8000 // than a channel and the buffer of a socket hold
+	const more = 24_000 // than a channel and the buffer of a socket hold
 	to := netip.MustParseAddr("10.1.0.2")
 	for i := range more {
 		testns.SetNeighbour(t, l.Attrs().Index, to, lb.MAC{2, 0, 0, 0, byte(i >> 8), byte(i)})
