@@ -28,7 +28,7 @@ import (
 
 // bed is a balancer and two replicas on one switch: a network namespace each.
 type bed struct {
-	*testing.T
+	testing.TB
 	fabric   *netns.Namespace
 	bridge   netns.Link
 	balancer *netns.Namespace
@@ -39,7 +39,7 @@ type bed struct {
 
 const port = 8080
 
-func must(t *testing.T, all ...error) {
+func must(t testing.TB, all ...error) {
 	t.Helper()
 	for _, err := range all {
 		if err != nil {
@@ -48,13 +48,13 @@ func must(t *testing.T, all ...error) {
 	}
 }
 
-func newBed(t *testing.T) *bed {
+func newBed(t testing.TB) *bed {
 	t.Helper()
 	need.Root(t)
 	run, err := netns.NewRun()
 	must(t, err)
 	t.Cleanup(func() { must(t, run.Close()) })
-	b := &bed{T: t}
+	b := &bed{TB: t}
 	b.fabric, err = run.Make("switch")
 	must(t, err)
 	must(t, b.fabric.Do(func() error {
@@ -82,8 +82,8 @@ func newBed(t *testing.T) *bed {
 func (b *bed) plug(host *netns.Namespace, name, port string) netns.Link {
 	b.Helper()
 	here, there, err := netns.Veth(netns.End{Namespace: host, Name: name}, netns.End{Namespace: b.fabric, Name: port}, 0)
-	must(b.T, err)
-	must(b.T, b.fabric.Do(func() error {
+	must(b.TB, err)
+	must(b.TB, b.fabric.Do(func() error {
 		return netlink.LinkSetMasterByIndex(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: there.Index}}, b.bridge.Index)
 	}))
 	return here
@@ -93,7 +93,7 @@ func (b *bed) plug(host *netns.Namespace, name, port string) netns.Link {
 func (b *bed) number(l netns.Link, n int) {
 	b.Helper()
 	for _, prefix := range []string{"10.0.0.%d/24", "2001:db8::%d/64", "fe80::%d/64"} {
-		must(b.T, l.AddAddress(netip.MustParsePrefix(fmt.Sprintf(prefix, n))))
+		must(b.TB, l.AddAddress(netip.MustParsePrefix(fmt.Sprintf(prefix, n))))
 	}
 }
 
@@ -105,7 +105,7 @@ func (b *bed) open(o checkpath.Options) {
 	}
 	o.Mark = checkpath.DefaultMark
 	o.Logger = slog.New(slog.NewTextHandler(b.Output(), nil))
-	must(b.T, b.balancer.Do(func() (err error) {
+	must(b.TB, b.balancer.Do(func() (err error) {
 		b.path, err = checkpath.Open(o)
 		return err
 	}))
@@ -116,7 +116,7 @@ func (b *bed) open(o checkpath.Options) {
 func (b *bed) close() {
 	b.Helper()
 	if b.path != nil {
-		must(b.T, b.path.Close())
+		must(b.TB, b.path.Close())
 	}
 	b.path = nil
 }
@@ -124,7 +124,7 @@ func (b *bed) close() {
 // programs counts the programs attached to the uplink.
 func (b *bed) programs() (n int) {
 	b.Helper()
-	must(b.T, b.balancer.Do(func() error {
+	must(b.TB, b.balancer.Do(func() error {
 		for _, attach := range []ebpf.AttachType{ebpf.AttachTCXEgress, ebpf.AttachTCXIngress} {
 			if found, err := link.QueryPrograms(link.QueryOptions{Target: b.uplink.Index, Attach: attach}); err == nil {
 				n += len(found.Programs)
@@ -147,21 +147,21 @@ func (b *bed) hold(n int, s lb.Service) {
 	b.Helper()
 	vip := s.VIP.Address.Addr()
 	lo, err := b.replicas[n].Link("lo")
-	must(b.T, err, lo.AddAddress(netip.PrefixFrom(vip, vip.BitLen())))
+	must(b.TB, err, lo.AddAddress(netip.PrefixFrom(vip, vip.BitLen())))
 	if s.Mode != lb.IPIP {
 		return
 	}
-	dir := fmt.Sprintf("%s-%d", testns.PinDir(b.T), n)
+	dir := fmt.Sprintf("%s-%d", testns.PinDir(b.TB), n)
 	o := decap.Options{Mode: lb.Generic, VIPs: []netip.Addr{vip}, Ephemeral: true}
 	if s.TunnelPort != 0 {
 		o.Ports = []uint16{s.TunnelPort}
 	}
-	must(b.T, b.replicas[n].Do(func() error {
+	must(b.TB, b.replicas[n].Do(func() error {
 		_, err := decap.Attach(b.Context(), dir, "eth0", o)
 		return err
 	}))
 	b.Cleanup(func() {
-		must(b.T, b.replicas[n].Do(func() error { return decap.Detach(context.Background(), dir, "eth0") }))
+		must(b.TB, b.replicas[n].Do(func() error { return decap.Detach(context.Background(), dir, "eth0") }))
 	})
 }
 
@@ -169,7 +169,7 @@ func (b *bed) hold(n int, s lb.Service) {
 func (b *bed) drop(n int, s lb.Service) {
 	b.Helper()
 	vip := s.VIP.Address.Addr()
-	must(b.T, b.replicas[n].Do(func() error {
+	must(b.TB, b.replicas[n].Do(func() error {
 		lo, err := netlink.LinkByName("lo")
 		if err != nil {
 			return err
@@ -187,7 +187,7 @@ func (b *bed) serve(n int, at netip.Addr) (stop func()) {
 	b.Helper()
 	var l net.Listener
 	var u net.PacketConn
-	must(b.T, b.replicas[n].Do(func() (err error) {
+	must(b.TB, b.replicas[n].Do(func() (err error) {
 		if l, err = net.Listen("tcp", fmt.Sprint(":", port)); err != nil {
 			return err
 		}

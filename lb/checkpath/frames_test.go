@@ -23,8 +23,8 @@ func (b *bed) wire() wire {
 	b.Helper()
 	var w wire
 	l, err := b.fabric.Link("port0")
-	must(b.T, err)
-	must(b.T, b.fabric.Do(func() (err error) {
+	must(b.TB, err)
+	must(b.TB, b.fabric.Do(func() (err error) {
 		all := binary.BigEndian.Uint16([]byte{unix.ETH_P_ALL >> 8, unix.ETH_P_ALL & 0xff})
 		all = all<<8 | all>>8
 		if w.socket, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, int(all)); err != nil {

@@ -54,7 +54,7 @@ func quick() []check {
 		tests("datapath", "TestAdopt", "TestAttachLargeMTU", "TestMigrateFormer"),
 		tests("decap", "TestLife"),
 		subtests("checkpath", "TestChecksGoWhereClientsDo", "dsr4", "gue6in6", "4in6"),
-		subtests("checkpath", "TestStackedInterfaces", "VLAN"),
+		subtests("checkpath", "TestStackedInterfaces", "VLAN", "VRF"),
 		tests("checkpath", "TestNothingIsLeft"),
 	}
 }
@@ -65,7 +65,7 @@ func byKernel() check { return tests("balance", "TestModesByKernel") }
 func tunnels() []string { return []string{"fou", "ipip", "ip6_tunnel"} }
 
 // hooks are the modules of a switch, and of filters, by which checks are sent before Linux 6.6.
-func hooks() []string { return []string{"bridge", "8021q", "sch_ingress", "cls_bpf"} }
+func hooks() []string { return []string{"bridge", "8021q", "vrf", "sch_ingress", "cls_bpf"} }
 
 // On each kernel the programs load, are attached and are adopted. The oldest is booted with nohz_full, where membarrier
 // waits for no packets, and with the modules by which a replica decapsulates.
