@@ -59,6 +59,8 @@ type Path struct {
 	// routes are kept until the network changes.
 	routes map[netip.Addr]route
 	holds  map[place]*hold
+	// attached are the interfaces on which clients' packets come in, as of the last look.
+	attached []int
 	// failed is why the objects could not be loaded, until the next look.
 	failed error
 }
@@ -155,6 +157,7 @@ func (p *Path) loadOnce() error {
 			return errors.Join(err, objects.Close())
 		}
 	}
+	p.renew()
 	p.objects = &objects
 	return nil
 }

@@ -91,6 +91,7 @@ func (p *Path) look() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.failed = nil
+	p.renew()
 	used := false
 	for at, h := range p.holds {
 		stands := h.err == nil && p.network.Inside(func() error { return lost(h) }) == nil
@@ -121,7 +122,7 @@ func lost(h *hold) error {
 
 // expect makes sure that answers are found on the interfaces of the datapath.
 func (p *Path) expect() {
-	for _, index := range p.attached() {
+	for _, index := range p.attached {
 		h := p.attach(place{index, ebpf.AttachTCXIngress})
 		h.idle = 0
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"lbctl/lb/nexthop"
 
@@ -33,7 +34,7 @@ func (p *Path) lookUp(a netip.Addr) (route, error) {
 
 // find asks the kernel for a route, as of packets that come in from clients.
 func (p *Path) find(a netip.Addr) route {
-	network := p.network.Gather(p.attached()...)
+	network := p.network.Gather(p.attached...)
 	answers := network.Routes(a)
 	if len(answers) == 0 {
 		return route{err: fmt.Errorf("there is no route to %v", a)}
@@ -62,11 +63,15 @@ func (p *Path) find(a netip.Addr) route {
 	return r
 }
 
-func (p *Path) attached() []int {
+// renew asks which interfaces clients' packets come in on. Rules may have routes depend on that.
+func (p *Path) renew() {
 	if p.options.Attached == nil {
-		return nil
+		return
 	}
-	return p.options.Attached()
+	if now := p.options.Attached(); !slices.Equal(now, p.attached) {
+		p.attached = now
+		p.forget(nexthop.Everything())
+	}
 }
 
 // Changed implements nexthop.Follower.
