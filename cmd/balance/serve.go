@@ -39,6 +39,7 @@ type daemon struct {
 	file, stateDir string
 	pins           cli.Pins
 	log            logFormat
+	level          string
 	labels         metrics.Labels
 	doors          listen.Flags
 }
@@ -64,6 +65,7 @@ ended, by whatever signal; the next daemon takes the datapath over.`,
 	ephemeralFlag(c, &d.pins.Ephemeral)
 	c.Flags().Var(&d.labels, "metrics-labels", "labels of the series on /metrics: service, vip, protocol, replica; empty for none by service")
 	cli.ChoiceFlag(c, &d.log, "log-format", "", "the format of the log on stderr", logText, logJSON)
+	cli.ChoiceFlag(c, &d.level, "log-level", "", "what is logged: records of this level and above, and those of the audit log", "info", "debug", "warn", "error")
 	d.doors.Add(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := d.doors.Check(c); err != nil {
@@ -94,7 +96,7 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	log := d.log.logger(a.Stderr)
+	log := d.log.logger(a.Stderr, d.level)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP) // from now on it does not kill
 	defer signal.Stop(signals)
@@ -148,7 +150,7 @@ func (d daemon) run(ctx context.Context, a *cli.App, e *engine.Engine, doors *li
 	w := newWatch(a.Kernel, e, log)
 	m := manager{log}
 	m.ready(e)
-	audit := access.NewAudit(log, time.Now)
+	audit := access.NewAudit(d.log.logger(a.Stderr, "info"), time.Now)
 	server := rest.New(rest.Options{Engine: e, Labels: &d.labels, Logger: log, Warnings: w.warnings, Version: cli.ThisBuild().Version,
 		Policy: &doors.Policy, Credentials: doors.Credentials, Audit: audit})
 	return run(ctx, server, doors, e.Run, w.run, doors.Run,
@@ -314,9 +316,14 @@ const (
 	logJSON logFormat = "json"
 )
 
-func (f logFormat) logger(w io.Writer) *slog.Logger {
-	if f == logJSON {
-		return slog.New(slog.NewJSONHandler(w, nil))
+func (f logFormat) logger(w io.Writer, level string) *slog.Logger {
+	o := &slog.HandlerOptions{}
+	var least slog.Level
+	if least.UnmarshalText([]byte(level)) == nil {
+		o.Level = least
 	}
-	return slog.New(slog.NewTextHandler(w, nil))
+	if f == logJSON {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
 }

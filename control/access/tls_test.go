@@ -223,7 +223,9 @@ func (s *secured) endsWith(target client.Target, revoke func()) {
 	}
 	watching := client.To(target)
 	defer watching.Close()
-	samples, err := watching.Monitor(s.t.Context(), client.Watched{})
+	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	defer cancel()
+	samples, err := watching.Monitor(ctx, client.Watched{})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -232,8 +234,8 @@ func (s *secured) endsWith(target client.Target, revoke func()) {
 	if err := s.credentials.Reload(); err != nil {
 		s.t.Fatal(err)
 	}
-	if _, err := samples.Next(); err == nil { // it returns: the stream is ended
-		s.t.Error("a stream goes on")
+	if _, err := samples.Next(); err == nil || ctx.Err() != nil {
+		s.t.Errorf("a stream goes on: %v", err)
 	}
 	if _, err := held.Services(s.t.Context()); !errors.Is(err, lb.ErrDenied) {
 		s.t.Errorf("over a connection from before: %v, want lb.ErrDenied", err)

@@ -122,6 +122,7 @@ var controlLayers = map[string][]string{
 	"metrics":         {"api", "intent", "engine"},
 	"events":          {"api", "intent", "engine"},
 	"rest":            {"api", "intent", "wire", "config", "reconcile", "engine", "events", "framediff", "metrics", "safedir", "access", "profile", "store"},
+	"rest/stress":     {},
 	"client":          {"api"},
 }
 
