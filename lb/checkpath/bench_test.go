@@ -11,6 +11,7 @@ import (
 	"lbctl/bpf/need"
 	"lbctl/lb"
 	"lbctl/lb/checkpath"
+	"lbctl/lb/nexthop"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -141,4 +142,30 @@ func BenchmarkLive(b *testing.B) {
 	b.ReportMetric(float64(spent[1])/each, "cpu-ns/with")
 	b.ReportMetric(float64(spent[1])/float64(spent[0]), "ratio")
 	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkRoute asks for the route of a check to each of 10,000 replicas, after a change of the network and after none.
+func BenchmarkRoute(b *testing.B) {
+	bed := newBed(b)
+	bed.open(checkpath.Options{})
+	s := service(lb.DSR, lb.Plain, false, false)
+	each := func(b *testing.B) {
+		for i := range 10_000 {
+			to := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), port)
+			if _, _, err := bed.path.Route(s, to); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	for name, changed := range map[string]bool{"changed": true, "known": false} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if changed {
+					bed.path.Refresh(nexthop.Everything())
+				}
+				each(b)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/10_000, "ns/route")
+		})
+	}
 }

@@ -59,8 +59,10 @@ type Path struct {
 	// routes are kept until the network changes.
 	routes map[netip.Addr]route
 	holds  map[place]*hold
-	// attached are the interfaces on which clients' packets come in, as of the last look.
+	// attached are the interfaces on which clients' packets come in, as of the last look; state is the network as it has been
+	// since the last change.
 	attached []int
+	state    nexthop.State
 	// failed is why the objects could not be loaded, until the next look.
 	failed error
 }
@@ -78,6 +80,11 @@ func Open(o Options) (*Path, error) {
 		return nil, err
 	}
 	p := &Path{options: o, network: network, done: make(chan struct{}), routes: map[netip.Addr]route{}, holds: map[place]*hold{}}
+	if o.Attached == nil {
+		p.options.Attached = func() []int { return nil }
+	}
+	p.attached = p.options.Attached()
+	p.state = network.Gather(p.attached...)
 	p.running.Go(p.run)
 	return p, nil
 }
@@ -157,7 +164,6 @@ func (p *Path) loadOnce() error {
 			return errors.Join(err, objects.Close())
 		}
 	}
-	p.renew()
 	p.objects = &objects
 	return nil
 }

@@ -88,10 +88,11 @@ func (p *Path) release(at place) error {
 // look detaches what no check has needed for a while, has what somebody else has detached attached again by the next check,
 // and has what failed tried again. While there are checks their answers may come in on any interface of the datapath.
 func (p *Path) look() {
+	attached := p.options.Attached() // which may take long
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.failed = nil
-	p.renew()
+	p.expect(attached)
 	used := false
 	for at, h := range p.holds {
 		stands := h.err == nil && p.network.Inside(func() error { return lost(h) }) == nil
@@ -107,7 +108,7 @@ func (p *Path) look() {
 		used = used || at.attach == ebpf.AttachTCXEgress
 	}
 	if used {
-		p.expect()
+		p.holdAttached()
 	}
 }
 
@@ -120,8 +121,8 @@ func lost(h *hold) error {
 	return errLost
 }
 
-// expect makes sure that answers are found on the interfaces of the datapath.
-func (p *Path) expect() {
+// holdAttached makes sure that answers are found on the interfaces of the datapath.
+func (p *Path) holdAttached() {
 	for _, index := range p.attached {
 		h := p.attach(place{index, ebpf.AttachTCXIngress})
 		h.idle = 0

@@ -34,7 +34,7 @@ func (p *Path) lookUp(a netip.Addr) (route, error) {
 
 // find asks the kernel for a route, as of packets that come in from clients.
 func (p *Path) find(a netip.Addr) route {
-	network := p.network.Gather(p.attached...)
+	network := p.state
 	answers := network.Routes(a)
 	if len(answers) == 0 {
 		return route{err: fmt.Errorf("there is no route to %v", a)}
@@ -63,13 +63,10 @@ func (p *Path) find(a netip.Addr) route {
 	return r
 }
 
-// renew asks which interfaces clients' packets come in on. Rules may have routes depend on that.
-func (p *Path) renew() {
-	if p.options.Attached == nil {
-		return
-	}
-	if now := p.options.Attached(); !slices.Equal(now, p.attached) {
-		p.attached = now
+// expect says on which interfaces clients' packets come in. Rules may have routes depend on that.
+func (p *Path) expect(attached []int) {
+	if !slices.Equal(attached, p.attached) {
+		p.attached = attached
 		p.forget(nexthop.Everything())
 	}
 }
@@ -97,8 +94,12 @@ func (p *Path) Refresh(c nexthop.Changes) {
 	p.forget(c)
 }
 
-// forget forgets the routes that a change concerns.
+// forget forgets the routes that a change concerns, and what was learnt of links and rules.
 func (p *Path) forget(c nexthop.Changes) {
+	if c.OnlyNeighbours() {
+		return // the kernel knows them
+	}
+	p.state = p.network.Gather(p.attached...)
 	for a := range p.routes {
 		if c.Routes(a) {
 			delete(p.routes, a)

@@ -24,12 +24,15 @@ const someRoutes = 16
 func Everything() Changes { return Changes{all: true} }
 
 // empty reports whether nothing has changed.
-func (c *Changes) empty() bool { return !c.all && len(c.routes) == 0 && len(c.neighbours) == 0 }
+func (c *Changes) empty() bool { return c.OnlyNeighbours() && len(c.neighbours) == 0 }
 
 // Routes reports whether the route to an address may have changed.
 func (c *Changes) Routes(a netip.Addr) bool {
 	return c.all || slices.ContainsFunc(c.routes, func(p netip.Prefix) bool { return p.Contains(a) })
 }
+
+// OnlyNeighbours reports whether no route may have changed.
+func (c *Changes) OnlyNeighbours() bool { return !c.all && len(c.routes) == 0 }
 
 // Has reports whether a neighbour has changed.
 func (c *Changes) Has(n Neighbour) bool { return c.neighbours[n] }
