@@ -267,13 +267,18 @@ func (d daemon) reload(ctx context.Context, a *cli.App, e *engine.Engine, m mana
 		return
 	}
 	resolve, err := readConfig(ctx, a, d.file)
+	event := access.Event{Who: access.Identity{Role: access.Operator, Name: "serve", From: "a signal"}, Operation: "SIGHUP", Path: d.file}
 	if err == nil {
 		var now *engine.Snapshot
 		var done engine.Plan
 		if now, done, err = e.Change(ctx, engine.Change{Actor: "serve", Reason: "reload " + d.file, Edit: resolve}); err == nil {
-			audit.Record(rest.Changed(access.Event{Who: access.Identity{Role: access.Operator, Name: "serve"}, Operation: "SIGHUP", Path: d.file}, now, done))
+			event = rest.Changed(event, now, done)
 		}
 	}
+	if err != nil {
+		event.Detail = err.Error()
+	}
+	audit.Record(event)
 	if err != nil {
 		var hinted interface{ Hint() string }
 		hint := "correct the file, and send SIGHUP again"

@@ -12,7 +12,7 @@ type Event struct {
 	Who Identity
 	// Operation is the route ("PUT /v1/services/{name}"), or what else asked for the change ("SIGHUP"). Path is the path that was asked for.
 	Operation, Path string
-	// Status is that of the answer. Detail is what it says where it is a refusal.
+	// Status is that of the answer, 0 where it was no request. Detail is what it says where it is a refusal.
 	Status int
 	Detail string
 	// Revision is that of the intent afterwards; 0 where nothing changed.
@@ -56,7 +56,10 @@ func (a *Audit) Record(e Event) {
 		return
 	}
 	attributes := []any{"actor", e.Who.Name, "role", e.Who.Role.String(), "from", e.Who.From, "operation", e.Operation,
-		"path", bounded(e.Path), "status", e.Status}
+		"path", bounded(e.Path)}
+	if e.Status != 0 {
+		attributes = append(attributes, "status", e.Status)
+	}
 	if e.Revision != 0 {
 		attributes = append(attributes, "revision", e.Revision)
 	}

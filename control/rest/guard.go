@@ -131,6 +131,9 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			s.refuse(w, a, &api.Problem{Status: http.StatusForbidden, Detail: "profiles are served on the unix socket alone", Hint: "ask on the daemon's host"})
 		case r.TLS != nil && foreign.Check(r) != nil: // a browser has the certificate, and another site's page asks
 			s.refuse(w, a, &api.Problem{Status: http.StatusForbidden, Detail: "the request is of another site's page", Hint: "use lbctl, or another client that is no browser"})
+		case r.ContentLength != 0 && (r.Method == http.MethodGet || r.Method == http.MethodHead): // until it is read the end of the connection is not seen
+			w.Header().Set("Connection", "close")
+			write(w, &api.Problem{Status: http.StatusBadRequest, Detail: "a body, which " + r.Method + " does not take", Hint: "send none"})
 		default:
 			ctx := context.WithValue(r.Context(), askedKey{}, a)
 			if r.TLS != nil {

@@ -213,3 +213,23 @@ func TestOverTCP(t *testing.T) {
 		}
 	}
 }
+
+// TestAuditOfReloads: a file that is read again, and one that is refused, are in the audit log.
+func TestAuditOfReloads(t *testing.T) {
+	w := clitest.New(t, balance.Commands)
+	w.Serve("-f", w.Write("lb.yaml", clitest.WebConfig), "--metrics", "off")
+	for _, c := range []struct{ text, want string }{
+		{"services: []\n", `operation=SIGHUP path=` + w.Path("lb.yaml") + ` revision=2 changes="[services[dns]: udp [2001:db8::1]:53, replicas: 1 > none services[web]: tcp 192.0.2.1:80, replicas: 2 > none]"`},
+		{"services: 7\n", `operation=SIGHUP path=` + w.Path("lb.yaml") + ` refused=`},
+	} {
+		w.Write("lb.yaml", c.text)
+		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(time.Minute); !strings.Contains(w.Log.String(), c.want); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("the log lacks %s:\n%s", c.want, w.Log)
+			}
+		}
+	}
+}
