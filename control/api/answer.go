@@ -211,6 +211,7 @@ type Problem struct {
 // Field is one wrong field of a request.
 type Field struct {
 	Location string `json:"location" example:"body.services[0].vip"`
+	Pointer  string `json:"pointer,omitempty" doc:"The same in the body, as the URI fragment of a JSON pointer (RFC 6901)." example:"#/services/0/vip"`
 	Message  string `json:"message"`
 	Hint     string `json:"hint,omitempty"`
 }

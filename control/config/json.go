@@ -23,8 +23,15 @@ const maxElements = 1<<20 + 1<<16
 // DecodeJSON fills a wire type, to which v points, from a JSON text as strictly as a file is read: an unknown field, also one
 // that is known in other letters, a field twice, null and a value of the wrong type are problems. It reads r as it goes,
 // so that memory is needed for values and not for the text. Errors: *intent.Error; *SyntaxError; those of r.
-func DecodeJSON(r io.Reader, v any) error {
-	d := &jsonDecoder{in: json.NewDecoder(r), fields: map[reflect.Type][]jsonField{}}
+func DecodeJSON(r io.Reader, v any) error { return decodeJSON(r, v, false) }
+
+// MergeJSON changes a wire type, to which v points, by a JSON Merge Patch (RFC 7396): fields that the patch has are replaced,
+// those that are null in it are left out, objects are merged, lists are replaced as a whole. It is as strict as DecodeJSON, and
+// changes what v points to in part if it returns an error.
+func MergeJSON(r io.Reader, v any) error { return decodeJSON(r, v, true) }
+
+func decodeJSON(r io.Reader, v any, merge bool) error {
+	d := &jsonDecoder{in: json.NewDecoder(r), fields: map[reflect.Type][]jsonField{}, merge: merge}
 	d.in.UseNumber()
 	err := d.document(reflect.ValueOf(v).Elem())
 	var wrong *json.SyntaxError
@@ -53,6 +60,8 @@ type jsonDecoder struct {
 	problems intent.Problems
 	fields   map[reflect.Type][]jsonField
 	elements int
+	// merge: what is decoded is a patch of the value.
+	merge bool
 }
 
 // jsonField is a field of a struct, also of an embedded one. most is how many elements it may have, 0 for no limit of its own.
@@ -93,13 +102,21 @@ func (d *jsonDecoder) next() (json.Token, error) {
 
 // value fills v from the value that begins with a token.
 func (d *jsonDecoder) value(v reflect.Value, t json.Token, p *path, most int) error {
+	if t == nil && d.merge && p != nil {
+		v.SetZero()
+		return nil
+	}
 	if t == nil {
 		d.wrong(p, "leave the field out; [] is an empty list", "null, which is no value")
 		return nil
 	}
 	if v.Kind() == reflect.Pointer {
-		v.Set(reflect.New(v.Type().Elem()))
-		v = v.Elem()
+		fresh := reflect.New(v.Type().Elem())
+		if d.merge && !v.IsNil() { // another value may share what it points to
+			fresh.Elem().Set(v.Elem())
+		}
+		v.Set(fresh)
+		v = fresh.Elem()
 	}
 	switch {
 	case t == json.Delim('{') && v.Kind() == reflect.Struct:
@@ -180,6 +197,9 @@ func (d *jsonDecoder) object(v reflect.Value, p *path) error {
 
 func (d *jsonDecoder) list(v reflect.Value, p *path, most int) error {
 	v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+	merge := d.merge
+	defer func() { d.merge = merge }()
+	d.merge = false // a list is replaced
 	for n := 0; ; n++ {
 		t, err := d.next()
 		if err != nil || t == json.Delim(']') {

@@ -22,6 +22,11 @@ type putConfigInput struct {
 	Document[api.Config]
 }
 
+type patchConfigInput struct {
+	Conditional
+	Patch[api.Config]
+}
+
 func (s *Server) configRoutes(a huma.API) {
 	register(a, "get-config", http.MethodGet, "/v1/config", "The whole intent, as a configuration file has it",
 		func(_ context.Context, in *Cached) (*cachedAnswer[api.Config], error) {
@@ -31,6 +36,16 @@ func (s *Server) configRoutes(a huma.API) {
 	register(a, "put-config", http.MethodPut, "/v1/config", "Replace the whole intent",
 		func(ctx context.Context, in *putConfigInput) (*answer[api.Change], error) {
 			return s.change(ctx, in.allows(always), engine.Change{Reason: "put config", Edit: replace(in.value)})
+		})
+	register(a, "patch-config", http.MethodPatch, "/v1/config", "Change some fields of the whole intent",
+		func(ctx context.Context, in *patchConfigInput) (*answer[api.Change], error) {
+			return s.change(ctx, in.allowsPatch(always), engine.Change{Reason: "patch config", Edit: func(old intent.Intent) (intent.Intent, error) {
+				doc, err := in.patched(wire.Config(old))
+				if err != nil {
+					return old, err
+				}
+				return wire.Resolve(doc, old)
+			}})
 		})
 	register(a, "plan-config", http.MethodPost, "/v1/plan", "What replacing the whole intent would do",
 		func(_ context.Context, in *configInput) (*answer[api.Change], error) {

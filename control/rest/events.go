@@ -51,7 +51,7 @@ func (s *Server) eventRoutes(a huma.API) {
 		}
 		return &huma.StreamResponse{Body: func(c huma.Context) {
 			defer func() { <-readers }()
-			s.sendEvents(c, r, in.Follow)
+			s.sendEvents(c, r, in.Follow && c.Method() != http.MethodHead)
 		}}, nil
 	})
 }

@@ -138,7 +138,7 @@ func TestEventsAreRefused(t *testing.T) {
 	}
 	w.client.Close()
 	for range 32 {
-		w.stopped("/v1/events")
+		w.stopped("GET /v1/events")
 	}
 	response, text := w.request("GET", "/v1/events?follow=false", "")
 	if response.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "32 clients read events already") {
@@ -152,7 +152,7 @@ func TestEventsAreRefused(t *testing.T) {
 // TestEventsEnd: with the daemon, which does not wait for them, and with a client that does not read the beats.
 func TestEventsEnd(t *testing.T) {
 	w := routedWorldOf(t, 100*time.Millisecond)
-	_, r := w.stopped("/v1/events")
+	_, r := w.stopped("GET /v1/events")
 	for range 4 {
 		if line, err := r.ReadString('\n'); err != nil || strings.Trim(line, ":0123456789abcdef\r\n") != "" {
 			t.Fatalf("a beat: %q, %v", line, err)
@@ -164,7 +164,7 @@ func TestEventsEnd(t *testing.T) {
 		}
 	}
 	w = newWorld(t) // a patient one
-	_, open := w.stopped("/v1/events")
+	_, open := w.stopped("GET /v1/events")
 	w.stop()
 	if text, err := io.ReadAll(open); err != nil || !strings.HasSuffix(string(text), "0\r\n\r\n") { // the last chunk: not cut off
 		t.Errorf("the end of the daemon: %q, %v", text, err)

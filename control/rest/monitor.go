@@ -144,7 +144,7 @@ func (s *Server) stream(c huma.Context, m lb.Monitor) {
 	defer tick.Stop()
 	var lost uint64
 	var n names
-	for err := e.flush(); err == nil; {
+	for err := e.flush(); err == nil && c.Method() != http.MethodHead; {
 		select {
 		case <-c.Context().Done():
 			return

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -24,6 +26,7 @@ type hinter interface{ Hint() string }
 func problem(err error) *api.Problem {
 	var already *api.Problem
 	if errors.As(err, &already) {
+		point(already)
 		return already
 	}
 	status, hint := classify(err)
@@ -48,7 +51,28 @@ func problem(err error) *api.Problem {
 	if errors.As(err, &syntax) {
 		p.Errors = []api.Field{{Location: "body", Message: syntax.Error()}}
 	}
+	point(p)
 	return p
+}
+
+// point gives the fields of the body their JSON pointers.
+func point(p *api.Problem) {
+	for n, f := range p.Errors {
+		if field, is := strings.CutPrefix(f.Location, "body"); is {
+			p.Errors[n].Pointer = pointer(field)
+		}
+	}
+}
+
+// pointer turns ".services[0].vip" into "#/services/0/vip". In its tokens ~ and / have escapes (RFC 6901), and in a fragment
+// what no URI has, has one, too (RFC 3986).
+func pointer(field string) string {
+	var b strings.Builder
+	b.WriteByte('#')
+	for part := range strings.FieldsFuncSeq(field, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
+		b.WriteString("/" + url.PathEscape(strings.NewReplacer("~", "~0", "/", "~1").Replace(part)))
+	}
+	return b.String()
 }
 
 // pathPrefix begins the name of a field in the path of a request; other fields are in its body.
@@ -140,10 +164,14 @@ func (s *Server) logFailure(c huma.Context, _ string, v any) (any, error) {
 	return v, nil
 }
 
-// noRoute answers a request without a route: 405 if there is one for another method, else 404.
+// methods are all that routes have.
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPatch, http.MethodPost, http.MethodDelete}
+
+// noRoute answers a request without a route: 405 if there is one for another method, else 404. OPTIONS is answered with the methods
+// that there are.
 func noRoute(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete} {
+	for _, method := range methods {
 		probe := r.Clone(r.Context())
 		probe.Method = method
 		if _, pattern := mux.Handler(probe); pattern != "/" && pattern != "" {
@@ -152,10 +180,14 @@ func noRoute(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 	}
 	p := &api.Problem{Status: http.StatusNotFound, Detail: fmt.Sprintf("no such path: %s", r.URL.Path), Hint: "/openapi.json lists them"}
 	if len(allowed) > 0 {
-		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		w.Header().Set("Allow", strings.Join(append(allowed, http.MethodOptions), ", "))
 		p.Status = http.StatusMethodNotAllowed
 		p.Detail = fmt.Sprintf("%s does not take %s", r.URL.Path, r.Method)
-		p.Hint = "use " + strings.Join(allowed, " or ")
+		p.Hint = "use " + strings.Join(slices.DeleteFunc(allowed, func(m string) bool { return m == http.MethodHead }), " or ")
+	}
+	if len(allowed) > 0 && r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
 	}
 	write(w, p)
 }

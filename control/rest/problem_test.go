@@ -80,6 +80,11 @@ func TestProblems(t *testing.T) {
 			if c.location != "" && (len(p.Errors) == 0 || p.Errors[0].Location != c.location) {
 				t.Errorf("errors %+v, want %s", p.Errors, c.location)
 			}
+			for _, f := range p.Errors {
+				if _, inBody := strings.CutPrefix(f.Location, "body"); inBody != strings.HasPrefix(f.Pointer, "#") {
+					t.Errorf("%s has the pointer %q", f.Location, f.Pointer)
+				}
+			}
 			if !strings.Contains(p.Hint, c.hint) {
 				t.Errorf("hint %q, want %q", p.Hint, c.hint)
 			}
@@ -87,6 +92,112 @@ func TestProblems(t *testing.T) {
 	}
 	if got := w.forwarded(); len(got) != 1 || got["tcp 192.0.2.1:80"] != 2 {
 		t.Errorf("something changed: %v", got)
+	}
+}
+
+// TestPointers: each field of the body has a JSON pointer that leads to it.
+func TestPointers(t *testing.T) {
+	w := newWorld(t)
+	_, body := w.request("PUT", "/v1/config", `{"services":[{"name":"web","vip":"x"},{"a/b ~":1}],"interfaces":[{"name":"eth0","mode":3}]}`)
+	var p api.Problem
+	if err := json.Unmarshal([]byte(body), &p); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for _, f := range p.Errors {
+		got[f.Pointer] = true
+	}
+	for _, want := range []string{"#/services/1/a~1b%20~0", "#/interfaces/0/mode"} {
+		if !got[want] {
+			t.Errorf("no pointer %s in %s", want, body)
+		}
+	}
+}
+
+// TestMethods: what a path does not take is a problem that names what it takes; OPTIONS tells the same, HEAD is a GET without body,
+// and starts no stream.
+func TestMethods(t *testing.T) {
+	w := routedWorld(t)
+	for _, c := range []struct {
+		method, path string
+		status       int
+		allow        string
+	}{
+		{"DELETE", "/v1/config", 405, "GET, HEAD, PUT, PATCH, OPTIONS"},
+		{"OPTIONS", "/v1/config", 204, "GET, HEAD, PUT, PATCH, OPTIONS"},
+		{"OPTIONS", "/v1/services/web", 204, "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"},
+		{"BREW", "/v1/plan", 405, "POST, OPTIONS"},
+		{"OPTIONS", "/nope", 404, ""}, {"BREW", "/nope", 404, ""}, {"HEAD", "/nope", 404, ""},
+		{"HEAD", "/v1/services", 200, ""}, {"HEAD", "/v1/monitor", 200, ""}, {"HEAD", "/v1/events", 200, ""}, {"HEAD", "/metrics", 200, ""},
+	} {
+		response, body := w.request(c.method, c.path, "")
+		if response.StatusCode != c.status || response.Header.Get("Allow") != c.allow {
+			t.Errorf("%s %s: %d, Allow %q; want %d, %q", c.method, c.path, response.StatusCode, response.Header.Get("Allow"), c.status, c.allow)
+		}
+		if problem := response.Header.Get("Content-Type") == "application/problem+json"; problem != (c.status >= 400) || c.method == "HEAD" && body != "" {
+			t.Errorf("%s %s: %v %q", c.method, c.path, response.Header, body)
+		}
+	}
+	w.stopped("HEAD /v1/monitor") // and keeps the connection
+	w.watchedBy(0)
+}
+
+// TestPatch: fields that a patch has are replaced, null gives the default, lists are replaced; it is as strict as a PUT, needs
+// If-Match, and what is refused changes nothing.
+func TestPatch(t *testing.T) {
+	const (
+		service = "/v1/services/dns"
+		replica = "/v1/services/dns/replicas/10.0.0.1:53"
+		patch   = "application/merge-patch+json"
+	)
+	w := newWorld(t)
+	w.apply(webAndDNS)
+	for _, c := range []struct {
+		path, kind, match, body string
+		status                  int
+		want                    string
+	}{
+		{service, patch, "*", `{"idle":"90s"}`, 200, `"idle":"1m30s"`},
+		{service, patch, "*", `{"idle":null,"seed":7}`, 200, `"idle":"2m"`},
+		{service, patch, "*", `{"replicas":[{"address":"10.0.0.1:53"}]}`, 200, `"replicas":[{"address":"10.0.0.1:53","weight":1`},
+		{replica, patch, "*", `{"weight":5}`, 200, `"weight":5,"state":"active"`},
+		{replica, patch, "*", `{"state":"draining"}`, 200, `"weight":5,"state":"draining"`},
+		{replica, patch, "*", `{"weight":null,"state":null}`, 200, `"weight":1,"state":"active"`},
+		{"/v1/config", patch, "*", `{"interfaces":[{"name":"eth0"}]}`, 200, `"interfaces":[{"name":"eth0"`},
+		{"/v1/config", patch, "*", `{}`, 200, `"services":[{"name":"web"`},
+		{service, patch, "", `{}`, 428, "If-Match"},
+		{service, patch, `"1"`, `{}`, 412, "it is at revision"},
+		{service, "application/json", "*", `{}`, 415, patch},
+		{service, patch, "*", `[]`, 422, `"location":"body"`},
+		{service, patch, "*", `null`, 422, `"location":"body"`},
+		{service, patch, "*", `{"sed":7}`, 422, "did you mean"},
+		{service, patch, "*", `{"Seed":7}`, 422, "body.Seed"},
+		{service, patch, "*", `{"seed":7,"seed":8}`, 422, "a field twice"},
+		{service, patch, "*", `{"replicas":[{"address":null}]}`, 422, "body.replicas[0].address"},
+		{service, patch, "*", `{"replicas":null}`, 422, "#/replicas"}, // it has no default
+		{service, patch, "*", `{"replicas":[]}`, 200, `"replicas":[]`},
+		{service, patch, "*", `{"name":"x"}`, 422, "#/name"},
+		{service, patch, "*", `{"vip":null}`, 422, "#/vip"},
+		{service, patch, "*", `{"seed":`, 400, "not JSON"},
+		{"/v1/services/nope", patch, "*", `{}`, 412, "there is no such thing"},
+		{"/v1/services/nope", patch, `"0"`, `{}`, 412, "it is at revision"},
+		{replica, patch, "*", `{}`, 412, "there is no such thing"}, // its list is empty now
+		{"/v1/config", patch, "*", `{"services":null}`, 422, "#/services"},
+		{"/v1/config", patch, "*", `{"services":[]}`, 200, `"services":[]`},
+	} {
+		response, body := w.request("PATCH", c.path, c.body, "Content-Type", c.kind, "If-Match", c.match)
+		if c.match == "" {
+			response, body = w.request("PATCH", c.path, c.body, "Content-Type", c.kind)
+		}
+		if c.status == 200 {
+			_, body = w.request("GET", "/v1/config", "")
+		}
+		if response.StatusCode != c.status || !strings.Contains(body, c.want) {
+			t.Errorf("%s %s: %d %s; want %d, %s", c.path, c.body, response.StatusCode, body, c.status, c.want)
+		}
+	}
+	if services, err := w.client.Services(t.Context()); err != nil || len(services.Services) > 0 {
+		t.Errorf("%v, %v", services, err)
 	}
 }
 

@@ -103,7 +103,7 @@ func register[I, O any](a huma.API, id, method, path, summary string, handle fun
 	})
 	if d, has := any(new(I)).(document); has { // only now: the framework reads a body that it knows of
 		item := a.OpenAPI().Paths[path]
-		map[string]*huma.Operation{http.MethodPut: item.Put, http.MethodPost: item.Post}[method].RequestBody = d.schema(a.OpenAPI().Components.Schemas)
+		map[string]*huma.Operation{http.MethodPut: item.Put, http.MethodPost: item.Post, http.MethodPatch: item.Patch}[method].RequestBody = d.schema(a.OpenAPI().Components.Schemas)
 	}
 }
 

@@ -36,6 +36,12 @@ type putServiceInput struct {
 	Document[api.ServiceStatus]
 }
 
+type patchServiceInput struct {
+	Conditional
+	ServicePath
+	Patch[api.Service]
+}
+
 func (s *Server) serviceRoutes(a huma.API) {
 	register(a, "list-services", http.MethodGet, "/v1/services", "All services, replicas in the state that the operator gave them",
 		func(context.Context, *struct{}) (*answer[api.Services], error) {
@@ -50,6 +56,20 @@ func (s *Server) serviceRoutes(a huma.API) {
 	register(a, "put-service", http.MethodPut, "/v1/services/{name}", "Add or replace one service",
 		func(ctx context.Context, in *putServiceInput) (*answer[api.Change], error) {
 			return s.changeService(ctx, in.allows(in.exists), "put service "+in.Name, putService(in.Name, in.value.Service))
+		})
+	register(a, "patch-service", http.MethodPatch, "/v1/services/{name}", "Change some fields of one service",
+		func(ctx context.Context, in *patchServiceInput) (*answer[api.Change], error) {
+			return s.changeService(ctx, in.allowsPatch(in.exists), "patch service "+in.Name, func(i intent.Intent) (intent.Service, error) {
+				service, err := i.Service(in.Name)
+				if err != nil {
+					return service, err
+				}
+				doc, err := in.patched(wire.Service(service))
+				if err != nil {
+					return service, err
+				}
+				return putService(in.Name, doc)(i)
+			})
 		})
 	register(a, "delete-service", http.MethodDelete, "/v1/services/{name}", "Remove one service",
 		func(ctx context.Context, in *deleteServiceInput) (*answer[api.Change], error) {
@@ -131,6 +151,24 @@ type putReplicaInput struct {
 	Document[api.ReplicaSpec]
 }
 
+type patchReplicaInput struct {
+	Conditional
+	ReplicaPath
+	Patch[api.ReplicaSpec]
+}
+
+// of returns a replica as a service has it; of one that there is not, its address.
+func (p ReplicaPath) of(s intent.Service) api.Replica {
+	address, _ := netip.ParseAddrPort(p.Address)
+	doc := wire.Service(s)
+	for n, r := range s.Replicas {
+		if r.Address == address {
+			return doc.Replicas[n]
+		}
+	}
+	return api.Replica{Address: p.Address}
+}
+
 func (s *Server) replicaRoutes(a huma.API) {
 	register(a, "list-replicas", http.MethodGet, "/v1/services/{name}/replicas", "The replicas of a service and what is recorded of their flows",
 		func(_ context.Context, in *ServicePath) (*answer[api.Replicas], error) {
@@ -144,6 +182,24 @@ func (s *Server) replicaRoutes(a huma.API) {
 	register(a, "put-replica", http.MethodPut, "/v1/services/{name}/replicas/{address}", "Add a replica, at the end, or change its weight, state and deadline",
 		func(ctx context.Context, in *putReplicaInput) (*answer[api.Change], error) {
 			return s.changeService(ctx, in.allows(in.exists), in.reason("put"), putReplica(in.Name, in.Address, in.value))
+		})
+	register(a, "patch-replica", http.MethodPatch, "/v1/services/{name}/replicas/{address}", "Change some of weight, state and deadline of a replica",
+		func(ctx context.Context, in *patchReplicaInput) (*answer[api.Change], error) {
+			return s.changeService(ctx, in.allowsPatch(in.exists), in.reason("patch"), func(i intent.Intent) (intent.Service, error) {
+				service, err := i.Service(in.Name)
+				if err == nil && !in.exists(i) {
+					err = fmt.Errorf("replica %s of service %s: %w", in.Address, in.Name, lb.ErrNotFound)
+				}
+				if err != nil {
+					return service, err
+				}
+				r := in.of(service)
+				spec, err := in.patched(api.ReplicaSpec{Weight: r.Weight, State: r.State, DrainUntil: r.DrainUntil})
+				if err != nil {
+					return service, err
+				}
+				return putReplica(in.Name, in.Address, spec)(i)
+			})
 		})
 	register(a, "delete-replica", http.MethodDelete, "/v1/services/{name}/replicas/{address}", "Remove a replica",
 		func(ctx context.Context, in *replicaInput) (*answer[api.Change], error) {

@@ -15,14 +15,14 @@ import (
 )
 
 // stopped begins a stream over a connection of its own and reads the header of the answer, and then no more.
-func (w *world) stopped(path string) (net.Conn, *bufio.Reader) {
+func (w *world) stopped(request string) (net.Conn, *bufio.Reader) {
 	w.t.Helper()
 	c, err := net.Dial("unix", w.socket)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { c.Close() })
-	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
+	fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: x\r\n\r\n", request)
 	r := bufio.NewReaderSize(c, 16)
 	for {
 		line, err := r.ReadString('\n')
@@ -50,7 +50,7 @@ func TestMonitorEndsForWhoDoesNotRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := routedWorldOf(t, 100*time.Millisecond)
-			c, _ := w.stopped("/v1/monitor")
+			c, _ := w.stopped("GET /v1/monitor")
 			w.watchedBy(1)
 			send(w, c)
 			w.watchedBy(0)
@@ -61,7 +61,7 @@ func TestMonitorEndsForWhoDoesNotRead(t *testing.T) {
 // TestMonitorStaysForWhoReads: also when no packet comes for a long time.
 func TestMonitorStaysForWhoReads(t *testing.T) {
 	w := routedWorldOf(t, 100*time.Millisecond)
-	_, r := w.stopped("/v1/monitor")
+	_, r := w.stopped("GET /v1/monitor")
 	beats := 0
 	for beats < 10 {
 		line, err := r.ReadString('\n')
