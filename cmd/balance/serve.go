@@ -13,8 +13,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
+	"lbctl/cmd/balance/checks"
 	"lbctl/cmd/balance/listen"
 	"lbctl/cmd/cli"
 	"lbctl/control/access"
@@ -147,13 +149,19 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 
 // run makes the server, and what keeps the daemon going, and runs them until ctx ends.
 func (d daemon) run(ctx context.Context, a *cli.App, e *engine.Engine, doors *listen.Listeners, signals <-chan os.Signal, log *slog.Logger) error {
+	_, real := a.Kernel.(XDP)
+	health, err := checks.New(e, real, d.pins.Dir, log)
+	if err != nil {
+		return err
+	}
 	w := newWatch(a.Kernel, e, log)
 	m := manager{log}
 	m.ready(e)
 	audit := access.NewAudit(d.log.logger(a.Stderr, "info"), time.Now)
 	server := rest.New(rest.Options{Engine: e, Labels: &d.labels, Logger: log, Warnings: w.warnings, Version: cli.ThisBuild().Version,
-		Policy: &doors.Policy, Credentials: doors.Credentials, Audit: audit})
-	return run(ctx, server, doors, e.Run, w.run, doors.Run,
+		Collectors: []prometheus.Collector{health},
+		Policy:     &doors.Policy, Credentials: doors.Credentials, Audit: audit})
+	return run(ctx, server, doors, e.Run, health.Run, w.run, doors.Run,
 		func(ctx context.Context) { m.watch(ctx, e) },
 		func(ctx context.Context) {
 			d.reloadAt(ctx, signals, func() { doors.Reload(); d.reload(ctx, a, e, m, audit) })

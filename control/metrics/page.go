@@ -37,13 +37,15 @@ type Page struct {
 }
 
 // New returns a page whose series have labels, unless a request names others.
-func New(e *engine.Engine, labels Labels, version string) *Page {
+// more is what else is on it.
+func New(e *engine.Engine, labels Labels, version string, more ...prometheus.Collector) *Page {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "lbctl_build_info", Help: "1; what the daemon was built from.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()}})
 	build.Set(1)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newCollector(e), build, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(more...)
 	small := promhttp.HandlerFor(registry, promhttp.HandlerOpts{DisableCompression: true})
 	return &Page{engine: e, small: small, labels: labels, scrapes: make(chan struct{}, maxScrapes), flows: flows{read: e.Observe().Flows}}
 }

@@ -28,7 +28,7 @@ func (s *Server) routes(version string) http.Handler {
 	s.monitorRoutes(a)
 	s.eventRoutes(a)
 	s.healthRoutes(a)
-	mux.Handle("GET /metrics", metricsPage(metrics.New(s.engine, s.labels, version)))
+	mux.Handle("GET /metrics", metricsPage(metrics.New(s.engine, s.labels, version, s.more...)))
 	profile.Routes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { noRoute(mux, w, r) })
 	s.routeOf = func(r *http.Request) string { _, route := mux.Handler(r); return route }

@@ -18,6 +18,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"lbctl/control/access"
 	"lbctl/control/api"
 	"lbctl/control/engine"
@@ -33,6 +35,8 @@ type Options struct {
 	Version string
 	// Labels are those of the series of services and replicas on /metrics; nil stands for metrics.DefaultLabels.
 	Labels *metrics.Labels
+	// Collectors are what else is on /metrics.
+	Collectors []prometheus.Collector
 	// Warnings returns why packets are lost without an error; nil: nothing is known of that.
 	Warnings func() []api.Warning
 	// Policy says who has which role on the socket, and by which certificate; nil: root, this user and the members of its group are
@@ -57,6 +61,7 @@ type Server struct {
 	warnings func() []api.Warning
 	patience time.Duration
 	labels   metrics.Labels
+	more     []prometheus.Collector
 	// ending is closed when streams are to end.
 	ending chan struct{}
 	// policy, credentials and audit are those of Options.
@@ -86,7 +91,7 @@ func New(o Options) *Server {
 	if o.Audit == nil {
 		o.Audit = access.NewAudit(o.Logger, time.Now)
 	}
-	s := &Server{engine: o.Engine, warnings: o.Warnings, log: o.Logger, patience: o.Patience, labels: *o.Labels, ending: make(chan struct{}),
+	s := &Server{engine: o.Engine, warnings: o.Warnings, log: o.Logger, patience: o.Patience, labels: *o.Labels, more: o.Collectors, ending: make(chan struct{}),
 		policy: o.Policy, credentials: o.Credentials, audit: o.Audit}
 	s.handler = s.routes(o.Version)
 	return s

@@ -117,6 +117,7 @@ var controlLayers = map[string][]string{
 	"store":           {"api", "intent", "safedir", "wire"},
 	"store/storetest": {"intent", "wire", "store"},
 	"engine":          {"intent", "reconcile", "store"},
+	"health":          {"intent"},
 	"framediff":       {"api"},
 	"importer":        {"api"},
 	"metrics":         {"api", "intent", "engine"},

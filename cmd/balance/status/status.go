@@ -74,7 +74,8 @@ func Command(a *cli.App) *cobra.Command {
 		Short: "Say on one page whether all that is wanted is so",
 		Long: `Print interfaces, services with the replicas that serve of all, packets that are dropped now, and for what is not as
 wanted what to do. It exits 0 only if all that is wanted is so: the datapath forwards as intended, every wanted
-interface is attached as wanted, packets get to every replica that is not down, and every service has one that is active.
+interface is attached as wanted, packets get to every replica that is not down, none of those that are checked is unhealthy or
+unknown, and every service has one that is active.
 Packets that are dropped do not change that: some always are.`,
 		Example: `  lbctl status
   lbctl status -o json
@@ -185,6 +186,16 @@ func (p *page) ready(ctx context.Context, d *client.Client) error {
 	return err
 }
 
+// unknown says of a replica that is checked that nothing is known of it.
+func (p *page) unknown(service string, r api.ReplicaTraffic) {
+	if r.Health != nil && r.Health.Status == "unknown" {
+		p.Problems = append(p.Problems, problem{
+			fmt.Sprintf("the health of replica %s of %s is not known: %s", r.Address, service, r.Health.Reason),
+			"wait for the first check; if that changes nothing, do what the reason says",
+		})
+	}
+}
+
 // serve counts the replicas of all services, and says which get no packets.
 func (p *page) serve(services []api.Service, replicas []api.ReplicaTraffic) {
 	p.Services = make([]service, 0, len(services))
@@ -217,7 +228,9 @@ func (p *page) serve(services []api.Service, replicas []api.ReplicaTraffic) {
 			})
 		case r.State == lb.Draining.String():
 			s.Draining++
+			p.unknown(s.Name, r)
 		default:
+			p.unknown(s.Name, r)
 			s.Active++
 		}
 	}
