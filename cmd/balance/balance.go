@@ -12,16 +12,18 @@ import (
 	"lbctl/cmd/balance/events"
 	"lbctl/cmd/balance/get"
 	"lbctl/cmd/balance/replica"
+	"lbctl/cmd/balance/service"
 	"lbctl/cmd/balance/status"
 	"lbctl/cmd/balance/token"
+	"lbctl/cmd/balance/wait"
 	"lbctl/cmd/cli"
 )
 
 // Commands returns the commands of the load balancer.
 func Commands(a *cli.App) []*cobra.Command {
-	return slices.Concat(document.Commands(a, printWarnings), replica.Commands(a), []*cobra.Command{
+	return slices.Concat(document.Commands(a, printWarnings), replica.Commands(a), service.Commands(a), []*cobra.Command{
 		serveCommand(a), attachCommand(a), detachCommand(a), get.Command(a, document.GetRevisions(a)), status.Command(a),
 		explainCommand(a), monitorCommand(a), events.Command(a), decapCommand(a), doctorCommand(a),
-		purgeCommand(a), token.Command(a),
+		wait.Command(a), purgeCommand(a), token.Command(a),
 	})
 }

@@ -45,6 +45,10 @@ func (a *App) Root(commands ...*cobra.Command) *cobra.Command {
 		Long: `lbctl balances the flows of a virtual IP address over replicas, in XDP, and
 simulates a multi-queue NIC with receive-side scaling.
 
+A flag counts before its environment variable, and that before the default: --socket, LBCTL_SOCKET,
+/run/lbctl/lbctl.sock. LBCTL_EDITOR and LBCTL_DIFF name the commands of lbctl edit and lbctl diff; NO_COLOR
+keeps reports from having colours.
+
 Exit codes: 0 done, 1 failed, 2 wrong usage or invalid input, 3 not found, 4 conflict,
 5 denied, 6 daemon unreachable, 130 interrupted.`,
 		Example: `  lbctl serve -f lb.yaml          # in one terminal

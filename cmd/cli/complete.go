@@ -3,7 +3,9 @@ package cli
 import (
 	"context"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -83,4 +85,43 @@ func Revisions(ctx context.Context, d *client.Client, _ []string) (numbers []str
 		numbers = append(numbers, strconv.FormatUint(r.Number, 10)+"\t"+r.Reason)
 	}
 	return numbers, err
+}
+
+// Kinds are words that name kinds of things.
+func Kinds(words ...string) Names {
+	return func(context.Context, *client.Client, []string) ([]string, error) { return words, nil }
+}
+
+// NamesOf are the things of the kind before.
+func NamesOf(ctx context.Context, d *client.Client, before []string) ([]string, error) {
+	switch before[0] {
+	case "service", "services":
+		return Services(ctx, d, before)
+	case "interface", "interfaces":
+		return Attached(ctx, d, before)
+	case "replica", "replicas":
+		if len(before) == 2 {
+			return ReplicasOf(ctx, d, before)
+		}
+		return Services(ctx, d, before)
+	}
+	return nil, nil
+}
+
+// KindAndName reads the arguments KIND NAME, or KIND/NAME. A kind may be in the plural.
+func KindAndName(c *cobra.Command, args []string, kinds ...string) (kind, name string, err error) {
+	kind = args[0]
+	if len(args) > 1 {
+		name = args[1]
+	} else if k, n, cut := strings.Cut(args[0], "/"); cut {
+		kind, name = k, n
+	}
+	kind = strings.TrimSuffix(kind, "s")
+	switch {
+	case !slices.Contains(kinds, kind):
+		return "", "", Usage(c, "kind %q is not known: want %s", args[0], OneOf(kinds)).OrNearest(kind, kinds, "")
+	case name == "":
+		return "", "", Usage(c, "missing NAME")
+	}
+	return kind, name, nil
 }

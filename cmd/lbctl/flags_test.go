@@ -30,6 +30,8 @@ var arguments = map[string]string{
 	"lbctl drain":           "web 10.0.0.1:8080",
 	"lbctl replica add":     "web 10.0.0.3:8080",
 	"lbctl replica set":     "web 10.0.0.1:8080",
+	"lbctl service add":     "new --vip 192.0.2.9:80",
+	"lbctl service set":     "dns",
 	"lbctl apply":           "-f DIR/web.yaml",
 	"lbctl rss hash":        "--src 192.0.2.1:1 --dst 192.0.2.2:2",
 	"lbctl explain":         "--src 192.0.2.1:1 --dst 192.0.2.2:2",
@@ -70,6 +72,9 @@ func TestNoFlagTakesHostileValues(t *testing.T) {
 		}
 		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
 			for _, value := range hostileValues[f.Value.Type()] {
+				if f.Name == "seed" && value == "0" {
+					continue // the default of a service
+				}
 				seen++
 				checkFlag(t, w, c.CommandPath(), f.Name, value)
 			}

@@ -8,7 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/balance"
+	"lbctl/cmd/balance/document"
 	"lbctl/cmd/cli"
+	"lbctl/cmd/cli/manual"
 	"lbctl/cmd/lab"
 	"lbctl/cmd/nic"
 )
@@ -21,5 +23,5 @@ func main() {
 func commands(a *cli.App) []*cobra.Command {
 	all := append(balance.Commands(a), nic.Commands(a)...)
 	all = append(all, lab.Commands(a)...)
-	return append(all, cli.VersionCommand(a))
+	return append(all, cli.VersionCommand(a), manual.Command(a, document.Example()))
 }

@@ -49,6 +49,27 @@ func (c *Client) ApplyAt(ctx context.Context, in api.Config, revision uint64) (a
 	return out, err
 }
 
+// EditConfig changes the whole intent, or with dry says what that would do. The edit may be called again, when somebody else changes
+// the intent meanwhile. Errors: the edit's.
+func (c *Client) EditConfig(ctx context.Context, dry bool, edit func(context.Context, *api.Config) error) (api.Change, error) {
+	for range maxTries {
+		doc, revision, err := c.Config(ctx)
+		if err == nil {
+			err = edit(ctx, &doc)
+		}
+		if err != nil {
+			return api.Change{}, err
+		}
+		if dry {
+			return c.Plan(ctx, doc)
+		}
+		if done, err := c.ApplyAt(ctx, doc, revision); !stale(err) {
+			return done, err
+		}
+	}
+	return api.Change{}, fmt.Errorf("change the configuration: %w: other clients keep changing it", lb.ErrConflict)
+}
+
 // Plan returns what Apply would do.
 func (c *Client) Plan(ctx context.Context, in api.Config) (api.Change, error) {
 	return get[api.Change](ctx, c, http.MethodPost, "/v1/plan", in)

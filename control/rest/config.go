@@ -138,3 +138,18 @@ func wireEffect(e reconcile.Effect) *api.Effect {
 	}
 	return effect
 }
+
+// PlanOf returns what changing one intent into another would do, without a datapath: of flows it says nothing.
+func PlanOf(before, after intent.Intent) api.Change {
+	state := func(i intent.Intent) reconcile.State {
+		return reconcile.State{Services: i.Wanted().Forwarded(), Interfaces: i.Interfaces}
+	}
+	steps := reconcile.Plan(state(before), state(after), after.Datapath.Limits)
+	effects := reconcile.Effects(state(before), steps, nil)
+	for _, e := range effects {
+		if e != nil {
+			e.Ended, e.AtLeast = 0, false
+		}
+	}
+	return wireChange(0, engine.Plan{Before: before, After: after, Steps: steps, Effects: effects})
+}

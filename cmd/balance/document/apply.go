@@ -2,12 +2,17 @@ package document
 
 import (
 	"context"
+	"io"
 
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/cli"
+	"lbctl/cmd/cli/steps"
 	"lbctl/control/api"
 	"lbctl/control/client"
+	"lbctl/control/intent"
+	"lbctl/control/rest"
+	"lbctl/control/wire"
 )
 
 func applyCommand(a *cli.App, warn Warn) *cobra.Command {
@@ -51,17 +56,31 @@ func planCommand(a *cli.App, warn Warn) *cobra.Command {
 		Short: "Print what apply would do, in order",
 		Long: `Print the steps of an apply, in order. For a service that exists it also prints what changes, the exact
 share of the hash values, and so of new flows, that would go to another replica, and the number of
-recorded flows that would end with their replica.`,
+recorded flows that would end with their replica. With --offline no daemon is asked: the shares are as exact, the flows are
+not known, and interfaces count as attached where --from names them.`,
 		Example: `  lbctl plan -f lb.yaml
-  lbctl plan -f lb.yaml -o json`,
+  lbctl plan -f lb.yaml -o json
+  lbctl plan -f new.yaml --offline --from lb.yaml     # no daemon: what the step from one file to the other moves`,
 		Args: cli.Takes(),
 	}
 	file := fileFlag(c)
+	offline := c.Flags().Bool("offline", false, "ask no daemon: plan from the configuration of --from")
+	from := c.Flags().String("from", "", "with --offline, the file that is in effect; without it nothing is")
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		return withFile(a, c, *file, *f, warn, func(ctx context.Context, d *client.Client, doc api.Config) (api.Change, error) {
-			return d.Plan(ctx, doc)
-		})
+		if !*offline {
+			if *from != "" {
+				return cli.Usage(c, "--from without --offline")
+			}
+			return withFile(a, c, *file, *f, warn, func(ctx context.Context, d *client.Client, doc api.Config) (api.Change, error) {
+				return d.Plan(ctx, doc)
+			})
+		}
+		change, err := planOffline(a, c, *from, *file)
+		if err != nil {
+			return err
+		}
+		return a.Print(*f, change, func(w io.Writer) { steps.Print(w, change) })
 	}
 	return c
 }
@@ -76,4 +95,24 @@ func withFile(a *cli.App, c *cobra.Command, name string, f cli.Format, warn Warn
 		done, err := ask(ctx, d, file.Config)
 		return done, inFile(file, err)
 	})
+}
+
+// planOffline returns what a step from one file to another would do. Without the first nothing is there.
+func planOffline(a *cli.App, c *cobra.Command, from, to string) (api.Change, error) {
+	before := intent.Default()
+	if from != "" {
+		var err error
+		if _, before, err = readFile(a, c, from); err != nil {
+			return api.Change{}, err
+		}
+	}
+	file, _, err := readFile(a, c, to)
+	if err != nil {
+		return api.Change{}, err
+	}
+	after, err := wire.Resolve(file.Config, before) // what it leaves out stays
+	if err != nil {
+		return api.Change{}, file.Locate(err)
+	}
+	return rest.PlanOf(before, after), nil
 }

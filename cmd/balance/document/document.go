@@ -1,5 +1,5 @@
 // Package document has the commands on the intent as a whole: those that make a configuration file it (apply), say what that
-// would do (plan) or whether a file is right (check), write a first file (init), one made of another load balancer's (import)
+// would do (plan, diff), have a user edit it (edit), or whether a file is right (check), write a first file (init), one made of another load balancer's (import)
 // and the form that files have (schema), and those that show earlier revisions and go back to one (get revisions, rollback).
 package document
 
@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/cli"
+	"lbctl/cmd/cli/steps"
 	"lbctl/control/api"
 	"lbctl/control/client"
 	"lbctl/control/config"
@@ -27,6 +28,7 @@ type Warn func(io.Writer, []api.Warning)
 func Commands(a *cli.App, warn Warn) []*cobra.Command {
 	return []*cobra.Command{
 		initCommand(a), checkCommand(a), schemaCommand(a), importCommand(a), applyCommand(a, warn), planCommand(a, warn), rollbackCommand(a, warn),
+		diffCommand(a), editCommand(a, warn),
 	}
 }
 
@@ -43,10 +45,7 @@ func readFile(a *cli.App, c *cobra.Command, name string) (*config.File, intent.I
 	if err != nil {
 		return nil, intent.Intent{}, err
 	}
-	// Only the daemon knows its limits; these are the largest possible.
-	base := intent.Default()
-	base.Datapath.Limits = lb.Limits{Services: 1 << 16, Replicas: 1 << 20, Slots: 1 << 27, Flows: 1 << 28}
-	i, err := wire.Resolve(file.Config, base)
+	i, err := wire.Resolve(file.Config, widest())
 	return file, i, file.Locate(err)
 }
 
@@ -77,7 +76,7 @@ func change(a *cli.App, ctx context.Context, f cli.Format, warn Warn, ask func(c
 		return err
 	}
 	return a.Print(f, done, func(w io.Writer) {
-		printSteps(w, done)
+		steps.Print(w, done)
 		warn(w, done.Warnings)
 	})
 }

@@ -18,6 +18,9 @@ import (
 //go:embed example.yaml
 var example []byte
 
+// Example is a configuration file with every field in it, explained.
+func Example() []byte { return example }
+
 func initCommand(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "init [FILE]",

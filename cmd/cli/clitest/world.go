@@ -38,6 +38,8 @@ type World struct {
 	NICs cli.Interfaces
 	// Stdin is what a command reads on standard input.
 	Stdin string
+	// Env are environment variables of the commands, beside LBCTL_SOCKET.
+	Env map[string]string
 	// Clock is that of the commands.
 	Clock cli.Clock
 	// Stop ends the daemon and returns its exit code.
@@ -129,7 +131,7 @@ func (w *World) Environment(ctx context.Context, args ...string) cli.Environment
 			if name == "LBCTL_SOCKET" {
 				return w.Path("s")
 			}
-			return ""
+			return w.Env[name]
 		},
 	}
 }

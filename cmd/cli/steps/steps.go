@@ -1,4 +1,5 @@
-package document
+// Package steps prints what a change does, or would do.
+package steps
 
 import (
 	"fmt"
@@ -8,10 +9,10 @@ import (
 	"lbctl/control/api"
 )
 
-// printSteps prints what a change does, in order.
-func printSteps(w io.Writer, change api.Change) {
+// Print prints what a change does, in order. A plan without a daemon has no revision.
+func Print(w io.Writer, change api.Change) {
 	if len(change.Steps) == 0 {
-		fmt.Fprintf(w, "nothing to do%s (revision %d)\n", inDatapath(change), change.Revision)
+		fmt.Fprintf(w, "nothing to do%s%s\n", inDatapath(change), at(change.Revision))
 	}
 	for n, s := range change.Steps {
 		cli.Row(w, n+1, s.Verb, stepTarget(s), s.Why, stepDetail(s))
@@ -20,6 +21,13 @@ func printSteps(w io.Writer, change api.Change) {
 	for _, c := range change.Intent {
 		fmt.Fprintf(w, "%s: %s > %s\n", c.Field, cli.SideText(c.Before), cli.SideText(c.After))
 	}
+}
+
+func at(revision uint64) string {
+	if revision == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (revision %d)", revision)
 }
 
 // inDatapath restricts "nothing to do" if the intent changes and the datapath does not.

@@ -1,0 +1,152 @@
+// Package wait has the command that waits until something is so.
+package wait
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+	"lbctl/control/client"
+	"lbctl/lb"
+)
+
+// condition asks whether something is so; if not, it says what is.
+type condition func(context.Context, *client.Client) (still string, err error)
+
+// Command waits.
+func Command(a *cli.App) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "wait --for=CONDITION [SERVICE [ADDRESS]]",
+		Short: "Wait until the balancer is ready, a replica is drained, or a revision is reached",
+		Long: `Wait until a condition holds: ready (the datapath forwards as intended, as /readyz says), drained (the replica ADDRESS of
+SERVICE, or every draining one of it, or of all, is safe to remove), or revision=N (the intent is at N or later). A daemon
+that does not answer is waited for. When the time is over, the exit code is 1 and the error says what still is.`,
+		Example: `  lbctl wait --for=ready --timeout 1m
+  lbctl drain web 10.1.0.1:8080 && lbctl wait --for=drained web 10.1.0.1:8080
+  lbctl wait --for=revision=7`,
+		Args: cli.Takes("[SERVICE]", "[ADDRESS]"),
+	}
+	what := c.Flags().String("for", "", "what to wait for: ready, drained or revision=N")
+	patience := c.Flags().Duration("timeout", 30*time.Second, "give up after this time, at most 24h; 0: look once")
+	_ = c.RegisterFlagCompletionFunc("for", cobra.FixedCompletions([]string{"ready", "drained", "revision="}, cobra.ShellCompDirectiveNoSpace))
+	a.Complete(c, cli.Services, cli.ReplicasOf)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if *patience < 0 || *patience > 24*time.Hour {
+			return cli.Usage(c, "--timeout: %v is out of range: want 0 to 24h", *patience)
+		}
+		is, err := parse(c, *what, args)
+		if err != nil {
+			return err
+		}
+		d := a.Client()
+		defer d.Close()
+		return until(c.Context(), a.Clock, d, *what, is, *patience)
+	}
+	return c
+}
+
+func parse(c *cobra.Command, what string, args []string) (condition, error) {
+	if what != "drained" && len(args) > 0 {
+		return nil, cli.Usage(c, "--for=%s takes no %s", what, args[0])
+	}
+	number, isRevision := strings.CutPrefix(what, "revision=")
+	n, err := strconv.ParseUint(number, 10, 64)
+	switch {
+	case what == "ready":
+		return ready, nil
+	case what == "drained":
+		return drained(append(args, "", "")[:2]), nil
+	case isRevision && err == nil && n > 0:
+		return reached(n), nil
+	case what == "":
+		return nil, cli.Usage(c, "missing --for: want ready, drained or revision=N")
+	}
+	return nil, cli.Usage(c, "--for: %q is not known: want ready, drained or revision=N", what).OrNearest(what, []string{"ready", "drained"}, "--for=")
+}
+
+func ready(ctx context.Context, d *client.Client) (string, error) {
+	_, err := d.Ready(ctx)
+	var refused *client.Error
+	if errors.As(err, &refused) {
+		return refused.Problem.Detail, nil
+	}
+	return "", err
+}
+
+func reached(n uint64) condition {
+	return func(ctx context.Context, d *client.Client) (string, error) {
+		_, now, err := d.Config(ctx)
+		if err == nil && now < n {
+			return fmt.Sprintf("the intent is at revision %d", now), nil
+		}
+		return "", err
+	}
+}
+
+// drained looks at one replica, those of a service, or all.
+func drained(of []string) condition {
+	return func(ctx context.Context, d *client.Client) (string, error) {
+		all, err := d.Flows(ctx)
+		if err != nil {
+			return "", err
+		}
+		service, replica := false, false
+		for _, s := range all.Services {
+			if of[0] != "" && of[0] != s.Name {
+				continue
+			}
+			service = true
+			for _, r := range s.Replicas {
+				named := r.Address == of[1]
+				if of[1] != "" && !named {
+					continue
+				}
+				replica = true
+				if !r.SafeToRemove && (named || r.State == lb.Draining.String()) {
+					return fmt.Sprintf("replica %s of %s is %s with %d recorded flows and %s of old flows", r.Address, s.Name, r.State,
+						r.FlowCounts.Established+r.FlowCounts.HalfOpen, cli.Many(int(r.FlowCounts.OldFlowSlots), "slot")), nil
+				}
+			}
+		}
+		switch {
+		case of[0] != "" && !service:
+			return "", cli.NotFound("service", of[0], nil, "list what there is: lbctl get services")
+		case of[1] != "" && !replica:
+			return "", cli.NotFound("replica", of[1], nil, "list what there is: lbctl get replicas")
+		}
+		return "", nil
+	}
+}
+
+// between is the time from one look to the next.
+const between = 500 * time.Millisecond
+
+func until(ctx context.Context, clock cli.Clock, d *client.Client, what string, is condition, patience time.Duration) error {
+	deadline := clock.Now().Add(patience)
+	for {
+		still, err := is(ctx, d)
+		away := errors.Is(err, client.ErrUnreachable)
+		switch {
+		case err != nil && !away:
+			return err
+		case err == nil && still == "":
+			return nil
+		case !clock.Now().Before(deadline):
+			if away {
+				return err
+			}
+			return &cli.Failure{Code: cli.ExitFailed, What: fmt.Sprintf("%s was not reached in %v: %s", what, patience, still), Do: "wait longer with --timeout; lbctl status says what is not as it should be"}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-clock.After(between):
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"lbctl/cmd/cli"
+)
+
+// TestMan: every command has a page that man formats without a warning, and lbctl.yaml(5) has every field.
+func TestMan(t *testing.T) {
+	w := newWorld(t)
+	if out := w.OK("man", w.Path("man")); out != "" {
+		t.Errorf("it says %s", out)
+	}
+	a := &cli.App{Environment: w.Environment(t.Context())}
+	pages := 0
+	var walk func(*cobra.Command)
+	walk = func(c *cobra.Command) {
+		if !c.IsAvailableCommand() && c.HasParent() || c.Name() == "help" {
+			return
+		}
+		pages++
+		checkPage(t, w.Path("man/man1/"+strings.ReplaceAll(c.CommandPath(), " ", "-")+".1"), "EXAMPLE")
+		for _, below := range c.Commands() {
+			walk(below)
+		}
+	}
+	walk(a.Root(commands(a)...))
+	if pages < 50 {
+		t.Errorf("%d pages", pages)
+	}
+	five := checkPage(t, w.Path("man/man5/lbctl.yaml.5"), "EXAMPLE")
+	for _, field := range []string{`services[].replicas[].drain_until`, `datapath.limits.flows`, `services[].tunnel_sources`, `interfaces[].mode`} {
+		if !strings.Contains(strings.ReplaceAll(five, `\-`, "-"), `\fB`+field+`\fP`) {
+			t.Errorf("lbctl.yaml(5) lacks %s", field)
+		}
+	}
+	first, again := w.Path("man/man1/lbctl-drain.1"), w.Path("again/man1/lbctl-drain.1")
+	w.OK("man", w.Path("again"))
+	a1, _ := os.ReadFile(first)
+	a2, _ := os.ReadFile(again)
+	if string(a1) != string(a2) || len(a1) == 0 {
+		t.Error("the second time the page is another one")
+	}
+}
+
+// checkPage formats a page with man or mandoc, where there is one.
+func checkPage(t *testing.T, name, section string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	if !strings.Contains(string(text), ".SH "+section) && !strings.Contains(name, "completion") {
+		t.Errorf("%s has no section %s", filepath.Base(name), section)
+	}
+	if _, err := exec.LookPath("groff"); err == nil {
+		out, err := exec.Command("groff", "-man", "-ww", "-z", "-Tutf8", "-Kutf8", name).CombinedOutput()
+		if err != nil || len(out) > 0 {
+			t.Errorf("groff: %v %s", err, out)
+		}
+	}
+	return string(text)
+}
