@@ -51,6 +51,7 @@ var roles = map[string]access.Role{
 	"GET /healthz":                                           access.Viewer,
 	"GET /readyz":                                            access.Viewer,
 	"GET /metrics":                                           access.Viewer,
+	"GET /docs":                                              access.Viewer,
 	"/":                                                      access.Viewer, // no such route: who may read may learn that
 }
 

@@ -128,7 +128,7 @@ func TestMethods(t *testing.T) {
 		{"OPTIONS", "/v1/services/web", 204, "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"},
 		{"BREW", "/v1/plan", 405, "POST, OPTIONS"},
 		{"OPTIONS", "/nope", 404, ""}, {"BREW", "/nope", 404, ""}, {"HEAD", "/nope", 404, ""},
-		{"HEAD", "/v1/services", 200, ""}, {"HEAD", "/v1/monitor", 200, ""}, {"HEAD", "/v1/events", 200, ""}, {"HEAD", "/metrics", 200, ""},
+		{"HEAD", "/v1/services", 200, ""}, {"HEAD", "/v1/monitor", 200, ""}, {"HEAD", "/v1/events", 200, ""}, {"HEAD", "/metrics", 200, ""}, {"GET", "/docs", 200, ""}, {"POST", "/docs", 405, "GET, HEAD, OPTIONS"},
 	} {
 		response, body := w.request(c.method, c.path, "")
 		if response.StatusCode != c.status || response.Header.Get("Allow") != c.allow {

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"lbctl/control/api"
+	"lbctl/control/docs"
 	"lbctl/control/metrics"
 	"lbctl/control/profile"
 )
@@ -29,6 +30,7 @@ func (s *Server) routes(version string) http.Handler {
 	s.eventRoutes(a)
 	s.healthRoutes(a)
 	mux.Handle("GET /metrics", metricsPage(metrics.New(s.engine, s.labels, version, s.more...)))
+	mux.Handle("GET /docs", docs.Handler())
 	profile.Routes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { noRoute(mux, w, r) })
 	s.routeOf = func(r *http.Request) string { _, route := mux.Handler(r); return route }

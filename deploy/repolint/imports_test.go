@@ -122,7 +122,8 @@ var controlLayers = map[string][]string{
 	"importer":        {"api"},
 	"metrics":         {"api", "intent", "engine"},
 	"events":          {"api", "intent", "engine"},
-	"rest":            {"api", "intent", "wire", "config", "reconcile", "engine", "events", "framediff", "metrics", "safedir", "access", "profile", "store"},
+	"docs":            {},
+	"rest":            {"api", "intent", "wire", "config", "reconcile", "engine", "docs", "events", "framediff", "metrics", "safedir", "access", "profile", "store"},
 	"rest/stress":     {},
 	"client":          {"api"},
 }
