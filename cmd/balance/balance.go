@@ -11,6 +11,7 @@ import (
 	"lbctl/cmd/balance/document"
 	"lbctl/cmd/balance/events"
 	"lbctl/cmd/balance/get"
+	"lbctl/cmd/balance/ipvs"
 	"lbctl/cmd/balance/replica"
 	"lbctl/cmd/balance/service"
 	"lbctl/cmd/balance/status"
@@ -24,6 +25,6 @@ func Commands(a *cli.App) []*cobra.Command {
 	return slices.Concat(document.Commands(a, printWarnings), replica.Commands(a), service.Commands(a), []*cobra.Command{
 		serveCommand(a), attachCommand(a), detachCommand(a), get.Command(a, document.GetRevisions(a)), status.Command(a),
 		explainCommand(a), monitorCommand(a), events.Command(a), decapCommand(a), doctorCommand(a),
-		wait.Command(a), purgeCommand(a), token.Command(a),
+		wait.Command(a), ipvs.Command(a), purgeCommand(a), token.Command(a),
 	})
 }

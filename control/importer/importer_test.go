@@ -180,7 +180,7 @@ func TestRefused(t *testing.T) {
 	refuse(t, ipvs, map[string]string{
 		"-A -t 192.0.2.1:http -s rr\n":                            `line 1: invalid: "192.0.2.1:http" is not an address and a port: write numbers, with ipvsadm-save -n`,
 		"\n-A -t\n":                                               "line 2: invalid: option -t has no value",
-		"-D -t 192.0.2.1:80\n":                                    `line 1: invalid: option "-D" is not one of ipvsadm-save`,
+		"-D -t 192.0.2.1:80\n":                                    `line 1: invalid: want -A or -a, as ipvsadm-save writes it`,
 		"-a -t 192.0.2.1:80 -r 10.0.0.1:80 -m\n":                  "line 1: invalid: a real server of tcp 192.0.2.1:80, which was not added (-A)",
 		"-A -t 192.0.2.1:80\n-A -t 192.0.2.1:80\n":                "line 2: invalid: tcp 192.0.2.1:80 is there already",
 		"-A -t 192.0.2.1:80\n-a -t 192.0.2.1:80 -r x -w 1\n":      `line 2: invalid: "x" is not an address and a port: write numbers, with ipvsadm-save -n`,

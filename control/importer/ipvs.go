@@ -38,6 +38,7 @@ var optionNames = map[string]struct {
 	value bool
 }{
 	"-A": {"add-service", false}, "-a": {"add-server", false},
+	"-E": {"edit-service", false}, "-D": {"delete-service", false}, "-e": {"edit-server", false}, "-d": {"delete-server", false}, "-C": {"clear", false},
 	"-t": {"tcp-service", true}, "-u": {"udp-service", true}, "-f": {"fwmark-service", true}, "--sctp-service": {"sctp-service", true},
 	"-s": {"scheduler", true}, "-p": {"persistent", true}, "-M": {"netmask", true}, "-b": {"sched-flags", true}, "-o": {"ops", false},
 	"--pe": {"pe", true}, "-6": {"ipv6", false},
