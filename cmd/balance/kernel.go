@@ -44,22 +44,6 @@ func (XDP) Open(ctx context.Context, p cli.Pins, d intent.Datapath, services []l
 	return plane, nil
 }
 
-// OpenChecks implements cli.Kernel.
-func (XDP) OpenChecks(dir string, mark uint32, d lb.Dataplane, log *slog.Logger) (cli.CheckPath, error) {
-	attached := func() (indexes []int) {
-		all, _ := d.Interfaces() // an error: it is closed
-		for _, i := range all {
-			indexes = append(indexes, i.Index)
-		}
-		return indexes
-	}
-	path, err := checkpath.Open(checkpath.Options{Name: dir, Mark: mark, Attached: attached, Logger: log})
-	if err != nil {
-		return nil, err
-	}
-	return path, nil
-}
-
 // Purge implements cli.Kernel.
 func (XDP) Purge(dir string) ([]string, error) {
 	left, err := datapath.Purge(dir)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
@@ -39,17 +38,9 @@ type Kernel interface {
 	// Open takes over the datapath that is pinned, or makes it. services are what is to be forwarded, nil if that is not
 	// known. Errors: those of datapath.Open.
 	Open(ctx context.Context, p Pins, d intent.Datapath, services []lb.Service, log *slog.Logger) (lb.Dataplane, error)
-	// OpenChecks opens the path of health checks, in the name of a pin directory. Errors: those of checkpath.Open.
-	OpenChecks(dir string, mark uint32, d lb.Dataplane, log *slog.Logger) (CheckPath, error)
 	// Purge removes the datapath that is pinned in dir, and what sends checks; left names what else is in there. Errors: those of
 	// datapath.Purge.
 	Purge(dir string) (left []string, err error)
-}
-
-// CheckPath says how a health check of a replica gets there: see lb/checkpath.Path.
-type CheckPath interface {
-	Route(s lb.Service, replica netip.AddrPort) (to netip.AddrPort, control func(network, address string, c syscall.RawConn) error, err error)
-	Close() error
 }
 
 // Pins are where a datapath is pinned: in a directory, which may end with the mount namespace if Ephemeral.

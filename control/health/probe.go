@@ -32,7 +32,7 @@ func probe(ctx context.Context, way Way, t target) error {
 	if check.Port != 0 {
 		to = netip.AddrPortFrom(to.Addr(), check.Port)
 	}
-	d := &net.Dialer{Control: control, KeepAlive: -1}
+	d := &net.Dialer{Control: local(control), KeepAlive: -1}
 	d.SetMultipathTCP(false)
 	switch check.Type {
 	case intent.CheckTCP:
@@ -45,12 +45,26 @@ func probe(ctx context.Context, way Way, t target) error {
 	return brief(err, check.Timeout)
 }
 
+// local has an error in the preparation of a socket say nothing of the replica.
+func local(control func(network, address string, c syscall.RawConn) error) func(network, address string, c syscall.RawConn) error {
+	if control == nil {
+		return nil
+	}
+	return func(network, address string, c syscall.RawConn) error {
+		if err := control(network, address, c); err != nil {
+			return &cannotCheck{err}
+		}
+		return nil
+	}
+}
+
 // connect opens a connection whose end leaves nothing behind: it is reset, so that no port waits.
 func connect(ctx context.Context, d *net.Dialer, to netip.AddrPort) (*net.TCPConn, error) {
-	c, err := d.DialTCP(ctx, "tcp", netip.AddrPort{}, to)
+	conn, err := d.DialContext(ctx, "tcp", to.String()) // DialTCP would bind the socket, which is bound on the way
 	if err != nil {
 		return nil, &during{"connect", err}
 	}
+	c := conn.(*net.TCPConn)
 	if err := c.SetLinger(0); err != nil {
 		c.Close()
 		return nil, err
@@ -83,7 +97,7 @@ func probeUDP(ctx context.Context, d *net.Dialer, to netip.AddrPort, check inten
 	if err != nil {
 		return err
 	}
-	c, err := d.DialUDP(ctx, "udp", netip.AddrPort{}, to)
+	c, err := d.DialContext(ctx, "udp", to.String())
 	if err != nil {
 		return &during{"connect", err}
 	}
@@ -116,6 +130,10 @@ func (d *during) Unwrap() error { return d.error }
 func brief(err error, timeout time.Duration) error {
 	if err == nil {
 		return nil
+	}
+	var cannot *cannotCheck
+	if errors.As(err, &cannot) {
+		return cannot
 	}
 	step := ""
 	var in *during

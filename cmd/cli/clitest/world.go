@@ -6,12 +6,10 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -67,19 +65,6 @@ func (k memoryKernel) Open(context.Context, cli.Pins, intent.Datapath, []lb.Serv
 func (memoryKernel) Check() error { return nil }
 
 func (memoryKernel) Limits(string) (lb.Limits, bool, error) { return lb.Limits{}, false, nil }
-
-func (memoryKernel) OpenChecks(string, uint32, lb.Dataplane, *slog.Logger) (cli.CheckPath, error) {
-	return toReplicas{}, nil
-}
-
-// toReplicas sends checks to the replicas' own addresses.
-type toReplicas struct{}
-
-func (toReplicas) Route(_ lb.Service, replica netip.AddrPort) (netip.AddrPort, func(network, address string, c syscall.RawConn) error, error) {
-	return replica, nil, nil
-}
-
-func (toReplicas) Close() error { return nil }
 
 func (k memoryKernel) Purge(string) ([]string, error) { return nil, k.err }
 
