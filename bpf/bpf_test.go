@@ -72,3 +72,21 @@ func sum(a netip.AddrPort) (s uint32) {
 }
 
 func adjust(check, delta uint16) uint16 { return ^fold(uint32(^check) + uint32(delta)) }
+
+func TestRangeRow(t *testing.T) {
+	for text, last := range map[string]string{
+		"0.0.0.0/0": "255.255.255.255", "198.51.100.0/24": "198.51.100.255", "198.51.100.7/32": "198.51.100.7",
+		"::/0": "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::/1": "7fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db8::/32": "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
+		"2001:db8::/64": "2001:db8::ffff:ffff:ffff:ffff", "2001:db8::/65": "2001:db8::7fff:ffff:ffff:ffff", "2001:db8::1/128": "2001:db8::1", "::/64": "::ffff:ffff:ffff:ffff",
+	} {
+		p := netip.MustParsePrefix(text)
+		r := RangeRow(p)
+		single := RangeRow(netip.PrefixFrom(netip.MustParseAddr(last), p.Addr().BitLen()))
+		if r.LastHigh != single.FirstHigh || r.LastLow != single.FirstLow {
+			t.Errorf("%v ends at %x %x, want %s", p, r.LastHigh, r.LastLow, last)
+		}
+		if got := r.Prefix(); got != p {
+			t.Errorf("%v became %v", p, got)
+		}
+	}
+}

@@ -91,44 +91,54 @@ const (
 type LbLbReason int32
 
 const (
-	LbLbReasonLB_FORWARDED           LbLbReason = 0
-	LbLbReasonLB_RETURNED            LbLbReason = 1
-	LbLbReasonLB_ERROR_FORWARDED     LbLbReason = 2
-	LbLbReasonLB_ERROR_RETURNED      LbLbReason = 3
-	LbLbReasonLB_ECHO_ANSWERED       LbLbReason = 4
-	LbLbReasonLB_TOO_BIG_ANSWERED    LbLbReason = 5
-	LbLbReasonLB_REJECTED            LbLbReason = 6
-	LbLbReasonLB_NOT_OURS            LbLbReason = 7
-	LbLbReasonLB_FOR_THIS_HOST       LbLbReason = 8
-	LbLbReasonLB_OTHER_MAC           LbLbReason = 9
-	LbLbReasonLB_NOT_IP              LbLbReason = 10
-	LbLbReasonLB_VLAN_TAGGED         LbLbReason = 11
-	LbLbReasonLB_NOT_TCP_UDP         LbLbReason = 12
-	LbLbReasonLB_IPV6EXTENSION       LbLbReason = 13
-	LbLbReasonLB_TTL_EXPIRED         LbLbReason = 14
-	LbLbReasonLB_NEIGHBOUR_MISSING   LbLbReason = 15
-	LbLbReasonLB_TOO_BIG_PASSED      LbLbReason = 16
-	LbLbReasonLB_SUPER_PACKET_PASSED LbLbReason = 17
-	LbLbReasonLB_NEIGHBOUR_PENDING   LbLbReason = 18
-	LbLbReasonLB_MALFORMED_ETHERNET  LbLbReason = 19
-	LbLbReasonLB_MALFORMED_IP        LbLbReason = 20
-	LbLbReasonLB_MALFORMED_L4        LbLbReason = 21
-	LbLbReasonLB_FRAGMENT_ORPHAN     LbLbReason = 22
-	LbLbReasonLB_MARTIAN_SOURCE      LbLbReason = 23
-	LbLbReasonLB_VIP_NO_SERVICE      LbLbReason = 24
-	LbLbReasonLB_REJECT_LIMITED      LbLbReason = 25
-	LbLbReasonLB_PORT_TAKEN          LbLbReason = 26
-	LbLbReasonLB_HAIRPIN             LbLbReason = 27
-	LbLbReasonLB_NO_REPLICA          LbLbReason = 28
-	LbLbReasonLB_NO_ROUTE            LbLbReason = 29
-	LbLbReasonLB_TOO_BIG             LbLbReason = 30
-	LbLbReasonLB_SUPER_PACKET        LbLbReason = 31
-	LbLbReasonLB_TUNNEL_TOO_NARROW   LbLbReason = 32
-	LbLbReasonLB_NO_HEADROOM         LbLbReason = 33
-	LbLbReasonLB_TABLE_FAULT         LbLbReason = 34
-	LbLbReasonLB_REASONS             LbLbReason = 35
-	LbLbReasonLB_OK                  LbLbReason = -1
+	LbLbReasonLB_FORWARDED            LbLbReason = 0
+	LbLbReasonLB_RETURNED             LbLbReason = 1
+	LbLbReasonLB_ERROR_FORWARDED      LbLbReason = 2
+	LbLbReasonLB_ERROR_RETURNED       LbLbReason = 3
+	LbLbReasonLB_ECHO_ANSWERED        LbLbReason = 4
+	LbLbReasonLB_TOO_BIG_ANSWERED     LbLbReason = 5
+	LbLbReasonLB_REJECTED             LbLbReason = 6
+	LbLbReasonLB_NOT_OURS             LbLbReason = 7
+	LbLbReasonLB_FOR_THIS_HOST        LbLbReason = 8
+	LbLbReasonLB_OTHER_MAC            LbLbReason = 9
+	LbLbReasonLB_NOT_IP               LbLbReason = 10
+	LbLbReasonLB_VLAN_TAGGED          LbLbReason = 11
+	LbLbReasonLB_NOT_TCP_UDP          LbLbReason = 12
+	LbLbReasonLB_IPV6EXTENSION        LbLbReason = 13
+	LbLbReasonLB_TTL_EXPIRED          LbLbReason = 14
+	LbLbReasonLB_NEIGHBOUR_MISSING    LbLbReason = 15
+	LbLbReasonLB_TOO_BIG_PASSED       LbLbReason = 16
+	LbLbReasonLB_SUPER_PACKET_PASSED  LbLbReason = 17
+	LbLbReasonLB_NEIGHBOUR_PENDING    LbLbReason = 18
+	LbLbReasonLB_MALFORMED_ETHERNET   LbLbReason = 19
+	LbLbReasonLB_MALFORMED_IP         LbLbReason = 20
+	LbLbReasonLB_MALFORMED_L4         LbLbReason = 21
+	LbLbReasonLB_FRAGMENT_ORPHAN      LbLbReason = 22
+	LbLbReasonLB_MARTIAN_SOURCE       LbLbReason = 23
+	LbLbReasonLB_VIP_NO_SERVICE       LbLbReason = 24
+	LbLbReasonLB_REJECT_LIMITED       LbLbReason = 25
+	LbLbReasonLB_SOURCE_DENIED        LbLbReason = 26
+	LbLbReasonLB_RATE_LIMITED_FLOWS   LbLbReason = 27
+	LbLbReasonLB_RATE_LIMITED_PACKETS LbLbReason = 28
+	LbLbReasonLB_PORT_TAKEN           LbLbReason = 29
+	LbLbReasonLB_HAIRPIN              LbLbReason = 30
+	LbLbReasonLB_NO_REPLICA           LbLbReason = 31
+	LbLbReasonLB_NO_ROUTE             LbLbReason = 32
+	LbLbReasonLB_TOO_BIG              LbLbReason = 33
+	LbLbReasonLB_SUPER_PACKET         LbLbReason = 34
+	LbLbReasonLB_TUNNEL_TOO_NARROW    LbLbReason = 35
+	LbLbReasonLB_NO_HEADROOM          LbLbReason = 36
+	LbLbReasonLB_TABLE_FAULT          LbLbReason = 37
+	LbLbReasonLB_REASONS              LbLbReason = 38
+	LbLbReasonLB_OK                   LbLbReason = -1
 )
+
+type LbRateState struct {
+	_            structs.HostLayout
+	PacketsUntil uint64
+	FlowsUntil   uint64
+	Zero         [6]uint64
+}
 
 type LbRecords struct {
 	_     structs.HostLayout
@@ -237,7 +247,13 @@ type LbService struct {
 	Zero2              uint8
 	Sources            uint32
 	FirstSource        [16]uint8
-	Zero3              [24]uint8
+	FirstRange         uint32
+	Ranges             uint32
+	AllRanges          uint32
+	PacketRate         uint32
+	FlowRate           uint32
+	Burst              uint16
+	Zero3              [2]uint8
 }
 
 type LbServiceFlag uint32
@@ -247,6 +263,8 @@ const (
 	LbServiceFlagSERVICE_TRACK_ALWAYS  LbServiceFlag = 2
 	LbServiceFlagSERVICE_REHASHED      LbServiceFlag = 4
 	LbServiceFlagSERVICE_SPREADS       LbServiceFlag = 8
+	LbServiceFlagSERVICE_RANGES        LbServiceFlag = 16
+	LbServiceFlagSERVICE_RATES         LbServiceFlag = 32
 )
 
 type LbSetting struct {
@@ -262,6 +280,14 @@ type LbSlot struct {
 	Previous uint32
 }
 
+type LbSourceRange struct {
+	_         structs.HostLayout
+	FirstHigh uint64
+	FirstLow  uint64
+	LastHigh  uint64
+	LastLow   uint64
+}
+
 type LbTokenBucket struct {
 	_        structs.HostLayout
 	FilledAt uint64
@@ -272,6 +298,7 @@ type LbTokenBucket struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	LbMapAllowances           = "allowances"
 	LbMapByReason             = "by_reason"
 	LbMapByReplica            = "by_replica"
 	LbMapEstablished          = "established"
@@ -279,6 +306,7 @@ const (
 	LbMapFibQuestions         = "fib_questions"
 	LbMapFragments            = "fragments"
 	LbMapHalfOpen             = "half_open"
+	LbMapRateStates           = "rate_states"
 	LbMapRejections           = "rejections"
 	LbMapRelays               = "relays"
 	LbMapReplicas             = "replicas"
@@ -292,6 +320,7 @@ const (
 	LbMapServices             = "services"
 	LbMapSettings             = "settings"
 	LbMapSlots                = "slots"
+	LbMapSourceRanges         = "source_ranges"
 	LbMapTokenBuckets         = "token_buckets"
 	LbProgLb                  = "lb"
 	LbProgLbMonitored         = "lb_monitored"
@@ -307,6 +336,7 @@ const (
 	LbVarHalfOpenLinesLast    = "half_open_lines_last"
 	LbVarRejects              = "rejects"
 	LbVarRevNatBucketsLast    = "rev_nat_buckets_last"
+	LbVarSecond               = "second"
 	LbVarSecret               = "secret"
 	LbVarServiceBucketsLast   = "service_buckets_last"
 	LbVarToeplitzRows         = "toeplitz_rows"
@@ -363,6 +393,7 @@ type LbProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type LbMapSpecs struct {
+	Allowances    *ebpf.MapSpec `ebpf:"allowances"`
 	ByReason      *ebpf.MapSpec `ebpf:"by_reason"`
 	ByReplica     *ebpf.MapSpec `ebpf:"by_replica"`
 	Established   *ebpf.MapSpec `ebpf:"established"`
@@ -370,6 +401,7 @@ type LbMapSpecs struct {
 	FibQuestions  *ebpf.MapSpec `ebpf:"fib_questions"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	HalfOpen      *ebpf.MapSpec `ebpf:"half_open"`
+	RateStates    *ebpf.MapSpec `ebpf:"rate_states"`
 	Rejections    *ebpf.MapSpec `ebpf:"rejections"`
 	Relays        *ebpf.MapSpec `ebpf:"relays"`
 	Replicas      *ebpf.MapSpec `ebpf:"replicas"`
@@ -383,6 +415,7 @@ type LbMapSpecs struct {
 	Services      *ebpf.MapSpec `ebpf:"services"`
 	Settings      *ebpf.MapSpec `ebpf:"settings"`
 	Slots         *ebpf.MapSpec `ebpf:"slots"`
+	SourceRanges  *ebpf.MapSpec `ebpf:"source_ranges"`
 	TokenBuckets  *ebpf.MapSpec `ebpf:"token_buckets"`
 }
 
@@ -402,6 +435,7 @@ type LbVariableSpecs struct {
 	HalfOpenLinesLast    *ebpf.VariableSpec `ebpf:"half_open_lines_last"`
 	Rejects              *ebpf.VariableSpec `ebpf:"rejects"`
 	RevNatBucketsLast    *ebpf.VariableSpec `ebpf:"rev_nat_buckets_last"`
+	Second               *ebpf.VariableSpec `ebpf:"second"`
 	Secret               *ebpf.VariableSpec `ebpf:"secret"`
 	ServiceBucketsLast   *ebpf.VariableSpec `ebpf:"service_buckets_last"`
 	ToeplitzRows         *ebpf.VariableSpec `ebpf:"toeplitz_rows"`
@@ -428,6 +462,7 @@ func (o *LbObjects) Close() error {
 //
 // It can be passed to LoadLbObjects or ebpf.CollectionSpec.LoadAndAssign.
 type LbMaps struct {
+	Allowances    *ebpf.Map `ebpf:"allowances"`
 	ByReason      *ebpf.Map `ebpf:"by_reason"`
 	ByReplica     *ebpf.Map `ebpf:"by_replica"`
 	Established   *ebpf.Map `ebpf:"established"`
@@ -435,6 +470,7 @@ type LbMaps struct {
 	FibQuestions  *ebpf.Map `ebpf:"fib_questions"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	HalfOpen      *ebpf.Map `ebpf:"half_open"`
+	RateStates    *ebpf.Map `ebpf:"rate_states"`
 	Rejections    *ebpf.Map `ebpf:"rejections"`
 	Relays        *ebpf.Map `ebpf:"relays"`
 	Replicas      *ebpf.Map `ebpf:"replicas"`
@@ -448,11 +484,13 @@ type LbMaps struct {
 	Services      *ebpf.Map `ebpf:"services"`
 	Settings      *ebpf.Map `ebpf:"settings"`
 	Slots         *ebpf.Map `ebpf:"slots"`
+	SourceRanges  *ebpf.Map `ebpf:"source_ranges"`
 	TokenBuckets  *ebpf.Map `ebpf:"token_buckets"`
 }
 
 func (m *LbMaps) Close() error {
 	return _LbClose(
+		m.Allowances,
 		m.ByReason,
 		m.ByReplica,
 		m.Established,
@@ -460,6 +498,7 @@ func (m *LbMaps) Close() error {
 		m.FibQuestions,
 		m.Fragments,
 		m.HalfOpen,
+		m.RateStates,
 		m.Rejections,
 		m.Relays,
 		m.Replicas,
@@ -473,6 +512,7 @@ func (m *LbMaps) Close() error {
 		m.Services,
 		m.Settings,
 		m.Slots,
+		m.SourceRanges,
 		m.TokenBuckets,
 	)
 }
@@ -493,6 +533,7 @@ type LbVariables struct {
 	HalfOpenLinesLast    *ebpf.Variable `ebpf:"half_open_lines_last"`
 	Rejects              *ebpf.Variable `ebpf:"rejects"`
 	RevNatBucketsLast    *ebpf.Variable `ebpf:"rev_nat_buckets_last"`
+	Second               *ebpf.Variable `ebpf:"second"`
 	Secret               *ebpf.Variable `ebpf:"secret"`
 	ServiceBucketsLast   *ebpf.Variable `ebpf:"service_buckets_last"`
 	ToeplitzRows         *ebpf.Variable `ebpf:"toeplitz_rows"`

@@ -2,6 +2,7 @@ package bpf
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"net/netip"
 	"time"
 )
@@ -85,6 +86,32 @@ func SourceRange(first [16]byte, n uint32, bits uint8) netip.Prefix {
 		return netip.Prefix{}
 	}
 	return netip.PrefixFrom(netip.AddrFrom16(first).Unmap(), int(bits)).Masked()
+}
+
+// RangeRow returns a range of source addresses as the tables hold it.
+func RangeRow(p netip.Prefix) (r LbSourceRange) {
+	first := p.Masked().Addr()
+	b := Address(first)
+	high, low := binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint64(b[8:])
+	host := first.BitLen() - p.Bits() // bits behind the prefix
+	r = LbSourceRange{FirstHigh: high, FirstLow: low, LastHigh: high, LastLow: low | ^uint64(0)>>(64-min(host, 64))}
+	if host > 64 {
+		r.LastHigh |= ^uint64(0) >> (128 - host)
+	}
+	return r
+}
+
+// Prefix is the reverse of RangeRow.
+func (r LbSourceRange) Prefix() netip.Prefix {
+	host := bits.Len64(r.FirstLow ^ r.LastLow)
+	if high := bits.Len64(r.FirstHigh ^ r.LastHigh); high > 0 {
+		host = 64 + high
+	}
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:], r.FirstHigh)
+	binary.BigEndian.PutUint64(b[8:], r.FirstLow)
+	a := netip.AddrFrom16(b).Unmap()
+	return netip.PrefixFrom(a, max(a.BitLen()-host, 0))
 }
 
 // What bpf/src defines of the words of slots and records, and of sizes.

@@ -9,7 +9,8 @@ import (
 
 // WithDefaults returns a copy of the service, sharing nothing with it, in which fields of value zero have their
 // defaults: TableSize is the number of active replicas for Modulo and DefaultMaglevSize for Maglev, a replica's
-// weight is 1, Idle of a service that tracks flows is DefaultIdle, TunnelPort of GUE is GUEPort. A caller that can distinguish a weight of 0
+// weight is 1, Idle of a service that tracks flows is DefaultIdle, TunnelPort of GUE is GUEPort,
+// Burst of a rate limit is DefaultBurst. A caller that can distinguish a weight of 0
 // from none (a configuration file) must reject 0 first.
 func (s Service) WithDefaults() Service {
 	s = s.Clone()
@@ -21,6 +22,9 @@ func (s Service) WithDefaults() Service {
 	}
 	if s.Encapsulation == GUE && s.TunnelPort == 0 {
 		s.TunnelPort = GUEPort
+	}
+	if s.RateLimit.limits() && s.RateLimit.Burst == 0 {
+		s.RateLimit.Burst = DefaultBurst
 	}
 	if s.TableSize != 0 {
 		return s
@@ -36,7 +40,7 @@ func (s Service) WithDefaults() Service {
 
 // Clone returns a copy that shares nothing with the service.
 func (s Service) Clone() Service {
-	s.Replicas = slices.Clone(s.Replicas)
+	s.Replicas, s.SourceRanges = slices.Clone(s.Replicas), slices.Clone(s.SourceRanges)
 	return s
 }
 
@@ -45,6 +49,7 @@ func (s Service) SameAs(o Service) bool {
 	return s.VIP == o.VIP && s.Scheduler == o.Scheduler && s.Mode == o.Mode && s.Hash == o.Hash &&
 		s.Seed == o.Seed && s.TableSize == o.TableSize && s.Tracking == o.Tracking && s.Idle == o.Idle &&
 		s.Encapsulation == o.Encapsulation && s.TunnelPort == o.TunnelPort && s.TunnelSources == o.TunnelSources &&
+		s.RateLimit == o.RateLimit && sameRanges(s, o) &&
 		slices.Equal(s.Replicas, o.Replicas)
 }
 

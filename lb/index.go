@@ -1,6 +1,7 @@
 package lb
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -183,13 +184,14 @@ func (all holders) other(v VIP) (VIP, bool) {
 }
 
 // Usage is how much of a dataplane's capacity services take.
-type Usage struct{ Services, Replicas, Slots uint64 }
+type Usage struct{ Services, Replicas, Slots, SourceRanges uint64 }
 
 // Add counts a service.
 func (u *Usage) Add(s Service) {
 	u.Services++
 	u.Replicas += uint64(len(s.Replicas))
 	u.Slots += uint64(s.Slots())
+	u.SourceRanges += uint64(len(s.SourceRanges))
 }
 
 // Remove undoes Add.
@@ -197,12 +199,13 @@ func (u *Usage) Remove(s Service) {
 	u.Services--
 	u.Replicas -= uint64(len(s.Replicas))
 	u.Slots -= uint64(s.Slots())
+	u.SourceRanges -= uint64(len(s.SourceRanges))
 }
 
 // Room returns ErrFull, naming the limit, if services that take u leave no room for s in addition or, if old is not nil,
-// in its place. The slots of old are still taken while those of s are written; its entry and replicas are not.
+// in its place. The slots of old are still taken while those of s are written; its entry, replicas and source ranges are not.
 func (u Usage) Room(s Service, old *Service, l Limits) error {
-	slots := u.Slots + uint64(s.Slots())
+	slots, ranges := u.Slots+uint64(s.Slots()), cmp.Or(l.SourceRanges, DefaultLimits.SourceRanges)
 	if old != nil {
 		u.Remove(*old)
 	}
@@ -212,6 +215,8 @@ func (u Usage) Room(s Service, old *Service, l Limits) error {
 		return fmt.Errorf("%w: %d services, the limit is %d", ErrFull, u.Services, l.Services)
 	case u.Replicas > uint64(l.Replicas):
 		return fmt.Errorf("%w: %d replicas, the limit is %d", ErrFull, u.Replicas, l.Replicas)
+	case u.SourceRanges > uint64(ranges):
+		return fmt.Errorf("%w: %d source ranges, the limit is %d", ErrFull, u.SourceRanges, ranges)
 	case slots > uint64(l.Slots):
 		return fmt.Errorf("%w: %d slots, old table and new, the limit is %d", ErrFull, slots, l.Slots)
 	}

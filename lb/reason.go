@@ -72,6 +72,12 @@ const (
 	VIPNoService Reason = "vip_no_service"
 	// RejectLimited: it would have been rejected, but senders of too many such packets are told already (drop).
 	RejectLimited Reason = "reject_limited"
+	// SourceDenied: to a service that is not for its client, by the service's source ranges (drop).
+	SourceDenied Reason = "source_denied"
+	// RateLimitedFlows: it begins a flow, and as many as the service may have a second have begun (drop).
+	RateLimitedFlows Reason = "rate_limited_flows"
+	// RateLimitedPackets: as many packets as the service may have a second have gone to its replicas (drop).
+	RateLimitedPackets Reason = "rate_limited_packets"
 	// PortTaken: it begins a flow, and its client has one from the same port, by another VIP, to the replica chosen,
 	// which could not tell the two apart (drop).
 	PortTaken Reason = "port_taken"
@@ -100,7 +106,8 @@ func Reasons() []Reason {
 	return []Reason{
 		Forwarded, Returned, ErrorForwarded, ErrorReturned, EchoAnswered, TooBigAnswered, Rejected, NotOurs, ForThisHost,
 		OtherMAC, NotIP, VLANTagged, NotTCPUDP, IPv6Extension, TTLExpired, NeighbourMissing, TooBigPassed, SuperPacketPassed,
-		NeighbourPending, MalformedEthernet, MalformedIP, MalformedL4, FragmentOrphan, MartianSource, VIPNoService, RejectLimited, PortTaken, Hairpin,
+		NeighbourPending, MalformedEthernet, MalformedIP, MalformedL4, FragmentOrphan, MartianSource, VIPNoService, RejectLimited,
+		SourceDenied, RateLimitedFlows, RateLimitedPackets, PortTaken, Hairpin,
 		NoReplica, NoRoute, TooBig, SuperPacket, TunnelTooNarrow, NoHeadroom, TableFault,
 	}
 }

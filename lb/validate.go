@@ -19,6 +19,8 @@ func (s Service) problems() Problems {
 	s.choiceProblems(&ps)
 	s.tunnelProblems(&ps)
 	s.trackingProblems(&ps)
+	s.rangeProblems(&ps)
+	s.rateProblems(&ps)
 	s.tableProblems(&ps)
 	s.replicaProblems(&ps)
 	return ps

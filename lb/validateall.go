@@ -1,6 +1,7 @@
 package lb
 
 import (
+	"cmp"
 	"fmt"
 )
 
@@ -65,10 +66,11 @@ func (x *Index) problems(s Service, r Replica, place map[VIP]int) (ps Problems) 
 }
 
 func limitProblems(ps *Problems, services []Service, l Limits) {
-	var replicas, slots uint64
+	var replicas, slots, ranges uint64
 	for _, s := range services {
 		replicas += uint64(len(s.Replicas))
 		slots += uint64(s.Slots())
+		ranges += uint64(len(s.SourceRanges))
 	}
 	limit := func(what string, n uint64, limit uint32) {
 		if n > uint64(limit) {
@@ -79,6 +81,7 @@ func limitProblems(ps *Problems, services []Service, l Limits) {
 	limit("services", uint64(len(services)), l.Services)
 	limit("replicas", replicas, l.Replicas)
 	limit("slots", slots, l.Slots)
+	limit("source_ranges", ranges, cmp.Or(l.SourceRanges, DefaultLimits.SourceRanges))
 }
 
 // ValidateChange is ValidateAll of services that come after old ones, which are valid within

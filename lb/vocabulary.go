@@ -141,6 +141,10 @@ type Service struct {
 	// TunnelSources are the source addresses of outer packets; the flow chooses one. The zero value: the one that the
 	// kernel would use towards the replica.
 	TunnelSources netip.Prefix
+	// SourceRanges are those that the service is for, each once; they may overlap. None: it is for all clients. The order
+	// does not count, and a Dataplane returns them sorted.
+	SourceRanges []netip.Prefix
+	RateLimit    RateLimit
 	// Replicas may be empty: then packets to the VIP are dropped as no_replica.
 	Replicas []Replica
 }
@@ -174,8 +178,10 @@ type Limits struct {
 	// Flows is the number of established flows that can be recorded, a power of two from 1024 to 1<<28, 8 bytes each.
 	// There is room for a quarter as many half-open ones besides.
 	Flows uint32
+	// SourceRanges is the number of source ranges over all services, up to 1<<20, 64 bytes each. 0 is the default.
+	SourceRanges uint32
 }
 
-// DefaultLimits hold 1,024 services, 16,384 replicas, 4,194,304 slots (32 MiB) and
-// 1,048,576 flows (10 MiB).
-var DefaultLimits = Limits{Services: 1 << 10, Replicas: 1 << 14, Slots: 1 << 22, Flows: 1 << 20}
+// DefaultLimits hold 1,024 services, 16,384 replicas, 4,194,304 slots (32 MiB),
+// 1,048,576 flows (10 MiB) and 16,384 source ranges (1 MiB).
+var DefaultLimits = Limits{Services: 1 << 10, Replicas: 1 << 14, Slots: 1 << 22, Flows: 1 << 20, SourceRanges: 1 << 14}

@@ -6,6 +6,7 @@
  *   find      find.h, nat_flow.h    the service by its VIP, else the reverse NAT entry by the replica, and
  *                                   where all flows are recorded the flow's record
  *   send      pick.h, records.h     to a replica: slot, owner or previous owner, or the flow's record;
+ *             limits.h              where the service has them: source ranges, rates
  *             rewrite.h, leave.h    new addresses, or an outer header; next hop
  *             spread.h              what differs by flow in the outer header
  *             fib_cache.h           to a client: the VIP as source, the route from the kernel's FIB
@@ -176,7 +177,7 @@ static __always_inline enum lb_reason pick_replica(const struct packet *p, struc
 	if (unlikely(d->to.id != REPLICA_NONE))
 		why = choose_again(d->service, &p->flow, &d->to, &d->hash);
 	else
-		why = pick(d->service, p, records, &d->to, &d->hash);
+		why = pick(d->service, p, records, false, &d->to, &d->hash);
 	if (monitored)
 		monitor_replica(d->to.replica);
 	if (why == LB_OK && !d->error && is_sender(p, d->to.replica))

@@ -37,6 +37,9 @@ enum lb_reason {
 	LB_MARTIAN_SOURCE,     /* to a VIP, from an address that no packet may come from */
 	LB_VIP_NO_SERVICE,     /* to the address of a VIP, but no service is there */
 	LB_REJECT_LIMITED,     /* likewise, and its sender is not told: too many are already */
+	LB_SOURCE_DENIED,      /* the service is not for this client: its source ranges do not have it */
+	LB_RATE_LIMITED_FLOWS, /* begins a flow, and the service has as many a second as it may */
+	LB_RATE_LIMITED_PACKETS, /* the service has as many packets a second as it may */
 	LB_PORT_TAKEN,	       /* begins a flow that its replica could not tell from one by another VIP */
 	LB_HAIRPIN,	       /* the replica chosen is the sender */
 	LB_NO_REPLICA,	       /* a service without a replica that serves */
@@ -77,11 +80,13 @@ enum service_flag {
 	SERVICE_TRACK_ALWAYS = 2,  /* every flow is recorded */
 	SERVICE_REHASHED = 4,	   /* all slots are in transition, the previous owners are in another table */
 	SERVICE_SPREADS = 8,	   /* ipip: outer packets have a port or source address by flow */
+	SERVICE_RANGES = 16,	   /* only for clients in its source ranges */
+	SERVICE_RATES = 32,	   /* limits packets or new flows a second */
 };
 
 /* A service. Its table is slots[offset, offset + size). The row is complete before the index points at
- * it, and does not change while the index does. Packets read its first cache line, and of the second the source
- * addresses of tunnels.
+ * it, and does not change while the index does. Packets read its first cache line, and of the second what few
+ * services have: source addresses of tunnels, source ranges, rates.
  *
  * The slots of a service that is REHASHED have another size or hash than before. The previous owner of a
  * flow is then in slots[previous_offset, previous_offset + previous_size), the previous table, and
@@ -107,7 +112,7 @@ struct service {
 	__u8 tunnel_port[2]; /* ipip: the destination port of UDP around the packet */
 	__u8 udp_bytes;	     /* ... and the length of its header, 0 if there is no UDP */
 	__u8 zero;
-	/* For Go alone, but for `sources` and `first_source`. */
+	/* For Go alone, up to `zero2`. */
 	__u32 list;
 	__u32 replicas;
 	__u32 table_size; /* of the configuration: size, unless there is no replica */
@@ -118,7 +123,29 @@ struct service {
 	__u8 zero2;
 	__u32 sources; /* ipip: outer packets have one of so many source addresses; 0: the kernel's choice */
 	__u8 first_source[16];
-	__u8 zero3[24];
+	__u32 first_range;     /* row of `source_ranges` */
+	__u32 ranges;	       /* how many rows from there on the clients of the VIP's family are in */
+	__u32 all_ranges;      /* for Go alone: how many rows the service has */
+	__u32 packet_rate;     /* a second; 0: no limit */
+	__u32 flow_rate;       /* of flows that begin */
+	__u16 burst;	       /* ms; what is saved up of both */
+	__u8 zero3[2];
+};
+
+/* A range of client addresses, both ends in it, as numbers; IPv4 mapped. Those that packets look at are sorted and do
+ * not overlap. Behind them are those of the service that lie in others or are of the other family, for Go alone. Rows do
+ * not change while a service has them. */
+struct source_range {
+	__u64 first_high, first_low;
+	__u64 last_high, last_low;
+};
+
+/* What is used up of a service's rates, by its id: the time, in ns since the machine started, at which so many packets or
+ * flows will have been earned again. It is at most the burst ahead. CPUs share it, and services do not share its cache line. */
+struct rate_state {
+	__u64 packets_until;
+	__u64 flows_until;
+	__u64 zero[6];
 };
 
 /* A slot is a part of the hash space. It is settled while both words are equal: all its flows go
@@ -280,6 +307,7 @@ _Static_assert(sizeof(struct slot) == 8, "a slot is switched by one store");
 _Static_assert(sizeof(struct bucket) == 64, "a bucket is one cache line");
 _Static_assert(sizeof(struct service) == 128, "a service is two cache lines");
 _Static_assert(__builtin_offsetof(struct service, list) == 64, "packets read one of them, most of the time");
+_Static_assert(sizeof(struct rate_state) == 64, "services share no line");
 _Static_assert(sizeof(struct records) == 64, "records share a cache line");
 _Static_assert(sizeof(struct fragment_line) == 64, "fragments share a cache line");
 _Static_assert(sizeof(struct replica) == 128, "a replica is two cache lines");

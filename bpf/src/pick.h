@@ -3,6 +3,7 @@
 
 #include "maps.h"
 #include "nat_flow.h"
+#include "limits.h"
 
 /* What pick_by_record must know of a packet and its slot, in a word. */
 union pick_facts {
@@ -140,13 +141,26 @@ static __always_inline bool begin_flow(const struct service *s, const struct pac
 	return true;
 }
 
-static __always_inline enum lb_reason pick(const struct service *s, const struct packet *p, bool records,
+/* The reason for which a packet of a service with rates does not go to the replica that has been picked, else LB_OK. */
+static __always_inline enum lb_reason limited(const struct service *s, bool begins)
+{
+	int why = take_rates(s, begins);
+
+	return why >= LB_OK && why < LB_REASONS ? (enum lb_reason)why : LB_TABLE_FAULT;
+}
+
+/* Whether a service without a table, or with a settled slot, needs no more to be looked at. */
+#define SERVICE_UNUSUAL (SERVICE_TRACK_ALWAYS | SERVICE_REHASHED | SERVICE_LIMITED)
+
+/* With `only` nothing goes to the replica, and limits of the service do not matter. */
+static __always_inline enum lb_reason pick(const struct service *s, const struct packet *p, bool records, bool only,
 					   struct choice *c, __u32 *hash_out)
 {
 	const struct tuple *t = &p->flow;
 	__u32 h = hash(t, s->hash, s->seed), index, record_hash = h;
 	union pick_facts f = {};
 	__u64 owners = NO_OWNERS, key;
+	enum lb_reason why;
 	struct slot *slot;
 	int id;
 
@@ -157,14 +171,25 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 		if (!slot)
 			return LB_TABLE_FAULT;
 		owners = *(volatile __u64 *)slot;
-		if (likely((__u32)owners == owners >> 32 && !(s->flags & (SERVICE_TRACK_ALWAYS | SERVICE_REHASHED)))) {
+		if (likely((__u32)owners == owners >> 32 && !(s->flags & SERVICE_UNUSUAL))) {
 			c->id = owners;
 			c->replica = replica_at(c->id);
 			return c->replica ? LB_OK : LB_TABLE_FAULT;
 		}
 		f.previous_slot = index + 1;
-	} else if (!(s->flags & (SERVICE_TRACK_ALWAYS | SERVICE_REHASHED))) {
+	} else if (!(s->flags & SERVICE_UNUSUAL)) {
 		return LB_NO_REPLICA;
+	}
+	if (!only && s->flags & SERVICE_RANGES && !is_client(s, t))
+		return LB_SOURCE_DENIED;
+	if ((__u32)owners == owners >> 32 && !(s->flags & (SERVICE_TRACK_ALWAYS | SERVICE_REHASHED))) {
+		if (!s->size)
+			return LB_NO_REPLICA;
+		c->id = owners;
+		c->replica = replica_at(c->id);
+		if (!c->replica)
+			return LB_TABLE_FAULT;
+		return !only && s->flags & SERVICE_RATES ? limited(s, records && is_syn(p)) : LB_OK;
 	}
 	if (s->previous_hash != s->hash || s->previous_seed != s->seed)
 		record_hash = hash(t, s->previous_hash, s->previous_seed);
@@ -185,6 +210,11 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 		return LB_NO_REPLICA;
 	c->id = id & REPLICA_ID;
 	c->replica = replica_at(c->id);
+	if (!only && s->flags & SERVICE_RATES) {
+		why = limited(s, records && (f.is_tcp ? is_syn(p) : id & BEGINS));
+		if (why != LB_OK)
+			return why;
+	}
 	if (records && id & BEGINS && !begin_flow(s, p, key, tag_of(key, record_hash), c->id))
 		return LB_PORT_TAKEN;
 	return c->replica ? LB_OK : LB_TABLE_FAULT;

@@ -41,9 +41,9 @@ static __always_inline int forward_plain(struct xdp_md *ctx, struct packet *p, s
 
 	if (unlikely(is_martian(p) || (ttl(p) <= 1 && s->mode != LB_MODE_DSR)))
 		return UNDECIDED;
-	why = pick(s, p, true, &to, &hash);
-	if (unlikely(why != LB_OK))
-		return UNDECIDED;
+	why = pick(s, p, true, false, &to, &hash);
+	if (unlikely(why != LB_OK)) /* for good: what pick() takes it takes once */
+		return counted(&by_reason, why, bytes, XDP_DROP);
 	active = *(volatile __u8 *)&to.replica->active_hop & 1; /* once: it may change meanwhile */
 	hop = &to.replica->hops[active];
 	if (unlikely(hop->state != HOP_RESOLVED || is_sender(p, to.replica)))

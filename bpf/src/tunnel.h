@@ -245,7 +245,7 @@ __noinline int pick_inner(__u32 is_v6)
 		return 0;
 	p.flow = inner_flow(r, is_v6);
 	s = find_service(&p.flow);
-	if (!s || s->mode != LB_MODE_IPIP || pick(s, &p, false, &to, &r->hash) != LB_OK)
+	if (!s || s->mode != LB_MODE_IPIP || pick(s, &p, false, true, &to, &r->hash) != LB_OK)
 		return 0;
 	r->replica = to.id;
 	return 1;

@@ -36,6 +36,9 @@ static __always_inline int action_of(enum lb_reason why)
 	case LB_MARTIAN_SOURCE:
 	case LB_VIP_NO_SERVICE:
 	case LB_REJECT_LIMITED:
+	case LB_SOURCE_DENIED:
+	case LB_RATE_LIMITED_FLOWS:
+	case LB_RATE_LIMITED_PACKETS:
 	case LB_PORT_TAKEN:
 	case LB_HAIRPIN:
 	case LB_NO_REPLICA:

@@ -27,6 +27,8 @@ type Limits struct {
 	Replicas *int64 `json:"replicas,omitempty" yaml:"replicas,omitempty" doc:"Number of replicas over all services. Default 16384."`
 	Slots    *int64 `json:"slots,omitempty" yaml:"slots,omitempty" doc:"Number of table slots over all services, 8 bytes each. Default 4194304."`
 	Flows    *int64 `json:"flows,omitempty" yaml:"flows,omitempty" doc:"Number of flows that can be recorded, a power of two from 1024 to 268435456. Default 1048576."`
+
+	SourceRanges *int64 `json:"source_ranges,omitempty" yaml:"source_ranges,omitempty" doc:"Number of source ranges over all services, 1 to 1048576, 64 bytes each. Default 16384."`
 }
 
 // Interface is an interface to attach.
@@ -45,6 +47,9 @@ type Service struct {
 	Encapsulation string `json:"encapsulation,omitempty" yaml:"encapsulation,omitempty" enum:"ipip,gue,fou" doc:"What is around the packet in mode ipip: ipip (an IP header), or gue or fou (IP and UDP, whose source port differs by flow; on the wire the two are the same). Default ipip."`
 	TunnelPort    *int64 `json:"tunnel_port,omitempty" yaml:"tunnel_port,omitempty" minimum:"1" maximum:"65535" doc:"The UDP port of gue or fou on the replicas. Default 6080 for gue; fou needs one."`
 	TunnelSources string `json:"tunnel_sources,omitempty" yaml:"tunnel_sources,omitempty" doc:"In mode ipip, the source addresses of outer packets, of which the flow chooses one: a prefix that is routed to the balancer. Default the balancer's address towards the replica." example:"10.0.0.0/24"`
+
+	SourceRanges []string   `json:"source_ranges,omitempty" yaml:"source_ranges,omitempty" nullable:"false" minItems:"1" doc:"The clients that the service is for, as prefixes; packets of others are dropped (source_denied). Those of the other address family are of no account. Default all." example:"[\"198.51.100.0/24\",\"2001:db8::/32\"]"`
+	RateLimit    *RateLimit `json:"rate_limit,omitempty" yaml:"rate_limit,omitempty" required:"false" doc:"How much of the service goes to its replicas. Default: all of it."`
 
 	Scheduler string       `json:"scheduler,omitempty" yaml:"scheduler,omitempty" enum:"modulo,maglev" doc:"modulo (hash mod number of active replicas) or maglev. Default modulo."`
 	Hash      string       `json:"hash,omitempty" yaml:"hash,omitempty" enum:"jhash,toeplitz" doc:"jhash or toeplitz. Default jhash."`
@@ -79,6 +84,13 @@ type HealthCheck struct {
 	Expect string `json:"expect,omitempty" yaml:"expect,omitempty" doc:"udp: what the answer has to contain, written likewise. Default anything."`
 
 	Command []string `json:"command,omitempty" yaml:"command,omitempty" required:"false" nullable:"false" maxItems:"64" doc:"exec: the path of a program and its arguments. It is run without a shell and without capabilities, as nobody if the daemon may change users; its environment is LBCTL_SERVICE, LBCTL_VIP, LBCTL_REPLICA and PATH."`
+}
+
+// RateLimit is how much of a service goes to its replicas; what is more is dropped.
+type RateLimit struct {
+	PacketsPerSecond  *int64   `json:"packets_per_second,omitempty" yaml:"packets_per_second,omitempty" minimum:"1" maximum:"1000000000" doc:"All packets to the service, those above are dropped (rate_limited_packets). Default any number." example:"500000"`
+	NewFlowsPerSecond *int64   `json:"new_flows_per_second,omitempty" yaml:"new_flows_per_second,omitempty" minimum:"1" maximum:"1000000" doc:"Flows that begin, those above are dropped (rate_limited_flows): with a SYN in tcp; in udp, with tracking always, with a packet of a flow that is not recorded. Default any number." example:"2000"`
+	Burst             Duration `json:"burst,omitempty" yaml:"burst,omitempty" doc:"How long the service may save up, of both: so much of a second's it may have at once. Whole milliseconds from 1ms to 10s. Default 1s." example:"100ms"`
 }
 
 // Replica is one server behind a service.

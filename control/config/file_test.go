@@ -42,6 +42,8 @@ services:
     mode: ipip
     encapsulation: gue
     tunnel_sources: 2001:db8:9::/64
+    source_ranges: [203.0.113.0/24, 198.51.100.0/24, 198.51.100.7/32, "2001:db8::/32"]
+    rate_limit: {packets_per_second: 500000, new_flows_per_second: 2000, burst: 100ms}
     tracking: never
     replicas:
       - {address: "[2001:db8:1::2]:80"}
@@ -155,6 +157,20 @@ var wrong = []struct{ name, text, what, hint string }{
 	{"tunnel port 0", service + "    mode: ipip\n    encapsulation: gue\n    tunnel_port: 0\n" + replicas, `f.yaml:6:18: services[0].tunnel_port: 0 is not a port`, "1 to 65535"},
 	{"tunnel sources", service + "    mode: ipip\n    tunnel_sources: 10.0.0.1\n" + replicas, `f.yaml:5:21: services[0].tunnel_sources: "10.0.0.1" is not a range of addresses`, "10.0.0.0/24"},
 	{"tunnel sources with the VIP", service + "    mode: ipip\n    tunnel_sources: 192.0.2.0/24\n" + replicas, `f.yaml:5:21: services[0].tunnel_sources: 192.0.2.0/24 has the address of the service tcp 192.0.2.1:80`, "no service has"},
+	{"source range", service + "    source_ranges: [198.51.100.0/24, 198.51.100.7]\n" + replicas, `f.yaml:4:38: services[0].source_ranges[1]: "198.51.100.7" is not a range of addresses`, "198.51.100.7/32"},
+	{"source range with bits behind", service + "    source_ranges: [198.51.100.7/24]\n" + replicas, `f.yaml:4:21: services[0].source_ranges[0]: 198.51.100.7/24 has bits behind the prefix`, "want 198.51.100.0/24"},
+	{"mapped source range", service + "    source_ranges: [\"::ffff:198.51.100.0/120\"]\n" + replicas, `f.yaml:4:21: services[0].source_ranges[0]: ::ffff:198.51.100.0/120 is a range of IPv4 written as IPv6`, "want 198.51.100.0/24"},
+	{"source range twice", service + "    source_ranges: [198.51.100.0/24, 192.0.2.0/24, 198.51.100.0/24]\n" + replicas, `f.yaml:4:52: services[0].source_ranges[2]: 198.51.100.0/24 is source_ranges[0] already`, "every range once"},
+	{"no source range", service + "    source_ranges: []\n" + replicas, `f.yaml:4:20: services[0].source_ranges: an empty list`, "for all clients, leave it out"},
+	{"source ranges of IPv6 alone", service + "    source_ranges: [\"2001:db8::/32\"]\n" + replicas, `f.yaml:4:20: services[0].source_ranges: no client of 192.0.2.1 is in them`, "0.0.0.0/0 has all"},
+	{"too many source ranges", "datapath: {limits: {source_ranges: 1}}\n" + service + "    source_ranges: [198.51.100.0/24, 192.0.2.0/24]\n" + replicas, `f.yaml:3:3: services: 2 source_ranges`, "larger limit of source_ranges"},
+	{"packet rate", service + "    rate_limit: {packets_per_second: 0}\n" + replicas, `f.yaml:4:38: services[0].rate_limit.packets_per_second: 0 is out of range`, "want 1 to 1000000000"},
+	{"flow rate", service + "    rate_limit: {new_flows_per_second: 1000001}\n" + replicas, `f.yaml:4:40: services[0].rate_limit.new_flows_per_second: 1000001 is out of range`, "want 1 to 1000000"},
+	{"flow rate of stateless udp", service + "    protocol: udp\n    tracking: never\n    rate_limit: {new_flows_per_second: 9}\n" + replicas, `f.yaml:6:40: services[0].rate_limit.new_flows_per_second: 9 with udp and tracking never`, "tracking: always"},
+	{"no rate", service + "    rate_limit: {burst: 1s}\n" + replicas, `f.yaml:4:17: services[0].rate_limit: no rate`, "packets_per_second"},
+	{"burst", service + "    rate_limit: {packets_per_second: 9, burst: soon}\n" + replicas, `f.yaml:4:48: services[0].rate_limit.burst: "soon" is not a time to save up`, "as in 100ms or 1s"},
+	{"burst too long", service + "    rate_limit: {packets_per_second: 9, burst: 11s}\n" + replicas, `f.yaml:4:48: services[0].rate_limit.burst: 11s`, "from 1ms to 10s"},
+	{"burst of microseconds", service + "    rate_limit: {packets_per_second: 9, burst: 1500us}\n" + replicas, `f.yaml:4:48: services[0].rate_limit.burst: 1.5ms`, "whole milliseconds"},
 	{"negative seed", service + "    seed: -1\n" + replicas, "f.yaml:4:11: services[0].seed: -1 is out of range", "from 0 to 4294967295"},
 	{"seed of toeplitz", service + "    hash: toeplitz\n    seed: 7\n" + replicas, "f.yaml:5:11: services[0].seed: 7 with toeplitz, which has no seed", "jhash"},
 	{"table not prime", service + "    scheduler: maglev\n    table_size: 1000\n" + replicas, "f.yaml:5:17: services[0].table_size: 1000 is not a prime", "1009"},

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"lbctl/lb"
 	"lbctl/lb/scheduler"
@@ -94,6 +95,10 @@ func Differences(old, next lb.Service) []Difference {
 	ds.compare("table_size", old.TableSize, next.TableSize)
 	ds.compare("tracking", old.Tracking, next.Tracking)
 	ds.compare("idle", old.Idle, next.Idle)
+	ds.sourceRanges(old, next)
+	ds.compare("rate_limit.packets_per_second", old.RateLimit.Packets, next.RateLimit.Packets)
+	ds.compare("rate_limit.new_flows_per_second", old.RateLimit.NewFlows, next.RateLimit.NewFlows)
+	ds.compare("rate_limit.burst", old.RateLimit.Burst, next.RateLimit.Burst)
 	ds.replicas(old.Replicas, next.Replicas)
 	return ds
 }
@@ -103,6 +108,20 @@ type differences []Difference
 func (ds *differences) compare(field string, old, next any) {
 	if old != next {
 		*ds = append(*ds, Difference{field, fmt.Sprint(old), fmt.Sprint(next)})
+	}
+}
+
+// sourceRanges adds the ranges that go, and those that come.
+func (ds *differences) sourceRanges(old, next lb.Service) {
+	for _, p := range old.SourceRanges {
+		if !slices.Contains(next.SourceRanges, p) {
+			*ds = append(*ds, Difference{fmt.Sprintf("source_ranges[%v]", p), "listed", ""})
+		}
+	}
+	for _, p := range next.SourceRanges {
+		if !slices.Contains(old.SourceRanges, p) {
+			*ds = append(*ds, Difference{fmt.Sprintf("source_ranges[%v]", p), "", "listed"})
+		}
 	}
 }
 

@@ -16,7 +16,8 @@ func TestEveryReasonHasAnAction(t *testing.T) {
 		lb.ForThisHost: pass, lb.OtherMAC: pass, lb.TTLExpired: pass, lb.NeighbourMissing: pass, lb.TooBigPassed: pass, lb.SuperPacketPassed: pass,
 		lb.SuperPacket: drop, lb.TunnelTooNarrow: drop,
 		lb.NeighbourPending: drop, lb.MalformedEthernet: drop, lb.MalformedIP: drop, lb.MalformedL4: drop,
-		lb.FragmentOrphan: drop, lb.MartianSource: drop, lb.VIPNoService: drop, lb.RejectLimited: drop, lb.PortTaken: drop, lb.NoHeadroom: drop,
+		lb.FragmentOrphan: drop, lb.MartianSource: drop, lb.VIPNoService: drop, lb.RejectLimited: drop, lb.PortTaken: drop,
+		lb.SourceDenied: drop, lb.RateLimitedFlows: drop, lb.RateLimitedPackets: drop, lb.NoHeadroom: drop,
 		lb.Hairpin: drop, lb.NoReplica: drop, lb.NoRoute: drop, lb.TooBig: drop, lb.TableFault: drop,
 	}
 	for _, r := range lb.Reasons() {

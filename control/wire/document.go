@@ -19,7 +19,7 @@ func Config(i intent.Intent) api.Config {
 	c := api.Config{
 		Datapath: &api.Datapath{ToeplitzKey: &key, Limits: &api.Limits{
 			Services: number(limits.Services), Replicas: number(limits.Replicas), Slots: number(limits.Slots),
-			Flows: number(limits.Flows),
+			Flows: number(limits.Flows), SourceRanges: number(limits.SourceRanges),
 		}, VIPNoService: i.Datapath.NoService.String()},
 		Interfaces: make([]api.Interface, 0, len(i.Interfaces)),
 		Services:   make([]api.Service, 0, len(i.Services)),
@@ -49,6 +49,7 @@ func NamedService(name string, s lb.Service) api.Service {
 	if s.Mode == lb.IPIP {
 		w.Encapsulation, w.TunnelSources = s.Encapsulation.String(), s.SourcesText()
 	}
+	w.SourceRanges, w.RateLimit = sourceRangesOf(s), rateLimitOf(s.RateLimit)
 	if s.TunnelPort != 0 {
 		w.TunnelPort = number(s.TunnelPort)
 	}

@@ -75,6 +75,7 @@ func resolveDatapath(ps *intent.Problems, doc *api.Datapath, base intent.Datapat
 		limit(ps, field+"replicas", l.Replicas, 1<<20, &base.Limits.Replicas)
 		limit(ps, field+"slots", l.Slots, 1<<27, &base.Limits.Slots)
 		flowsLimit(ps, field+"flows", l.Flows, &base.Limits.Flows)
+		limit(ps, field+"source_ranges", l.SourceRanges, 1<<20, &base.Limits.SourceRanges)
 	}
 	return base
 }

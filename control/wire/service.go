@@ -56,6 +56,8 @@ func resolveService(ps *intent.Problems, field string, d api.Service) intent.Ser
 		s.TunnelPort = tunnelPort(ps, field+"tunnel_port", *d.TunnelPort)
 	}
 	s.TunnelSources = prefix(ps, field+"tunnel_sources", d.TunnelSources)
+	s.SourceRanges = sourceRanges(ps, field+"source_ranges", d.SourceRanges)
+	s.RateLimit = rateLimit(ps, field+"rate_limit", d.RateLimit)
 	s.Scheduler = choice(ps, field+"scheduler", d.Scheduler, lb.Modulo, lb.ParseScheduler, lb.Modulo, lb.Maglev)
 	s.Hash = choice(ps, field+"hash", d.Hash, lb.JHash, lb.ParseHash, lb.JHash, lb.ToeplitzHash)
 	s.Seed = whole(ps, field+"seed", d.Seed)

@@ -93,7 +93,7 @@ func (d *comparison) run(n int) error {
 // remember lets some time pass in most rounds, and compares the records of flows.
 func (d *comparison) remember() error {
 	for range d.random.IntN(3) {
-		elapsed := time.Duration(d.random.Int64N(int64(2 * step)))
+		elapsed := time.Duration(d.random.Int64N(int64(2*step/time.Millisecond))) * time.Millisecond // a rate earns what can be told apart
 		if d.few && d.random.IntN(5) == 0 {
 			elapsed *= 8 // more than an idle time
 		}

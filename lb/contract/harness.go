@@ -56,7 +56,9 @@ type Harness struct {
 
 // Limits are the capacities of every datapath under test: small, so that tests can fill it. There is room for
 // more flows than tests have, so that no record is evicted.
-func Limits() lb.Limits { return lb.Limits{Services: 16, Replicas: 128, Slots: 8192, Flows: 1 << 16} }
+func Limits() lb.Limits {
+	return lb.Limits{Services: 16, Replicas: 128, Slots: 8192, Flows: 1 << 16, SourceRanges: 128}
+}
 
 // longest is the length of the longest frame that can be sent.
 func (h Harness) longest() int { return max(h.MaxFrame, 1514) }
@@ -71,6 +73,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("interfaces", func(t *testing.T) { testInterfaces(t, open) })
 	t.Run("packets", func(t *testing.T) { testPackets(t, open) })
 	t.Run("random packets", func(t *testing.T) { testRandomPackets(t, open) })
+	t.Run("limits", func(t *testing.T) { testLimits(t, open) })
 	t.Run("spread", func(t *testing.T) { testSpread(t, open) })
 	t.Run("tunnel errors", func(t *testing.T) { testTunnelErrors(t, open) })
 	t.Run("fragments", func(t *testing.T) { testFragments(t, open) })

@@ -119,6 +119,7 @@ func fewChange(r *rand.Rand) refusal {
 		s.Tracking, s.Idle = lb.Stateless, 0
 	}
 	editOuter(r, &s)
+	editRates(r, &s)
 	for host := range byte(6) {
 		if r.IntN(5) > 0 {
 			s.Replicas = append(s.Replicas, lb.Replica{Address: fewReplica(v, host), Weight: 1, State: []lb.ReplicaState{0, 0, 0, 1, 2}[r.IntN(5)]})
@@ -149,6 +150,8 @@ func randomService(r *rand.Rand) lb.Service {
 	s.Mode = []lb.Mode{lb.NAT, lb.NAT, lb.NAT, lb.DSR, lb.IPIP, lb.IPIP}[r.IntN(6)]
 	editTracking(r, &s)
 	editOuter(r, &s)
+	editRates(r, &s)
+	editRanges(r, &s)
 	for range 1 + r.IntN(7) {
 		s.Replicas = append(s.Replicas, randomMember(r, s))
 	}
@@ -224,7 +227,7 @@ func edits() []func(r *rand.Rand, s *lb.Service) {
 		editState, editState, editState, addReplica, removeReplica, weigh,
 		func(r *rand.Rand, s *lb.Service) { s.Seed = r.Uint32N(2) },
 		func(r *rand.Rand, s *lb.Service) { s.Hash = lb.Hash(r.IntN(2)) },
-		editTracking, editOuter,
+		editTracking, editOuter, editRates, editRanges,
 		func(r *rand.Rand, s *lb.Service) {
 			r.Shuffle(len(s.Replicas), func(i, j int) { s.Replicas[i], s.Replicas[j] = s.Replicas[j], s.Replicas[i] })
 		},
@@ -262,4 +265,52 @@ func weigh(r *rand.Rand, s *lb.Service) {
 	if len(s.Replicas) > 0 {
 		s.Replicas[r.IntN(len(s.Replicas))].Weight = randomWeight(r, s.Scheduler)
 	}
+}
+
+// editRates gives a service one rate, both, or mostly none. They are such that in milliseconds whole numbers of a token's
+// thousandths are earned, and so low that they matter in a batch.
+func editRates(r *rand.Rand, s *lb.Service) {
+	s.RateLimit = lb.RateLimit{}
+	if r.IntN(3) == 0 {
+		s.RateLimit.Packets = []uint32{1, 2, 5, 10, 25}[r.IntN(5)]
+	}
+	if r.IntN(3) == 0 && (s.VIP.Protocol == packet.TCP || s.Tracking == lb.TrackAlways) {
+		s.RateLimit.NewFlows = []uint32{1, 2, 5}[r.IntN(3)]
+	}
+	if s.RateLimit != (lb.RateLimit{}) {
+		s.RateLimit.Burst = []time.Duration{time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second}[r.IntN(4)]
+	}
+}
+
+// editRanges gives a service up to twelve source ranges, or mostly none. They are around the addresses of clients.
+func editRanges(r *rand.Rand, s *lb.Service) {
+	s.SourceRanges = nil
+	if r.IntN(3) > 0 {
+		return
+	}
+	seen := map[netip.Prefix]bool{}
+	for range 1 + r.IntN(12) {
+		f := familyOf(s.VIP.Address.Addr())
+		if r.IntN(5) == 0 {
+			f = families()[r.IntN(2)]
+		}
+		p := randomRange(r, f)
+		if !seen[p] || r.IntN(20) == 0 {
+			s.SourceRanges = append(s.SourceRanges, p)
+		}
+		seen[p] = true
+	}
+}
+
+// randomRange has one client, those of a link, or something in between or beyond.
+func randomRange(r *rand.Rand, f family) netip.Prefix {
+	a := randomClient(r, f).Addr()
+	bits := a.BitLen() - r.IntN(12)
+	switch r.IntN(8) {
+	case 0:
+		bits = a.BitLen()
+	case 1:
+		bits = r.IntN(a.BitLen() + 1)
+	}
+	return netip.PrefixFrom(a, bits).Masked()
 }

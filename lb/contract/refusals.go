@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"lbctl/lb"
 	"lbctl/rss/packet"
@@ -143,14 +144,28 @@ func invalidServices() []refusal {
 		"ipv6 in ipv4": func(s *lb.Service) {
 			s.VIP, s.Mode = ipv6.vip(9, packet.TCP), lb.IPIP
 		},
-		"mixed families":    func(s *lb.Service) { s.Replicas[0].Address = ipv6.on(West, 9, 80) },
-		"gue in nat":        func(s *lb.Service) { s.Encapsulation, s.TunnelPort = lb.GUE, lb.GUEPort },
-		"gue without port":  func(s *lb.Service) { s.Mode, s.Encapsulation = lb.IPIP, lb.GUE },
-		"ipip with port":    func(s *lb.Service) { s.Mode, s.TunnelPort = lb.IPIP, lb.GUEPort },
-		"encapsulation 9":   func(s *lb.Service) { s.Mode, s.Encapsulation, s.TunnelPort = lb.IPIP, 9, 9 },
-		"sources in nat":    func(s *lb.Service) { s.TunnelSources = netip.MustParsePrefix("10.9.8.0/24") },
-		"ipv6 sources":      func(s *lb.Service) { s.Mode, s.TunnelSources = lb.IPIP, netip.MustParsePrefix("fd00::/64") },
-		"vip in sources":    func(s *lb.Service) { s.Mode, s.TunnelSources = lb.IPIP, netip.MustParsePrefix("192.0.2.0/24") },
+		"mixed families":       func(s *lb.Service) { s.Replicas[0].Address = ipv6.on(West, 9, 80) },
+		"gue in nat":           func(s *lb.Service) { s.Encapsulation, s.TunnelPort = lb.GUE, lb.GUEPort },
+		"gue without port":     func(s *lb.Service) { s.Mode, s.Encapsulation = lb.IPIP, lb.GUE },
+		"ipip with port":       func(s *lb.Service) { s.Mode, s.TunnelPort = lb.IPIP, lb.GUEPort },
+		"encapsulation 9":      func(s *lb.Service) { s.Mode, s.Encapsulation, s.TunnelPort = lb.IPIP, 9, 9 },
+		"sources in nat":       func(s *lb.Service) { s.TunnelSources = netip.MustParsePrefix("10.9.8.0/24") },
+		"ipv6 sources":         func(s *lb.Service) { s.Mode, s.TunnelSources = lb.IPIP, netip.MustParsePrefix("fd00::/64") },
+		"vip in sources":       func(s *lb.Service) { s.Mode, s.TunnelSources = lb.IPIP, netip.MustParsePrefix("192.0.2.0/24") },
+		"range twice":          func(s *lb.Service) { s.SourceRanges = ranges("10.9.8.0/24", "10.9.8.0/24") },
+		"bits behind a range":  func(s *lb.Service) { s.SourceRanges = ranges("10.9.8.1/24") },
+		"mapped range":         func(s *lb.Service) { s.SourceRanges = ranges("::ffff:10.9.8.0/120") },
+		"no range":             func(s *lb.Service) { s.SourceRanges = []netip.Prefix{{}} },
+		"ranges of ipv6":       func(s *lb.Service) { s.SourceRanges = ranges("2001:db8::/32") },
+		"rate without a burst": func(s *lb.Service) { s.RateLimit.Packets = 9 },
+		"burst without a rate": func(s *lb.Service) { s.RateLimit.Burst = time.Second },
+		"long burst":           func(s *lb.Service) { s.RateLimit = lb.RateLimit{Packets: 9, Burst: 11 * time.Second} },
+		"burst in us":          func(s *lb.Service) { s.RateLimit = lb.RateLimit{Packets: 9, Burst: 1500 * time.Microsecond} },
+		"flow rate too high":   func(s *lb.Service) { s.RateLimit = lb.RateLimit{NewFlows: lb.MaxFlowRate + 1, Burst: time.Second} },
+		"packet rate too high": func(s *lb.Service) { s.RateLimit = lb.RateLimit{Packets: lb.MaxPacketRate + 1, Burst: time.Second} },
+		"flow rate, stateless udp": func(s *lb.Service) {
+			s.VIP.Protocol, s.RateLimit = packet.UDP, lb.RateLimit{NewFlows: 1, Burst: time.Second}
+		},
 		"a replica as vip":  func(s *lb.Service) { s.Replicas[0].Address = s.VIP.Address },
 		"mapped address":    func(s *lb.Service) { s.VIP.Address = mapped(s.VIP.Address) },
 		"multicast replica": func(s *lb.Service) { s.Replicas[0].Address = netip.MustParseAddrPort("224.0.0.1:80") },
@@ -158,6 +173,14 @@ func invalidServices() []refusal {
 		s := ipv4.service(1, packet.TCP, ipv4.on(West, 7, 80), ipv4.on(West, 8, 80)) // a replacement
 		change(&s)
 		all = append(all, set("invalid: "+name, s, lb.ErrInvalid))
+	}
+	return all
+}
+
+// ranges parses prefixes.
+func ranges(texts ...string) (all []netip.Prefix) {
+	for _, text := range texts {
+		all = append(all, netip.MustParsePrefix(text))
 	}
 	return all
 }

@@ -55,6 +55,11 @@ func variety() []lb.Service {
 	h = with(h, lb.Draining, 0, 1)
 	h.Encapsulation, h.TunnelPort, h.TunnelSources = lb.GUE, lb.GUEPort, netip.MustParsePrefix("2001:db8:9::/64")
 	e.Encapsulation, e.TunnelPort = lb.FOU, 5555
+	h.SourceRanges = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("::/0"), netip.MustParsePrefix("2001:db8::/32")}
+	h.RateLimit = lb.RateLimit{Packets: lb.MaxPacketRate, NewFlows: lb.MaxFlowRate, Burst: lb.MaxBurst}
+	a.SourceRanges = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("198.51.100.7/32"), netip.MustParsePrefix("2001:db8::/126")}
+	b.RateLimit = lb.RateLimit{NewFlows: 1, Burst: lb.MinBurst}
+	b.Tracking, b.Idle = lb.TrackAlways, lb.MinIdle
 	return []lb.Service{a, b, c, d, e, f, g, h}
 }
 

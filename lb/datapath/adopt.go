@@ -65,6 +65,7 @@ func (reg *registry) adoptRow(at uint32) (err error) {
 		return err
 	}
 	reg.services[e.service.VIP] = e
+	reg.ranges += row.AllRanges
 	reg.index.Add(e.service)
 	reg.claim(e)
 	reg.address(e.service.VIP.Address.Addr()).services++
@@ -88,6 +89,12 @@ func (reg *registry) adoptService(e *entry, taken *taking) error {
 		if err := reg.adoptReplica(e, listed, taken); err != nil {
 			return err
 		}
+	}
+	if err := taken.take(&reg.ids.Ranges, row.FirstRange, row.AllRanges, "source ranges"); err != nil {
+		return err
+	}
+	if err := reg.adoptRanges(e); err != nil {
+		return err
 	}
 	if err := reg.plausible(e); err != nil {
 		return err
@@ -134,6 +141,21 @@ func (reg *registry) adoptReplica(e *entry, listed bpf.LbSlot, taken *taking) er
 		e.unrecordedFor = e.untilRecorded()
 	}
 	e.service.Replicas = append(e.service.Replicas, r)
+	return nil
+}
+
+// adoptRanges reads the source ranges of a service, whose rows it has taken.
+func (reg *registry) adoptRanges(e *entry) error {
+	if int(e.sourceRanges().To) > len(reg.tables.SourceRanges.Rows) { // of a former layout there are none
+		return fmt.Errorf("source ranges %v of %d", e.sourceRanges(), len(reg.tables.SourceRanges.Rows))
+	}
+	for at := e.sourceRanges().From; at < e.sourceRanges().To; at++ {
+		e.service.SourceRanges = append(e.service.SourceRanges, reg.tables.SourceRanges.Rows[at].Prefix())
+	}
+	e.service = e.service.Sorted()
+	if _, n := rangeRows(e.service); n != e.row.Ranges {
+		return fmt.Errorf("packets look at %d source ranges, want %d", e.row.Ranges, n)
+	}
 	return nil
 }
 

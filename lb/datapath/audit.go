@@ -143,6 +143,12 @@ func (reg *registry) audit() (mended []string) {
 				mended = append(mended, fmt.Sprintf("%d of slots: the list of replicas of %v", e.row.List+uint32(at), v))
 			}
 		}
+		ranges, _ := rangeRows(e.service)
+		for at, row := range ranges {
+			if restore(&reg.tables.SourceRanges, e.row.FirstRange+uint32(at), row) {
+				mended = append(mended, fmt.Sprintf("%d of source_ranges: %v", e.row.FirstRange+uint32(at), v))
+			}
+		}
 		if n := reg.restoreOwners(e); n > 0 {
 			mended = append(mended, fmt.Sprintf("of %d slots of %v", n, v))
 		}

@@ -114,6 +114,7 @@ func harnessWith(t *testing.T, n lb.NoService) contract.Harness {
 			if err := opened.sweep(elapsed); err != nil {
 				t.Error("let time pass:", err)
 			}
+			opened.earn(elapsed)
 		},
 		ForgetFragments: func(t *testing.T) {
 			t.Helper()
@@ -133,6 +134,16 @@ func harnessWith(t *testing.T, n lb.NoService) contract.Harness {
 			opened = open(t, o)
 			return opened
 		},
+	}
+}
+
+// earn lets time pass for the rates of services, which are stopped.
+func (d *Datapath) earn(elapsed time.Duration) {
+	for i := range d.registry.tables.RateStates.Rows {
+		row := &d.registry.tables.RateStates.Rows[i]
+		for _, until := range []*uint64{&row.PacketsUntil, &row.FlowsUntil} {
+			*until -= min(*until, stopped*uint64(elapsed))
+		}
 	}
 }
 

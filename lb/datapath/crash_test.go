@@ -188,7 +188,7 @@ func unused(t *testing.T, d *Datapath) {
 		size uint32
 	}{
 		"services": {d.registry.ids.Services, l.Services}, "rows": {d.registry.ids.Rows, tables.RowsFor(l)}, "slots": {d.registry.ids.Slots, l.Slots},
-		"replicas": {d.registry.ids.Replicas, l.Replicas}, "lists": {d.registry.ids.Lists, 2 * l.Replicas},
+		"replicas": {d.registry.ids.Replicas, l.Replicas}, "lists": {d.registry.ids.Lists, 2 * l.Replicas}, "ranges": {d.registry.ids.Ranges, 2 * l.SourceRanges},
 	} {
 		if diff := cmp.Diff(tables.NewExtents(c.size), c.ids, cmp.AllowUnexported(tables.Extents{}, tables.Extent{})); diff != "" {
 			t.Errorf("%s: some are not free (-want +got):\n%s", what, diff)

@@ -88,6 +88,14 @@ func (e *entry) previousSlots() tables.Extent {
 	return tables.ExtentOf(e.row.PreviousOffset, e.row.PreviousSize)
 }
 
+// listOf returns the rows of slots in which its replicas are listed.
+func (e *entry) listOf() tables.Extent { return tables.ExtentOf(e.row.List, e.row.Replicas) }
+
+// sourceRanges returns the rows of its source ranges.
+func (e *entry) sourceRanges() tables.Extent {
+	return tables.ExtentOf(e.row.FirstRange, e.row.AllRanges)
+}
+
 // serviceRow returns the row of a settled service, without its numbers.
 func serviceRow(s lb.Service) bpf.LbService {
 	row := bpf.LbService{
@@ -96,6 +104,7 @@ func serviceRow(s lb.Service) bpf.LbService {
 		Flags: trackingFlags(s.Tracking), Idle: uint32(s.Idle / time.Second),
 	}
 	setTunnel(&row, s)
+	setLimits(&row, s)
 	return withoutPreviousTable(row)
 }
 
@@ -121,13 +130,14 @@ func trackingOf(flags uint8) lb.Tracking {
 	return lb.Stateless
 }
 
-// serviceOf is the reverse of serviceRow, but for the replicas.
+// serviceOf is the reverse of serviceRow, but for the replicas and the source ranges.
 func serviceOf(row bpf.LbService) lb.Service {
 	return lb.Service{
 		VIP: vipOf(row.Vip), Scheduler: lb.Scheduler(row.Scheduler), Mode: lb.Mode(row.Mode), Hash: lb.Hash(row.Hash),
 		Seed: row.Seed, TableSize: row.TableSize, Tracking: trackingOf(row.Flags), Idle: time.Duration(row.Idle) * time.Second,
 		Encapsulation: lb.Encapsulation(row.Encapsulation), TunnelPort: binary.BigEndian.Uint16(row.TunnelPort[:]),
 		TunnelSources: bpf.SourceRange(row.FirstSource, row.Sources, row.SourceBits),
+		RateLimit:     lb.RateLimit{Packets: row.PacketRate, NewFlows: row.FlowRate, Burst: time.Duration(row.Burst) * time.Millisecond},
 	}
 }
 
@@ -142,6 +152,24 @@ func setTunnel(row *bpf.LbService, s lb.Service) {
 		row.FirstSource, row.Sources, row.SourceBits = bpf.Sources(s.TunnelSources)
 		row.Flags |= uint8(bpf.LbServiceFlagSERVICE_SPREADS)
 	}
+}
+
+// setLimits writes for which clients a service is, but for the place of the ranges, and how much of it there may be.
+func setLimits(row *bpf.LbService, s lb.Service) {
+	if len(s.SourceRanges) > 0 {
+		row.Flags |= uint8(bpf.LbServiceFlagSERVICE_RANGES)
+		_, row.Ranges = rangeRows(s)
+		row.AllRanges = uint32(len(s.SourceRanges))
+	}
+	if s.RateLimit != (lb.RateLimit{}) {
+		row.Flags |= uint8(bpf.LbServiceFlagSERVICE_RATES)
+		row.PacketRate, row.FlowRate, row.Burst = s.RateLimit.Packets, s.RateLimit.NewFlows, uint16(s.RateLimit.Burst/time.Millisecond)
+	}
+}
+
+// rangeRows returns the rows of the source ranges of a service, and how many of them packets look at.
+func rangeRows(s lb.Service) ([]bpf.LbSourceRange, uint32) {
+	return tables.RangeRows(s.SourceRanges, s.VIP.Address.Addr().Is4())
 }
 
 // withoutPreviousTable returns the row of a service whose previous owners are in its own table.

@@ -101,7 +101,10 @@ func (d *Datapath) roomWithin(o Options) error {
 		what  string
 		in    uint64
 		limit uint32
-	}{{"services", in.Services, o.Limits.Services}, {"replicas", in.Replicas, o.Limits.Replicas}, {"slots", in.Slots, o.Limits.Slots}} {
+	}{
+		{"services", in.Services, o.Limits.Services}, {"replicas", in.Replicas, o.Limits.Replicas}, {"slots", in.Slots, o.Limits.Slots},
+		{"source_ranges", in.SourceRanges, o.Limits.SourceRanges},
+	} {
 		if l.in > uint64(l.limit) {
 			return &limitError{o.Dir, l.what, l.limit, fmt.Sprintf("%d are in use", l.in), l.in}
 		}

@@ -208,20 +208,16 @@ func TestMigrateLimits(t *testing.T) {
 	}
 }
 
-// The tables of an earlier version that this one can read are carried over, but for those whose rows were others.
+// The tables of earlier versions that this one can read are carried over, but for those whose rows were others.
 func TestMigrateFormer(t *testing.T) {
-	testMigrate(t, wornLimits(), func(dir string) { // schema 5 had its fragments in a hash map
-		unpin(t, dir, bpf.LbMapFragments)
-		m, err := ebpf.NewMap(&ebpf.MapSpec{Name: bpf.LbMapFragments, Type: ebpf.LRUHash, KeySize: 40, ValueSize: 8, MaxEntries: 1 << 14})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer m.Close()
-		if err := m.Pin(filepath.Join(dir, bpf.LbMapFragments)); err != nil {
-			t.Fatal(err)
-		}
-		pinSchema(t, dir, 5)
-	})
+	for schema, former := range formerPins() {
+		t.Run(fmt.Sprint(schema), func(t *testing.T) {
+			testMigrate(t, wornLimits(), func(dir string) {
+				former(t, dir)
+				pinSchema(t, dir, schema)
+			})
+		})
+	}
 }
 
 func testMigrate(t *testing.T, limits lb.Limits, former func(dir string)) {

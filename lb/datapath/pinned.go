@@ -130,6 +130,9 @@ func (t *pinned) sizes() lb.Limits {
 		Services: t.maps.RetiredCounts.MaxEntries(), Replicas: t.maps.Replicas.MaxEntries(),
 		Flows: t.maps.Established.MaxEntries() * bpf.RecordEntries,
 	}
+	if l.SourceRanges = lb.DefaultLimits.SourceRanges; t.maps.SourceRanges != nil {
+		l.SourceRanges = t.maps.SourceRanges.MaxEntries() / 2
+	}
 	l.Slots = t.maps.Slots.MaxEntries() - 2*l.Replicas
 	return l
 }

@@ -10,7 +10,8 @@ import (
 )
 
 func newEntry(s lb.Service) *entry {
-	return &entry{service: s.Clone(), ids: make(map[netip.AddrPort]uint32, len(s.Replicas)), row: serviceRow(s)}
+	s = s.Sorted()
+	return &entry{service: s, ids: make(map[netip.AddrPort]uint32, len(s.Replicas)), row: serviceRow(s)}
 }
 
 // take takes n consecutive numbers. Where none are free it reclaims those that are retired. Errors:
@@ -68,6 +69,12 @@ func (reg *registry) number(s lb.Service, old *entry) (_ *entry, err error) {
 		return nil, err
 	}
 	e.row.List += l.Slots
+	if err := reg.roomForRanges(e, old); err != nil {
+		return nil, err
+	}
+	if e.row.FirstRange, err = take(&reg.ids.Ranges, e.row.AllRanges, "the source ranges", l.SourceRanges); err != nil {
+		return nil, err
+	}
 	e.row.Offset, err = take(&reg.ids.Slots, e.row.Size, fmt.Sprintf("%d slots in a row", e.row.Size), l.Slots)
 	e.inherit(old)
 	return e, err
@@ -82,6 +89,7 @@ func (reg *registry) serviceID(old *entry, take func(*tables.Extents, uint32, st
 		return 0, err
 	}
 	reg.tables.RetiredCounts.Put(id, bpf.LbCount{})
+	reg.tables.RateStates.Put(id, bpf.LbRateState{})
 	return id, nil
 }
 
@@ -111,6 +119,26 @@ func (reg *registry) writeRevNat(id uint32, e *entry, a netip.AddrPort) error {
 		return fmt.Errorf("write the reverse NAT entry of %v: %w", a, err)
 	}
 	return nil
+}
+
+// roomForRanges returns lb.ErrFull if the services have more source ranges than the limit with e in the place of old.
+func (reg *registry) roomForRanges(e, old *entry) error {
+	n := reg.ranges + e.row.AllRanges
+	if old != nil {
+		n -= old.row.AllRanges
+	}
+	if n > reg.limits.SourceRanges && e.row.AllRanges > 0 {
+		return fmt.Errorf("%w: %d source ranges with those of %v, the limit is %d", lb.ErrFull, n, e.service.VIP, reg.limits.SourceRanges)
+	}
+	return nil
+}
+
+// writeRanges writes the source ranges of a service.
+func (reg *registry) writeRanges(e *entry) {
+	rows, _ := rangeRows(e.service)
+	for at, row := range rows {
+		reg.tables.SourceRanges.Put(e.row.FirstRange+uint32(at), row)
+	}
 }
 
 // writeStates gives all replicas of a service their states.

@@ -40,7 +40,7 @@ type Options struct {
 	TokenRate uint32
 
 	// manualClock leaves the passing of time to the caller of sweep, does not follow the network, and sets no limit
-	// to TokenRate: for tests, which read the tables without a lock.
+	// to TokenRate: for tests, which read the tables without a lock. A second of a service's rates takes `stopped` seconds.
 	manualClock bool
 	// edit changes the program before it is loaded: for tests of what becomes of broken ones.
 	edit func(*ebpf.CollectionSpec)
@@ -68,6 +68,9 @@ func (o Options) withDefaults() Options {
 	if o.Limits.Flows == 0 {
 		o.Limits.Flows = lb.DefaultLimits.Flows
 	}
+	if o.Limits.SourceRanges == 0 {
+		o.Limits.SourceRanges = lb.DefaultLimits.SourceRanges
+	}
 	if o.TokenRate == 0 {
 		o.TokenRate = 2000
 	}
@@ -93,6 +96,17 @@ func (o Options) checkLimits() error {
 		return fmt.Errorf("%w: limit of %d replicas: want at most %d", lb.ErrInvalid, o.Limits.Replicas, bpf.ReplicaNone)
 	}
 	return nil
+}
+
+// stopped is how much longer a second of rates takes by a manual clock: none passes by itself then.
+const stopped = 1 << 20
+
+// second is how many nanoseconds a second of rates takes.
+func (o Options) second() uint64 {
+	if o.manualClock {
+		return stopped * uint64(time.Second)
+	}
+	return uint64(time.Second)
 }
 
 // objects are the program for packets that nobody monitors, and the tables.
@@ -177,6 +191,7 @@ func (p *program) configure(spec *ebpf.CollectionSpec) error {
 		bpf.LbMapServiceIndex: serviceBuckets, bpf.LbMapServices: tables.RowsFor(l), bpf.LbMapRetiredCounts: l.Services,
 		bpf.LbMapEstablished: establishedLines, bpf.LbMapHalfOpen: halfOpenLines,
 		bpf.LbMapRevNatIndex: revNatBuckets, bpf.LbMapRevNats: l.Replicas,
+		bpf.LbMapRateStates: l.Services, bpf.LbMapAllowances: l.Services, bpf.LbMapSourceRanges: tables.RangesFor(l),
 		bpf.LbMapReplicas: l.Replicas, bpf.LbMapByReplica: l.Replicas,
 		bpf.LbMapFibCache: uint32(cpus) * bpf.FIBCacheEntries,
 		// Behind the slots are the lists of replicas, old and new.
@@ -194,6 +209,7 @@ func (p *program) configure(spec *ebpf.CollectionSpec) error {
 		bpf.LbVarHalfOpenLinesLast:    halfOpenLines - 1,
 		bpf.LbVarSecret:               p.secret,
 		bpf.LbVarTokenRate:            tokenRate,
+		bpf.LbVarSecond:               p.options.second(),
 		bpf.LbVarRejects:              p.options.NoService == lb.RejectNoService,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
@@ -211,12 +227,13 @@ func toeplitzRows(k rss.Key) (rows [36][256]uint32) {
 
 // schema is the version of the layout of all pinned tables. A program needs tables of its own version; of others it makes
 // new ones. Tables from before there were versions count as 0.
-const schema = 6
+const schema = 7
 
-// formers are the earlier versions whose tables can be read, each with the tables that have other rows now. What rows have
+// formers are the earlier versions whose tables can be read, each with the tables that have other rows now or were not there. What rows have
 // got since has been zero in them, and zero must say what was said without it.
 func formers() map[uint32][]string {
-	return map[uint32][]string{schema: nil, 5: {bpf.LbMapFragments}}
+	limits := []string{bpf.LbMapSourceRanges, bpf.LbMapRateStates, bpf.LbMapAllowances}
+	return map[uint32][]string{schema: nil, 6: limits, 5: append(limits, bpf.LbMapFragments)}
 }
 
 // settings reads the secret of the keys of flows from the settings, or makes them: with that of the tables from which

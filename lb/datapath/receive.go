@@ -29,6 +29,7 @@ func (reg *registry) receive(from *registry, was *entry, keepIDs bool) error {
 		reg.copySlots(e.row.PreviousOffset, from, was.previousSlots(), ids)
 	}
 	reg.writeList(e)
+	reg.writeRanges(e)
 	e.owners = reg.digest(e)
 	e.inTransition, e.recorded = was.inTransition, was.recorded
 	reg.tables.RetiredCounts.Put(e.row.Id, from.tables.RetiredCounts.Rows[was.row.Id])
@@ -49,6 +50,7 @@ func (reg *registry) renumber(was *entry, keepIDs bool) (_ *entry, err error) {
 	l := reg.limits
 	e.at = take(&reg.ids.Rows, 1, "the row", tables.RowsFor(l))
 	e.row.Id = take(&reg.ids.Services, 1, "the service", l.Services)
+	e.row.FirstRange = take(&reg.ids.Ranges, e.row.AllRanges, "the source ranges", l.SourceRanges)
 	e.row.List = l.Slots + take(&reg.ids.Lists, e.row.Replicas, "the list of replicas", tables.ListsFor(l))
 	e.row.Offset = take(&reg.ids.Slots, e.row.Size, fmt.Sprintf("%d slots in a row", e.row.Size), l.Slots)
 	e.row.PreviousOffset = e.row.Offset

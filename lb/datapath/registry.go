@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"lbctl/bpf"
 	"lbctl/lb"
 	"lbctl/lb/tables"
 )
@@ -24,6 +25,7 @@ type registry struct {
 	index     *lb.Index
 	byReplica []*entry // the service of each replica, by id; nil: none
 	addresses map[netip.Addr]*addressRow
+	ranges    uint32 // source ranges of all services
 	// staleRecords: there may be records of replicas that no service has.
 	staleRecords bool
 }
@@ -87,6 +89,7 @@ func (reg *registry) remove(v lb.VIP) error {
 	reg.tables.ServiceIndex().Remove(old.row.Vip, old.at)
 	reg.removeAddress(v.Address.Addr())
 	delete(reg.services, v)
+	reg.ranges -= old.row.AllRanges
 	reg.index.Remove(old.service)
 	reg.retire(old, nil)
 	reg.flagShared(old.service.Replicas, v.Protocol)
@@ -113,6 +116,7 @@ func (reg *registry) prepare(s lb.Service, old *entry) (*entry, error) {
 		return nil, err
 	}
 	reg.writeSlots(e, old)
+	reg.writeRanges(e)
 	reg.tables.Services.Put(e.at, e.row)
 	return e, nil
 }
@@ -125,11 +129,16 @@ func (reg *registry) install(e, old *entry) error {
 		return err
 	}
 	reg.services[e.service.VIP] = e
+	reg.ranges += e.row.AllRanges
 	reg.claim(e)
 	if old == nil {
 		return nil
 	}
+	reg.ranges -= old.row.AllRanges
 	reg.writeStates(e)
+	if e.service.RateLimit != old.service.RateLimit {
+		reg.tables.RateStates.Put(e.row.Id, bpf.LbRateState{})
+	}
 	reg.retire(old, e)
 	if e.rehashed() {
 		reg.cleanPrevious(e, true)

@@ -33,8 +33,11 @@ func (reg *registry) retire(e, keep *entry) {
 		if keep == nil {
 			reg.ids.Services.Release(e.row.Id, 1)
 		}
-		if keep == nil || keep.row.List != e.row.List {
-			reg.ids.Lists.Release(e.row.List-reg.limits.Slots, e.row.Replicas)
+		if list := e.listOf(); keep == nil || keep.listOf() != list {
+			reg.ids.Lists.Release(list.From-reg.limits.Slots, e.row.Replicas)
+		}
+		if keep == nil || keep.sourceRanges() != e.sourceRanges() {
+			reg.ids.Ranges.Release(e.row.FirstRange, e.row.AllRanges)
 		}
 		reg.ids.Rows.Release(e.at, 1)
 	})

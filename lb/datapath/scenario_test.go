@@ -37,6 +37,8 @@ type scenario struct {
 	// sent back.
 	twoArms bool
 	want    lb.Reason // "": forwarded
+	// mixed tells that packets may end in other reasons, too.
+	mixed bool
 }
 
 func flags(f uint8) func(*contract.Packet) {
@@ -78,6 +80,38 @@ func inGUE(s *lb.Service) {
 
 func tracking(t lb.Tracking) func(*lb.Service) { return func(s *lb.Service) { s.Tracking = t } }
 
+// ranges gives a service so many source ranges, among which the clients' is in the middle.
+func ranges(n int) func(*lb.Service) {
+	return func(s *lb.Service) {
+		s.SourceRanges = []netip.Prefix{netip.MustParsePrefix("198.18.0.0/15")}
+		if s.VIP.Address.Addr().Is6() {
+			s.SourceRanges[0] = netip.MustParsePrefix("2001:db8:1::/64")
+		}
+		for i := range n - 1 {
+			a := netip.AddrFrom4([4]byte{byte(64 + 128*(i%2)), byte(i), byte(i >> 8), 0})
+			if p := netip.PrefixFrom(a, 24); s.VIP.Address.Addr().Is4() {
+				s.SourceRanges = append(s.SourceRanges, p)
+				continue
+			}
+			b := netip.MustParseAddr([]string{"2001:db7::", "2001:db9::"}[i%2]).As16()
+			b[6], b[7] = byte(i), byte(i>>8)
+			s.SourceRanges = append(s.SourceRanges, netip.PrefixFrom(netip.AddrFrom16(b), 64))
+		}
+	}
+}
+
+// elsewhere makes a packet one of a client that is in no range.
+func elsewhere(p *contract.Packet) {
+	p.Flow.Source = netip.AddrPortFrom(netip.MustParseAddr("203.0.113.7"), p.Flow.Source.Port())
+}
+
+// rates gives a service rates that are not reached but by flows that begin; lowRates is reached.
+func rates(s *lb.Service) {
+	s.RateLimit = lb.RateLimit{Packets: lb.MaxPacketRate, NewFlows: lb.MaxFlowRate}
+}
+
+func lowRates(s *lb.Service) { s.RateLimit = lb.RateLimit{Packets: 10_000} }
+
 func udp(t lb.Tracking) func(*lb.Service) {
 	return func(s *lb.Service) { s.VIP.Protocol, s.Tracking = packet.UDP, t }
 }
@@ -93,6 +127,15 @@ func scenarios() []scenario {
 		{name: "tcp-v4-redirect", twoArms: true},
 		{name: "tcp-v4-toeplitz", service: func(s *lb.Service) { s.Hash = lb.ToeplitzHash }},
 		{name: "tcp-v4-syn", flows: many, packet: flags(syn)},
+		{name: "tcp-v4-range", service: ranges(1)},
+		{name: "tcp-v4-ranges", service: ranges(1000)},
+		{name: "tcp-v4-ranges-diverse", service: ranges(1000), flows: many},
+		{name: "tcp-v4-ranges-denied", service: ranges(1000), packet: elsewhere, want: lb.SourceDenied},
+		{name: "tcp-v6-ranges", v6: true, service: ranges(1000)},
+		{name: "tcp-v4-rates", service: rates},
+		{name: "tcp-v4-rates-diverse", service: rates, flows: many},
+		{name: "tcp-v4-rates-syn", service: rates, flows: many, packet: flags(syn), mixed: true},
+		{name: "tcp-v4-rates-low", service: lowRates, packet: flags(ack), mixed: true},
 		{name: "tcp-v4-dsr", service: inMode(lb.DSR)},
 		{name: "tcp-v4-ipip", service: inMode(lb.IPIP)},
 		{name: "tcp-v4-gue", service: inGUE},

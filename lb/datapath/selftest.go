@@ -41,7 +41,7 @@ func (d *Datapath) selfTest() error {
 // private returns a datapath with the same program and tables of its own that are not pinned.
 func (d *Datapath) private() (*Datapath, error) {
 	o := d.options
-	o.Limits, o.manualClock = lb.Limits{Services: 8, Replicas: 32, Slots: 64, Flows: 1 << 10}, true
+	o.Limits, o.manualClock = lb.Limits{Services: 8, Replicas: 32, Slots: 64, Flows: 1 << 10, SourceRanges: 16}, true
 	r := newDatapath(o)
 	r.secret, r.hops.made = d.secret, oneHop{}
 	spec, err := r.spec()

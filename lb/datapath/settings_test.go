@@ -124,6 +124,92 @@ func TestPrivateMounts(t *testing.T) {
 	}
 }
 
+// formerPins make pinned tables those of earlier versions.
+func formerPins() map[uint32]func(t *testing.T, dir string) {
+	six := func(t *testing.T, dir string) { // without source ranges and rates
+		for _, name := range []string{bpf.LbMapSourceRanges, bpf.LbMapRateStates, bpf.LbMapAllowances} {
+			unpin(t, dir, name)
+		}
+	}
+	five := func(t *testing.T, dir string) { // the fragments were in a hash map
+		six(t, dir)
+		unpin(t, dir, bpf.LbMapFragments)
+		m, err := ebpf.NewMap(&ebpf.MapSpec{Name: bpf.LbMapFragments, Type: ebpf.LRUHash, KeySize: 40, ValueSize: 8, MaxEntries: 1 << 14})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		if err := m.Pin(filepath.Join(dir, bpf.LbMapFragments)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return map[uint32]func(*testing.T, string){5: five, 6: six}
+}
+
+// Source ranges and rates, and what is used up of these, go on after a start, and after one with other limits; and others'
+// changes of them are mended. Too small a limit is refused.
+func TestLimitsGoOn(t *testing.T) {
+	inNamespace(t)
+	l := testns.Veth(t, "up", "10.1.0.1/24")
+	testns.Neighbour(t, l, "10.1.0.2")
+	s := web("192.0.2.1:80", "10.1.0.2:80")
+	s.SourceRanges = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("198.51.100.7/32"), netip.MustParsePrefix("2001:db8::/32")}
+	s.RateLimit = lb.RateLimit{Packets: 9, NewFlows: 1, Burst: lb.DefaultBurst}
+	other := web("192.0.2.2:80", "10.1.0.2:81") // whose rows are the first ones
+	other.SourceRanges = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}
+	o := Options{Dir: testns.PinDir(t), Limits: wornLimits(), manualClock: true}
+	o.Limits.SourceRanges = 4
+	x := &fixture{T: t, d: open(t, o), ingress: l.Attrs().Index}
+	x.set(other)
+	x.set(s)
+	x.ends("198.51.100.7:1", 0x02, lb.Forwarded)
+	for _, ranges := range []uint32{4, 64, 4} {
+		closed(t, x.d)
+		o.Limits.SourceRanges = ranges
+		x.d = open(t, o)
+		if all, err := x.d.Services(); err != nil || len(all) != 2 || !all[0].SameAs(s) || !all[1].SameAs(other) {
+			t.Fatalf("%d: %+v, %v", ranges, all, err)
+		}
+		x.ends("203.0.113.7:1", 0x10, lb.SourceDenied)
+		x.ends("198.51.100.7:1", 0x10, lb.Forwarded)
+		if ranges == 4 {
+			continue
+		}
+		x.ends("198.51.100.7:2", 0x02, lb.Forwarded) // other tables begin with what may come at once
+	}
+	e := x.d.registry.services[s.VIP]
+	x.d.registry.tables.SourceRanges.Rows[e.row.FirstRange].LastLow = 0
+	x.ends("198.51.100.7:1", 0x10, lb.SourceDenied)
+	mustAudit(t, x.d)
+	x.ends("198.51.100.7:1", 0x10, lb.Forwarded)
+	closed(t, x.d)
+	o.Limits.SourceRanges = 3
+	if d, err := Open(t.Context(), o); !errors.Is(err, lb.ErrConflict) || !strings.Contains(err.Error(), "datapath.limits.source_ranges of 3") {
+		t.Errorf("4 ranges with a limit of 3: %v, %v", d, err)
+	}
+	o.Limits.SourceRanges = 4
+	x.d = open(t, o)
+	for _, service := range []lb.Service{s, other} {
+		if err := x.d.RemoveService(t.Context(), service.VIP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unused(t, x.d)
+}
+
+// ends sends a packet to the first service, which must end in a reason.
+func (x *fixture) ends(client string, flags uint8, want lb.Reason) {
+	x.Helper()
+	f := packet.Flow{Source: netip.MustParseAddrPort(client), Destination: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: packet.TCP}
+	before := x.counters().Reasons[want].Packets
+	if _, err := send(x.d.Program(), x.ingress, contract.Packet{Flow: f, TTL: 64, Flags: flags}.Frame()); err != nil {
+		x.Fatal(err)
+	}
+	if x.counters().Reasons[want].Packets != before+1 {
+		x.Errorf("a packet of %s does not end as %s", client, want)
+	}
+}
+
 func TestFlowLimits(t *testing.T) {
 	for _, flows := range []uint32{512, 1000, 1<<20 + 1, 1 << 29} {
 		d := newDatapath(Options{Limits: lb.Limits{Services: 1, Replicas: 1, Slots: 1, Flows: flows}}.withDefaults())

@@ -92,6 +92,24 @@ func (v view) key(f packet.Flow) uint64 {
 
 func (v view) Displaced(f packet.Flow) bool { return !v.registry.tables.HasRoom(v.key(f)) }
 
+// Rates does not see what CPUs have taken at once and not used yet.
+func (v view) Rates(vip lb.VIP) (packet, flow bool) {
+	e := v.registry.services[vip]
+	state, l := &v.registry.tables.RateStates.Rows[e.row.Id], e.service.RateLimit
+	return v.leaves(&state.PacketsUntil, l.Packets, l.Burst), v.leaves(&state.FlowsUntil, l.NewFlows, l.Burst)
+}
+
+func (v view) leaves(until *uint64, rate uint32, burst time.Duration) bool {
+	var now unix.Timespec
+	if rate == 0 || unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {
+		return true
+	}
+	second := v.program.options.second()
+	cost, used := second/uint64(rate), atomic.LoadUint64(until)
+	used -= min(used, uint64(now.Nano()))
+	return used+cost <= max(cost, second/1000*uint64(burst/time.Millisecond))
+}
+
 func (v view) State(vip lb.VIP, replica netip.AddrPort) (lb.ReplicaState, bool) {
 	for _, r := range v.registry.services[vip].service.Replicas {
 		if r.Address == replica {

@@ -41,6 +41,8 @@ type decision struct {
 	isErrorMessage bool
 	// quote is set in an ICMP error. The flow is then that which the receiver of the quoted packet sends.
 	quote *quote
+	// only: a replica is looked for, but nothing goes there.
+	only bool
 	// vip is the VIP of the service. The service is nil for an answer of a replica.
 	vip     lb.VIP
 	service *lb.Service
@@ -133,6 +135,8 @@ type Effects struct {
 	Fragments []FragmentEffect
 	// PathMTU, if not nil, is what a router told.
 	PathMTU *PathMTUEffect
+	// Rates is what the packet uses up of a service's rates.
+	Rates RateEffect
 	// Trace says what changes in the records of Flow, a flow to the service with VIP.
 	Trace Trace
 	VIP   lb.VIP

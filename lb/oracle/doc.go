@@ -41,7 +41,10 @@
 //	          or not with an answer, see below               not_ours            pass
 //	          to a VIP, the source cannot be a host's        martian_source      drop
 //	          nat, ipip: TTL or hop limit <= 1               ttl_expired         pass
-//	pick      nobody serves the flow, see below              no_replica          drop
+//	pick      the client is in none of the source ranges     source_denied       drop
+//	          nobody serves the flow, see below              no_replica          drop
+//	          it begins a flow, and no more may now          rate_limited_flows  drop
+//	          no more packets may go to replicas now         rate_limited_packets drop
 //	          its replica could not tell the flow apart      port_taken          drop
 //	          the replica is the sender (not of errors)      hairpin             drop
 //	route     no route to the replica, or to the client      no_route            drop
@@ -132,6 +135,21 @@
 // that is longer than the MTU of the interface that it came in on: several segments, which the sender has not cut yet or
 // the kernel has put together. They are cut on the way out, so they are not too long; in mode nat the kernel sends them,
 // in the other modes nobody can.
+//
+// # For whom, and how much
+//
+// A service with source ranges is for the clients that are in one of them, of the address family of the VIP. The client is the source of
+// the flow: of a later fragment, too; of an ICMP error that of the flow which it is about, so that routers on the way need not be in
+// the ranges. Answers of replicas and echo requests are not looked at, and an error about an outer packet is relayed to whoever
+// sent the inner one. What is denied changes nothing in the records.
+//
+// A service with rates has a bucket of tokens for new flows, and one for packets. Each holds at first what is earned in a
+// burst, but at least one token, and never more; it earns as many a second as the rate says. A packet with a replica takes a
+// token for a new flow, if it begins one; then one for a packet, whatever it is. If there is none for the new flow, it takes none for a
+// packet either. It begins a flow of TCP if it is a SYN without ACK, be it one sent again; a flow of UDP if it is about to be recorded
+// (tracking always). A later fragment or an error begins none. What does not get through records no flow; but to a flow that is
+// recorded, or to a previous owner, it counts as a packet that was seen. Another rate or burst makes both buckets full; other changes
+// leave them. The kernel's datapath hands out tokens for packets to a CPU by as many as are earned in 15 us.
 //
 // # What is rewritten
 //

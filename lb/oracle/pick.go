@@ -9,15 +9,19 @@ import (
 // pick chooses the replica of a flow to a VIP. The package comment has the rule and its proof.
 func (d *decision) pick() lb.Reason {
 	previousSlot := d.readSlot()
+	if !d.only && !d.service.Accepts(d.flow.Source.Addr()) {
+		return lb.SourceDenied
+	}
+	begins := d.isSYN && d.traces()
 	if d.service.Tracking != lb.TrackAlways && !d.why.InTransition {
-		return d.choose(d.why.Owner, lb.ByOwner)
+		return d.choose(d.why.Owner, lb.ByOwner, begins)
 	}
 	record, found := d.view.Record(d.vip, d.flow)
 	d.why.Record, d.why.Recorded = record.Stage, record.Replica
 	switch {
 	case found && d.serves(record.Replica) && !d.beginsAnew(record):
 		d.followed(record)
-		return d.choose(record.Replica, lb.ByRecord)
+		return d.choose(record.Replica, lb.ByRecord, begins)
 	case d.isTCP() && !d.isSYN:
 		began := d.service.Tracking != lb.TrackAlways || found // and is not recorded now
 		if d.why.InTransition && d.serves(d.why.PreviousOwner) {
@@ -31,7 +35,8 @@ func (d *decision) pick() lb.Reason {
 // start chooses the replica of a flow that has no record, or of which the record does not count any more. Unless the flow
 // began before, it is recorded.
 func (d *decision) start(replica netip.AddrPort, by lb.Choice, began bool, e Effects) lb.Reason {
-	if reason := d.choose(replica, by); reason != ok || began {
+	begins := d.traces() && (d.isSYN || !d.isTCP() && !began)
+	if reason := d.choose(replica, by, begins); reason != ok || began {
 		d.trace(e)
 		return reason
 	}
@@ -70,13 +75,13 @@ func (d *decision) readSlot() (previousSlot uint32) {
 	return previousSlot
 }
 
-// choose sets the replica and why, unless there is none.
-func (d *decision) choose(replica netip.AddrPort, by lb.Choice) lb.Reason {
+// choose sets the replica and why, unless there is none, and asks whether the packet, which may begin a flow, may go there.
+func (d *decision) choose(replica netip.AddrPort, by lb.Choice, begins bool) lb.Reason {
 	if !replica.IsValid() {
 		return lb.NoReplica
 	}
 	d.why.Replica, d.why.Choice = replica, by
-	return ok
+	return d.limited(begins)
 }
 
 // serves reports whether a replica is given the flows that it has.
@@ -139,6 +144,6 @@ func (d *decision) trace(e Effects) {
 	if !d.traces() {
 		return
 	}
-	e.Fragments, e.VIP, e.Flow = d.effects.Fragments, d.vip, d.flow
+	e.Fragments, e.Rates, e.VIP, e.Flow = d.effects.Fragments, d.effects.Rates, d.vip, d.flow
 	d.effects = e
 }

@@ -35,6 +35,7 @@ func (t *tables) apply(e Effects) {
 	for _, v := range e.Forgotten {
 		delete(t.services[v].records, packet.Flow{Source: e.Flow.Source, Destination: v.Address, Protocol: v.Protocol})
 	}
+	t.use(e.Rates)
 	s := t.services[e.VIP]
 	if e.PreviousUsed {
 		*s.previousAge(e.Slot) = 0

@@ -28,7 +28,7 @@ func (d *decision) relayError(none lb.Reason) lb.Reason {
 		return none
 	}
 	// The inner packet is one of its flow like others, and nothing is recorded.
-	of := decision{view: d.view, parsed: parsed{flow: e.inner.flow}, quote: &e.inner}
+	of := decision{view: d.view, parsed: parsed{flow: e.inner.flow}, quote: &e.inner, only: true}
 	service, found := d.view.Service(lb.VIP{Address: of.flow.Destination, Protocol: of.flow.Protocol})
 	if !found || service.Mode != lb.IPIP {
 		return none

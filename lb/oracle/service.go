@@ -23,6 +23,8 @@ type service struct {
 	// unrecorded are the replicas that may have flows without a record, for unrecordedFor.
 	unrecorded    map[netip.AddrPort]bool
 	unrecordedFor time.Duration
+	// packets and begun hold what its rates leave.
+	packets, begun bucket
 	// elapsed is the time since the ages went up, less than a step.
 	elapsed time.Duration
 }
@@ -56,7 +58,7 @@ type pathMTU struct {
 // newService returns a service without records.
 func newService(s lb.Service) *service {
 	n := &service{
-		Service: s.Clone(),
+		Service: s.Sorted(),
 		states:  make(map[netip.AddrPort]lb.ReplicaState, len(s.Replicas)),
 		records: map[packet.Flow]Record{}, pathMTUs: map[netip.AddrPort]pathMTU{}, unrecorded: map[netip.AddrPort]bool{},
 	}

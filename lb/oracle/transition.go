@@ -18,6 +18,9 @@ func (s *service) inherit(old *service) {
 	if s.Idle == old.Idle {
 		s.elapsed = old.elapsed
 	}
+	if s.RateLimit == old.RateLimit {
+		s.packets, s.begun = old.packets, old.begun
+	}
 	s.learn(old)
 	if s.Tracking == lb.Stateless {
 		return
@@ -102,6 +105,8 @@ func (m *Datapath) ForgetFragments() {
 }
 
 func (s *service) advance(d time.Duration, t *tables) {
+	s.packets.earn(s.RateLimit.Packets, d)
+	s.begun.earn(s.RateLimit.NewFlows, d)
 	if s.Tracking == lb.Stateless {
 		return
 	}

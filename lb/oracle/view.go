@@ -39,6 +39,9 @@ type View interface {
 	Record(v lb.VIP, f packet.Flow) (Record, bool)
 	// Displaced reports whether a flow without a record may have had one, whose place others took: there is no room.
 	Displaced(f packet.Flow) bool
+	// Rates reports whether another packet may go to the replicas of a service now, and another flow begin, as far as these
+	// are limited.
+	Rates(v lb.VIP) (packet, flow bool)
 	// State returns the state of a replica of a service, false if it is not listed.
 	State(v lb.VIP, replica netip.AddrPort) (lb.ReplicaState, bool)
 	// Fragment returns what the first fragment of a packet told.

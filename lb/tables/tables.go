@@ -32,6 +32,9 @@ type Tables struct {
 	RetiredCounts Table[bpf.LbCount]
 	// Established and HalfOpen are the records of flows: see Records.
 	Established, HalfOpen Table[bpf.LbRecords]
+	// SourceRanges are those of all services, and RateStates what is used up of their rates, by id. Packets write the latter.
+	SourceRanges Table[bpf.LbSourceRange]
+	RateStates   Table[bpf.LbRateState]
 	// FIBCache is the routes to clients that CPUs keep. Packets write it.
 	FIBCache Table[bpf.LbFibEntry]
 
@@ -45,7 +48,7 @@ type Tables struct {
 // Map maps the tables of a loaded program, and invalidates the FIB cache. Tables that are opened without a program have
 // none. After an error the caller unmaps.
 func (t *Tables) Map(m *bpf.LbMaps) error {
-	var errs [11]error
+	var errs [13]error
 	t.serviceIndex, errs[0] = mapped[bpf.LbBucket](t, m.ServiceIndex)
 	t.revNatIndex, errs[1] = mapped[bpf.LbBucket](t, m.RevNatIndex)
 	t.Services, errs[2] = mapped[bpf.LbService](t, m.Services)
@@ -56,6 +59,10 @@ func (t *Tables) Map(m *bpf.LbMaps) error {
 	t.HalfOpen, errs[7] = mapped[bpf.LbRecords](t, m.HalfOpen)
 	t.RetiredCounts, errs[8] = mapped[bpf.LbCount](t, m.RetiredCounts)
 	t.settings, errs[9] = mapped[bpf.LbSetting](t, m.Settings)
+	if m.SourceRanges != nil { // former tables had none
+		t.SourceRanges, errs[11] = mapped[bpf.LbSourceRange](t, m.SourceRanges)
+		t.RateStates, errs[12] = mapped[bpf.LbRateState](t, m.RateStates)
+	}
 	if m.FibCache != nil {
 		t.FIBCache, errs[10] = mapped[bpf.LbFibEntry](t, m.FibCache)
 	}
@@ -76,7 +83,7 @@ func mapped[T any](t *Tables, m *ebpf.Map) (Table[T], error) {
 // Unmap removes all mappings.
 func (t *Tables) Unmap() error {
 	return errors.Join(t.serviceIndex.Unmap(), t.revNatIndex.Unmap(), t.Services.Unmap(), t.Slots.Unmap(), t.Replicas.Unmap(),
-		t.RevNats.Unmap(), t.Established.Unmap(), t.HalfOpen.Unmap(), t.RetiredCounts.Unmap(), t.settings.Unmap(), t.FIBCache.Unmap())
+		t.RevNats.Unmap(), t.Established.Unmap(), t.HalfOpen.Unmap(), t.RetiredCounts.Unmap(), t.settings.Unmap(), t.FIBCache.Unmap(), t.SourceRanges.Unmap(), t.RateStates.Unmap())
 }
 
 // ServiceIndex finds the rows of services, and of the addresses of VIPs.
@@ -164,6 +171,8 @@ type Numbers struct {
 	Services, Rows, Replicas Extents
 	// Slots are ranges of the slots, Lists those of the lists of replicas, counted from the first slot behind the slots.
 	Slots, Lists Extents
+	// Ranges are ranges of the source ranges.
+	Ranges Extents
 }
 
 // NewNumbers returns those of empty tables.
@@ -171,6 +180,7 @@ func NewNumbers(l lb.Limits) Numbers {
 	return Numbers{
 		Services: NewExtents(l.Services), Rows: NewExtents(RowsFor(l)), Replicas: NewExtents(l.Replicas),
 		Slots: NewExtents(l.Slots), Lists: NewExtents(ListsFor(l)),
+		Ranges: NewExtents(RangesFor(l)),
 	}
 }
 

@@ -118,7 +118,7 @@ func (t tally) accounting() []string {
 	}
 	for _, reason := range []lb.Reason{
 		lb.MalformedEthernet, lb.MalformedIP, lb.MalformedL4, lb.NoReplica, lb.NoRoute, lb.TooBig,
-		lb.SuperPacket, lb.TunnelTooNarrow, lb.MartianSource, lb.VIPNoService, lb.RejectLimited, lb.PortTaken, lb.NoHeadroom, lb.TableFault,
+		lb.SuperPacket, lb.TunnelTooNarrow, lb.MartianSource, lb.VIPNoService, lb.RejectLimited, lb.SourceDenied, lb.RateLimitedFlows, lb.RateLimitedPackets, lb.PortTaken, lb.NoHeadroom, lb.TableFault,
 	} {
 		gap(&faults, int(t.Reasons[reason]), "packets dropped as "+string(reason))
 	}
