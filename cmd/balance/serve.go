@@ -54,7 +54,8 @@ func serveCommand(a *cli.App) *cobra.Command {
 		Long: `Run the daemon. It keeps the datapath as the intent says, and serves the API on a unix socket.
 The intent is the file or, without -f, the one that was stored last or, where none is stored, what is
 pinned. Other datapath.limits than those of the pinned tables, and tables of another build, are replaced
-without a gap. SIGHUP has it read the file again. The kernel goes on balancing traffic after the daemon has
+without a gap. What was set by hand on replicas (lbctl drain, down, weight) stays, whatever the file declares.
+SIGHUP has it read the file again. The kernel goes on balancing traffic after the daemon has
 ended, by whatever signal; the next daemon takes the datapath over.`,
 		Example: `  lbctl serve -f lb.yaml
   lbctl serve                                             # with the stored intent
@@ -141,6 +142,7 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 	}
 	debug.FreeOSMemory() // a file takes many times its size to be read
 	doors.LogTo(log)
+	sayKept(log, e)
 	log.Info("ready", "socket", a.Socket, "services", len(wanted.Services), "interfaces", len(wanted.Interfaces))
 	err = d.run(ctx, a, e, doors, signals, log)
 	log.Info(lastWords(dataplane))
@@ -296,7 +298,22 @@ func (d daemon) reload(ctx context.Context, a *cli.App, e *engine.Engine, m mana
 		log.Error("reload: everything stays as it was", "file", d.file, "error", err, "hint", hint)
 		return
 	}
+	sayKept(log, e)
 	log.Info("reloaded", "file", d.file, "revision", e.Now().Number)
+}
+
+// sayKept logs what was set by hand and stays, whatever a file declares.
+func sayKept(log *slog.Logger, e *engine.Engine) {
+	for _, b := range e.Now().Intent.ByHand() {
+		attributes := []any{"service", b.Service, "replica", b.Target.Replica}
+		if b.SetsState {
+			attributes = append(attributes, "state", b.State, "declared", b.Declared.State)
+		}
+		if b.Weight != 0 {
+			attributes = append(attributes, "weight", b.Weight, "declared_weight", b.Declared.Weight)
+		}
+		log.Info("kept by hand", append(attributes, "actor", b.Actor, "since", b.Since)...)
+	}
 }
 
 // otherTables is the advice where the pinned tables are not ours to use.

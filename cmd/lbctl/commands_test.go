@@ -33,10 +33,10 @@ var session = []struct{ line, want string }{
 web   192.0.2.1:80      tcp       nat   modulo     jhash     changes   2      2
 dns   [2001:db8::1]:53  udp       nat   maglev     toeplitz  always    251    1
 `},
-	{"get replicas", `SERVICE  REPLICA             STATE   HEALTH  WEIGHT  PACKETS  BYTES  PACKETS/S  REASON
-web      10.0.0.1:8080       active  -       1       0        0      -          -
-web      10.0.0.2:8080       active  -       1       0        0      -          -
-dns      [2001:db8:1::1]:53  active  -       3       0        0      -          -
+	{"get replicas", `SERVICE  REPLICA             STATE   HEALTH  WEIGHT  PACKETS  BYTES  PACKETS/S  BY HAND  REASON
+web      10.0.0.1:8080       active  -       1       0        0      -          -        -
+web      10.0.0.2:8080       active  -       1       0        0      -          -        -
+dns      [2001:db8:1::1]:53  active  -       3       0        0      -          -        -
 `},
 	{"get replicas -o json", `{
   "replicas": [

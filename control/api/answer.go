@@ -27,6 +27,14 @@ type ReplicaStatus struct {
 	Reason       string         `json:"reason,omitempty" doc:"Why no packet gets there, whatever its state: the address has become the balancer's own, or one of several hosts."`
 	Health       *ReplicaHealth `json:"health,omitempty" required:"false" doc:"What checks have found; left out where there are none."`
 	SafeToRemove bool           `json:"safe_to_remove" doc:"The replica is draining or down and, as far as is known, no flow would be broken if it were removed."`
+	ByHand
+}
+
+// ByHand is the part of a replica's status that says what is not as declared, and how far a drain has come.
+type ByHand struct {
+	DrainPhase string    `json:"drain_phase,omitempty" enum:"draining,drained,ended" doc:"Of a replica that is to drain. draining: it may have flows; drained: as far as is known it has none, and can be removed (not told of in /v1/replicas, which counts no flows); ended: its deadline came, it is down."`
+	Override   *Override `json:"override,omitempty" doc:"What was set by hand; left out if nothing was."`
+	Declared   *Declared `json:"declared,omitempty" doc:"What the configuration says, where that is not what is shown."`
 }
 
 // Traffic is the answer to GET /v1/replicas.
@@ -45,6 +53,7 @@ type ReplicaTraffic struct {
 	Bytes   uint64 `json:"bytes"`
 	Rate    Rate   `json:"lately" doc:"What is sent to it now, measured while it drains."`
 	Reason  string `json:"reason,omitempty" doc:"As in ReplicaStatus."`
+	ByHand
 
 	Health  *ReplicaHealth `json:"health,omitempty" required:"false" doc:"As in ReplicaStatus."`
 	NextHop *ReplicaHop    `json:"next_hop,omitempty" doc:"How packets to it leave, if the request asks for next_hops; left out where no route leads there."`
@@ -142,10 +151,11 @@ type InterfaceStatus struct {
 
 // Change is the answer to every mutation: what was done.
 type Change struct {
-	Revision uint64        `json:"revision" doc:"The revision of the intent afterwards."`
-	Steps    []Step        `json:"steps" nullable:"false" doc:"The changes of the datapath, in order. Empty when nothing had to change."`
-	Intent   []FieldChange `json:"intent,omitempty" doc:"Changes of the intent that need no step: names of services, drain deadlines, requested modes of interfaces."`
-	Warnings []Warning     `json:"warnings,omitempty" doc:"Where an interface was attached: why packets will be lost or misdirected without an error, as far as that is known."`
+	Revision  uint64           `json:"revision" doc:"The revision of the intent afterwards."`
+	Steps     []Step           `json:"steps" nullable:"false" doc:"The changes of the datapath, in order. Empty when nothing had to change."`
+	Intent    []FieldChange    `json:"intent,omitempty" doc:"Changes of the intent that need no step: names of services, drain deadlines, requested modes of interfaces."`
+	Overrides []OverrideChange `json:"overrides,omitempty" doc:"What was set by hand and is set, taken back or removed now; in an answer about another configuration also what is kept."`
+	Warnings  []Warning        `json:"warnings,omitempty" doc:"Where an interface was attached: why packets will be lost or misdirected without an error, as far as that is known."`
 }
 
 // Warning is what the doctor finds that makes packets vanish, and its cure.

@@ -37,15 +37,23 @@ func revisionOf(header http.Header) (uint64, error) {
 	return revision, nil
 }
 
-// Apply replaces the whole intent.
-func (c *Client) Apply(ctx context.Context, in api.Config) (api.Change, error) {
-	return get[api.Change](ctx, c, http.MethodPut, "/v1/config", in)
+// Apply replaces the whole configuration. What was set by hand is kept, but for the services that are named; "*" is all.
+func (c *Client) Apply(ctx context.Context, in api.Config, takeBack ...string) (api.Change, error) {
+	return get[api.Change](ctx, c, http.MethodPut, "/v1/config"+backQuery("?", takeBack), in)
 }
 
-// ApplyAt replaces the whole intent if it is at a revision, else it refuses: lb.ErrConflict.
-func (c *Client) ApplyAt(ctx context.Context, in api.Config, revision uint64) (api.Change, error) {
+// backQuery names the services of which what was set by hand is taken back.
+func backQuery(sign string, services []string) string {
+	if len(services) == 0 {
+		return ""
+	}
+	return sign + "take_back=" + url.QueryEscape(strings.Join(services, ","))
+}
+
+// ApplyAt is Apply if the intent is at a revision, else it refuses: lb.ErrConflict.
+func (c *Client) ApplyAt(ctx context.Context, in api.Config, revision uint64, takeBack ...string) (api.Change, error) {
 	var out api.Change
-	_, err := c.call(ctx, http.MethodPut, "/v1/config", in, &out, at(revision)...)
+	_, err := c.call(ctx, http.MethodPut, "/v1/config"+backQuery("?", takeBack), in, &out, at(revision)...)
 	return out, err
 }
 
@@ -71,8 +79,8 @@ func (c *Client) EditConfig(ctx context.Context, dry bool, edit func(context.Con
 }
 
 // Plan returns what Apply would do.
-func (c *Client) Plan(ctx context.Context, in api.Config) (api.Change, error) {
-	return get[api.Change](ctx, c, http.MethodPost, "/v1/plan", in)
+func (c *Client) Plan(ctx context.Context, in api.Config, takeBack ...string) (api.Change, error) {
+	return get[api.Change](ctx, c, http.MethodPost, "/v1/plan"+backQuery("?", takeBack), in)
 }
 
 // Revisions lists the revisions of the intent that are kept, the latest first, at most limit of them; 0 stands for all.
@@ -85,9 +93,10 @@ func (c *Client) Revision(ctx context.Context, number uint64) (api.Revision, err
 	return get[api.Revision](ctx, c, http.MethodGet, fmt.Sprintf("/v1/revisions/%d", number), nil)
 }
 
-// Rollback makes the services and interfaces of a revision the intent again, or says what that would do.
-func (c *Client) Rollback(ctx context.Context, number uint64, dry bool) (api.Change, error) {
-	return get[api.Change](ctx, c, http.MethodPost, fmt.Sprintf("/v1/revisions/%d/rollback?dry_run=%t", number, dry), nil)
+// Rollback makes the services and interfaces of a revision the intent again, or says what that would do. What was set by
+// hand is kept as Apply keeps it.
+func (c *Client) Rollback(ctx context.Context, number uint64, dry bool, takeBack ...string) (api.Change, error) {
+	return get[api.Change](ctx, c, http.MethodPost, fmt.Sprintf("/v1/revisions/%d/rollback?dry_run=%t", number, dry)+backQuery("&", takeBack), nil)
 }
 
 // Services returns all services.
@@ -210,17 +219,6 @@ func (c *Client) AddReplica(ctx context.Context, service string, r api.Replica) 
 // maxTries bounds how often a change is tried again after somebody else changed the intent meanwhile. Each
 // refusal means that another change succeeded, so in practice a few tries are enough.
 const maxTries = 1000
-
-// EditReplica changes a replica that is there. The edit may be called again, when somebody else
-// changes the intent meanwhile. Errors: lb.ErrNotFound; the edit's.
-func (c *Client) EditReplica(ctx context.Context, service, address string, edit func(*api.ReplicaStatus) error) (api.Change, error) {
-	return c.onReplica(ctx, service, address, func(r api.ReplicaStatus, revision uint64) (api.Change, error) {
-		if err := edit(&r); err != nil {
-			return api.Change{}, err
-		}
-		return c.putReplica(ctx, service, r.Replica, at(revision)...)
-	})
-}
 
 // RemoveReplica removes a replica that is there, if allowed returns nil for it. Allowed may be called again when
 // somebody else changes the intent meanwhile. Errors: lb.ErrNotFound; that of allowed.

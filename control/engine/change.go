@@ -72,6 +72,11 @@ func (e *Engine) Plan(c Change) (*Snapshot, Plan, error) {
 	if err != nil {
 		return nil, Plan{}, err
 	}
+	if c.Match != nil {
+		if err := c.Match(now); err != nil {
+			return nil, Plan{}, err
+		}
+	}
 	next, err := e.edit(now.Intent, c)
 	if err != nil {
 		return nil, Plan{}, err

@@ -50,7 +50,7 @@ func givenService(s intent.Service, now time.Time) intent.Service {
 	if len(s.Deadlines) == 0 {
 		return s
 	}
-	return setDown(s, func(r intent.Replica) bool { return expired(r, now) })
+	return setDown(s, func(r intent.Replica) bool { return r.Expired(now) })
 }
 
 // Effective returns what the datapath is to forward: what the operator has given at the time, with
@@ -105,9 +105,4 @@ func setDown(s intent.Service, is func(intent.Replica) bool) intent.Service {
 		return s
 	}
 	return s.WithReplicas(all)
-}
-
-// expired tells whether a replica drained until a time that has come.
-func expired(r intent.Replica, now time.Time) bool {
-	return !r.DrainUntil.IsZero() && !r.DrainUntil.After(now)
 }

@@ -135,6 +135,9 @@ func (e *Engine) told(i intent.Intent, forwarded []lb.Service) intent.Intent {
 // Now returns the present state.
 func (e *Engine) Now() *Snapshot { return e.now.Load() }
 
+// Time is that of the engine's clock.
+func (e *Engine) Time() time.Time { return e.clock.Now() }
+
 // Observer is the part of an lb.Dataplane that changes nothing.
 type Observer interface {
 	Counters() (lb.Counters, error)

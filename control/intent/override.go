@@ -54,9 +54,9 @@ func (o Override) Equal(p Override) bool {
 	return o.SameAs(p) && o.Actor == p.Actor && o.Since.Equal(p.Since)
 }
 
-// over returns a replica that a service declares as the override has it. A weight has no effect while the service's
+// Over returns a replica that a service declares as the override has it. A weight has no effect while the service's
 // scheduler has none.
-func (o Override) over(r Replica, s Service) Replica {
+func (o Override) Over(r Replica, s Service) Replica {
 	if o.SetsState {
 		r.State, r.DrainUntil = o.State, o.DrainUntil
 	}
@@ -99,8 +99,7 @@ func (o Overrides) Stamped(before Overrides, actor string, now time.Time) Overri
 
 // ByHand is an override, and what it is over.
 type ByHand struct {
-	Target
-	Override
+	Set
 	Declared Replica
 }
 
@@ -117,7 +116,7 @@ func (i Intent) ByHand() (all []ByHand) {
 		for _, r := range s.AllReplicas() {
 			t := Target{s.Name, r.Address}
 			if o, is := i.Overrides[t]; is {
-				all = append(all, ByHand{t, o, r})
+				all = append(all, ByHand{Set{t, o}, r})
 			}
 		}
 	}
@@ -146,7 +145,7 @@ func (i Intent) Wanted() Intent {
 		}
 		all := s.AllReplicas()
 		for k, r := range all {
-			all[k] = i.Overrides[Target{s.Name, r.Address}].over(r, s)
+			all[k] = i.Overrides[Target{s.Name, r.Address}].Over(r, s)
 		}
 		i.Services[n] = s.WithReplicas(all)
 	}
@@ -158,15 +157,16 @@ func (i Intent) Wanted() Intent {
 // Errors: lb.ErrNotFound; an *Error with the field "weight".
 func (i Intent) WithOverride(t Target, o Override) (Intent, error) {
 	s, err := i.Service(t.Service)
-	switch {
-	case err != nil:
+	if err != nil {
 		return i, err
-	case s.index(t.Replica) < 0:
+	}
+	if s.index(t.Replica) < 0 {
 		return i, fmt.Errorf("replica %v of service %q: %w", t.Replica, t.Service, lb.ErrNotFound)
-	case o.Weight != 0 && s.Scheduler == lb.Modulo:
-		var ps Problems
-		ps.Add("weight", "leave the weight out, or have the service use scheduler maglev", "%d with modulo, which has no weights", o.Weight)
-		return i, ps.Err()
+	}
+	var ps Problems
+	i.checkWeight(&ps, "", s, t, o)
+	if err := ps.Err(); err != nil {
+		return i, err
 	}
 	i.Overrides = maps.Clone(i.Overrides)
 	if i.Overrides == nil {
@@ -176,6 +176,60 @@ func (i Intent) WithOverride(t Target, o Override) (Intent, error) {
 	if o.IsZero() {
 		delete(i.Overrides, t)
 	}
+	return i, nil
+}
+
+// checkWeight refuses a weight that has no effect, unless it is there already.
+func (i Intent) checkWeight(ps *Problems, field string, s Service, t Target, o Override) {
+	if o.Weight != 0 && s.Scheduler == lb.Modulo && i.Overrides[t].Weight != o.Weight {
+		ps.Add(field+"weight", "leave the weight out, or have the service use scheduler maglev", "%d with modulo, which has no weights", o.Weight)
+	}
+}
+
+// Has reports whether the intent has a replica.
+func (i Intent) Has(t Target) bool {
+	s, err := i.Service(t.Service)
+	return err == nil && s.index(t.Replica) >= 0
+}
+
+// Set is an override and the replica that it is of.
+type Set struct {
+	Target
+	Override
+}
+
+// Overridden returns overrides of a list in which every replica is once.
+func Overridden(list []Set) Overrides {
+	all := make(Overrides, len(list))
+	for _, s := range list {
+		all[s.Target] = s.Override
+	}
+	return all
+}
+
+// WithOverrides returns the intent with other overrides. The error is an *Error whose fields are paths in the
+// list: "overrides[0].replica".
+func (i Intent) WithOverrides(list []Set) (Intent, error) {
+	services := make(map[string]Service, len(i.Services))
+	for _, s := range i.Services {
+		services[s.Name] = s
+	}
+	var ps Problems
+	for n, set := range list {
+		field := fmt.Sprintf("overrides[%d].", n)
+		s, there := services[set.Service]
+		switch {
+		case !there:
+			ps.Add(field+"service_name", "want the name of a service: lbctl get services", "%q: there is no such service", set.Service)
+		case s.index(set.Replica) < 0:
+			ps.Add(field+"replica", "want a replica of the service: lbctl get replicas "+s.Name, "%v: service %s has no such replica", set.Replica, s.Name)
+		}
+		i.checkWeight(&ps, field, s, set.Target, set.Override)
+	}
+	if err := ps.Err(); err != nil {
+		return i, err
+	}
+	i.Overrides = Overridden(list)
 	return i, nil
 }
 

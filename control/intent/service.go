@@ -27,6 +27,11 @@ type Replica struct {
 	DrainUntil time.Time
 }
 
+// Expired reports whether a replica drained until a time that has come.
+func (r Replica) Expired(now time.Time) bool {
+	return !r.DrainUntil.IsZero() && !r.DrainUntil.After(now)
+}
+
 // Equal reports whether two services say the same.
 func (s Service) Equal(t Service) bool {
 	return s.Name == t.Name && s.SameAs(t.Service) && s.Health == t.Health && maps.EqualFunc(s.Deadlines, t.Deadlines, time.Time.Equal)

@@ -239,9 +239,9 @@ func TestConcurrentEdits(t *testing.T) {
 	var writers sync.WaitGroup
 	for range edits {
 		writers.Go(func() {
-			_, err := w.client.EditReplica(t.Context(), "dns", "10.0.0.1:53", func(r *api.ReplicaStatus) error {
+			_, err := w.client.SetByHand(t.Context(), "dns", "10.0.0.1:53", false, func(_ string, r api.Replica, _ api.ByHand) (*api.Override, error) {
 				*r.Weight++
-				return nil
+				return &api.Override{Weight: r.Weight}, nil
 			})
 			if err != nil {
 				t.Error(err)

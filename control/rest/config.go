@@ -15,10 +15,14 @@ import (
 	"lbctl/lb"
 )
 
-type configInput struct{ Document[api.Config] }
+type configInput struct {
+	TakeBack
+	Document[api.Config]
+}
 
 type putConfigInput struct {
 	Conditional
+	TakeBack
 	Document[api.Config]
 }
 
@@ -35,7 +39,7 @@ func (s *Server) configRoutes(a huma.API) {
 		})
 	register(a, "put-config", http.MethodPut, "/v1/config", "Replace the whole intent",
 		func(ctx context.Context, in *putConfigInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.allows(always), engine.Change{Reason: "put config", Edit: replace(in.value)})
+			return s.replace(ctx, false, in.allows(always), engine.Change{Reason: "put config", Edit: in.from(replace(in.value))})
 		})
 	register(a, "patch-config", http.MethodPatch, "/v1/config", "Change some fields of the whole intent",
 		func(ctx context.Context, in *patchConfigInput) (*answer[api.Change], error) {
@@ -48,9 +52,26 @@ func (s *Server) configRoutes(a huma.API) {
 			}})
 		})
 	register(a, "plan-config", http.MethodPost, "/v1/plan", "What replacing the whole intent would do",
-		func(_ context.Context, in *configInput) (*answer[api.Change], error) {
-			return s.plan(engine.Change{Edit: replace(in.value)})
+		func(ctx context.Context, in *configInput) (*answer[api.Change], error) {
+			return s.replace(ctx, true, nil, engine.Change{Edit: in.from(replace(in.value))})
 		})
+}
+
+// replace makes another configuration the intent, or says what that would do, and what was set by hand and is kept.
+func (s *Server) replace(ctx context.Context, dry bool, match func(*engine.Snapshot) error, c engine.Change) (*answer[api.Change], error) {
+	var before, after intent.Intent
+	edit := c.Edit
+	c.Edit = func(i intent.Intent) (next intent.Intent, err error) {
+		before = i
+		next, err = edit(i)
+		after = next.Keeping(next.Overrides)
+		return next, err
+	}
+	done, err := s.maybe(ctx, DryRun{dry}, match, c)
+	if err == nil {
+		done.Body.Overrides = wire.OverrideChanges(before, after, true)
+	}
+	return done, err
 }
 
 // plan answers with what a change would do.
@@ -95,7 +116,8 @@ func (s *Server) change(ctx context.Context, match func(*engine.Snapshot) error,
 
 // wireChange describes a change or a plan. The revision is that of the intent after the change; of a plan, the present one.
 func wireChange(revision uint64, p engine.Plan) api.Change {
-	change := api.Change{Revision: revision, Steps: make([]api.Step, 0, len(p.Steps)), Intent: wire.Changes(p.Before, p.After)}
+	change := api.Change{Revision: revision, Steps: make([]api.Step, 0, len(p.Steps)), Intent: wire.Changes(p.Before, p.After),
+		Overrides: wire.OverrideChanges(p.Before, p.After, false)}
 	names := p.After.Names()
 	for _, s := range p.Steps {
 		change.Steps = append(change.Steps, wireStep(names, s))

@@ -94,14 +94,15 @@ func (s *Server) flowRoutes(a huma.API) {
 // wireTraffic lists replicas as the intent does.
 func (s *Server) wireTraffic(now *engine.Snapshot, counters lb.Counters, c lb.Condition) api.Traffic {
 	out := api.Traffic{Replicas: []api.ReplicaTraffic{}}
-	for _, of := range now.Given.Services {
+	for k, of := range now.Given.Services {
+		notes := s.notesOf(now, now.Intent.Services[k])
 		for n, r := range wire.Service(of).Replicas {
 			address := of.Replicas[n].Address
 			sent := counters.Replicas[of.VIP][address]
 			out.Replicas = append(out.Replicas, api.ReplicaTraffic{
 				ServiceName: of.Name, VIP: of.VIP.Address.String(), Protocol: of.VIP.Protocol.String(), Replica: r,
 				Packets: sent.Packets, Bytes: sent.Bytes, Rate: s.rate(of.VIP, address), Reason: unfit(c, address),
-				Health: wireHealth(now, of.VIP, address),
+				Health: wireHealth(now, of.VIP, address), ByHand: notes.on(of, n, lb.Flows{}),
 			})
 		}
 	}
@@ -138,7 +139,7 @@ func (s *Server) wireFlows(now *engine.Snapshot, flows map[lb.VIP]lb.Flows, c lb
 		out.Services = append(out.Services, api.ServiceFlows{
 			Name: of.Name, VIP: of.VIP.Address.String(), Protocol: of.VIP.Protocol.String(),
 			Tracking: of.Tracking.String(), Slots: now.Effective.Services[n].Slots(),
-			SlotsInTransition: flows[of.VIP].InTransition, Replicas: s.wireStatus(now, of, flows[of.VIP], c),
+			SlotsInTransition: flows[of.VIP].InTransition, Replicas: s.wireStatus(now, of, s.notesOf(now, now.Intent.Services[n]), flows[of.VIP], c),
 		})
 	}
 	return out
@@ -146,11 +147,11 @@ func (s *Server) wireFlows(now *engine.Snapshot, flows map[lb.VIP]lb.Flows, c lb
 
 // wireStatus returns the replicas of a service with what is recorded of their flows, what is sent to them and why it does
 // not get there.
-func (s *Server) wireStatus(now *engine.Snapshot, of intent.Service, flows lb.Flows, c lb.Condition) []api.ReplicaStatus {
+func (s *Server) wireStatus(now *engine.Snapshot, of intent.Service, notes notes, flows lb.Flows, c lb.Condition) []api.ReplicaStatus {
 	out := make([]api.ReplicaStatus, 0, len(of.Replicas))
 	for n, r := range wire.Service(of).Replicas {
 		address := of.Replicas[n].Address
-		f, known := flows.Replicas[address]
+		f := flows.Replicas[address]
 		active := of.Replicas[n].State == lb.Active
 		out = append(out, api.ReplicaStatus{
 			Replica: r,
@@ -159,7 +160,7 @@ func (s *Server) wireStatus(now *engine.Snapshot, of intent.Service, flows lb.Fl
 				AtLeast: f.OldFlowSlots > 0 || active && of.Tracking != lb.TrackAlways,
 			},
 			Rate: s.rate(of.VIP, address), Reason: unfit(c, address), Health: wireHealth(now, of.VIP, address),
-			SafeToRemove: known && f.None() && !active,
+			SafeToRemove: safe(of.Replicas[n], flows), ByHand: notes.on(of, n, flows),
 		})
 	}
 	return out

@@ -215,7 +215,7 @@ func TestSafeToRemove(t *testing.T) {
 	want := api.Flows{Services: []api.ServiceFlows{{
 		Name: "web", VIP: "192.0.2.1:80", Protocol: "tcp", Tracking: "changes", Slots: 1,
 		Replicas: []api.ReplicaStatus{
-			{Replica: api.Replica{Address: "10.0.0.1:80", Weight: one(), State: "draining"}, SafeToRemove: true},
+			{Replica: api.Replica{Address: "10.0.0.1:80", Weight: one(), State: "draining"}, SafeToRemove: true, ByHand: api.ByHand{DrainPhase: "drained"}},
 			{Replica: api.Replica{Address: "10.0.0.2:80", Weight: one(), State: "active"}, FlowCounts: api.ReplicaFlows{AtLeast: true}},
 		},
 	}}}
@@ -372,7 +372,7 @@ func TestTraffic(t *testing.T) {
 	if w.dp.counts.Load() != counted {
 		t.Error("flows were counted")
 	}
-	want := []api.ReplicaTraffic{{Replica: api.Replica{Address: "10.0.0.1:80", Weight: one(), State: "draining"}}, {Replica: api.Replica{Address: "10.0.0.2:80", Weight: one(), State: "active"}}}
+	want := []api.ReplicaTraffic{{Replica: api.Replica{Address: "10.0.0.1:80", Weight: one(), State: "draining"}, ByHand: api.ByHand{DrainPhase: "draining"}}, {Replica: api.Replica{Address: "10.0.0.2:80", Weight: one(), State: "active"}}}
 	c, countersErr := w.client.Counters(t.Context())
 	for n := range want {
 		want[n].ServiceName, want[n].VIP, want[n].Protocol = "web", "192.0.2.1:80", "tcp"

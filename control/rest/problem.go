@@ -75,11 +75,13 @@ func pointer(field string) string {
 	return b.String()
 }
 
-// pathPrefix begins the name of a field in the path of a request; other fields are in its body.
-const pathPrefix = "path."
-
-// headerPrefix begins that of a header.
-const headerPrefix = "header."
+// pathPrefix begins the name of a field in the path of a request, queryPrefix that of a parameter, headerPrefix that of a
+// header; other fields are in its body.
+const (
+	pathPrefix   = "path."
+	queryPrefix  = "query."
+	headerPrefix = "header."
+)
 
 // inPath marks a field of an error as one of the path.
 func inPath(err error, field string) error {
@@ -98,7 +100,7 @@ func location(field string) string {
 	switch {
 	case field == "":
 		return "body"
-	case strings.HasPrefix(field, pathPrefix), strings.HasPrefix(field, headerPrefix):
+	case strings.HasPrefix(field, pathPrefix), strings.HasPrefix(field, queryPrefix), strings.HasPrefix(field, headerPrefix):
 		return field
 	}
 	return "body." + field

@@ -26,7 +26,8 @@ type RevisionPath struct {
 type rollbackInput struct {
 	Conditional
 	RevisionPath
-	DryRun bool `query:"dry_run" doc:"Answer what it would do, and change nothing."`
+	DryRun
+	TakeBack
 }
 
 func (s *Server) revisionRoutes(a huma.API) {
@@ -58,11 +59,8 @@ func (s *Server) revisionRoutes(a huma.API) {
 			if err != nil {
 				return nil, err
 			}
-			change := engine.Change{Reason: fmt.Sprintf("roll back to revision %d", r.Number), Edit: backTo(r.Intent)}
-			if in.DryRun {
-				return s.plan(change)
-			}
-			return s.change(ctx, in.allows(always), change)
+			change := engine.Change{Reason: fmt.Sprintf("roll back to revision %d", r.Number), Edit: in.from(backTo(r.Intent))}
+			return s.replace(ctx, in.DryRun.DryRun, in.allows(always), change)
 		})
 }
 

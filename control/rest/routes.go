@@ -23,6 +23,7 @@ func (s *Server) routes(version string) http.Handler {
 	s.revisionRoutes(a)
 	s.serviceRoutes(a)
 	s.replicaRoutes(a)
+	s.overrideRoutes(a)
 	s.flowRoutes(a)
 	s.interfaceRoutes(a)
 	s.observeRoutes(a)

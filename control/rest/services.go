@@ -48,9 +48,13 @@ func (s *Server) serviceRoutes(a huma.API) {
 			now := s.engine.Now()
 			return answerAt(now.Number, api.Services{Services: wire.Config(now.Given).Services}), nil
 		})
-	register(a, "get-service", http.MethodGet, "/v1/services/{name}", "One service",
+	register(a, "get-service", http.MethodGet, "/v1/services/{name}", "One service as it is declared",
 		func(_ context.Context, in *ServicePath) (*answer[api.ServiceStatus], error) {
-			now, service, flows, err := s.flowsOf(in.Name)
+			now, _, flows, err := s.flowsOf(in.Name)
+			if err != nil {
+				return nil, err
+			}
+			service, err := now.Intent.Service(in.Name) // what can be put back, and not what was set by hand
 			return answerAt(now.Number, api.ServiceStatus{Service: wire.Service(service), SlotsInTransition: flows.InTransition}), err
 		})
 	register(a, "put-service", http.MethodPut, "/v1/services/{name}", "Add or replace one service",
@@ -176,8 +180,12 @@ func (s *Server) replicaRoutes(a huma.API) {
 			if err != nil {
 				return nil, err
 			}
+			declared, err := now.Intent.Service(in.Name)
+			if err != nil {
+				return nil, err
+			}
 			condition, err := s.engine.Observe().Condition()
-			return answerAt(now.Number, api.Replicas{Replicas: s.wireStatus(now, service, flows, condition)}), err
+			return answerAt(now.Number, api.Replicas{Replicas: s.wireStatus(now, service, s.notesOf(now, declared), flows, condition)}), err
 		})
 	register(a, "put-replica", http.MethodPut, "/v1/services/{name}/replicas/{address}", "Add a replica, at the end, or change its weight, state and deadline",
 		func(ctx context.Context, in *putReplicaInput) (*answer[api.Change], error) {

@@ -19,7 +19,7 @@ func Differences(old, next intent.Intent, most int) (all []api.FieldChange, omit
 		all, omitted = append(all, c[:room]...), omitted+len(c)-room
 	}
 	add(compare("", withoutServices(old), withoutServices(next))...)
-	add(compare("", api.Overrides{Overrides: Overrides(old)}, api.Overrides{Overrides: Overrides(next)})...)
+	add(compare("", setBy(old), setBy(next))...)
 	had := map[string]intent.Service{}
 	for _, s := range old.Services {
 		had[s.Name] = s
@@ -46,6 +46,15 @@ func Differences(old, next intent.Intent, most int) (all []api.FieldChange, omit
 func withoutServices(i intent.Intent) api.Config {
 	i.Services = nil
 	return Config(i)
+}
+
+// setBy are the overrides of an intent, without who has set them and what they are over.
+func setBy(i intent.Intent) (all api.Overrides) {
+	for _, o := range Overrides(i) {
+		o.Actor, o.Since, o.Declared = "", "", nil
+		all.Overrides = append(all.Overrides, o)
+	}
+	return all
 }
 
 func brief(s intent.Service) string {

@@ -129,10 +129,11 @@ func Changes(old, next intent.Intent) []api.FieldChange {
 
 // deadlineOf returns the drain deadline of a replica as a document has it, "" for none.
 func deadlineOf(s intent.Service, replica netip.AddrPort) string {
-	return deadlineText(s.Deadlines[replica])
+	return timeText(s.Deadlines[replica])
 }
 
-func deadlineText(t time.Time) string {
+// timeText writes a time, "" for none.
+func timeText(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}

@@ -2,7 +2,7 @@ package wire
 
 import (
 	"fmt"
-	"net/netip"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -49,12 +49,12 @@ func note(ps *intent.Problems, field, text string) string {
 }
 
 // ResolveOverrides makes overrides of a list. The error is an *intent.Error; whether there are such replicas is not asked.
-func ResolveOverrides(docs []api.ReplicaOverride) (intent.Overrides, error) {
+func ResolveOverrides(docs []api.ReplicaOverride) ([]intent.Set, error) {
 	var ps intent.Problems
 	if docs == nil {
 		ps.Add("overrides", "write the overrides, or overrides: [] for none", "missing")
 	}
-	all := make(intent.Overrides, len(docs))
+	all := make([]intent.Set, 0, len(docs))
 	first := make(map[intent.Target]int, len(docs))
 	for n, d := range docs {
 		field := fmt.Sprintf("overrides[%d].", n)
@@ -63,9 +63,19 @@ func ResolveOverrides(docs []api.ReplicaOverride) (intent.Overrides, error) {
 			ps.Add(field+"replica", "want every replica of a service once", "%v of %s is overrides[%d] already", t.Replica, t.Service, k)
 		}
 		first[t] = n
-		all[t] = resolveOverride(&ps, field, d.Override)
+		all = append(all, intent.Set{Target: t, Override: resolveOverride(&ps, field, d.Override)})
 	}
 	return all, ps.Err()
+}
+
+// StoredOverrides makes overrides of a list that Overrides has returned, with who has set them and when.
+func StoredOverrides(docs []api.ReplicaOverride) (intent.Overrides, error) {
+	all, err := ResolveOverrides(docs)
+	for n, d := range docs {
+		all[n].Actor = d.Actor
+		all[n].Since, _ = time.Parse(time.RFC3339, d.Since) // it was never wrong, and nothing depends on it
+	}
+	return intent.Overridden(all), err
 }
 
 // Overrides returns what was set by hand, in the order of services and replicas.
@@ -79,31 +89,47 @@ func Overrides(i intent.Intent) []api.ReplicaOverride {
 
 // ReplicaOverride returns an override as a document, with what is read-only.
 func ReplicaOverride(b intent.ByHand) api.ReplicaOverride {
-	return api.ReplicaOverride{ServiceName: b.Service, Replica: b.Replica.String(), Override: Override(b)}
+	return api.ReplicaOverride{ServiceName: b.Service, Replica: b.Target.Replica.String(), Override: Override(b.Override), Declared: Declared(b.Declared)}
 }
 
-// Override is ReplicaOverride without the replica's name.
-func Override(b intent.ByHand) api.Override {
-	o := api.Override{Note: b.Note, Actor: b.Actor, Since: b.Since, Declared: &api.Declared{
-		Weight: number(b.Declared.Weight), State: b.Declared.State.String(), DrainUntil: deadlineText(b.Declared.DrainUntil)}}
-	if b.SetsState {
-		o.State, o.DrainUntil = b.State.String(), deadlineText(b.DrainUntil)
+// Override is ReplicaOverride without the replica.
+func Override(o intent.Override) api.Override {
+	doc := api.Override{Note: o.Note, Actor: o.Actor, Since: timeText(o.Since)}
+	if o.SetsState {
+		doc.State, doc.DrainUntil = o.State.String(), timeText(o.DrainUntil)
 	}
-	if b.Weight != 0 {
-		o.Weight = number(b.Weight)
+	if o.Weight != 0 {
+		doc.Weight = number(o.Weight)
 	}
-	return o
+	return doc
 }
 
-// StoredOverrides makes the overrides of a list that Overrides has returned, also who has set them and when.
-func StoredOverrides(docs []api.ReplicaOverride) (intent.Overrides, error) {
-	all, err := ResolveOverrides(docs)
-	for _, d := range docs {
-		replica, _ := netip.ParseAddrPort(d.Replica) // a wrong one is an error by now
-		t := intent.Target{Service: d.ServiceName, Replica: replica}
-		o := all[t]
-		o.Actor, o.Since = d.Actor, d.Since
-		all[t] = o
+// Declared returns what is declared of a replica.
+func Declared(r intent.Replica) *api.Declared {
+	return &api.Declared{Weight: number(r.Weight), State: r.State.String(), DrainUntil: timeText(r.DrainUntil)}
+}
+
+// OverrideChanges returns what a change does to what was set by hand: what is set, taken back, or gone with its replica;
+// and what it keeps, if kept is true.
+func OverrideChanges(old, next intent.Intent, kept bool) (all []api.OverrideChange) {
+	for _, b := range next.ByHand() {
+		was, had := old.Overrides[b.Target]
+		switch same := had && was.SameAs(b.Override); {
+		case !same:
+			all = append(all, api.OverrideChange{Verb: "set", ReplicaOverride: ReplicaOverride(b)})
+		case kept:
+			all = append(all, api.OverrideChange{Verb: "kept", ReplicaOverride: ReplicaOverride(b)})
+		}
 	}
-	return all, err
+	for _, b := range old.ByHand() {
+		if _, still := next.Overrides[b.Target]; still {
+			continue
+		}
+		verb := "removed"
+		if next.Has(b.Target) {
+			verb = "taken_back"
+		}
+		all = append(all, api.OverrideChange{Verb: verb, ReplicaOverride: ReplicaOverride(b)})
+	}
+	return all
 }

@@ -20,27 +20,30 @@ func applyCommand(a *cli.App, warn Warn) *cobra.Command {
 		Use:   "apply -f FILE",
 		Short: "Make a file the whole intent",
 		Long: `Make a configuration file the daemon's whole intent: services that it does not name
-are removed. Without a list of interfaces in the file, interfaces stay as they are. An error
+are removed. Without a list of interfaces in the file, interfaces stay as they are. What was set by hand on
+replicas (lbctl drain, down, weight) is kept and listed, unless --take-back has it taken back. An error
 changes nothing.`,
 		Example: `  lbctl apply -f lb.yaml
   lbctl apply -f lb.yaml --dry-run
   lbctl apply -f - <lb.yaml
+  lbctl apply -f lb.yaml --take-back=web
   lbctl apply -f lb.yaml --revision 7    # only if nobody changed it since`,
 		Args: cli.Takes(),
 	}
 	file := fileFlag(c)
 	dry := dryFlag(c)
+	back := takeBackFlag(c)
 	revision := c.Flags().Uint64("revision", 0, "apply only if the intent is at this revision")
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return withFile(a, c, *file, *f, warn, func(ctx context.Context, d *client.Client, doc api.Config) (api.Change, error) {
 			if *dry {
-				return d.Plan(ctx, doc)
+				return d.Plan(ctx, doc, *back...)
 			}
 			if !c.Flags().Changed("revision") {
-				return d.Apply(ctx, doc)
+				return d.Apply(ctx, doc, *back...)
 			}
-			return d.ApplyAt(ctx, doc, *revision)
+			return d.ApplyAt(ctx, doc, *revision, *back...)
 		})
 	}
 	return c
@@ -48,6 +51,13 @@ changes nothing.`,
 
 func dryFlag(c *cobra.Command) *bool {
 	return c.Flags().Bool("dry-run", false, "print the steps, and change nothing")
+}
+
+// takeBackFlag adds the flag that takes back what was set by hand: of all services, or of those that it names.
+func takeBackFlag(c *cobra.Command) *[]string {
+	services := c.Flags().StringSlice("take-back", nil, "take back what was set by hand on replicas: of all services, or with =NAME of some")
+	c.Flag("take-back").NoOptDefVal = "*"
+	return services
 }
 
 func planCommand(a *cli.App, warn Warn) *cobra.Command {
@@ -66,6 +76,7 @@ not known, and interfaces count as attached where --from names them.`,
 	file := fileFlag(c)
 	offline := c.Flags().Bool("offline", false, "ask no daemon: plan from the configuration of --from")
 	from := c.Flags().String("from", "", "with --offline, the file that is in effect; without it nothing is")
+	back := takeBackFlag(c)
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if !*offline {
@@ -73,8 +84,11 @@ not known, and interfaces count as attached where --from names them.`,
 				return cli.Usage(c, "--from without --offline")
 			}
 			return withFile(a, c, *file, *f, warn, func(ctx context.Context, d *client.Client, doc api.Config) (api.Change, error) {
-				return d.Plan(ctx, doc)
+				return d.Plan(ctx, doc, *back...)
 			})
+		}
+		if len(*back) > 0 {
+			return cli.Usage(c, "--take-back with --offline: no daemon is asked what was set by hand")
 		}
 		change, err := planOffline(a, c, *from, *file)
 		if err != nil {

@@ -138,7 +138,7 @@ func TestRollback(t *testing.T) {
 	const web = "interfaces: [{name: eth0}]\nservices:\n  - name: web\n    vip: 192.0.2.1:80\n    replicas: [{address: 10.1.0.1:80}, {address: 10.1.0.2:80}]\n"
 	w := clitest.New(t, balance.Commands)
 	w.Serve("-f", w.Write("a.yaml", web))
-	w.OK("replica", "set", "web", "10.1.0.2:80", "--state", "down")
+	w.OK("apply", "-f", w.Write("down.yaml", strings.Replace(web, "address: 10.1.0.2:80", "address: 10.1.0.2:80, state: down", 1)))
 	w.OK("apply", "-f", w.Write("b.yaml", "interfaces: []\nservices: []\n"))
 	history := w.OK("get", "revisions")
 	for i, want := range []string{"REVISION ", "3 ", "2 ", "1 "} {
@@ -146,7 +146,7 @@ func TestRollback(t *testing.T) {
 			t.Errorf("line %d of the history is %q, want %s first", i, line, want)
 		}
 	}
-	for _, part := range []string{"put config", "put replica", "start with"} {
+	for _, part := range []string{"put config", "start with"} {
 		if !strings.Contains(history, part) {
 			t.Errorf("the history does not say %s:\n%s", part, history)
 		}
@@ -163,7 +163,7 @@ func TestRollback(t *testing.T) {
 	}
 	now, then := w.OK("get", "config"), w.OK("get", "revisions", "2")
 	comments, isThat := strings.CutSuffix(then, now)
-	for _, part := range []string{"# revision 2: put replica 10.1.0.2:80 of service web\n# by ", "\n# services[web].replicas[10.1.0.2:80].state: active > down\n"} {
+	for _, part := range []string{"# revision 2: put config\n# by ", "\n# services[web].replicas[10.1.0.2:80].state: active > down\n"} {
 		if !strings.Contains(comments, part) {
 			t.Errorf("the comments lack %q:\n%s", part, comments)
 		}

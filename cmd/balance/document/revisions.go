@@ -111,7 +111,8 @@ func rollbackCommand(a *cli.App, warn Warn) *cobra.Command {
 		Use:   "rollback REVISION",
 		Short: "Make an earlier revision the intent again",
 		Long: `Make the intent what it was at an earlier revision: services, replicas with their states, and interfaces. It is a
-change as any other, and becomes a new revision. datapath stays as the daemon was started with.`,
+change as any other, and becomes a new revision. datapath stays as the daemon was started with, and so does what
+is set by hand on replicas now, unless --take-back has it taken back.`,
 		Example: `  lbctl get revisions
   lbctl rollback 7 --dry-run
   lbctl rollback 7`,
@@ -119,6 +120,7 @@ change as any other, and becomes a new revision. datapath stays as the daemon wa
 	}
 	a.Complete(c, cli.Revisions)
 	dry := dryFlag(c)
+	back := takeBackFlag(c)
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		number, err := revisionNumber(c, args[0])
@@ -126,7 +128,7 @@ change as any other, and becomes a new revision. datapath stays as the daemon wa
 			return err
 		}
 		return change(a, c.Context(), *f, warn, func(ctx context.Context, d *client.Client) (api.Change, error) {
-			return d.Rollback(ctx, number, *dry)
+			return d.Rollback(ctx, number, *dry, *back...)
 		})
 	}
 	return c

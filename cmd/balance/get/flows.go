@@ -11,6 +11,7 @@ import (
 	"lbctl/cmd/cli/show"
 	"lbctl/control/api"
 	"lbctl/control/client"
+	"lbctl/lb"
 )
 
 func getFlows(a *cli.App) *cobra.Command {
@@ -23,7 +24,7 @@ func getFlows(a *cli.App) *cobra.Command {
 			Long: `Print what is remembered of flows: for every service how many slots are in transition, that is, their
 owner changed and flows from before may still be with the previous one; for every replica its recorded
 flows (half-open: only the first packet has come), the slots in transition whose old flows go to it, and
-whether it can be removed without breaking any flow. With a + it may have more flows than the recorded
+whether it can be removed without breaking any flow: one that drains is then called drained, and down at its deadline. With a + it may have more flows than the recorded
 ones: how many is not known.
 
 With --client it lists the recorded flows of a client to the service NAME, or of the at most 16 addresses of a prefix. A
@@ -108,6 +109,14 @@ func establishedCell(f api.ReplicaFlows) show.Ranked {
 	return n
 }
 
+// stateCell is the state of a replica: one that drains and has no flow left, as far as is known, is drained.
+func stateCell(r api.ReplicaStatus) string {
+	if r.State == lb.Draining.String() && r.DrainPhase != "" {
+		return r.DrainPhase
+	}
+	return r.State
+}
+
 func flowTables(flows api.Flows, _ string) []show.Table {
 	services := show.Table{Columns: []string{"SERVICE", "TRACKING", "SLOTS", "IN TRANSITION"}}
 	replicas := show.Table{Columns: []string{"SERVICE", "REPLICA", "STATE", "ESTABLISHED", "HALF-OPEN", "OLD-FLOW SLOTS", "SAFE TO REMOVE", "DRAIN UNTIL"}}
@@ -115,7 +124,7 @@ func flowTables(flows api.Flows, _ string) []show.Table {
 		services.Add("service/"+s.Name, s.Name, s.Tracking, s.Slots, s.SlotsInTransition)
 		for _, r := range s.Replicas {
 			n := r.FlowCounts
-			replicas.Add("replica/"+s.Name+"/"+r.Address, s.Name, r.Address, r.State, establishedCell(n), n.HalfOpen, n.OldFlowSlots, cli.YesNo(r.SafeToRemove), r.DrainUntil)
+			replicas.Add("replica/"+s.Name+"/"+r.Address, s.Name, r.Address, stateCell(r), establishedCell(n), n.HalfOpen, n.OldFlowSlots, cli.YesNo(r.SafeToRemove), r.DrainUntil)
 		}
 	}
 	return []show.Table{services, replicas}

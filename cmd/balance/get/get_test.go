@@ -21,8 +21,8 @@ func TestGetByName(t *testing.T) {
 		{"get services", "NAME  VIP           PROTOCOL  MODE  SCHEDULER  HASH   TRACKING  SLOTS  REPLICAS\n" +
 			"web   192.0.2.1:80  tcp       nat   modulo     jhash  changes   2      2\n", "wbe",
 			"lbctl: service \"wbe\": not found\n  did you mean web?\n"},
-		{"get replicas", "SERVICE  REPLICA        STATE   HEALTH  WEIGHT  PACKETS  BYTES  PACKETS/S  REASON\n" +
-			"web      10.0.0.1:8080  active  -       1       0        0      -          -\nweb      10.0.0.2:8080  active  -       1       0        0      -          -\n", "nothing",
+		{"get replicas", "SERVICE  REPLICA        STATE   HEALTH  WEIGHT  PACKETS  BYTES  PACKETS/S  BY HAND  REASON\n" +
+			"web      10.0.0.1:8080  active  -       1       0        0      -          -        -\nweb      10.0.0.2:8080  active  -       1       0        0      -          -        -\n", "nothing",
 			"lbctl: service \"nothing\": not found\n  list what there is: lbctl get services\n"},
 		{"get flows", "", "dsn", "lbctl: service \"dsn\": not found\n  did you mean dns?\n"},
 		{"get interfaces", "NAME  STATE     INDEX  MODE    REQUESTED  REASON\neth0  attached  2      native  auto       -\n", "eth1",
@@ -51,9 +51,9 @@ func TestGetByName(t *testing.T) {
 // TestGetConfig: what is in effect, saved and applied, changes nothing; after other changes it brings everything back.
 func TestGetConfig(t *testing.T) {
 	w := clitest.New(t, balance.Commands)
-	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig+`  - {name: slow, vip: 192.0.2.7:80, idle: 1h, tracking: always, seed: 7, replicas: []}
+	w.Serve("-f", w.Write("web.yaml", strings.Replace(clitest.WebConfig, "10.0.0.2:8080}", "10.0.0.2:8080, state: draining, drain_until: 2100-01-01T00:00:00Z}", 1)+`  - {name: slow, vip: 192.0.2.7:80, idle: 1h, tracking: always, seed: 7, replicas: []}
 `))
-	w.OK("drain", "web", "10.0.0.2:8080", "--until", "2100-01-01T00:00:00Z")
+	w.OK("down", "web", "10.0.0.1:8080") // which is no part of it
 	for _, format := range []string{"yaml", "json"} {
 		saved := w.OK("get", "config", "-o", format)
 		w.Write("saved", saved)

@@ -35,7 +35,7 @@ func getReplicas(a *cli.App) *cobra.Command {
 			Use: "replicas [NAME]", Aliases: []string{"replica"}, Short: "Print the replicas and what was sent to them; NAME is a service",
 			Long: `Print the replicas and what was sent to them since the tables were made; NAME is a service. Of replicas that
 drain also how many packets a second come to them now, as far as that is known. STATE is what the operator gave
-a replica, HEALTH what checks have found; an unhealthy one gets nothing. REASON says why no packet gets to one, or why it
+a replica, by the configuration or, as BY HAND says, over it; HEALTH what checks have found: an unhealthy one gets nothing. REASON says why no packet gets to one, or why it
 is not known to be healthy.
 
 -o wide counts for a second (--over) what is sent to each, and adds the recorded flows and the next hop with the kernel's
@@ -65,9 +65,9 @@ answers nor new flows by replica: the answers of all together are the counter "r
 
 func replicaTable(v replicaLines, _ string) []show.Table {
 	t := show.Table{
-		Columns: []string{"SERVICE", "REPLICA", "STATE", "HEALTH", "WEIGHT", "PACKETS", "BYTES", "PACKETS/S", "REASON",
+		Columns: []string{"SERVICE", "REPLICA", "STATE", "HEALTH", "WEIGHT", "PACKETS", "BYTES", "PACKETS/S", "BY HAND", "REASON",
 			"BYTES/S", "FLOWS", "HALF-OPEN", "NEXT HOP", "MAC", "NEIGHBOUR", "MTU"},
-		Narrow: 9,
+		Narrow: 10,
 	}
 	for _, r := range v.Replicas {
 		key := replicaKey{r.ServiceName, r.Address}
@@ -77,7 +77,7 @@ func replicaTable(v replicaLines, _ string) []show.Table {
 			packets = show.Ranked{Text: fmt.Sprintf("%.0f", rate.packets), Rank: rate.packets}
 		}
 		hop, mac, neighbour, mtu := hopCells(r.NextHop)
-		t.Add("replica/"+r.ServiceName+"/"+r.Address, r.ServiceName, r.Address, r.State, healthText(r.Health), *r.Weight, r.Packets, r.Bytes, packets, reasonText(r),
+		t.Add("replica/"+r.ServiceName+"/"+r.Address, r.ServiceName, r.Address, r.State, healthText(r.Health), *r.Weight, r.Packets, r.Bytes, packets, handCell(r.ByHand), reasonText(r),
 			show.Ranked{Text: fmt.Sprintf("%.0f", rate.bytes), Rank: rate.bytes}, establishedCell(records), records.HalfOpen, hop, mac, neighbour, mtu)
 	}
 	return []show.Table{t}

@@ -21,6 +21,7 @@ type drainFlag struct {
 	span  time.Duration
 	until string
 	wait  bool
+	handFlag
 }
 
 func drainCommand(a *cli.App) *cobra.Command {
@@ -30,9 +31,9 @@ func drainCommand(a *cli.App) *cobra.Command {
 		Short: "Send a replica no new flows, and keep those that it has",
 		Long: `Send a replica no new flows, and keep those that it has, so that it can be removed without
 breaking a flow. With --for or --until the daemon sets it down at that time, whatever flows are left, also
-if the daemon was restarted. lbctl apply, and a daemon that is started with -f, replace the state: without
-"state: draining" in the file the replica is active again. lbctl replica set --state active ends the
-draining, too.
+if the daemon was restarted. lbctl undrain ends the draining, also after that time.
+
+` + keptText + `
 
 With --wait the command ends when the replica is safe to remove: it has no recorded flow, and no flow from
 before the change was seen within the idle time of the service. It exits with 1 if the deadline
@@ -40,12 +41,14 @@ comes first. While the daemon restarts, the command waits for it. Ctrl-C ends th
 the draining.`,
 		Example: `  lbctl drain web 10.1.0.1:8080
   lbctl drain web 10.1.0.1:8080 --for 10m --wait
-  lbctl drain web 10.1.0.1:8080 --until 2030-01-31T12:00:00Z`,
-		Args: cli.Takes("SERVICE", "ADDRESS"),
+  lbctl drain web 10.1.0.1:8080 --until 2030-01-31T12:00:00Z
+  lbctl drain --host 10.1.0.1 --note 'new kernel'`,
+		Args: cli.Takes("[SERVICE]", "[ADDRESS]"),
 	}
 	c.Flags().DurationVar(&f.span, "for", 0, "set the replica down after this time, as in 90s or 10m (default: never)")
 	c.Flags().StringVar(&f.until, "until", "", "set the replica down at this time, RFC 3339 in whole seconds")
 	c.Flags().BoolVar(&f.wait, "wait", false, "wait until the replica is safe to remove")
+	f.add(c)
 	a.Complete(c, cli.Services, cli.ReplicasOf)
 	output := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -53,12 +56,22 @@ the draining.`,
 		if err != nil {
 			return err
 		}
-		named, err := (&replicaFlag{weight: 1}).parse(c, args[1])
+		if f.wait && (f.host != "" || f.dry) {
+			return cli.Usage(c, "--wait is for one replica that is drained: leave --host and --dry-run out")
+		}
+		service, address, _, err := f.place(c, args)
 		if err != nil {
 			return err
 		}
-		d := &drain{app: a, client: a.Client(), service: args[0], address: named.Address}
+		d := &drain{app: a, client: a.Client(), service: service, address: address}
 		defer d.client.Close()
+		done, err := f.set(c, d.client, args, inState(lb.Draining.String(), until))
+		switch {
+		case err != nil:
+			return err
+		case f.host != "" || f.dry:
+			return a.Print(*output, done, func(w io.Writer) { printByHand(w, done, f.dry) })
+		}
 		return d.run(c.Context(), until, f.wait, *output)
 	}
 	return c
@@ -88,7 +101,7 @@ func (f *drainFlag) deadline(c *cobra.Command, now time.Time) (string, error) {
 	return end.UTC().Format(time.RFC3339), nil
 }
 
-// drain is one run of the command.
+// drain is one run of the command for one replica.
 type drain struct {
 	app              *cli.App
 	client           *client.Client
@@ -96,14 +109,8 @@ type drain struct {
 	traffic          traffic
 }
 
+// run says how far the drain has come, and waits for it.
 func (d *drain) run(ctx context.Context, until string, wait bool, f cli.Format) error {
-	_, err := d.client.EditReplica(ctx, d.service, d.address, func(r *api.ReplicaStatus) error {
-		r.State, r.DrainUntil = lb.Draining.String(), until
-		return nil
-	})
-	if err != nil {
-		return err
-	}
 	r, err := d.status(ctx, until)
 	if err != nil {
 		return err

@@ -31,11 +31,11 @@ func TestReplicaCommands(t *testing.T) {
 		{"replica add web 10.0.0.3:8080 --state down", "10.0.0.3:8080 added to web\n"},
 		{"replica set web 10.0.0.3:8080 --state active", "10.0.0.3:8080 changed in web\n"},
 		{"replica set dns [2001:db8:1:0::1]:53 --weight 7", "[2001:db8:1::1]:53 changed in dns\n"},
-		{"get replicas", `SERVICE  REPLICA             STATE   HEALTH  WEIGHT  PACKETS  BYTES  PACKETS/S  REASON
-web      10.0.0.1:8080       active  -       1       0        0      -          -
-web      10.0.0.2:8080       active  -       1       0        0      -          -
-web      10.0.0.3:8080       active  -       1       0        0      -          -
-dns      [2001:db8:1::1]:53  active  -       7       0        0      -          -
+		{"get replicas", `SERVICE  REPLICA             STATE   HEALTH  WEIGHT  PACKETS  BYTES  PACKETS/S  BY HAND   REASON
+web      10.0.0.1:8080       active  -       1       0        0      -          -         -
+web      10.0.0.2:8080       active  -       1       0        0      -          -         -
+web      10.0.0.3:8080       active  -       1       0        0      -          active    -
+dns      [2001:db8:1::1]:53  active  -       7       0        0      -          weight 7  -
 `},
 		{"drain web 10.0.0.1:8080 --for 10m", `10.0.0.1:8080 of web is draining, and down at 2100-01-01T00:10:01Z
 not yet safe to remove: an unknown number of flows from before in 1 slot left
@@ -176,21 +176,94 @@ func TestDrainWaitGivesUp(t *testing.T) {
 	}
 }
 
-// TestServeSaysWhatTheFileTakesBack: a file that knows nothing of a drain ends it, and the log says so.
-func TestServeSaysWhatTheFileTakesBack(t *testing.T) {
+// TestARestartKeepsWhatWasSetByHand: neither a file that knows nothing of it nor a signal to read it again gives traffic
+// back, and the log says what is kept.
+func TestARestartKeepsWhatWasSetByHand(t *testing.T) {
 	w := clitest.New(t, balance.Commands)
 	file := w.Write("web.yaml", clitest.WebConfig)
 	w.Serve("-f", file)
 	w.OK("drain", "web", "10.0.0.1:8080")
-	w.Stop()
-	w.Serve()
-	if strings.Contains(w.Log.String(), "level=WARN") {
-		t.Errorf("with the stored intent: %s", w.Log)
-	}
+	w.OK("down", "web", "10.0.0.2:8080", "--note", "disk")
 	w.Stop()
 	w.Serve("-f", file)
-	if !strings.Contains(w.Log.String(), `level=WARN msg="the file makes a replica active again" service=web replica=10.0.0.1:8080 was=draining`) {
-		t.Errorf("with the file: %s", w.Log)
+	for _, want := range []string{"state=draining declared=active", "state=down declared=active"} {
+		if !strings.Contains(w.Log.String(), `msg="kept by hand" service=web replica=10.0.0.`) || !strings.Contains(w.Log.String(), want) {
+			t.Errorf("no %s in %s", want, w.Log)
+		}
+	}
+	const kept = `kept by hand: web 10.0.0.1:8080 draining (file: active)
+kept by hand: web 10.0.0.2:8080 down (file: active)
+`
+	if out := w.OK("apply", "-f", file); !strings.HasSuffix(out, kept) {
+		t.Errorf("apply: %s want %s", out, kept)
+	}
+	if out := w.OK("get", "config"); strings.Contains(out, "down") || strings.Contains(out, "draining") {
+		t.Errorf("the configuration has what was set by hand:\n%s", out)
+	}
+	if out := w.OK("plan", "-f", file, "--take-back"); strings.Count(out, "taken back: web ") != 2 {
+		t.Errorf("plan: %s", out)
+	}
+	if out := w.OK("rollback", "1"); !strings.HasSuffix(out, kept) {
+		t.Errorf("rollback: %s", out)
+	}
+	if out := w.OK("apply", "-f", file, "--take-back=web"); strings.Count(out, "taken back: web ") != 2 {
+		t.Errorf("apply: %s", out)
+	}
+	if out := w.OK("get", "overrides", "-o", "json"); strings.Contains(out, "web") {
+		t.Errorf("overrides: %s", out)
+	}
+}
+
+// TestByHand is a session of the verbs that set by hand.
+func TestByHand(t *testing.T) {
+	w := clitest.New(t, balance.Commands)
+	w.Clock = cli.Clock{Time: func() time.Time { return time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC) }}
+	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
+	for _, c := range []struct{ line, want string }{
+		{"down web 10.0.0.1:8080 --dry-run", "dry run, nothing has changed:\nset by hand: web 10.0.0.1:8080 down (file: active)\n"},
+		{"down web 10.0.0.1:8080", "set by hand: web 10.0.0.1:8080 down (file: active)\n"},
+		{"down web 10.0.0.1:8080", "nothing to do: it is so already\n"},
+		{"up web 10.0.0.1:8080", "taken back: web 10.0.0.1:8080 down (file: active)\n"},
+		{"up web 10.0.0.1:8080", "nothing to do: it is so already\n"},
+		{"undrain web 10.0.0.1:8080", "nothing to do: it is so already\n"},
+		{"drain --host 10.0.0.1 --for 10m", "set by hand: web 10.0.0.1:8080 draining until 2100-01-01T00:10:00Z (file: active)\n"},
+		{"undrain --host 10.0.0.1", "taken back: web 10.0.0.1:8080 draining until 2100-01-01T00:10:00Z (file: active)\n"},
+		{"weight dns [2001:db8:1::1]:53 5", "set by hand: dns [2001:db8:1::1]:53 weight 5 (file: weight 3)\n"},
+		{"down --host 2001:db8:1::1", "set by hand: dns [2001:db8:1::1]:53 weight 5, down (file: weight 3, active)\n"},
+		{"up --host 2001:db8:1::1", "set by hand: dns [2001:db8:1::1]:53 weight 5 (file: weight 3)\n"},
+		{"weight dns [2001:db8:1::1]:53 --reset", "taken back: dns [2001:db8:1::1]:53 weight 5 (file: weight 3)\n"},
+		{"down web 10.0.0.2:8080", "set by hand: web 10.0.0.2:8080 down (file: active)\n"},
+		{"take-back web 10.0.0.2:8080", "taken back: web 10.0.0.2:8080 down (file: active)\n"},
+		{"take-back --all", "nothing to do: it is so already\n"},
+	} {
+		if got := w.OK(strings.Fields(c.line)...); got != c.want {
+			t.Errorf("lbctl %s:\n%s want\n%s", c.line, got, c.want)
+		}
+	}
+	w.OK("down", "web", "10.0.0.1:8080")
+	for line, want := range map[string]struct {
+		code int
+		text string
+	}{
+		"undrain web 10.0.0.1:8080":          {cli.ExitConflict, "it is down, and does not drain"},
+		"down web":                           {cli.ExitUsage, "missing SERVICE and ADDRESS"},
+		"down web first":                     {cli.ExitUsage, "is not an address and a port"},
+		"down web --host 10.0.0.1":           {cli.ExitUsage, "want one of the two"},
+		"down --host 10.0.0.1:80":            {cli.ExitUsage, "want one without a port"},
+		"down --host 10.9.9.9":               {cli.ExitNotFound, "replicas at 10.9.9.9"},
+		"down nope 10.0.0.1:8080":            {cli.ExitNotFound, "nope"},
+		"weight web 10.0.0.1:8080":           {cli.ExitUsage, "either N or --reset"},
+		"weight web 10.0.0.1:8080 5 --reset": {cli.ExitUsage, "either N or --reset"},
+		"weight web 10.0.0.1:8080 0":         {cli.ExitUsage, "want 1 to 65535"},
+		"weight web 10.0.0.1:8080 5":         {cli.ExitUsage, "modulo"},
+		"take-back":                          {cli.ExitUsage, "either SERVICE or --all"},
+		"take-back web --all":                {cli.ExitUsage, "either SERVICE or --all"},
+		"take-back nope":                     {cli.ExitNotFound, "nope"},
+		"drain --host 10.0.0.1 --wait":       {cli.ExitUsage, "for one replica"},
+	} {
+		if code, _, stderr := w.Run(strings.Fields(line)...); code != want.code || !strings.Contains(stderr, want.text) {
+			t.Errorf("lbctl %s: exit %d, %s, want %d, %s", line, code, stderr, want.code, want.text)
+		}
 	}
 }
 

@@ -1,4 +1,5 @@
-// Package replica has the commands that change one replica of a service: add, set, remove, drain.
+// Package replica has the commands that change the replicas of a service: those that change what is declared (replica add and
+// remove), and those that set them by hand (replica set, drain, undrain, down, up, weight, take-back).
 package replica
 
 import (
@@ -18,15 +19,15 @@ import (
 
 // Commands returns the commands of this package.
 func Commands(a *cli.App) []*cobra.Command {
-	return []*cobra.Command{replicaCommand(a), drainCommand(a)}
+	return []*cobra.Command{replicaCommand(a), drainCommand(a), undrainCommand(a), downCommand(a), upCommand(a), weightCommand(a), takeBackCommand(a)}
 }
 
 func replicaCommand(a *cli.App) *cobra.Command {
 	return cli.Noun(&cobra.Command{
 		Use:   "replica",
 		Short: "Add, change or remove one replica of a service",
-		Long: `Add, change or remove one replica of a service. The change is stored with the daemon's intent, until
-lbctl apply replaces that by a file.`,
+		Long: `Add, change or remove one replica of a service. add and remove change the daemon's configuration, until lbctl apply
+replaces that by a file. set sets by hand, which lbctl apply keeps.`,
 		Example: `  lbctl replica add web 10.1.0.3:8080
   lbctl replica set web 10.1.0.3:8080 --weight 5
   lbctl drain web 10.1.0.3:8080 --for 10m --wait && lbctl replica remove web 10.1.0.3:8080 --if-safe`,
@@ -75,36 +76,35 @@ func replicaAdd(a *cli.App) *cobra.Command {
 
 func replicaSet(a *cli.App) *cobra.Command {
 	f := &replicaFlag{}
-	c := replicaVerb(a, "set", "Change the weight or the state of a replica", func(c *cobra.Command, d *client.Client, service string, r api.Replica) (api.Change, string, error) {
+	c := replicaVerb(a, "set", "Set the weight or the state of a replica by hand", func(c *cobra.Command, d *client.Client, service string, r api.Replica) (api.Change, string, error) {
 		weight, state := c.Flags().Changed("weight"), c.Flags().Changed("state")
 		if !weight && !state {
 			return api.Change{}, "", cli.Usage(c, "nothing to set: want --weight or --state")
 		}
-		change, err := d.EditReplica(c.Context(), service, r.Address, func(now *api.ReplicaStatus) error {
+		change, err := d.SetByHand(c.Context(), service, r.Address, false, func(service string, is api.Replica, now api.ByHand) (*api.Override, error) {
+			o := changed(now)
 			if weight {
-				now.Weight = r.Weight
+				o.Weight = r.Weight
 			}
-			if state {
-				setState(&now.Replica, r.State)
+			switch {
+			case !state:
+				return o, nil
+			case r.State == lb.Active.String():
+				return activated(service, is, api.ByHand{Override: o, Declared: now.Declared})
 			}
-			return nil
+			return inState(r.State, "")(service, is, api.ByHand{Override: o})
 		})
 		return change, "changed in", err
 	}, f)
-	c.Long = `Change the weight or the state of a replica, or both. What no flag names stays as it is. A replica that becomes
-active or down loses its drain deadline; lbctl drain sets one.`
+	c.Long = `Set the weight or the state of a replica, or both, by hand, as lbctl weight, drain, down and up do. What no flag names
+stays as it is. A replica that becomes active or down loses its drain deadline; lbctl drain sets one.
+
+` + keptText + `
+`
 	c.Example = "  lbctl replica set web 10.1.0.3:8080 --weight 5\n  lbctl replica set web 10.1.0.3:8080 --state active"
 	f.add(c)
 	c.Flag("weight").DefValue, c.Flag("state").DefValue = "0", "" // help shows no default: there is none
 	return c
-}
-
-// setState sets a state. Only a draining replica has a deadline.
-func setState(r *api.Replica, state string) {
-	r.State = state
-	if state != lb.Draining.String() {
-		r.DrainUntil = ""
-	}
 }
 
 func replicaRemove(a *cli.App) *cobra.Command {

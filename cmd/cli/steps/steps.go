@@ -21,6 +21,7 @@ func Print(w io.Writer, change api.Change) {
 	for _, c := range change.Intent {
 		fmt.Fprintf(w, "%s: %s > %s\n", c.Field, cli.SideText(c.Before), cli.SideText(c.After))
 	}
+	cli.PrintOverrides(w, change.Overrides)
 }
 
 func at(revision uint64) string {
