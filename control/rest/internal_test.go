@@ -1,10 +1,111 @@
 package rest
 
 import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"lbctl/control/engine"
+	"lbctl/control/intent"
+	"lbctl/control/store/storetest"
 	"lbctl/lb"
+	"lbctl/lb/oracle"
 )
+
+// pipes is a listener whose connections are in memory, and whose deadlines are of the test's clock.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	if c, open := <-p; open {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (p pipes) Close() error   { return nil }
+func (p pipes) Addr() net.Addr { return &net.UnixAddr{Net: "unix"} }
+
+// dialed returns a connection to a server. The clock is the test's: time passes when all wait.
+func dialed(t *testing.T) net.Conn {
+	t.Helper()
+	e, err := engine.Start(t.Context(), engine.Options{Dataplane: oracle.New(oracle.Config{}), Store: &storetest.Memory{}}, intent.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, web := make(pipes, 1), &http.Server{Handler: New(Options{Engine: e, Version: "test"}).handler}
+	go web.Serve(l)
+	client, server := net.Pipe()
+	l <- server
+	t.Cleanup(func() {
+		client.Close()
+		close(l)
+		web.Close()
+		time.Sleep(time.Minute) // until whoever sleeps has seen it, of the test's time
+	})
+	return client
+}
+
+// plan sends a configuration of that many bytes over a connection, so many of them each second, and returns the status of the
+// answer and how long that took.
+func plan(t *testing.T, c net.Conn, size, perSecond int) (status int, took time.Duration) {
+	t.Helper()
+	began := time.Now()
+	body := []byte(`{"services": [` + strings.Repeat(" ", size-len(`{"services": []}`)) + `]}`)
+	go func() {
+		fmt.Fprintf(c, "POST /v1/plan HTTP/1.1\r\nHost: lbctl\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", size)
+		for len(body) > 0 {
+			time.Sleep(time.Second)
+			n := min(perSecond, len(body))
+			if _, err := c.Write(body[:n]); err != nil {
+				return // the server has hung up
+			}
+			body = body[n:]
+		}
+	}()
+	answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var text bytes.Buffer
+	if _, err := text.ReadFrom(answer.Body); err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, time.Since(began)
+}
+
+// A large body over a slow connection has time in proportion to what has come; one that trickles is ended.
+func TestSlowBody(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		size, perSecond int
+		status          int
+		took            time.Duration
+	}{
+		{"large and slow", 6 << 20, 100 << 10, http.StatusOK, 62 * time.Second},
+		{"as slow as may be", 2 << 20, bodyRate, http.StatusOK, 32 * time.Second},
+		{"half of that", 8 << 20, bodyRate / 2, http.StatusRequestTimeout, 19 * time.Second},
+		{"small", 18, 2, http.StatusOK, 9 * time.Second},
+		{"trickling", 10 << 20, 1, http.StatusRequestTimeout, bodyPatience},
+		{"trickling, and short", 100, 1, http.StatusRequestTimeout, bodyPatience},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				status, took := plan(t, dialed(t), c.size, c.perSecond)
+				early := c.took - took // a second where bytes and the deadline come at once
+				if status != c.status || early < 0 || early > time.Second {
+					t.Errorf("status %d after %v, want %d after %v", status, took, c.status, c.took)
+				}
+			})
+		})
+	}
+}
 
 // TestEveryReasonHasAnAction compares with what lb says of its reasons: which are sent, answered
 // and passed; all others are drops, and a new reason must be put into one of the lists.
