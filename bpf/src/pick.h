@@ -210,6 +210,8 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 		return LB_NO_REPLICA;
 	c->id = id & REPLICA_ID;
 	c->replica = replica_at(c->id);
+	if (!c->replica) /* before limited(): Linux 6.1 takes what that returns for LB_OK, too */
+		return LB_TABLE_FAULT;
 	if (!only && s->flags & SERVICE_RATES) {
 		why = limited(s, records && (f.is_tcp ? is_syn(p) : id & BEGINS));
 		if (why != LB_OK)
@@ -217,7 +219,7 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 	}
 	if (records && id & BEGINS && !begin_flow(s, p, key, tag_of(key, record_hash), c->id))
 		return LB_PORT_TAKEN;
-	return c->replica ? LB_OK : LB_TABLE_FAULT;
+	return LB_OK;
 }
 
 /* The same for a packet whose replica has been picked: its id is in the choice. */
