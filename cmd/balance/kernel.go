@@ -83,7 +83,7 @@ next lbctl serve makes new tables. What else is in the directory is left.`,
   lbctl purge --pin-dir /sys/fs/bpf/a`,
 		Args: cli.Takes(),
 	}
-	pinDirFlag(c, &dir)
+	pinDirFlag(a, c, &dir)
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := noDaemon(a, c); err != nil {

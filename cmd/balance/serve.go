@@ -63,8 +63,8 @@ ended, by whatever signal; the next daemon takes the datapath over.`,
 		Args: cli.Takes(),
 	}
 	c.Flags().StringVarP(&d.file, "file", "f", "", "the configuration file, YAML; - is stdin")
-	c.Flags().StringVar(&d.stateDir, "state-dir", defaultStateDir, "the directory in which the intent is stored")
-	pinDirFlag(c, &d.pins.Dir)
+	a.FlagOrVariable(c.Flags(), &d.stateDir, "state-dir", "LBCTL_STATE_DIR", defaultStateDir, "the directory in which the intent is stored")
+	pinDirFlag(a, c, &d.pins.Dir)
 	ephemeralFlag(c, &d.pins.Ephemeral)
 	c.Flags().Var(&d.labels, "metrics-labels", "labels of the series on /metrics: service, vip, protocol, replica; empty for none by service")
 	cli.ChoiceFlag(c, &d.log, "log-format", "", "the format of the log on stderr", logText, logJSON)
@@ -79,8 +79,8 @@ ended, by whatever signal; the next daemon takes the datapath over.`,
 	return c
 }
 
-func pinDirFlag(c *cobra.Command, dir *string) {
-	c.Flags().StringVar(dir, "pin-dir", defaultPinDir, "the directory in which the datapath is pinned, below a BPF file system")
+func pinDirFlag(a *cli.App, c *cobra.Command, dir *string) {
+	a.FlagOrVariable(c.Flags(), dir, "pin-dir", "LBCTL_PIN_DIR", defaultPinDir, "the directory in which the datapath is pinned, below a BPF file system")
 }
 
 func ephemeralFlag(c *cobra.Command, allow *bool) {

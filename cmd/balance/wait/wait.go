@@ -2,6 +2,7 @@
 package wait
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,18 +24,19 @@ type condition func(context.Context, *client.Client) (still string, err error)
 func Command(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "wait --for=CONDITION [SERVICE [ADDRESS]]",
-		Short: "Wait until the balancer is ready, a replica is drained, or a revision is reached",
-		Long: `Wait until a condition holds: ready (the datapath forwards as intended, as /readyz says), drained (the replica ADDRESS of
-SERVICE, or every draining one of it, or of all, is safe to remove), or revision=N (the intent is at N or later). A daemon
-that does not answer is waited for. When the time is over, the exit code is 1 and the error says what still is.`,
+		Short: "Wait until the balancer is ready, replicas are healthy or drained, or a revision is reached",
+		Long: `Wait until a condition holds: ready (the datapath forwards as intended, as /readyz says), healthy (checks have found the
+replica ADDRESS of SERVICE well, or every active one of it, or of all, that is checked), drained (the replica, or every
+draining one, is safe to remove), or revision=N (the intent is at N or later). A daemon that does not answer is waited for. When the time is over, the exit code is 1 and the error says what still is.`,
 		Example: `  lbctl wait --for=ready --timeout 1m
+  lbctl wait --for=healthy web
   lbctl drain web 10.1.0.1:8080 && lbctl wait --for=drained web 10.1.0.1:8080
   lbctl wait --for=revision=7`,
 		Args: cli.Takes("[SERVICE]", "[ADDRESS]"),
 	}
-	what := c.Flags().String("for", "", "what to wait for: ready, drained or revision=N")
+	what := c.Flags().String("for", "", "what to wait for: ready, healthy, drained or revision=N")
 	patience := c.Flags().Duration("timeout", 30*time.Second, "give up after this time, at most 24h; 0: look once")
-	_ = c.RegisterFlagCompletionFunc("for", cobra.FixedCompletions([]string{"ready", "drained", "revision="}, cobra.ShellCompDirectiveNoSpace))
+	_ = c.RegisterFlagCompletionFunc("for", cobra.FixedCompletions([]string{"ready", "healthy", "drained", "revision="}, cobra.ShellCompDirectiveNoSpace))
 	a.Complete(c, cli.Services, cli.ReplicasOf)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if *patience < 0 || *patience > 24*time.Hour {
@@ -52,7 +54,8 @@ that does not answer is waited for. When the time is over, the exit code is 1 an
 }
 
 func parse(c *cobra.Command, what string, args []string) (condition, error) {
-	if what != "drained" && len(args) > 0 {
+	of := append(args, "", "")[:2]
+	if what != "healthy" && what != "drained" && len(args) > 0 {
 		return nil, cli.Usage(c, "--for=%s takes no %s", what, args[0])
 	}
 	number, isRevision := strings.CutPrefix(what, "revision=")
@@ -60,14 +63,16 @@ func parse(c *cobra.Command, what string, args []string) (condition, error) {
 	switch {
 	case what == "ready":
 		return ready, nil
+	case what == "healthy":
+		return healthy(of), nil
 	case what == "drained":
-		return drained(append(args, "", "")[:2]), nil
+		return drained(of), nil
 	case isRevision && err == nil && n > 0:
 		return reached(n), nil
 	case what == "":
-		return nil, cli.Usage(c, "missing --for: want ready, drained or revision=N")
+		return nil, cli.Usage(c, "missing --for: want ready, healthy, drained or revision=N")
 	}
-	return nil, cli.Usage(c, "--for: %q is not known: want ready, drained or revision=N", what).OrNearest(what, []string{"ready", "drained"}, "--for=")
+	return nil, cli.Usage(c, "--for: %q is not known: want ready, healthy, drained or revision=N", what).OrNearest(what, []string{"ready", "healthy", "drained"}, "--for=")
 }
 
 func ready(ctx context.Context, d *client.Client) (string, error) {
@@ -89,39 +94,79 @@ func reached(n uint64) condition {
 	}
 }
 
-// drained looks at one replica, those of a service, or all.
+// healthy looks at one replica, the active ones of a service that are checked, or those of all.
+func healthy(of []string) condition {
+	return func(ctx context.Context, d *client.Client) (string, error) {
+		all, err := d.Traffic(ctx)
+		if err != nil {
+			return "", err
+		}
+		look := looked{of: of}
+		for _, r := range all.Replicas {
+			if !look.at(r.ServiceName, r.Address) {
+				continue
+			}
+			h := r.Health
+			switch {
+			case h == nil && of[1] == "" || h != nil && h.Status == "healthy":
+			case h == nil:
+				return "replica " + r.Address + " of " + r.ServiceName + " is not checked", nil
+			case of[1] != "" || r.State == lb.Active.String():
+				return fmt.Sprintf("replica %s of %s is %s: %s", r.Address, r.ServiceName, h.Status, cmp.Or(h.Reason, "no result yet")), nil
+			}
+		}
+		return "", look.missing()
+	}
+}
+
+// drained looks at one replica, the draining ones of a service, or those of all.
 func drained(of []string) condition {
 	return func(ctx context.Context, d *client.Client) (string, error) {
 		all, err := d.Flows(ctx)
 		if err != nil {
 			return "", err
 		}
-		service, replica := false, false
+		look := looked{of: of}
 		for _, s := range all.Services {
-			if of[0] != "" && of[0] != s.Name {
-				continue
-			}
-			service = true
+			look.at(s.Name, "")
 			for _, r := range s.Replicas {
-				named := r.Address == of[1]
-				if of[1] != "" && !named {
-					continue
-				}
-				replica = true
-				if !r.SafeToRemove && (named || r.State == lb.Draining.String()) {
+				if look.at(s.Name, r.Address) && !r.SafeToRemove && (of[1] != "" || r.State == lb.Draining.String()) {
 					return fmt.Sprintf("replica %s of %s is %s with %d recorded flows and %s of old flows", r.Address, s.Name, r.State,
 						r.FlowCounts.Established+r.FlowCounts.HalfOpen, cli.Many(int(r.FlowCounts.OldFlowSlots), "slot")), nil
 				}
 			}
 		}
-		switch {
-		case of[0] != "" && !service:
-			return "", cli.NotFound("service", of[0], nil, "list what there is: lbctl get services")
-		case of[1] != "" && !replica:
-			return "", cli.NotFound("replica", of[1], nil, "list what there is: lbctl get replicas")
-		}
-		return "", nil
+		return "", look.missing()
 	}
+}
+
+// looked is what a condition is about, a service and a replica of it, "" for any, and what of that there is.
+type looked struct {
+	of               []string
+	service, replica bool
+}
+
+// at reports whether the condition is about a replica.
+func (l *looked) at(service, replica string) bool {
+	if l.of[0] != "" && l.of[0] != service {
+		return false
+	}
+	l.service = true
+	if l.of[1] != "" && l.of[1] != replica {
+		return false
+	}
+	l.replica = true
+	return true
+}
+
+func (l *looked) missing() error {
+	switch {
+	case l.of[0] != "" && !l.service:
+		return cli.NotFound("service", l.of[0], nil, "list what there is: lbctl get services")
+	case l.of[1] != "" && !l.replica:
+		return cli.NotFound("replica", l.of[1], nil, "list what there is: lbctl get replicas")
+	}
+	return nil
 }
 
 // between is the time from one look to the next.
