@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -39,7 +40,15 @@ func newHandler(c Config) (*handler, error) {
 func (h *handler) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /objects/{number}", h.object)
+	mux.HandleFunc("GET /healthz", h.name)
+	mux.HandleFunc("GET /{$}", h.name)
 	return mux
+}
+
+// name says which replica this is.
+func (h *handler) name(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set(Header, h.index)
+	_, _ = io.WriteString(w, "replica "+h.index+"\n")
 }
 
 // object serves one object and logs it, the unknown ones too.
