@@ -26,6 +26,8 @@ func TestFlowsAreCountedRarely(t *testing.T) {
 			t.Errorf("counted %d times of a second each in 210 seconds, want 10", counts)
 		}
 		time.Sleep(time.Minute)
+		f.mu.Lock()
+		defer f.mu.Unlock()
 		if f.last != nil {
 			t.Error("the last count is kept")
 		}

@@ -44,6 +44,8 @@ var roles = map[string]access.Role{
 	"DELETE /v1/interfaces/{name}":                           access.Operator,
 	"GET /v1/overrides":                                      access.Viewer,
 	"PUT /v1/overrides":                                      access.Operator,
+	"DELETE /v1/overrides":                                   access.Operator,
+	"GET /v1/services/{name}/replicas/{address}/override":    access.Viewer,
 	"PUT /v1/services/{name}/replicas/{address}/override":    access.Operator,
 	"DELETE /v1/services/{name}/replicas/{address}/override": access.Operator,
 	"GET /v1/monitor":                                        access.Operator,

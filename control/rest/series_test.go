@@ -68,7 +68,7 @@ func TestMetricsLint(t *testing.T) {
 	w := routedWorld(t)
 	w.apply("interfaces: [{name: eth0}, {name: eth1}]\n" + webAndDNS)
 	w.drain(noon.Add(time.Hour))
-	w.dp.losses = []lb.Loss{{Interface: `e"t\h`, Cause: lb.LostTransmit, Packets: 7}}
+	w.dp.lose("", lb.Loss{Interface: `e"t\h`, Cause: lb.LostTransmit, Packets: 7})
 	_, page := w.request("GET", "/metrics", "")
 	problems, err := promlint.New(strings.NewReader(page)).Lint()
 	if err != nil {
@@ -139,12 +139,12 @@ func TestLossesAreTold(t *testing.T) {
 	if page, c := told(); strings.Contains(page, "\nlbctl_lost_packets_total{") || c.Losses == nil || len(c.Losses) > 0 {
 		t.Errorf("nothing is lost: %+v", c.Losses)
 	}
-	w.dp.losses = []lb.Loss{{Interface: "eth1", Cause: lb.LostTransmit, Packets: 7, Error: "no such device or address"}}
+	w.dp.lose("", lb.Loss{Interface: "eth1", Cause: lb.LostTransmit, Packets: 7, Error: "no such device or address"})
 	want := []api.LossCount{{Interface: "eth1", Cause: "transmit", Packets: 7, Error: "no such device or address"}}
 	if page, c := told(); !strings.Contains(page, "\n"+series+"\n") || !slices.Equal(c.Losses, want) {
 		t.Errorf("7 are lost: %+v", c.Losses)
 	}
-	w.dp.losses, w.dp.lossesUnknown = nil, "this kernel tells no types"
+	w.dp.lose("this kernel tells no types")
 	if page, c := told(); strings.Contains(page, "lbctl_lost_packets_total") || c.LossesUnknown != "this kernel tells no types" {
 		t.Errorf("nobody knows: %q", c.LossesUnknown)
 	}

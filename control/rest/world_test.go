@@ -44,10 +44,8 @@ type faulty struct {
 	watching chan struct{}
 	// gone has the interfaces that are not there any more.
 	gone sync.Map
-	// losses are what is lost after the verdict.
-	losses []lb.Loss
-	// lossesUnknown is why they are not counted.
-	lossesUnknown string
+	// lost is what is lost after the verdict, and why it is not counted.
+	lost atomic.Pointer[lost]
 	// counts is how often recorded flows were counted.
 	counts atomic.Int64
 }
@@ -59,9 +57,19 @@ func (f *faulty) Flows() (map[lb.VIP]lb.Flows, error) {
 
 func (f *faulty) Counters() (lb.Counters, error) {
 	c, err := f.Datapath.Counters()
-	c.Losses, c.LossesUnknown = f.losses, f.lossesUnknown
+	if l := f.lost.Load(); l != nil {
+		c.Losses, c.LossesUnknown = l.losses, l.unknown
+	}
 	return c, err
 }
+
+type lost struct {
+	losses  []lb.Loss
+	unknown string
+}
+
+// lose has packets lost from now on, or not counted.
+func (f *faulty) lose(unknown string, losses ...lb.Loss) { f.lost.Store(&lost{losses, unknown}) }
 
 // unplug takes an interface away: the kernel detaches, and nothing can attach.
 func (f *faulty) unplug(name string) {

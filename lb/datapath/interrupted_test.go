@@ -115,7 +115,7 @@ func TestMigrationInterrupted(t *testing.T) {
 	closed(t, x.d)
 	o := Options{Dir: x.d.options.Dir, manualClock: true, edit: passing}
 	x.pass(o.Dir)
-	limits := [2]lb.Limits{{Services: 16, Replicas: 64, Slots: 256, Flows: 1 << 14}, wornLimits()}
+	limits := [2]lb.Limits{{Services: 16, Replicas: 64, Slots: 256, Flows: 1 << 14, SourceRanges: 128}, wornLimits()}
 	for n, step := range []string{
 		"begun", "loaded", "filled", "carried", "one link", "switched", "caught up", "renamed", "removed what has no successor",
 		"moved " + bpf.LbMapSlots, "moved " + bpf.LbMapServices, "moved " + programPin,

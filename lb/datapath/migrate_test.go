@@ -36,7 +36,9 @@ type worn struct {
 	counted  map[string]uint64              // packets that were forwarded, by VIP and in all
 }
 
-func wornLimits() lb.Limits { return lb.Limits{Services: 8, Replicas: 32, Slots: 128, Flows: 1 << 12} }
+func wornLimits() lb.Limits {
+	return lb.Limits{Services: 8, Replicas: 32, Slots: 128, Flows: 1 << 12, SourceRanges: 64}
+}
 
 // wornServices are what there was first, and what it was changed into.
 func wornServices() (first, changed []lb.Service) {

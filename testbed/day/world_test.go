@@ -1,13 +1,12 @@
 package day
 
 import (
-	"context"
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -172,12 +171,6 @@ func (l *load) failure() string {
 // request makes requests until end is called.
 func (w *world) request() *load {
 	l := &load{stop: make(chan struct{})}
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(_ context.Context, _, address string) (net.Conn, error) {
-			return w.client.Dial(address, 5*time.Second)
-		},
-	}}
 	l.done.Go(func() {
 		for {
 			select {
@@ -185,7 +178,7 @@ func (w *world) request() *load {
 				return
 			default:
 			}
-			if err := ask(client); err != nil {
+			if err := w.ask(); err != nil {
 				l.last.Store(err.Error())
 				l.failed.Add(1)
 			}
@@ -195,8 +188,21 @@ func (w *world) request() *load {
 	return l
 }
 
-func ask(client *http.Client) error {
-	answer, err := client.Get("http://" + vip.String() + "/")
+// ask makes one request, and gives up after some seconds.
+func (w *world) ask() error {
+	const patience = 5 * time.Second
+	c, err := w.client.Dial(netip.AddrPortFrom(vip, 80).String(), patience)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: day\r\nConnection: close\r\n\r\n"); err != nil {
+		return err
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		return err
 	}
