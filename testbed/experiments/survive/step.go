@@ -185,7 +185,7 @@ func (r *run) awaitDown(ctx context.Context, s *service, replica int, deadline t
 	}
 	down := false
 	err := r.await(ctx, lateness, func() (bool, error) {
-		now, err := r.cluster.Control().Service(ctx, s.name)
+		now, err := r.cluster.Control().Replicas(ctx, s.name) // the service itself is as it is declared
 		for _, listed := range now.Replicas {
 			if listed.Address == s.replica(replica).String() {
 				down = listed.State == lb.Down.String()
