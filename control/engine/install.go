@@ -25,8 +25,8 @@ func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.En
 	if err != nil {
 		return nil, err
 	}
-	installed := false
-	x := execution{dp: e.dp, may: may, had: old.Wanted.ByVIP(), next: next.Wanted().ByVIP(), links: linksOf(before)}
+	installed, wanted := false, next.Wanted()
+	x := execution{dp: e.dp, may: may, had: old.Wanted.ByVIP(), next: wanted.ByVIP(), links: linksOf(before)}
 	defer func() {
 		if !installed { // also when the datapath panics
 			e.rollBack(ctx, before, next.Datapath.Limits)
@@ -40,7 +40,7 @@ func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.En
 		return nil, err
 	}
 	// The obstacles that were met are among the facts by now.
-	now := &Snapshot{Revision: old.Revision, Wanted: next.Wanted(), Given: given(next, facts.Now), Effective: x.brought(Effective(next, facts), old),
+	now := &Snapshot{Revision: old.Revision, Wanted: wanted, Given: given(next, facts.Now), Effective: x.brought(Effective(next, facts), old),
 		health: facts.Health, obstacles: x.links.obstacles(next), outOfSync: x.notSet()}
 	if old.Number == 0 || !next.Equal(old.Intent) {
 		entry.Time = e.clock.Now().UTC()

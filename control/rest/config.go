@@ -67,7 +67,7 @@ func (s *Server) replace(ctx context.Context, dry bool, match func(*engine.Snaps
 		after = next.Keeping(next.Overrides)
 		return next, err
 	}
-	done, err := s.maybe(ctx, DryRun{dry}, match, c)
+	done, err := s.changeOrPlan(ctx, DryRun{dry}, match, c)
 	if err == nil {
 		done.Body.Overrides = wire.OverrideChanges(before, after, true)
 	}

@@ -55,11 +55,11 @@ func (s *Server) overrideRoutes(a huma.API) {
 		})
 	register(a, "put-overrides", http.MethodPut, all, "Replace all that was set by hand, in one change",
 		func(ctx context.Context, in *putOverridesInput) (*answer[api.Change], error) {
-			return s.maybe(ctx, in.DryRun, in.allows(always), engine.Change{Reason: "put overrides", Edit: setAll(in.value.Overrides)})
+			return s.changeOrPlan(ctx, in.DryRun, in.allows(always), engine.Change{Reason: "put overrides", Edit: setAll(in.value.Overrides)})
 		})
 	register(a, "delete-overrides", http.MethodDelete, all, "Take back what was set by hand, all or that of a service",
 		func(ctx context.Context, in *deleteOverridesInput) (*answer[api.Change], error) {
-			return s.maybe(ctx, in.DryRun, in.allows(always), engine.Change{Reason: in.reason(), Edit: in.edit})
+			return s.changeOrPlan(ctx, in.DryRun, in.allows(always), engine.Change{Reason: in.reason(), Edit: in.edit})
 		})
 	register(a, "get-override", http.MethodGet, one, "What was set by hand on a replica",
 		func(_ context.Context, in *ReplicaPath) (*answer[api.Override], error) {
@@ -69,16 +69,16 @@ func (s *Server) overrideRoutes(a huma.API) {
 		})
 	register(a, "put-override", http.MethodPut, one, "Set a replica by hand: its state, its weight, or both",
 		func(ctx context.Context, in *putOverrideInput) (*answer[api.Change], error) {
-			return s.maybe(ctx, in.DryRun, in.allows(in.isSet), engine.Change{Reason: in.reason("set by hand"), Edit: in.set})
+			return s.changeOrPlan(ctx, in.DryRun, in.allows(in.isSet), engine.Change{Reason: in.reason("set by hand"), Edit: in.set})
 		})
 	register(a, "delete-override", http.MethodDelete, one, "Have a replica as the configuration declares it",
 		func(ctx context.Context, in *overrideInput) (*answer[api.Change], error) {
-			return s.maybe(ctx, in.DryRun, in.allows(in.isSet), engine.Change{Reason: in.reason("take back what was set by hand of"), Edit: in.takeBack})
+			return s.changeOrPlan(ctx, in.DryRun, in.allows(in.isSet), engine.Change{Reason: in.reason("take back what was set by hand of"), Edit: in.takeBack})
 		})
 }
 
-// maybe makes a change, or says what it would do.
-func (s *Server) maybe(ctx context.Context, dry DryRun, match func(*engine.Snapshot) error, c engine.Change) (*answer[api.Change], error) {
+// changeOrPlan makes a change, or says what it would do.
+func (s *Server) changeOrPlan(ctx context.Context, dry DryRun, match func(*engine.Snapshot) error, c engine.Change) (*answer[api.Change], error) {
 	if dry.DryRun {
 		c.Match = match
 		return s.plan(c)
