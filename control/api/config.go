@@ -74,8 +74,11 @@ type HealthCheck struct {
 
 	Path   string `json:"path,omitempty" yaml:"path,omitempty" doc:"http, https: what to get. Default /." example:"/healthz"`
 	Status *int64 `json:"status,omitempty" yaml:"status,omitempty" minimum:"100" maximum:"599" doc:"http, https: the status that the answer has to have. Redirects are not followed. Default 200." example:"200"`
-	Body   string `json:"body,omitempty" yaml:"body,omitempty" doc:"http, https: what the first 64 KiB of the answer's body have to contain. Default anything."`
-	Host   string `json:"host,omitempty" yaml:"host,omitempty" doc:"http, https: the header Host. Default the address that is asked." example:"www.example.com"`
+
+	Statuses []StatusRange `json:"statuses,omitempty" yaml:"statuses,omitempty" required:"false" nullable:"false" maxItems:"16" doc:"http, https: instead of status, those that the answer may have." example:"[\"200-299\",\"304\"]"`
+
+	Body string `json:"body,omitempty" yaml:"body,omitempty" doc:"http, https: what the first 64 KiB of the answer's body have to contain. Default anything."`
+	Host string `json:"host,omitempty" yaml:"host,omitempty" doc:"http, https: the header Host. Default the address that is asked." example:"www.example.com"`
 
 	ServerName  string `json:"server_name,omitempty" yaml:"server_name,omitempty" doc:"https: the name that the server is asked for (SNI), and that its certificate has to be for. Default host, without its port."`
 	Certificate string `json:"certificate,omitempty" yaml:"certificate,omitempty" enum:"verify,ignore" doc:"https: verify (by the system's authorities) or ignore. Default verify."`
@@ -100,6 +103,9 @@ type Replica struct {
 	State      string `json:"state,omitempty" yaml:"state,omitempty" enum:"active,draining,down" doc:"active (gets new flows), draining (keeps those that it has) or down (gets nothing). Default active."`
 	DrainUntil string `json:"drain_until,omitempty" yaml:"drain_until,omitempty" doc:"When a draining replica is set down, whatever flows it has: an RFC 3339 time in whole seconds. One that has passed sets it down at once. Default never." example:"2030-01-31T12:00:00Z"`
 }
+
+// StatusRange is a status of HTTP, or the first and the last of several: "304", "200-299".
+type StatusRange string
 
 // Duration is a time span with its unit: "90s", "10m", "1h30m".
 type Duration string

@@ -135,6 +135,9 @@ func want(t reflect.Type) string {
 	if t == reflect.TypeFor[api.Duration]() {
 		return "want a time span with its unit: 90s, 10m"
 	}
+	if t == reflect.TypeFor[api.StatusRange]() {
+		return `want a range of statuses, or one in quotes: 200-299, "304"`
+	}
 	switch t.Kind() {
 	case reflect.String:
 		return "want text; numbers that are text need quotes"

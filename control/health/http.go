@@ -70,8 +70,8 @@ func probeHTTP(ctx context.Context, d *net.Dialer, to netip.AddrPort, check inte
 		return err
 	}
 	defer answer.Body.Close()
-	if answer.StatusCode != int(check.Status) {
-		return fmt.Errorf("status %d, want %d", answer.StatusCode, check.Status)
+	if !check.Status.Has(answer.StatusCode) {
+		return fmt.Errorf("status %d, want %s", answer.StatusCode, check.Status)
 	}
 	if check.Body == "" {
 		return nil

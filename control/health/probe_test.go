@@ -112,7 +112,7 @@ func answering(t *testing.T, write func(io.Writer)) (at netip.AddrPort, request 
 }
 
 func TestHTTP(t *testing.T) {
-	c := intent.Check{Type: intent.CheckHTTP, Path: "/healthz?a=b", Status: 200, Host: "www.example.com", Body: "ok"}
+	c := intent.Check{Type: intent.CheckHTTP, Path: "/healthz?a=b", Status: "200", Host: "www.example.com", Body: "ok"}
 	for answer, reason := range map[string]string{
 		"HTTP/1.1 200 OK\r\n\r\nall is ok":                                          "",
 		"HTTP/1.0 200 OK\r\n\r\nok":                                                 "",
@@ -133,9 +133,14 @@ func TestHTTP(t *testing.T) {
 			t.Errorf("asked %s", got)
 		}
 	}
+	c.Status, c.Body = "200-299,304", ""
+	for status, reason := range map[int]string{200: "", 299: "", 304: "", 300: "status 300, want 200-299,304", 305: "status 305, want 200-299,304"} {
+		at, _ := answering(t, func(w io.Writer) { fmt.Fprintf(w, "HTTP/1.1 %d X\r\n\r\n", status) })
+		want(t, fmt.Sprintf("status %d", status), check(t, c, at), reason)
+	}
 	t.Setenv("http_proxy", "http://"+closed(t).String())
 	at, request := answering(t, func(w io.Writer) { io.WriteString(w, "HTTP/1.1 204 No Content\r\n\r\n") })
-	want(t, "without a body and a host", check(t, intent.Check{Type: intent.CheckHTTP, Path: "/", Status: 204}, at), "")
+	want(t, "without a body and a host", check(t, intent.Check{Type: intent.CheckHTTP, Path: "/", Status: "204"}, at), "")
 	if got := request(); got != "GET / "+at.String()+" close=true" {
 		t.Errorf("asked %s", got)
 	}
@@ -143,7 +148,7 @@ func TestHTTP(t *testing.T) {
 
 // An answer without an end takes neither memory nor more time than there is.
 func TestHTTPWithoutEnd(t *testing.T) {
-	c := intent.Check{Type: intent.CheckHTTP, Path: "/", Status: 200, Body: "ok", Timeout: 200 * time.Millisecond}
+	c := intent.Check{Type: intent.CheckHTTP, Path: "/", Status: "200", Body: "ok", Timeout: 200 * time.Millisecond}
 	forever := func(first, more string) func(io.Writer) {
 		return func(w io.Writer) {
 			_, err := io.WriteString(w, first)
@@ -194,7 +199,7 @@ func TestHTTPS(t *testing.T) {
 	s.StartTLS()
 	defer s.Close()
 	at := netip.MustParseAddrPort(s.Listener.Addr().String())
-	c := intent.Check{Type: intent.CheckHTTPS, Path: "/", Status: 200, ServerName: "www.example.com"}
+	c := intent.Check{Type: intent.CheckHTTPS, Path: "/", Status: "200", ServerName: "www.example.com"}
 	want(t, "an unknown authority", check(t, c, at), "TLS: ")
 	c.AnyCertificate = true
 	want(t, "any certificate", check(t, c, at), "")

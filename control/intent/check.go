@@ -3,6 +3,7 @@ package intent
 import (
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ type Check struct {
 	// Path, Status, Body and Host are of CheckHTTP and CheckHTTPS. Body is what the answer's contains, "" for anything;
 	// Host is the header, "" for the replica's address.
 	Path, Body, Host string
-	Status           uint16
+	Status           Statuses
 	// ServerName, of CheckHTTPS, is the name that the server is asked for (SNI) and its certificate is for; "" asks for
 	// none. AnyCertificate takes every certificate.
 	ServerName     string
@@ -92,6 +93,25 @@ func parse[T fmt.Stringer](name string, all []T) (T, error) {
 	}
 	var none T
 	return none, fmt.Errorf("%w: %q is none of %v", lb.ErrInvalid, name, all)
+}
+
+// Statuses are those that an answer may have: numbers and ranges of them, separated by commas, as in "200-299,304".
+type Statuses string
+
+// Has tells whether a status is one of them.
+func (s Statuses) Has(status int) bool {
+	for part := range strings.SplitSeq(string(s), ",") {
+		first, last, ranges := strings.Cut(part, "-")
+		if !ranges {
+			last = first
+		}
+		low, _ := strconv.Atoi(first)
+		high, _ := strconv.Atoi(last)
+		if low <= status && status <= high {
+			return true
+		}
+	}
+	return false
 }
 
 // Payload are bytes as a document has them: text, or "hex:" and hexadecimal digits.

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ const (
 	maxInARow                                 = 100
 	maxCheckText                              = 1024
 	maxArguments                              = 64
+	maxStatuses                               = 16
 )
 
 // fieldsOfType are the fields of a check that only some types have.
@@ -27,6 +29,7 @@ var fieldsOfType = map[string][]intent.CheckType{
 	"port":        {intent.CheckTCP, intent.CheckHTTP, intent.CheckHTTPS, intent.CheckUDP},
 	"path":        {intent.CheckHTTP, intent.CheckHTTPS},
 	"status":      {intent.CheckHTTP, intent.CheckHTTPS},
+	"statuses":    {intent.CheckHTTP, intent.CheckHTTPS},
 	"body":        {intent.CheckHTTP, intent.CheckHTTPS},
 	"host":        {intent.CheckHTTP, intent.CheckHTTPS},
 	"server_name": {intent.CheckHTTPS},
@@ -123,7 +126,7 @@ func resolveHTTP(ps *intent.Problems, field string, d *api.HealthCheck, c *inten
 		c.Path = "/"
 	}
 	matches(ps, field+"path", c.Path, checkPath, "want a path that begins with / and has no spaces: /healthz")
-	c.Status = uint16(within(ps, field+"status", d.Status, 200, 100, 599))
+	c.Status = statuses(ps, field, d)
 	matches(ps, field+"body", c.Body, nil, "")
 	matches(ps, field+"host", c.Host, checkHost, "want a name or an address, with or without a port: www.example.com")
 	if c.Type != intent.CheckHTTPS {
@@ -142,6 +145,42 @@ func resolveHTTP(ps *intent.Problems, field string, d *api.HealthCheck, c *inten
 	}
 	if c.ServerName == "" && !c.AnyCertificate {
 		ps.Add(field+"server_name", "write the name in the certificate, server_name: www.example.com; or certificate: ignore", "missing")
+	}
+}
+
+// statusRange is a status, or the first and the last of several.
+var statusRange = regexp.MustCompile(`^([1-5][0-9][0-9])(?:-([1-5][0-9][0-9]))?$`)
+
+// statuses returns those that an answer may have.
+func statuses(ps *intent.Problems, field string, d *api.HealthCheck) intent.Statuses {
+	const want = `want 100 to 599, or a range of them with the lower one first, as in ["200-299", "304"]`
+	switch {
+	case len(d.Statuses) == 0:
+		return intent.Statuses(strconv.FormatInt(within(ps, field+"status", d.Status, 200, 100, 599), 10))
+	case d.Status != nil:
+		ps.Add(field+"statuses", "leave one of the two out", "beside status")
+	case len(d.Statuses) > maxStatuses:
+		ps.Add(field+"statuses", fmt.Sprintf("want at most %d", maxStatuses), "%d statuses", len(d.Statuses))
+	}
+	all := make([]string, len(d.Statuses))
+	for n, s := range d.Statuses {
+		ends := statusRange.FindStringSubmatch(string(s))
+		if ends == nil || ends[2] != "" && ends[2] < ends[1] {
+			ps.Add(fmt.Sprintf("%sstatuses[%d]", field, n), want, "%q", s)
+		}
+		all[n] = string(s)
+	}
+	return intent.Statuses(strings.Join(all, ","))
+}
+
+// statusDocument writes those in a document: one of them as a number.
+func statusDocument(d *api.HealthCheck, s intent.Statuses) {
+	if one, err := strconv.ParseInt(string(s), 10, 64); err == nil {
+		d.Status = &one
+		return
+	}
+	for part := range strings.SplitSeq(string(s), ",") {
+		d.Statuses = append(d.Statuses, api.StatusRange(part))
 	}
 }
 
@@ -206,8 +245,8 @@ func health(c intent.Check) *api.HealthCheck {
 	if c.Port != 0 {
 		d.Port = number(c.Port)
 	}
-	if c.Status != 0 {
-		d.Status = number(c.Status)
+	if c.Status != "" {
+		statusDocument(d, c.Status)
 	}
 	if c.Type == intent.CheckHTTPS {
 		d.Certificate = "verify"
