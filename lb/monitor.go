@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lbctl/rss"
+	"lbctl/rss/packet"
 )
 
 // Sample is one packet that came in, and what became of it.
@@ -43,9 +44,35 @@ type Filter struct {
 	Reasons []Reason
 	// Service is the one whose packets are wanted; the zero VIP stands for all, and those of none.
 	Service VIP
+	// Flow is that of the packet itself, as it came.
+	Flow FlowFilter
 	// Every is N to sample one in N of the packets that pass the rest of the filter, beginning with the first; each
 	// CPU counts by itself. 0 stands for 1.
 	Every uint32
+}
+
+// FlowFilter says which flows are wanted: those that it does not contradict. The zero value is all, and packets without a flow.
+type FlowFilter struct {
+	// Source and Destination have the addresses; the zero Prefix stands for all.
+	Source, Destination netip.Prefix
+	// Port is that of either end, DestinationPort of the destination; 0 stands for all, and packets without ports.
+	Port, DestinationPort uint16
+	// Protocol is that of the IP packet; 0 stands for all.
+	Protocol packet.Protocol
+}
+
+// wants reports whether the flow of a frame is wanted, as far as the beginning of the frame tells.
+func (f FlowFilter) wants(frame []byte) bool {
+	if f == (FlowFilter{}) {
+		return true
+	}
+	h, _ := packet.Parse(frame) // what can be read of it is
+	has := func(p netip.Prefix, a netip.AddrPort) bool { return !p.IsValid() || p.Contains(a.Addr()) }
+	to := h.Flow.Destination.Port()
+	return h.Flow != (packet.Flow{}) && has(f.Source, h.Flow.Source) && has(f.Destination, h.Flow.Destination) &&
+		(f.Protocol == 0 || f.Protocol == h.Flow.Protocol) &&
+		(f.DestinationPort == 0 || h.Ports && f.DestinationPort == to) &&
+		(f.Port == 0 || h.Ports && (f.Port == to || f.Port == h.Flow.Source.Port()))
 }
 
 // Validate returns an error that wraps ErrInvalid if a reason is not known.
@@ -63,7 +90,7 @@ func (f Filter) Wants(s Sample) bool {
 	if len(f.Reasons) > 0 && !slices.Contains(f.Reasons, s.Reason) {
 		return false
 	}
-	return f.Service == VIP{} || f.Service == s.Service
+	return (f.Service == VIP{} || f.Service == s.Service) && f.Flow.wants(s.Frame)
 }
 
 // ParseReason reads the name of a reason. Its error wraps ErrInvalid.

@@ -115,6 +115,30 @@ func TestMonitorInterrupted(t *testing.T) {
 	}
 }
 
+// Flows are selected by the flags, an IPv6 prefix with its port included.
+func TestMonitorOfFlows(t *testing.T) {
+	w := routedWorld(t)
+	m, _ := watch(w, "--destination", "192.0.2.0/24:80", "--source", "198.51.100.7", "--protocol", "tcp", "--count", "1")
+	w.Memory.Process(2, frameTo("192.0.2.1:81"))
+	w.Memory.Process(2, frameTo("192.0.2.9:80"))
+	if got := m.line(); !strings.Contains(got, "> 192.0.2.9:80 not_ours") {
+		t.Errorf("the first line is %s", got)
+	}
+	m.end()
+	six, _ := watch(w, "--destination", "[2001:db8::/64]:53", "--count", "1")
+	for _, to := range []string{"[2001:db8::1]:54", "[2001:db8:1::1]:53", "[2001:db8::1]:53"} {
+		f := packet.Flow{Source: netip.MustParseAddrPort("[2001:db8:7::7]:5000"), Destination: netip.MustParseAddrPort(to), Protocol: packet.UDP}
+		w.Memory.Process(2, packet.Frame{Flow: f}.Marshal())
+	}
+	if got := six.line(); !strings.Contains(got, "> [2001:db8::1]:53 ") {
+		t.Errorf("the first line is %s", got)
+	}
+	six.end()
+	if _, out, _ := w.Run("__complete", "monitor", "--service", ""); !strings.HasPrefix(out, "web\n") {
+		t.Errorf("services complete as %s", out)
+	}
+}
+
 // The daemon's end is told.
 func TestMonitorOfADaemonThatEnds(t *testing.T) {
 	w := routedWorld(t)

@@ -22,20 +22,31 @@ const completePatience = 2 * time.Second
 // Complete lets shells complete the arguments of a command, the nth by the nth names. Where the daemon does not answer there is
 // nothing to complete.
 func (a *App) Complete(c *cobra.Command, arguments ...Names) {
-	c.ValidArgsFunction = func(c *cobra.Command, before []string, _ string) ([]string, cobra.ShellCompDirective) {
+	c.ValidArgsFunction = func(_ *cobra.Command, before []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(before) >= len(arguments) {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		ctx, cancel := context.WithTimeout(a.Context, completePatience)
-		defer cancel()
-		d := a.Client()
-		defer d.Close()
-		names, err := arguments[len(before)](ctx, d, before)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		return names, cobra.ShellCompDirectiveNoFileComp
+		return a.complete(arguments[len(before)], before)
 	}
+}
+
+// CompleteFlag lets shells complete the value of a flag.
+func (a *App) CompleteFlag(value Names) cobra.CompletionFunc {
+	return func(_ *cobra.Command, before []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return a.complete(value, before)
+	}
+}
+
+func (a *App) complete(word Names, before []string) ([]string, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(a.Context, completePatience)
+	defer cancel()
+	d := a.Client()
+	defer d.Close()
+	names, err := word(ctx, d, before)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // Services are the names of the services.

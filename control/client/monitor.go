@@ -21,6 +21,10 @@ type Watched struct {
 	Reasons []string
 	// Service is the name of the one whose packets are wanted, "" for all and those of none.
 	Service string
+	// Source and Destination are prefixes or addresses, Destination also with a port; Port is that of either end. "" and 0 stand for all.
+	Source, Destination string
+	Port                uint16
+	Protocol            string
 	// Every is N to sample one in N of these packets; 0 stands for 1.
 	Every uint32
 }
@@ -40,8 +44,13 @@ type stream[T any] struct {
 // Monitor begins to watch, until ctx ends or the stream is closed.
 func (c *Client) Monitor(ctx context.Context, w Watched) (*Samples, error) {
 	query := url.Values{"reason": w.Reasons}
-	if w.Service != "" {
-		query.Set("service", w.Service)
+	for name, value := range map[string]string{"service": w.Service, "source": w.Source, "destination": w.Destination, "protocol": w.Protocol} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	if w.Port != 0 {
+		query.Set("port", strconv.Itoa(int(w.Port)))
 	}
 	if w.Every != 0 {
 		query.Set("every", strconv.FormatUint(uint64(w.Every), 10))

@@ -19,9 +19,13 @@ import (
 )
 
 type monitorInput struct {
-	Reasons []string `query:"reason,explode" nullable:"false" doc:"Only packets with one of these reasons." example:"no_replica"`
-	Service string   `query:"service" doc:"Only packets to this service, and answers from it, by its name."`
-	Every   int64    `query:"every" minimum:"1" maximum:"4294967295" default:"1" doc:"Sample one in this many of the packets that the other parameters select; each CPU counts on its own."`
+	Reasons     []string `query:"reason,explode" nullable:"false" doc:"Only packets with one of these reasons." example:"no_replica"`
+	Service     string   `query:"service" doc:"Only packets to this service, and answers from it, by its name."`
+	Source      string   `query:"source" doc:"Only packets from an address or a prefix, of the flow as it came in." example:"198.51.100.0/24"`
+	Destination string   `query:"destination" doc:"Only packets to an address or a prefix, which a port may follow." example:"192.0.2.1:80"`
+	Port        int64    `query:"port" minimum:"1" maximum:"65535" doc:"Only packets from this port or to it."`
+	Protocol    string   `query:"protocol" doc:"Only packets of this protocol: tcp, udp, sctp, icmp, icmpv6, esp, ah, gre or a number." example:"udp"`
+	Every       int64    `query:"every" minimum:"1" maximum:"4294967295" default:"1" doc:"Sample one in this many of the packets that the other parameters select; each CPU counts on its own."`
 }
 
 func (s *Server) monitorRoutes(a huma.API) {
@@ -42,10 +46,14 @@ func (s *Server) monitorRoutes(a huma.API) {
 	})
 }
 
-// monitor opens a monitor. Errors: *unknownReason; lb.ErrNotFound for a service that is not known; those
+// monitor opens a monitor. Errors: *unknownReason; *intent.Error; lb.ErrNotFound for a service that is not known; those
 // of the datapath.
 func (s *Server) monitor(in *monitorInput) (lb.Monitor, error) {
-	f := lb.Filter{Every: uint32(in.Every)}
+	flows, err := wire.ResolveFlows(in.Source, in.Destination, in.Protocol, uint16(in.Port))
+	if err != nil {
+		return nil, inQuery(err)
+	}
+	f := lb.Filter{Every: uint32(in.Every), Flow: flows}
 	for _, name := range in.Reasons {
 		r, err := lb.ParseReason(name)
 		if err != nil {

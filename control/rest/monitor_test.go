@@ -100,6 +100,8 @@ func TestMonitorFilters(t *testing.T) {
 	dns := w.monitor(t.Context(), client.Watched{Service: "dns"})
 	some := w.monitor(t.Context(), client.Watched{Reasons: []string{"not_ours", "ttl_expired"}})
 	third := w.monitor(t.Context(), client.Watched{Every: 3})
+	udp := w.monitor(t.Context(), client.Watched{Protocol: "udp", Source: "198.51.100.0/24", Destination: "192.0.2.0/24:53"})
+	port := w.monitor(t.Context(), client.Watched{Port: 80, Destination: "192.0.2.9"})
 	for _, to := range []string{"192.0.2.1:80", "192.0.2.9:80", "192.0.2.1:53"} {
 		f := packet.Flow{Source: netip.MustParseAddrPort("198.51.100.7:40000"), Destination: netip.MustParseAddrPort(to), Protocol: packet.TCP}
 		if strings.HasSuffix(to, ":53") {
@@ -118,6 +120,8 @@ func TestMonitorFilters(t *testing.T) {
 		{"all", all, []string{"forwarded", "not_ours", "forwarded", "ttl_expired"}},
 		{"dns", dns, []string{"forwarded", "ttl_expired"}},
 		{"some", some, []string{"not_ours", "ttl_expired"}},
+		{"udp", udp, []string{"forwarded", "ttl_expired"}},
+		{"port", port, []string{"not_ours"}},
 		{"every third", third, []string{"forwarded", "ttl_expired"}},
 	} {
 		var got []string
@@ -136,17 +140,29 @@ func TestMonitorRefuses(t *testing.T) {
 		status int
 		text   string
 	}{
-		"?reason=fowarded":            {422, "did you mean forwarded?"},
-		"?reason=x":                   {422, "want one of forwarded, "},
-		"?reason=hairpin&reason=nope": {422, `reason \"nope\"`},
-		"?service=wbe":                {404, "lbctl get services"},
-		"?every=0":                    {422, "every"},
-		"?every=-1":                   {422, "every"},
-		"?every=4294967296":           {422, "every"},
-		"?every=4294967297":           {422, "every"},
-		"?every=18446744073709551617": {422, "every"},
-		"?every=1e3":                  {422, "every"},
-		"?evry=2":                     {422, "evry"},
+		"?reason=fowarded":                     {422, "did you mean forwarded?"},
+		"?reason=x":                            {422, "want one of forwarded, "},
+		"?reason=hairpin&reason=nope":          {422, `reason \"nope\"`},
+		"?service=wbe":                         {404, "lbctl get services"},
+		"?every=0":                             {422, "every"},
+		"?every=-1":                            {422, "every"},
+		"?every=4294967296":                    {422, "every"},
+		"?every=4294967297":                    {422, "every"},
+		"?every=18446744073709551617":          {422, "every"},
+		"?every=1e3":                           {422, "every"},
+		"?evry=2":                              {422, "evry"},
+		"?source=1.2.3.4:5":                    {422, `"location":"query.source","message":"\"1.2.3.4:5\" is neither"`},
+		"?source=198.51.100.7/24":              {422, "want 198.51.100.0/24, or the single address"},
+		"?source=::ffff:1.2.3.4":               {422, "write it as IPv4"},
+		"?source=1.2.3.4&destination=::1":      {422, "want both of one address family"},
+		"?destination=192.0.2.1:0":             {422, "want a port from 1 to 65535, as in 192.0.2.1:80"},
+		"?destination=[2001:db8::1":            {422, "want [2001:db8::1]:80 or [2001:db8::/32]:80"},
+		"?destination=[2001:db8::1]80":         {422, "want [2001:db8::1]:80 or [2001:db8::/32]:80"},
+		"?destination=192.0.2.1:80&protocol=1": {422, "want tcp, udp or sctp, or leave the port out"},
+		"?port=0":                              {422, "query.port"},
+		"?port=65536":                          {422, "query.port"},
+		"?protocol=tpc":                        {422, "query.protocol"},
+		"?protocol=0":                          {422, "query.protocol"},
 	} {
 		response, text := w.request("GET", "/v1/monitor"+path, "")
 		if response.StatusCode != want.status || !strings.Contains(text, want.text) {

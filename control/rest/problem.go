@@ -96,6 +96,17 @@ func inPath(err error, field string) error {
 	return err
 }
 
+// inQuery marks all fields of an error as parameters of the query.
+func inQuery(err error) error {
+	var wrong *intent.Error
+	if errors.As(err, &wrong) {
+		for n := range wrong.Problems {
+			wrong.Problems[n].Field = queryPrefix + wrong.Problems[n].Field
+		}
+	}
+	return err
+}
+
 func location(field string) string {
 	switch {
 	case field == "":

@@ -95,7 +95,7 @@ func (in *recordsInput) clients(v lb.VIP) (netip.Prefix, netip.AddrPort, error) 
 			ps.Add("after", "want next of the answer before", "%q is not an address and a port", in.After)
 		}
 	}
-	return prefix.Masked(), after, ps.Err()
+	return prefix.Masked(), after, inQuery(ps.Err())
 }
 
 // records returns at most limit records of flows after one.

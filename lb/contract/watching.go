@@ -2,6 +2,7 @@ package contract
 
 import (
 	"fmt"
+	"net/netip"
 	"runtime"
 	"strings"
 	"testing"
@@ -16,6 +17,8 @@ func testFilters(b fixture) {
 	s := scenes()[0] // IPv4, TCP
 	b.set(s.services()...)
 	service := func(number byte) lb.VIP { return s.vip(number, s.protocol) }
+	host := func(a netip.AddrPort) netip.Prefix { return netip.PrefixFrom(a.Addr(), a.Addr().BitLen()) }
+	client, web := s.client(), service(small).Address
 	watchers := []struct {
 		filter lb.Filter
 		want   string
@@ -25,6 +28,11 @@ func testFilters(b fixture) {
 		{lb.Filter{Reasons: []lb.Reason{lb.Returned}}, "[returned returned]"},
 		{lb.Filter{Service: service(plain)}, "[forwarded returned returned]"},
 		{lb.Filter{Service: service(small), Reasons: []lb.Reason{lb.Forwarded, lb.NotOurs}}, "[forwarded]"},
+		{lb.Filter{Flow: lb.FlowFilter{Source: host(s.replica(plain))}}, "[returned returned]"},
+		{lb.Filter{Flow: lb.FlowFilter{Destination: host(client), DestinationPort: client.Port()}}, "[returned returned]"},
+		{lb.Filter{Flow: lb.FlowFilter{Destination: host(web), DestinationPort: web.Port()}}, "[forwarded]"},
+		{lb.Filter{Flow: lb.FlowFilter{Port: client.Port(), Protocol: packet.TCP}}, "[forwarded returned no_replica not_ours forwarded no_route returned]"},
+		{lb.Filter{Flow: lb.FlowFilter{Port: client.Port()}, Service: service(plain)}, "[forwarded returned returned]"},
 	}
 	var monitors []lb.Monitor
 	for _, w := range watchers {
@@ -50,18 +58,29 @@ func (b fixture) reasonsOf(m lb.Monitor, wanted string) string {
 	return fmt.Sprint(got)
 }
 
-// testEvery counts the samples of a monitor that wants one in so many, alone and beside another monitor.
+// testEvery counts the samples of a monitor that wants one in so many: alone, beside another monitor, and where it wants every second
+// packet only, by its flow.
 func testEvery(b fixture) {
 	s := ipv4.service(1, packet.TCP)
 	b.set(s)
-	frame := Packet{Flow: flowTo(s.VIP), TTL: 64}.Frame()
-	for _, others := range []int{0, 1} {
-		const sent, every = 700, 7
-		m := b.monitor(lb.Filter{Reasons: []lb.Reason{lb.NoReplica}, Every: every})
-		for range others {
+	flow := flowTo(s.VIP)
+	frame := Packet{Flow: flow, TTL: 64}.Frame()
+	client := lb.FlowFilter{Source: netip.PrefixFrom(flow.Source.Addr(), 32)}
+	flow.Source = netip.AddrPortFrom(flow.Source.Addr().Next(), flow.Source.Port())
+	other := Packet{Flow: flow, TTL: 64}.Frame()
+	for _, c := range []struct {
+		others, every int
+		flow          lb.FlowFilter
+	}{{0, 7, lb.FlowFilter{}}, {0, 2, client}, {1, 7, lb.FlowFilter{}}} { // the other stays
+		const sent = 700
+		m := b.monitor(lb.Filter{Reasons: []lb.Reason{lb.NoReplica}, Flow: c.flow, Every: uint32(c.every)})
+		for range c.others {
 			b.monitor(lb.Filter{Service: s.VIP})
 		}
 		for range sent {
+			if c.flow != (lb.FlowFilter{}) {
+				b.send(East, other)
+			}
 			b.send(East, frame)
 		}
 		b.flush()
@@ -73,8 +92,8 @@ func testEvery(b fixture) {
 			got++
 		}
 		// Every CPU begins with the first.
-		if got < sent/every || got >= sent/every+runtime.NumCPU() {
-			b.t.Errorf("beside %d others: %d samples of %d packets, want one in %d", others, got, sent, every)
+		if got < sent/c.every || got >= sent/c.every+runtime.NumCPU() {
+			b.t.Errorf("beside %d others, by %+v: %d samples of %d packets, want one in %d", c.others, c.flow, got, sent, c.every)
 		}
 	}
 }

@@ -70,13 +70,13 @@ func (p *Publisher) Empty() bool {
 	return len(p.subscriptions) == 0
 }
 
-// Filter returns a filter that lets through whatever a subscriber wants. Its Every is more than 1 only
-// for a single subscriber: among the packets of two, those of one may come at a fixed interval, and
+// Filter returns a filter of reasons and a service that lets through whatever a subscriber wants. Its Every is more than 1 only
+// for a single subscriber, and one that wants all flows: among the packets of two, those of one may come at a fixed interval, and
 // counting both together would select them all or none.
 func (p *Publisher) Filter() lb.Filter {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.subscriptions) == 1 {
+	if len(p.subscriptions) == 1 && p.subscriptions[0].filter.Flow == (lb.FlowFilter{}) {
 		return p.subscriptions[0].filter
 	}
 	f := lb.Filter{Every: 1}

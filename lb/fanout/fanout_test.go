@@ -26,6 +26,7 @@ func TestFilter(t *testing.T) {
 		"none":           {nil, lb.Filter{Every: 1}},
 		"all":            {[]lb.Filter{{}}, lb.Filter{Every: 1}},
 		"one":            {[]lb.Filter{few}, few},
+		"one of a flow":  {[]lb.Filter{{Service: vip(80), Flow: lb.FlowFilter{Port: 80}, Every: 10}}, lb.Filter{Service: vip(80), Every: 1}},
 		"twice the same": {[]lb.Filter{few, few}, lb.Filter{Reasons: []lb.Reason{lb.NoRoute, lb.NoRoute}, Service: vip(80), Every: 1}},
 		"other reasons": {
 			[]lb.Filter{few, {Reasons: []lb.Reason{lb.Hairpin}, Service: vip(80)}},
@@ -40,7 +41,7 @@ func TestFilter(t *testing.T) {
 		for _, f := range c.filters {
 			p.Subscribe(f, noClose)
 		}
-		options := cmp.Options{cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.AddrPort{})}
+		options := cmp.Options{cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.AddrPort{}, netip.Prefix{})}
 		if diff := cmp.Diff(c.want, p.Filter(), options); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
