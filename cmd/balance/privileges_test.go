@@ -1,6 +1,7 @@
 package balance
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,7 +9,12 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
+	"lbctl/bpf/need"
 	"lbctl/cmd/cli"
+	"lbctl/cmd/cli/clitest"
+	"lbctl/lb/testns"
 )
 
 // nobody is the user without privileges.
@@ -90,4 +96,40 @@ func nobodyDir(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// TestDropPrivileges: no thread of a daemon that gave up its privileges has others than it needs, nor may gain any; it attaches and
+// changes services as before, and its process stays the one that was started.
+func TestDropPrivileges(t *testing.T) {
+	need.Root(t)
+	testns.Enter(t)
+	w := newWorld(t)
+	testns.Veth(t, "eth0", "198.51.100.254/24")
+	testns.Veth(t, "eth1", "10.0.0.254/24")
+	pins := fmt.Sprintf("/sys/fs/bpf/lbctl-test-few-%d", os.Getpid())
+	t.Cleanup(func() { purge(t, pins) })
+	d := w.Process("serve", "--drop-privileges", "--state-dir", w.Path("state"), "--pin-dir", pins, "-f", w.Write("web.yaml", clitest.WebConfig))
+	t.Cleanup(func() {
+		must(t, d.Process.Signal(syscall.SIGTERM))
+		d.Wait()
+	})
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", d.Process.Pid))
+	if err != nil || len(threads) < 2 {
+		t.Fatalf("threads %q, %v: want several", threads, err)
+	}
+	few := fmt.Sprintf("%016x", 1<<unix.CAP_BPF|1<<unix.CAP_PERFMON|1<<unix.CAP_NET_ADMIN)
+	for _, thread := range threads {
+		text, err := os.ReadFile(thread)
+		must(t, err)
+		for _, want := range []string{"CapInh:\t0000000000000000", "CapPrm:\t" + few, "CapEff:\t" + few, "CapBnd:\t" + few, "NoNewPrivs:\t1"} {
+			if !strings.Contains(string(text), want+"\n") {
+				t.Errorf("%s lacks %q:\n%s", thread, want, text)
+			}
+		}
+	}
+	w.OK("attach", "eth1")
+	w.OK("drain", "web", "10.0.0.1:8080")
+	if got := w.OK("get", "interfaces"); strings.Count(got, "attached") != 2 {
+		t.Errorf("interfaces:\n%s", got)
+	}
 }

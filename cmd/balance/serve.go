@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"syscall"
@@ -18,6 +19,7 @@ import (
 
 	"lbctl/cmd/balance/checks"
 	"lbctl/cmd/balance/listen"
+	"lbctl/cmd/balance/privileges"
 	"lbctl/cmd/cli"
 	"lbctl/control/access"
 	"lbctl/control/config"
@@ -28,6 +30,7 @@ import (
 	"lbctl/control/store"
 	"lbctl/control/wire"
 	"lbctl/lb"
+	"lbctl/lb/xdp"
 )
 
 // The directories of the daemon if no flag names others.
@@ -44,6 +47,8 @@ type daemon struct {
 	level          string
 	labels         metrics.Labels
 	doors          listen.Flags
+	// few is whether capabilities that are not needed are given up.
+	few bool
 }
 
 func serveCommand(a *cli.App) *cobra.Command {
@@ -69,10 +74,16 @@ ended, by whatever signal; the next daemon takes the datapath over.`,
 	c.Flags().Var(&d.labels, "metrics-labels", "labels of the series on /metrics: service, vip, protocol, replica; empty for none by service")
 	cli.ChoiceFlag(c, &d.log, "log-format", "", "the format of the log on stderr", logText, logJSON)
 	cli.ChoiceFlag(c, &d.level, "log-level", "", "what is logged: records of this level and above, and those of the audit log", "info", "debug", "warn", "error")
+	c.Flags().BoolVar(&d.few, "drop-privileges", false, "keep no capability but CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, and gain none")
 	d.doors.Add(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := d.doors.Check(c); err != nil {
 			return err
+		}
+		if d.few {
+			if err := dropPrivileges(d.pins); err != nil {
+				return err
+			}
 		}
 		return runServe(a, c.Context(), d)
 	}
@@ -85,6 +96,20 @@ func pinDirFlag(a *cli.App, c *cobra.Command, dir *string) {
 
 func ephemeralFlag(c *cobra.Command, allow *bool) {
 	c.Flags().BoolVar(allow, "ephemeral", false, "allow a BPF file system that ends with this mount namespace, and what is attached with it")
+}
+
+// dropPrivileges executes lbctl again with few capabilities, after what takes more of them: to mount a BPF file system, and
+// to see the mounts of process 1.
+func dropPrivileges(p cli.Pins) error {
+	parent := filepath.Dir(p.Dir)
+	err := xdp.MountBPFFS(parent)
+	if err == nil && !p.Ephemeral {
+		err = xdp.RequireLasting(parent)
+	}
+	if err != nil {
+		return adviseServe(fmt.Errorf("prepare %s: %w", p.Dir, err), "")
+	}
+	return privileges.Drop()
 }
 
 // gcPercent is how much garbage the daemon keeps, in percent of what it uses: it does little and lives long, so memory is

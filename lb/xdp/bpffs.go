@@ -15,16 +15,12 @@ import (
 // Root is where a BPF file system is mounted by convention (systemd does so at boot).
 const Root = "/sys/fs/bpf"
 
-// MakeDir makes a private directory below a BPF file system. If nothing is mounted at Root it mounts one there.
+// MakeDir makes a private directory below a BPF file system, after MountBPFFS.
 //
 // Errors: lb.ErrUnsupported where there is no BPF file system, lb.ErrDenied.
 func MakeDir(dir string) error {
-	err := RequireBPFFS(filepath.Dir(dir))
-	if errors.Is(err, errNotBPFFS) && filepath.Dir(dir) == Root {
-		err = mountBPFFS()
-	}
-	if err != nil {
-		return fmt.Errorf("prepare %s: %w", dir, lb.Denied(err))
+	if err := MountBPFFS(filepath.Dir(dir)); err != nil {
+		return fmt.Errorf("prepare %s: %w", dir, err)
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("make pin directory: %w", lb.Denied(err))
@@ -32,11 +28,17 @@ func MakeDir(dir string) error {
 	return nil
 }
 
-func mountBPFFS() error {
-	if err := unix.Mount("bpffs", Root, "bpf", 0, "mode=0700"); err != nil {
-		return fmt.Errorf("mount the BPF file system: %w", err)
+// MountBPFFS mounts a BPF file system at a directory that is Root and has none. Another directory must be on one.
+//
+// Errors: lb.ErrUnsupported where there is no BPF file system, lb.ErrDenied.
+func MountBPFFS(dir string) error {
+	err := RequireBPFFS(dir)
+	if errors.Is(err, errNotBPFFS) && dir == Root {
+		if err = unix.Mount("bpffs", Root, "bpf", 0, "mode=0700"); err != nil {
+			err = fmt.Errorf("mount the BPF file system: %w", err)
+		}
 	}
-	return nil
+	return lb.Denied(err)
 }
 
 // IsEphemeral reports whether the BPF file system of a directory is one that process 1 does not see. What is pinned
