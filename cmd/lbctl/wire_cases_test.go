@@ -48,7 +48,7 @@ const (
 	// wireOther is another configuration than clitest.WebConfig: every kind of step leads to it.
 	wireOther = `interfaces: [{name: eth1, mode: generic}]
 services:
-  - {name: www, vip: 192.0.2.1:80, scheduler: maglev, table_size: 251, health: {type: http}, replicas: [{address: 10.0.0.1:8080, weight: 2}]}
+  - {name: www, vip: 192.0.2.1:80, scheduler: maglev, table_size: 251, health: {type: http, slow_start: 30s}, replicas: [{address: 10.0.0.1:8080, weight: 2}]}
   - {name: new, vip: 192.0.2.9:80, idle: 90s, replicas: []}
 `
 )

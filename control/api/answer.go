@@ -64,6 +64,8 @@ type ReplicaHealth struct {
 	Status string    `json:"status" enum:"healthy,unhealthy,unknown" doc:"unhealthy: it gets no traffic, whatever its state, unless no replica is healthy and the service disregards that. unknown: it counts as healthy."`
 	Since  time.Time `json:"since" doc:"When that became so, or when the daemon started."`
 	Reason string    `json:"reason,omitempty" doc:"What was found last that is not as it should be, or why nothing is known." example:"connection refused"`
+
+	StartingPercent *int64 `json:"starting_percent,omitempty" doc:"How much of its share it gets, of one that has become healthy lately and takes it step by step (slow_start)." example:"40"`
 }
 
 // ReplicaHop is the layer-2 next hop towards a replica.

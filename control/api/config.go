@@ -68,7 +68,10 @@ type HealthCheck struct {
 	Timeout  Duration `json:"timeout,omitempty" yaml:"timeout,omitempty" doc:"How long a check may take, 10ms to the interval. Default 1s, or the interval if that is shorter." example:"1s"`
 	Rise     *int64   `json:"rise,omitempty" yaml:"rise,omitempty" minimum:"1" maximum:"100" doc:"How many good results in a row make an unhealthy replica healthy; more for one that has fallen several times lately. Default 2."`
 	Fall     *int64   `json:"fall,omitempty" yaml:"fall,omitempty" minimum:"1" maximum:"100" doc:"How many bad results in a row make a healthy replica unhealthy. Default 3."`
-	Port     *int64   `json:"port,omitempty" yaml:"port,omitempty" minimum:"1" maximum:"65535" doc:"The port to ask; not with exec. Default that of the replica."`
+
+	SlowStart Duration `json:"slow_start,omitempty" yaml:"slow_start,omitempty" doc:"How long a replica that becomes healthy again takes to come to its whole share of new flows: from a tenth on, in ten steps. 1s to 1h, with the scheduler maglev. New replicas and those that are active when the daemon starts have theirs at once. Default at once." example:"30s"`
+
+	Port *int64 `json:"port,omitempty" yaml:"port,omitempty" minimum:"1" maximum:"65535" doc:"The port to ask; not with exec. Default that of the replica."`
 
 	OnAllUnhealthy string `json:"on_all_unhealthy,omitempty" yaml:"on_all_unhealthy,omitempty" enum:"all,none" doc:"Where no active replica is healthy: all (health is disregarded, all get traffic) or none (packets are dropped as no_replica). Default all."`
 

@@ -55,7 +55,7 @@ func givenService(s intent.Service, now time.Time) intent.Service {
 
 // Effective returns what the datapath is to forward: what the operator has given at the time, with
 //   - replicas down that are not healthy, unless that leaves none that is to be active and the service disregards
-//     health then;
+//     health then, and less of their weight for those that are starting;
 //   - interfaces that have an obstacle as they are: in another mode, or left out.
 //
 // It is a pure function. So a deadline, a failed health check or a link that goes is no change of the
@@ -63,7 +63,7 @@ func givenService(s intent.Service, now time.Time) intent.Service {
 func Effective(i intent.Intent, f Facts) intent.Intent {
 	i = given(i, f.Now)
 	for n, s := range i.Services {
-		i.Services[n] = effectiveService(s, f.Health[s.VIP])
+		i.Services[n] = effectiveService(s, f.Health[s.VIP], f.Now)
 	}
 	interfaces := i.Interfaces
 	i.Interfaces = make([]intent.Interface, 0, len(interfaces))
@@ -79,13 +79,17 @@ func Effective(i intent.Intent, f Facts) intent.Intent {
 	return i
 }
 
-// effectiveService sets down what is ill. Flows of a replica that drains are not waited for when it is ill: they are broken,
+// effectiveService sets down what is ill, and scales the weights of what is starting. Flows of a replica that drains are not waited for when it is ill: they are broken,
 // and elsewhere their clients get an answer. Where health is disregarded, it is of those too.
-func effectiveService(s intent.Service, health map[netip.AddrPort]Health) intent.Service {
+func effectiveService(s intent.Service, health map[netip.AddrPort]Health, now time.Time) intent.Service {
 	if len(health) == 0 || s.Health.WhenNone == intent.AllServe && noneWell(s, health) {
 		return s
 	}
-	return setDown(s, func(r intent.Replica) bool { return r.State != lb.Down && health[r.Address].ill() })
+	s = setDown(s, func(r intent.Replica) bool { return r.State != lb.Down && health[r.Address].ill() })
+	if s.Health.SlowStart == 0 {
+		return s
+	}
+	return slowly(s, health, now)
 }
 
 // noneWell tells whether no replica is well that is to be active.

@@ -58,6 +58,8 @@ type Engine struct {
 	epoch   uint64
 	rates   rates
 	applied applied
+	// noStepsUntil is Run's: see takeSteps.
+	noStepsUntil time.Time
 }
 
 // Snapshot is the state of an engine between two changes. It is not changed any more.
@@ -71,6 +73,8 @@ type Snapshot struct {
 	// Effective is what the datapath was last brought to: see Effective.
 	Effective intent.Intent
 	health    Healths
+	// nextStep is when a replica that is starting takes its next step at the earliest, the zero time for never.
+	nextStep time.Time
 	// obstacles are, by name, why wanted interfaces are not attached as wanted.
 	obstacles map[string]string
 	// outOfSync says why the datapath may not forward as it should, "" if it does.

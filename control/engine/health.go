@@ -34,6 +34,8 @@ type Health struct {
 	Reason string
 	// held keeps a replica of which nothing is known yet as it was found: without traffic.
 	held bool
+	// rose is when it became healthy again, of one that is starting or has started: see slowstart.go.
+	rose time.Time
 }
 
 // ill tells whether the replica is to get nothing.
@@ -57,23 +59,32 @@ func (s *Snapshot) Health(of Endpoint) (h Health, checked bool) {
 func (e *Engine) SetHealth(ctx context.Context, found map[Endpoint]Health) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	old := e.now.Load()
-	next, changed := e.health.with(found)
-	if len(changed) == 0 {
-		return
+	if next, changed := e.health.with(found); len(changed) > 0 {
+		e.follow(ctx, next, changed)
 	}
-	e.health = next
+}
+
+// follow makes those the healths, and has the services that are changed set, or without any those that have a slow start, as
+// far as something else is to be forwarded then. The caller holds mu.
+func (e *Engine) follow(ctx context.Context, next Healths, changed map[lb.VIP]bool) {
+	old, moment := e.now.Load(), e.clock.Now()
 	now := *old
-	now.health = next
 	now.Effective.Services = slices.Clone(old.Effective.Services)
 	var at []int
+	var looked []intent.Service
 	for n, s := range old.Given.Services {
-		if !changed[s.VIP] {
+		if changed[s.VIP] {
+			rise(e.health[s.VIP], next[s.VIP], s.Health.SlowStart, moment)
+		} else if changed != nil || s.Health.SlowStart == 0 {
 			continue
 		}
-		at = append(at, n)
-		is := effectiveService(s, next[s.VIP])
-		if is.SameAs(old.Effective.Services[n].Service) {
+		looked = append(looked, s)
+		is := effectiveService(s, next[s.VIP], moment)
+		same := is.SameAs(old.Effective.Services[n].Service)
+		if changed[s.VIP] || !same {
+			at = append(at, n)
+		}
+		if same {
 			continue
 		}
 		if err := e.dp.SetService(context.WithoutCancel(ctx), is.Service); err != nil {
@@ -81,6 +92,11 @@ func (e *Engine) SetHealth(ctx context.Context, found map[Endpoint]Health) {
 			continue
 		}
 		now.Effective.Services[n] = is
+	}
+	e.health, now.health = next, next
+	now.nextStep = nextStep(looked, next, moment)
+	if was := old.nextStep; changed != nil && !was.IsZero() && (now.nextStep.IsZero() || was.Before(now.nextStep)) {
+		now.nextStep = was
 	}
 	e.now.Store(&now)
 	e.tell(old.only(at), now.only(at))
@@ -105,7 +121,7 @@ func (h Healths) with(found map[Endpoint]Health) (Healths, map[lb.VIP]bool) {
 	next, changed := h, map[lb.VIP]bool{}
 	for of, f := range found {
 		was, checked := next[of.VIP][of.Replica]
-		if !checked || was == f {
+		if f.rose = was.rose; !checked || was == f {
 			continue
 		}
 		if len(changed) == 0 {
@@ -144,21 +160,33 @@ func (h Healths) of(had, next map[lb.VIP]intent.Service, now time.Time) Healths 
 }
 
 // inherited returns what an earlier process has left: replicas that are checked, that were to be active and that the datapath
-// has down get nothing until they are found to be healthy.
+// has down get nothing until they are found to be healthy; those that have less than their weight are starting.
 func inherited(stored intent.Intent, forwarded []lb.Service, now time.Time) Healths {
 	all, had := Healths{}, stored.ByVIP()
 	for _, s := range forwarded {
-		was := had[s.VIP]
-		if was.Health.Type == intent.NoCheck {
+		if was := had[s.VIP]; was.Health.Type != intent.NoCheck {
+			all[s.VIP] = inheritedOf(was, s, now)
+		}
+	}
+	return all
+}
+
+func inheritedOf(was intent.Service, s lb.Service, now time.Time) map[netip.AddrPort]Health {
+	all, most := map[netip.AddrPort]Health{}, 0.0
+	for _, r := range s.Replicas {
+		if n := was.Index(r.Address); n >= 0 {
+			most = max(most, float64(r.Weight)/float64(was.Replicas[n].Weight))
+		}
+	}
+	for _, r := range s.Replicas {
+		n := was.Index(r.Address)
+		if n < 0 || was.Replicas[n].State != lb.Active {
 			continue
 		}
-		for _, r := range s.Replicas {
-			if state, there := was.State(r.Address); there && state == lb.Active && r.State == lb.Down {
-				if all[s.VIP] == nil {
-					all[s.VIP] = map[netip.AddrPort]Health{}
-				}
-				all[s.VIP][r.Address] = Health{Since: now, Reason: notYet + "; it was unhealthy when the daemon started", held: true}
-			}
+		if r.State == lb.Down {
+			all[r.Address] = Health{Since: now, Reason: notYet + "; it was unhealthy when the daemon started", held: true}
+		} else if rose := startsLeft(r.Weight, was.Replicas[n].Weight, most, was.Health.SlowStart, now); !rose.IsZero() {
+			all[r.Address] = Health{Since: now, Reason: notYet, rose: rose}
 		}
 	}
 	return all
@@ -171,6 +199,9 @@ func healthChanges(old, now *Snapshot) (all []HealthChanged) {
 			is, checked := now.health[s.VIP][r.Address]
 			was := old.health[s.VIP][r.Address]
 			if checked && is.Status != was.Status {
+				if is.Status == Healthy && is.rose != was.rose {
+					is.Reason = fmt.Sprintf("starting: it takes its share within %v", s.Health.SlowStart)
+				}
 				all = append(all, HealthChanged{s.Name, Endpoint{s.VIP, r.Address}, was.Status, is.Status, is.Reason})
 			}
 		}
@@ -196,6 +227,9 @@ func (e *Engine) tellHealth(old, now *Snapshot, publish func(News, ...string)) m
 		case Unhealthy:
 			e.log.Warn("replica is unhealthy", append(about, "reason", c.Reason)...)
 		case Healthy:
+			if c.Reason != "" {
+				about = append(about, "share", c.Reason)
+			}
 			e.log.Info("replica is healthy", about...)
 		}
 		publish(c, c.Service)

@@ -41,7 +41,7 @@ func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.En
 	}
 	// The obstacles that were met are among the facts by now.
 	now := &Snapshot{Revision: old.Revision, Wanted: wanted, Given: given(next, facts.Now), Effective: x.brought(Effective(next, facts), old),
-		health: facts.Health, obstacles: x.links.obstacles(next), outOfSync: x.notSet()}
+		health: facts.Health, nextStep: nextStep(wanted.Services, facts.Health, facts.Now), obstacles: x.links.obstacles(next), outOfSync: x.notSet()}
 	if old.Number == 0 || !next.Equal(old.Intent) {
 		entry.Time = e.clock.Now().UTC()
 		now.Revision = store.Revision{Entry: entry, Intent: next}

@@ -19,18 +19,21 @@ const (
 )
 
 // Run keeps the datapath at the effective state until ctx ends: it sets draining replicas down when their
-// deadlines come, attaches wanted interfaces when they can be, and tries again what was refused. It is the
+// deadlines come, gives those that are starting more of their share, attaches wanted interfaces when they can be, and tries again what was refused. It is the
 // reader of the datapath's events, and passes them on. It measures what is sent to replicas that drain.
 func (e *Engine) Run(ctx context.Context) {
 	var refused error
 	network := e.dp.Events()
 	for ctx.Err() == nil {
 		due, stop := e.nextCheck(refused)
+		steps, stopSteps := e.nextSteps()
 		select {
 		case <-ctx.Done():
 		case <-e.changed:
 		case <-due:
 			refused = e.check(ctx)
+		case <-steps:
+			e.takeSteps(ctx)
 		case what, open := <-network:
 			if !open {
 				network = nil
@@ -41,6 +44,7 @@ func (e *Engine) Run(ctx context.Context) {
 			}
 		}
 		stop()
+		stopSteps()
 		e.measure()
 		select { // a check's own change: the next wait knows it
 		case <-e.changed:
@@ -76,6 +80,15 @@ func (e *Engine) nextCheck(refused error) (<-chan time.Time, func()) {
 		wait = max(wait, retryAfter)
 	}
 	return e.clock.After(wait)
+}
+
+// nextSteps returns when replicas that are starting take steps: never when there is none.
+func (e *Engine) nextSteps() (<-chan time.Time, func()) {
+	due := e.stepsDue()
+	if due.IsZero() {
+		return nil, func() {}
+	}
+	return e.clock.After(min(due.Sub(e.clock.Now()), recheck))
 }
 
 // check brings the datapath to the effective state, if that has changed by itself or the datapath is not in it.

@@ -20,6 +20,8 @@ type Check struct {
 	// Rise good results in a row make an unhealthy replica healthy, Fall bad ones a healthy one unhealthy. The first
 	// result of all decides alone.
 	Rise, Fall uint16
+	// SlowStart is how long a replica that becomes healthy again takes to come to its whole share; 0: it has it at once.
+	SlowStart time.Duration
 	// Port is asked instead of the replica's own; 0 for that.
 	Port uint16
 	// WhenNone is what follows when no replica is healthy that the operator wants active.

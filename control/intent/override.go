@@ -160,7 +160,7 @@ func (i Intent) WithOverride(t Target, o Override) (Intent, error) {
 	if err != nil {
 		return i, err
 	}
-	if s.index(t.Replica) < 0 {
+	if s.Index(t.Replica) < 0 {
 		return i, fmt.Errorf("replica %v of service %q: %w", t.Replica, t.Service, lb.ErrNotFound)
 	}
 	var ps Problems
@@ -189,7 +189,7 @@ func (i Intent) checkWeight(ps *Problems, field string, s Service, t Target, o O
 // Has reports whether the intent has a replica.
 func (i Intent) Has(t Target) bool {
 	s, err := i.Service(t.Service)
-	return err == nil && s.index(t.Replica) >= 0
+	return err == nil && s.Index(t.Replica) >= 0
 }
 
 // Set is an override and the replica that it is of.
@@ -221,7 +221,7 @@ func (i Intent) WithOverrides(list []Set) (Intent, error) {
 		switch {
 		case !there:
 			ps.Add(field+"service_name", "want the name of a service: lbctl get services", "%q: there is no such service", set.Service)
-		case s.index(set.Replica) < 0:
+		case s.Index(set.Replica) < 0:
 			ps.Add(field+"replica", "want a replica of the service: lbctl get replicas "+s.Name, "%v: service %s has no such replica", set.Replica, s.Name)
 		}
 		i.checkWeight(&ps, field, s, set.Target, set.Override)

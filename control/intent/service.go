@@ -39,14 +39,15 @@ func (s Service) Equal(t Service) bool {
 
 // State returns the state of the replica of an address, false when there is none.
 func (s Service) State(a netip.AddrPort) (lb.ReplicaState, bool) {
-	n := s.index(a)
+	n := s.Index(a)
 	if n < 0 {
 		return 0, false
 	}
 	return s.Replicas[n].State, true
 }
 
-func (s Service) index(a netip.AddrPort) int {
+// Index returns where the replica of an address is, -1 when there is none.
+func (s Service) Index(a netip.AddrPort) int {
 	return slices.IndexFunc(s.Replicas, func(r lb.Replica) bool { return r.Address == a })
 }
 
@@ -82,7 +83,7 @@ func (s Service) WithReplicas(replicas []Replica) Service {
 // at the end.
 func (s Service) WithReplica(r Replica) Service {
 	all := s.AllReplicas()
-	if n := s.index(r.Address); n >= 0 {
+	if n := s.Index(r.Address); n >= 0 {
 		all[n] = r
 	} else {
 		all = append(all, r)
@@ -92,7 +93,7 @@ func (s Service) WithReplica(r Replica) Service {
 
 // WithoutReplica returns the service without the replica of an address, and whether it had one.
 func (s Service) WithoutReplica(a netip.AddrPort) (Service, bool) {
-	n := s.index(a)
+	n := s.Index(a)
 	if n < 0 {
 		return s, false
 	}

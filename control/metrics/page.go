@@ -88,7 +88,7 @@ func refusal(status int, detail, hint string) *api.Problem {
 // series reads the counters. Errors: the datapath's.
 func (m *Page) series(l Labels) (*series, error) {
 	now := m.engine.Now()
-	s := &series{labels: l, now: now, intent: now.Given}
+	s := &series{labels: l, now: now, at: m.engine.Time(), intent: now.Given}
 	var err error
 	if s.counters, err = m.engine.Observe().Counters(); err != nil || !l.Service {
 		return s, err

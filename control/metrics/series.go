@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"lbctl/control/engine"
 	"lbctl/control/intent"
@@ -19,6 +20,7 @@ import (
 type series struct {
 	labels   Labels
 	now      *engine.Snapshot
+	at       time.Time
 	intent   intent.Intent // as it is wanted now
 	counters lb.Counters
 	flows    map[lb.VIP]lb.Flows
@@ -200,26 +202,26 @@ func (s *series) replicas() {
 // shares writes what part of a service's new flows a replica is to get: by weights with Maglev, else by their number.
 func (s *series) shares() {
 	const name = "replica_wanted_ratio"
-	s.family(name, "gauge", "The share of a service's new flows that a replica is to get, by its weight and state: 0 to 1. What it gets is the ratio of the rates of replica_packets_total and service_packets_total.")
+	s.family(name, "gauge", "The share of a service's new flows that a replica is to get, by its weight, its state and how far it has started: 0 to 1. What it gets is the ratio of the rates of replica_packets_total and service_packets_total.")
 	for _, v := range s.intent.Services {
 		all := 0.0
 		for _, r := range v.Replicas {
-			all += part(v, r)
+			all += s.part(v, r)
 		}
 		for _, r := range v.Replicas {
 			s.begin(name, v.VIP, v.Name, s.labels, r.Address)
-			s.endFloat(part(v, r) / max(all, 1))
+			s.endFloat(s.part(v, r) / max(all, 1))
 		}
 	}
 }
 
 // part is in what proportion a replica is given flows.
-func part(v intent.Service, r lb.Replica) float64 {
+func (s *series) part(v intent.Service, r lb.Replica) float64 {
 	switch {
 	case r.State != lb.Active:
 		return 0
 	case v.Scheduler == lb.Maglev:
-		return float64(r.Weight)
+		return float64(int64(r.Weight) * s.now.Share(v, r.Address, s.at))
 	}
 	return 1
 }

@@ -102,7 +102,7 @@ func (s *Server) wireTraffic(now *engine.Snapshot, counters lb.Counters, c lb.Co
 			out.Replicas = append(out.Replicas, api.ReplicaTraffic{
 				ServiceName: of.Name, VIP: of.VIP.Address.String(), Protocol: of.VIP.Protocol.String(), Replica: r,
 				Packets: sent.Packets, Bytes: sent.Bytes, Rate: s.rate(of.VIP, address), Reason: unfit(c, address),
-				Health: wireHealth(now, of.VIP, address), ByHand: notes.on(of, n, lb.Flows{}),
+				Health: s.wireHealth(now, of, address), ByHand: notes.on(of, n, lb.Flows{}),
 			})
 		}
 	}
@@ -124,12 +124,16 @@ func unfit(c lb.Condition, replica netip.AddrPort) string {
 }
 
 // wireHealth is what is known of a replica's health, nil where it is not checked.
-func wireHealth(now *engine.Snapshot, v lb.VIP, replica netip.AddrPort) *api.ReplicaHealth {
-	h, checked := now.Health(engine.Endpoint{VIP: v, Replica: replica})
+func (s *Server) wireHealth(now *engine.Snapshot, of intent.Service, replica netip.AddrPort) *api.ReplicaHealth {
+	h, checked := now.Health(engine.Endpoint{VIP: of.VIP, Replica: replica})
 	if !checked {
 		return nil
 	}
-	return &api.ReplicaHealth{Status: h.Status.String(), Since: h.Since.UTC().Truncate(time.Millisecond), Reason: h.Reason}
+	out := &api.ReplicaHealth{Status: h.Status.String(), Since: h.Since.UTC().Truncate(time.Millisecond), Reason: h.Reason}
+	if share := now.Share(of, replica, s.engine.Time()); share < 100 {
+		out.StartingPercent = &share
+	}
+	return out
 }
 
 // wireFlows lists services and replicas as the intent does.
@@ -159,7 +163,7 @@ func (s *Server) wireStatus(now *engine.Snapshot, of intent.Service, notes notes
 				Established: f.Established, HalfOpen: f.HalfOpen, OldFlowSlots: f.OldFlowSlots,
 				AtLeast: f.OldFlowSlots > 0 || active && of.Tracking != lb.TrackAlways,
 			},
-			Rate: s.rate(of.VIP, address), Reason: unfit(c, address), Health: wireHealth(now, of.VIP, address),
+			Rate: s.rate(of.VIP, address), Reason: unfit(c, address), Health: s.wireHealth(now, of, address),
 			SafeToRemove: safe(of.Replicas[n], flows), ByHand: notes.on(of, n, flows),
 		})
 	}

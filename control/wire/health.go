@@ -18,6 +18,7 @@ import (
 const (
 	minInterval, maxInterval, defaultInterval = 100 * time.Millisecond, time.Hour, 2 * time.Second
 	minTimeout, defaultTimeout                = 10 * time.Millisecond, time.Second
+	minSlowStart, maxSlowStart                = time.Second, time.Hour
 	maxInARow                                 = 100
 	maxCheckText                              = 1024
 	maxArguments                              = 64
@@ -83,6 +84,7 @@ func oneOf(types []intent.CheckType) string {
 func resolveTimes(ps *intent.Problems, field string, d *api.HealthCheck, c *intent.Check) {
 	c.Interval = timeSpan(ps, field+"interval", d.Interval, defaultInterval, minInterval, maxInterval)
 	c.Timeout = timeSpan(ps, field+"timeout", d.Timeout, min(defaultTimeout, c.Interval), minTimeout, c.Interval)
+	c.SlowStart = timeSpan(ps, field+"slow_start", d.SlowStart, 0, minSlowStart, maxSlowStart)
 	c.Rise = uint16(within(ps, field+"rise", d.Rise, 2, 1, maxInARow))
 	c.Fall = uint16(within(ps, field+"fall", d.Fall, 3, 1, maxInARow))
 }
@@ -241,6 +243,9 @@ func health(c intent.Check) *api.HealthCheck {
 		Type: c.Type.String(), Interval: span(c.Interval), Timeout: span(c.Timeout), Rise: number(c.Rise), Fall: number(c.Fall),
 		OnAllUnhealthy: c.WhenNone.String(), Path: c.Path, Body: c.Body, Host: c.Host, ServerName: c.ServerName,
 		Send: string(c.Send), Expect: string(c.Expect), Command: c.Command.Args(),
+	}
+	if c.SlowStart != 0 {
+		d.SlowStart = span(c.SlowStart)
 	}
 	if c.Port != 0 {
 		d.Port = number(c.Port)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -48,6 +49,19 @@ func TestHealthIsWrittenOut(t *testing.T) {
 	}
 }
 
+// A slow start is kept as it is written, where there are weights.
+func TestSlowStart(t *testing.T) {
+	i, err := resolve(service + "    scheduler: maglev\n    health: {type: tcp, slow_start: 30s}\n" + replicas)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := wire.Config(i)
+	again, err := wire.Resolve(doc, intent.Default())
+	if err != nil || doc.Services[0].Health.SlowStart != "30s" || !again.Equal(i) || again.Services[0].Health.SlowStart != 30*time.Second {
+		t.Errorf("written out %+v, read again %+v, %v", doc.Services[0].Health, again.Services[0].Health, err)
+	}
+}
+
 // What is wrong with a check is said with the field, the value and an example.
 func TestHealthIsWrong(t *testing.T) {
 	long := strings.Repeat("a", 1025)
@@ -65,6 +79,9 @@ func TestHealthIsWrong(t *testing.T) {
 		"type: tcp, interval: 200ms, timeout: 1s":                        `timeout: "1s" is no such time`,
 		"type: tcp, timeout: 0s":                                         `timeout: "0s" is no such time`,
 		"type: tcp, rise: 0":                                             "rise: 0 is out of range",
+		"type: tcp, slow_start: 30s":                                     "slow_start: 30s with modulo",
+		"type: tcp, slow_start: 1h0m1s":                                  `slow_start: "1h0m1s" is no such time`,
+		"type: tcp, slow_start: 10ms":                                    `slow_start: "10ms" is no such time`,
 		"type: tcp, fall: 101":                                           "fall: 101 is out of range",
 		"type: tcp, port: 65536":                                         "port: 65536 is out of range",
 		"type: tcp, on_all_unhealthy: reject":                            `on_all_unhealthy: "reject" is not known`,

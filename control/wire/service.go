@@ -68,6 +68,9 @@ func resolveService(ps *intent.Problems, field string, d api.Service) intent.Ser
 		lb.Stateless, lb.TrackChanges, lb.TrackAlways)
 	s.Idle = idle(ps, field+"idle", d.Idle)
 	s.Health = resolveHealth(ps, field+"health.", d.Health)
+	if s.Health.SlowStart != 0 && s.Scheduler == lb.Modulo {
+		ps.Add(field+"health.slow_start", "use scheduler: maglev, or leave it out", "%v with modulo, which gives every replica the same share", s.Health.SlowStart)
+	}
 	s = s.WithReplicas(resolveReplicas(ps, field+"replicas", d.Replicas))
 	if d.TableSize != nil {
 		s.TableSize = tableSize(ps, field+"table_size", *d.TableSize)

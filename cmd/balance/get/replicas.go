@@ -93,10 +93,14 @@ func healthText(h *api.ReplicaHealth) string {
 
 // reasonText says why nothing gets to a replica, or why it is not known to be healthy.
 func reasonText(r api.ReplicaTraffic) string {
-	if r.Reason == "" && r.Health != nil {
-		return r.Health.Reason
+	switch h := r.Health; {
+	case r.Reason != "" || h == nil:
+		return r.Reason
+	case h.StartingPercent != nil && h.Reason == "":
+		return fmt.Sprintf("starting: %d %% of its share", *h.StartingPercent)
+	default:
+		return h.Reason
 	}
-	return r.Reason
 }
 
 func hopCells(h *api.ReplicaHop) (hop, mac, neighbour string, mtu any) {

@@ -49,7 +49,7 @@ func (s service) others() string {
 	for _, p := range []struct {
 		n    int
 		what string
-	}{{s.Draining, "draining"}, {s.Down, "down"}, {s.Unhealthy, "unhealthy"}, {s.Unreachable, "unreachable"}} {
+	}{{s.Starting, fmt.Sprintf("starting (%d %%)", s.started)}, {s.Draining, "draining"}, {s.Down, "down"}, {s.Unhealthy, "unhealthy"}, {s.Unreachable, "unreachable"}} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
 		}

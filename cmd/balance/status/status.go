@@ -43,8 +43,9 @@ type service struct {
 	Protocol string `json:"protocol"`
 	Mode     string `json:"mode"`
 	// Active and Draining are in that state, can be reached, and are not known to be unhealthy; Unreachable are those that no
-	// packet gets to.
+	// packet gets to. Starting are the active ones that have not all of their share yet.
 	Active      int `json:"active_count"`
+	Starting    int `json:"starting_count"`
 	Draining    int `json:"draining_count"`
 	Down        int `json:"down_count"`
 	Unhealthy   int `json:"unhealthy_count"`
@@ -52,6 +53,8 @@ type service struct {
 	All         int `json:"replica_count"`
 
 	check *api.HealthCheck
+	// started is the least percentage of its share that a starting one has.
+	started int64
 }
 
 // drop is how many packets were dropped, and why; per second.
@@ -232,6 +235,12 @@ func (p *page) serve(services []api.Service, replicas []api.ReplicaTraffic) {
 		default:
 			p.unknown(s.Name, r)
 			s.Active++
+			if r.Health != nil && r.Health.StartingPercent != nil {
+				s.Starting++
+				if share := *r.Health.StartingPercent; s.Starting == 1 || share < s.started {
+					s.started = share
+				}
+			}
 		}
 	}
 	for _, s := range p.Services {
