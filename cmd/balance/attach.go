@@ -1,6 +1,7 @@
 package balance
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -8,7 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/cli"
+	"lbctl/cmd/cli/steps"
 	"lbctl/control/api"
+	"lbctl/control/client"
 	"lbctl/lb"
 	"lbctl/lb/doctor"
 )
@@ -19,17 +22,24 @@ func attachCommand(a *cli.App) *cobra.Command {
 		Short: "Balance the packets that come in on an interface",
 		Long: `Attach the load balancer to an interface of the daemon's network namespace, and print the mode
 that it is attached in, and what lbctl doctor knows of packets that will vanish. It stays attached until
-lbctl detach, also while no daemon runs.`,
+lbctl detach, also while no daemon runs. With --dry-run nothing is changed: it prints what would be, and how the interface is now.
+Whether a driver can do what a mode asks is known only when it is tried.`,
 		Example: `  lbctl attach eth0
+  lbctl attach eth0 --dry-run
   lbctl attach eth0 --mode generic`,
 		Args: cli.Takes("IFACE"),
 	}
 	mode := attachModeFlag(c)
+	dry := c.Flags().Bool("dry-run", false, "say what would be attached, and change nothing")
 	a.Complete(c, cli.Links)
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		d := a.Client()
 		defer d.Close()
+		if *dry {
+			change, err := d.PlanAttach(c.Context(), args[0], *mode)
+			return printIntended(a, c.Context(), d, *f, args[0], change, err)
+		}
 		change, err := d.Attach(c.Context(), args[0], *mode)
 		if err != nil {
 			return err
@@ -57,6 +67,42 @@ type interfaceAttached struct {
 	Warnings []api.Warning `json:"warnings,omitempty"`
 }
 
+// intended is the answer of a dry run; scripts rely on its names.
+type intended struct {
+	api.Change
+	// Interfaces are the one that is asked about as it is now, or none.
+	Interfaces []api.InterfaceStatus `json:"interfaces"`
+}
+
+// printIntended prints what a change of an interface would do, and how it is now.
+func printIntended(a *cli.App, ctx context.Context, d *client.Client, f cli.Format, name string, change api.Change, err error) error {
+	if err != nil {
+		return err
+	}
+	all, err := d.Interfaces(ctx)
+	if err != nil {
+		return err
+	}
+	now := intended{change, slices.DeleteFunc(all.Interfaces, func(i api.InterfaceStatus) bool { return i.Name != name })}
+	return a.Print(f, now, func(w io.Writer) {
+		steps.Print(w, change)
+		for _, i := range now.Interfaces {
+			fmt.Fprintf(w, "now: %s is %s", name, i.State)
+			if i.Mode != "" {
+				fmt.Fprintf(w, " in mode %s", i.Mode)
+			}
+			if i.Reason != "" {
+				fmt.Fprintf(w, ": %s", i.Reason)
+			}
+			fmt.Fprintln(w)
+		}
+		if len(now.Interfaces) == 0 {
+			fmt.Fprintf(w, "now: %s is not attached\n", name)
+		}
+		fmt.Fprintln(w, "dry run: nothing was changed")
+	})
+}
+
 // printWarnings prints them as doctor does.
 func printWarnings(w io.Writer, all []api.Warning) {
 	var found []doctor.Finding
@@ -81,14 +127,19 @@ func detachCommand(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "detach IFACE",
 		Short:   "Stop balancing the packets of an interface",
-		Example: `  lbctl detach eth0`,
+		Example: "  lbctl detach eth0\n  lbctl detach eth0 --dry-run",
 		Args:    cli.Takes("IFACE"),
 	}
+	dry := c.Flags().Bool("dry-run", false, "say what would be detached, and change nothing")
 	a.Complete(c, cli.Attached)
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		d := a.Client()
 		defer d.Close()
+		if *dry {
+			change, err := d.PlanDetach(c.Context(), args[0])
+			return printIntended(a, c.Context(), d, *f, args[0], change, err)
+		}
 		change, err := d.Detach(c.Context(), args[0])
 		if err != nil {
 			return err

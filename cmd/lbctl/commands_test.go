@@ -98,6 +98,9 @@ eth1  attached  3      generic  generic    -
   "requested_mode": "native"
 }
 `},
+	{"attach eth1 --mode generic --dry-run", "1  detach  eth1  changed  -\n2  attach  eth1  changed  generic\ninterfaces[eth1].mode: native > generic\nnow: eth1 is attached in mode native\ndry run: nothing was changed\n"},
+	{"attach eth0 --dry-run", "nothing to do (revision 4)\nnow: eth0 is attached in mode native\ndry run: nothing was changed\n"},
+	{"detach eth0 --dry-run", "1  detach  eth0  gone  -\nnow: eth0 is attached in mode native\ndry run: nothing was changed\n"},
 	{"detach eth0", "detached eth0\n"},
 	{"get counters", "REASON  PACKETS  BYTES\nall     0        0\n"},
 	{"explain --src 198.51.100.7:40000 --dst 192.0.2.9:80", `flow    tcp 198.51.100.7:40000 > 192.0.2.9:80

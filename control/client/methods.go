@@ -126,12 +126,30 @@ func (c *Client) Interfaces(ctx context.Context) (api.Interfaces, error) {
 
 // Attach attaches an interface.
 func (c *Client) Attach(ctx context.Context, name, mode string) (api.Change, error) {
-	return get[api.Change](ctx, c, http.MethodPut, "/v1/interfaces/"+url.PathEscape(name), api.Mode{Mode: mode})
+	return get[api.Change](ctx, c, http.MethodPut, interfacePath(name, false), api.Mode{Mode: mode})
+}
+
+// PlanAttach returns what Attach would do.
+func (c *Client) PlanAttach(ctx context.Context, name, mode string) (api.Change, error) {
+	return get[api.Change](ctx, c, http.MethodPut, interfacePath(name, true), api.Mode{Mode: mode})
 }
 
 // Detach detaches an interface.
 func (c *Client) Detach(ctx context.Context, name string) (api.Change, error) {
-	return get[api.Change](ctx, c, http.MethodDelete, "/v1/interfaces/"+url.PathEscape(name), nil)
+	return get[api.Change](ctx, c, http.MethodDelete, interfacePath(name, false), nil)
+}
+
+// PlanDetach returns what Detach would do.
+func (c *Client) PlanDetach(ctx context.Context, name string) (api.Change, error) {
+	return get[api.Change](ctx, c, http.MethodDelete, interfacePath(name, true), nil)
+}
+
+func interfacePath(name string, dry bool) string {
+	path := "/v1/interfaces/" + url.PathEscape(name)
+	if dry {
+		path += "?dry_run=true"
+	}
+	return path
 }
 
 // Counters returns the datapath's counters.

@@ -161,8 +161,14 @@ func wireEffect(e reconcile.Effect) *api.Effect {
 	return effect
 }
 
-// PlanOf returns what changing one intent into another would do, without a datapath: of flows it says nothing.
-func PlanOf(before, after intent.Intent) api.Change {
+// PlanOf returns what making a document the intent would do, without a datapath: of flows it says nothing. What was set by hand is
+// kept, but for the services of takeBack; "*" is all.
+func PlanOf(before intent.Intent, doc api.Config, takeBack ...string) (api.Change, error) {
+	after, err := TakeBack{takeBack}.from(replace(doc))(before)
+	if err != nil {
+		return api.Change{}, err
+	}
+	after = after.Keeping(after.Overrides)
 	state := func(i intent.Intent) reconcile.State {
 		return reconcile.State{Services: i.Wanted().Forwarded(), Interfaces: i.Interfaces}
 	}
@@ -173,5 +179,7 @@ func PlanOf(before, after intent.Intent) api.Change {
 			e.Ended, e.AtLeast = 0, false
 		}
 	}
-	return wireChange(0, engine.Plan{Before: before, After: after, Steps: steps, Effects: effects})
+	change := wireChange(0, engine.Plan{Before: before, After: after, Steps: steps, Effects: effects})
+	change.Overrides = wire.OverrideChanges(before, after, true)
+	return change, nil
 }

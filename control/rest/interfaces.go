@@ -24,11 +24,13 @@ func (p InterfacePath) exists(i intent.Intent) bool {
 
 type interfaceInput struct {
 	Conditional
+	DryRun
 	InterfacePath
 }
 
 type putInterfaceInput struct {
 	Conditional
+	DryRun
 	InterfacePath
 	Document[api.Mode]
 }
@@ -41,11 +43,11 @@ func (s *Server) interfaceRoutes(a huma.API) {
 		})
 	register(a, "put-interface", http.MethodPut, "/v1/interfaces/{name}", "Attach an interface",
 		func(ctx context.Context, in *putInterfaceInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.allows(in.exists), engine.Change{Reason: "attach " + in.Name, Edit: attach(in.Name, in.value.Mode), Attach: in.Name})
+			return s.changeOrPlan(ctx, in.DryRun, in.allows(in.exists), engine.Change{Reason: "attach " + in.Name, Edit: attach(in.Name, in.value.Mode), Attach: in.Name})
 		})
 	register(a, "delete-interface", http.MethodDelete, "/v1/interfaces/{name}", "Detach an interface",
 		func(ctx context.Context, in *interfaceInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.allows(in.exists), engine.Change{Reason: "detach " + in.Name, Edit: detach(in.Name)})
+			return s.changeOrPlan(ctx, in.DryRun, in.allows(in.exists), engine.Change{Reason: "detach " + in.Name, Edit: detach(in.Name)})
 		})
 }
 

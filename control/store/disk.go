@@ -39,6 +39,17 @@ func (realDisk) Open(path string, flags int) (handle, error) {
 
 func (realDisk) Rename(from, to string) error { return os.Rename(from, to) }
 
+// readOnly is the machine's disk, of which nothing is changed.
+type readOnly struct{ realDisk }
+
+func (readOnly) Open(path string, flags int) (handle, error) {
+	return realDisk{}.Open(path, flags&^(os.O_RDWR|os.O_WRONLY|os.O_CREATE|os.O_TRUNC))
+}
+
+func (readOnly) Rename(from, to string) error {
+	return &os.LinkError{Op: "rename", Old: from, New: to, Err: fs.ErrPermission}
+}
+
 // syncDir makes the names in a directory outlive a crash of the machine.
 func syncDir(d disk, dir string) error {
 	f, err := d.Open(dir, os.O_RDONLY)

@@ -48,6 +48,19 @@ func open(dir string, d disk) (_ *Journal, err error) {
 	return j, nil
 }
 
+// Read returns the latest revision in dir, and changes nothing there; number 0 if there is none. Errors: fs.ErrNotExist, and
+// those of Open: of a daemon that has it open lb.ErrConflict.
+func Read(dir string) (Revision, error) {
+	if _, err := os.Stat(dir); err != nil {
+		return Revision{}, fmt.Errorf("open state directory: %w", lb.Denied(err))
+	}
+	j, err := open(dir, readOnly{})
+	if err != nil {
+		return Revision{}, err
+	}
+	return j.latest, j.Close()
+}
+
 // load reads the file, if there is one. A file of an earlier version stays as it is until the next revision.
 func (j *Journal) load() error {
 	f, err := j.disk.Open(j.path, os.O_RDWR)

@@ -2,7 +2,10 @@ package document
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +15,8 @@ import (
 	"lbctl/control/client"
 	"lbctl/control/intent"
 	"lbctl/control/rest"
-	"lbctl/control/wire"
+	"lbctl/control/store"
+	"lbctl/lb"
 )
 
 func applyCommand(a *cli.App, warn Warn) *cobra.Command {
@@ -67,33 +71,43 @@ func planCommand(a *cli.App, warn Warn) *cobra.Command {
 		Long: `Print the steps of an apply, in order. For a service that exists it also prints what changes, the exact
 share of the hash values, and so of new flows, that would go to another replica, and the number of
 recorded flows that would end with their replica. With --offline no daemon is asked: the shares are as exact, the flows are
-not known, and interfaces count as attached where --from names them.`,
+not known, and interfaces count as attached where --from names them. --state-dir plans so from the intent that a daemon which has
+been stopped has stored, with what was set by hand; nothing in the directory is changed.`,
 		Example: `  lbctl plan -f lb.yaml
   lbctl plan -f lb.yaml -o json
-  lbctl plan -f new.yaml --offline --from lb.yaml     # no daemon: what the step from one file to the other moves`,
+  lbctl plan -f new.yaml --offline --from lb.yaml     # no daemon: what the step from one file to the other moves
+  lbctl plan -f new.yaml --state-dir /var/lib/lbctl   # what the next lbctl serve -f new.yaml does`,
 		Args: cli.Takes(),
 	}
 	file := fileFlag(c)
-	offline := c.Flags().Bool("offline", false, "ask no daemon: plan from the configuration of --from")
-	from := c.Flags().String("from", "", "with --offline, the file that is in effect; without it nothing is")
+	var o offline
+	c.Flags().BoolVar(&o.is, "offline", false, "ask no daemon: plan from the configuration of --from")
+	c.Flags().StringVar(&o.from, "from", "", "with --offline, the file that is in effect; without it nothing is")
+	c.Flags().StringVar(&o.dir, "state-dir", "", "ask no daemon: plan from the intent that is stored there")
 	back := takeBackFlag(c)
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if !*offline {
-			if *from != "" {
-				return cli.Usage(c, "--from without --offline")
-			}
+		switch {
+		case o.from != "" && o.dir != "":
+			return cli.Usage(c, "--from and --state-dir: want one of them")
+		case o.from != "" && !o.is:
+			return cli.Usage(c, "--from without --offline")
+		case !o.is && o.dir == "":
 			return withFile(a, c, *file, *f, warn, func(ctx context.Context, d *client.Client, doc api.Config) (api.Change, error) {
 				return d.Plan(ctx, doc, *back...)
 			})
-		}
-		if len(*back) > 0 {
+		case len(*back) > 0 && o.dir == "":
 			return cli.Usage(c, "--take-back with --offline: no daemon is asked what was set by hand")
 		}
-		change, err := planOffline(a, c, *from, *file)
+		before, number, err := o.before(a, c)
 		if err != nil {
 			return err
 		}
+		change, err := planOffline(a, c, before, *file, *back)
+		if err != nil {
+			return err
+		}
+		change.Revision = number
 		return a.Print(*f, change, func(w io.Writer) { steps.Print(w, change) })
 	}
 	return c
@@ -111,22 +125,44 @@ func withFile(a *cli.App, c *cobra.Command, name string, f cli.Format, warn Warn
 	})
 }
 
-// planOffline returns what a step from one file to another would do. Without the first nothing is there.
-func planOffline(a *cli.App, c *cobra.Command, from, to string) (api.Change, error) {
-	before := intent.Default()
-	if from != "" {
-		var err error
-		if _, before, err = readFile(a, c, from); err != nil {
-			return api.Change{}, err
-		}
-	}
+// planOffline returns what a step from one intent to a file would do.
+func planOffline(a *cli.App, c *cobra.Command, before intent.Intent, to string, takeBack []string) (api.Change, error) {
 	file, _, err := readFile(a, c, to)
 	if err != nil {
 		return api.Change{}, err
 	}
-	after, err := wire.Resolve(file.Config, before) // what it leaves out stays
-	if err != nil {
-		return api.Change{}, file.Locate(err)
+	change, err := rest.PlanOf(before, file.Config, takeBack...) // what it leaves out stays
+	var wrong *intent.Error
+	if errors.As(err, &wrong) && wrong.Problems[0].Field == "query.take_back" {
+		wrong.Problems[0].Field = "--take-back"
+		return change, err
 	}
-	return rest.PlanOf(before, after), nil
+	return change, file.Locate(err)
+}
+
+// offline is the state that a plan without a daemon begins from.
+type offline struct {
+	is        bool
+	from, dir string
+}
+
+// before returns the intent of the file, or that which is stored in the directory; else nothing is there.
+func (o offline) before(a *cli.App, c *cobra.Command) (i intent.Intent, number uint64, err error) {
+	switch {
+	case o.from != "":
+		_, i, err = readFile(a, c, o.from)
+		return i, 0, err
+	case o.dir == "":
+		return intent.Default(), 0, nil
+	}
+	stored, err := store.Read(o.dir)
+	switch {
+	case errors.Is(err, lb.ErrConflict):
+		return i, 0, cli.Advise(err, "a daemon runs there: ask it, by lbctl plan -f FILE without --state-dir")
+	case errors.Is(err, fs.ErrNotExist):
+		return i, 0, cli.Advise(err, "name the directory that lbctl serve --state-dir had")
+	case err == nil && stored.Number == 0:
+		return i, 0, &cli.Failure{Code: cli.ExitNotFound, What: fmt.Sprintf("plan from %s: %v: no revision is stored there", o.dir, lb.ErrNotFound), Do: "name the directory that lbctl serve --state-dir had", Cause: lb.ErrNotFound}
+	}
+	return stored.Intent, stored.Number, err
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"lbctl/cmd/balance"
 	"lbctl/cmd/cli"
 	"lbctl/cmd/cli/clitest"
@@ -144,4 +146,54 @@ func TestPlanOffline(t *testing.T) {
 		t.Errorf("from nothing: %s", out)
 	}
 	w.Refused("plan -f DIR/web.yaml --from DIR/web.yaml", cli.ExitUsage, "--from without --offline", "see lbctl plan --help")
+}
+
+// TestPlanFromState: what a stopped daemon has stored and what was set by hand there is the beginning, as the next daemon has it;
+// nothing in the directory changes, and one that runs is not read beside.
+func TestPlanFromState(t *testing.T) {
+	w := clitest.New(t, balance.Commands)
+	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
+	w.OK("down", "web", "10.0.0.2:8080")
+	to := w.Write("to.yaml", strings.Replace(clitest.WebConfig, "      - {address: 10.0.0.2:8080}\n", "      - {address: 10.0.0.3:8080}\n      - {address: 10.0.0.2:8080}\n", 1))
+	online, back := w.OK("plan", "-f", to), w.OK("plan", "-f", to, "--take-back")
+	code, _, stderr := w.Run("plan", "-f", to, "--state-dir", w.Path("state"))
+	if code != cli.ExitConflict || !strings.HasSuffix(stderr, "a daemon runs there: ask it, by lbctl plan -f FILE without --state-dir\n") {
+		t.Errorf("beside a daemon: exit %d, %s", code, stderr)
+	}
+	w.Stop()
+	before := contentOf(t, w.Path("state"))
+	if got := w.OK("plan", "-f", to, "--state-dir", w.Path("state")); got != online || !strings.Contains(got, "10.0.0.2:8080") {
+		t.Errorf("from the state\n%sof the daemon\n%s", got, online)
+	}
+	if got := w.OK("plan", "-f", to, "--state-dir", w.Path("state"), "--take-back=*"); got != back || got == online {
+		t.Errorf("from the state, taking back\n%sof the daemon\n%s", got, back)
+	}
+	if diff := cmp.Diff(before, contentOf(t, w.Path("state"))); diff != "" {
+		t.Errorf("the directory is another one (-before +after):\n%s", diff)
+	}
+	w.Refused("plan -f DIR/to.yaml --state-dir DIR/none", cli.ExitNotFound, "open state directory: stat DIR/none: no such file or directory", "name the directory that lbctl serve --state-dir had")
+	if err := os.Mkdir(w.Path("empty"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.Refused("plan -f DIR/to.yaml --state-dir DIR/empty", cli.ExitNotFound, "plan from DIR/empty: not found: no revision is stored there", "name the directory that lbctl serve --state-dir had")
+	w.Refused("plan -f DIR/to.yaml --offline --from DIR/web.yaml --state-dir DIR/state", cli.ExitUsage, "--from and --state-dir: want one of them", "see lbctl plan --help")
+	w.Refused("plan -f DIR/to.yaml --state-dir DIR/state --take-back=wbe", cli.ExitUsage, `--take-back: "wbe": there is no such service`, "want the name of a service, or * for all")
+}
+
+// contentOf returns the files of a directory by name.
+func contentOf(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := map[string]string{}
+	for _, f := range all {
+		text, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		content[f.Name()] = string(text)
+	}
+	return content
 }
