@@ -40,7 +40,7 @@ func (realDisk) Open(path string, flags int) (handle, error) {
 func (realDisk) Rename(from, to string) error { return os.Rename(from, to) }
 
 // readOnly is the machine's disk, of which nothing is changed.
-type readOnly struct{ realDisk }
+type readOnly struct{}
 
 func (readOnly) Open(path string, flags int) (handle, error) {
 	return realDisk{}.Open(path, flags&^(os.O_RDWR|os.O_WRONLY|os.O_CREATE|os.O_TRUNC))
