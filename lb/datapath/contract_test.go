@@ -101,7 +101,7 @@ func harnessWith(t *testing.T, n lb.NoService) contract.Harness {
 		Send: func(link string, frame []byte) (v oracle.Verdict, err error) {
 			err = home.Inside(func() error {
 				under := program
-				if !opened.closed.Load() {
+				if !opened.closing.Load() {
 					under = opened.Program() // another one while somebody watches
 				}
 				v, err = send(under, indexes[link], frame)

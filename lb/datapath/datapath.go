@@ -44,8 +44,9 @@ type Datapath struct {
 	dir    *xdp.Dir // what is pinned
 	mended uint64   // what others had changed
 
-	closed atomic.Bool
-	mu     sync.Mutex
+	closing atomic.Bool
+	mu      sync.Mutex
+	closed  bool
 
 	migration   *migration // nil: there is none
 	registry    *registry
@@ -165,7 +166,7 @@ func (d *Datapath) swap() error {
 // Close releases the handle; what is attached goes on forwarding. Operations after
 // it fail with os.ErrClosed; a second Close does nothing.
 func (d *Datapath) Close() error {
-	if d.closed.Swap(true) {
+	if d.closing.Swap(true) {
 		return nil
 	}
 	if d.watcher != nil {
@@ -174,9 +175,10 @@ func (d *Datapath) Close() error {
 	if d.sweeper != nil {
 		d.sweeper.stop()
 	}
-	close(d.events.to) // nobody writes to it any more
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.closed = true
+	close(d.events.to) // nobody writes to it any more
 	err := errors.Join(d.monitoring.end(), d.registry.tables.Unmap(), d.links.close(), d.counters.close())
 	d.hops.close()
 	return errors.Join(err, d.objects.Close(), d.dir.Close())
@@ -189,7 +191,7 @@ func (d *Datapath) Discard() error { return errors.Join(d.dir.Discard(), d.Close
 func (d *Datapath) locked(operation func() error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed.Load() {
+	if d.closed {
 		return fmt.Errorf("datapath: %w", os.ErrClosed)
 	}
 	return operation()
