@@ -52,6 +52,11 @@ type Dataplane interface {
 	// Condition says whether the kernel still has what was put there, and goes on with it without this process.
 	Condition() (Condition, error)
 
+	// Verify compares what is in the kernel with what was put there, and returns what others have changed. If it repairs it makes
+	// that as it was. Not compared is what packets write: records of flows, counters, the use of rates. Changes may go on
+	// meanwhile. A datapath does the same by itself now and then, and repairs.
+	Verify(ctx context.Context, repair bool) (Verification, error)
+
 	// Unfit returns which of some addresses no replica can have, and why, as far as the network is known: they are this host's
 	// own, or stand for several hosts.
 	Unfit(addresses []netip.Addr) (why map[netip.Addr]string, err error)
@@ -87,8 +92,8 @@ type Interface struct {
 type Condition struct {
 	// Faults say what is not as it was made and is not mended yet, each in a sentence.
 	Faults []string
-	// Mended counts what was mended since the opening.
-	Mended uint64
+	// Drifts counts what others had changed since the opening, and Mended those of them that were mended.
+	Drifts, Mended uint64
 	// Unfit says of replicas' addresses why no packet can get there: see Dataplane.Unfit.
 	Unfit map[netip.Addr]string
 	// Ends says why forwarding ends with the process, "" if it goes on.

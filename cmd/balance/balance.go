@@ -16,6 +16,7 @@ import (
 	"lbctl/cmd/balance/service"
 	"lbctl/cmd/balance/status"
 	"lbctl/cmd/balance/token"
+	"lbctl/cmd/balance/verify"
 	"lbctl/cmd/balance/wait"
 	"lbctl/cmd/cli"
 )
@@ -23,7 +24,7 @@ import (
 // Commands returns the commands of the load balancer.
 func Commands(a *cli.App) []*cobra.Command {
 	return slices.Concat(document.Commands(a, printWarnings), replica.Commands(a), service.Commands(a), []*cobra.Command{
-		serveCommand(a), attachCommand(a), detachCommand(a), get.Command(a, document.GetRevisions(a)), status.Command(a),
+		serveCommand(a), attachCommand(a), detachCommand(a), get.Command(a, document.GetRevisions(a)), status.Command(a), verify.Command(a),
 		explainCommand(a), monitorCommand(a), events.Command(a), decapCommand(a), doctorCommand(a),
 		wait.Command(a), ipvs.Command(a), purgeCommand(a), token.Command(a),
 	})

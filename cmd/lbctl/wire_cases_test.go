@@ -39,6 +39,8 @@ type wireCase struct {
 	alone bool
 	// traffic is true where packets must come in meanwhile.
 	traffic bool
+	// spoilt is true where others have removed a service from the datapath.
+	spoilt bool
 	// inside runs it in a network namespace of its own, which needs root.
 	inside bool
 }
@@ -71,6 +73,7 @@ var wireCases = []wireCase{
 	{command: "check", lines: []string{"-f DIR/web.yaml"}, alone: true},
 	{command: "rollback", lines: []string{"1 --dry-run", "1"}, before: []string{"apply -f DIR/other.yaml"}},
 	{command: "status", lines: []string{"--over 1ms"}},
+	{command: "verify", lines: []string{""}, spoilt: true, code: cli.ExitFailed},
 	{command: "attach", lines: []string{"eth1 --mode generic", "eth1 --dry-run"}},
 	{command: "detach", lines: []string{"eth0 --dry-run", "eth0"}},
 	{command: "get services", lines: []string{"", "web"}},
@@ -151,6 +154,11 @@ func (c wireCase) output(t *testing.T) string {
 		run = insideOf(t, w)
 	} else {
 		w.NICs = nictest.NewCard().Interfaces()
+	}
+	if c.spoilt {
+		if err := w.Memory.RemoveService(t.Context(), lb.VIP{Address: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: packet.TCP}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if c.traffic {
 		defer wireTraffic(w)()

@@ -192,6 +192,14 @@ func (c *Client) ExplainBatch(ctx context.Context, p api.Probes) (api.Explanatio
 	return get[api.Explanations](ctx, c, http.MethodPost, "/v1/explain/batch", p)
 }
 
+// Verify compares what is in the kernel with what should be there, and may repair it.
+func (c *Client) Verify(ctx context.Context, repair bool) (api.Verification, error) {
+	if repair {
+		return get[api.Verification](ctx, c, http.MethodPost, "/v1/verify/repair", nil)
+	}
+	return get[api.Verification](ctx, c, http.MethodGet, "/v1/verify", nil)
+}
+
 // Ready returns nil when the datapath forwards as intended.
 func (c *Client) Ready(ctx context.Context) (api.Health, error) {
 	return get[api.Health](ctx, c, http.MethodGet, "/readyz", nil)

@@ -17,7 +17,7 @@ type collector struct {
 
 	ready, revision                       *prometheus.Desc
 	interfaces, unfulfilled, queuePackets *prometheus.Desc
-	faults, mended, steps, took           *prometheus.Desc
+	faults, drifts, mended, steps, took   *prometheus.Desc
 }
 
 func newCollector(e *engine.Engine) *collector {
@@ -33,6 +33,7 @@ func newCollector(e *engine.Engine) *collector {
 	c.unfulfilled = describe("interface_unfulfilled", "1 for every interface that is wanted and not attached as wanted, 0 for one that is.", "interface")
 	c.queuePackets = describe("interface_queue_packets_total", "Packets that the driver of an attached interface counted on each receive queue, all of them, balanced or not; of drivers that tell.", "interface", "queue")
 	c.faults = describe("datapath_faults", "What is not in the kernel as it was put there, and is not mended yet.")
+	c.drifts = describe("datapath_drift_total", "What others had changed of the datapath in the kernel, as it was found.")
 	c.mended = describe("datapath_mended_total", "What others had changed of the datapath in the kernel, and was mended.")
 	c.steps = describe("datapath_steps_total", "Changes of the datapath by the daemon: set and remove make another table of a service, attach and detach change a link.", "verb")
 	c.took = describe("apply_duration_seconds", "How long it took to bring the datapath to an intent and to store that, by result: done, or refused and taken back.", "result")
@@ -75,6 +76,7 @@ func (c *collector) collectInterfaces(to chan<- prometheus.Metric) {
 		return
 	}
 	to <- gauge(c.faults, float64(len(status.Condition.Faults)))
+	to <- counter(c.drifts, status.Condition.Drifts)
 	to <- counter(c.mended, status.Condition.Mended)
 	for _, i := range status.Interfaces {
 		if i.Attached.Mode != "" {

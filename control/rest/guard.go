@@ -48,6 +48,8 @@ var roles = map[string]access.Role{
 	"GET /v1/services/{name}/replicas/{address}/override":    access.Viewer,
 	"PUT /v1/services/{name}/replicas/{address}/override":    access.Operator,
 	"DELETE /v1/services/{name}/replicas/{address}/override": access.Operator,
+	"GET /v1/verify":                                         access.Viewer,
+	"POST /v1/verify/repair":                                 access.Operator,
 	"GET /v1/monitor":                                        access.Operator,
 	"GET /v1/events":                                         access.Viewer,
 	"GET /healthz":                                           access.Viewer,

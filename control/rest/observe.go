@@ -26,6 +26,10 @@ func (s *Server) observeRoutes(a huma.API) {
 			counters, err := s.engine.Observe().Counters()
 			return answerAt(now.Number, wireCounters(now.Intent, counters)), err
 		})
+	register(a, "verify", http.MethodGet, "/v1/verify", "Compare what is in the kernel with what should be there; changes nothing",
+		func(ctx context.Context, _ *struct{}) (*answer[api.Verification], error) { return s.verify(ctx, false) })
+	register(a, "repair", http.MethodPost, "/v1/verify/repair", "Compare what is in the kernel with what should be there, and make it so",
+		func(ctx context.Context, _ *struct{}) (*answer[api.Verification], error) { return s.verify(ctx, true) })
 	register(a, "explain", http.MethodPost, "/v1/explain", "What would happen to a packet, and why; sends and changes nothing",
 		func(_ context.Context, in *explainInput) (*answer[api.Explanation], error) {
 			x, err := s.explainer(false)
@@ -44,6 +48,20 @@ func (s *Server) observeRoutes(a huma.API) {
 			all, err := x.explainAll(ctx, in.value.Probes)
 			return answerAt(x.revision, api.Explanations{Explanations: all}), err
 		})
+}
+
+func (s *Server) verify(ctx context.Context, repair bool) (*answer[api.Verification], error) {
+	now, found, err := s.engine.Verify(ctx, repair)
+	if err != nil {
+		return nil, err
+	}
+	condition, err := s.engine.Observe().Condition()
+	v := api.Verification{Drifts: make([]api.Drift, 0, len(found.Drifts)), Found: found.Found, Repaired: found.Repaired,
+		SinceStart: api.DriftCounts{Found: condition.Drifts, Repaired: condition.Mended}}
+	for _, d := range found.Drifts {
+		v.Drifts = append(v.Drifts, api.Drift{Table: d.Table, Row: d.Key, Want: d.Want, Have: d.Have, Repaired: d.Repaired})
+	}
+	return answerAt(now.Number, v), err
 }
 
 // explainer explains packets by the interfaces and the intent as they were when it was made.

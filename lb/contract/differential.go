@@ -90,7 +90,8 @@ func (d *comparison) run(n int) error {
 	return nil
 }
 
-// remember lets some time pass in most rounds, and compares the records of flows.
+// remember lets some time pass in most rounds, and compares the records of flows. Nobody else changes the tables, so what is in the
+// kernel is what was put there.
 func (d *comparison) remember() error {
 	for range d.random.IntN(3) {
 		elapsed := time.Duration(d.random.Int64N(int64(2*step/time.Millisecond))) * time.Millisecond // a rate earns what can be told apart
@@ -99,6 +100,9 @@ func (d *comparison) remember() error {
 		}
 		d.subject.Advance(d.t, elapsed)
 		d.reference.Advance(d.t, elapsed)
+	}
+	if v, err := d.subject.Dataplane.Verify(d.t.Context(), false); err != nil || v.Found > 0 {
+		return fmt.Errorf("verify: %+v, %w", v, err)
 	}
 	got, err := d.subject.Dataplane.Flows()
 	if err != nil {

@@ -3,7 +3,6 @@ package datapath
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 
@@ -16,16 +15,16 @@ import (
 // adopt reads back what an earlier process left in the tables. It writes only what that process left half done, and what
 // contradicts itself: rows that others have overwritten it rewrites, and a service whose row cannot be believed it leaves
 // out, for the caller of SetService to make anew. damaged says of each what was done.
-func (reg *registry) adopt() (damaged []string, err error) {
+func (reg *registry) adopt() (damaged lb.Verification, err error) {
 	for at := range reg.tables.ServiceIndex().Rows() {
 		if err := reg.adoptRow(at); err != nil {
-			damaged = append(damaged, fmt.Sprintf("left out row %d of services, until it is set again: %v", at, err))
+			damaged.Add(lb.Drift{
+				Table: bpf.LbMapServices, Key: fmt.Sprintf("row %d", at), Want: "a service; it is left out until it is set again", Have: err.Error(), Repaired: true,
+			})
 		}
 	}
 	restored, err := reg.finish()
-	for _, row := range restored {
-		damaged = append(damaged, "rewrote row "+row)
-	}
+	damaged.Join(restored)
 	return damaged, err
 }
 
@@ -99,17 +98,12 @@ func (reg *registry) adoptService(e *entry, taken *taking) error {
 	if err := reg.plausible(e); err != nil {
 		return err
 	}
-	e.owners = reg.digest(e)
-	own := list(slices.Collect(maps.Values(e.ids)))
 	for at := row.Offset; at < row.Offset+row.Size; at++ {
-		s := reg.tables.Slot(at)
-		if s.InTransition() {
+		if reg.tables.Slot(at).InTransition() {
 			e.inTransition++
 		}
-		if !own.has(s.Owner()) {
-			e.owners = 0 // unlike any digest: audit restores them
-		}
 	}
+	e.owners = unlike // so each is compared
 	e.recorded = e.tracked() && (e.inTransition > 0 || e.rehashed() || e.service.Tracking == lb.TrackAlways)
 	return nil
 }
@@ -161,10 +155,13 @@ func (reg *registry) adoptRanges(e *entry) error {
 
 // finish completes the last change of the previous process, in the same order, and restores what no process of ours
 // leaves. It waits for packets first: that process may have ended a moment ago, and packets may still read what it retired.
-func (reg *registry) finish() (restored []string, err error) {
+func (reg *registry) finish() (restored lb.Verification, err error) {
 	for _, e := range reg.services {
 		reg.writeStates(e)
 		reg.flagEntry(e)
+		if e.tracked() {
+			reg.cleanPrevious(e, false)
+		}
 	}
 	reg.sweepReplicas()
 	reg.sweepRevNats()
@@ -172,12 +169,11 @@ func (reg *registry) finish() (restored []string, err error) {
 	if restored, err = reg.restoreAddresses(); err != nil {
 		return restored, err
 	}
-	restored = append(restored, reg.audit()...)
-	for _, e := range reg.services {
-		if e.tracked() {
-			reg.cleanPrevious(e, false)
-		}
+	v := &verifier{registry: reg, repair: true, pause: func() error { return nil }}
+	if err := v.tables(); err != nil {
+		return restored, err
 	}
+	restored.Join(v.Verification)
 	if err := reg.grace.Wait(); err != nil {
 		return restored, err
 	}
@@ -188,7 +184,7 @@ func (reg *registry) finish() (restored []string, err error) {
 }
 
 // restoreAddresses makes the rows of addresses that have services and no row.
-func (reg *registry) restoreAddresses() (restored []string, err error) {
+func (reg *registry) restoreAddresses() (restored lb.Verification, err error) {
 	for a, row := range reg.addresses {
 		if row.at != noRow {
 			continue
@@ -196,7 +192,7 @@ func (reg *registry) restoreAddresses() (restored []string, err error) {
 		if row.at, err = reg.take(&reg.ids.Rows, 1, "the row of the address", lb.VIP{Address: netip.AddrPortFrom(a, 0)}, tables.RowsFor(reg.limits)); err != nil {
 			return restored, err
 		}
-		restored = append(restored, fmt.Sprintf("%d of services: the address %v", row.at, a))
+		restored.Add(lb.Drift{Table: bpf.LbMapServices, Key: a.String(), Want: fmt.Sprintf("row %d", row.at), Have: "none", Repaired: true})
 	}
 	return restored, nil
 }
@@ -218,7 +214,7 @@ func (reg *registry) sweepRevNats() {
 	var stray []uint32
 	for id := range reg.tables.RevNatIndex().Rows() {
 		if int(id) >= len(reg.tables.RevNats.Rows) {
-			continue // audit removes it
+			continue // verifier removes it
 		}
 		o := reg.tables.RevNats.Rows[id]
 		owners := reg.index.Owners(o.Replica.AddrPort(), packet.Protocol(o.Replica.Protocol))

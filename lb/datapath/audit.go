@@ -1,10 +1,12 @@
 package datapath
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,26 +14,73 @@ import (
 
 	"lbctl/bpf"
 	"lbctl/lb"
-	"lbctl/lb/scheduler"
-	"lbctl/lb/tables"
 	"lbctl/lb/xdp"
 )
 
 // auditEvery is how often the kernel is compared with what this process has put there, beside the news of links.
 const auditEvery = 10 * time.Second
 
-// audit compares the links, the pins and the tables with what this process knows, and mends what others have changed. What it
-// cannot mend Condition tells. An interface that has lost its link is for the caller of Attach.
-func (d *Datapath) audit() error {
-	return d.locked(func() error {
-		return d.hops.network.Inside(func() error {
-			d.say("rewrote the row", d.registry.audit())
-			lost := d.auditLinks()
-			reclaimed, err := d.links.hook.Reclaim(d.monitoring.current())
-			d.say("put our program back under", reclaimed)
-			return errors.Join(lost, err, d.repin())
-		})
+// Verify implements lb.Dataplane. The tables are compared in small parts, between which others get the lock: so changes are not
+// held up. What it cannot repair Condition tells. An interface that has lost its link is for the caller of Attach.
+func (d *Datapath) Verify(ctx context.Context, repair bool) (found lb.Verification, err error) {
+	d.verifying.Lock()
+	defer d.verifying.Unlock()
+	err = d.locked(func() error {
+		v := &verifier{registry: d.registry, schema: bpf.LbSetting{Schema: schema, Secret: d.secret}, repair: repair, pause: d.pause(ctx)}
+		err := v.tables()
+		if err == nil {
+			err = d.hops.network.Inside(func() error { return d.verifyLinks(v) })
+		}
+		found = v.Verification
+		if repair && !d.closed {
+			d.say(found)
+		}
+		return err
 	})
+	return found, err
+}
+
+// slice is how long a comparison keeps others waiting, and then lets them.
+const slice = time.Millisecond
+
+// pause returns what a comparison calls between its parts, under the lock.
+func (d *Datapath) pause(ctx context.Context) func() error {
+	began := time.Now()
+	return func() error {
+		if time.Since(began) < slice {
+			return nil
+		}
+		d.mu.Unlock()
+		time.Sleep(slice)
+		d.mu.Lock()
+		began = time.Now()
+		if d.closing.Load() {
+			return fmt.Errorf("datapath: %w", os.ErrClosed)
+		}
+		return ctx.Err()
+	}
+}
+
+// verifyLinks compares the links and the pins. The thread is in the namespace.
+func (d *Datapath) verifyLinks(v *verifier) error {
+	program := d.monitoring.current()
+	misled, err := d.links.hook.Misled(program)
+	if err != nil {
+		return err
+	}
+	unpinned := d.links.hook.Unpinned(d.objects.Lb, d.pinned)
+	if v.repair {
+		err = d.auditLinks()
+		_, err1 := d.links.hook.Reclaim(program)
+		err = errors.Join(err, err1, d.repin())
+	}
+	for _, name := range slices.Sorted(maps.Keys(misled)) {
+		v.Add(lb.Drift{Table: "links", Key: name, Want: "our program", Have: xdp.Runs(misled[name]), Repaired: v.repair && err == nil})
+	}
+	for _, pin := range unpinned {
+		v.Add(lb.Drift{Table: "pins", Key: filepath.Base(pin), Want: "pinned", Have: "not pinned, or another is", Repaired: v.repair && err == nil})
+	}
+	return err
 }
 
 // linkNews looks after the links if there is news of an attached interface.
@@ -62,10 +111,7 @@ func (d *Datapath) repin() error {
 	if err := d.dir.Relock(); err != nil {
 		return err
 	}
-	again, err := d.links.hook.Repin(d.objects.Lb, d.pinned)
-	if len(again) > 0 {
-		d.say("pinned again", []string{inDir(again)})
-	}
+	_, err := d.links.hook.Repin(d.objects.Lb, d.pinned)
 	return err
 }
 
@@ -78,13 +124,23 @@ func inDir(pins []string) string {
 	return strings.Join(names, ", ")
 }
 
-// say tells what was mended.
-func (d *Datapath) say(did string, what []string) {
-	for _, one := range what {
-		d.mended++
-		one = strings.TrimSpace(did + " " + one)
-		d.options.Logger.Error("others changed the datapath: "+one, "directory", d.options.Dir)
-		d.events.tell(lb.Event{Kind: lb.Mended, Detail: one})
+// said is how many drifts are told one by one, each time. Somebody who changes rows all the time fills no log.
+const said = 20
+
+// say counts and tells what others had changed.
+func (d *Datapath) say(v lb.Verification) {
+	d.drifts += v.Found
+	d.mended += v.Repaired
+	for _, drift := range v.Drifts[:min(len(v.Drifts), said)] {
+		d.options.Logger.Error("others changed the datapath", "table", drift.Table, "row", drift.Key, "want", drift.Want, "had", drift.Have,
+			"repaired", drift.Repaired, "directory", d.options.Dir)
+		if drift.Repaired {
+			d.events.tell(lb.Event{Kind: lb.Mended, Detail: fmt.Sprintf("%s: %s: was %s, is %s", drift.Table, drift.Key, drift.Have, drift.Want)})
+		}
+	}
+	if more := int(v.Found) - said; more > 0 {
+		d.options.Logger.Error("others changed the datapath", "more", more, "directory", d.options.Dir)
+		d.events.tell(lb.Event{Kind: lb.Mended, Detail: fmt.Sprintf("%d more", more)})
 	}
 }
 
@@ -100,7 +156,7 @@ func (d *Datapath) Condition() (c lb.Condition, err error) {
 }
 
 func (d *Datapath) condition() (c lb.Condition, err error) {
-	c.Mended, c.Unfit = d.mended, map[netip.Addr]string{}
+	c.Drifts, c.Mended, c.Unfit = d.drifts, d.mended, map[netip.Addr]string{}
 	for _, u := range d.hops.unfit {
 		c.Unfit[u.address] = u.why
 	}
@@ -127,126 +183,4 @@ func (d *Datapath) condition() (c lb.Condition, err error) {
 		c.Ends = "the BPF file system of " + d.options.Dir + " ends with this mount namespace"
 	}
 	return c, nil
-}
-
-// audit rewrites the rows that are not as this process has written them, and returns which. A packet that reads one
-// meanwhile may see a part of both. What packets write, records and the ages of slots, is theirs.
-func (reg *registry) audit() (mended []string) {
-	services, revNats := map[uint32]bpf.LbEndpoint{}, map[uint32]bpf.LbEndpoint{}
-	for v, e := range reg.services {
-		services[e.at] = e.row.Vip
-		if restore(&reg.tables.Services, e.at, e.row) {
-			mended = append(mended, fmt.Sprintf("%d of services: %v", e.at, v))
-		}
-		for at, row := range reg.listRows(e) {
-			if restore(&reg.tables.Slots, e.row.List+uint32(at), row) {
-				mended = append(mended, fmt.Sprintf("%d of slots: the list of replicas of %v", e.row.List+uint32(at), v))
-			}
-		}
-		ranges, _ := rangeRows(e.service)
-		for at, row := range ranges {
-			if restore(&reg.tables.SourceRanges, e.row.FirstRange+uint32(at), row) {
-				mended = append(mended, fmt.Sprintf("%d of source_ranges: %v", e.row.FirstRange+uint32(at), v))
-			}
-		}
-		if n := reg.restoreOwners(e); n > 0 {
-			mended = append(mended, fmt.Sprintf("of %d slots of %v", n, v))
-		}
-		mended = append(mended, reg.auditReplicas(e, revNats)...)
-	}
-	for a, row := range reg.addresses {
-		services[row.at] = addressKey(a)
-		if restore(&reg.tables.Services, row.at, bpf.LbService{Vip: addressKey(a)}) {
-			mended = append(mended, fmt.Sprintf("%d of services: the address %v", row.at, a))
-		}
-	}
-	for name, index := range map[string]struct {
-		rows tables.Index
-		want map[uint32]bpf.LbEndpoint
-	}{
-		bpf.LbMapServiceIndex: {reg.tables.ServiceIndex(), services}, bpf.LbMapRevNatIndex: {reg.tables.RevNatIndex(), revNats},
-	} {
-		if n := index.rows.Restore(index.want); n > 0 {
-			mended = append(mended, fmt.Sprintf("of %d buckets of %s", n, name))
-		}
-	}
-	return mended
-}
-
-// auditReplicas is audit for the replicas of a service. It adds their reverse NAT entries to those that must be visible.
-func (reg *registry) auditReplicas(e *entry, revNats map[uint32]bpf.LbEndpoint) (mended []string) {
-	for _, r := range e.service.Replicas {
-		id := e.ids[r.Address]
-		if reg.restoreReplica(e, r, id) {
-			mended = append(mended, fmt.Sprintf("%d of replicas: %v of %v", id, r.Address, e.service.VIP))
-		}
-		if !e.answered(r.Address) {
-			continue
-		}
-		row := reg.revNatRow(e, r.Address)
-		revNats[id] = row.Replica
-		if restore(&reg.tables.RevNats, id, row) {
-			mended = append(mended, fmt.Sprintf("%d of rev_nats: %v", id, r.Address))
-		}
-	}
-	return mended
-}
-
-// restoreReplica restores the row of a replica. Its next hop is the one that was written last.
-func (reg *registry) restoreReplica(e *entry, r lb.Replica, id uint32) bool {
-	next, known := reg.hops.written[id]
-	if !known {
-		next = reg.tables.Hop(id)
-	}
-	is := reg.tables.Replicas.Rows[id]
-	want := replicaRow(e.service.VIP, e.row.Id, r, next)
-	if is.ActiveHop == 1 {
-		want.ActiveHop, want.Hops[1], want.TunnelSource[1] = 1, next.LbHop, next.Tunnel
-	}
-	inactive := 1 - want.ActiveHop
-	want.Hops[inactive], want.TunnelSource[inactive] = is.Hops[inactive], is.TunnelSource[inactive]
-	want.PathMtu = is.PathMtu // packets write it
-	if is != want {
-		want.PathMtu = 0 // somebody else has written the row, and may have written that
-	}
-	return restore(&reg.tables.Replicas, id, want)
-}
-
-// restoreOwners gives the slots of a service the owners that they must have, if their digest is another one.
-func (reg *registry) restoreOwners(e *entry) (mended int) {
-	if reg.digest(e) == e.owners {
-		return 0
-	}
-	e.inTransition = 0
-	for i, replica := range scheduler.Build(e.service) {
-		at, owner := e.row.Offset+uint32(i), e.ids[e.service.Replicas[replica].Address]
-		for s := reg.tables.Slot(at); s.Owner() != owner; s = reg.tables.Slot(at) {
-			if reg.tables.SwapSlot(at, s, bpf.SettledSlot(owner)) {
-				mended++
-			}
-		}
-		if reg.tables.Slot(at).InTransition() {
-			e.inTransition++
-		}
-	}
-	e.owners = reg.digest(e)
-	return mended
-}
-
-// digest is a number that differs, but by accident, between two tables of owners.
-func (reg *registry) digest(e *entry) (sum uint64) {
-	for at := e.row.Offset; at < e.row.Offset+e.row.Size; at++ {
-		sum = (sum ^ uint64(reg.tables.Slot(at).Owner())) * 0x9e3779b97f4a7c15
-		sum ^= sum >> 29
-	}
-	return sum
-}
-
-// restore writes a row that is another one.
-func restore[T comparable](t *tables.Table[T], at uint32, want T) bool {
-	if t.Rows[at] == want {
-		return false
-	}
-	t.Put(at, want)
-	return true
 }

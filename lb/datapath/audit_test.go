@@ -3,6 +3,8 @@ package datapath
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,7 +34,9 @@ func audited(t *testing.T) *Datapath {
 	tracked.Scheduler, tracked.TableSize = lb.Maglev, 251
 	changed := tracked.Clone()
 	changed.Replicas[0].Weight = 3
-	for _, s := range []lb.Service{tracked, web("192.0.2.2:80", "10.1.0.4:8080", "10.1.0.5:8080"), changed} {
+	other := web("192.0.2.2:80", "10.1.0.4:8080", "10.1.0.5:8080")
+	other.SourceRanges = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
+	for _, s := range []lb.Service{tracked, other, changed} {
 		if err := d.SetService(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
@@ -65,11 +69,14 @@ func pinnedLink(t *testing.T, d *Datapath) link.Link {
 	return l
 }
 
-func mustAudit(t *testing.T, d *Datapath) {
+// mustAudit has everything repaired, and returns what was.
+func mustAudit(t *testing.T, d *Datapath) lb.Verification {
 	t.Helper()
-	if err := d.audit(); err != nil {
-		t.Fatal("audit:", err)
+	v, err := d.Verify(t.Context(), true)
+	if err != nil || v.Repaired != v.Found {
+		t.Fatal("verify:", v, err)
 	}
+	return v
 }
 
 func condition(t *testing.T, d *Datapath) lb.Condition {
@@ -81,7 +88,7 @@ func condition(t *testing.T, d *Datapath) lb.Condition {
 	return c
 }
 
-// A row that somebody overwrites, with zeros or ones, is as it was after the next audit.
+// A row that somebody overwrites, with zeros or ones, is named, and is as it was once it is repaired.
 func TestAuditRows(t *testing.T) {
 	d := audited(t)
 	mustAudit(t, d)
@@ -95,15 +102,18 @@ func TestAuditRows(t *testing.T) {
 	for _, c := range []struct {
 		table string
 		at    uint32
+		key   string
 	}{
-		{bpf.LbMapServices, e.at},
-		{bpf.LbMapServices, d.registry.addresses[e.service.VIP.Address.Addr()].at},
-		{bpf.LbMapServiceIndex, d.registry.tables.ServiceIndex().Bucket(e.row.Vip)},
-		{bpf.LbMapReplicas, id},
-		{bpf.LbMapRevNats, id},
-		{bpf.LbMapRevNatIndex, d.registry.tables.RevNatIndex().Bucket(replicaKey(e.service.VIP, replica))},
-		{bpf.LbMapSlots, e.row.Offset + 1},
-		{bpf.LbMapSlots, e.row.List + 1},
+		{bpf.LbMapSettings, 0, "the only row"},
+		{bpf.LbMapServices, e.at, "tcp 192.0.2.2:80"},
+		{bpf.LbMapServices, d.registry.addresses[e.service.VIP.Address.Addr()].at, "192.0.2.2"},
+		{bpf.LbMapServiceIndex, d.registry.tables.ServiceIndex().Bucket(e.row.Vip), "tcp 192.0.2.2:80"},
+		{bpf.LbMapReplicas, id, "10.1.0.5:8080 of tcp 192.0.2.2:80"},
+		{bpf.LbMapRevNats, id, "10.1.0.5:8080 of tcp 192.0.2.2:80"},
+		{bpf.LbMapRevNatIndex, d.registry.tables.RevNatIndex().Bucket(replicaKey(e.service.VIP, replica)), "tcp 10.1.0.5:8080"},
+		{bpf.LbMapSlots, e.row.Offset + 1, "slot 1 of tcp 192.0.2.2:80"},
+		{bpf.LbMapSlots, e.row.List + 1, "replica 1 in the list of tcp 192.0.2.2:80"},
+		{bpf.LbMapSourceRanges, e.row.FirstRange, "source range 0 of tcp 192.0.2.2:80"},
 	} {
 		m := pinnedMap(t, d, c.table)
 		was, is := make([]byte, m.ValueSize()), make([]byte, m.ValueSize())
@@ -115,7 +125,13 @@ func TestAuditRows(t *testing.T) {
 				t.Fatal(err)
 			}
 			said := condition(t, d).Mended
-			mustAudit(t, d)
+			found, err := d.Verify(t.Context(), false)
+			if err != nil || found.Repaired > 0 || condition(t, d).Drifts != said || !names(found, c.table, c.key) {
+				t.Errorf("row %d of %s, overwritten by %#x: %+v, %v, want it named as %s", c.at, c.table, by, found, err, c.key)
+			}
+			if repaired := mustAudit(t, d); repaired.Found != found.Found {
+				t.Errorf("row %d of %s, overwritten by %#x: %+v is repaired, and was found as %+v", c.at, c.table, by, repaired, found)
+			}
 			if hop := d.registry.tables.Hop(id); hop != next {
 				t.Errorf("next hop %+v, want %+v", hop, next)
 			}
@@ -125,6 +141,9 @@ func TestAuditRows(t *testing.T) {
 			}
 			if err := m.Lookup(c.at, &is); err != nil {
 				t.Fatal(err)
+			}
+			if c.table == bpf.LbMapSettings {
+				copy(is[4:8], was[4:]) // the epoch of the FIB cache, which everything counts up
 			}
 			if !slices.Equal(is, was) {
 				t.Errorf("row %d of %s, overwritten by %#x:\n% x, want\n% x", c.at, c.table, by, is, was)
@@ -140,14 +159,22 @@ func TestAuditRows(t *testing.T) {
 	}
 }
 
+// names reports whether all that was found is in a table, and a row of it is called so.
+func names(v lb.Verification, table, key string) (named bool) {
+	for _, drift := range v.Drifts {
+		if drift.Table != table || drift.Want == drift.Have {
+			return false
+		}
+		named = named || drift.Key == key
+	}
+	return named
+}
+
 // Slots in transition keep their previous owners.
 func TestAuditKeepsTransitions(t *testing.T) {
 	d := audited(t)
 	e := d.registry.services[web("192.0.2.1:80").VIP]
-	at := e.row.Offset + 1
-	for !d.registry.tables.Slot(at).InTransition() {
-		at++
-	}
+	at := inTransition(d, e)
 	was, before := d.registry.tables.Slot(at), e.inTransition
 	if err := pinnedMap(t, d, bpf.LbMapSlots).Put(e.row.Offset, bpf.LbSlot{Owner: 77, Previous: 77}); err != nil {
 		t.Fatal(err)
@@ -155,6 +182,15 @@ func TestAuditKeepsTransitions(t *testing.T) {
 	mustAudit(t, d)
 	if is := d.registry.tables.Slot(at); is != was {
 		t.Errorf("another slot became %x, was %x", is, was)
+	}
+	if err := pinnedMap(t, d, bpf.LbMapSlots).Put(at, bpf.LbSlot{Owner: was.Owner(), Previous: 77 | 1<<31}); err != nil {
+		t.Fatal(err)
+	}
+	if v := mustAudit(t, d); !names(v, bpf.LbMapSlots, fmt.Sprintf("slot %d of tcp 192.0.2.1:80", at-e.row.Offset)) {
+		t.Errorf("a previous owner that is none of the service's: %+v", v)
+	}
+	if is := d.registry.tables.Slot(at); is.Previous() != bpf.ReplicaNone || is.Owner() != was.Owner() || !is.InTransition() {
+		t.Errorf("the slot became %x, was %x", is, was)
 	}
 	if owner := d.registry.tables.Slot(e.row.Offset).Owner(); d.registry.serviceOfReplica(owner) != e {
 		t.Errorf("the slot belongs to replica %d, which is not the service's", owner)

@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
@@ -122,7 +123,7 @@ func (d *Datapath) passTime() {
 		if now.Sub(audited) < auditEvery {
 			continue
 		}
-		if err := d.audit(); err != nil {
+		if _, err := d.Verify(context.Background(), true); err != nil {
 			d.options.Logger.Error("compare the kernel's tables, links and pins", "error", err)
 		}
 		audited = now

@@ -315,3 +315,14 @@ func BenchmarkCounters(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkVerify is how long the lock is held to compare the kernel's tables with what was put there.
+func BenchmarkVerify(b *testing.B) {
+	d := large(b)
+	setAll(b, d, many(10_000, 10))
+	for b.Loop() {
+		if _, err := d.Verify(b.Context(), true); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -42,7 +42,10 @@ type Datapath struct {
 	*program // does not change after Open
 
 	dir    *xdp.Dir // what is pinned
-	mended uint64   // what others had changed
+	drifts uint64   // what others had changed
+	mended uint64   // those of drifts that were mended
+
+	verifying sync.Mutex // is held by the one Verify that is under way
 
 	closing atomic.Bool
 	mu      sync.Mutex
@@ -142,7 +145,7 @@ func (d *Datapath) adopt(ctx context.Context) error {
 		return d.migration.fill(ctx, d)
 	}
 	damaged, err := d.registry.adopt()
-	if d.say("", damaged); err != nil {
+	if d.say(damaged); err != nil {
 		return fmt.Errorf("adopt the tables pinned in %s: %w", d.options.Dir, err)
 	}
 	if len(d.registry.services) > 0 {

@@ -82,7 +82,7 @@ func (d *Datapath) over(t *pinned) (*Datapath, error) {
 		return old, err
 	}
 	damaged, err := old.registry.adopt()
-	if d.say("", damaged); err != nil {
+	if d.say(damaged); err != nil {
 		return old, fmt.Errorf("adopt the tables pinned in %s: %w", o.Dir, err)
 	}
 	return old, nil

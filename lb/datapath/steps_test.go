@@ -155,8 +155,8 @@ func TestAuditByStep(t *testing.T) {
 	stores := 0
 	x.after = func() { stores++ }
 	for range 2 {
-		if err := x.d.audit(); err != nil {
-			t.Fatal(err)
+		if v, err := x.d.Verify(t.Context(), true); v.Found > 0 || err != nil {
+			t.Fatal(v, err)
 		}
 	}
 	if stores != 0 {

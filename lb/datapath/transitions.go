@@ -163,6 +163,8 @@ func (tr *transitions) settleSlots(e *entry) {
 			e.inTransition++
 		case !tr.registry.tables.SwapSlot(at, s, bpf.SettledSlot(s.Owner())): // a packet used the previous owner
 			e.inTransition++
+		default:
+			e.owners ^= digestOf(uint32(slot), s) ^ digestOf(uint32(slot), bpf.SettledSlot(s.Owner()))
 		}
 	}
 }

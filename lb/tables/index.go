@@ -75,27 +75,74 @@ func (x Index) Remove(e bpf.LbEndpoint, row uint32) {
 // Has reports whether a row is visible under an endpoint.
 func (x Index) Has(e bpf.LbEndpoint, row uint32) bool { return slices.Contains(x.of(e).Row[:], row+1) }
 
-// Restore makes these rows visible under their endpoints and no others, and returns the number of buckets in which it was otherwise.
-func (x Index) Restore(rows map[uint32]bpf.LbEndpoint) (restored int) {
-	want := make(map[*bpf.LbBucket][]uint32, len(rows))
+// Deviation is a bucket in which other rows are visible than must be, or one of them twice or behind a gap.
+type Deviation struct {
+	Bucket     int
+	Want, Have []uint32
+}
+
+// Deviations compares what is visible with the rows that must be, and no others.
+func (x Index) Deviations(rows map[uint32]bpf.LbEndpoint) (all []Deviation) {
+	want := make(map[uint32][]uint32, len(rows))
 	for row, e := range rows {
-		want[x.of(e)] = append(want[x.of(e)], row+1)
+		want[x.Bucket(e)] = append(want[x.Bucket(e)], row)
 	}
 	for i := range x.buckets {
-		seen, wanted := &x.buckets[i].Row, want[&x.buckets[i]]
-		end := slices.Index(append(slices.Clone(seen[:]), 0), 0)
-		slices.Sort(wanted)
-		if slices.Equal(slices.Sorted(slices.Values(seen[:end])), wanted) && !slices.ContainsFunc(seen[end:], func(row uint32) bool { return row != 0 }) {
-			continue
-		}
-		restored++
-		wanted = append(wanted, make([]uint32, len(seen))...)
-		for at := range seen {
-			x.steps.store32(&seen[at], wanted[at])
+		d := Deviation{Bucket: i, Want: want[uint32(i)], Have: x.in(i)}
+		slices.Sort(d.Want)
+		if !x.gapless(i) || !slices.Equal(slices.Sorted(slices.Values(d.Have)), d.Want) {
+			all = append(all, d)
 		}
 	}
-	return restored
+	return all
 }
+
+// Restore makes the rows of a bucket visible that must be, and no others.
+func (x Index) Restore(d Deviation) {
+	for at := range x.buckets[d.Bucket].Row {
+		row := uint32(0)
+		if at < len(d.Want) {
+			row = d.Want[at] + 1
+		}
+		x.steps.store32(&x.buckets[d.Bucket].Row[at], row)
+	}
+}
+
+// Sound reports whether nothing contradicts itself in a bucket: every row in it belongs there, and is there once. It costs less
+// than Deviations, but cannot tell what is missing.
+func (x Index) Sound(bucket int, belongs func(row uint32) (bpf.LbEndpoint, bool)) bool {
+	seen := &x.buckets[bucket].Row
+	for at, row := range seen {
+		if row == 0 {
+			return x.gapless(bucket)
+		}
+		e, is := belongs(row - 1)
+		if !is || x.Bucket(e) != uint32(bucket) || slices.Contains(seen[:at], row) {
+			return false
+		}
+	}
+	return true
+}
+
+// gapless reports whether packets, which stop at the first 0, see all rows of a bucket.
+func (x Index) gapless(bucket int) bool {
+	seen := x.buckets[bucket].Row[:]
+	end := slices.Index(append(slices.Clone(seen), 0), 0)
+	return !slices.ContainsFunc(seen[min(end, len(seen)):], func(row uint32) bool { return row != 0 })
+}
+
+// in returns the rows in a bucket.
+func (x Index) in(bucket int) (rows []uint32) {
+	for _, row := range x.buckets[bucket].Row {
+		if row != 0 {
+			rows = append(rows, row-1)
+		}
+	}
+	return rows
+}
+
+// Buckets is the number of buckets.
+func (x Index) Buckets() int { return len(x.buckets) }
 
 // Rows yields every visible row once. If a process ended in the middle of Remove, the last row of a bucket is there
 // twice.

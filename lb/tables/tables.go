@@ -95,6 +95,19 @@ func (t *Tables) RevNatIndex() Index { return Index{t.revNatIndex.Rows, &t.Steps
 // InvalidateFIBCache makes all entries of the FIB cache void. It may be called without a lock.
 func (t *Tables) InvalidateFIBCache() { atomic.AddUint32(&t.settings.Rows[0].Epoch, 1) }
 
+// Setting returns the row of the settings.
+func (t *Tables) Setting() bpf.LbSetting {
+	row := t.settings.Rows[0]
+	row.Epoch = 0 // anybody may count it up
+	return row
+}
+
+// Configure writes the settings, but for the epoch.
+func (t *Tables) Configure(s bpf.LbSetting) {
+	s.Epoch = atomic.LoadUint32(&t.settings.Rows[0].Epoch)
+	put(&t.Steps, &t.settings.Rows[0], s)
+}
+
 // Slot reads a slot.
 func (t *Tables) Slot(at uint32) bpf.Slot { return bpf.Slot(atomic.LoadUint64(t.slotWord(at))) }
 

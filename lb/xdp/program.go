@@ -153,3 +153,12 @@ func (h *Hook) Reclaim(p *ebpf.Program) (names []string, err error) {
 	}
 	return names, err
 }
+
+// Runs says in words which program a link has.
+func Runs(l link.Link) string {
+	info, err := l.Info()
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("program %d, %s", info.Program, ProgramName(uint32(info.Program)))
+}
