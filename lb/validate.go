@@ -154,7 +154,7 @@ var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 // flow. At most one problem of the address, and one of the port.
 func addressProblems(ps *Problems, field string, a netip.AddrPort) {
 	const hint = "want a unicast address and a port: 192.0.2.1:80 or [2001:db8::1]:80"
-	if why := addressProblem(a.Addr()); why != "" {
+	if why := AddressProblem(a.Addr()); why != "" {
 		ps.add(field, hint, "%s", why)
 	}
 	if a.Port() == 0 {
@@ -162,8 +162,8 @@ func addressProblems(ps *Problems, field string, a netip.AddrPort) {
 	}
 }
 
-// addressProblem returns what is wrong with an address, or "".
-func addressProblem(a netip.Addr) string {
+// AddressProblem returns what is wrong with an address, or "".
+func AddressProblem(a netip.Addr) string {
 	switch {
 	case !a.IsValid():
 		return "no address"

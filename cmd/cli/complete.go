@@ -58,6 +58,15 @@ func Services(ctx context.Context, d *client.Client, _ []string) (names []string
 	return names, err
 }
 
+// Pools are the names of the pools.
+func Pools(ctx context.Context, d *client.Client, _ []string) (names []string, err error) {
+	all, err := d.Pools(ctx)
+	for _, p := range all.Pools {
+		names = append(names, p.Name)
+	}
+	return names, err
+}
+
 // ReplicasOf are the replicas of the service before.
 func ReplicasOf(ctx context.Context, d *client.Client, before []string) (names []string, err error) {
 	all, err := d.Services(ctx)
@@ -108,6 +117,8 @@ func NamesOf(ctx context.Context, d *client.Client, before []string) ([]string, 
 	switch before[0] {
 	case "service", "services":
 		return Services(ctx, d, before)
+	case "pool", "pools":
+		return Pools(ctx, d, before)
 	case "interface", "interfaces":
 		return Attached(ctx, d, before)
 	case "replica", "replicas":

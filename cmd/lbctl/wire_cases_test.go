@@ -76,12 +76,13 @@ var wireCases = []wireCase{
 	{command: "verify", lines: []string{""}, spoilt: true, code: cli.ExitFailed},
 	{command: "attach", lines: []string{"eth1 --mode generic", "eth1 --dry-run"}},
 	{command: "detach", lines: []string{"eth0 --dry-run", "eth0"}},
-	{command: "get services", lines: []string{"", "web"}},
+	{command: "get services", lines: []string{"", "www"}, before: []string{"apply -f DIR/pooled.yaml"}},
+	{command: "get pools", lines: []string{"", "backends"}, before: []string{"apply -f DIR/pooled.yaml"}},
 	{command: "get replicas", lines: []string{"", "www"}, before: []string{"apply -f DIR/other.yaml", "drain www 10.0.0.1:8080 --for 10m"}},
 	{command: "get flows", lines: []string{"", "web", "web --client 198.51.100.7"}, before: []string{"apply -f DIR/recording.yaml", "drain web 10.0.0.2:8080 --for 10m"}, traffic: true},
 	{command: "get interfaces", lines: []string{"", "eth0"}},
 	{command: "get counters", lines: []string{"", "forwarded", "--since 100ms"}, traffic: true},
-	{command: "get config", lines: []string{""}, before: []string{"apply -f DIR/other.yaml"}},
+	{command: "get config", lines: []string{""}, before: []string{"apply -f DIR/pooled.yaml"}},
 	{command: "get revisions", lines: []string{"", "1"}},
 	{command: "explain", lines: []string{aFlow + "--flags syn --queues 4", aFlow + "--interface eth0", "--pcap DIR/c.pcap --interface eth0"},
 		before: []string{"drain web 10.0.0.2:8080"}},
@@ -139,6 +140,8 @@ func (c wireCase) output(t *testing.T) string {
 	w.Memory = oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2, "eth1": 3}, Routes: toEth1{}})
 	w.Write("web.yaml", clitest.WebConfig)
 	w.Write("other.yaml", wireOther)
+	w.Write("pooled.yaml", "pools: [{name: backends, replicas: [{address: 10.0.0.1, state: draining, drain_until: 2030-01-31T12:00:00Z}]}]\n"+
+		wireOther+"  - {name: pooled, vip: 192.0.2.8:80, pool: backends}\n")
 	w.Write("recording.yaml", strings.Replace(clitest.WebConfig, "name: web", "name: web\n    tracking: always", 1))
 	w.Write("c.pcap", nictest.Capture(20))
 	w.Write("observed.csv", wireObservations(rss.MicrosoftKey(), 40))

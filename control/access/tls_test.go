@@ -141,7 +141,7 @@ func (s *secured) status(target client.Target) (read, change int, err error) {
 	}
 	_, err = c.Services(s.t.Context())
 	read = of(err)
-	_, err = c.DeleteService(s.t.Context(), "none")
+	_, err = c.DeleteService(s.t.Context(), "none", false)
 	return read, of(err), err
 }
 

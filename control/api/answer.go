@@ -7,6 +7,18 @@ type Services struct {
 	Services []Service `json:"services" nullable:"false"`
 }
 
+// Pools is the answer to GET /v1/pools.
+type Pools struct {
+	Pools []PoolStatus `json:"pools" nullable:"false"`
+}
+
+// PoolStatus is a pool and who uses it. It is the answer to GET /v1/pools/{name}, and can be the body of a PUT, which ignores
+// the fields that are read-only.
+type PoolStatus struct {
+	Pool
+	UsedBy []string `json:"used_by" readOnly:"true" required:"false" nullable:"false" doc:"The services that use it, in order."`
+}
+
 // ServiceStatus is a service and what is recorded of its flows. It is the answer to
 // GET /v1/services/{name}, and can be the body of a PUT, which ignores the fields that are read-only.
 type ServiceStatus struct {

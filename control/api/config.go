@@ -11,7 +11,14 @@ type Config struct {
 	Kind       string      `json:"kind,omitempty" yaml:"kind,omitempty" enum:"LoadBalancer" doc:"May be left out: LoadBalancer."`
 	Datapath   *Datapath   `json:"datapath,omitempty" yaml:"datapath,omitempty" required:"false" doc:"Fixed when the daemon starts. Left out: as it is."`
 	Interfaces []Interface `json:"interfaces,omitzero" yaml:"interfaces,omitempty" required:"false" nullable:"false" maxItems:"1024" doc:"The interfaces to attach. Left out: as they are. An empty list detaches all."`
+	Pools      []Pool      `json:"pools,omitempty" yaml:"pools,omitempty" required:"false" nullable:"false" maxItems:"65536" doc:"Replicas that services share, by the names that their field pool has. Those not named are removed."`
 	Services   []Service   `json:"services" yaml:"services" nullable:"false" maxItems:"65536" doc:"All services; those not named are removed."`
+}
+
+// Pool is replicas that are written once and used by many services.
+type Pool struct {
+	Name     string    `json:"name" yaml:"name" pattern:"^[a-z0-9-]{1,63}$" doc:"Unique among pools; 1 to 63 of a-z, 0-9 and the hyphen." example:"backends"`
+	Replicas []Replica `json:"replicas,omitzero" yaml:"replicas" required:"false" nullable:"false" doc:"As those of a service, in order. The address may be without a port, which is that of the service then."`
 }
 
 // Datapath is what is fixed when the daemon starts.
@@ -24,7 +31,7 @@ type Datapath struct {
 // Limits are the capacities of the datapath.
 type Limits struct {
 	Services *int64 `json:"services,omitempty" yaml:"services,omitempty" doc:"Number of services. Default 1024."`
-	Replicas *int64 `json:"replicas,omitempty" yaml:"replicas,omitempty" doc:"Number of replicas over all services. Default 16384."`
+	Replicas *int64 `json:"replicas,omitempty" yaml:"replicas,omitzero" doc:"Number of replicas over all services. Default 16384."`
 	Slots    *int64 `json:"slots,omitempty" yaml:"slots,omitempty" doc:"Number of table slots over all services, 8 bytes each. Default 4194304."`
 	Flows    *int64 `json:"flows,omitempty" yaml:"flows,omitempty" doc:"Number of flows that can be recorded, a power of two from 1024 to 268435456. Default 1048576."`
 
@@ -58,7 +65,8 @@ type Service struct {
 	Tracking  string       `json:"tracking,omitempty" yaml:"tracking,omitempty" enum:"never,changes,always" doc:"Which flows are recorded, so that they stay with their replica: never, changes (those in slots whose owner has changed; tcp only) or always. Default changes for tcp, always for udp."`
 	Idle      Duration     `json:"idle,omitempty" yaml:"idle,omitempty" doc:"How long a flow may be silent and is still recorded, whole seconds from 8s to 24h. Default 10m for tcp, 2m for udp; not with tracking never." example:"90s"`
 	Health    *HealthCheck `json:"health,omitempty" yaml:"health,omitempty" required:"false" doc:"How the replicas are checked. Left out: they are not, and count as healthy."`
-	Replicas  []Replica    `json:"replicas,omitzero" yaml:"replicas" required:"false" nullable:"false" doc:"In order: replica i of modulo is the i-th that is active. An empty list drops what is sent to the VIP."`
+	Pool      string       `json:"pool,omitempty" yaml:"pool,omitempty" pattern:"^[a-z0-9-]{1,63}$" doc:"The pool that the replicas are of, in place of replicas." example:"backends"`
+	Replicas  []Replica    `json:"replicas,omitzero" yaml:"replicas,omitzero" required:"false" nullable:"false" doc:"In order: replica i of modulo is the i-th that is active. An empty list drops what is sent to the VIP. Left out with a pool; in a list of services, which shows how they are, those of the pool."`
 }
 
 // HealthCheck says how the health of a service's replicas is found out. A replica of which nothing is known yet counts as healthy.
@@ -101,7 +109,7 @@ type RateLimit struct {
 
 // Replica is one server behind a service.
 type Replica struct {
-	Address    string `json:"address" yaml:"address" doc:"Address and port." example:"10.1.0.1:8080"`
+	Address    string `json:"address" yaml:"address" doc:"Address and port; of a pool, the port may be left out." example:"10.1.0.1:8080"`
 	Weight     *int64 `json:"weight,omitempty" yaml:"weight,omitempty" minimum:"1" maximum:"65535" doc:"Its share of a maglev table relative to the others, 1 to 65535. Default 1."`
 	State      string `json:"state,omitempty" yaml:"state,omitempty" enum:"active,draining,down" doc:"active (gets new flows), draining (keeps those that it has) or down (gets nothing). Default active."`
 	DrainUntil string `json:"drain_until,omitempty" yaml:"drain_until,omitempty" doc:"When a draining replica is set down, whatever flows it has: an RFC 3339 time in whole seconds. One that has passed sets it down at once. Default never." example:"2030-01-31T12:00:00Z"`

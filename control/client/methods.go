@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -57,27 +56,6 @@ func (c *Client) ApplyAt(ctx context.Context, in api.Config, revision uint64, ta
 	return out, err
 }
 
-// EditConfig changes the whole intent, or with dry says what that would do. The edit may be called again, when somebody else changes
-// the intent meanwhile. Errors: the edit's.
-func (c *Client) EditConfig(ctx context.Context, dry bool, edit func(context.Context, *api.Config) error) (api.Change, error) {
-	for range maxTries {
-		doc, revision, err := c.Config(ctx)
-		if err == nil {
-			err = edit(ctx, &doc)
-		}
-		if err != nil {
-			return api.Change{}, err
-		}
-		if dry {
-			return c.Plan(ctx, doc)
-		}
-		if done, err := c.ApplyAt(ctx, doc, revision); !stale(err) {
-			return done, err
-		}
-	}
-	return api.Change{}, fmt.Errorf("change the configuration: %w: other clients keep changing it", lb.ErrConflict)
-}
-
 // Plan returns what Apply would do.
 func (c *Client) Plan(ctx context.Context, in api.Config, takeBack ...string) (api.Change, error) {
 	return get[api.Change](ctx, c, http.MethodPost, "/v1/plan"+backQuery("?", takeBack), in)
@@ -107,16 +85,6 @@ func (c *Client) Services(ctx context.Context) (api.Services, error) {
 // Service returns one service and what is recorded of its flows.
 func (c *Client) Service(ctx context.Context, name string) (api.ServiceStatus, error) {
 	return get[api.ServiceStatus](ctx, c, http.MethodGet, servicePath(name), nil)
-}
-
-// PutService adds or replaces the service of its name.
-func (c *Client) PutService(ctx context.Context, s api.Service) (api.Change, error) {
-	return get[api.Change](ctx, c, http.MethodPut, servicePath(s.Name), s)
-}
-
-// DeleteService removes a service.
-func (c *Client) DeleteService(ctx context.Context, name string) (api.Change, error) {
-	return get[api.Change](ctx, c, http.MethodDelete, servicePath(name), nil)
 }
 
 // Interfaces returns the interfaces that are wanted or attached.
@@ -242,10 +210,6 @@ func (c *Client) AddReplica(ctx context.Context, service string, r api.Replica) 
 	})
 }
 
-// maxTries bounds how often a change is tried again after somebody else changed the intent meanwhile. Each
-// refusal means that another change succeeded, so in practice a few tries are enough.
-const maxTries = 1000
-
 // RemoveReplica removes a replica that is there, if allowed returns nil for it. Allowed may be called again when
 // somebody else changes the intent meanwhile. Errors: lb.ErrNotFound; that of allowed.
 func (c *Client) RemoveReplica(ctx context.Context, service, address string, allowed func(api.ReplicaStatus) error) (api.Change, error) {
@@ -273,7 +237,7 @@ func (c *Client) onReplica(ctx context.Context, service, address string, change 
 // onReplicas reads the replicas of a service and changes one of them at the revision that it read. It starts
 // again when that is not the present revision any more.
 func (c *Client) onReplicas(ctx context.Context, service, address string, change func(api.Replicas, uint64) (api.Change, error)) (api.Change, error) {
-	for range maxTries {
+	return untilFresh(fmt.Sprintf("replica %s of service %s", address, service), func() (api.Change, error) {
 		var replicas api.Replicas
 		header, err := c.call(ctx, http.MethodGet, replicasPath(service), nil, &replicas)
 		if err != nil {
@@ -283,11 +247,8 @@ func (c *Client) onReplicas(ctx context.Context, service, address string, change
 		if err != nil {
 			return api.Change{}, err
 		}
-		if done, err := change(replicas, revision); !stale(err) {
-			return done, err
-		}
-	}
-	return api.Change{}, fmt.Errorf("change replica %s of service %s: %w: other clients keep changing the intent", address, service, lb.ErrConflict)
+		return change(replicas, revision)
+	})
 }
 
 func findReplica(all api.Replicas, service, address string) (api.ReplicaStatus, error) {
@@ -297,12 +258,6 @@ func findReplica(all api.Replicas, service, address string) (api.ReplicaStatus, 
 			"list what there is: lbctl get replicas"}
 	}
 	return all.Replicas[n], nil
-}
-
-// stale reports whether a change was refused because the intent is at another revision.
-func stale(err error) bool {
-	var refused *Error
-	return errors.As(err, &refused) && refused.Problem.Status == http.StatusPreconditionFailed
 }
 
 // DeleteReplica removes a replica from a service.

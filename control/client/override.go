@@ -47,26 +47,23 @@ func (c *Client) SetByHand(ctx context.Context, service, address string, dry boo
 // SetHostByHand sets all replicas at an address by hand, whatever their service, in one change, or says what that would do.
 // Errors: lb.ErrNotFound if there is none; those of decide.
 func (c *Client) SetHostByHand(ctx context.Context, host netip.Addr, dry bool, decide ByHand) (api.Change, error) {
-	for range maxTries {
+	return untilFresh(fmt.Sprintf("the replicas at %v", host), func() (out api.Change, err error) {
 		var all api.Traffic
 		header, err := c.call(ctx, http.MethodGet, "/v1/replicas", nil, &all)
 		if err != nil {
-			return api.Change{}, err
+			return out, err
 		}
 		revision, err := revisionOf(header)
 		if err != nil {
-			return api.Change{}, err
+			return out, err
 		}
 		next, err := overridesOf(all, host, decide)
 		if err != nil {
-			return api.Change{}, err
-		}
-		var out api.Change
-		if _, err := c.call(ctx, http.MethodPut, fmt.Sprintf("/v1/overrides?dry_run=%t", dry), next, &out, at(revision)...); !stale(err) {
 			return out, err
 		}
-	}
-	return api.Change{}, fmt.Errorf("change the replicas at %v: %w: other clients keep changing the intent", host, lb.ErrConflict)
+		_, err = c.call(ctx, http.MethodPut, "/v1/overrides"+dryQuery(dry), next, &out, at(revision)...)
+		return out, err
+	})
 }
 
 // overridesOf returns all overrides, with those of one host as they are decided.

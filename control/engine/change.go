@@ -107,6 +107,9 @@ func (e *Engine) edit(old intent.Intent, c Change) (intent.Intent, error) {
 	if err != nil {
 		return intent.Intent{}, err
 	}
+	if next, err = next.Linked(); err != nil {
+		return intent.Intent{}, err
+	}
 	next = next.Keeping(next.Overrides)
 	next.Overrides = next.Overrides.Stamped(old.Overrides, c.Actor, e.clock.Now())
 	if err := next.ValidateAfter(old); err != nil {
@@ -145,14 +148,14 @@ func (e *Engine) fits(old, next intent.Intent) error {
 	if err != nil {
 		return err
 	}
-	var ps intent.Problems
+	var all []lb.Problem
 	for i, a := range addresses {
 		if why, is := unfit[a]; is {
-			ps.Add(fmt.Sprintf("services[%d].replicas[%d].address", places[i].service, places[i].replica),
-				"want the address of another host, or of another network namespace", "%v is %s", a, why)
+			all = append(all, lb.Problem{Field: fmt.Sprintf("services[%d].replicas[%d].address", places[i].service, places[i].replica),
+				Hint: "want the address of another host, or of another network namespace", Reason: fmt.Sprintf("%v is %s", a, why)})
 		}
 	}
-	return ps.Err()
+	return next.Problems(all)
 }
 
 // tablesError refuses a change of what is fixed when the daemon starts.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"maps"
+	"net/netip"
 	"os"
 	"testing"
 
@@ -15,11 +16,12 @@ import (
 // hands is a daemon over a store on disk, and what its tables must be after what it was asked.
 type hands struct {
 	*rapid.T
-	t        *testing.T
-	dir      string
-	dp       *links
-	kept     store.Store
-	engine   *Engine
+	t      *testing.T
+	dir    string
+	dp     *links
+	kept   store.Store
+	engine *Engine
+	// declared has the replicas of its pool, if it uses one.
 	declared intent.Service
 	override intent.Overrides
 }
@@ -37,7 +39,7 @@ func TestAnyConfigurationsAndOverrides(t *testing.T) {
 		h.start(intent.Default())
 		defer func() { h.kept.Close() }()
 		for range rapid.IntRange(1, 12).Draw(r, "steps") {
-			switch rapid.SampledFrom([]string{"apply", "override", "override", "take back", "restart"}).Draw(r, "step") {
+			switch rapid.SampledFrom([]string{"apply", "override", "override", "take back", "restart", "pool"}).Draw(r, "step") {
 			case "apply":
 				h.apply(anyConfiguration(r))
 			case "override":
@@ -46,6 +48,8 @@ func TestAnyConfigurationsAndOverrides(t *testing.T) {
 				h.takeBack()
 			case "restart":
 				h.restart(r)
+			case "pool":
+				h.pool(r)
 			}
 			h.check()
 		}
@@ -64,15 +68,58 @@ func (h *hands) start(i intent.Intent) {
 	}
 }
 
-// configured returns an intent of another configuration, and has the model know it.
+// configured returns an intent of another configuration, and has the model know it. Where its service uses a pool, that has the
+// replicas, which the service gets when it is linked.
 func (h *hands) configured(i intent.Intent, s intent.Service) intent.Intent {
-	i.Services = []intent.Service{s}
 	h.declared = s
+	i.Pools = nil
+	if s.Pool != "" {
+		i, _ = i.WithPool(poolOf(s))
+		s = s.WithReplicas(nil)
+	}
+	i.Services = []intent.Service{s}
+	h.forget()
+	linked, err := i.Linked()
+	if err != nil {
+		h.Fatal(err)
+	}
+	return linked
+}
+
+// poolOf is a pool with the replicas of a service, of which those have no port that have the service's.
+func poolOf(s intent.Service) intent.Pool {
+	p := intent.Pool{Name: s.Pool}
+	for _, r := range s.AllReplicas() {
+		if r.Address.Port() == s.VIP.Address.Port() {
+			r.Address = netip.AddrPortFrom(r.Address.Addr(), 0)
+		}
+		p.Replicas = append(p.Replicas, r)
+	}
+	return p
+}
+
+// pool changes the pool alone, if there is one.
+func (h *hands) pool(r *rapid.T) {
+	if h.declared.Pool == "" {
+		return
+	}
+	h.declared = h.declared.WithReplicas(anyConfiguration(r).AllReplicas())
+	h.forget()
+	if err := h.change(func(i intent.Intent) (intent.Intent, error) {
+		i, _ = i.WithPool(poolOf(h.declared))
+		return i, nil
+	}); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// forget has the model forget what was set by hand on replicas that are not declared any more.
+func (h *hands) forget() {
+	s := h.declared
 	maps.DeleteFunc(h.override, func(t intent.Target, _ intent.Override) bool {
 		_, there := s.State(t.Replica)
 		return !there
 	})
-	return i
 }
 
 func (h *hands) change(edit func(intent.Intent) (intent.Intent, error)) error {
@@ -176,5 +223,6 @@ func anyConfiguration(r *rapid.T) intent.Service {
 		}
 	}
 	s.Scheduler, s.TableSize = lb.Maglev, 251
+	s.Pool = rapid.SampledFrom([]string{"", "backends"}).Draw(r, "pool")
 	return s.WithReplicas(all)
 }

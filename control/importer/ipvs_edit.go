@@ -14,14 +14,15 @@ import (
 // ipvsCommands are the long names of the commands of ipvsadm(8) that change something.
 var ipvsCommands = []string{"add-service", "edit-service", "delete-service", "add-server", "edit-server", "delete-server", "clear"}
 
-// EditIPVS changes a configuration as a line of ipvsadm(8) changes the kernel's table: -A, -E, -D, -a, -e, -d or -C. notes say what
-// lbctl does otherwise than that line asks. What cannot be carried over is an error. Errors wrap lb.ErrInvalid, or
+// EditIPVS changes a configuration as a line of ipvsadm(8) changes the kernel's table: -A, -E, -D, -a, -e, -d or -C. It returns
+// the name of the service that is added, changed or removed, "" if that is all of them. notes say what lbctl does otherwise than that
+// line asks. What cannot be carried over is an error. Errors wrap lb.ErrInvalid, or
 // lb.ErrNotFound and lb.ErrConflict as ipvsadm's "no such" and "already exists". With an error the configuration is to be
 // thrown away.
-func EditIPVS(c *api.Config, words []string) (notes []string, err error) {
+func EditIPVS(c *api.Config, words []string) (name string, notes []string, err error) {
 	o, err := parseOptions(Expand(words))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", lb.ErrInvalid, err)
+		return "", nil, fmt.Errorf("%w: %w", lb.ErrInvalid, err)
 	}
 	var commands []string
 	for _, name := range ipvsCommands {
@@ -30,27 +31,30 @@ func EditIPVS(c *api.Config, words []string) (notes []string, err error) {
 		}
 	}
 	if len(commands) != 1 {
-		return nil, fmt.Errorf("%w: want one command of -A, -E, -D, -a, -e, -d and -C", lb.ErrInvalid)
+		return "", nil, fmt.Errorf("%w: want one command of -A, -E, -D, -a, -e, -d and -C", lb.ErrInvalid)
 	}
 	if commands[0] == "clear" {
 		c.Services = []api.Service{}
-		return nil, nil
+		return "", nil, nil
 	}
 	e, err := newIPVSEdit(c, o)
 	if err == nil {
 		err = e.do(commands[0])
 	}
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	*c = e.Config
 	for _, l := range e.Lacks {
 		if !strings.HasPrefix(l.What, "scheduler ") {
-			return nil, fmt.Errorf("%w: cannot be carried over: %s", lb.ErrInvalid, l.What)
+			return "", nil, fmt.Errorf("%w: cannot be carried over: %s", lb.ErrInvalid, l.What)
 		}
 		notes = append(notes, l.What)
 	}
-	return notes, nil
+	if e.at < 0 {
+		e.name = c.Services[len(c.Services)-1].Name
+	}
+	return e.name, notes, nil
 }
 
 // Expand takes clusters of short options apart: -Ln is -L -n.
@@ -74,8 +78,9 @@ type ipvsEdit struct {
 	options  options
 	protocol string
 	vip      netip.AddrPort
-	// at is where the service is, -1 if there is none.
-	at int
+	// at is where the service is, -1 if there is none, and name what it is called.
+	at   int
+	name string
 }
 
 func newIPVSEdit(c *api.Config, o options) (*ipvsEdit, error) {
@@ -97,7 +102,7 @@ func newIPVSEdit(c *api.Config, o options) (*ipvsEdit, error) {
 		}
 	}
 	if n, there := e.ipvs.at[e.protocol+e.vip.String()]; there {
-		e.at = n
+		e.at, e.name = n, c.Services[n].Name
 	}
 	return e, nil
 }
@@ -126,6 +131,9 @@ func (e *ipvsEdit) do(command string) error {
 	case "delete-service":
 		e.Config.Services = slices.Delete(e.Config.Services, e.at, e.at+1)
 		return nil
+	}
+	if s.Pool != "" {
+		return fmt.Errorf("destinations of %s: %w: they are those of pool %s", what, lb.ErrConflict, s.Pool)
 	}
 	address, err := e.realServer()
 	if err != nil {
@@ -188,9 +196,12 @@ func (e *ipvsEdit) realServer() (string, error) {
 }
 
 // SaveIPVS returns the lines of ipvsadm-save -n for a configuration: EditIPVS of them makes the same virtual and real servers.
-// lost says what no line has.
+// lost says what no line has. The services have their replicas themselves, also those of pools: see wire.OwnReplicas.
 func SaveIPVS(c api.Config) (lines, lost []string) {
 	for _, s := range c.Services {
+		if s.Pool != "" {
+			lost = append(lost, fmt.Sprintf("%s has the replicas of pool %s", s.Name, s.Pool))
+		}
 		which := map[string]string{"tcp": "-t ", "udp": "-u "}[s.Protocol] + s.VIP
 		lines = append(lines, "-A "+which+" -s mh")
 		if s.Scheduler != lb.Maglev.String() {

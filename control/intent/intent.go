@@ -36,6 +36,8 @@ type Intent struct {
 	Datapath Datapath
 	// Interfaces are the interfaces to attach, by unique name.
 	Interfaces []Interface
+	// Pools have unique names, in the operator's order. Services that use one have its replicas: see Linked.
+	Pools []Pool
 	// Services have unique names and VIPs, in the operator's order.
 	Services []Service
 	// Overrides are what was set by hand on replicas of those services, over what they declare.
@@ -131,7 +133,7 @@ func (i Intent) Names() map[lb.VIP]string {
 // Equal reports whether two intents say the same.
 func (i Intent) Equal(j Intent) bool {
 	return i.Datapath.Equal(j.Datapath) && slices.Equal(i.Interfaces, j.Interfaces) &&
-		slices.EqualFunc(i.Services, j.Services, Service.Equal) && i.Overrides.Equal(j.Overrides)
+		slices.EqualFunc(i.Pools, j.Pools, Pool.Equal) && slices.EqualFunc(i.Services, j.Services, Service.Equal) && i.Overrides.Equal(j.Overrides)
 }
 
 // NextDeadline returns the earliest drain deadline, false when there is none.
@@ -150,11 +152,11 @@ func (i Intent) NextDeadline() (next time.Time, found bool) {
 // parts: what they are beside each other, and the limits. That holds for what is declared, to which one may go back
 // at any time, and for what is wanted. The error is an *Error.
 func (i Intent) Validate() error {
-	err := inIntent(lb.ValidateAll(i.Forwarded(), i.Datapath.Limits))
+	err := i.inIntent(lb.ValidateAll(i.Forwarded(), i.Datapath.Limits))
 	if err != nil || len(i.Overrides) == 0 {
 		return err
 	}
-	return inIntent(lb.ValidateAll(i.Wanted().Forwarded(), i.Datapath.Limits))
+	return i.inIntent(lb.ValidateAll(i.Wanted().Forwarded(), i.Datapath.Limits))
 }
 
 // ValidateAfter is Validate of an intent that follows a valid one: it costs little if little has
@@ -163,24 +165,23 @@ func (i Intent) ValidateAfter(old Intent) error {
 	if i.Datapath.Limits != old.Datapath.Limits {
 		return i.Validate()
 	}
-	err := inIntent(lb.ValidateChange(old.Forwarded(), i.Forwarded(), i.Datapath.Limits))
+	err := i.inIntent(lb.ValidateChange(old.Forwarded(), i.Forwarded(), i.Datapath.Limits))
 	if err != nil || len(i.Overrides) == 0 {
 		return err
 	}
-	return inIntent(lb.ValidateChange(old.Wanted().Forwarded(), i.Wanted().Forwarded(), i.Datapath.Limits))
+	return i.inIntent(lb.ValidateChange(old.Wanted().Forwarded(), i.Wanted().Forwarded(), i.Datapath.Limits))
 }
 
 // inIntent makes the problems of package lb those of an intent. There the VIP's address is called
 // "vip" and its protocol "protocol".
-func inIntent(err error) error {
+func (i Intent) inIntent(err error) error {
 	var found lb.Problems
 	errors.As(err, &found)
-	var ps Problems
-	for _, p := range found {
+	for n, p := range found {
 		field := strings.Replace(p.Field, "vip.protocol", "protocol", 1)
-		ps.Add(strings.Replace(field, "vip.address", "vip", 1), p.Hint, "%s", p.Reason)
+		found[n].Field = strings.Replace(field, "vip.address", "vip", 1)
 	}
-	return ps.Err()
+	return i.Problems(found)
 }
 
 // WithService returns the intent with a service in the place of the one with its name, or at the
@@ -193,18 +194,6 @@ func (i Intent) WithService(service Service) (_ Intent, at int) {
 	}
 	i.Services = append(i.Services, service)
 	return i, len(i.Services) - 1
-}
-
-// InService shortens the fields that an *Error says of service n to what they are called in it: "vip". It
-// returns other errors as they are.
-func InService(err error, n int) error {
-	var e *Error
-	if errors.As(err, &e) {
-		for k, p := range e.Problems {
-			e.Problems[k].Field = strings.TrimPrefix(p.Field, fmt.Sprintf("services[%d].", n))
-		}
-	}
-	return err
 }
 
 // WithoutService returns the intent without the service of a name. The error wraps lb.ErrNotFound.

@@ -59,7 +59,15 @@ func (ps *Problems) Add(field, hint, reason string, args ...any) {
 		ps.more++
 		return
 	}
-	ps.listed = append(ps.listed, NewProblem(field, hint, fmt.Sprintf(reason, args...)))
+	ps.add(lb.Problem{Field: field, Hint: hint, Reason: fmt.Sprintf(reason, args...)})
+}
+
+func (ps *Problems) add(p lb.Problem) {
+	if ps.Full() {
+		ps.more++
+		return
+	}
+	ps.listed = append(ps.listed, NewProblem(p.Field, p.Hint, p.Reason))
 }
 
 // Full reports whether further problems are only counted.

@@ -13,6 +13,8 @@ import (
 type Service struct {
 	Name string
 	lb.Service
+	// Pool is the pool that the replicas and deadlines are those of; "" if they are the service's own.
+	Pool string
 	// Health is how its replicas are checked. It is the control plane's alone: the datapath knows nothing of it.
 	Health Check
 	// Deadlines are when draining replicas are set down, by their address: whole seconds, UTC.
@@ -34,7 +36,7 @@ func (r Replica) Expired(now time.Time) bool {
 
 // Equal reports whether two services say the same.
 func (s Service) Equal(t Service) bool {
-	return s.Name == t.Name && s.SameAs(t.Service) && s.Health == t.Health && maps.EqualFunc(s.Deadlines, t.Deadlines, time.Time.Equal)
+	return s.Name == t.Name && s.Pool == t.Pool && s.SameAs(t.Service) && s.Health == t.Health && maps.EqualFunc(s.Deadlines, t.Deadlines, time.Time.Equal)
 }
 
 // State returns the state of the replica of an address, false when there is none.

@@ -58,7 +58,7 @@ func TestSingleChanges(t *testing.T) {
 			return w.client.DeleteReplica(ctx, "web", "10.0.0.1:80")
 		}, map[string]int{"udp 192.0.2.1:53": 1, "tcp 192.0.2.1:80": 2}},
 		{"delete service", func() (api.Change, error) {
-			return w.client.DeleteService(ctx, "dns")
+			return w.client.DeleteService(ctx, "dns", false)
 		}, map[string]int{"tcp 192.0.2.1:80": 2}},
 	}
 	for _, s := range steps {

@@ -96,7 +96,7 @@ func (s *Server) wireTraffic(now *engine.Snapshot, counters lb.Counters, c lb.Co
 	out := api.Traffic{Replicas: []api.ReplicaTraffic{}}
 	for k, of := range now.Given.Services {
 		notes := s.notesOf(now, now.Intent.Services[k])
-		for n, r := range wire.Service(of).Replicas {
+		for n, r := range wire.Shown(of).Replicas {
 			address := of.Replicas[n].Address
 			sent := counters.Replicas[of.VIP][address]
 			out.Replicas = append(out.Replicas, api.ReplicaTraffic{
@@ -153,7 +153,7 @@ func (s *Server) wireFlows(now *engine.Snapshot, flows map[lb.VIP]lb.Flows, c lb
 // not get there.
 func (s *Server) wireStatus(now *engine.Snapshot, of intent.Service, notes notes, flows lb.Flows, c lb.Condition) []api.ReplicaStatus {
 	out := make([]api.ReplicaStatus, 0, len(of.Replicas))
-	for n, r := range wire.Service(of).Replicas {
+	for n, r := range wire.Shown(of).Replicas {
 		address := of.Replicas[n].Address
 		f := flows.Replicas[address]
 		active := of.Replicas[n].State == lb.Active

@@ -53,7 +53,7 @@ func (s *Server) revisionRoutes(a huma.API) {
 			}
 			return answerAt(r.Number, then), nil
 		})
-	register(a, "roll-back", http.MethodPost, "/v1/revisions/{revision}/rollback", "Make the services and interfaces of a revision the intent again",
+	register(a, "roll-back", http.MethodPost, "/v1/revisions/{revision}/rollback", "Make the services, pools and interfaces of a revision the intent again",
 		func(ctx context.Context, in *rollbackInput) (*answer[api.Change], error) {
 			r, err := s.engine.Revision(ctx, in.Revision)
 			if err != nil {

@@ -21,6 +21,7 @@ func (s *Server) routes(version string) http.Handler {
 	a := humago.New(mux, describe(version, s.logFailure))
 	s.configRoutes(a)
 	s.revisionRoutes(a)
+	s.poolRoutes(a)
 	s.serviceRoutes(a)
 	s.replicaRoutes(a)
 	s.overrideRoutes(a)

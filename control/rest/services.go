@@ -27,17 +27,20 @@ func (p ServicePath) exists(i intent.Intent) bool {
 
 type deleteServiceInput struct {
 	Conditional
+	DryRun
 	ServicePath
 }
 
 type putServiceInput struct {
 	Conditional
+	DryRun
 	ServicePath
 	Document[api.ServiceStatus]
 }
 
 type patchServiceInput struct {
 	Conditional
+	DryRun
 	ServicePath
 	Patch[api.Service]
 }
@@ -46,7 +49,11 @@ func (s *Server) serviceRoutes(a huma.API) {
 	register(a, "list-services", http.MethodGet, "/v1/services", "All services, replicas in the state that the operator gave them",
 		func(context.Context, *struct{}) (*answer[api.Services], error) {
 			now := s.engine.Now()
-			return answerAt(now.Number, api.Services{Services: wire.Config(now.Given).Services}), nil
+			all := api.Services{Services: make([]api.Service, 0, len(now.Given.Services))}
+			for _, service := range now.Given.Services {
+				all.Services = append(all.Services, wire.Shown(service))
+			}
+			return answerAt(now.Number, all), nil
 		})
 	register(a, "get-service", http.MethodGet, "/v1/services/{name}", "One service as it is declared",
 		func(_ context.Context, in *ServicePath) (*answer[api.ServiceStatus], error) {
@@ -59,11 +66,11 @@ func (s *Server) serviceRoutes(a huma.API) {
 		})
 	register(a, "put-service", http.MethodPut, "/v1/services/{name}", "Add or replace one service",
 		func(ctx context.Context, in *putServiceInput) (*answer[api.Change], error) {
-			return s.changeService(ctx, in.allows(in.exists), "put service "+in.Name, putService(in.Name, in.value.Service))
+			return s.changeService(ctx, in.DryRun, in.allows(in.exists), "put service "+in.Name, putService(in.Name, in.value.Service))
 		})
 	register(a, "patch-service", http.MethodPatch, "/v1/services/{name}", "Change some fields of one service",
 		func(ctx context.Context, in *patchServiceInput) (*answer[api.Change], error) {
-			return s.changeService(ctx, in.allowsPatch(in.exists), "patch service "+in.Name, func(i intent.Intent) (intent.Service, error) {
+			return s.changeService(ctx, in.DryRun, in.allowsPatch(in.exists), "patch service "+in.Name, func(i intent.Intent) (intent.Service, error) {
 				service, err := i.Service(in.Name)
 				if err != nil {
 					return service, err
@@ -77,7 +84,7 @@ func (s *Server) serviceRoutes(a huma.API) {
 		})
 	register(a, "delete-service", http.MethodDelete, "/v1/services/{name}", "Remove one service",
 		func(ctx context.Context, in *deleteServiceInput) (*answer[api.Change], error) {
-			return s.change(ctx, in.allows(in.exists), engine.Change{Reason: "delete service " + in.Name, Edit: func(i intent.Intent) (intent.Intent, error) {
+			return s.changeOrPlan(ctx, in.DryRun, in.allows(in.exists), engine.Change{Reason: "delete service " + in.Name, Edit: func(i intent.Intent) (intent.Intent, error) {
 				return i.WithoutService(in.Name)
 			}})
 		})
@@ -99,9 +106,9 @@ type serviceEdit func(intent.Intent) (intent.Service, error)
 
 // changeService puts a service in the place of the one with its name, or at the end. Errors name fields as
 // they are called in the service.
-func (s *Server) changeService(ctx context.Context, match func(*engine.Snapshot) error, reason string, edit serviceEdit) (*answer[api.Change], error) {
+func (s *Server) changeService(ctx context.Context, dry DryRun, match func(*engine.Snapshot) error, reason string, edit serviceEdit) (*answer[api.Change], error) {
 	at := 0
-	done, err := s.change(ctx, match, engine.Change{Reason: reason, Edit: func(i intent.Intent) (intent.Intent, error) {
+	done, err := s.changeOrPlan(ctx, dry, match, engine.Change{Reason: reason, Edit: func(i intent.Intent) (intent.Intent, error) {
 		service, err := edit(i)
 		if err != nil {
 			return i, err
@@ -146,17 +153,20 @@ func (p ReplicaPath) exists(i intent.Intent) bool {
 
 type replicaInput struct {
 	Conditional
+	DryRun
 	ReplicaPath
 }
 
 type putReplicaInput struct {
 	Conditional
+	DryRun
 	ReplicaPath
 	Document[api.ReplicaSpec]
 }
 
 type patchReplicaInput struct {
 	Conditional
+	DryRun
 	ReplicaPath
 	Patch[api.ReplicaSpec]
 }
@@ -164,7 +174,7 @@ type patchReplicaInput struct {
 // of returns a replica as a service has it; of one that there is not, its address.
 func (p ReplicaPath) of(s intent.Service) api.Replica {
 	address, _ := netip.ParseAddrPort(p.Address)
-	doc := wire.Service(s)
+	doc := wire.Shown(s)
 	for n, r := range s.Replicas {
 		if r.Address == address {
 			return doc.Replicas[n]
@@ -189,11 +199,11 @@ func (s *Server) replicaRoutes(a huma.API) {
 		})
 	register(a, "put-replica", http.MethodPut, "/v1/services/{name}/replicas/{address}", "Add a replica, at the end, or change its weight, state and deadline",
 		func(ctx context.Context, in *putReplicaInput) (*answer[api.Change], error) {
-			return s.changeService(ctx, in.allows(in.exists), in.reason("put"), putReplica(in.Name, in.Address, in.value))
+			return s.changeService(ctx, in.DryRun, in.allows(in.exists), in.reason("put"), putReplica(in.Name, in.Address, in.value))
 		})
 	register(a, "patch-replica", http.MethodPatch, "/v1/services/{name}/replicas/{address}", "Change some of weight, state and deadline of a replica",
 		func(ctx context.Context, in *patchReplicaInput) (*answer[api.Change], error) {
-			return s.changeService(ctx, in.allowsPatch(in.exists), in.reason("patch"), func(i intent.Intent) (intent.Service, error) {
+			return s.changeService(ctx, in.DryRun, in.allowsPatch(in.exists), in.reason("patch"), func(i intent.Intent) (intent.Service, error) {
 				service, err := i.Service(in.Name)
 				if err == nil && !in.exists(i) {
 					err = fmt.Errorf("replica %s of service %s: %w", in.Address, in.Name, lb.ErrNotFound)
@@ -211,7 +221,7 @@ func (s *Server) replicaRoutes(a huma.API) {
 		})
 	register(a, "delete-replica", http.MethodDelete, "/v1/services/{name}/replicas/{address}", "Remove a replica",
 		func(ctx context.Context, in *replicaInput) (*answer[api.Change], error) {
-			return s.changeService(ctx, in.allows(in.exists), in.reason("delete"), deleteReplica(in.Name, in.Address))
+			return s.changeService(ctx, in.DryRun, in.allows(in.exists), in.reason("delete"), deleteReplica(in.Name, in.Address))
 		})
 }
 
@@ -236,6 +246,9 @@ func deleteReplica(name, address string) serviceEdit {
 func editService(name string, doc api.Replica, change func(intent.Service, intent.Replica) (intent.Service, error)) serviceEdit {
 	return func(i intent.Intent) (intent.Service, error) {
 		service, err := i.Service(name)
+		if err == nil && service.Pool != "" {
+			err = &intent.PoolError{Service: name, Pool: service.Pool}
+		}
 		if err != nil {
 			return service, err
 		}

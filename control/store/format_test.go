@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,9 +103,15 @@ func asFormat(t *testing.T, path string, format int) {
 	}
 }
 
-// TestFormatBeforeOverrides: a file of format 5 is read, and is one of the present format after the next revision, so that
-// no program that would forget what was set by hand reads it.
-func TestFormatBeforeOverrides(t *testing.T) {
+// TestFormatsBefore: files of format 5, before overrides, and 6, before pools, are read, and are of the present format after the next
+// revision, so that no program that would forget these reads it.
+func TestFormatsBefore(t *testing.T) {
+	for _, format := range []int{5, 6} {
+		t.Run(fmt.Sprint(format), func(t *testing.T) { formatBefore(t, format) })
+	}
+}
+
+func formatBefore(t *testing.T, format int) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "state.db")
 	s := open(t, dir)
@@ -113,14 +120,17 @@ func TestFormatBeforeOverrides(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
-	asFormat(t, path, 5)
+	asFormat(t, path, format)
 	s = open(t, dir)
 	r, err := s.Latest(t.Context())
 	if err != nil || !r.Intent.Equal(i) {
 		t.Fatalf("%+v, %v", r, err)
 	}
+	next, _ := i.WithPool(intent.Pool{Name: "backends", Replicas: i.Services[1].AllReplicas()})
+	next.Services = slices.Clone(next.Services)
+	next.Services[1].Pool = "backends"
 	at := intent.Target{Service: "s1", Replica: i.Services[1].Replicas[0].Address}
-	next, err := i.WithOverride(at, intent.Override{SetsState: true, State: lb.Down})
+	next, err = next.WithOverride(at, intent.Override{SetsState: true, State: lb.Down})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,19 +138,19 @@ func TestFormatBeforeOverrides(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
-	if text, err := os.ReadFile(path); err != nil || !strings.HasPrefix(string(text), "lbctl state 6 ") {
-		t.Errorf("%.20q, %v; want format 6", text, err)
+	if text, err := os.ReadFile(path); err != nil || !strings.HasPrefix(string(text), "lbctl state 7 ") {
+		t.Errorf("%.20q, %v; want format 7", text, err)
 	}
 	s = open(t, dir)
-	if r, err := s.Latest(t.Context()); err != nil || !r.Intent.Equal(next) || r.Intent.Overrides[at].State != lb.Down {
+	if r, err := s.Latest(t.Context()); err != nil || !r.Intent.Equal(next) || r.Intent.Overrides[at].State != lb.Down || r.Intent.Services[1].Pool != "backends" {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if r, err := s.Revision(t.Context(), 1); err != nil || !r.Intent.Equal(i) {
 		t.Errorf("the revision before: %+v, %v", r, err)
 	}
 	s.Close()
-	asFormat(t, path, 7)
-	if _, err := store.Open(dir); !errors.Is(err, lb.ErrConflict) || !strings.Contains(err.Error(), "format 7") {
+	asFormat(t, path, 8)
+	if _, err := store.Open(dir); !errors.Is(err, lb.ErrConflict) || !strings.Contains(err.Error(), "format 8") {
 		t.Errorf("a later format: %v, want lb.ErrConflict", err)
 	}
 }
@@ -161,6 +171,40 @@ func TestAStateThatLacksAService(t *testing.T) {
 	put(t, filepath.Join(dir, "state.db"), strings.Replace(before, `{"format":1`, `{"services":["web"],"format":3`, 1), nil)
 	if _, err := store.Open(dir); !errors.Is(err, lb.ErrConflict) || !strings.Contains(err.Error(), "web") {
 		t.Errorf("%v, want lb.ErrConflict about web", err)
+	}
+}
+
+// TestAStateThatLacksAPool: nor is one whose services use a pool that it lacks, whatever has made it so.
+func TestAStateThatLacksAPool(t *testing.T) {
+	for _, less := range []string{`"pool_order":["backends"],`, `"pools":{"backends":{"name":"backends","replicas":[]}},`} {
+		text := `{"revision":1,"config":{},"pool_order":["backends"],"pools":{"backends":{"name":"backends","replicas":[]}},"order":["web"],"services":{"web":{"name":"web","vip":"192.0.2.1:80","pool":"backends"}}}`
+		for _, whole := range []bool{true, false} {
+			if !whole {
+				text = strings.Replace(text, less, "", 1)
+			}
+			dir := t.TempDir()
+			write(t, filepath.Join(dir, "state.db"), text+"\n")
+			s, err := store.Open(dir)
+			switch {
+			case whole && err != nil:
+				t.Error(err)
+			case whole:
+				s.Close()
+			case !errors.Is(err, lb.ErrConflict) || !strings.Contains(err.Error(), "backends"):
+				t.Errorf("%v, want lb.ErrConflict about backends", err)
+			}
+		}
+	}
+}
+
+// write writes a file of records without the package.
+func write(t *testing.T, path, records string) {
+	t.Helper()
+	sum := func(text string) uint32 { return crc32.Checksum([]byte(text), crc32.MakeTable(crc32.Castagnoli)) }
+	head := fmt.Sprintf("lbctl state 7 revision 1 end %d size %d records %08x", 512+len(records), 512+len(records), sum(records))
+	head = fmt.Sprintf("%s header %08x\n", head, sum(head))
+	if err := os.WriteFile(path, []byte(head+strings.Repeat("\x00", 512-len(head))+records), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 

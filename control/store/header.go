@@ -15,7 +15,7 @@ import (
 // disk. It counts and sums up all of the file that is valid: a file that is cut short anywhere, a bit that has
 // turned, a write that was lost cannot be taken for an older state.
 type header struct {
-	// format is 5 or 6.
+	// format is oldest to format.
 	format   int
 	revision uint64
 	// end is where the records end, size that of the file, in bytes.
@@ -27,10 +27,13 @@ type header struct {
 // headerSize is where the records begin.
 const headerSize = 512
 
-// format is what the header calls this format. Format 5 is the same without overrides: it is read, and becomes this
-// one with the next revision. Who knows format 5 alone would read this one and forget what was set by hand, so it
+// format is what the header calls this format. Format 6 is the same without pools, and format 5 also without overrides: both are
+// read, and become this one with the next revision. Who knows them alone would read this one and forget what they lack, so it
 // must not. Formats 1 to 4 were bbolt files: see bolt.go.
-const format = 6
+const (
+	format = 7
+	oldest = 5
+)
 
 const headerText = "lbctl state %d revision %d end %d size %d records %08x"
 
@@ -53,8 +56,8 @@ func decode(block []byte) (h header, err error) {
 	first, _, found := bytes.Cut(block, []byte("\n"))
 	_, err = fmt.Sscanf(string(first), headerText, &h.format, &h.revision, &h.end, &h.size, &h.sum)
 	switch {
-	case err == nil && h.format != format && h.format != format-1:
-		return h, fmt.Errorf("format %d: this program knows %d and %d", h.format, format-1, format)
+	case err == nil && (h.format < oldest || h.format > format):
+		return h, fmt.Errorf("format %d: this program knows %d to %d", h.format, oldest, format)
 	case err != nil || !found || !bytes.HasPrefix(h.encode(), block[:len(first)+1]):
 		return h, errors.New("no valid header")
 	}

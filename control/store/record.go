@@ -22,6 +22,11 @@ type record struct {
 	Time     time.Time `json:"time,omitzero"`
 	// Config is the datapath and the interfaces, nil where they stayed.
 	Config *api.Config `json:"config,omitempty"`
+	// PoolOrder is the names of the pools, nil where they stayed.
+	PoolOrder *[]string `json:"pool_order,omitempty"`
+	// Pools are those that were added or changed, and null for those that were removed. Services that use one have its name alone,
+	// so that a change of a pool is not one of them.
+	Pools map[string]*api.Pool `json:"pools,omitempty"`
 	// Order is the names of the services, nil where they stayed.
 	Order *[]string `json:"order,omitempty"`
 	// Services are those that were added or changed, and null for those that were removed.
@@ -39,7 +44,7 @@ func recordOf(old *intent.Intent, next Revision) record {
 	}
 	if first || !old.Datapath.Equal(next.Intent.Datapath) || !slices.Equal(old.Interfaces, next.Intent.Interfaces) {
 		bare := next.Intent
-		bare.Services = nil
+		bare.Pools, bare.Services = nil, nil
 		c := wire.Config(bare)
 		r.Config = &c
 	}
@@ -47,6 +52,7 @@ func recordOf(old *intent.Intent, next Revision) record {
 		all := wire.Overrides(next.Intent)
 		r.Overrides = &all
 	}
+	r.addPools(*old, next.Intent)
 	if names := order(next.Intent); first || !slices.Equal(order(*old), names) {
 		r.Order = &names
 	}
@@ -55,7 +61,7 @@ func recordOf(old *intent.Intent, next Revision) record {
 		had[s.Name] = s
 	}
 	for _, s := range next.Intent.Services {
-		if was, there := had[s.Name]; !there || !was.Equal(s) {
+		if was, there := had[s.Name]; !there || !was.SameDeclared(s) {
 			is := wire.Service(s)
 			r.Services[s.Name] = &is
 		}
@@ -65,6 +71,36 @@ func recordOf(old *intent.Intent, next Revision) record {
 		r.Services[name] = nil
 	}
 	return r
+}
+
+// addPools notes what changed of pools.
+func (r *record) addPools(old, next intent.Intent) {
+	had := make(map[string]intent.Pool, len(old.Pools))
+	for _, p := range old.Pools {
+		had[p.Name] = p
+	}
+	r.Pools = map[string]*api.Pool{}
+	for _, p := range next.Pools {
+		if was, there := had[p.Name]; !there || !was.Equal(p) {
+			is := wire.Pool(p)
+			r.Pools[p.Name] = &is
+		}
+		delete(had, p.Name)
+	}
+	for name := range had {
+		r.Pools[name] = nil
+	}
+	if names := poolOrder(next); !slices.Equal(poolOrder(old), names) {
+		r.PoolOrder = &names
+	}
+}
+
+func poolOrder(i intent.Intent) []string {
+	names := make([]string, 0, len(i.Pools))
+	for _, p := range i.Pools {
+		names = append(names, p.Name)
+	}
+	return names
 }
 
 func order(i intent.Intent) []string {
@@ -88,9 +124,10 @@ func (r record) entry() Entry {
 // content is an intent as it is stored.
 type content struct {
 	Entry
-	config   api.Config
-	order    []string
-	services map[string]*api.Service
+	config           api.Config
+	poolOrder, order []string
+	pools            map[string]*api.Pool
+	services         map[string]*api.Service
 	// overrides are nil in a store of before there were any.
 	overrides *[]api.ReplicaOverride
 }
@@ -104,12 +141,19 @@ func (c *content) apply(r record) error {
 	if r.Config != nil {
 		c.config = *r.Config
 	}
+	if r.PoolOrder != nil {
+		c.poolOrder = *r.PoolOrder
+	}
 	if r.Order != nil {
 		c.order = *r.Order
 	}
 	if r.Overrides != nil {
 		c.overrides = r.Overrides
 	}
+	if c.pools == nil {
+		c.pools = map[string]*api.Pool{}
+	}
+	maps.Copy(c.pools, r.Pools)
 	if c.services == nil {
 		c.services = map[string]*api.Service{}
 	}
@@ -121,6 +165,13 @@ func (c *content) apply(r record) error {
 func (c *content) revision() (Revision, error) {
 	doc := c.config
 	doc.Services = slices.Clone(doc.Services) // format 1 and 2 had them there
+	for _, name := range c.poolOrder {
+		p := c.pools[name]
+		if p == nil {
+			return Revision{}, fmt.Errorf("pool %s is missing", name)
+		}
+		doc.Pools = append(doc.Pools, *p)
+	}
 	for _, name := range c.order {
 		s := c.services[name]
 		if s == nil {
@@ -145,8 +196,9 @@ func (c *content) revision() (Revision, error) {
 
 // whole returns the content as the first record of a file.
 func (c *content) whole() record {
-	r := record{Revision: c.Number, Actor: c.Actor, Reason: c.Reason, Origin: c.Origin, Time: c.Time, Config: &c.config, Order: &c.order,
-		Services: maps.Clone(c.services), Overrides: c.overrides}
+	r := record{Revision: c.Number, Actor: c.Actor, Reason: c.Reason, Origin: c.Origin, Time: c.Time, Config: &c.config,
+		PoolOrder: &c.poolOrder, Pools: maps.Clone(c.pools), Order: &c.order, Services: maps.Clone(c.services), Overrides: c.overrides}
+	maps.DeleteFunc(r.Pools, func(_ string, p *api.Pool) bool { return p == nil })
 	maps.DeleteFunc(r.Services, func(_ string, s *api.Service) bool { return s == nil })
 	return r
 }

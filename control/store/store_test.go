@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"lbctl/control/intent"
 	"lbctl/control/store"
 	"lbctl/control/store/storetest"
 	"lbctl/lb"
@@ -68,6 +70,34 @@ func TestAChangeWritesWhatItChanges(t *testing.T) {
 	}
 	if grown := end(t, dir) - before; grown > 1000*(store.Kept+50) {
 		t.Errorf("%d bytes for %d changes of one service", grown, store.Kept+49)
+	}
+}
+
+// TestAChangeOfAPoolWritesThePool: and not the services that use it, however many there are.
+func TestAChangeOfAPoolWritesThePool(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	i := storetest.Intent(1000)
+	for n := range i.Services {
+		i.Services[n].Pool = "all"
+	}
+	before := int64(0)
+	for n := range uint64(20) {
+		i, _ = i.WithPool(intent.Pool{Name: "all", Replicas: []intent.Replica{
+			{Replica: lb.Replica{Address: netip.MustParseAddrPort("10.0.0.1:0"), Weight: 1}}, {Replica: lb.Replica{Address: netip.MustParseAddrPort("10.0.0.2:0"), Weight: uint16(n + 2)}}}})
+		var err error
+		if i, err = i.Linked(); err == nil {
+			_, err = s.Append(t.Context(), n, store.Revision{Intent: i})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			before = end(t, dir)
+		}
+	}
+	if grown := end(t, dir) - before; grown > 19*1000 {
+		t.Errorf("%d bytes for 19 changes of one pool", grown)
 	}
 }
 

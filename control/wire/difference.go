@@ -19,6 +19,7 @@ func Differences(old, next intent.Intent, most int) (all []api.FieldChange, omit
 		all, omitted = append(all, c[:room]...), omitted+len(c)-room
 	}
 	add(compare("", withoutServices(old), withoutServices(next))...)
+	add(poolChanges(old, next)...)
 	add(compare("", setBy(old), setBy(next))...)
 	had := map[string]intent.Service{}
 	for _, s := range old.Services {
@@ -28,7 +29,7 @@ func Differences(old, next intent.Intent, most int) (all []api.FieldChange, omit
 		was, there := had[s.Name]
 		delete(had, s.Name)
 		switch {
-		case there && was.Equal(s):
+		case there && was.SameDeclared(s):
 		case len(all) == most:
 			omitted++ // what of it would take as long as what is shown
 		case there:
@@ -43,8 +44,9 @@ func Differences(old, next intent.Intent, most int) (all []api.FieldChange, omit
 	return all, omitted
 }
 
+// withoutServices is an intent without what has names of its own.
 func withoutServices(i intent.Intent) api.Config {
-	i.Services = nil
+	i.Pools, i.Services = nil, nil
 	return Config(i)
 }
 
@@ -58,6 +60,9 @@ func setBy(i intent.Intent) (all api.Overrides) {
 }
 
 func brief(s intent.Service) string {
+	if s.Pool != "" {
+		return fmt.Sprintf("%v, pool: %s", s.VIP, s.Pool)
+	}
 	return fmt.Sprintf("%v, replicas: %d", s.VIP, len(s.Replicas))
 }
 

@@ -27,6 +27,9 @@ func Config(i intent.Intent) api.Config {
 	for _, a := range i.Interfaces {
 		c.Interfaces = append(c.Interfaces, api.Interface{Name: a.Name, Mode: a.Mode.String()})
 	}
+	for _, p := range i.Pools {
+		c.Pools = append(c.Pools, Pool(p))
+	}
 	for _, s := range i.Services {
 		c.Services = append(c.Services, Service(s))
 	}
@@ -65,9 +68,22 @@ func NamedService(name string, s lb.Service) api.Service {
 	return w
 }
 
-// Service returns a service as a document, with its deadlines and its check.
+// Service returns a service as it is declared, with its deadlines and its check: one that uses a pool names it, and has no replicas.
 func Service(s intent.Service) api.Service {
+	if s.Pool != "" {
+		s.Replicas = nil
+	}
+	w := Shown(s)
+	if s.Pool != "" {
+		w.Replicas = nil
+	}
+	return w
+}
+
+// Shown is Service for who looks at it: one that uses a pool has its replicas, too.
+func Shown(s intent.Service) api.Service {
 	w := NamedService(s.Name, s.Service)
+	w.Pool = s.Pool
 	w.Health = health(s.Health)
 	for n, r := range s.Replicas {
 		w.Replicas[n].DrainUntil = deadlineOf(s, r.Address)
@@ -93,7 +109,7 @@ func number[T uint16 | uint32](n T) *int64 {
 }
 
 // Changes returns the differences between what two intents want that no step of a datapath shows: names of services,
-// how health is checked, drain deadlines, and requested modes of interfaces.
+// how health is checked, pools, drain deadlines, and requested modes of interfaces.
 func Changes(old, next intent.Intent) []api.FieldChange {
 	var all []api.FieldChange
 	old, next = old.Wanted(), next.Wanted()
@@ -111,13 +127,15 @@ func Changes(old, next intent.Intent) []api.FieldChange {
 				add(before, after, "services[%s].health.%s", s.Name, field)
 			})
 		}
-		if len(was.Deadlines)+len(s.Deadlines) == 0 {
-			continue
+		add(was.Pool, s.Pool, "services[%s].pool", s.Name)
+		if len(was.Deadlines)+len(s.Deadlines) == 0 || s.Pool != "" && s.Pool == was.Pool {
+			continue // the pool tells those of its replicas
 		}
 		for _, r := range s.Replicas {
 			add(deadlineOf(was, r.Address), deadlineOf(s, r.Address), "services[%s].replicas[%v].drain_until", s.Name, r.Address)
 		}
 	}
+	all = append(all, poolChanges(old, next)...)
 	asked := modes(old.Interfaces)
 	for _, i := range next.Interfaces {
 		if was, there := asked[i.Name]; there {

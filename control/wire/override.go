@@ -58,7 +58,7 @@ func ResolveOverrides(docs []api.ReplicaOverride) ([]intent.Set, error) {
 	first := make(map[intent.Target]int, len(docs))
 	for n, d := range docs {
 		field := fmt.Sprintf("overrides[%d].", n)
-		t := intent.Target{Service: resolveName(&ps, field+"service_name", d.ServiceName), Replica: address(&ps, field+"replica", d.Replica)}
+		t := intent.Target{Service: resolveName(&ps, field+"service_name", "service", "web", d.ServiceName), Replica: address(&ps, field+"replica", d.Replica)}
 		if k, twice := first[t]; twice {
 			ps.Add(field+"replica", "want every replica of a service once", "%v of %s is overrides[%d] already", t.Replica, t.Service, k)
 		}

@@ -41,12 +41,17 @@ func Resolve(doc api.Config, base intent.Intent) (intent.Intent, error) {
 	next := intent.Intent{
 		Datapath:   resolveDatapath(&ps, doc.Datapath, base.Datapath),
 		Interfaces: base.Interfaces,
+		Pools:      resolvePools(&ps, doc.Pools),
 		Services:   resolveServices(&ps, doc.Services),
 	}
 	if doc.Interfaces != nil {
 		next.Interfaces = resolveInterfaces(&ps, doc.Interfaces)
 	}
 	if err := ps.Err(); err != nil {
+		return intent.Intent{}, err
+	}
+	next, err := next.Linked()
+	if err != nil {
 		return intent.Intent{}, err
 	}
 	next = next.Keeping(base.Overrides)

@@ -16,7 +16,7 @@ import (
 var serviceName = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
 
 // ResolveService makes a valid service of a document. The error is an *intent.Error, its fields
-// without a prefix: "vip", "replicas[0].weight".
+// without a prefix: "vip", "replicas[0].weight". One that uses a pool has no replicas before the intent is linked.
 func ResolveService(doc api.Service) (intent.Service, error) {
 	var ps intent.Problems
 	s := resolveService(&ps, "", doc)
@@ -45,7 +45,7 @@ func resolveServices(ps *intent.Problems, docs []api.Service) []intent.Service {
 }
 
 func resolveService(ps *intent.Problems, field string, d api.Service) intent.Service {
-	s := intent.Service{Name: resolveName(ps, field+"name", d.Name)}
+	s := intent.Service{Name: resolveName(ps, field+"name", "service", "web", d.Name)}
 	s.VIP = lb.VIP{
 		Address:  address(ps, field+"vip", d.VIP),
 		Protocol: protocol(ps, field+"protocol", d.Protocol),
@@ -71,8 +71,11 @@ func resolveService(ps *intent.Problems, field string, d api.Service) intent.Ser
 	if s.Health.SlowStart != 0 && s.Scheduler == lb.Modulo {
 		ps.Add(field+"health.slow_start", "use scheduler: maglev, or leave it out", "%v with modulo, which gives every replica the same share", s.Health.SlowStart)
 	}
-	s = s.WithReplicas(resolveReplicas(ps, field+"replicas", d.Replicas))
-	if d.TableSize != nil {
+	s.Pool = d.Pool
+	s = s.WithReplicas(resolveOwn(ps, field, d))
+	if d.TableSize != nil && s.Pool != "" && s.Scheduler == lb.Modulo {
+		ps.Add(field+"table_size", "leave it out: it is the number of the pool's active replicas", "%d with modulo and a pool", *d.TableSize)
+	} else if d.TableSize != nil {
 		s.TableSize = tableSize(ps, field+"table_size", *d.TableSize)
 	}
 	s.Service = s.WithDefaults()
@@ -87,13 +90,23 @@ func ResolveReplica(doc api.Replica) (intent.Replica, error) {
 	return r, ps.Err()
 }
 
-func resolveReplicas(ps *intent.Problems, field string, docs []api.Replica) []intent.Replica {
-	if docs == nil {
-		ps.Add(field, "write the replicas, or replicas: [] for none; is the file complete?", "missing")
+// resolveOwn makes the replicas of a service that has them and no pool.
+func resolveOwn(ps *intent.Problems, field string, d api.Service) []intent.Replica {
+	switch {
+	case d.Pool != "" && d.Replicas != nil:
+		ps.Add(field+"pool", "want one of the two: replicas of its own, or pool: NAME", "%q beside replicas", d.Pool)
+	case d.Pool != "" && !serviceName.MatchString(d.Pool):
+		ps.Add(field+"pool", "want 1 to 63 of a-z, 0-9 and the hyphen", "%q cannot be a name", d.Pool)
+	case d.Pool == "" && d.Replicas == nil:
+		ps.Add(field+"replicas", "write the replicas, replicas: [] for none, or pool: NAME for those of a pool; is the file complete?", "missing, and pool, too")
 	}
+	return resolveReplicas(ps, field+"replicas", d.Replicas, resolveReplica)
+}
+
+func resolveReplicas(ps *intent.Problems, field string, docs []api.Replica, resolve func(*intent.Problems, string, api.Replica) intent.Replica) []intent.Replica {
 	replicas := make([]intent.Replica, 0, len(docs))
 	for n, d := range docs {
-		replicas = append(replicas, resolveReplica(ps, fmt.Sprintf("%s[%d].", field, n), d))
+		replicas = append(replicas, resolve(ps, fmt.Sprintf("%s[%d].", field, n), d))
 	}
 	return replicas
 }
@@ -156,10 +169,10 @@ func idle(ps *intent.Problems, field string, text api.Duration) time.Duration {
 	return d
 }
 
-func resolveName(ps *intent.Problems, field, name string) string {
+func resolveName(ps *intent.Problems, field, what, example, name string) string {
 	switch {
 	case name == "":
-		ps.Add(field, "give the service a name: name: web; is the file complete?", "missing")
+		ps.Add(field, fmt.Sprintf("give the %s a name: name: %s; is the file complete?", what, example), "missing")
 	case !serviceName.MatchString(name):
 		ps.Add(field, "want 1 to 63 of a-z, 0-9 and the hyphen", "%q cannot be a name", name)
 	}

@@ -37,7 +37,7 @@ func TestExample(t *testing.T) {
 		return f.Config
 	}
 	short := parse(string(text))
-	all := parse(regexp.MustCompile(`(?m)^( *)#( *[a-zA-Z_]+:)`).ReplaceAllString(string(text), "$1$2"))
+	all := parse(regexp.MustCompile(`(?m)^( *)#( *(?:- )?[a-zA-Z_]+:)`).ReplaceAllString(string(text), "$1$2"))
 	if reflect.DeepEqual(short, all) {
 		t.Error("nothing is commented out")
 	}

@@ -1,4 +1,4 @@
-// Package get has the commands that print what there is: services, replicas, flows, interfaces, counters, the configuration
+// Package get has the commands that print what there is: services, pools, replicas, flows, interfaces, counters, the configuration
 // and its revisions.
 package get
 
@@ -18,7 +18,7 @@ import (
 func Command(a *cli.App, others ...*cobra.Command) *cobra.Command {
 	return cli.Noun(&cobra.Command{
 		Use:   "get",
-		Short: "Print services, replicas, what was set by hand, flows, interfaces, counters, the configuration or its revisions",
+		Short: "Print services, pools, replicas, what was set by hand, flows, interfaces, counters, the configuration or its revisions",
 		Long: `Print what there is of a kind, all or what has a name. A kind may be written in the singular or the plural.
 -o wide has more columns; yaml and json have everything; jsonpath takes the templates of kubectl; name prints a name
 for each row. --watch goes on and prints again the rows that have changed.`,
@@ -28,7 +28,7 @@ for each row. --watch goes on and prints again the rows that have changed.`,
   lbctl get replicas -o 'jsonpath={range .replicas[*]}{.address}{"\n"}{end}'
   lbctl get counters --watch
   lbctl get config >lb.yaml`,
-	}, append(others, getServices(a), getReplicas(a), getFlows(a), getInterfaces(a), getCounters(a), getConfig(a), getOverrides(a))...)
+	}, append(others, getServices(a), getPools(a), getReplicas(a), getFlows(a), getInterfaces(a), getCounters(a), getConfig(a), getOverrides(a))...)
 }
 
 // listing is a command that prints T, the things of one kind, all or those of a name.

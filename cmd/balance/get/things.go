@@ -2,6 +2,7 @@ package get
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,14 +24,14 @@ func getServices(a *cli.App) *cobra.Command {
 		},
 		tables: func(v api.Services, _ string) []show.Table {
 			t := show.Table{Narrow: 9, Columns: []string{"NAME", "VIP", "PROTOCOL", "MODE", "SCHEDULER", "HASH", "TRACKING", "SLOTS", "REPLICAS",
-				"ACTIVE", "SEED", "IDLE", "ENCAPSULATION", "TUNNEL PORT", "TUNNEL SOURCES"}}
+				"ACTIVE", "SEED", "IDLE", "ENCAPSULATION", "TUNNEL PORT", "TUNNEL SOURCES", "POOL"}}
 			for _, s := range v.Services {
 				port := any("")
 				if s.TunnelPort != nil {
 					port = *s.TunnelPort
 				}
 				t.Add("service/"+s.Name, s.Name, s.VIP, s.Protocol, s.Mode, s.Scheduler, s.Hash, s.Tracking, slotsOf(s), len(s.Replicas),
-					activeOf(s), s.Seed, s.Idle, s.Encapsulation, port, s.TunnelSources)
+					activeOf(s), s.Seed, s.Idle, s.Encapsulation, port, s.TunnelSources, s.Pool)
 			}
 			return []show.Table{t}
 		},
@@ -68,6 +69,25 @@ func getInterfaces(a *cli.App) *cobra.Command {
 			t := show.Table{Columns: []string{"NAME", "STATE", "INDEX", "MODE", "REQUESTED", "REASON"}}
 			for _, i := range v.Interfaces {
 				t.Add("interface/"+i.Name, i.Name, i.State, i.IfIndex, i.Mode, i.RequestedMode, i.Reason)
+			}
+			return []show.Table{t}
+		},
+	}.make(a)
+}
+
+func getPools(a *cli.App) *cobra.Command {
+	return listing[api.Pools]{
+		command: cobra.Command{Use: "pools [NAME]", Aliases: []string{"pool"}, Short: "Print the pools of replicas, or one, and who uses them",
+			Example: "  lbctl get pools\n  lbctl get pool backends -o yaml"},
+		kind: "pool", list: "get pools",
+		ask: func(ctx context.Context, d *client.Client) (api.Pools, error) { return d.Pools(ctx) },
+		keep: func(v *api.Pools, name string) []string {
+			return keepNamed(&v.Pools, name, func(p api.PoolStatus) string { return p.Name })
+		},
+		tables: func(v api.Pools, _ string) []show.Table {
+			t := show.Table{Narrow: 3, Columns: []string{"NAME", "REPLICAS", "SERVICES", "USED BY"}}
+			for _, p := range v.Pools {
+				t.Add("pool/"+p.Name, p.Name, len(p.Replicas), len(p.UsedBy), strings.Join(p.UsedBy, ","))
 			}
 			return []show.Table{t}
 		},

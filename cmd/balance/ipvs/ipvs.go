@@ -16,6 +16,7 @@ import (
 	"lbctl/control/api"
 	"lbctl/control/client"
 	"lbctl/control/importer"
+	"lbctl/control/wire"
 	"lbctl/lb"
 )
 
@@ -67,19 +68,21 @@ What cannot be carried over (-p, -f, -x, -y, -o, SCTP, all ports) is an error. E
 // edit makes lines one change.
 func edit(a *cli.App, ctx context.Context, d *client.Client, lines [][]string) error {
 	var notes []string
-	_, err := d.EditConfig(ctx, false, func(_ context.Context, doc *api.Config) error {
+	_, err := d.EditConfig(ctx, func(doc *api.Config) (one string, err error) {
 		notes = nil
 		for n, words := range lines {
-			more, err := importer.EditIPVS(doc, words)
+			name, more, err := importer.EditIPVS(doc, words)
 			if err != nil && len(lines) > 1 {
 				err = fmt.Errorf("line %d: %w", n+1, err)
 			}
 			if err != nil {
-				return advise(err)
+				return "", advise(err)
 			}
-			notes = append(notes, more...)
+			if notes = append(notes, more...); len(lines) == 1 {
+				one = name
+			}
 		}
-		return nil
+		return one, nil
 	})
 	if err != nil {
 		return err
@@ -130,7 +133,7 @@ func save(a *cli.App, c *cobra.Command, d *client.Client) error {
 	if err != nil {
 		return err
 	}
-	lines, lost := importer.SaveIPVS(doc)
+	lines, lost := importer.SaveIPVS(wire.OwnReplicas(doc))
 	for _, l := range lines {
 		if _, err := io.WriteString(a.Stdout, l+"\n"); err != nil {
 			return err

@@ -82,8 +82,8 @@ func (all fields) check(c *cobra.Command) error {
 	return nil
 }
 
-// into sets the fields whose flags were given.
-func (all fields) into(c *cobra.Command, s *api.Service) error {
+// set sets the fields whose flags were given.
+func (all fields) set(c *cobra.Command, s *api.Service) error {
 	for name, f := range all {
 		flag := c.Flag(name)
 		if !flag.Changed {
@@ -114,7 +114,7 @@ func (all fields) into(c *cobra.Command, s *api.Service) error {
 }
 
 // drop leaves out the defaults that belonged to what was changed: a table's size to maglev, an encapsulation to ipip, an idle time
-// to tracking.
+// to tracking; and replicas for those of a pool.
 func (all fields) drop(c *cobra.Command, s *api.Service) {
 	changed := func(name string) bool { return c.Flags().Changed(name) }
 	if changed("scheduler") && !changed("table-size") {
@@ -128,6 +128,9 @@ func (all fields) drop(c *cobra.Command, s *api.Service) {
 	}
 	if changed("encapsulation") && !changed("tunnel-port") {
 		s.TunnelPort = nil
+	}
+	if changed("pool") {
+		s.Replicas = nil
 	}
 	if changed("tracking") && s.Tracking == "never" {
 		s.Idle = ""

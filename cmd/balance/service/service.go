@@ -1,4 +1,4 @@
-// Package service has the commands that add, change and remove one service, and delete, which knows services and interfaces.
+// Package service has the commands that add, change and remove one service, and delete, which knows services, pools and interfaces.
 package service
 
 import (
@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,6 +13,7 @@ import (
 	"lbctl/cmd/cli"
 	"lbctl/cmd/cli/steps"
 	"lbctl/control/api"
+	"lbctl/control/client"
 	"lbctl/control/intent"
 	"lbctl/control/wire"
 	"lbctl/lb"
@@ -33,27 +33,33 @@ func Commands(a *cli.App) []*cobra.Command {
 func add(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use: "add NAME --vip ADDRESS:PORT", Short: "Add a service, after the others", Args: cli.Takes("NAME"),
-		Example: "  lbctl service add web --vip 192.0.2.1:80 --replica 10.1.0.1:8080\n  lbctl service add dns --vip [2001:db8::1]:53 --protocol udp --dry-run",
+		Example: "  lbctl service add web --vip 192.0.2.1:80 --replica 10.1.0.1:8080\n  lbctl service add dns --vip [2001:db8::1]:53 --protocol udp --pool resolvers --dry-run",
 	}
 	fields := newFields(c)
+	_ = c.RegisterFlagCompletionFunc("pool", a.CompleteFlag(cli.Pools))
 	replicas := c.Flags().StringArray("replica", nil, "a replica: ADDRESS:PORT, or ADDRESS:PORT,weight=N,state=WORD; may be repeated")
-	run(a, c, fields.check, func(c *cobra.Command, args []string, doc *api.Config) (string, error) {
-		if at := find(doc, args[0]); at >= 0 {
-			return "", cli.Advise(fmt.Errorf("add service %s: %w: it is there already", args[0], lb.ErrConflict), "change it: lbctl service set %s", args[0])
+	run(a, c, func(d *client.Client, args []string, dry bool) (api.Change, string, error) {
+		s := api.Service{Name: args[0]}
+		err := fields.check(c)
+		if err == nil {
+			err = fields.set(c, &s)
 		}
-		s := api.Service{Name: args[0], Replicas: []api.Replica{}}
-		if err := fields.into(c, &s); err != nil {
-			return "", err
+		if err == nil && (s.Pool == "" || len(*replicas) > 0) {
+			s.Replicas, err = replicasOf(c, *replicas)
 		}
-		for _, text := range *replicas {
-			r, err := replicaOf(c, text)
-			if err != nil {
-				return "", err
+		if err == nil {
+			err = checkService(c, s)
+		}
+		if err != nil {
+			return api.Change{}, "", err
+		}
+		done, err := d.EditService(c.Context(), s.Name, dry, func(was *api.Service) (api.Service, error) {
+			if was != nil {
+				return s, cli.Advise(fmt.Errorf("add service %s: %w: it is there already", s.Name, lb.ErrConflict), "change it: lbctl service set %s", s.Name)
 			}
-			s.Replicas = append(s.Replicas, r)
-		}
-		doc.Services = append(doc.Services, s)
-		return "added " + s.Name, checkService(c, s)
+			return s, nil
+		})
+		return done, "added " + s.Name, err
 	})
 	return c
 }
@@ -61,24 +67,30 @@ func add(a *cli.App) *cobra.Command {
 func set(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use: "set NAME", Short: "Change fields of a service; those that no flag names stay as they are", Args: cli.Takes("NAME"),
-		Example: "  lbctl service set web --scheduler maglev\n  lbctl service set web --idle 30m --dry-run",
+		Example: "  lbctl service set web --scheduler maglev\n  lbctl service set web --idle 30m --dry-run\n  lbctl service set web --pool backends     # in place of its own replicas",
 	}
 	a.Complete(c, cli.Services)
 	fields := newFields(c)
-	run(a, c, fields.check, func(c *cobra.Command, args []string, doc *api.Config) (string, error) {
-		at := find(doc, args[0])
-		if at < 0 {
-			return "", notFound(doc, args[0])
+	_ = c.RegisterFlagCompletionFunc("pool", a.CompleteFlag(cli.Pools))
+	run(a, c, func(d *client.Client, args []string, dry bool) (api.Change, string, error) {
+		if err := fields.check(c); err != nil {
+			return api.Change{}, "", err
 		}
 		if !fields.given(c) {
-			return "", cli.Usage(c, "nothing to set: want a flag of a field, as --mode")
+			return api.Change{}, "", cli.Usage(c, "nothing to set: want a flag of a field, as --mode")
 		}
-		s := &doc.Services[at]
-		if err := fields.into(c, s); err != nil {
-			return "", err
-		}
-		fields.drop(c, s)
-		return "changed " + s.Name, checkService(c, *s)
+		done, err := d.EditService(c.Context(), args[0], dry, func(was *api.Service) (s api.Service, err error) {
+			if was == nil {
+				return s, notFound(c.Context(), d, "service", args[0])
+			}
+			s = *was
+			if err := fields.set(c, &s); err != nil {
+				return s, err
+			}
+			fields.drop(c, &s)
+			return s, checkService(c, s)
+		})
+		return done, "changed " + args[0], err
 	})
 	return c
 }
@@ -89,55 +101,76 @@ func remove(a *cli.App) *cobra.Command {
 		Example: "  lbctl service remove web\n  lbctl service remove web --dry-run",
 	}
 	a.Complete(c, cli.Services)
-	run(a, c, nil, func(_ *cobra.Command, args []string, doc *api.Config) (string, error) { return removed(doc, args[0]) })
+	run(a, c, func(d *client.Client, args []string, dry bool) (api.Change, string, error) {
+		return deleted(c.Context(), d, "service", args[0], dry)
+	})
 	return c
 }
 
 func deleteCommand(a *cli.App) *cobra.Command {
 	c := &cobra.Command{
-		Use: "delete KIND NAME", Short: "Delete a service, or detach an interface",
-		Long:    "Delete a service, or detach an interface, and forget it. KIND is service or interface; KIND/NAME, as -o name prints it, is taken, too.",
-		Example: "  lbctl delete service web\n  lbctl delete interface eth1 --dry-run\n  lbctl get services -o name | xargs -n1 lbctl delete",
+		Use: "delete KIND NAME", Short: "Delete a service or a pool, or detach an interface",
+		Long: `Delete a service or a pool, or detach an interface, and forget it. KIND is service, pool or interface; KIND/NAME, as -o name
+prints it, is taken, too. A pool that services use is not deleted.`,
+		Example: "  lbctl delete service web\n  lbctl delete pool backends\n  lbctl delete interface eth1 --dry-run\n  lbctl get services -o name | xargs -n1 lbctl delete",
 		Args:    cli.Takes("KIND", "[NAME]"),
 	}
-	a.Complete(c, cli.Kinds("service", "interface"), cli.NamesOf)
-	run(a, c, nil, func(c *cobra.Command, args []string, doc *api.Config) (string, error) {
-		kind, name, err := cli.KindAndName(c, args, "service", "interface")
-		if err != nil || kind == "service" {
-			if err == nil {
-				return removed(doc, name)
-			}
-			return "", err
+	a.Complete(c, cli.Kinds(kinds...), cli.NamesOf)
+	run(a, c, func(d *client.Client, args []string, dry bool) (api.Change, string, error) {
+		kind, name, err := cli.KindAndName(c, args, kinds...)
+		if err != nil {
+			return api.Change{}, "", err
 		}
-		at := slices.IndexFunc(doc.Interfaces, func(i api.Interface) bool { return i.Name == name })
-		if at < 0 {
-			return "", cli.NotFound("interface", name, nil, "list what there is: lbctl get interfaces")
-		}
-		doc.Interfaces = slices.Delete(doc.Interfaces, at, at+1)
-		return "detached " + name, nil
+		return deleted(c.Context(), d, kind, name, dry)
 	})
 	return c
 }
 
-func removed(doc *api.Config, name string) (string, error) {
-	at := find(doc, name)
-	if at < 0 {
-		return "", notFound(doc, name)
+// kinds are what can be deleted.
+var kinds = []string{"service", "pool", "interface"}
+
+// deleted deletes what has a name, and says so. Whatever somebody else changes of it meanwhile goes with it.
+func deleted(ctx context.Context, d *client.Client, kind, name string, dry bool) (change api.Change, done string, err error) {
+	done = "removed " + name
+	switch kind {
+	case "service":
+		change, err = d.DeleteService(ctx, name, dry)
+	case "pool":
+		change, err = d.DeletePool(ctx, name, dry)
+	case "interface":
+		done = "detached " + name
+		detach := d.Detach
+		if dry {
+			detach = d.PlanDetach
+		}
+		change, err = detach(ctx, name)
 	}
-	doc.Services = slices.Delete(doc.Services, at, at+1)
-	return "removed " + name, nil
+	if errors.Is(err, lb.ErrNotFound) {
+		err = notFound(ctx, d, kind, name)
+	}
+	return change, done, err
 }
 
-func find(doc *api.Config, name string) int {
-	return slices.IndexFunc(doc.Services, func(s api.Service) bool { return s.Name == name })
-}
-
-func notFound(doc *api.Config, name string) error {
+// notFound says which name is near, if that can be found out. Those of interfaces are all near each other.
+func notFound(ctx context.Context, d *client.Client, kind, name string) error {
 	var names []string
-	for _, s := range doc.Services {
-		names = append(names, s.Name)
+	if kind != "interface" {
+		names, _ = cli.NamesOf(ctx, d, []string{kind})
 	}
-	return cli.NotFound("service", name, names, "list what there is: lbctl get services")
+	return cli.NotFound(kind, name, names, "list what there is: lbctl get "+kind+"s")
+}
+
+// replicasOf reads the flags of replicas.
+func replicasOf(c *cobra.Command, texts []string) ([]api.Replica, error) {
+	all := make([]api.Replica, 0, len(texts))
+	for _, text := range texts {
+		r, err := replicaOf(c, text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
 }
 
 // replicaOf reads ADDRESS:PORT,weight=N,state=WORD.
@@ -177,23 +210,14 @@ func checkService(c *cobra.Command, s api.Service) error {
 	return &cli.Failure{Code: cli.ExitUsage, What: name + ": " + p.Reason, Do: p.Hint, Cause: err}
 }
 
-// run has a command edit the configuration, at the revision that it read: a change by somebody else is not lost.
-func run(a *cli.App, c *cobra.Command, check func(*cobra.Command) error, edit func(c *cobra.Command, args []string, doc *api.Config) (done string, err error)) {
+// run has a command ask for a change, and print it, or with --dry-run the steps that it would take.
+func run(a *cli.App, c *cobra.Command, ask func(d *client.Client, args []string, dry bool) (change api.Change, done string, err error)) {
 	dry := c.Flags().Bool("dry-run", false, "print the steps, and change nothing")
 	output := cli.OutputFlag(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		if check != nil {
-			if err := check(c); err != nil {
-				return err
-			}
-		}
+	c.RunE = func(_ *cobra.Command, args []string) error {
 		d := a.Client()
 		defer d.Close()
-		done := ""
-		change, err := d.EditConfig(c.Context(), *dry, func(_ context.Context, doc *api.Config) (err error) {
-			done, err = edit(c, args, doc)
-			return err
-		})
+		change, done, err := ask(d, args, *dry)
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,9 @@
 package service_test
 
 import (
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -54,6 +56,74 @@ func TestService(t *testing.T) {
 	}
 }
 
+// TestPoolSession: services that share a pool are added, moved to it and away, and the pool is deleted when nobody uses it. Each command
+// is one change of one thing, as the history says.
+func TestPoolSession(t *testing.T) {
+	w := clitest.New(t, balance.Commands)
+	w.Serve("-f", w.Write("web.yaml", "pools: [{name: backends, replicas: [{address: 10.0.0.7}, {address: 10.0.0.8}]}, {name: spare, replicas: []}]\n"+clitest.WebConfig))
+	for _, c := range []struct{ line, want string }{
+		{"service add tls --vip 192.0.2.1:443 --pool backends", "added tls\n"},
+		{"service set web --pool backends", "changed web\n"},
+		{"get pools", "NAME      REPLICAS  SERVICES\nbackends  2         2\nspare     0         0\n"},
+		{"get pool backends -o wide", "NAME      REPLICAS  SERVICES  USED BY\nbackends  2         2         web,tls\n"},
+		{"get pools -o name", "pool/backends\npool/spare\n"},
+		{"get replicas web --no-headers -o jsonpath={.replicas[*].address}", "10.0.0.7:80 10.0.0.8:80\n"},
+		{"down web 10.0.0.8:80", "set by hand: web 10.0.0.8:80 down (file: active)\n"},
+		{"get replicas tls -o jsonpath={.replicas[*].state}", "active active\n"},
+		{"service remove tls", "removed tls\n"},
+		{"delete pool spare --dry-run", "nothing to do in the datapath (revision 5)\npools[spare]: replicas: 0 > none\n"},
+		{"delete pool/spare", "removed spare\n"},
+		{"get revisions --no-headers -o jsonpath={.revisions[*].reason}", "delete pool spare delete service tls set by hand replica 10.0.0.8:80 of service web put service web put service tls start with DIR/web.yaml\n"},
+	} {
+		if got := w.OK(strings.Fields(c.line)...); got != c.want {
+			t.Errorf("lbctl %s (-want +got):\n%s", c.line, cmp.Diff(c.want, got))
+		}
+	}
+	w.Refused("delete pool backends", cli.ExitConflict, "pool backends: conflict: used by web", "give these services other replicas, or remove them, first")
+	w.Refused("delete pool spare", cli.ExitNotFound, `pool "spare": not found`, "list what there is: lbctl get pools")
+	w.Refused("service set web --pool bakends", cli.ExitUsage, `pool: "bakends": there is no such pool`, "want one of backends")
+	w.Refused("service add n --vip 192.0.2.9:80 --pool backends --replica 10.0.0.1:80", cli.ExitUsage, `--pool: "backends" beside replicas`, "want one of the two: replicas of its own, or pool: NAME")
+	w.Refused("replica add web 10.0.0.9:80", cli.ExitConflict, "the replicas of service web: conflict: they are those of pool backends",
+		"change the pool, for all services that use it (lbctl edit, or PUT /v1/pools/backends), or set the replica of this service by hand (lbctl drain, down, weight)")
+	for line, want := range map[string]string{"delete pool ": "backends\n", "service set web --pool ": "backends\n", "get pools ": "backends\n"} {
+		if _, got, _ := w.Run(append([]string{"__complete"}, strings.Split(line, " ")...)...); !strings.HasPrefix(got, want) {
+			t.Errorf("lbctl %s<TAB>: %q", line, got)
+		}
+	}
+}
+
+// TestServiceAtOnce: of commands on one service at the same time each does what it does alone, and none what another has done before.
+func TestServiceAtOnce(t *testing.T) {
+	w := clitest.New(t, balance.Commands)
+	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
+	lines := []string{"service set web --seed 7", "service set web --idle 30m", "service set web --tracking always", "service set dns --seed 0 --hash jhash",
+		"ipvsadm -a -t 192.0.2.1:80 -r 10.0.0.3:80 -m", "ipvsadm -a -t 192.0.2.1:80 -r 10.0.0.4:80 -m", "ipvsadm -d -t 192.0.2.1:80 -r 10.0.0.1:8080", "service add n --vip 192.0.2.9:80",
+		"replica add web 10.0.0.5:80", "ipvsadm -A -t 192.0.2.8:80 -s mh"}
+	var all sync.WaitGroup
+	for _, line := range lines {
+		all.Go(func() {
+			if code, _, err := w.Run(strings.Fields(line)...); code != cli.ExitDone {
+				t.Errorf("lbctl %s: exit %d, %s", line, code, err)
+			}
+		})
+	}
+	all.Wait()
+	web := "192.0.2.1:80 7 30m always jhash 10.0.0.2:8080 10.0.0.3:80 10.0.0.4:80 10.0.0.5:80"
+	got := w.OK("get", "service", "web", "-o", "jsonpath={range .services[0]}{.vip} {.seed} {.idle} {.tracking} {.hash} {.replicas[*].address}{end}")
+	words := strings.Fields(got)
+	slices.Sort(words[5:])
+	if got := strings.Join(words, " "); got != web {
+		t.Errorf("web is %s, want %s", got, web)
+	}
+	if names := strings.Fields(w.OK("get", "services", "-o", "jsonpath={.services[*].name}")); len(names) != 4 {
+		t.Errorf("services %v", names)
+	}
+	reasons := w.OK("get", "revisions", "-o", "json")
+	if strings.Contains(reasons, "put config") || strings.Count(reasons, `"put service web"`) != 6 {
+		t.Errorf("the history: %s", reasons)
+	}
+}
+
 func TestServiceRefused(t *testing.T) {
 	w := clitest.New(t, balance.Commands)
 	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
@@ -69,13 +139,13 @@ func TestServiceRefused(t *testing.T) {
 		{"service set web", cli.ExitUsage, "nothing to set: want a flag of a field, as --mode", "see lbctl service set --help"},
 		{"service set wbe --mode nat", cli.ExitNotFound, `service "wbe": not found`, "did you mean web?"},
 		{"service set web --seed -1", cli.ExitUsage, "--seed: -1 is out of range: want 0 to 4294967295", "see lbctl service set --help"},
-		{"delete servce web", cli.ExitUsage, `kind "servce" is not known: want service or interface`, "did you mean service?"},
+		{"delete servce web", cli.ExitUsage, `kind "servce" is not known: want service, pool or interface`, "did you mean service?"},
 		{"delete service", cli.ExitUsage, "missing NAME", "see lbctl delete --help"},
 		{"delete interface eth7", cli.ExitNotFound, `interface "eth7": not found`, "list what there is: lbctl get interfaces"},
 	} {
 		w.Refused(c.line, c.code, c.what, c.hint)
 	}
-	for line, want := range map[string]string{"service set ": "web\ndns\n", "delete ": "service\ninterface\n", "delete interface ": "eth0\n", "service add n --mode ": "nat\ndsr\nipip\n"} {
+	for line, want := range map[string]string{"service set ": "web\ndns\n", "delete ": "service\npool\ninterface\n", "delete interface ": "eth0\n", "service add n --mode ": "nat\ndsr\nipip\n"} {
 		if _, out, _ := w.Run(append(append([]string{"__complete"}, strings.Fields(line)...), "")...); !strings.HasPrefix(out, want) {
 			t.Errorf("lbctl %s<TAB>: %q", line, out)
 		}

@@ -196,12 +196,23 @@ func anyEdits(r *rapid.T, t *testing.T, open Opener) {
 	var h history
 	i := intent.Default()
 	for range rapid.IntRange(1, 8).Draw(r, "edits") {
+		i = anyPool(r, i)
 		k := rapid.IntRange(0, 3).Draw(r, "service")
 		if less, err := i.WithoutService(fmt.Sprintf("s%d", k)); err == nil && rapid.Bool().Draw(r, "remove") {
 			i = less
 		} else {
-			i, _ = i.WithService(service(k, rapid.IntRange(0, 2).Draw(r, "replicas")))
+			s := service(k, rapid.IntRange(0, 2).Draw(r, "replicas"))
+			if len(i.Pools) > 0 && rapid.Bool().Draw(r, "uses a pool") {
+				s.Pool = rapid.SampledFrom(i.Pools).Draw(r, "used").Name
+				s.Tracking, s.Idle = lb.TrackAlways, time.Minute // which lets services share a replica in mode nat
+			}
+			i, _ = i.WithService(s)
 		}
+		linked, err := i.Linked()
+		if err != nil {
+			r.Fatal(err)
+		}
+		i = linked
 		if of := service(rapid.IntRange(0, 3).Draw(r, "by hand"), 1); rapid.Bool().Draw(r, "override") {
 			i.Overrides = maps.Clone(i.Overrides)
 			if i.Overrides == nil {
@@ -216,6 +227,20 @@ func anyEdits(r *rapid.T, t *testing.T, open Opener) {
 		s = reopen()
 	}
 	h.check(t, s)
+}
+
+// anyPool returns the intent with some of two pools, of which those that are used stay.
+func anyPool(r *rapid.T, i intent.Intent) intent.Intent {
+	p := intent.Pool{Name: rapid.SampledFrom([]string{"a", "b"}).Draw(r, "pool")}
+	if less, err := i.WithoutPool(p.Name); err == nil && rapid.Bool().Draw(r, "remove the pool") {
+		return less
+	}
+	for n := range rapid.IntRange(0, 3).Draw(r, "size") {
+		a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 1, byte(n)}), rapid.SampledFrom([]uint16{0, 80}).Draw(r, "port"))
+		p.Replicas = append(p.Replicas, intent.Replica{Replica: lb.Replica{Address: a, Weight: 1}})
+	}
+	i, _ = i.WithPool(p)
+	return i
 }
 
 func anyOverride(r *rapid.T) intent.Override {
