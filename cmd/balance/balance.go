@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lbctl/cmd/balance/about"
 	"lbctl/cmd/balance/document"
 	"lbctl/cmd/balance/events"
 	"lbctl/cmd/balance/get"
@@ -23,9 +24,10 @@ import (
 
 // Commands returns the commands of the load balancer.
 func Commands(a *cli.App) []*cobra.Command {
+	pins := func(c *cobra.Command, dir *string) { pinDirFlag(a, c, dir) }
 	return slices.Concat(document.Commands(a, printWarnings), replica.Commands(a), service.Commands(a), []*cobra.Command{
 		serveCommand(a), attachCommand(a), detachCommand(a), get.Command(a, document.GetRevisions(a)), status.Command(a), verify.Command(a),
 		explainCommand(a), monitorCommand(a), events.Command(a), decapCommand(a), doctorCommand(a),
-		wait.Command(a), ipvs.Command(a), purgeCommand(a), token.Command(a),
+		wait.Command(a), ipvs.Command(a), purgeCommand(a), token.Command(a), about.Version(a, pins), about.Bundle(a, pins, about.More{Status: status.Page(a), Doctor: diagnosed(a)}),
 	})
 }

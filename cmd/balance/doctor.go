@@ -1,6 +1,7 @@
 package balance
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -67,11 +68,11 @@ Exit codes: 0 no problem, 1 a problem (warnings do not count), 3 no such interfa
 	return c
 }
 
-// examine gathers the facts, judges them and prints the findings.
-func examine(a *cli.App, f cli.Format, q netstate.Scope, all bool) error {
+// diagnosisOf gathers the facts and judges them.
+func diagnosisOf(q netstate.Scope) (diagnosis, error) {
 	facts, err := netstate.Gather(q)
 	if err != nil {
-		return adviseDoctor(err)
+		return diagnosis{}, adviseDoctor(err)
 	}
 	d := diagnosis{Role: "balancer", Interfaces: q.Interfaces, Findings: doctor.Examine(facts), Counts: map[doctor.Severity]int{}}
 	if q.OnReplica {
@@ -79,6 +80,33 @@ func examine(a *cli.App, f cli.Format, q netstate.Scope, all bool) error {
 	}
 	for _, s := range doctor.Severities() {
 		d.Counts[s] = doctor.Count(d.Findings, s)
+	}
+	return d, nil
+}
+
+// diagnosed is what the doctor finds of the interfaces that the daemon is attached to.
+func diagnosed(a *cli.App) func(context.Context) (any, error) {
+	return func(ctx context.Context) (any, error) {
+		var q netstate.Scope
+		if err := askDaemon(a, ctx, &q); err != nil {
+			return nil, err
+		}
+		if q.Interfaces = q.Attached; len(q.Interfaces) == 0 {
+			return nil, errors.New("the doctor was not asked: no daemon says of an interface that it is attached")
+		}
+		d, err := diagnosisOf(q)
+		if err != nil {
+			return nil, err
+		}
+		return d, nil
+	}
+}
+
+// examine prints the findings.
+func examine(a *cli.App, f cli.Format, q netstate.Scope, all bool) error {
+	d, err := diagnosisOf(q)
+	if err != nil {
+		return err
 	}
 	if err := a.Print(f, d, func(w io.Writer) { printDiagnosis(w, d, all) }); err != nil {
 		return err

@@ -3,8 +3,6 @@
 package cli
 
 import (
-	"fmt"
-	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -71,8 +69,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or invalid input, 3 not found, 4 con
 	return c
 }
 
-// build is what this program was built from; scripts rely on its names.
-type build struct {
+// Build is what this program was built from; scripts rely on its names.
+type Build struct {
 	Version  string `json:"version"`
 	Commit   string `json:"commit"`
 	Modified bool   `json:"modified"`
@@ -80,8 +78,8 @@ type build struct {
 }
 
 // ThisBuild reads what the Go tool wrote into the program.
-func ThisBuild() build {
-	b := build{Version: "devel", Commit: "unknown", Go: runtime.Version()}
+func ThisBuild() Build {
+	b := Build{Version: "devel", Commit: "unknown", Go: runtime.Version()}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
@@ -98,20 +96,4 @@ func ThisBuild() build {
 		}
 	}
 	return b
-}
-
-// VersionCommand returns lbctl version.
-func VersionCommand(a *App) *cobra.Command {
-	c := &cobra.Command{
-		Use:     "version",
-		Short:   "Print what this program was built from",
-		Example: `  lbctl version -o json`,
-		Args:    Takes(),
-	}
-	f := OutputFlag(c)
-	c.RunE = func(*cobra.Command, []string) error {
-		b := ThisBuild()
-		return a.Print(*f, b, func(w io.Writer) { fmt.Fprintf(w, "lbctl %s (commit %s, %s)\n", b.Version, b.Commit, b.Go) })
-	}
-	return c
 }

@@ -23,5 +23,5 @@ func main() {
 func commands(a *cli.App) []*cobra.Command {
 	all := append(balance.Commands(a), nic.Commands(a)...)
 	all = append(all, lab.Commands(a)...)
-	return append(all, cli.VersionCommand(a), manual.Command(a, document.Example()))
+	return append(all, manual.Command(a, document.Example()))
 }

@@ -109,7 +109,7 @@ var wireCases = []wireCase{
 	{command: "get overrides", lines: []string{""}, before: []string{"drain web 10.0.0.2:8080 --for 10m --note disk", "weight dns [2001:db8:1::1]:53 5"}},
 	{command: "purge", lines: []string{"--pin-dir DIR/pins"}, alone: true},
 	{command: "token new", lines: []string{"--name ci --role operator --expires 90d"}, alone: true},
-	{command: "version", lines: []string{""}},
+	{command: "version", lines: []string{"", "--pin-dir PINS"}, inside: true, before: []string{"decap attach eth0 --local 10.1.0.1 --vip 192.0.2.1 --pin-dir PINS"}},
 
 	{command: "rss hash", lines: []string{aFlow, aFlow + "--profile mlx5 --queues 8", "-"}, stdin: "10.0.0.1:5000 10.0.0.2:80\n10.0.0.1 10.0.0.2\n"},
 	{command: "rss profiles", lines: []string{""}},

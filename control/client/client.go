@@ -58,6 +58,23 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any, hea
 	return response.Header, c.read(response, out)
 }
 
+// Page returns what there is under a path that is no JSON, at most so many bytes of it. Errors: those of call.
+func (c *Client) Page(ctx context.Context, path string, most int64) ([]byte, error) {
+	response, err := c.send(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if err := problemOf(response); err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, most))
+	if err != nil {
+		return nil, c.unreachable(ctx, err)
+	}
+	return text, nil
+}
+
 // send sends in (nil for no body) and returns the answer, whatever it is.
 func (c *Client) send(ctx context.Context, method, path string, in any, headers ...string) (*http.Response, error) {
 	if c.wrong != nil {

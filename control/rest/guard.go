@@ -124,6 +124,7 @@ func Changed(event access.Event, now *engine.Snapshot, done engine.Plan) access.
 	event.Revision = now.Number
 	all, omitted := wire.Differences(done.Before, done.After, access.MaxChanges)
 	for _, c := range all {
+		c = wire.HideChange(c)
 		event.Change(c.Field, c.Before, c.After)
 	}
 	event.Omitted = omitted

@@ -109,6 +109,19 @@ Packets that are dropped do not change that: some always are.`,
 	return c
 }
 
+// Page returns what has the command's answer of the next second.
+func Page(a *cli.App) func(context.Context) (any, error) {
+	return func(ctx context.Context) (any, error) {
+		d := a.Client()
+		defer d.Close()
+		p, err := gather(ctx, d, a.Clock, time.Second)
+		if err != nil {
+			return nil, err
+		}
+		return p, nil
+	}
+}
+
 // gather asks the daemon for all that the page has.
 func gather(ctx context.Context, d *client.Client, clock cli.Clock, over time.Duration) (p page, err error) {
 	before, err := d.Counters(ctx)
