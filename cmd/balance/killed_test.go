@@ -158,8 +158,7 @@ func textOf(t *testing.T, c api.Config) string {
 	return string(text)
 }
 
-// A restart with nothing changed, however the daemon ended, writes no row and makes no link anew. Under the links it puts the same
-// program again.
+// A restart with nothing changed, however the daemon ended, writes no row and touches no link.
 func TestUnchangedRestart(t *testing.T) {
 	k := newKilled(t)
 	before := k.kernel()
@@ -183,7 +182,7 @@ func TestUnchangedRestart(t *testing.T) {
 	}
 }
 
-// kernel returns everything that is pinned, by name: rows, numbers, and instructions. Left out is what packets and time write.
+// kernel returns everything that is pinned, by name: rows, numbers, and what the links run. Left out is what packets and time write.
 func (k *killed) kernel() map[string]string {
 	k.T.Helper()
 	all := map[string]string{}
@@ -194,13 +193,14 @@ func (k *killed) kernel() map[string]string {
 		if l, err := link.LoadPinnedLink(path, nil); err == nil {
 			info, err := l.Info()
 			must(k.T, err, l.Close())
-			all[pin.Name()] = fmt.Sprintf("link %d", info.ID)
+			all[pin.Name()] = fmt.Sprintf("link %d with program %d", info.ID, info.Program)
 			continue
 		}
 		if p, err := ebpf.LoadPinnedProgram(path, nil); err == nil {
 			info, err := p.Info()
 			must(k.T, err, p.Close())
-			all[pin.Name()] = "program " + info.Tag
+			id, _ := info.ID()
+			all[pin.Name()] = fmt.Sprintf("program %d", id)
 			continue
 		}
 		m, err := ebpf.LoadPinnedMap(path, nil)

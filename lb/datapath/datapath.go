@@ -163,7 +163,25 @@ func (d *Datapath) swap() error {
 	if d.migration != nil {
 		return d.migration.take(d)
 	}
+	if kept, err := d.keepPinned(); kept || err != nil {
+		return err
+	}
 	return d.links.hook.Swap(d.objects.Lb)
+}
+
+// keepPinned goes on with the pinned program, and touches no link that has it, if the loaded one does the same.
+func (d *Datapath) keepPinned() (kept bool, err error) {
+	pinned, err := d.links.hook.Pinned()
+	if pinned == nil || err != nil {
+		return false, err
+	}
+	if !xdp.Same(pinned, d.objects.Lb) {
+		return false, pinned.Close()
+	}
+	err = d.objects.Lb.Close()
+	d.objects.Lb = pinned
+	_, err1 := d.links.hook.Reclaim(pinned) // what has it not is from a monitor that was killed
+	return true, errors.Join(err, err1)
 }
 
 // Close releases the handle; what is attached goes on forwarding. Operations after

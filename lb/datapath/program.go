@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/bits"
 	"os"
+	"path/filepath"
 	"time"
 
 	"lbctl/bpf"
@@ -143,6 +144,9 @@ func (p *program) load(m *migration) (err error) {
 	if err != nil {
 		return err
 	}
+	if m == nil {
+		defer p.reuse(spec, &o)()
+	}
 	if err := xdp.Load(spec, &p.objects, &o); err != nil && m != nil {
 		return fmt.Errorf("load the datapath over new tables (the pinned ones go on as they are): %w", err)
 	} else if err != nil {
@@ -150,6 +154,18 @@ func (p *program) load(m *migration) (err error) {
 	}
 	p.pinned = pinnedOf(spec, &p.objects.LbMaps)
 	return nil
+}
+
+// reuse has the program use the FIB cache of the pinned one: it is all that they need not share, and so they can be the same.
+func (p *program) reuse(spec *ebpf.CollectionSpec, o *ebpf.CollectionOptions) (done func()) {
+	cache := xdp.TableOf(filepath.Join(p.options.Dir, programPin), bpf.LbMapFibCache)
+	if cache == nil {
+		return func() {}
+	}
+	if spec.Maps[bpf.LbMapFibCache].Compatible(cache) == nil {
+		o.MapReplacements = map[string]*ebpf.Map{bpf.LbMapFibCache: cache}
+	}
+	return func() { cache.Close() }
 }
 
 // spec reads the program and configures it.
