@@ -36,8 +36,8 @@ type Dataplane interface {
 	Counters() (Counters, error)
 	// Flows returns, by service, what is recorded of flows: whether a replica can be removed without breaking any.
 	Flows() (map[VIP]Flows, error)
-	// FlowsOf returns the records of the flows of a client's address to a service, by port. It tries every port, for records hold
-	// no addresses. Errors: ErrNotFound when there is no such service.
+	// FlowsOf returns the records of the flows of a client's address to one port of a service, by port of the client. It tries every
+	// one, for records hold no addresses. Errors: ErrNotFound when there is no such service.
 	FlowsOf(v VIP, client netip.Addr) ([]RecordedFlow, error)
 	// NextHops returns how packets to the replicas of all services leave.
 	NextHops() (map[VIP]map[netip.AddrPort]ReplicaHop, error)

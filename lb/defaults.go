@@ -46,7 +46,7 @@ func (s Service) Clone() Service {
 
 // SameAs reports whether two services are equal.
 func (s Service) SameAs(o Service) bool {
-	return s.VIP == o.VIP && s.Scheduler == o.Scheduler && s.Mode == o.Mode && s.Hash == o.Hash &&
+	return s.VIP == o.VIP && s.EndPort == o.EndPort && s.Scheduler == o.Scheduler && s.Mode == o.Mode && s.Hash == o.Hash &&
 		s.Seed == o.Seed && s.TableSize == o.TableSize && s.Tracking == o.Tracking && s.Idle == o.Idle &&
 		s.Encapsulation == o.Encapsulation && s.TunnelPort == o.TunnelPort && s.TunnelSources == o.TunnelSources &&
 		s.RateLimit == o.RateLimit && sameRanges(s, o) &&

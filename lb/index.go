@@ -13,7 +13,9 @@ import (
 //
 //   - when both are nat and have the same replica, address, port and protocol: an answer of it would not tell
 //     to which of them it belongs. The records of flows do, where both record every flow; at most MaxShares share one;
-//   - when a replica of one has the address of the other: the balancer would send its packets to itself.
+//   - when a replica of one has the address of the other: the balancer would send its packets to itself;
+//   - when both have several ports at one address, and one of them in common; and at most MaxPortRanges services of an
+//     address have several ports.
 //
 // To add, to remove and to ask costs what the service is large, however many there are. An Index also takes services
 // that exclude each other. It is not safe for concurrent use.
@@ -24,6 +26,8 @@ type Index struct {
 	// owners are the nat services of a backend, and recording those that record every flow.
 	owners    map[backend]holders
 	recording map[VIP]bool
+	// ranged are the services with several ports, by address.
+	ranged map[netip.Addr]ranges
 }
 
 // MaxShares is how many services may have the same nat replica.
@@ -54,6 +58,7 @@ func newIndex(services []Service) *Index {
 		vips:     make(map[netip.Addr]holders, len(services)),
 		replicas: map[netip.Addr]holders{},
 		owners:   make(map[backend]holders, n), recording: map[VIP]bool{},
+		ranged: map[netip.Addr]ranges{},
 	}
 }
 
@@ -65,8 +70,9 @@ func (x *Index) Add(s Service) {
 	}
 }
 
-// claim adds what a service needs for itself: its address, and its replicas if it is nat.
+// claim adds what a service needs for itself: its address and ports, and its replicas if it is nat.
 func (x *Index) claim(s Service) {
+	x.addRange(s)
 	x.vips[s.VIP.Address.Addr()] = x.vips[s.VIP.Address.Addr()].add(s.VIP)
 	if s.Mode != NAT {
 		return
@@ -88,6 +94,7 @@ func (x *Index) Remove(s Service) {
 		remove(x.owners, backend{r.Address, s.VIP.Protocol}, s.VIP)
 	}
 	delete(x.recording, s.VIP)
+	x.removeRange(s)
 }
 
 // Conflict returns a service that excludes s, and an error that wraps ErrConflict and says why; nil if there is none.
@@ -95,6 +102,9 @@ func (x *Index) Remove(s Service) {
 func (x *Index) Conflict(s Service) (with VIP, err error) {
 	if v, found := x.replicas[s.VIP.Address.Addr()].other(s.VIP); found {
 		return v, fmt.Errorf("%w: %v has the address of a replica of %v", ErrConflict, s.VIP, v)
+	}
+	if v, why := x.overlapping(s, anyone); why != "" {
+		return v, fmt.Errorf("%w: %s", ErrConflict, why)
 	}
 	for _, r := range s.Replicas {
 		if v, why := x.sharing(s, r, anyone); why != "" {

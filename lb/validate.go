@@ -16,6 +16,7 @@ func (s Service) Validate() error { return s.problems().err() }
 func (s Service) problems() Problems {
 	var ps Problems
 	s.vipProblems(&ps)
+	s.endPortProblems(&ps)
 	s.choiceProblems(&ps)
 	s.tunnelProblems(&ps)
 	s.trackingProblems(&ps)
@@ -133,7 +134,12 @@ func (s Service) familyProblems(ps *Problems, field string, a netip.Addr) {
 
 // portProblems: only nat changes the port.
 func (s Service) portProblems(ps *Problems, field string, a netip.AddrPort) {
-	if s.Mode != NAT && a.IsValid() && a.Port() != s.VIP.Address.Port() {
+	switch {
+	case s.Mode == NAT || !a.IsValid() || a.Port() == s.VIP.Address.Port():
+	case s.EndPort != 0:
+		ps.add(field, fmt.Sprintf("want port %d, which stands for all ports of the service", s.VIP.Address.Port()),
+			"port %d with ports %s, which stay as they are", a.Port(), s.Ports())
+	default:
 		ps.add(field, fmt.Sprintf("want port %d, that of the VIP, or the mode nat", s.VIP.Address.Port()),
 			"port %d with %v, which leaves the port", a.Port(), s.Mode)
 	}

@@ -66,6 +66,8 @@ func TestValid(t *testing.T) {
 		down.Replicas[i].State = lb.Down
 	}
 	dsr.Mode = lb.DSR
+	ports, allPorts := dsr.Clone(), dsr.Clone()
+	ports.EndPort, allPorts.EndPort = 81, 65535
 	tunnel.Mode, tunnel.Replicas[1].Address = lb.IPIP, ends("[2001:db8::2]:80")
 	always.Tracking, always.Idle = lb.TrackAlways, lb.MaxIdle
 	changes := valid(1)
@@ -73,7 +75,7 @@ func TestValid(t *testing.T) {
 	for name, s := range map[string]lb.Service{
 		"modulo": valid(1), "ipv6": six, "maglev": weighted(65537), "no replicas": empty,
 		"as many slots as replicas": weighted(3), "largest table": weighted(lb.MaxMaglevSize),
-		"replicas in every state": states, "maglev, none active": down, "dsr": dsr, "ipip, 4in4 and 4in6": tunnel,
+		"replicas in every state": states, "maglev, none active": down, "dsr": dsr, "two ports": ports, "ports to the last": allPorts, "ipip, 4in4 and 4in6": tunnel,
 		"always, longest idle": always, "changes, shortest idle": changes,
 	} {
 		if err := s.Validate(); err != nil {
@@ -116,6 +118,12 @@ func TestValidate(t *testing.T) {
 		"maglev, fewer slots than replicas in any state": {func(s *lb.Service) {
 			s.Scheduler, s.TableSize, s.Replicas[1].State, s.Replicas[2].State = lb.Maglev, 2, lb.Down, lb.Down
 		}, []string{"table_size"}},
+		"end port with nat":    {func(s *lb.Service) { s.EndPort = 99 }, []string{"end_port"}},
+		"end port is the port": {func(s *lb.Service) { s.Mode, s.EndPort = lb.DSR, 80 }, []string{"end_port"}},
+		"end port below":       {func(s *lb.Service) { s.Mode, s.EndPort = lb.DSR, 79 }, []string{"end_port"}},
+		"end port, replica at another of its ports": {func(s *lb.Service) {
+			s.Mode, s.EndPort, s.Replicas[1].Address = lb.DSR, 99, ends("10.1.1.2:81")
+		}, []string{"replicas[1].address"}},
 		"state":            {func(s *lb.Service) { s.Replicas[1].State, s.TableSize = 3, 2 }, []string{"replicas[1].state"}},
 		"modulo, draining": {func(s *lb.Service) { s.Replicas[1].State = lb.Draining }, []string{"table_size"}},
 		"hash":             {func(s *lb.Service) { s.Hash = 2 }, []string{"hash"}},

@@ -44,6 +44,11 @@ func exclusionProblems(ps *Problems, services []Service) {
 		if j := first[s.VIP]; j < i { // its replicas are reported once the VIP is right
 			of.add("vip", "want every VIP once, with all its replicas", "%v is services[%d] already", s.VIP, j)
 		} else {
+			if v, why := index.overlapping(s, func(v VIP) bool { return first[v] < i }); v != (VIP{}) {
+				of.add("end_port", "want ranges of ports that do not overlap; a single port inside another's range is allowed", "%s, services[%d]", why, first[v])
+			} else if why != "" {
+				of.add("end_port", fmt.Sprintf("want at most %d services with an end_port at one address", MaxPortRanges), "%s", why)
+			}
 			for k, r := range s.Replicas {
 				of.addWithin("replicas", k, index.problems(s, r, first))
 			}

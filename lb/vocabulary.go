@@ -121,7 +121,10 @@ type Replica struct {
 // Service is a VIP and the replicas behind it. Replica i of Modulo is the i-th that is
 // Active: the order counts.
 type Service struct {
-	VIP       VIP
+	VIP VIP
+	// EndPort is the last of the service's ports, of which its VIP has the first; 0: it has no other. A service with several
+	// is not NAT. What another service has as its VIP is that one's.
+	EndPort   uint16
 	Scheduler Scheduler
 	Mode      Mode
 	Hash      Hash

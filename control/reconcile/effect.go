@@ -86,6 +86,7 @@ type Difference struct{ Field, Before, After string }
 func Differences(old, next lb.Service) []Difference {
 	ds := differences{}
 	ds.compare("scheduler", old.Scheduler, next.Scheduler)
+	ds.compare("end_port", old.EndPort, next.EndPort)
 	ds.compare("mode", old.Mode, next.Mode)
 	ds.compare("encapsulation", old.Encapsulation, next.Encapsulation)
 	ds.compare("tunnel_port", old.TunnelPort, next.TunnelPort)

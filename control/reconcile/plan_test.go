@@ -111,6 +111,40 @@ func TestPlanOfAVIPThatWasAReplica(t *testing.T) {
 	}
 }
 
+// TestPlanOfPorts: a range gives its ports up before another takes them, and one of too many goes before another comes.
+func TestPlanOfPorts(t *testing.T) {
+	ranged := func(first, last uint16) lb.Service {
+		s := service(1)
+		s.Mode, s.EndPort = lb.DSR, last
+		s.VIP.Address = netip.AddrPortFrom(s.VIP.Address.Addr(), first)
+		return s
+	}
+	many := func(from, n uint16) (s reconcile.State) {
+		for i := range n {
+			s.Services = append(s.Services, ranged(10*(from+i), 10*(from+i)+9))
+		}
+		return s
+	}
+	for _, c := range []struct {
+		name              string
+		current, intended reconcile.State
+		want              []string
+	}{
+		{"taken from one that goes", forward(ranged(8050, 8099)), forward(ranged(8000, 8060)), []string{
+			"remove tcp 192.0.2.1:8050: gone", "set tcp 192.0.2.1:8000: new, 0"}},
+		{"released before they are taken", forward(ranged(8000, 8099)), forward(ranged(8000, 8049), ranged(8050, 8099)), []string{
+			"set tcp 192.0.2.1:8000: changed, 0", "set tcp 192.0.2.1:8050: new, 0"}},
+		{"a later one gives up its range", forward(ranged(8000, 8049), ranged(8050, 8099)), forward(ranged(8000, 8099), ranged(8050, 0)), []string{
+			"set tcp 192.0.2.1:8050: changed, 0", "set tcp 192.0.2.1:8000: changed, 0"}},
+		{"as many as there is room for", many(1, lb.MaxPortRanges), many(2, lb.MaxPortRanges), []string{
+			"remove tcp 192.0.2.1:10: gone", "set tcp 192.0.2.1:130: new, 0"}},
+	} {
+		if diff := cmp.Diff(c.want, lines(reconcile.Plan(c.current, c.intended, lb.DefaultLimits))); diff != "" {
+			t.Errorf("%s: plan (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
+
 // TestPlanSeesEveryField changes one field at a time.
 func TestPlanSeesEveryField(t *testing.T) {
 	for name, change := range map[string]func(*lb.Service){
@@ -122,6 +156,7 @@ func TestPlanSeesEveryField(t *testing.T) {
 		"replica":   func(s *lb.Service) { s.Replicas = s.Replicas[:1] },
 		"mode":      func(s *lb.Service) { s.Mode = lb.DSR },
 		"tracking":  func(s *lb.Service) { s.Tracking = lb.TrackAlways },
+		"end port":  func(s *lb.Service) { s.EndPort = 99 },
 		"idle":      func(s *lb.Service) { s.Idle = lb.MinIdle },
 		"state":     func(s *lb.Service) { s.Replicas[1].State = lb.Draining },
 	} {

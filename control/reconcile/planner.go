@@ -8,7 +8,7 @@ import (
 // planner follows the datapath's state through the steps planned so far.
 type planner struct {
 	// now is what would be forwarded after the steps so far, index the same: without what stays as it
-	// is, which excludes nothing that is intended, because all of that is valid. usage is the sum of everything.
+	// is and excludes nothing that is intended, because all of that is valid. usage is the sum of everything.
 	now   map[lb.VIP]lb.Service
 	index *lb.Index
 	usage lb.Usage
@@ -24,6 +24,9 @@ func (p *planner) begin(s lb.Service) {
 	if stays && want.SameAs(s) {
 		delete(p.pending, s.VIP)
 		p.usage.Add(s)
+		if s.EndPort != 0 { // with others it may leave no room for one that comes
+			p.index.Add(s)
+		}
 		return
 	}
 	if !stays {
@@ -66,7 +69,7 @@ func (p *planner) why(vip lb.VIP) Why {
 }
 
 // free plans one step towards setting s: it removes a service that is to be removed anyway, or has the
-// service that excludes s release the replicas that s needs. If neither is possible it plans s itself,
+// service that excludes s release the replicas or ports that s needs. If neither is possible it plans s itself,
 // for the datapath to refuse.
 func (p *planner) free(s lb.Service) {
 	holder, conflict := p.index.Conflict(s)
@@ -78,7 +81,7 @@ func (p *planner) free(s lb.Service) {
 		p.remove(holder)
 	case blocked && changes:
 		p.apply(p.without(next), Releasing)
-	case !blocked && len(p.leaving) > 0:
+	case len(p.leaving) > 0:
 		p.remove(sorted(p.leaving)[0])
 	default:
 		p.apply(s, p.why(s.VIP))
@@ -113,10 +116,13 @@ func (p *planner) forget(vip lb.VIP) {
 	}
 }
 
-// without returns s less the replicas that other services exclude now.
+// without returns s less the replicas and ports that other services exclude now.
 func (p *planner) without(s lb.Service) lb.Service {
 	s = s.Clone()
 	s.Replicas = slices.DeleteFunc(s.Replicas, func(r lb.Replica) bool { return !p.index.Allows(s, r) })
+	if !p.index.AllowsPorts(s) {
+		s.EndPort = 0
+	}
 	if s.Scheduler == lb.Modulo {
 		s.TableSize = s.Active()
 	}
