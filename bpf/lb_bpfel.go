@@ -13,6 +13,13 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type LbAddressRow struct {
+	_      structs.HostLayout
+	Vip    LbEndpoint
+	Zero   [12]uint8
+	Ranges [12]LbPortRange
+}
+
 type LbBucket struct {
 	_   structs.HostLayout
 	Row [16]uint32
@@ -132,6 +139,14 @@ const (
 	LbLbReasonLB_REASONS              LbLbReason = 38
 	LbLbReasonLB_OK                   LbLbReason = -1
 )
+
+type LbPortRange struct {
+	_        structs.HostLayout
+	First    [2]uint8
+	Last     [2]uint8
+	Protocol uint8
+	Zero     [3]uint8
+}
 
 type LbRateState struct {
 	_            structs.HostLayout
@@ -253,7 +268,7 @@ type LbService struct {
 	PacketRate         uint32
 	FlowRate           uint32
 	Burst              uint16
-	Zero3              [2]uint8
+	EndPort            [2]uint8
 }
 
 type LbServiceFlag uint32
@@ -269,7 +284,8 @@ const (
 
 type LbSetting struct {
 	_      structs.HostLayout
-	Schema uint32
+	Schema uint16
+	Ranged uint16
 	Epoch  uint32
 	Secret [4]uint64
 }
@@ -324,6 +340,7 @@ const (
 	LbMapTokenBuckets         = "token_buckets"
 	LbProgLb                  = "lb"
 	LbProgLbMonitored         = "lb_monitored"
+	LbVarAddressRow           = "_address_row"
 	LbVarHash                 = "_hash"
 	LbVarHopState             = "_hop_state"
 	LbVarMode                 = "_mode"
@@ -423,6 +440,7 @@ type LbMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type LbVariableSpecs struct {
+	AddressRow           *ebpf.VariableSpec `ebpf:"_address_row"`
 	Hash                 *ebpf.VariableSpec `ebpf:"_hash"`
 	HopState             *ebpf.VariableSpec `ebpf:"_hop_state"`
 	Mode                 *ebpf.VariableSpec `ebpf:"_mode"`
@@ -521,6 +539,7 @@ func (m *LbMaps) Close() error {
 //
 // It can be passed to LoadLbObjects or ebpf.CollectionSpec.LoadAndAssign.
 type LbVariables struct {
+	AddressRow           *ebpf.Variable `ebpf:"_address_row"`
 	Hash                 *ebpf.Variable `ebpf:"_hash"`
 	HopState             *ebpf.Variable `ebpf:"_hop_state"`
 	Mode                 *ebpf.Variable `ebpf:"_mode"`

@@ -33,6 +33,14 @@ func Endpoint(a netip.AddrPort, protocol uint8) LbEndpoint {
 // AddrPort returns the endpoint's address and port.
 func (e LbEndpoint) AddrPort() netip.AddrPort { return AddrPort(e.Address, e.Port) }
 
+// PortRange returns the ports from first to last of a protocol as the tables hold them; nothing if there is no more than one.
+func PortRange(first, last uint16, protocol uint8) (r LbPortRange) {
+	if last > first {
+		r = LbPortRange{First: Port(first), Last: Port(last), Protocol: protocol}
+	}
+	return r
+}
+
 // Deltas returns what a rewrite of one end of a flow adds to the complement of its
 // checksums (RFC 1624, equation 3), as native-endian words: l3 for the IPv4
 // header checksum (0 for IPv6, which has none), l4 for TCP and UDP. The addresses are of one family.
@@ -208,12 +216,17 @@ func (r Record) HasTag(hash uint32, key uint64) bool {
 	return r != 0 && r>>(32-tagBits) == Record(hash)<<tagBits|Record(key>>(64-tagBits))
 }
 
-// FlowKey returns the key of a flow: its low bits choose the line of the record, its 6 highest are in the
-// record. key_of of bpf/src/records.h computes the same.
-func FlowKey(secret [4]uint64, source, destination netip.AddrPort, protocol uint8) uint64 {
+// FlowKey returns the key of a flow to a service with this first port: its low bits choose the line of the record, its 6
+// highest are in the record. key_to of bpf/src/hash.h computes the same.
+func FlowKey(secret [4]uint64, source, destination netip.AddrPort, protocol uint8, first uint16) uint64 {
+	ports := Port(destination.Port() ^ first)
+	return flowKey(secret, source, destination, protocol, uint64(binary.LittleEndian.Uint16(ports[:]))<<48)
+}
+
+func flowKey(secret [4]uint64, source, destination netip.AddrPort, protocol uint8, rest uint64) uint64 {
 	from, to := source.Addr().AsSlice(), destination.Addr().AsSlice()
 	ports := append(binary.BigEndian.AppendUint16(nil, source.Port()), byte(destination.Port()>>8), byte(destination.Port()))
-	rest := uint64(binary.LittleEndian.Uint32(ports)) | uint64(protocol)<<32
+	rest |= uint64(binary.LittleEndian.Uint32(ports)) | uint64(protocol)<<32
 	h := secret[0]
 	if len(from) == 4 {
 		rest |= 4 << 40
@@ -241,7 +254,7 @@ func FragmentKey(secret [4]uint64, source, destination netip.Addr, id uint32, pr
 	if source.Is4() {
 		id <<= 16
 	}
-	return FlowKey(secret, netip.AddrPortFrom(source, uint16(id>>16)), netip.AddrPortFrom(destination, uint16(id)), protocol)
+	return flowKey(secret, netip.AddrPortFrom(source, uint16(id>>16)), netip.AddrPortFrom(destination, uint16(id)), protocol, 0)
 }
 
 // Find returns what the first fragment of the packet of that key says.

@@ -47,15 +47,17 @@ static __always_inline bool is_endpoint(const struct endpoint *e, struct endpoin
 	       load64(e->address) == k.high;
 }
 
-static __always_inline struct service *service_at(struct endpoint_key k)
+/* With the number of its row. */
+static __always_inline struct service *service_at(struct endpoint_key k, __u32 *row)
 {
 	__u32 at = bucket_hash(k) & service_buckets_last;
 	struct bucket *b = bpf_map_lookup_elem(&service_index, &at);
 
 	for (int i = 0; b && i < BUCKET_ROWS && b->row[i]; i++) {
-		__u32 row = b->row[i] - 1;
-		struct service *s = bpf_map_lookup_elem(&services, &row);
+		struct service *s;
 
+		*row = b->row[i] - 1;
+		s = bpf_map_lookup_elem(&services, row);
 		if (s && is_endpoint(&s->vip, k))
 			return s;
 	}
@@ -78,10 +80,56 @@ static __always_inline struct rev_nat *rev_nat_at(struct endpoint_key k, __u32 *
 	return NULL;
 }
 
-/* The service to which a flow goes. */
+static __always_inline bool has_port(const __u8 first[2], const __u8 last[2], __u16 port)
+{
+	__u16 from = bpf_ntohs(load16(first));
+
+	return (__u16)(port - from) <= (__u16)(bpf_ntohs(load16(last)) - from);
+}
+
+/* The service of whose ports one is the port of an endpoint, but the first: the number of its row plus one, or 0. */
+__noinline __u32 find_by_range(__u64 high, __u64 low, __u32 rest)
+{
+	struct endpoint_key k = { high, low, rest & 0xff000000 }; /* the address */
+	__u16 port = bpf_ntohs(rest);
+	__u8 protocol = rest >> 16;
+	struct address_row *a;
+	struct service *s;
+	__u32 row = 0;
+
+	a = (void *)service_at(k, &row);
+	for (int i = 0; a && i < PORT_RANGES; i++) {
+		__u64 word = *(volatile __u64 *)&a->ranges[i];
+		struct port_range *r = (void *)&word;
+
+		if (r->protocol != protocol || !has_port(r->first, r->last, port))
+			continue;
+		k.rest = load16(r->first) | (rest & 0xffff0000);
+		s = service_at(k, &row);
+		return s && has_port(s->vip.port, s->end_port, port) ? row + 1 : 0;
+	}
+	return 0;
+}
+
+static __always_inline bool has_ranges(void)
+{
+	__u32 first = 0;
+	struct setting *s = bpf_map_lookup_elem(&settings, &first);
+
+	return s && s->ranged;
+}
+
+/* The service to which a flow goes. One with this very port comes before one with a range of them. */
 static __always_inline struct service *find_service(const struct tuple *f)
 {
-	return service_at(endpoint_key(f->destination, f->is_v6, f->ports >> 16, f->l4));
+	struct endpoint_key k = endpoint_key(f->destination, f->is_v6, f->ports >> 16, f->l4);
+	__u32 row;
+	struct service *s = service_at(k, &row);
+
+	if (likely(s) || likely(!has_ranges()))
+		return s;
+	row = find_by_range(k.high, k.low, k.rest);
+	return row-- ? bpf_map_lookup_elem(&services, &row) : NULL;
 }
 
 /* The reverse NAT entry of the replica from which a flow comes, and the replica's id. */
@@ -93,5 +141,7 @@ static __always_inline struct rev_nat *find_rev_nat(const struct tuple *f, __u32
 /* Does a VIP have this address? */
 static __always_inline bool is_vip(const void *address, bool is_v6)
 {
-	return service_at(endpoint_key(address, is_v6, 0, (struct l4_type){ 0 }));
+	__u32 row;
+
+	return service_at(endpoint_key(address, is_v6, 0, (struct l4_type){ 0 }), &row);
 }

@@ -74,11 +74,11 @@ static __always_inline __u64 mix(__u64 h, __u64 word)
 
 /* The key of a flow, which chooses a line of a table; FlowKey of bpf/wire.go computes the same. Before each word of the flow
  * a word of the secret is added, so that only somebody who knows it can tell which flows collide. */
-static __always_inline __u64 key_of(const struct tuple *f)
+static __always_inline __u64 key_of_rest(const struct tuple *f, __u64 rest)
 {
-	__u64 rest = f->ports | (__u64)f->l4.wire << 32 | (f->is_v6 ? 6ULL << 40 : 4ULL << 40);
 	__u64 h = secret[0];
 
+	rest |= f->ports | (__u64)f->l4.wire << 32 | (f->is_v6 ? 6ULL << 40 : 4ULL << 40);
 	if (f->is_v6) {
 		h = mix(h, load64(f->source));
 		h = mix(h + secret[1], load64(f->source + 8));
@@ -90,4 +90,16 @@ static __always_inline __u64 key_of(const struct tuple *f)
 	}
 	h = mix(h + secret[3], rest);
 	return mix(h, secret[1]);
+}
+
+static __always_inline __u64 key_of(const struct tuple *f)
+{
+	return key_of_rest(f, 0);
+}
+
+/* The same of a flow to a service with this first port. A port may go from one service to another, and the records of flows to
+ * it must not: so the key says by how much the port is not the first. */
+static __always_inline __u64 key_to(const struct tuple *f, const __u8 first[2])
+{
+	return key_of_rest(f, (__u64)(__u16)(f->ports >> 16 ^ load16(first)) << 48);
 }

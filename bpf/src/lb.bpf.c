@@ -540,7 +540,7 @@ int lb_monitored(struct xdp_md *ctx)
 	return result >= 0 ? result : walk_error_monitored(ctx, RELAY(result));
 }
 
-/* Keeps the enums in BTF, where Go reads them. */
+/* Keeps the enums, and a row that no map is declared with, in BTF, where Go reads them. */
 const enum lb_reason *_reason __attribute__((unused));
 const enum lb_hash *_hash __attribute__((unused));
 const enum lb_mode *_mode __attribute__((unused));
@@ -548,5 +548,6 @@ const enum hop_state *_hop_state __attribute__((unused));
 const enum replica_state *_replica_state __attribute__((unused));
 const enum service_flag *_service_flag __attribute__((unused));
 const enum rev_nat_flag *_rev_nat_flag __attribute__((unused));
+const struct address_row *_address_row __attribute__((unused));
 
 char LICENSE[] SEC("license") = "GPL";

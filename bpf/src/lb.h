@@ -129,7 +129,25 @@ struct service {
 	__u32 packet_rate;     /* a second; 0: no limit */
 	__u32 flow_rate;       /* of flows that begin */
 	__u16 burst;	       /* ms; what is saved up of both */
-	__u8 zero3[2];
+	__u8 end_port[2];      /* the last of its ports, of which the VIP has the first; 0: it has no other */
+};
+
+/* A range of ports and their protocol; protocol 0: none. One word, which is stored as one. */
+struct port_range {
+	__u8 first[2], last[2];
+	__u8 protocol;
+	__u8 zero[3];
+};
+
+/* A row of `services` that is no service: it stands for an address of VIPs, whatever their ports. It has the ranges of ports of
+ * those services that have more than one, in any order and with gaps. A range leads to the service at its first port, whose row says
+ * whether the range is so still. */
+#define PORT_RANGES 12
+
+struct address_row {
+	struct endpoint vip; /* without port and protocol */
+	__u8 zero[12];
+	struct port_range ranges[PORT_RANGES];
 };
 
 /* A range of client addresses, both ends in it, as numbers; IPv4 mapped. Those that packets look at are sorted and do
@@ -259,7 +277,8 @@ struct fragment_line {
 
 /* What must outlive the program, one row. */
 struct setting {
-	__u32 schema; /* version of the layout of all tables */
+	__u16 schema; /* version of the layout of all tables */
+	__u16 ranged; /* whether there are services with a range of ports */
 	__u32 epoch;  /* Go counts it up when the network changed: older entries of fib_cache are void */
 	__u64 secret[4]; /* of the keys of flows: whoever does not know it cannot make two collide */
 };
@@ -307,6 +326,8 @@ _Static_assert(sizeof(struct slot) == 8, "a slot is switched by one store");
 _Static_assert(sizeof(struct bucket) == 64, "a bucket is one cache line");
 _Static_assert(sizeof(struct service) == 128, "a service is two cache lines");
 _Static_assert(__builtin_offsetof(struct service, list) == 64, "packets read one of them, most of the time");
+_Static_assert(sizeof(struct address_row) == sizeof(struct service), "both are rows of `services`");
+_Static_assert(sizeof(struct port_range) == 8 && !(__builtin_offsetof(struct address_row, ranges) & 7), "a range is switched by one store");
 _Static_assert(sizeof(struct rate_state) == 64, "services share no line");
 _Static_assert(sizeof(struct records) == 64, "records share a cache line");
 _Static_assert(sizeof(struct fragment_line) == 64, "fragments share a cache line");

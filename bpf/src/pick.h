@@ -195,7 +195,7 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 		record_hash = hash(t, s->previous_hash, s->previous_seed);
 	if (s->flags & SERVICE_REHASHED)
 		owners = read_previous_table(s, record_hash, owners, &f);
-	key = key_of(t);
+	key = key_to(t, s->vip.port);
 	f.tcp = p->tcp;
 	f.group = s->id;
 	f.mode = s->mode;

@@ -45,7 +45,7 @@ func (o outcome) frame(s scene, ingress string, p Packet, build func(Packet) []b
 func (o outcome) counted(s scene, bytes int) tally {
 	t := newTally()
 	if o.reason == lb.Forwarded {
-		t.addForwarded(s.vip(o.service, s.protocol), s.replica(o.service), bytes)
+		t.addForwarded(s.moded(s.service(o.service, s.protocol)).VIP, s.replica(o.service), bytes)
 		return t
 	}
 	t.add(o.reason, bytes)

@@ -50,9 +50,9 @@ func (d *comparison) randomFrame(services []lb.Service) randomFrame {
 
 // fewFrame returns a packet of one of the flows of DifferentialFlows: of TCP a SYN or a later one.
 func fewFrame(r *rand.Rand) randomFrame {
-	v := fewVIPs()[r.IntN(5)]
+	v := fewVIPs()[r.IntN(6)]
 	client := familyOf(v.Address.Addr()).on(East, 1, uint16(1000+r.IntN(60)))
-	flow := packet.Flow{Source: client, Destination: v.Address, Protocol: v.Protocol}
+	flow := packet.Flow{Source: client, Destination: withPort(v.Address, v.Address.Port()+[]uint16{0, 0, 0, 1, 2}[r.IntN(5)]), Protocol: v.Protocol}
 	p := packetOf(flow, []uint8{flagSYN, flagSYN, flagACK, flagACK, flagFIN | flagACK, flagRST}[r.IntN(6)])
 	if r.IntN(4) == 0 {
 		p.Payload = []byte("data")
@@ -91,7 +91,7 @@ func randomFlow(r *rand.Rand, services []lb.Service) packet.Flow {
 	}
 	s := services[r.IntN(len(services))]
 	f := familyOf(s.VIP.Address.Addr())
-	flow := packet.Flow{Source: randomClient(r, f), Destination: s.VIP.Address, Protocol: s.VIP.Protocol}
+	flow := packet.Flow{Source: randomClient(r, f), Destination: randomPort(r, s), Protocol: s.VIP.Protocol}
 	if s.Tracking == lb.TrackAlways && r.IntN(2) == 0 {
 		flow.Source = f.on(East, 1, 50000) // may have a flow to the same replica by another VIP
 	}
@@ -189,7 +189,7 @@ func randomTunnelError(r *rand.Rand, p Packet, s lb.Service) Packet {
 	}
 	replica := s.Replicas[r.IntN(len(s.Replicas))].Address
 	f, link := familyOf(replica.Addr()), []string{West, West, Narrow, East}[r.IntN(4)]
-	p.Flow.Destination, p.Flow.Protocol = s.VIP.Address, s.VIP.Protocol
+	p.Flow.Destination, p.Flow.Protocol = randomPort(r, s), s.VIP.Protocol
 	if p.Flow.Source.Addr().Is4() != s.VIP.Address.Addr().Is4() {
 		p.Flow.Source = randomClient(r, familyOf(s.VIP.Address.Addr()))
 	}

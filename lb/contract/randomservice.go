@@ -89,16 +89,18 @@ func removal(v lb.VIP) refusal {
 	}}
 }
 
-// fewVIPs are those of DifferentialFlows. Two by two have the same replicas, where both record every flow.
+// fewVIPs are those of DifferentialFlows. Two by two have the same replicas, where both record every flow; the last one may be
+// within the ports of the first.
 func fewVIPs() []lb.VIP {
 	return []lb.VIP{
 		ipv4.vip(1, packet.TCP), ipv4.vip(2, packet.TCP), ipv6.vip(1, packet.TCP), ipv4.vip(2, packet.UDP), ipv4.vip(3, packet.UDP),
+		{Address: withPort(ipv4.vip(1, packet.TCP).Address, 81), Protocol: packet.TCP},
 	}
 }
 
 // fewChange sets one of the services of DifferentialFlows, whose replicas are mostly the same, or removes it.
 func fewChange(r *rand.Rand) refusal {
-	v := fewVIPs()[r.IntN(5)]
+	v := fewVIPs()[r.IntN(6)]
 	if r.IntN(25) == 0 {
 		return removal(v)
 	}
@@ -117,6 +119,9 @@ func fewChange(r *rand.Rand) refusal {
 	}
 	if r.IntN(15) == 0 {
 		s.Tracking, s.Idle = lb.Stateless, 0
+	}
+	if s.Mode != lb.NAT && r.IntN(2) == 0 {
+		s.EndPort = v.Address.Port() + 1 + uint16(r.IntN(2))
 	}
 	editOuter(r, &s)
 	editRates(r, &s)
@@ -148,10 +153,14 @@ func randomService(r *rand.Rand) lb.Service {
 		s.TableSize = []uint32{7, 13, 251, 509}[r.IntN(4)]
 	}
 	s.Mode = []lb.Mode{lb.NAT, lb.NAT, lb.NAT, lb.DSR, lb.IPIP, lb.IPIP}[r.IntN(6)]
+	if r.IntN(3) == 0 { // another service, which may be within the ports of the one at 80
+		s.VIP.Address = withPort(s.VIP.Address, []uint16{79, 81, 84, 90}[r.IntN(4)])
+	}
 	editTracking(r, &s)
 	editOuter(r, &s)
 	editRates(r, &s)
 	editRanges(r, &s)
+	editEndPort(r, &s)
 	for range 1 + r.IntN(7) {
 		s.Replicas = append(s.Replicas, randomMember(r, s))
 	}
@@ -227,7 +236,7 @@ func edits() []func(r *rand.Rand, s *lb.Service) {
 		editState, editState, editState, addReplica, removeReplica, weigh,
 		func(r *rand.Rand, s *lb.Service) { s.Seed = r.Uint32N(2) },
 		func(r *rand.Rand, s *lb.Service) { s.Hash = lb.Hash(r.IntN(2)) },
-		editTracking, editOuter, editRates, editRanges,
+		editTracking, editOuter, editRates, editRanges, editEndPort,
 		func(r *rand.Rand, s *lb.Service) {
 			r.Shuffle(len(s.Replicas), func(i, j int) { s.Replicas[i], s.Replicas[j] = s.Replicas[j], s.Replicas[i] })
 		},
@@ -265,6 +274,26 @@ func weigh(r *rand.Rand, s *lb.Service) {
 	if len(s.Replicas) > 0 {
 		s.Replicas[r.IntN(len(s.Replicas))].Weight = randomWeight(r, s.Scheduler)
 	}
+}
+
+// editEndPort gives a service one port, or where the mode leaves it several, which may overlap with those of others.
+func editEndPort(r *rand.Rand, s *lb.Service) {
+	s.EndPort = 0
+	if s.Mode != lb.NAT && r.IntN(2) == 0 || r.IntN(50) == 0 {
+		s.EndPort = s.VIP.Address.Port() + []uint16{1, 1, 4, 4, 9, 15, 40000}[r.IntN(7)] - uint16(r.IntN(20)/19)
+	}
+}
+
+// randomPort returns the VIP of a service with one of its ports, or the one behind them.
+func randomPort(r *rand.Rand, s lb.Service) netip.AddrPort {
+	if s.EndPort == 0 || r.IntN(3) == 0 {
+		return s.VIP.Address
+	}
+	more := uint32(s.EndPort - s.VIP.Address.Port() + 1)
+	if r.IntN(2) == 0 {
+		more = min(more, 16)
+	}
+	return withPort(s.VIP.Address, s.VIP.Address.Port()+uint16(r.Uint32N(more+1)))
 }
 
 // editRates gives a service one rate, both, or mostly none. They are such that in milliseconds whole numbers of a token's

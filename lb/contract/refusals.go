@@ -52,6 +52,7 @@ func refusals() []refusal {
 	return append(invalidServices(),
 		set("a nat replica of another VIP", ipv4.service(9, packet.TCP, ipv4.on(West, 9, 80), ipv4.on(West, 3, 8081)), lb.ErrConflict),
 		set("a nat replica of another VIP, replacing", ipv4.service(2, packet.TCP, ipv4.on(West, 1, 8080)), lb.ErrConflict),
+		set("a port of another's several", ranged(at(ipv4.service(3, packet.TCP), 99), 100), lb.ErrConflict),
 		set("a replica with another VIP's address", ipv4.service(9, packet.TCP, ipv4.vip(2, packet.TCP).Address), lb.ErrConflict, lb.ErrInvalid),
 		set("a VIP with a replica's address", lb.Service{VIP: lb.VIP{Address: ipv4.on(West, 3, 99), Protocol: packet.TCP}}, lb.ErrConflict, lb.ErrInvalid),
 		refusal{"remove what is not there", func(ctx context.Context, d lb.Dataplane) error {
@@ -116,6 +117,7 @@ func set(name string, s lb.Service, want ...error) refusal {
 func invalidServices() []refusal {
 	var all []refusal
 	for name, change := range map[string]func(*lb.Service){
+		"ports with nat":     func(s *lb.Service) { s.EndPort = 99 },
 		"vip port 0":         func(s *lb.Service) { s.VIP.Address = netip.AddrPortFrom(s.VIP.Address.Addr(), 0) },
 		"no vip":             func(s *lb.Service) { s.VIP = lb.VIP{} },
 		"protocol 1":         func(s *lb.Service) { s.VIP.Protocol = 1 },

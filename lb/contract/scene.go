@@ -19,6 +19,8 @@ type scene struct {
 	replicas family
 	// outer says what differs by flow in outer packets of mode ipip.
 	outer outer
+	// ranged: services have two ports, and packets are to the second.
+	ranged bool
 }
 
 // scenes returns those of the mode nat, allScenes those of every mode.
@@ -26,7 +28,7 @@ func scenes() []scene {
 	var all []scene
 	for _, f := range families() {
 		for _, p := range protocols() {
-			all = append(all, scene{f, p, lb.NAT, f, outer{}})
+			all = append(all, scene{f, p, lb.NAT, f, outer{}, false})
 		}
 	}
 	return all
@@ -35,12 +37,28 @@ func scenes() []scene {
 func allScenes() []scene {
 	all := scenes()
 	for _, s := range scenes() {
-		all = append(all, scene{s.family, s.protocol, lb.DSR, s.family, outer{}}, scene{s.family, s.protocol, lb.IPIP, s.family, outer{}})
+		all = append(all, scene{s.family, s.protocol, lb.DSR, s.family, outer{}, false}, scene{s.family, s.protocol, lb.IPIP, s.family, outer{}, false})
 		if s.v4 {
-			all = append(all, scene{s.family, s.protocol, lb.IPIP, ipv6, outer{}})
+			all = append(all, scene{s.family, s.protocol, lb.IPIP, ipv6, outer{}, false})
 		}
 	}
-	return append(all, outers()...)
+	return append(append(all, outers()...), rangedScenes()...)
+}
+
+// rangedScenes are scenes of services with several ports.
+func rangedScenes() []scene {
+	return []scene{
+		{ipv4, packet.TCP, lb.DSR, ipv4, outer{}, true}, {ipv6, packet.UDP, lb.DSR, ipv6, outer{}, true},
+		{ipv6, packet.TCP, lb.IPIP, ipv6, outer{}, true}, {ipv4, packet.UDP, lb.IPIP, ipv6, outer{lb.GUE, lb.GUEPort, netip.Prefix{}}, true},
+	}
+}
+
+// firstPort is the first of the ports of services.
+func (s scene) firstPort() uint16 {
+	if s.ranged {
+		return 79
+	}
+	return 80
 }
 
 func (s scene) name() string {
@@ -53,6 +71,9 @@ func (s scene) name() string {
 	}
 	if s.outer.sources.IsValid() {
 		name += " from " + s.outer.sources.String()
+	}
+	if s.ranged {
+		name += ", two ports"
 	}
 	return name
 }
@@ -70,7 +91,7 @@ const (
 
 // replica returns the replica of a VIP. Only nat can have it on another port than the VIP.
 func (s scene) replica(vip byte) netip.AddrPort {
-	port := uint16(80)
+	port := s.firstPort()
 	if s.mode == lb.NAT {
 		port = 8080
 	}

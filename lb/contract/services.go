@@ -42,6 +42,7 @@ func variety() []lb.Service {
 	c.Scheduler, c.TableSize, c.Seed = lb.Maglev, 251, 0xdeadbeef
 	c.Replicas[1].Weight = 65535
 	d := ipv4.service(3, packet.TCP, ipv4.on(West, 3, 80), ipv4.on(West, 5, 80), ipv4.on(West, 6, 80))
+	d.EndPort = 99
 	d.Mode, d.Tracking, d.Idle = lb.DSR, lb.TrackChanges, lb.MaxIdle
 	d = with(d, lb.Draining, 1)
 	e := ipv4.service(4, packet.UDP, ipv4.on(West, 3, 80), ipv6.on(West, 3, 80))
@@ -53,6 +54,7 @@ func variety() []lb.Service {
 	h := ipv6.service(3, packet.TCP, ipv6.on(West, 3, 80), ipv6.on(West, 4, 80))
 	h.Mode, h.Scheduler, h.TableSize, h.Tracking, h.Idle = lb.IPIP, lb.Maglev, 13, lb.TrackAlways, 90*time.Second
 	h = with(h, lb.Draining, 0, 1)
+	h.EndPort = 65535
 	h.Encapsulation, h.TunnelPort, h.TunnelSources = lb.GUE, lb.GUEPort, netip.MustParsePrefix("2001:db8:9::/64")
 	e.Encapsulation, e.TunnelPort = lb.FOU, 5555
 	h.SourceRanges = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("::/0"), netip.MustParsePrefix("2001:db8::/32")}

@@ -21,14 +21,14 @@ import (
 // has shares of the flows that chance explains, if the outer packets differ by flow, and else not.
 func testSpread(t *testing.T, open func(t *testing.T) Harness) {
 	for _, s := range []scene{
-		{ipv4, packet.TCP, lb.IPIP, ipv4, outer{}},
-		{ipv4, packet.UDP, lb.IPIP, ipv6, outer{}},
-		{ipv6, packet.TCP, lb.IPIP, ipv6, outer{}},
-		{ipv4, packet.TCP, lb.IPIP, ipv4, outer{lb.GUE, lb.GUEPort, netip.Prefix{}}},
-		{ipv4, packet.UDP, lb.IPIP, ipv6, outer{lb.FOU, 5555, netip.Prefix{}}},
-		{ipv6, packet.TCP, lb.IPIP, ipv6, outer{lb.GUE, lb.GUEPort, netip.Prefix{}}},
-		{ipv4, packet.TCP, lb.IPIP, ipv4, outer{sources: netip.MustParsePrefix("10.9.0.0/16")}},
-		{ipv6, packet.UDP, lb.IPIP, ipv6, outer{sources: netip.MustParsePrefix("2001:db8:9::/64")}},
+		{ipv4, packet.TCP, lb.IPIP, ipv4, outer{}, false},
+		{ipv4, packet.UDP, lb.IPIP, ipv6, outer{}, false},
+		{ipv6, packet.TCP, lb.IPIP, ipv6, outer{}, false},
+		{ipv4, packet.TCP, lb.IPIP, ipv4, outer{lb.GUE, lb.GUEPort, netip.Prefix{}}, false},
+		{ipv4, packet.UDP, lb.IPIP, ipv6, outer{lb.FOU, 5555, netip.Prefix{}}, false},
+		{ipv6, packet.TCP, lb.IPIP, ipv6, outer{lb.GUE, lb.GUEPort, netip.Prefix{}}, false},
+		{ipv4, packet.TCP, lb.IPIP, ipv4, outer{sources: netip.MustParsePrefix("10.9.0.0/16")}, false},
+		{ipv6, packet.UDP, lb.IPIP, ipv6, outer{sources: netip.MustParsePrefix("2001:db8:9::/64")}, false},
 	} {
 		t.Run(s.name(), func(t *testing.T) {
 			b := newFixture(t, open)
@@ -111,16 +111,19 @@ type outer struct {
 func outers() []scene {
 	range4, range6 := netip.MustParsePrefix("10.9.8.16/28"), netip.MustParsePrefix("2001:db8:9::/64")
 	return []scene{
-		{ipv4, packet.TCP, lb.IPIP, ipv4, outer{lb.GUE, lb.GUEPort, netip.Prefix{}}},
-		{ipv6, packet.UDP, lb.IPIP, ipv6, outer{lb.GUE, 65535, range6}},
-		{ipv4, packet.UDP, lb.IPIP, ipv6, outer{lb.FOU, 5555, netip.Prefix{}}},
-		{ipv4, packet.TCP, lb.IPIP, ipv4, outer{lb.Plain, 0, range4}},
+		{ipv4, packet.TCP, lb.IPIP, ipv4, outer{lb.GUE, lb.GUEPort, netip.Prefix{}}, false},
+		{ipv6, packet.UDP, lb.IPIP, ipv6, outer{lb.GUE, 65535, range6}, false},
+		{ipv4, packet.UDP, lb.IPIP, ipv6, outer{lb.FOU, 5555, netip.Prefix{}}, false},
+		{ipv4, packet.TCP, lb.IPIP, ipv4, outer{lb.Plain, 0, range4}, false},
 	}
 }
 
-// moded returns a service in the mode of the scene.
+// moded returns a service in the mode of the scene, and with its ports.
 func (s scene) moded(of lb.Service) lb.Service {
 	of.Mode = s.mode
+	if s.ranged {
+		of.VIP.Address, of.EndPort = withPort(of.VIP.Address, s.firstPort()), 80
+	}
 	of.Encapsulation, of.TunnelPort, of.TunnelSources = s.outer.encapsulation, s.outer.port, s.outer.sources
 	return of
 }

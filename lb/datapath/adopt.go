@@ -56,7 +56,9 @@ func (reg *registry) adoptRow(at uint32) (err error) {
 		return errors.New("it is not where its address and port belong")
 	}
 	if row.Vip == addressKey(row.Vip.AddrPort().Addr()) {
-		reg.address(row.Vip.AddrPort().Addr()).at = at
+		a := reg.address(row.Vip.AddrPort().Addr())
+		a.At = at
+		a.Read(reg.tables)
 		return nil
 	}
 	e := &entry{row: row, at: at, ids: map[netip.AddrPort]uint32{}, service: serviceOf(row)}
@@ -67,7 +69,7 @@ func (reg *registry) adoptRow(at uint32) (err error) {
 	reg.ranges += row.AllRanges
 	reg.index.Add(e.service)
 	reg.claim(e)
-	reg.address(e.service.VIP.Address.Addr()).services++
+	reg.address(e.service.VIP.Address.Addr()).Services++
 	return nil
 }
 
@@ -169,6 +171,7 @@ func (reg *registry) finish() (restored lb.Verification, err error) {
 	if restored, err = reg.restoreAddresses(); err != nil {
 		return restored, err
 	}
+	reg.finishRanges()
 	v := &verifier{registry: reg, repair: true, pause: func() error { return nil }}
 	if err := v.tables(); err != nil {
 		return restored, err
@@ -186,15 +189,36 @@ func (reg *registry) finish() (restored lb.Verification, err error) {
 // restoreAddresses makes the rows of addresses that have services and no row.
 func (reg *registry) restoreAddresses() (restored lb.Verification, err error) {
 	for a, row := range reg.addresses {
-		if row.at != noRow {
+		if row.At != noRow {
 			continue
 		}
-		if row.at, err = reg.take(&reg.ids.Rows, 1, "the row of the address", lb.VIP{Address: netip.AddrPortFrom(a, 0)}, tables.RowsFor(reg.limits)); err != nil {
+		if row.At, err = reg.take(&reg.ids.Rows, 1, "the row of the address", lb.VIP{Address: netip.AddrPortFrom(a, 0)}, tables.RowsFor(reg.limits)); err != nil {
 			return restored, err
 		}
-		restored.Add(lb.Drift{Table: bpf.LbMapServices, Key: a.String(), Want: fmt.Sprintf("row %d", row.at), Have: "none", Repaired: true})
+		restored.Add(lb.Drift{Table: bpf.LbMapServices, Key: a.String(), Want: fmt.Sprintf("row %d", row.At), Have: "none", Repaired: true})
 	}
 	return restored, nil
+}
+
+// finishRanges makes the ranges of ports at each address those of its services.
+func (reg *registry) finishRanges() {
+	for a, row := range reg.addresses {
+		var want []bpf.LbPortRange
+		for _, s := range reg.index.Ranges(a) {
+			want = append(want, rangeOf(s.VIP, s.EndPort))
+		}
+		for _, r := range row.Ranges {
+			if r != (bpf.LbPortRange{}) && !slices.Contains(want, r) {
+				row.SwapRange(reg.tables, r, bpf.LbPortRange{})
+			}
+		}
+		for _, r := range want {
+			if !slices.Contains(row.Ranges[:], r) {
+				row.SwapRange(reg.tables, bpf.LbPortRange{}, r)
+			}
+		}
+	}
+	_ = reg.tables.SetRanged(reg.hasRanges()) // a process may have ended before it said so
 }
 
 // sweepReplicas sets the state of replicas that no service has to gone.
@@ -230,14 +254,14 @@ func (reg *registry) sweepRevNats() {
 // sweepAddresses removes addresses that no VIP has.
 func (reg *registry) sweepAddresses() {
 	for a, row := range reg.addresses {
-		if row.services > 0 {
+		if row.Services > 0 {
 			continue
 		}
 		delete(reg.addresses, a)
-		if row.at == noRow {
+		if row.At == noRow {
 			continue
 		}
-		reg.tables.ServiceIndex().Remove(addressKey(a), row.at)
-		reg.grace.Defer(func() { reg.ids.Rows.Release(row.at, 1) })
+		reg.tables.ServiceIndex().Remove(addressKey(a), row.At)
+		reg.grace.Defer(func() { reg.ids.Rows.Release(row.At, 1) })
 	}
 }

@@ -106,7 +106,7 @@ func TestAuditRows(t *testing.T) {
 	}{
 		{bpf.LbMapSettings, 0, "the only row"},
 		{bpf.LbMapServices, e.at, "tcp 192.0.2.2:80"},
-		{bpf.LbMapServices, d.registry.addresses[e.service.VIP.Address.Addr()].at, "192.0.2.2"},
+		{bpf.LbMapServices, d.registry.addresses[e.service.VIP.Address.Addr()].At, "192.0.2.2"},
 		{bpf.LbMapServiceIndex, d.registry.tables.ServiceIndex().Bucket(e.row.Vip), "tcp 192.0.2.2:80"},
 		{bpf.LbMapReplicas, id, "10.1.0.5:8080 of tcp 192.0.2.2:80"},
 		{bpf.LbMapRevNats, id, "10.1.0.5:8080 of tcp 192.0.2.2:80"},
@@ -411,7 +411,7 @@ func TestAdoptDamagedTables(t *testing.T) {
 			return bpf.LbMapRevNats, e.ids[e.service.Replicas[0].Address], bpf.LbRevNat{}
 		}, []lb.VIP{tcp1, tcp2}},
 		"zeros for an address": {func(d *Datapath, e, other *entry) (string, uint32, any) {
-			return bpf.LbMapServices, d.registry.addresses[tcp2.Address.Addr()].at, bpf.LbService{}
+			return bpf.LbMapServices, d.registry.addresses[tcp2.Address.Addr()].At, bpf.LbService{}
 		}, []lb.VIP{tcp1, tcp2}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -95,11 +95,13 @@ func (d *Datapath) Flows() (all map[lb.VIP]lb.Flows, err error) {
 // FlowsOf implements lb.Dataplane.
 func (d *Datapath) FlowsOf(vip lb.VIP, client netip.Addr) (all []lb.RecordedFlow, err error) {
 	err = d.locked(func() error {
-		if _, found := d.registry.services[vip]; !found {
+		v := view{program: d.program, registry: d.registry}
+		s, found := v.Service(vip)
+		if !found {
 			return fmt.Errorf("list flows of service %v: %w", vip, lb.ErrNotFound)
 		}
 		if client.Is4() == vip.Address.Addr().Is4() { // else there is none, and a key is of one family
-			all = oracle.ListFlows(view{program: d.program, registry: d.registry}, vip, client)
+			all = oracle.ListFlows(v, s.VIP, client, vip.Address.Port())
 		}
 		return nil
 	})

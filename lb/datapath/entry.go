@@ -99,7 +99,7 @@ func (e *entry) sourceRanges() tables.Extent {
 // serviceRow returns the row of a settled service, without its numbers.
 func serviceRow(s lb.Service) bpf.LbService {
 	row := bpf.LbService{
-		Vip: vipKey(s.VIP), Size: s.Slots(), Reciprocal: reciprocal(s.Slots()), TableSize: s.TableSize, Replicas: uint32(len(s.Replicas)),
+		Vip: vipKey(s.VIP), EndPort: bpf.Port(s.EndPort), Size: s.Slots(), Reciprocal: reciprocal(s.Slots()), TableSize: s.TableSize, Replicas: uint32(len(s.Replicas)),
 		Seed: s.Seed, Scheduler: uint8(s.Scheduler), Mode: uint8(s.Mode), Hash: uint8(s.Hash),
 		Flags: trackingFlags(s.Tracking), Idle: uint32(s.Idle / time.Second),
 	}
@@ -133,7 +133,7 @@ func trackingOf(flags uint8) lb.Tracking {
 // serviceOf is the reverse of serviceRow, but for the replicas and the source ranges.
 func serviceOf(row bpf.LbService) lb.Service {
 	return lb.Service{
-		VIP: vipOf(row.Vip), Scheduler: lb.Scheduler(row.Scheduler), Mode: lb.Mode(row.Mode), Hash: lb.Hash(row.Hash),
+		VIP: vipOf(row.Vip), EndPort: binary.BigEndian.Uint16(row.EndPort[:]), Scheduler: lb.Scheduler(row.Scheduler), Mode: lb.Mode(row.Mode), Hash: lb.Hash(row.Hash),
 		Seed: row.Seed, TableSize: row.TableSize, Tracking: trackingOf(row.Flags), Idle: time.Duration(row.Idle) * time.Second,
 		Encapsulation: lb.Encapsulation(row.Encapsulation), TunnelPort: binary.BigEndian.Uint16(row.TunnelPort[:]),
 		TunnelSources: bpf.SourceRange(row.FirstSource, row.Sources, row.SourceBits),

@@ -93,7 +93,7 @@ func lateFlow(port uint16) packet.Flow {
 func (d *Datapath) note(secret [4]uint64, port uint16) {
 	f := lateFlow(port)
 	e := d.registry.services[lb.VIP{Address: f.Destination, Protocol: f.Protocol}]
-	key, hash := bpf.FlowKey(secret, f.Source, f.Destination, uint8(f.Protocol)), oracle.Hash(e.service, d.options.ToeplitzKey, f)
+	key, hash := bpf.FlowKey(secret, f.Source, f.Destination, uint8(f.Protocol), f.Destination.Port()), oracle.Hash(e.service, d.options.ToeplitzKey, f)
 	owner := d.registry.tables.Slot(e.row.Offset + hash%e.row.Size).Owner()
 	for _, id := range e.ids {
 		if id == owner {

@@ -30,7 +30,7 @@ func always(vip string, replicas ...string) lb.Service {
 func (x fixture) inLine(lines, n int, from uint16) (ports []uint16) {
 	key := func(port uint16) uint32 {
 		f := x.flow(port)
-		return uint32(bpf.FlowKey(x.d.secret, f.Source, f.Destination, uint8(f.Protocol))) % uint32(lines)
+		return uint32(bpf.FlowKey(x.d.secret, f.Source, f.Destination, uint8(f.Protocol), f.Destination.Port())) % uint32(lines)
 	}
 	for port := from; len(ports) < n; port++ {
 		if key(port) == key(from) {

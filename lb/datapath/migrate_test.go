@@ -216,7 +216,7 @@ func TestMigrateFormer(t *testing.T) {
 		t.Run(fmt.Sprint(schema), func(t *testing.T) {
 			testMigrate(t, wornLimits(), func(dir string) {
 				former(t, dir)
-				pinSchema(t, dir, schema)
+				pinSchema(t, dir, uint16(schema))
 			})
 		})
 	}

@@ -82,7 +82,7 @@ func (t *pinned) judge(p *program, spec *ebpf.CollectionSpec) error {
 		if err := t.maps.Settings.Lookup(uint32(0), &row); err != nil {
 			return fmt.Errorf("read the settings: %w", err)
 		}
-		t.schema = row.Schema
+		t.schema = uint32(row.Schema)
 	}
 	if t.schema == 0 && len(t.byName) == 1 && t.maps.Settings != nil {
 		t.fits = true // a process has begun to make tables, and ended

@@ -243,13 +243,13 @@ func toeplitzRows(k rss.Key) (rows [36][256]uint32) {
 
 // schema is the version of the layout of all pinned tables. A program needs tables of its own version; of others it makes
 // new ones. Tables from before there were versions count as 0.
-const schema = 7
+const schema = 8
 
 // formers are the earlier versions whose tables can be read, each with the tables that have other rows now or were not there. What rows have
 // got since has been zero in them, and zero must say what was said without it.
 func formers() map[uint32][]string {
 	limits := []string{bpf.LbMapSourceRanges, bpf.LbMapRateStates, bpf.LbMapAllowances}
-	return map[uint32][]string{schema: nil, 6: limits, 5: append(limits, bpf.LbMapFragments)}
+	return map[uint32][]string{schema: nil, 7: nil, 6: limits, 5: append(limits, bpf.LbMapFragments)}
 }
 
 // settings reads the secret of the keys of flows from the settings, or makes them: with that of the tables from which
@@ -270,7 +270,7 @@ func (p *program) settings(o ebpf.CollectionOptions, from *migration) (secret [4
 	if err := m.Lookup(uint32(0), &row); err != nil {
 		return secret, fmt.Errorf("read the settings: %w", err)
 	}
-	if row.Schema == schema {
+	if uint32(row.Schema) == schema {
 		return row.Secret, nil
 	}
 	if row.Secret, err = from.secret(); err != nil {

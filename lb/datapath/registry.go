@@ -24,7 +24,7 @@ type registry struct {
 	services  map[lb.VIP]*entry
 	index     *lb.Index
 	byReplica []*entry // the service of each replica, by id; nil: none
-	addresses map[netip.Addr]*addressRow
+	addresses map[netip.Addr]*tables.Address
 	ranges    uint32 // source ranges of all services
 	// staleRecords: there may be records of replicas that no service has.
 	staleRecords bool
@@ -33,7 +33,7 @@ type registry struct {
 func newRegistry(l lb.Limits, h *hops, c *counters) *registry {
 	return &registry{
 		limits: l, tables: h.tables, ids: tables.NewNumbers(l), grace: tables.Grace{Steps: &h.tables.Steps}, hops: h, counters: c,
-		services: map[lb.VIP]*entry{}, index: lb.NewIndex(), addresses: map[netip.Addr]*addressRow{},
+		services: map[lb.VIP]*entry{}, index: lb.NewIndex(), addresses: map[netip.Addr]*tables.Address{},
 	}
 }
 
@@ -87,6 +87,7 @@ func (reg *registry) remove(v lb.VIP) error {
 		return fmt.Errorf("%w: service %v", lb.ErrNotFound, v)
 	}
 	reg.tables.ServiceIndex().Remove(old.row.Vip, old.at)
+	reg.swapRange(v, old.service.EndPort, 0)
 	reg.removeAddress(v.Address.Addr())
 	delete(reg.services, v)
 	reg.ranges -= old.row.AllRanges
@@ -149,14 +150,20 @@ func (reg *registry) install(e, old *entry) error {
 
 // point makes the index point at e. It can fail only if the service is new and there is no room.
 func (reg *registry) point(e, old *entry) error {
+	v, end := e.service.VIP, e.service.EndPort
 	if old != nil {
+		widest := max(old.service.EndPort, end)
+		reg.swapRange(v, old.service.EndPort, widest)
 		reg.tables.ServiceIndex().Replace(e.row.Vip, old.at, e.at)
+		reg.swapRange(v, widest, end)
 		return nil
 	}
-	if err := reg.addAddress(e.service.VIP); err != nil {
+	if err := reg.addAddress(v); err != nil {
 		return err
 	}
+	reg.swapRange(v, 0, end)
 	if err := reg.tables.ServiceIndex().Add(e.row.Vip, e.at); err != nil {
+		reg.swapRange(v, end, 0)
 		reg.removeAddress(e.service.VIP.Address.Addr())
 		return err
 	}

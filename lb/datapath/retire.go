@@ -125,55 +125,77 @@ func (reg *registry) finishTransition(e *entry) error {
 	return nil
 }
 
-// addressRow is the row for an address that VIPs have. Packets without ports look it up: echo requests and
-// fragments.
-type addressRow struct {
-	at uint32
-	// services is the number of VIPs with the address.
-	services int
-}
-
 // noRow is in the place of the row that an address must have, and has not.
 const noRow = math.MaxUint32
 
-// addressKey is the endpoint of such a row. Its port and protocol are 0, which no VIP has.
+// addressKey is the endpoint of the row of an address. Its port and protocol are 0, which no VIP has.
 func addressKey(a netip.Addr) bpf.LbEndpoint { return bpf.Endpoint(netip.AddrPortFrom(a, 0), 0) }
 
 // addAddress makes the address of a VIP visible to packets. Errors: lb.ErrFull; then nothing has changed.
 func (reg *registry) addAddress(v lb.VIP) error {
 	a := v.Address.Addr()
 	if row, ok := reg.addresses[a]; ok {
-		row.services++
+		row.Services++
 		return nil
 	}
 	at, err := reg.take(&reg.ids.Rows, 1, "the row of the address", v, tables.RowsFor(reg.limits))
 	if err != nil {
 		return err
 	}
-	reg.tables.Services.Put(at, bpf.LbService{Vip: addressKey(a)})
+	row := &tables.Address{At: at, Services: 1}
+	reg.tables.Services.Put(at, row.Row(addressKey(a)))
 	if err := reg.tables.ServiceIndex().Add(addressKey(a), at); err != nil {
 		reg.ids.Rows.Release(at, 1)
 		return err
 	}
-	reg.addresses[a] = &addressRow{at: at, services: 1}
+	reg.addresses[a] = row
 	return nil
 }
 
 // removeAddress makes the address of a removed VIP invisible, unless another VIP has it.
 func (reg *registry) removeAddress(a netip.Addr) {
 	row := reg.addresses[a]
-	if row.services--; row.services > 0 {
+	if row.Services--; row.Services > 0 {
 		return
 	}
-	reg.tables.ServiceIndex().Remove(addressKey(a), row.at)
+	reg.tables.ServiceIndex().Remove(addressKey(a), row.At)
 	delete(reg.addresses, a)
-	reg.grace.Defer(func() { reg.ids.Rows.Release(row.at, 1) })
+	reg.grace.Defer(func() { reg.ids.Rows.Release(row.At, 1) })
 }
 
 // address returns the row of an address; if there is none, a new one without number and services.
-func (reg *registry) address(a netip.Addr) *addressRow {
+func (reg *registry) address(a netip.Addr) *tables.Address {
 	if reg.addresses[a] == nil {
-		reg.addresses[a] = &addressRow{at: noRow}
+		reg.addresses[a] = &tables.Address{At: noRow}
 	}
 	return reg.addresses[a]
+}
+
+// swapRange changes for which ports packets look at the row of a service, by its last port; 0: for the first one alone. It
+// has those that its row says: so a range is widened before the row that needs it is visible, and narrowed after.
+func (reg *registry) swapRange(v lb.VIP, was, is uint16) {
+	if was == is {
+		return
+	}
+	if is != 0 {
+		reg.tables.SetRanged(true)
+	}
+	reg.addresses[v.Address.Addr()].SwapRange(reg.tables, rangeOf(v, was), rangeOf(v, is))
+	if is == 0 {
+		reg.tables.SetRanged(reg.hasRanges())
+	}
+}
+
+func (reg *registry) hasRanges() bool {
+	for _, row := range reg.addresses {
+		if row.HasRanges() {
+			return true
+		}
+	}
+	return false
+}
+
+// rangeOf returns the ports of a service with that VIP and last port.
+func rangeOf(v lb.VIP, last uint16) bpf.LbPortRange {
+	return bpf.PortRange(v.Address.Port(), last, uint8(v.Protocol))
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"lbctl/bpf"
 	"lbctl/lb"
@@ -21,7 +22,7 @@ import (
 )
 
 // pinSchema changes the schema number of pinned tables.
-func pinSchema(t *testing.T, dir string, to uint32) {
+func pinSchema(t *testing.T, dir string, to uint16) {
 	t.Helper()
 	m, err := ebpf.LoadPinnedMap(filepath.Join(dir, bpf.LbMapSettings), nil)
 	if err != nil {
@@ -143,7 +144,8 @@ func formerPins() map[uint32]func(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
-	return map[uint32]func(*testing.T, string){5: five, 6: six}
+	seven := func(*testing.T, string) {} // without ranges of ports, whose places were zero
+	return map[uint32]func(*testing.T, string){5: five, 6: six, 7: seven}
 }
 
 // Source ranges and rates, and what is used up of these, go on after a start, and after one with other limits; and others'
@@ -195,6 +197,57 @@ func TestLimitsGoOn(t *testing.T) {
 		}
 	}
 	unused(t, x.d)
+}
+
+// Ranges of ports go on after a start, and after one with other limits; others' changes of them are mended, and what a process
+// has left half done is completed.
+func TestPortsGoOn(t *testing.T) {
+	inNamespace(t)
+	l := testns.Veth(t, "up", "10.1.0.1/24")
+	testns.Neighbour(t, l, "10.1.0.2")
+	s := ranged(stateless("192.0.2.1:79", lb.DSR, "10.1.0.2:79"), 80)
+	o := Options{Dir: testns.PinDir(t), Limits: wornLimits(), manualClock: true}
+	x := &fixture{T: t, d: open(t, o), ingress: l.Attrs().Index}
+	x.set(s)
+	x.ends("198.51.100.7:1", 0x10, lb.Forwarded)
+	row := func() *bpf.LbAddressRow {
+		at := x.d.registry.addresses[s.VIP.Address.Addr()].At
+		return (*bpf.LbAddressRow)(unsafe.Pointer(&x.d.registry.tables.Services.Rows[at]))
+	}
+	want := row().Ranges
+	for _, services := range []uint32{o.Limits.Services, 64, o.Limits.Services} {
+		o.Limits.Services = services
+		closed(t, x.d)
+		x.d = open(t, o)
+		if all, err := x.d.Services(); err != nil || len(all) != 1 || !all[0].SameAs(s) {
+			t.Fatalf("%+v, %v", all, err)
+		}
+		x.ends("198.51.100.7:1", 0x10, lb.Forwarded)
+	}
+	row().Ranges[0] = bpf.LbPortRange{}
+	x.ends("198.51.100.7:1", 0x10, lb.ForThisHost)
+	mustAudit(t, x.d)
+	x.ends("198.51.100.7:1", 0x10, lb.Forwarded)
+	x.d.registry.tables.SetRanged(false)
+	x.ends("198.51.100.7:1", 0x10, lb.ForThisHost)
+	mustAudit(t, x.d)
+	x.ends("198.51.100.7:1", 0x10, lb.Forwarded)
+
+	row().Ranges[0], row().Ranges[3] = bpf.PortRange(79, 90, 6), bpf.PortRange(1000, 1009, 6) // the one was narrowed, the other removed
+	x.d.registry.tables.SetRanged(false)
+	closed(t, x.d)
+	x.d = open(t, o)
+	x.ends("198.51.100.7:1", 0x10, lb.Forwarded)
+	if row().Ranges != want {
+		t.Errorf("ranges %v, want %v", row().Ranges, want)
+	}
+	if err := x.d.RemoveService(t.Context(), s.VIP); err != nil {
+		t.Fatal(err)
+	}
+	unused(t, x.d)
+	if x.d.registry.tables.SetRanged(false) {
+		t.Error("packets look for ranges, and there is none")
+	}
 }
 
 // ends sends a packet to the first service, which must end in a reason.

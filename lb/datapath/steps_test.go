@@ -107,6 +107,11 @@ func newStepped(t *testing.T) *stepped {
 	for _, vip := range []string{"192.0.2.1:80", "192.0.2.2:80", "192.0.2.3:80", "192.0.2.4:80"} {
 		x.groups = append(x.groups, toService(vip))
 	}
+	several := toService("192.0.2.3:8000") // of one service, and switched all at once
+	for _, vip := range []string{"192.0.2.3:8001", "192.0.2.3:8049"} {
+		several.frames = append(several.frames, toService(vip).frames...)
+	}
+	x.groups = append(x.groups, several, toService("192.0.2.3:8050"), toService("192.0.2.3:8099"))
 	for _, replica := range []string{"10.1.0.2:80", "10.1.0.3:80", "10.1.0.4:80", "10.1.0.2:81"} {
 		x.groups = append(x.groups, from(replica))
 	}
@@ -116,6 +121,12 @@ func newStepped(t *testing.T) *stepped {
 func stateless(vip string, m lb.Mode, replicas ...string) lb.Service {
 	s := web(vip, replicas...)
 	s.Mode, s.Tracking = m, lb.Stateless
+	return s
+}
+
+// ranged returns a service with several ports.
+func ranged(s lb.Service, last uint16) lb.Service {
+	s.EndPort = last
 	return s
 }
 
@@ -142,6 +153,16 @@ func TestChangesByStep(t *testing.T) {
 		s := x.d.registry.services[web(gone).VIP].service
 		x.step("no "+gone, func() error { return x.d.RemoveService(t.Context(), s.VIP) })
 		x.step("reclaim", x.d.registry.reclaim)
+		x.step("no "+first.VIP.String(), func() error { return x.d.RemoveService(t.Context(), first.VIP) })
+		for _, end := range []uint16{8049, 8099, 8050, 8099} {
+			x.setStep(fmt.Sprint("ports to ", end), ranged(stateless("192.0.2.3:8000", lb.DSR, "10.1.0.3:8000", "10.1.0.4:8000"), end))
+		}
+		x.setStep("one port of them", stateless("192.0.2.3:8050", lb.NAT, "10.1.0.2:82"))
+		x.setStep("another replica", ranged(stateless("192.0.2.3:8000", lb.DSR, "10.1.0.4:8000"), 8099))
+		for _, vip := range []string{"192.0.2.3:8050", "192.0.2.3:8000"} {
+			x.step("no "+vip, func() error { return x.d.RemoveService(t.Context(), web(vip).VIP) })
+		}
+		x.setStep("the first again", first)
 		x.setStep(gone+" again", s)
 	}
 }

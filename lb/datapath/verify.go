@@ -64,16 +64,19 @@ func same[T comparable](v *verifier, table string, t *tables.Table[T], at uint32
 }
 
 func (v *verifier) settings() {
-	have := v.registry.tables.Setting()
-	if v.schema == (bpf.LbSetting{}) || have == v.schema { // while tables are adopted nothing is known of them
+	have, want := v.registry.tables.Setting(), v.schema
+	if want == (bpf.LbSetting{}) { // while tables are adopted nothing is known of them
 		return
 	}
-	wanted, had := tables.Differences(bpf.LbSetting{Schema: v.schema.Schema}, bpf.LbSetting{Schema: have.Schema})
+	if want.Ranged = tables.Ranged(v.hasRanges()); have == want {
+		return
+	}
+	wanted, had := tables.Differences(bpf.LbSetting{Schema: want.Schema, Ranged: want.Ranged}, bpf.LbSetting{Schema: have.Schema, Ranged: have.Ranged})
 	if have.Secret != v.schema.Secret { // which is nobody's business
 		wanted, had = wanted+" our secret", had+" another secret"
 	}
 	if v.repair {
-		v.registry.tables.Configure(v.schema)
+		v.registry.tables.Configure(want)
 		v.registry.tables.InvalidateFIBCache()
 	}
 	v.Add(lb.Drift{Table: bpf.LbMapSettings, Key: "the only row", Want: wanted, Have: had, Repaired: v.repair})
@@ -217,11 +220,11 @@ func (v *verifier) replicaName(id uint32) string {
 
 func (v *verifier) address(a netip.Addr) {
 	row := v.addresses[a]
-	if row == nil || row.at == noRow {
+	if row == nil || row.At == noRow {
 		return
 	}
-	same(v, bpf.LbMapServices, &v.registry.tables.Services, row.at, bpf.LbService{Vip: addressKey(a)}, a.String)
-	v.unsound = v.unsound || !v.registry.tables.ServiceIndex().Has(addressKey(a), row.at)
+	same(v, bpf.LbMapServices, &v.registry.tables.Services, row.At, row.Row(addressKey(a)), a.String)
+	v.unsound = v.unsound || !v.registry.tables.ServiceIndex().Has(addressKey(a), row.At)
 }
 
 // part is how many rows or buckets are compared at least before a pause.
@@ -280,7 +283,7 @@ func (v *verifier) serviceAt(at uint32) (bpf.LbEndpoint, bool) {
 		return key, e.at == at
 	}
 	row := v.addresses[key.AddrPort().Addr()]
-	return key, row != nil && row.at == at && key == addressKey(key.AddrPort().Addr())
+	return key, row != nil && row.At == at && key == addressKey(key.AddrPort().Addr())
 }
 
 // revNatAt returns what the reverse NAT entry of a replica is found by.
@@ -303,7 +306,7 @@ func (v *verifier) compareIndexes() {
 		}
 	}
 	for a, row := range v.addresses {
-		services[row.at] = addressKey(a)
+		services[row.At] = addressKey(a)
 	}
 	v.compareIndex(bpf.LbMapServiceIndex, v.registry.tables.ServiceIndex(), services)
 	v.compareIndex(bpf.LbMapRevNatIndex, v.registry.tables.RevNatIndex(), revNats)

@@ -32,11 +32,13 @@ func (v view) Key() rss.Key { return v.program.options.ToeplitzKey }
 func (v view) Rejects() bool { return v.program.options.NoService == lb.RejectNoService }
 
 func (v view) Service(vip lb.VIP) (*lb.Service, bool) {
-	e, ok := v.registry.services[vip]
-	if !ok {
-		return nil, false
+	if e, ok := v.registry.services[vip]; ok {
+		return &e.service, true
 	}
-	return &e.service, true
+	if ranged, ok := v.registry.index.InRange(vip); ok {
+		return &v.registry.services[ranged].service, true
+	}
+	return nil, false
 }
 
 func (v view) IsVIP(a netip.Addr) bool {
@@ -71,7 +73,7 @@ func (v view) PreviousOwner(vip lb.VIP, i uint32) netip.AddrPort {
 func (v view) Record(vip lb.VIP, f packet.Flow) (oracle.Record, bool) {
 	e := v.registry.services[vip]
 	hash := oracle.Hash(lb.Service{Hash: lb.Hash(e.row.PreviousHash), Seed: e.row.PreviousSeed}, v.program.options.ToeplitzKey, f)
-	r, stage := v.registry.tables.FindRecord(v.key(f), hash)
+	r, stage := v.registry.tables.FindRecord(v.key(f, vip.Address.Port()), hash)
 	if r == 0 || v.registry.serviceOfReplica(r.Replica()) != e {
 		return oracle.Record{}, false
 	}
@@ -86,11 +88,13 @@ func (v view) Record(vip lb.VIP, f packet.Flow) (oracle.Record, bool) {
 	return record, true
 }
 
-func (v view) key(f packet.Flow) uint64 {
-	return bpf.FlowKey(v.program.secret, f.Source, f.Destination, uint8(f.Protocol))
+func (v view) key(f packet.Flow, first uint16) uint64 {
+	return bpf.FlowKey(v.program.secret, f.Source, f.Destination, uint8(f.Protocol), first)
 }
 
-func (v view) Displaced(f packet.Flow) bool { return !v.registry.tables.HasRoom(v.key(f)) }
+func (v view) Displaced(f packet.Flow) bool {
+	return !v.registry.tables.HasRoom(v.key(f, f.Destination.Port()))
+}
 
 // Rates does not see what CPUs have taken at once and not used yet.
 func (v view) Rates(vip lb.VIP) (packet, flow bool) {

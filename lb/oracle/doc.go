@@ -92,6 +92,10 @@
 // A source cannot be a host's if the kernel takes it for a martian (ip_route_input_slow, ip6_rcv_core): 0.0.0.0/8,
 // 127.0.0.0/8, multicast, 255.255.255.255; ::, ::1, multicast, ::ffff:0:0/96; nor if it is the destination.
 //
+// A service with several ports (lb.Service.EndPort) has, beside its VIP, the packets to its other ports that are the VIP of no
+// service. All its ports are one service: it has one table, and one of everything that is counted or limited. The hash of
+// a flow has the port that its client asked, which stays.
+//
 // The VIP is looked up before the replica: a packet from a replica to a VIP is balanced. What else comes from a replica's
 // address and port is an answer, if its service does not record every flow (tracking always). If it does, there may be
 // several services with that replica, by nat, and the first of these rules applies, to the flow from the packet's
@@ -290,6 +294,10 @@
 //
 // With tracking always, a UDP flow stays with the replica of its record in the same way: by rule 1 every packet
 // resets the record's age.
+//
+// All of this is about flows to a service. Where a port goes to another service, since that has it as its VIP or among its ports
+// now, so do the packets to it, and they find nothing of what is recorded with the first one; its records age, and are found
+// again if the port comes back meanwhile.
 //
 // What is not promised:
 //

@@ -17,13 +17,13 @@ func (m *Datapath) FlowsOf(v lb.VIP, client netip.Addr) ([]lb.RecordedFlow, erro
 		return nil, err
 	}
 	defer done()
-	s, found := m.tables.services[v]
+	of, found := m.tables.Service(v)
 	if !found {
 		return nil, fmt.Errorf("list flows of service %v: %w", v, lb.ErrNotFound)
 	}
 	var all []lb.RecordedFlow
-	for f, r := range s.records {
-		if f.Source.Addr() == client {
+	for f, r := range m.tables.services[of.VIP].records {
+		if f.Source.Addr() == client && f.Destination == v.Address {
 			all = append(all, r.listed(f.Source))
 		}
 	}
@@ -38,10 +38,10 @@ func (r Record) listed(client netip.AddrPort) lb.RecordedFlow {
 	}
 }
 
-// ListFlows returns the records of a client's address to a service, by port, as a view has them.
-func ListFlows(of View, v lb.VIP, client netip.Addr) (all []lb.RecordedFlow) {
+// ListFlows returns the records of a client's address to a port of a service, by port of the client, as a view has them.
+func ListFlows(of View, v lb.VIP, client netip.Addr, to uint16) (all []lb.RecordedFlow) {
 	for port := 1; port < 1<<16; port++ {
-		f := packet.Flow{Source: netip.AddrPortFrom(client, uint16(port)), Destination: v.Address, Protocol: v.Protocol}
+		f := packet.Flow{Source: netip.AddrPortFrom(client, uint16(port)), Destination: netip.AddrPortFrom(v.Address.Addr(), to), Protocol: v.Protocol}
 		if r, found := of.Record(v, f); found {
 			all = append(all, r.listed(f.Source))
 		}

@@ -135,11 +135,13 @@ func (t *tables) Key() rss.Key { return t.key }
 func (t *tables) Rejects() bool { return t.rejects }
 
 func (t *tables) Service(v lb.VIP) (*lb.Service, bool) {
-	s, found := t.services[v]
-	if !found {
-		return nil, false
+	if s, found := t.services[v]; found {
+		return &s.Service, true
 	}
-	return &s.Service, true
+	if ranged, found := t.index.InRange(v); found {
+		return &t.services[ranged].Service, true
+	}
+	return nil, false
 }
 
 func (t *tables) IsVIP(a netip.Addr) bool { return t.index.HasVIP(a) }

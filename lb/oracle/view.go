@@ -17,7 +17,8 @@ type View interface {
 	// Rejects reports whether packets to the address of a VIP that no service takes are answered. How many are is not
 	// limited here.
 	Rejects() bool
-	// Service returns the service with that VIP. The caller does not write to it.
+	// Service returns the service to which packets with that destination go: the one with that VIP or, if there is none, the
+	// one of whose ports it is one. The caller does not write to it.
 	Service(v lb.VIP) (*lb.Service, bool)
 	// IsVIP reports whether a service has the address, on any port and protocol.
 	IsVIP(a netip.Addr) bool
