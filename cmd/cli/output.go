@@ -50,6 +50,17 @@ func Indented(w io.Writer, v any) error {
 	return j.Encode(v)
 }
 
+// Ranged returns the address and port of a VIP with the last port of its range, if it has one: 192.0.2.1:8000-8099.
+func Ranged(vip string, end *int64) string {
+	if end == nil {
+		return vip
+	}
+	return fmt.Sprintf("%s-%d", vip, *end)
+}
+
+// Address is Ranged for a service.
+func Address(s api.Service) string { return Ranged(s.VIP, s.EndPort) }
+
 // Row writes one row of a table; an empty cell is a dash.
 func Row(w io.Writer, cells ...any) {
 	text := make([]string, len(cells))

@@ -48,6 +48,7 @@ type Interface struct {
 type Service struct {
 	Name     string `json:"name" yaml:"name" pattern:"^[a-z0-9-]{1,63}$" doc:"Unique; 1 to 63 of a-z, 0-9 and the hyphen." example:"web"`
 	VIP      string `json:"vip" yaml:"vip" doc:"Address and port." example:"192.0.2.1:80"`
+	EndPort  *int64 `json:"end_port,omitempty" yaml:"end_port,omitempty" minimum:"2" maximum:"65535" doc:"The last port of a range, of which vip has the first. Only with dsr and ipip, in which the port stays; a replica's port is the first one. A port of the range that another service has as its vip is that one's. Default: the service has one port." example:"8099"`
 	Protocol string `json:"protocol,omitempty" yaml:"protocol,omitempty" enum:"tcp,udp" doc:"tcp or udp. Default tcp."`
 	Mode     string `json:"mode,omitempty" yaml:"mode,omitempty" enum:"nat,dsr,ipip" doc:"How a packet is brought to its replica: nat (address and port rewritten), dsr (MAC address rewritten) or ipip (put into another packet). Default nat."`
 

@@ -61,7 +61,7 @@ type Probe struct {
 // Probes is the body of POST /v1/explain/batch.
 type Probes struct {
 	Probes []Probe `json:"probes" nullable:"false" maxItems:"10000"`
-	Brief  bool    `json:"brief,omitempty" doc:"Leave out what is long: frames and their difference, and of services all but name, VIP and protocol."`
+	Brief  bool    `json:"brief,omitempty" doc:"Leave out what is long: frames and their difference, and of services all but name, VIP, end_port and protocol."`
 }
 
 // Explanations is the answer to POST /v1/explain/batch: one for every probe, in their order.

@@ -140,10 +140,13 @@ func (c *Client) TrafficWithHops(ctx context.Context) (api.Traffic, error) {
 	return get[api.Traffic](ctx, c, http.MethodGet, "/v1/replicas?next_hops=true", nil)
 }
 
-// RecordedFlows returns at most limit recorded flows to a service of a client's address, or of the few of a prefix: those after
+// RecordedFlows returns at most limit recorded flows to a port of a service, 0 for its only one, of a client's address, or of the few of a prefix: those after
 // one, the first ones if that is "".
-func (c *Client) RecordedFlows(ctx context.Context, service, client, after string, limit int) (api.RecordedFlows, error) {
+func (c *Client) RecordedFlows(ctx context.Context, service string, port uint16, client, after string, limit int) (api.RecordedFlows, error) {
 	q := url.Values{"client": {client}, "limit": {strconv.Itoa(limit)}}
+	if port != 0 {
+		q.Set("port", strconv.Itoa(int(port)))
+	}
 	if after != "" {
 		q.Set("after", after)
 	}

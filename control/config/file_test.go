@@ -39,6 +39,7 @@ services:
         state: down
   - name: tunnel
     vip: 192.0.2.2:80
+    end_port: 99
     mode: ipip
     encapsulation: gue
     tunnel_sources: 2001:db8:9::/64
@@ -165,6 +166,12 @@ var wrong = []struct{ name, text, what, hint string }{
 	{"source ranges of IPv6 alone", service + "    source_ranges: [\"2001:db8::/32\"]\n" + replicas, `f.yaml:4:20: services[0].source_ranges: no client of 192.0.2.1 is in them`, "0.0.0.0/0 has all"},
 	{"too many source ranges", "datapath: {limits: {source_ranges: 1}}\n" + service + "    source_ranges: [198.51.100.0/24, 192.0.2.0/24]\n" + replicas, `f.yaml:3:3: services: 2 source_ranges`, "larger limit of source_ranges"},
 	{"packet rate", service + "    rate_limit: {packets_per_second: 0}\n" + replicas, `f.yaml:4:38: services[0].rate_limit.packets_per_second: 0 is out of range`, "want 1 to 1000000000"},
+	{"end port with nat", service + "    end_port: 99\n" + replicas, `f.yaml:4:15: services[0].end_port: 99 with nat, in which all ports of a service become the one of a replica`, "want the mode dsr or ipip"},
+	{"end port below", service + "    mode: dsr\n    end_port: 80\n    replicas: [{address: 10.1.0.1:80}]\n", `f.yaml:5:15: services[0].end_port: 80`, "want a port above 80"},
+	{"end port 0", service + "    mode: dsr\n    end_port: 0\n    replicas: [{address: 10.1.0.1:80}]\n", `f.yaml:5:15: services[0].end_port: 0 is not a port`, "leave it out"},
+	{"replica at a port of the range", service + "    mode: dsr\n    end_port: 99\n    replicas: [{address: 10.1.0.1:90}]\n", `f.yaml:6:26: services[0].replicas[0].address: port 90 with ports 80-99`, "want port 80, which stands for all ports"},
+	{"ports in common", service + "    mode: dsr\n    end_port: 99\n    replicas: []\n  - {name: more, vip: 192.0.2.1:90, end_port: 91, mode: dsr, replicas: []}\n",
+		`f.yaml:7:47: services[1].end_port: tcp 192.0.2.1:90-91 and tcp 192.0.2.1:80-99 have ports in common, services[0]`, "do not overlap"},
 	{"flow rate", service + "    rate_limit: {new_flows_per_second: 1000001}\n" + replicas, `f.yaml:4:40: services[0].rate_limit.new_flows_per_second: 1000001 is out of range`, "want 1 to 1000000"},
 	{"flow rate of stateless udp", service + "    protocol: udp\n    tracking: never\n    rate_limit: {new_flows_per_second: 9}\n" + replicas, `f.yaml:6:40: services[0].rate_limit.new_flows_per_second: 9 with udp and tracking never`, "tracking: always"},
 	{"no rate", service + "    rate_limit: {burst: 1s}\n" + replicas, `f.yaml:4:17: services[0].rate_limit: no rate`, "packets_per_second"},

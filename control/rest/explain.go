@@ -44,10 +44,10 @@ func wireExplanation(i intent.Intent, p lb.Probe, e lb.Explanation, brief bool) 
 	return w
 }
 
-// wireFound returns the service of a packet; in a brief form its name, VIP and protocol.
+// wireFound returns the service of a packet; in a brief form its name, VIP, ports and protocol.
 func wireFound(name string, s lb.Service, brief bool) *api.Service {
 	if brief {
-		return &api.Service{Name: name, VIP: s.VIP.Address.String(), Protocol: s.VIP.Protocol.String()}
+		return &api.Service{Name: name, VIP: s.VIP.Address.String(), Protocol: s.VIP.Protocol.String(), EndPort: wire.EndPort(s)}
 	}
 	service := wire.NamedService(name, s)
 	return &service

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/netip"
@@ -53,6 +54,7 @@ const mostClients = 16
 type recordsInput struct {
 	ServicePath
 	Client string `query:"client" required:"true" doc:"An address of clients, or a prefix of at most 16 addresses." example:"198.51.100.7"`
+	Port   uint16 `query:"port" minimum:"1" doc:"The port of the service that they asked. Default the only one: a service with an end_port takes one."`
 	After  string `query:"after" doc:"Only flows after this client's address and port: next of the answer before." example:"198.51.100.7:40000"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"At most so many."`
 }
@@ -65,17 +67,18 @@ func (s *Server) recordRoutes(a huma.API) {
 			if err != nil {
 				return nil, err
 			}
-			clients, after, err := in.clients(service.VIP)
+			clients, after, err := in.clients(service)
 			if err != nil {
 				return nil, err
 			}
+			service.VIP.Address = netip.AddrPortFrom(service.VIP.Address.Addr(), cmp.Or(in.Port, service.VIP.Address.Port()))
 			out, err := s.records(ctx, service, clients, after, in.Limit)
 			return answerAt(now.Number, out), err
 		})
 }
 
 // clients returns what the request asks for. The error is an *intent.Error.
-func (in *recordsInput) clients(v lb.VIP) (netip.Prefix, netip.AddrPort, error) {
+func (in *recordsInput) clients(s intent.Service) (netip.Prefix, netip.AddrPort, error) {
 	var ps intent.Problems
 	prefix, err := netip.ParsePrefix(in.Client)
 	if address, single := netip.ParseAddr(in.Client); single == nil && address.Zone() == "" {
@@ -84,10 +87,16 @@ func (in *recordsInput) clients(v lb.VIP) (netip.Prefix, netip.AddrPort, error) 
 	switch {
 	case err != nil:
 		ps.Add("client", "want an address or a prefix: 198.51.100.7 or 198.51.100.0/28", "%q is not an address", in.Client)
-	case prefix.Addr().Is4() != v.Address.Addr().Is4():
-		ps.Add("client", "want one of the family of its VIP", "%v cannot be a client of %v", prefix.Addr(), v.Address)
+	case prefix.Addr().Is4() != s.VIP.Address.Addr().Is4():
+		ps.Add("client", "want one of the family of its VIP", "%v cannot be a client of %v", prefix.Addr(), s.VIP.Address)
 	case 1<<(prefix.Addr().BitLen()-prefix.Bits()) > mostClients || prefix.Addr().BitLen()-prefix.Bits() > 16:
 		ps.Add("client", "want at most 16, as of a /28 or /124: every port of each is tried, for records hold no addresses", "%v has too many addresses", prefix)
+	}
+	switch {
+	case in.Port == 0 && s.EndPort != 0:
+		ps.Add("port", "want one of the ports "+s.Ports()+": every port of a client is tried with it, for records hold no ports", "missing")
+	case in.Port != 0 && !s.HasPort(in.Port):
+		ps.Add("port", "want one of the ports "+s.Ports(), "%d is none of %s", in.Port, s.Name)
 	}
 	after := netip.AddrPort{}
 	if in.After != "" {

@@ -49,6 +49,7 @@ func NamedService(name string, s lb.Service) api.Service {
 		Tracking:  s.Tracking.String(),
 		Replicas:  make([]api.Replica, 0, len(s.Replicas)),
 	}
+	w.EndPort = EndPort(s)
 	if s.Mode == lb.IPIP {
 		w.Encapsulation, w.TunnelSources = s.Encapsulation.String(), s.SourcesText()
 	}
@@ -66,6 +67,14 @@ func NamedService(name string, s lb.Service) api.Service {
 		w.Replicas = append(w.Replicas, api.Replica{Address: r.Address.String(), Weight: number(r.Weight), State: r.State.String()})
 	}
 	return w
+}
+
+// EndPort returns the last port of a service that has several, nil of another.
+func EndPort(s lb.Service) *int64 {
+	if s.EndPort == 0 {
+		return nil
+	}
+	return number(s.EndPort)
 }
 
 // Service returns a service as it is declared, with its deadlines and its check: one that uses a pool names it, and has no replicas.

@@ -50,6 +50,9 @@ func resolveService(ps *intent.Problems, field string, d api.Service) intent.Ser
 		Address:  address(ps, field+"vip", d.VIP),
 		Protocol: protocol(ps, field+"protocol", d.Protocol),
 	}
+	if d.EndPort != nil {
+		s.EndPort = endPort(ps, field+"end_port", *d.EndPort)
+	}
 	s.Mode = choice(ps, field+"mode", d.Mode, lb.NAT, lb.ParseMode, lb.NAT, lb.DSR, lb.IPIP)
 	s.Encapsulation = choice(ps, field+"encapsulation", d.Encapsulation, lb.Plain, lb.ParseEncapsulation, lb.Plain, lb.GUE, lb.FOU)
 	if d.TunnelPort != nil {
@@ -202,6 +205,15 @@ func protocol(ps *intent.Problems, field, text string) packet.Protocol {
 		ps.Add(field, "want tcp or udp", "%q is not known", text)
 	}
 	return p
+}
+
+// endPort refuses 0, which package lb takes for none; lb checks the rest.
+func endPort(ps *intent.Problems, field string, n int64) uint16 {
+	if n < 1 || n > math.MaxUint16 {
+		ps.Add(field, "want a port above that of the VIP, or leave it out", "%d is not a port", n)
+		return 0
+	}
+	return uint16(n)
 }
 
 // tunnelPort refuses 0, which package lb takes for the default.

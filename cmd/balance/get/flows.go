@@ -28,7 +28,8 @@ whether it can be removed without breaking any flow: one that drains is then cal
 ones: how many is not known.
 
 With --client it lists the recorded flows of a client to the service NAME, or of the at most 16 addresses of a prefix. A
-record holds no address: every port of the client is tried, some 10 ms for each address.`,
+record holds no address: every port of the client is tried, some 10 ms for each address; of a service with an end_port, with
+the port that --port names.`,
 			Example: "  lbctl get flows\n  lbctl get flows web -o json\n  lbctl get flows web --client 198.51.100.7",
 		},
 		kind: "service", list: "get services",
@@ -40,12 +41,15 @@ record holds no address: every port of the client is tried, some 10 ms for each 
 		flags:  func(f *show.Flags) { flags = f },
 	}.make(a)
 	of := c.Flags().String("client", "", "list the recorded flows of this address, or prefix")
+	port := c.Flags().Uint16("port", 0, "with --client, the port of the service, if it has several")
 	limit := c.Flags().Int("limit", 1000, "with --client, list at most so many")
 	run := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
 		switch {
 		case *of == "" && c.Flags().Changed("limit"):
 			return cli.Usage(c, "--limit without --client")
+		case *of == "" && c.Flags().Changed("port"):
+			return cli.Usage(c, "--port without --client")
 		case *of == "":
 			return run(c, args)
 		case len(args) == 0:
@@ -55,7 +59,9 @@ record holds no address: every port of the client is tried, some 10 ms for each 
 		}
 		d := a.Client()
 		defer d.Close()
-		return flags.Run(a, c, func(ctx context.Context) (show.Answer, error) { return listRecords(ctx, d, args[0], *of, *limit) })
+		return flags.Run(a, c, func(ctx context.Context) (show.Answer, error) {
+			return listRecords(ctx, d, args[0], *port, *of, *limit)
+		})
 	}
 	return c
 }
@@ -64,11 +70,11 @@ record holds no address: every port of the client is tried, some 10 ms for each 
 const mostRecords = 16 << 16
 
 // listRecords asks for page after page.
-func listRecords(ctx context.Context, d *client.Client, service, of string, limit int) (a show.Answer, err error) {
+func listRecords(ctx context.Context, d *client.Client, service string, port uint16, of string, limit int) (a show.Answer, err error) {
 	const page = 10000
 	all := api.RecordedFlows{Flows: []api.RecordedFlow{}}
 	for after := ""; len(all.Flows) < limit; {
-		now, err := d.RecordedFlows(ctx, service, of, after, min(page, limit-len(all.Flows)))
+		now, err := d.RecordedFlows(ctx, service, port, of, after, min(page, limit-len(all.Flows)))
 		if err != nil {
 			return a, err
 		}

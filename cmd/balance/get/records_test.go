@@ -152,3 +152,38 @@ web      10.0.0.1:8080  1        54     0.2        10.8
 	w.Refused("get counters --since 1ms", cli.ExitUsage, "--since: 1ms is out of range: want 10ms to 24h", "see lbctl get counters --help")
 	w.Refused("get counters forwarded --since 1s", cli.ExitUsage, "--since and forwarded: all that grew is printed, want no name", "see lbctl get counters --help")
 }
+
+// TestPorts: a service with several ports is shown with them, and its recorded flows are listed by the port that was asked.
+func TestPorts(t *testing.T) {
+	const several = `interfaces: [{name: eth0}]
+services:
+  - {name: web, vip: 192.0.2.1:79, end_port: 99, mode: dsr, tracking: always, replicas: [{address: 10.0.0.1:79}]}
+`
+	w := routed(t, several)
+	send(w, "198.51.100.7:40000", packet.SYN) // to port 80
+	for _, c := range []struct{ line, want string }{
+		{"get services --no-headers", "web  192.0.2.1:79-99  tcp  dsr  modulo  jhash  always  1  1\n"},
+		{"get services -o jsonpath={.services[0].end_port}", "99\n"},
+		{"get config -o jsonpath={.services[0].end_port}", "99\n"},
+		{"get flows web --client 198.51.100.7 --port 80 --no-headers", "198.51.100.7:40000  10.0.0.1:79  half-open  -  0s\n"},
+		{"get flows web --client 198.51.100.7 --port 81 --no-headers", ""},
+	} {
+		code, got, stderr := w.Run(strings.Fields(c.line)...)
+		if code != cli.ExitDone || got != c.want {
+			t.Errorf("lbctl %s: exit %d, %q, want %q\n%s", c.line, code, got, c.want, stderr)
+		}
+	}
+	if x := w.OK("explain", "--src", "198.51.100.9:1", "--dst", "192.0.2.1:80", "-o", "json"); !strings.Contains(x, `"end_port": 99`) {
+		t.Errorf("explain: %s", x)
+	}
+	if status := w.OK("status"); !strings.Contains(status, "192.0.2.1:79-99") {
+		t.Errorf("status: %s", status)
+	}
+	_, plan, _ := w.Run("plan", "-f", w.Write("fewer.yaml", strings.Replace(several, "99", "98", 1)))
+	if !strings.Contains(plan, "tcp 192.0.2.1:79-98") || !strings.Contains(plan, "end_port: 99 > 98") {
+		t.Errorf("plan: %s", plan)
+	}
+	w.Refused("get flows web --client 198.51.100.7", cli.ExitUsage, "query.port: missing", "want one of the ports 79-99: every port of a client is tried with it, for records hold no ports")
+	w.Refused("get flows web --client 198.51.100.7 --port 100", cli.ExitUsage, "query.port: 100 is none of web", "want one of the ports 79-99")
+	w.Refused("get flows web --port 80", cli.ExitUsage, "--port without --client", "see lbctl get flows --help")
+}

@@ -30,7 +30,7 @@ func getServices(a *cli.App) *cobra.Command {
 				if s.TunnelPort != nil {
 					port = *s.TunnelPort
 				}
-				t.Add("service/"+s.Name, s.Name, s.VIP, s.Protocol, s.Mode, s.Scheduler, s.Hash, s.Tracking, slotsOf(s), len(s.Replicas),
+				t.Add("service/"+s.Name, s.Name, cli.Address(s), s.Protocol, s.Mode, s.Scheduler, s.Hash, s.Tracking, slotsOf(s), len(s.Replicas),
 					activeOf(s), s.Seed, s.Idle, s.Encapsulation, port, s.TunnelSources, s.Pool)
 			}
 			return []show.Table{t}

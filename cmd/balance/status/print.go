@@ -30,7 +30,7 @@ func (p page) print(w io.Writer) {
 		cli.Row(w, "\nSERVICE", "VIP", "PROTOCOL", "MODE", "ACTIVE", "OTHERS")
 	}
 	for _, s := range p.Services {
-		cli.Row(w, s.Name, s.VIP, s.Protocol, s.Mode, fmt.Sprintf("%d of %d", s.Active, s.All), s.others())
+		cli.Row(w, s.Name, cli.Ranged(s.VIP, s.EndPort), s.Protocol, s.Mode, fmt.Sprintf("%d of %d", s.Active, s.All), s.others())
 	}
 	if len(p.Drops)+len(p.Losses) > 0 {
 		cli.Row(w, "\nDROPPED NOW", "PACKETS/S")

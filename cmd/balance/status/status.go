@@ -40,6 +40,7 @@ type problem struct {
 type service struct {
 	Name     string `json:"name"`
 	VIP      string `json:"vip"`
+	EndPort  *int64 `json:"end_port,omitempty"`
 	Protocol string `json:"protocol"`
 	Mode     string `json:"mode"`
 	// Active and Draining are in that state, can be reached, and are not known to be unhealthy; Unreachable are those that no
@@ -218,7 +219,7 @@ func (p *page) serve(services []api.Service, replicas []api.ReplicaTraffic) {
 	at := map[string]int{}
 	for n, s := range services {
 		at[s.Name] = n
-		p.Services = append(p.Services, service{Name: s.Name, VIP: s.VIP, Protocol: s.Protocol, Mode: s.Mode, check: s.Health})
+		p.Services = append(p.Services, service{Name: s.Name, VIP: s.VIP, EndPort: s.EndPort, Protocol: s.Protocol, Mode: s.Mode, check: s.Health})
 	}
 	for _, r := range replicas {
 		n, known := at[r.ServiceName]

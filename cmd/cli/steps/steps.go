@@ -44,6 +44,9 @@ func stepTarget(s api.Step) string {
 	if s.Interface != "" {
 		return s.Interface
 	}
+	if s.Service != nil {
+		return s.Protocol + " " + cli.Address(*s.Service)
+	}
 	return s.Protocol + " " + s.VIP
 }
 
