@@ -157,6 +157,8 @@ func TestChangesByStep(t *testing.T) {
 		for _, end := range []uint16{8049, 8099, 8050, 8099} {
 			x.setStep(fmt.Sprint("ports to ", end), ranged(stateless("192.0.2.3:8000", lb.DSR, "10.1.0.3:8000", "10.1.0.4:8000"), end))
 		}
+		x.setStep("fewer ports and another replica", ranged(stateless("192.0.2.3:8000", lb.DSR, "10.1.0.4:8000"), 8049))
+		x.setStep("more ports and another replica", ranged(stateless("192.0.2.3:8000", lb.DSR, "10.1.0.3:8000"), 8099))
 		x.setStep("one port of them", stateless("192.0.2.3:8050", lb.NAT, "10.1.0.2:82"))
 		x.setStep("another replica", ranged(stateless("192.0.2.3:8000", lb.DSR, "10.1.0.4:8000"), 8099))
 		for _, vip := range []string{"192.0.2.3:8050", "192.0.2.3:8000"} {

@@ -67,11 +67,11 @@ there are more than 2: ask for more with --limit
 			t.Errorf("lbctl %s (-want +got):\n%s", c.line, diff)
 		}
 	}
-	w.Refused("get flows web --client 198.51.0.0/16", cli.ExitUsage, "client: 198.51.0.0/16 has too many addresses",
+	w.Refused("get flows web --client 198.51.0.0/16", cli.ExitUsage, "query.client: 198.51.0.0/16 has too many addresses",
 		"want at most 16, as of a /28 or /124: every port of each is tried, for records hold no addresses")
-	w.Refused("get flows web --client 2001:db8::1", cli.ExitUsage, "client: 2001:db8::1 cannot be a client of 192.0.2.1:80", "want one of the family of its VIP")
-	w.Refused("get flows web --client ::/0", cli.ExitUsage, "client: :: cannot be a client of 192.0.2.1:80", "want one of the family of its VIP")
-	w.Refused("get flows web --client somebody", cli.ExitUsage, `client: "somebody" is not an address`, "want an address or a prefix: 198.51.100.7 or 198.51.100.0/28")
+	w.Refused("get flows web --client 2001:db8::1", cli.ExitUsage, "query.client: 2001:db8::1 cannot be a client of 192.0.2.1:80", "want one of the family of its VIP")
+	w.Refused("get flows web --client ::/0", cli.ExitUsage, "query.client: :: cannot be a client of 192.0.2.1:80", "want one of the family of its VIP")
+	w.Refused("get flows web --client somebody", cli.ExitUsage, `query.client: "somebody" is not an address`, "want an address or a prefix: 198.51.100.7 or 198.51.100.0/28")
 	w.Refused("get flows wbe --client 198.51.100.7", cli.ExitNotFound, `service "wbe": not found`, "list what there is: lbctl get services, lbctl get replicas, lbctl get interfaces")
 	w.Refused("get flows --client 198.51.100.7", cli.ExitUsage, "--client without NAME: want the name of a service", "see lbctl get flows --help")
 }
