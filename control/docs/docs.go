@@ -1,11 +1,13 @@
 // Package docs has a page that shows the API to people. It is one file that reads openapi.json of the same daemon and nothing from
-// elsewhere.
+// elsewhere. The examples of request bodies are here, too.
 package docs
 
 import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -24,6 +26,20 @@ func Handler() http.Handler {
 		_, _ = w.Write([]byte(page))
 	})
 }
+
+//go:embed examples.json
+var examples []byte
+
+var bodies = func() (all map[string]json.RawMessage) {
+	if err := json.Unmarshal(examples, &all); err != nil {
+		panic(fmt.Sprintf("examples.json: %v", err)) // it is part of the program
+	}
+	return all
+}()
+
+// Body returns an example of the body of an operation. That of put-config has the names and addresses that the examples of
+// parameters have, so that after it every other one can be sent.
+func Body(operation string) json.RawMessage { return bodies[operation] }
 
 // hash names what is in the element of a tag, of which the page has one, for the policy.
 func hash(tag string) string {

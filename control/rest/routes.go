@@ -107,7 +107,11 @@ func register[I, O any](a huma.API, id, method, path, summary string, handle fun
 	})
 	if d, has := any(new(I)).(document); has { // only now: the framework reads a body that it knows of
 		item := a.OpenAPI().Paths[path]
-		map[string]*huma.Operation{http.MethodPut: item.Put, http.MethodPost: item.Post, http.MethodPatch: item.Patch}[method].RequestBody = d.schema(a.OpenAPI().Components.Schemas)
+		body := d.schema(a.OpenAPI().Components.Schemas)
+		for _, media := range body.Content {
+			media.Example = docs.Body(id)
+		}
+		map[string]*huma.Operation{http.MethodPut: item.Put, http.MethodPost: item.Post, http.MethodPatch: item.Patch}[method].RequestBody = body
 	}
 }
 

@@ -30,9 +30,13 @@ type parameter struct {
 // operation is an operation of the OpenAPI description.
 type operation struct {
 	method, path string
+	OperationID  string
 	Parameters   []parameter
 	RequestBody  struct {
-		Content map[string]struct{ Schema schema }
+		Content map[string]struct {
+			Schema  schema
+			Example json.RawMessage
+		}
 	}
 }
 
@@ -191,6 +195,9 @@ func (g *generator) body(op operation) string {
 	text := ""
 	for _, kind := range slices.Sorted(maps.Keys(op.RequestBody.Content)) {
 		text = g.value(op.RequestBody.Content[kind].Schema, 0)
+		if g.oneIn(8) {
+			text = string(op.RequestBody.Content[kind].Example)
+		}
 	}
 	switch {
 	case len(text) > 0 && g.oneIn(12):
