@@ -10,18 +10,29 @@ import (
 	"testing"
 )
 
-// target is the address of an operation, its path by the examples of its parameters, and whether it can be tried.
+// target is the address of an operation, by the examples of the parameters that it needs, and whether it can be tried.
 func (op operation) target() (address string, dry bool) {
 	address = "http://lbctl" + op.path
 	for _, p := range op.Parameters {
 		switch {
-		case p.In == "path" && len(p.Schema.Examples) > 0:
-			address = strings.Replace(address, "{"+p.Name+"}", url.PathEscape(fmt.Sprint(p.Schema.Examples[0])), 1)
 		case p.Name == "dry_run":
 			dry = true
+		case len(p.Schema.Examples) == 0:
+		case p.In == "path":
+			address = strings.Replace(address, "{"+p.Name+"}", url.PathEscape(fmt.Sprint(p.Schema.Examples[0])), 1)
+		case p.In == "query" && p.Required:
+			address = with(address, p.Name+"="+url.QueryEscape(fmt.Sprint(p.Schema.Examples[0])))
 		}
 	}
 	return address, dry
+}
+
+// with adds a parameter to an address.
+func with(address, parameter string) string {
+	if strings.Contains(address, "?") {
+		return address + "&" + parameter
+	}
+	return address + "?" + parameter
 }
 
 // TestExamples sends the example of every body, that of put-config first: each is taken as it is.
@@ -38,7 +49,7 @@ func TestExamples(t *testing.T) {
 			count++
 			address, dry := op.target()
 			if dry {
-				address += "?dry_run=true"
+				address = with(address, "dry_run=true")
 			}
 			r, err := http.NewRequestWithContext(t.Context(), op.method, address, bytes.NewReader(body.Example))
 			if err != nil {

@@ -24,6 +24,7 @@ type schema struct {
 // parameter is a parameter of an operation.
 type parameter struct {
 	Name, In string
+	Required bool
 	Schema   schema
 }
 

@@ -1,4 +1,4 @@
-// Package stress has tests of the API with very many requests, wrong ones and those that contradict each other.
+// Package stress has tests of all operations of the API: with the examples, with wrong requests, and with those that contradict each other.
 package stress
 
 import (
@@ -22,6 +22,7 @@ import (
 	"lbctl/control/intent"
 	"lbctl/control/rest"
 	"lbctl/control/store"
+	"lbctl/lb"
 	"lbctl/lb/oracle"
 )
 
@@ -54,7 +55,13 @@ func (l *last) Latest(context.Context) (store.Revision, error) {
 	return l.is, nil
 }
 
-func (l *last) Revision(ctx context.Context, n uint64) (store.Revision, error) { return l.Latest(ctx) }
+func (l *last) Revision(ctx context.Context, n uint64) (store.Revision, error) {
+	r, err := l.Latest(ctx)
+	if err == nil && r.Number != n {
+		err = fmt.Errorf("revision %d: %w", n, lb.ErrNotFound)
+	}
+	return r, err
+}
 
 func (l *last) History(ctx context.Context, _ int) ([]store.Entry, error) {
 	r, err := l.Latest(ctx)
