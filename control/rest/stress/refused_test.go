@@ -130,7 +130,7 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
-	if n := e.Now().Number; n != 1 || count < 300 {
+	if n := e.Now().Number; n != 1 || count < 250 {
 		t.Errorf("the revision is %d after %d requests", n, count)
 	}
 }
