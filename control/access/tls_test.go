@@ -196,6 +196,29 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
+// TestTooManyConnections: on the port for TLS what is refused before the handshake is closed, and a client does not read a text as one.
+func TestTooManyConnections(t *testing.T) {
+	s := secure(t, policyOf(t, "", ""), func(w *world) access.Files { return access.Files{Tokens: w.write("tokens", 0o600)} })
+	for range 64 {
+		c, err := net.Dial("tcp", s.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	refused, err := net.Dial("tcp", s.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer refused.Close()
+	if text, err := io.ReadAll(refused); err != nil || len(text) > 0 {
+		t.Errorf("%q, %v, want the end", text, err)
+	}
+	if read, _, err := s.status(client.Target{}); read != 0 || !errors.Is(err, client.ErrUnreachable) {
+		t.Errorf("%d, %v, want client.ErrUnreachable", read, err)
+	}
+}
+
 // TestRevokedCertificate: a CA that is taken out of the file ends what its certificates hold open, and they are not taken any more.
 func TestRevokedCertificate(t *testing.T) {
 	clients, others := newCA(t, "clients' CA"), newCA(t, "another CA")

@@ -28,16 +28,18 @@ type peers struct {
 	policy *access.Policy
 	// patience is how long a client may take to read some of what was sent.
 	patience time.Duration
-	mu       sync.Mutex
-	all      int
-	of       map[string]int
+	// silent is for what speaks TLS: a text before the handshake would be no answer to a client.
+	silent bool
+	mu     sync.Mutex
+	all    int
+	of     map[string]int
 }
 
 func limitPeers(l net.Listener, policy *access.Policy, patience time.Duration) *peers {
 	return &peers{Listener: l, policy: policy, patience: patience, of: map[string]int{}}
 }
 
-// Accept implements net.Listener. Connections that are too many are answered with 503.
+// Accept implements net.Listener. Connections that are too many are answered with 503, or closed where TLS is spoken.
 func (p *peers) Accept() (net.Conn, error) {
 	for {
 		c, err := p.Listener.Accept()
@@ -48,7 +50,10 @@ func (p *peers) Accept() (net.Conn, error) {
 		if p.enter(origin) {
 			return &peer{Conn: c, who: who, patience: p.patience, leave: sync.OnceFunc(func() { p.leave(origin) })}, nil
 		}
-		refuse(c)
+		if !p.silent {
+			refuse(c)
+		}
+		_ = c.Close()
 	}
 }
 
@@ -112,7 +117,6 @@ func refuse(c net.Conn) {
 	const body = `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"too many connections","hint":"close some, or try again"}`
 	_ = c.SetWriteDeadline(time.Now().Add(time.Second))
 	_, _ = c.Write([]byte("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/problem+json\r\n\r\n" + body))
-	_ = c.Close()
 }
 
 // peer is a connection whose other end must read: each piece that is written has a deadline.

@@ -132,11 +132,12 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	web.RegisterOnShutdown(func() { close(s.ending) })
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
-		limited := net.Listener(limitPeers(l, s.policy, s.patience))
-		if l.Addr().Network() == "tcp" {
-			limited = tls.NewListener(limited, s.credentials.TLS())
+		limited := limitPeers(l, s.policy, s.patience)
+		l = limited
+		if limited.silent = limited.Addr().Network() == "tcp"; limited.silent {
+			l = tls.NewListener(limited, s.credentials.TLS())
 		}
-		go func() { ended <- web.Serve(limited) }()
+		go func() { ended <- web.Serve(l) }()
 	}
 	running := len(listeners)
 	var failed error
