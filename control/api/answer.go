@@ -4,6 +4,7 @@ import "time"
 
 // Services is the answer to GET /v1/services.
 type Services struct {
+	Next     string    `json:"next,omitempty" doc:"There are more: ask again with after set to this."`
 	Services []Service `json:"services" nullable:"false"`
 }
 

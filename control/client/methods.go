@@ -82,6 +82,16 @@ func (c *Client) Services(ctx context.Context) (api.Services, error) {
 	return get[api.Services](ctx, c, http.MethodGet, "/v1/services", nil)
 }
 
+// Status returns whether the node and its services are as they are wanted.
+func (c *Client) Status(ctx context.Context) (api.Status, error) {
+	return get[api.Status](ctx, c, http.MethodGet, "/v1/status", nil)
+}
+
+// ServiceConditions returns whether a service is as it is wanted.
+func (c *Client) ServiceConditions(ctx context.Context, name string) (api.ServiceConditions, error) {
+	return get[api.ServiceConditions](ctx, c, http.MethodGet, servicePath(name)+"/status", nil)
+}
+
 // Service returns one service and what is recorded of its flows.
 func (c *Client) Service(ctx context.Context, name string) (api.ServiceStatus, error) {
 	return get[api.ServiceStatus](ctx, c, http.MethodGet, servicePath(name), nil)

@@ -32,6 +32,15 @@ type InterfaceStatus struct {
 	Reason string
 }
 
+// Forwarded returns the state and the services that the datapath has, both of one moment in which no change is under way. The error is
+// the datapath's.
+func (e *Engine) Forwarded() (*Snapshot, []lb.Service, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all, err := e.dp.Services()
+	return e.now.Load(), all, err
+}
+
 // Status returns the present status. The error is the datapath's.
 func (e *Engine) Status() (Status, error) {
 	now := e.now.Load()

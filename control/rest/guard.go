@@ -34,6 +34,8 @@ var roles = map[string]access.Role{
 	"PATCH /v1/services/{name}":                              access.Operator,
 	"DELETE /v1/services/{name}":                             access.Operator,
 	"GET /v1/services/{name}/replicas":                       access.Viewer,
+	"GET /v1/services/{name}/status":                         access.Viewer,
+	"GET /v1/status":                                         access.Viewer,
 	"GET /v1/services/{name}/flows":                          access.Viewer,
 	"PUT /v1/services/{name}/replicas/{address}":             access.Operator,
 	"PATCH /v1/services/{name}/replicas/{address}":           access.Operator,

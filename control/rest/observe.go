@@ -1,16 +1,19 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"lbctl/control/api"
 	"lbctl/control/engine"
 	"lbctl/control/intent"
+	"lbctl/control/rest/conditions"
 	"lbctl/control/wire"
 	"lbctl/lb"
 )
@@ -149,3 +152,62 @@ func (e *notAttached) Hint() string {
 
 // Unwrap makes it lb.ErrNotFound.
 func (e *notAttached) Unwrap() error { return lb.ErrNotFound }
+
+// Page is the part of the input of a request for a list that may be had in pieces: by name, each after the last of the one before.
+type Page struct {
+	Limit int    `query:"limit" minimum:"1" maximum:"100000" doc:"At most so many, in the order of names; next of the answer says after which to go on. Left out: all, in the order of the configuration."`
+	After string `query:"after" doc:"Only those whose name comes after this one, in the order of names. That there is none of this name any more is no error." example:"web"`
+}
+
+// pageOf returns the part of a list that is asked for, and the name after which to go on, "" at the end.
+func pageOf[E any](p Page, all []E, name func(E) string) (part []E, next string) {
+	if p == (Page{}) {
+		return all, ""
+	}
+	all = slices.DeleteFunc(slices.Clone(all), func(e E) bool { return p.After != "" && name(e) <= p.After })
+	slices.SortFunc(all, func(a, b E) int { return cmp.Compare(name(a), name(b)) })
+	if p.Limit == 0 || len(all) <= p.Limit {
+		return all, ""
+	}
+	return all[:p.Limit], name(all[p.Limit-1])
+}
+
+func (s *Server) statusRoutes(a huma.API) {
+	register(a, "get-status", http.MethodGet, "/v1/status", "Whether the node and its services are as they are wanted",
+		func(_ context.Context, in *Page) (*answer[api.Status], error) {
+			state, err := conditions.Observe(s.engine)
+			if err != nil {
+				return nil, err
+			}
+			out := api.Status{Conditions: state.Node()}
+			at := make([]int, len(state.Now.Intent.Services))
+			for n := range at {
+				at[n] = n
+			}
+			at, out.Next = pageOf(*in, at, func(n int) string { return state.Now.Intent.Services[n].Name })
+			out.Services = make([]api.ServiceConditions, 0, len(at))
+			for _, n := range at {
+				out.Services = append(out.Services, serviceConditions(state, n))
+			}
+			return answerAt(state.Now.Number, out), nil
+		})
+	register(a, "get-service-status", http.MethodGet, "/v1/services/{name}/status", "Whether a service is as it is wanted",
+		func(_ context.Context, in *ServicePath) (*answer[api.ServiceConditions], error) {
+			state, err := conditions.Observe(s.engine)
+			if err != nil {
+				return nil, err
+			}
+			for n, of := range state.Now.Intent.Services {
+				if of.Name == in.Name {
+					return answerAt(state.Now.Number, serviceConditions(state, n)), nil
+				}
+			}
+			_, err = state.Now.Intent.Service(in.Name)
+			return nil, err
+		})
+}
+
+func serviceConditions(of conditions.State, n int) api.ServiceConditions {
+	s := of.Now.Intent.Services[n]
+	return api.ServiceConditions{Name: s.Name, VIP: s.VIP.Address.String(), Protocol: s.VIP.Protocol.String(), Conditions: of.Service(n)}
+}

@@ -2,11 +2,16 @@ package rest_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"lbctl/control/api"
+	"lbctl/control/engine"
+	"lbctl/lb"
+	"lbctl/rss/packet"
 )
 
 func TestExplainChangesNothing(t *testing.T) {
@@ -110,5 +115,90 @@ func TestOpenAPI(t *testing.T) {
 	}
 	if _, body := w.request("GET", "/v1/services", ""); strings.Contains(body, "$schema") {
 		t.Errorf("$schema in %s", body)
+	}
+}
+
+const threeServices = `interfaces: [{name: eth0}]
+services:
+  - {name: c, vip: "192.0.2.3:80", replicas: [{address: "10.0.0.1:80"}]}
+  - {name: a, vip: "192.0.2.1:80", replicas: [{address: "10.0.0.1:81", state: down}]}
+  - {name: b, vip: "192.0.2.2:80", health: {type: tcp}, replicas: [{address: "10.0.0.2:80"}]}
+`
+
+// TestStatusOfServices: whether a service is programmed, healthy and ready.
+func TestStatusOfServices(t *testing.T) {
+	w := routedWorld(t)
+	w.apply(threeServices)
+	of := func(name string) string {
+		s, err := w.client.ServiceConditions(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text []string
+		for _, c := range s.Conditions {
+			text = append(text, c.Type+" "+c.Status+" "+c.Reason)
+		}
+		return strings.Join(text, ", ")
+	}
+	vip := lb.VIP{Address: netip.MustParseAddrPort("192.0.2.2:80"), Protocol: packet.TCP}
+	found := func(s engine.HealthStatus, reason string) {
+		w.engine.SetHealth(t.Context(), map[engine.Endpoint]engine.Health{{VIP: vip, Replica: netip.MustParseAddrPort("10.0.0.2:80")}: {Status: s, Since: time.Unix(1e9, 0), Reason: reason}})
+	}
+	want := func(name, text string) {
+		t.Helper()
+		if got := of(name); got != text {
+			t.Errorf("%s: %s, want %s", name, got, text)
+		}
+	}
+	want("a", "Programmed true InSync, Healthy unknown NotChecked, Ready false NoReplica")
+	want("b", "Programmed true InSync, Healthy unknown NotCheckedYet, Ready true TakesNewFlows")
+	found(engine.Unhealthy, "connection refused")
+	want("b", "Programmed true InSync, Healthy false ChecksFail, Ready true TakesNewFlows") // on_all_unhealthy: all
+	found(engine.Healthy, "")
+	want("b", "Programmed true InSync, Healthy true ChecksPass, Ready true TakesNewFlows")
+	s, err := w.client.ServiceConditions(t.Context(), "b")
+	if err != nil || !s.Conditions[1].Since.Equal(time.Unix(1e9, 0)) {
+		t.Errorf("healthy since %v, %v", s.Conditions[1].Since, err)
+	}
+	if err := w.dp.RemoveService(t.Context(), vip); err != nil {
+		t.Fatal(err)
+	}
+	want("b", "Programmed false NotInDatapath, Healthy true ChecksPass, Ready false NotProgrammed")
+	is := lb.Service{VIP: vip, Scheduler: lb.Modulo, Replicas: []lb.Replica{{Address: netip.MustParseAddrPort("10.0.0.9:80"), Weight: 1}}}
+	if err := w.dp.SetService(t.Context(), is.WithDefaults()); err != nil {
+		t.Fatal(err)
+	}
+	want("b", "Programmed false AnotherInDatapath, Healthy true ChecksPass, Ready false NotProgrammed")
+	node, err := w.client.Status(t.Context())
+	if err != nil || len(node.Conditions) != 2 || node.Conditions[0] != (api.Condition{Type: "Programmed", Status: "false", Reason: "ServicesDiffer", Message: "1 of 3 services; service b"}) || node.Conditions[1] != (api.Condition{Type: "Ready", Status: "true", Reason: "ForwardsAsIntended"}) {
+		t.Errorf("the node: %+v, %v", node.Conditions, err)
+	}
+}
+
+// TestPages: lists in pieces go on after a name, whatever has been removed meanwhile.
+func TestPages(t *testing.T) {
+	w := routedWorld(t)
+	w.apply(threeServices)
+	page := func(path string) (names []string, next string) {
+		var out struct {
+			Services []struct{ Name string }
+			Next     string
+		}
+		_, text := w.request("GET", path, "")
+		if err := json.Unmarshal([]byte(text), &out); err != nil {
+			t.Fatalf("%s: %v in %s", path, err, text)
+		}
+		for _, s := range out.Services {
+			names = append(names, s.Name)
+		}
+		return names, out.Next
+	}
+	for _, list := range []string{"/v1/services", "/v1/status"} {
+		for query, want := range map[string]string{"": "[c a b] ", "?limit=2": "[a b] b", "?limit=2&after=b": "[c] ", "?limit=3": "[a b c] ", "?after=aa&limit=1": "[b] b", "?after=c": "[] "} {
+			names, next := page(list + query)
+			if got := fmt.Sprint(names, " ", next); got != want {
+				t.Errorf("%s%s: %s, want %s", list, query, got, want)
+			}
+		}
 	}
 }

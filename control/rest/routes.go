@@ -31,6 +31,7 @@ func (s *Server) routes(version string) http.Handler {
 	s.monitorRoutes(a)
 	s.eventRoutes(a)
 	s.healthRoutes(a)
+	s.statusRoutes(a)
 	mux.Handle("GET /metrics", metricsPage(metrics.New(s.engine, s.labels, version, s.more...)))
 	mux.Handle("GET /docs", docs.Handler())
 	profile.Routes(mux)

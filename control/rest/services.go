@@ -47,10 +47,11 @@ type patchServiceInput struct {
 
 func (s *Server) serviceRoutes(a huma.API) {
 	register(a, "list-services", http.MethodGet, "/v1/services", "All services, replicas in the state that the operator gave them",
-		func(context.Context, *struct{}) (*answer[api.Services], error) {
+		func(_ context.Context, in *Page) (*answer[api.Services], error) {
 			now := s.engine.Now()
-			all := api.Services{Services: make([]api.Service, 0, len(now.Given.Services))}
-			for _, service := range now.Given.Services {
+			part, next := pageOf(*in, now.Given.Services, func(s intent.Service) string { return s.Name })
+			all := api.Services{Services: make([]api.Service, 0, len(part)), Next: next}
+			for _, service := range part {
 				all.Services = append(all.Services, wire.Shown(service))
 			}
 			return answerAt(now.Number, all), nil

@@ -28,6 +28,7 @@ import (
 type world struct {
 	t      *testing.T
 	dp     *faulty
+	engine *engine.Engine
 	store  store.Store
 	socket string
 	client *client.Client
@@ -152,7 +153,7 @@ func startWith(t *testing.T, dir string, memory *oracle.Datapath, clock *fakeClo
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Engine = e
+	o.Engine, w.engine = e, e
 	w.serve(o, l)
 	w.client = client.New(w.socket)
 	t.Cleanup(w.stop)

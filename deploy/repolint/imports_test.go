@@ -123,7 +123,8 @@ var controlLayers = map[string][]string{
 	"metrics":         {"api", "intent", "engine"},
 	"events":          {"api", "intent", "engine"},
 	"docs":            {},
-	"rest":            {"api", "intent", "wire", "config", "reconcile", "engine", "docs", "events", "framediff", "metrics", "safedir", "access", "profile", "store"},
+	"rest":            {"api", "intent", "wire", "config", "reconcile", "engine", "docs", "events", "rest/conditions", "framediff", "metrics", "safedir", "access", "profile", "store"},
+	"rest/conditions": {"api", "intent", "engine"},
 	"rest/stress":     {},
 	"client":          {"api"},
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/cli"
+	"lbctl/control/api"
 	"lbctl/control/client"
 	"lbctl/lb"
 )
@@ -27,16 +29,18 @@ func Command(a *cli.App) *cobra.Command {
 		Short: "Wait until the balancer is ready, replicas are healthy or drained, or a revision is reached",
 		Long: `Wait until a condition holds: ready (the datapath forwards as intended, as /readyz says), healthy (checks have found the
 replica ADDRESS of SERVICE well, or every active one of it, or of all, that is checked), drained (the replica, or every
-draining one, is safe to remove), or revision=N (the intent is at N or later). A daemon that does not answer is waited for. When the time is over, the exit code is 1 and the error says what still is.`,
+draining one, is safe to remove), condition=TYPE or condition=TYPE=STATUS (of SERVICE: Programmed, Healthy, Ready; of the node:
+Programmed, Ready; true, unless STATUS is false or unknown), or revision=N (the intent is at N or later). A daemon that does not answer is waited for. When the time is over, the exit code is 1 and the error says what still is.`,
 		Example: `  lbctl wait --for=ready --timeout 1m
   lbctl wait --for=healthy web
+  lbctl wait --for=condition=Ready web
   lbctl drain web 10.1.0.1:8080 && lbctl wait --for=drained web 10.1.0.1:8080
   lbctl wait --for=revision=7`,
 		Args: cli.Takes("[SERVICE]", "[ADDRESS]"),
 	}
-	what := c.Flags().String("for", "", "what to wait for: ready, healthy, drained or revision=N")
+	what := c.Flags().String("for", "", "what to wait for: ready, healthy, drained, condition=TYPE or revision=N")
 	patience := c.Flags().Duration("timeout", 30*time.Second, "give up after this time, at most 24h; 0: look once")
-	_ = c.RegisterFlagCompletionFunc("for", cobra.FixedCompletions([]string{"ready", "healthy", "drained", "revision="}, cobra.ShellCompDirectiveNoSpace))
+	_ = c.RegisterFlagCompletionFunc("for", cobra.FixedCompletions([]string{"ready", "healthy", "drained", "condition=", "revision="}, cobra.ShellCompDirectiveNoSpace))
 	a.Complete(c, cli.Services, cli.ReplicasOf)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if *patience < 0 || *patience > 24*time.Hour {
@@ -55,6 +59,10 @@ draining one, is safe to remove), or revision=N (the intent is at N or later). A
 
 func parse(c *cobra.Command, what string, args []string) (condition, error) {
 	of := append(args, "", "")[:2]
+	kind, isCondition := strings.CutPrefix(what, "condition=")
+	if isCondition {
+		return holds(c, kind, args)
+	}
 	if what != "healthy" && what != "drained" && len(args) > 0 {
 		return nil, cli.Usage(c, "--for=%s takes no %s", what, args[0])
 	}
@@ -70,9 +78,9 @@ func parse(c *cobra.Command, what string, args []string) (condition, error) {
 	case isRevision && err == nil && n > 0:
 		return reached(n), nil
 	case what == "":
-		return nil, cli.Usage(c, "missing --for: want ready, healthy, drained or revision=N")
+		return nil, cli.Usage(c, "missing --for: want ready, healthy, drained, condition=TYPE or revision=N")
 	}
-	return nil, cli.Usage(c, "--for: %q is not known: want ready, healthy, drained or revision=N", what).OrNearest(what, []string{"ready", "healthy", "drained"}, "--for=")
+	return nil, cli.Usage(c, "--for: %q is not known: want ready, healthy, drained, condition=TYPE or revision=N", what).OrNearest(what, []string{"ready", "healthy", "drained"}, "--for=")
 }
 
 func ready(ctx context.Context, d *client.Client) (string, error) {
@@ -82,6 +90,46 @@ func ready(ctx context.Context, d *client.Client) (string, error) {
 		return refused.Problem.Detail, nil
 	}
 	return "", err
+}
+
+// holds looks at a condition of a service, or of the node.
+func holds(c *cobra.Command, what string, of []string) (condition, error) {
+	kind, status, has := strings.Cut(what, "=")
+	kinds := []string{"Programmed", "Ready", "Healthy"}
+	switch {
+	case len(of) > 1:
+		return nil, cli.Usage(c, "--for=condition takes no ADDRESS: %s", of[1])
+	case kind == "Healthy" && len(of) == 0:
+		return nil, cli.Usage(c, "--for=condition=Healthy: the node has no such condition: name a SERVICE")
+	case !slices.Contains(kinds, kind):
+		return nil, cli.Usage(c, "--for=condition: %q is not known: want Programmed, Ready or Healthy", kind).OrNearest(kind, kinds, "--for=condition=")
+	case !has:
+		status = "true"
+	case !slices.Contains([]string{"true", "false", "unknown"}, status):
+		return nil, cli.Usage(c, "--for=condition=%s: %q is no status: want true, false or unknown", kind, status)
+	}
+	return func(ctx context.Context, d *client.Client) (string, error) {
+		var all []api.Condition
+		if len(of) == 0 {
+			node, err := d.Status(ctx)
+			if err != nil {
+				return "", err
+			}
+			all = node.Conditions
+		} else {
+			service, err := d.ServiceConditions(ctx, of[0])
+			if err != nil {
+				return "", err
+			}
+			all = service.Conditions
+		}
+		for _, is := range all {
+			if is.Type == kind && is.Status != status {
+				return fmt.Sprintf("%s is %s: %s", kind, is.Status, cmp.Or(is.Message, is.Reason)), nil
+			}
+		}
+		return "", nil
+	}, nil
 }
 
 func reached(n uint64) condition {

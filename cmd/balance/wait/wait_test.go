@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { clitest.Main(m, balance.XDP{}, balance.Commands) }
 func TestWait(t *testing.T) {
 	w := clitest.New(t, balance.Commands)
 	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig))
-	for _, line := range []string{"wait --for=ready", "wait --for=revision=1", "wait --for=drained", "wait --for=drained web --timeout 0", "wait --for=healthy web"} {
+	for _, line := range []string{"wait --for=ready", "wait --for=revision=1", "wait --for=drained", "wait --for=drained web --timeout 0", "wait --for=healthy web", "wait --for=condition=Programmed", "wait --for=condition=Ready web", "wait --for=condition=Healthy=unknown web"} {
 		if out := w.OK(strings.Fields(line)...); out != "" {
 			t.Errorf("lbctl %s: %s", line, out)
 		}
@@ -38,6 +38,7 @@ func TestWait(t *testing.T) {
 	}
 	w.Refused("wait --for=healthy web 10.0.0.1:8080 --timeout 0s", cli.ExitFailed, "healthy was not reached in 0s: replica 10.0.0.1:8080 of web is not checked", "wait longer with --timeout; lbctl status says what is not as it should be")
 	w.Refused("wait --for=revision=3 --timeout 1s", cli.ExitFailed, "revision=3 was not reached in 1s: the intent is at revision 2", "wait longer with --timeout; lbctl status says what is not as it should be")
+	w.Refused("wait --for=condition=Ready=false web --timeout 1s", cli.ExitFailed, "condition=Ready=false was not reached in 1s: Ready is true: TakesNewFlows", "wait longer with --timeout; lbctl status says what is not as it should be")
 	looks, happens = 0, func() { w.Memory.Advance(2 * lb.DefaultIdle(packet.TCP)) }
 	w.OK("wait", "--for=drained", "web", "10.0.0.1:8080")
 	if looks != 3 {
@@ -47,9 +48,12 @@ func TestWait(t *testing.T) {
 	looks, happens = 0, func() { w.Serve() }
 	w.OK("wait", "--for=ready")
 	for _, c := range []struct{ line, what, hint string }{
-		{"wait", "missing --for: want ready, healthy, drained or revision=N", "see lbctl wait --help"},
-		{"wait --for=redy", `--for: "redy" is not known: want ready, healthy, drained or revision=N`, "did you mean --for=ready?"},
-		{"wait --for=revision=0", `--for: "revision=0" is not known: want ready, healthy, drained or revision=N`, "see lbctl wait --help"},
+		{"wait", "missing --for: want ready, healthy, drained, condition=TYPE or revision=N", "see lbctl wait --help"},
+		{"wait --for=redy", `--for: "redy" is not known: want ready, healthy, drained, condition=TYPE or revision=N`, "did you mean --for=ready?"},
+		{"wait --for=revision=0", `--for: "revision=0" is not known: want ready, healthy, drained, condition=TYPE or revision=N`, "see lbctl wait --help"},
+		{"wait --for=condition=Redy", `--for=condition: "Redy" is not known: want Programmed, Ready or Healthy`, "did you mean --for=condition=Ready?"},
+		{"wait --for=condition=Healthy", "--for=condition=Healthy: the node has no such condition: name a SERVICE", "see lbctl wait --help"},
+		{"wait --for=condition=Ready=yes", `--for=condition=Ready: "yes" is no status: want true, false or unknown`, "see lbctl wait --help"},
 		{"wait --for=ready web", "--for=ready takes no web", "see lbctl wait --help"},
 		{"wait --for=ready --timeout 25h", "--timeout: 25h0m0s is out of range: want 0 to 24h", "see lbctl wait --help"},
 	} {
