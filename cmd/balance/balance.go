@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lbctl/cmd/balance/about"
+	"lbctl/cmd/balance/describe"
 	"lbctl/cmd/balance/document"
 	"lbctl/cmd/balance/events"
 	"lbctl/cmd/balance/get"
@@ -28,6 +29,6 @@ func Commands(a *cli.App) []*cobra.Command {
 	return slices.Concat(document.Commands(a, printWarnings), replica.Commands(a), service.Commands(a), []*cobra.Command{
 		serveCommand(a), attachCommand(a), detachCommand(a), get.Command(a, document.GetRevisions(a)), status.Command(a), verify.Command(a),
 		explainCommand(a), monitorCommand(a), events.Command(a), decapCommand(a), doctorCommand(a),
-		wait.Command(a), ipvs.Command(a), purgeCommand(a), token.Command(a), about.Version(a, pins), about.Bundle(a, pins, about.More{Status: status.Page(a), Doctor: diagnosed(a)}),
+		describe.Command(a), wait.Command(a), ipvs.Command(a), purgeCommand(a), token.Command(a), about.Version(a, pins), about.Bundle(a, pins, about.More{Status: status.Page(a), Doctor: diagnosed(a)}),
 	})
 }
