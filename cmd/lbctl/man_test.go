@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,7 +14,7 @@ import (
 	"lbctl/cmd/cli"
 )
 
-// TestMan: every command has a page that man formats without a warning, and lbctl.yaml(5) has every field.
+// TestMan: every command has a page without a date, which man formats without a warning, and lbctl.yaml(5) has every field of the schema.
 func TestMan(t *testing.T) {
 	w := newWorld(t)
 	if out := w.OK("man", w.Path("man")); out != "" {
@@ -36,10 +38,14 @@ func TestMan(t *testing.T) {
 		t.Errorf("%d pages", pages)
 	}
 	five := checkPage(t, w.Path("man/man5/lbctl.yaml.5"), "EXAMPLE")
-	for _, field := range []string{`services[].replicas[].drain_until`, `datapath.limits.flows`, `services[].tunnel_sources`, `interfaces[].mode`} {
+	fields := fieldsOf(t, w.OK("schema"))
+	for _, field := range fields {
 		if !strings.Contains(strings.ReplaceAll(five, `\-`, "-"), `\fB`+field+`\fP`) {
 			t.Errorf("lbctl.yaml(5) lacks %s", field)
 		}
+	}
+	if !slices.Contains(fields, "services[].replicas[].drain_until") || len(fields) < 60 {
+		t.Errorf("the fields are %v", fields)
 	}
 	first, again := w.Path("man/man1/lbctl-drain.1"), w.Path("again/man1/lbctl-drain.1")
 	w.OK("man", w.Path("again"))
@@ -48,6 +54,40 @@ func TestMan(t *testing.T) {
 	if string(a1) != string(a2) || len(a1) == 0 {
 		t.Error("the second time the page is another one")
 	}
+}
+
+// fieldsOf returns the fields of a configuration file, as the page names them, from its JSON Schema.
+func fieldsOf(t *testing.T, text string) (all []string) {
+	t.Helper()
+	type property struct {
+		Ref      string `json:"$ref"`
+		ReadOnly bool   `json:"readOnly"`
+		Items    *property
+	}
+	var schema struct {
+		Defs map[string]struct{ Properties map[string]property } `json:"$defs"`
+	}
+	if err := json.Unmarshal([]byte(text), &schema); err != nil {
+		t.Fatal(err)
+	}
+	var walk func(ref, path string)
+	walk = func(ref, path string) {
+		for name, p := range schema.Defs[filepath.Base(ref)].Properties {
+			if p.ReadOnly {
+				continue
+			}
+			name = path + name
+			if p.Items != nil {
+				name, p = name+"[]", *p.Items
+			}
+			all = append(all, name)
+			if p.Ref != "" {
+				walk(p.Ref, name+".")
+			}
+		}
+	}
+	walk("Config", "")
+	return all
 }
 
 // checkPage formats a page with man or mandoc, where there is one.
@@ -60,6 +100,9 @@ func checkPage(t *testing.T, name, section string) string {
 	}
 	if !strings.Contains(string(text), ".SH "+section) && !strings.Contains(name, "completion") {
 		t.Errorf("%s has no section %s", filepath.Base(name), section)
+	}
+	if title := `" "" "lbctl `; !strings.Contains(string(text), title) {
+		t.Errorf("%s bears a date", filepath.Base(name))
 	}
 	if _, err := exec.LookPath("groff"); err == nil {
 		out, err := exec.Command("groff", "-man", "-ww", "-z", "-Tutf8", "-Kutf8", name).CombinedOutput()

@@ -41,13 +41,38 @@ func write(root *cobra.Command, dir string, example []byte) error {
 	if err := errors.Join(os.MkdirAll(one, 0o755), os.MkdirAll(five, 0o755)); err != nil {
 		return err
 	}
-	b := cli.ThisBuild()
-	header := &doc.GenManHeader{Section: "1", Source: "lbctl " + b.Version, Manual: "lbctl", Date: &time.Time{}}
+	version, pages := cli.ThisBuild().Version, map[string][]byte{}
 	root.DisableAutoGenTag = true
-	if err := doc.GenManTree(root, header, one); err != nil {
+	if err := commandPages(root, version, pages); err != nil {
 		return fmt.Errorf("write manual pages: %w", err)
 	}
-	return os.WriteFile(filepath.Join(five, "lbctl.yaml.5"), configPage(b.Version, example), 0o644)
+	for name, text := range pages {
+		if err := os.WriteFile(filepath.Join(one, name), text, 0o644); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(five, "lbctl.yaml.5"), configPage(version, example), 0o644)
+}
+
+// commandPages makes the page of a command and of those below it, by file name.
+func commandPages(c *cobra.Command, version string, pages map[string][]byte) error {
+	for _, below := range c.Commands() {
+		if !below.IsAvailableCommand() || below.IsAdditionalHelpTopicCommand() {
+			continue
+		}
+		if err := commandPages(below, version, pages); err != nil {
+			return err
+		}
+	}
+	var b bytes.Buffer
+	dated := time.Time{}
+	if err := doc.GenMan(c, &doc.GenManHeader{Section: "1", Source: "lbctl " + version, Manual: "lbctl", Date: &dated}, &b); err != nil {
+		return err
+	}
+	// The package writes no page without a date.
+	date := dated.Format(`"Jan 2006"`)
+	pages[strings.ReplaceAll(c.CommandPath(), " ", "-")+".1"] = bytes.Replace(b.Bytes(), []byte(date), []byte(`""`), 1)
+	return nil
 }
 
 // configPage is lbctl.yaml(5).
@@ -72,9 +97,6 @@ func describe(b *bytes.Buffer, t reflect.Type, path string) {
 		f := t.Field(n)
 		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		if name == "" || name == "-" {
-			if f.Anonymous {
-				describe(b, f.Type, path)
-			}
 			continue
 		}
 		kind, list := f.Type, ""
