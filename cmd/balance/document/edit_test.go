@@ -91,11 +91,15 @@ func TestEditEnds(t *testing.T) {
 		done <- w.OK("replica", "add", "web", "10.0.0.9:8080")
 		w.Write("on", "")
 	}()
-	code := make(chan int)
-	go func() { c, _, _ := w.Run("edit"); code <- c }()
+	code, said := make(chan int), ""
+	go func() {
+		c, _, err := w.Run("edit")
+		said = err
+		code <- c
+	}()
 	<-done
-	if c := <-code; c != cli.ExitConflict || len(left(w)) != 1 {
-		t.Errorf("overtaken: exit %d, %v", c, left(w))
+	if c := <-code; c != cli.ExitConflict || len(left(w)) != 1 || !strings.Contains(said, "the text is in DIR/lbctl-edit-") {
+		t.Errorf("overtaken: exit %d, %s, %v", c, said, left(w))
 	}
 	if now := w.OK("get", "config"); !strings.Contains(now, "10.0.0.9:8080") || strings.Contains(now, "weight: 4") {
 		t.Errorf("the change of the others is lost:\n%s", now)
