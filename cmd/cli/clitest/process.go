@@ -2,6 +2,7 @@ package clitest
 
 import (
 	"bufio"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -44,6 +45,7 @@ func (w *World) ProcessBy(start func(*exec.Cmd) error, args ...string) *exec.Cmd
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
 		text.WriteString(lines.Text() + "\n")
 		if strings.Contains(lines.Text(), "msg=ready") {
+			go io.Copy(io.Discard, stderr) // or the daemon waits, with its pipe full, until somebody reads what it logs
 			return c
 		}
 	}
