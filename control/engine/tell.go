@@ -49,14 +49,15 @@ func (e *Engine) tell(old, now *Snapshot) {
 	}
 }
 
-// differing names the services that are not in both intents as they are in the other, in order, namedServices at most.
+// differing names the services that are not in both intents as they are in the other, or not by hand, in order, namedServices at most.
 func differing(old, now intent.Intent) (names []string) {
 	had := make(map[string]intent.Service, len(old.Services))
 	for _, s := range old.Services {
 		had[s.Name] = s
 	}
+	byHand := old.Overrides.Differing(now.Overrides)
 	for _, s := range now.Services {
-		if was, there := had[s.Name]; !there || !was.Equal(s) {
+		if was, there := had[s.Name]; !there || byHand[s.Name] || !was.Equal(s) {
 			names = append(names, s.Name)
 		}
 		delete(had, s.Name)

@@ -72,6 +72,22 @@ type Overrides map[Target]Override
 // Equal reports whether two are the same.
 func (o Overrides) Equal(p Overrides) bool { return maps.EqualFunc(o, p, Override.Equal) }
 
+// Differing returns the services of which something is set by hand in one that is not so in the other.
+func (o Overrides) Differing(p Overrides) map[string]bool {
+	names := map[string]bool{}
+	for t, is := range o {
+		if other, there := p[t]; !there || !is.Equal(other) {
+			names[t.Service] = true
+		}
+	}
+	for t := range p {
+		if _, there := o[t]; !there {
+			names[t.Service] = true
+		}
+	}
+	return names
+}
+
 // Without returns the overrides less those of a service; of all services if it is "".
 func (o Overrides) Without(service string) Overrides {
 	left := Overrides{}
