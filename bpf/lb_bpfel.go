@@ -53,6 +53,13 @@ type LbFibEntry struct {
 	Macs     [12]uint8
 }
 
+type LbFlowCount struct {
+	_        structs.HostLayout
+	Begun    uint64
+	Resets   uint64
+	Refusals uint64
+}
+
 type LbFragmentLine struct {
 	_     structs.HostLayout
 	Entry [4]struct {
@@ -320,6 +327,7 @@ const (
 	LbMapEstablished          = "established"
 	LbMapFibCache             = "fib_cache"
 	LbMapFibQuestions         = "fib_questions"
+	LbMapFlowCounts           = "flow_counts"
 	LbMapFragments            = "fragments"
 	LbMapHalfOpen             = "half_open"
 	LbMapRateStates           = "rate_states"
@@ -416,6 +424,7 @@ type LbMapSpecs struct {
 	Established   *ebpf.MapSpec `ebpf:"established"`
 	FibCache      *ebpf.MapSpec `ebpf:"fib_cache"`
 	FibQuestions  *ebpf.MapSpec `ebpf:"fib_questions"`
+	FlowCounts    *ebpf.MapSpec `ebpf:"flow_counts"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	HalfOpen      *ebpf.MapSpec `ebpf:"half_open"`
 	RateStates    *ebpf.MapSpec `ebpf:"rate_states"`
@@ -486,6 +495,7 @@ type LbMaps struct {
 	Established   *ebpf.Map `ebpf:"established"`
 	FibCache      *ebpf.Map `ebpf:"fib_cache"`
 	FibQuestions  *ebpf.Map `ebpf:"fib_questions"`
+	FlowCounts    *ebpf.Map `ebpf:"flow_counts"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	HalfOpen      *ebpf.Map `ebpf:"half_open"`
 	RateStates    *ebpf.Map `ebpf:"rate_states"`
@@ -514,6 +524,7 @@ func (m *LbMaps) Close() error {
 		m.Established,
 		m.FibCache,
 		m.FibQuestions,
+		m.FlowCounts,
 		m.Fragments,
 		m.HalfOpen,
 		m.RateStates,

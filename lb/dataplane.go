@@ -113,10 +113,20 @@ type Counters struct {
 	Services map[VIP]Count
 	// Replicas holds forwarded packets by service and replica.
 	Replicas map[VIP]map[netip.AddrPort]Count
+	// Flows holds what packets said of flows, by service and replica. Those of removed replicas are not kept.
+	Flows map[VIP]map[netip.AddrPort]FlowCount
 	// Losses are packets that were lost after their verdict, since the opening; LossesUnknown is why they cannot be
 	// counted, "" if they are.
 	Losses        []Loss
 	LossesUnknown string
+}
+
+// FlowCount counts what packets said of the flows of a replica: see package oracle. Resets and refusals are known in mode NAT alone.
+type FlowCount struct {
+	// Begun are packets that begin a flow, and were given to the replica.
+	Begun uint64
+	// Resets are answers with RST. Refusals are those of them that answer a SYN.
+	Resets, Refusals uint64
 }
 
 // Loss counts packets that were to leave by an interface and did not.

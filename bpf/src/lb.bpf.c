@@ -85,6 +85,24 @@ static __always_inline bool find_flow(const struct packet *p, struct decision *d
 	return d->rev_nat;
 }
 
+/* Counts a reset in the answer of a replica. One that answers a SYN has an ACK and the sequence number 0 (RFC 9293, section
+ * 3.10.7.1); in a flow that has begun that is the number of one packet in 2^32. */
+__noinline int count_reset(__u32 replica, __u32 refuses)
+{
+	struct flow_count *c = bpf_map_lookup_elem(&flow_counts, &replica);
+
+	if (c) {
+		c->resets++;
+		c->refusals += refuses & 1;
+	}
+	return 0;
+}
+
+static __always_inline bool refuses(struct xdp_md *ctx, const struct packet *p)
+{
+	return !PAST_END((struct tcphdr *)p->l4, (void *)(long)ctx->data_end) && p->tcp & TCP_ACK && !load32(p->l4 + 4);
+}
+
 static __always_inline enum lb_reason find(struct xdp_md *ctx, const struct packet *p, struct decision *d, bool monitored)
 {
 	d->service = find_service(&p->flow);
@@ -95,6 +113,8 @@ static __always_inline enum lb_reason find(struct xdp_md *ctx, const struct pack
 	}
 	d->rev_nat = find_rev_nat(&p->flow, &d->from);
 	if (d->rev_nat && find_flow(p, d)) {
+		if (unlikely(p->tcp & TCP_RST))
+			count_reset(d->from, refuses(ctx, p));
 		if (monitored)
 			monitor_answer(d->rev_nat);
 		return LB_OK;

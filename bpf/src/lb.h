@@ -294,6 +294,13 @@ struct count {
 	__u64 bytes;
 };
 
+/* What packets say of the flows of a replica: the package comment of lb/oracle has what each counts. */
+struct flow_count {
+	__u64 begun;
+	__u64 resets;
+	__u64 refusals; /* those of the resets that answer a SYN */
+};
+
 #define SAMPLE_BYTES 256
 
 /* A packet and what became of it, for a monitor. */

@@ -195,6 +195,15 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } by_replica SEC(".maps");
 
+/* By replica id, too, but apart: few packets say anything of a flow. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct flow_count);
+	__uint(max_entries, 16384);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} flow_counts SEC(".maps");
+
 static __always_inline void add(void *counters, __u32 index, __u64 bytes)
 {
 	struct count *c = bpf_map_lookup_elem(counters, &index);

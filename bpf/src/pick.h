@@ -141,6 +141,16 @@ static __always_inline bool begin_flow(const struct service *s, const struct pac
 	return true;
 }
 
+/* Counts a flow that begins with a replica. */
+__noinline int count_begun(__u32 replica)
+{
+	struct flow_count *c = bpf_map_lookup_elem(&flow_counts, &replica);
+
+	if (c)
+		c->begun++;
+	return 0;
+}
+
 /* The reason for which a packet of a service with rates does not go to the replica that has been picked, else LB_OK. */
 static __always_inline enum lb_reason limited(const struct service *s, bool begins)
 {
@@ -162,6 +172,7 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 	__u64 owners = NO_OWNERS, key;
 	enum lb_reason why;
 	struct slot *slot;
+	bool begins;
 	int id;
 
 	*hash_out = h;
@@ -174,6 +185,8 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 		if (likely((__u32)owners == owners >> 32 && !(s->flags & SERVICE_UNUSUAL))) {
 			c->id = owners;
 			c->replica = replica_at(c->id);
+			if (unlikely(is_syn(p)) && records && !only)
+				count_begun(c->id);
 			return c->replica ? LB_OK : LB_TABLE_FAULT;
 		}
 		f.previous_slot = index + 1;
@@ -189,7 +202,10 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 		c->replica = replica_at(c->id);
 		if (!c->replica)
 			return LB_TABLE_FAULT;
-		return !only && s->flags & SERVICE_RATES ? limited(s, records && is_syn(p)) : LB_OK;
+		why = !only && s->flags & SERVICE_RATES ? limited(s, records && is_syn(p)) : LB_OK;
+		if (why == LB_OK && is_syn(p) && records && !only)
+			count_begun(c->id);
+		return why;
 	}
 	if (s->previous_hash != s->hash || s->previous_seed != s->seed)
 		record_hash = hash(t, s->previous_hash, s->previous_seed);
@@ -212,13 +228,16 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 	c->replica = replica_at(c->id);
 	if (!c->replica) /* before limited(): Linux 6.1 takes what that returns for LB_OK, too */
 		return LB_TABLE_FAULT;
+	begins = records && (f.is_tcp ? is_syn(p) : id & BEGINS);
 	if (!only && s->flags & SERVICE_RATES) {
-		why = limited(s, records && (f.is_tcp ? is_syn(p) : id & BEGINS));
+		why = limited(s, begins);
 		if (why != LB_OK)
 			return why;
 	}
 	if (records && id & BEGINS && !begin_flow(s, p, key, tag_of(key, record_hash), c->id))
 		return LB_PORT_TAKEN;
+	if (begins && !only)
+		count_begun(c->id);
 	return LB_OK;
 }
 

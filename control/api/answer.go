@@ -64,12 +64,20 @@ type ReplicaTraffic struct {
 	Replica
 	Packets uint64 `json:"packets"`
 	Bytes   uint64 `json:"bytes"`
-	Rate    Rate   `json:"lately" doc:"What is sent to it now, measured while it drains."`
-	Reason  string `json:"reason,omitempty" doc:"As in ReplicaStatus."`
+	FlowEvents
+	Rate   Rate   `json:"lately" doc:"What is sent to it now, measured while it drains."`
+	Reason string `json:"reason,omitempty" doc:"As in ReplicaStatus."`
 	ByHand
 
 	Health  *ReplicaHealth `json:"health,omitempty" required:"false" doc:"As in ReplicaStatus."`
 	NextHop *ReplicaHop    `json:"next_hop,omitempty" doc:"How packets to it leave, if the request asks for next_hops; left out where no route leads there."`
+}
+
+// FlowEvents are what packets have said of the flows of a replica since the tables were made.
+type FlowEvents struct {
+	NewFlows uint64 `json:"new_flows" doc:"Packets that begin a flow and were given to it: of TCP each SYN, also one that is sent again; of UDP, with tracking always, those whose flow was not recorded."`
+	Resets   uint64 `json:"resets" doc:"Its answers with RST, in mode nat."`
+	Refusals uint64 `json:"refusals" doc:"Those of the resets that answer a SYN: connections refused."`
 }
 
 // ReplicaHealth is what checks have found of a replica.

@@ -46,6 +46,7 @@ type ReplicaCount struct {
 	Replica     string `json:"replica" example:"10.1.0.1:8080"`
 	Packets     uint64 `json:"packets"`
 	Bytes       uint64 `json:"bytes"`
+	FlowEvents
 }
 
 // Probe is the body of POST /v1/explain: a packet that is not sent, by its flow or as a frame.

@@ -14,6 +14,7 @@ import (
 	"lbctl/control/engine"
 	"lbctl/control/intent"
 	"lbctl/lb"
+	"lbctl/rss/packet"
 )
 
 // series writes the counters of packets, and the series of services and replicas, in the text format of Prometheus.
@@ -155,6 +156,15 @@ func (s *series) replicas() {
 	})
 	s.each("replica_bytes_total", "counter", "Bytes forwarded, by replica.", "", func(v intent.Service, r lb.Replica) (uint64, bool) {
 		return s.counters.Replicas[v.VIP][r.Address].Bytes, true
+	})
+	s.each("replica_new_flows_total", "counter", "Packets that begin a flow and were given to the replica: in TCP each SYN; in UDP, with tracking always, those whose flow was not recorded.", "", func(v intent.Service, r lb.Replica) (uint64, bool) {
+		return s.counters.Flows[v.VIP][r.Address].Begun, true
+	})
+	s.each("replica_resets_total", "counter", "Answers with RST; of replicas in mode nat.", "", func(v intent.Service, r lb.Replica) (uint64, bool) {
+		return s.counters.Flows[v.VIP][r.Address].Resets, v.Mode == lb.NAT && v.VIP.Protocol == packet.TCP
+	})
+	s.each("replica_refusals_total", "counter", "Answers with RST to a SYN: connections refused; of replicas in mode nat.", "", func(v intent.Service, r lb.Replica) (uint64, bool) {
+		return s.counters.Flows[v.VIP][r.Address].Refusals, v.Mode == lb.NAT && v.VIP.Protocol == packet.TCP
 	})
 	s.shares()
 	s.each("replica_weight", "gauge", "The weight of a replica; of those that have another than 1.", "", func(_ intent.Service, r lb.Replica) (uint64, bool) {

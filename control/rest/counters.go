@@ -43,20 +43,25 @@ func wireCounters(i intent.Intent, c lb.Counters) api.Counters {
 		})
 	}
 	for _, vip := range slices.SortedFunc(maps.Keys(c.Replicas), lb.VIP.Compare) {
-		wire.Replicas = append(wire.Replicas, wireReplicas(names[vip], vip, c.Replicas[vip])...)
+		wire.Replicas = append(wire.Replicas, wireReplicas(names[vip], vip, c.Replicas[vip], c.Flows[vip])...)
 	}
 	return wire
 }
 
-func wireReplicas(name string, vip lb.VIP, counts map[netip.AddrPort]lb.Count) []api.ReplicaCount {
+func wireReplicas(name string, vip lb.VIP, counts map[netip.AddrPort]lb.Count, flows map[netip.AddrPort]lb.FlowCount) []api.ReplicaCount {
 	var wire []api.ReplicaCount
 	for _, r := range slices.SortedFunc(maps.Keys(counts), netip.AddrPort.Compare) {
 		n := counts[r]
 		wire = append(wire, api.ReplicaCount{
 			ServiceName: name, VIP: vip.Address.String(), Protocol: vip.Protocol.String(), Replica: r.String(), Packets: n.Packets, Bytes: n.Bytes,
+			FlowEvents: wireFlowEvents(flows[r]),
 		})
 	}
 	return wire
+}
+
+func wireFlowEvents(n lb.FlowCount) api.FlowEvents {
+	return api.FlowEvents{NewFlows: n.Begun, Resets: n.Resets, Refusals: n.Refusals}
 }
 
 func (s *Server) flowRoutes(a huma.API) {
@@ -101,7 +106,7 @@ func (s *Server) wireTraffic(now *engine.Snapshot, counters lb.Counters, c lb.Co
 			sent := counters.Replicas[of.VIP][address]
 			out.Replicas = append(out.Replicas, api.ReplicaTraffic{
 				ServiceName: of.Name, VIP: of.VIP.Address.String(), Protocol: of.VIP.Protocol.String(), Replica: r,
-				Packets: sent.Packets, Bytes: sent.Bytes, Rate: s.rate(of.VIP, address), Reason: unfit(c, address),
+				Packets: sent.Packets, Bytes: sent.Bytes, FlowEvents: wireFlowEvents(counters.Flows[of.VIP][address]), Rate: s.rate(of.VIP, address), Reason: unfit(c, address),
 				Health: s.wireHealth(now, of, address), ByHand: notes.on(of, n, lb.Flows{}),
 			})
 		}

@@ -146,6 +146,9 @@ func (d *comparison) packets(n int) error {
 	if diff := difference(moved(before[1], after[1]), moved(before[0], after[0])); diff != "" {
 		return fmt.Errorf("counters moved (-reference +subject):\n%safter the packets\n%q\nservices: %+v", diff, sent, services)
 	}
+	if diff := difference(movedFlows(before[1], after[1]), movedFlows(before[0], after[0])); diff != "" {
+		return fmt.Errorf("flows counted (-reference +subject):\n%safter the packets\n%q\nservices: %+v", diff, sent, services)
+	}
 	return nil
 }
 

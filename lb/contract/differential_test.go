@@ -54,9 +54,9 @@ func TestDifferentialNotices(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			subject := Oracle(t)
 			breaks(&subject)
-			err := newComparison(t, 1, subject).run(5000)
+			err := newComparison(t, 1, subject).run(20_000)
 			if err == nil {
-				t.Fatal("not noticed in 5000 packets")
+				t.Fatal("not noticed in 20,000 packets")
 			}
 			t.Log(err)
 		})

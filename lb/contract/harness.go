@@ -87,6 +87,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("sweeps", func(t *testing.T) { testSweeps(t, open) })
 	t.Run("families", func(t *testing.T) { testFamilies(t, open) })
 	t.Run("counters", func(t *testing.T) { testCounters(t, open) })
+	t.Run("flow counts", func(t *testing.T) { testFlowCounts(t, open) })
 	t.Run("changes", func(t *testing.T) { testChanges(t, open) })
 	t.Run("records", func(t *testing.T) { testRecords(t, open) })
 	t.Run("always", func(t *testing.T) { testAlways(t, open) })

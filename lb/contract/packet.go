@@ -30,7 +30,9 @@ type Packet struct {
 	// Fragment makes the packet a fragment, of which Carried is all that it carries.
 	Fragment *Fragment
 	// Flags are TCP's; UDP has none.
-	Flags   uint8
+	Flags uint8
+	// First: its sequence number is 0.
+	First   bool
 	Payload []byte
 	// Carried is what follows the IP headers instead of a TCP segment or UDP datagram with Payload.
 	Carried []byte
@@ -163,7 +165,9 @@ func (p Packet) l4Header() ([]byte, int) {
 		return append(ports, 0, 0, 0, 0), 6
 	}
 	h := ports[:20]
-	binary.BigEndian.PutUint32(h[4:], 0x12345678) // sequence number
+	if !p.First {
+		binary.BigEndian.PutUint32(h[4:], 0x12345678) // sequence number
+	}
 	binary.BigEndian.PutUint32(h[8:], 0x9abcdef0) // acknowledged
 	binary.BigEndian.PutUint16(h[14:], 0xfedc)    // window
 	h[12], h[13] = 5<<4, p.Flags

@@ -34,7 +34,7 @@ func (d *comparison) randomFrame(services []lb.Service) randomFrame {
 	p := Packet{
 		Flow: randomFlow(r, services), TTL: uint8(2 + r.IntN(254)),
 		Source: lb.MAC{2, 3, 4, 5, 6, 7}, Destination: lb.MAC{2, 8, 9, 10, 11, 12},
-		Flags: randomFlags(r), Payload: randomPayload(r), DontFragment: r.IntN(2) == 0,
+		Flags: randomFlags(r), First: r.IntN(2) == 0, Payload: randomPayload(r), DontFragment: r.IntN(2) == 0,
 	}
 	if r.IntN(6) == 0 {
 		p = randomICMP(r, p, services)
@@ -59,6 +59,7 @@ func fewFrame(r *rand.Rand) randomFrame {
 	}
 	if r.IntN(4) == 0 {
 		p.Flow = packet.Flow{Source: fewReplica(v, byte(r.IntN(6))), Destination: client, Protocol: v.Protocol}
+		p.First = r.IntN(2) == 0
 	}
 	return randomFrame{bytes: p.Frame(), ingress: East, flow: p.Flow}
 }

@@ -71,6 +71,7 @@ func (c *counters) all(services map[lb.VIP]*entry) (_ lb.Counters, err error) {
 			Reasons:  make(map[lb.Reason]lb.Count, len(c.program.reasons)),
 			Services: make(map[lb.VIP]lb.Count, len(services)),
 			Replicas: make(map[lb.VIP]map[netip.AddrPort]lb.Count, len(services)),
+			Flows:    make(map[lb.VIP]map[netip.AddrPort]lb.FlowCount, len(services)),
 		},
 		retired: map[uint32]lb.Count{},
 	}
@@ -79,7 +80,11 @@ func (c *counters) all(services map[lb.VIP]*entry) (_ lb.Counters, err error) {
 			return lb.Counters{}, err
 		}
 	}
-	if s.rows, err = c.replicaRows(services); err != nil {
+	end := c.endOfRows(services)
+	if s.rows, err = readFirst(c.program.objects.ByReplica, end, sum); err != nil {
+		return lb.Counters{}, err
+	}
+	if s.flows, err = readFirst(c.program.objects.FlowCounts, end, sumFlows); err != nil {
 		return lb.Counters{}, err
 	}
 	c.countRemoved(&s)
@@ -94,7 +99,8 @@ func (c *counters) all(services map[lb.VIP]*entry) (_ lb.Counters, err error) {
 type sums struct {
 	lb.Counters
 	// rows are the counts of replicas, by id.
-	rows []lb.Count
+	rows  []lb.Count
+	flows []lb.FlowCount
 	// retired counts the packets of removed replicas, by the id of their service.
 	retired map[uint32]lb.Count
 	// forwarded are the packets of all replicas.
@@ -112,18 +118,17 @@ func (c *counters) countRemoved(s *sums) {
 func (c *counters) countService(s *sums, v lb.VIP, e *entry) {
 	past := c.tables.RetiredCounts.Rows[e.row.Id]
 	all := plus(s.retired[e.row.Id], lb.Count{Packets: past.Packets, Bytes: past.Bytes})
-	byReplica := make(map[netip.AddrPort]lb.Count, len(e.ids))
+	byReplica, flows := make(map[netip.AddrPort]lb.Count, len(e.ids)), make(map[netip.AddrPort]lb.FlowCount, len(e.ids))
 	for a, id := range e.ids {
 		n := s.rows[id]
-		byReplica[a], all = n, plus(all, n)
+		byReplica[a], flows[a], all = n, s.flows[id], plus(all, n)
 		s.forwarded = plus(s.forwarded, n)
 	}
-	s.Services[v], s.Replicas[v] = all, byReplica
+	s.Services[v], s.Replicas[v], s.Flows[v] = all, byReplica, flows
 }
 
-// replicaRows returns the counts of replicas by id, up to the highest id that is in use.
-func (c *counters) replicaRows(services map[lb.VIP]*entry) ([]lb.Count, error) {
-	end := 0
+// endOfRows returns how many rows of replicas there are up to the highest id that is in use.
+func (c *counters) endOfRows(services map[lb.VIP]*entry) (end int) {
 	for _, id := range c.removed {
 		end = max(end, int(id)+1)
 	}
@@ -132,13 +137,18 @@ func (c *counters) replicaRows(services map[lb.VIP]*entry) ([]lb.Count, error) {
 			end = max(end, int(id)+1)
 		}
 	}
-	return readFirst(c.program.objects.ByReplica, end)
+	return end
 }
 
 // foldRemoved adds the counts of removed replicas to the retired counts of their services and to the reason, and
 // clears them. No packet may still go to them. A process killed in between counts one replica twice.
 func (c *counters) foldRemoved() error {
 	for _, id := range c.removed {
+		if flows := c.program.objects.FlowCounts; flows != nil { // tables of a former layout have none
+			if err := zero[bpf.LbFlowCount](flows, id); err != nil {
+				return err
+			}
+		}
 		n, err := read(c.program.objects.ByReplica, id)
 		if err != nil {
 			return err
@@ -153,7 +163,7 @@ func (c *counters) foldRemoved() error {
 		if err := c.addForwarded(n); err != nil {
 			return err
 		}
-		if err := zero(c.program.objects.ByReplica, id); err != nil {
+		if err := zero[bpf.LbCount](c.program.objects.ByReplica, id); err != nil {
 			return err
 		}
 	}
@@ -200,18 +210,25 @@ func sum(perCPU []bpf.LbCount) (all lb.Count) {
 	return all
 }
 
+func sumFlows(perCPU []bpf.LbFlowCount) (all lb.FlowCount) {
+	for _, c := range perCPU {
+		all.Begun, all.Resets, all.Refusals = all.Begun+c.Begun, all.Resets+c.Resets, all.Refusals+c.Refusals
+	}
+	return all
+}
+
 // rowsAtOnce is how many rows one system call reads: with 128 CPUs, 2 MB.
 const rowsAtOnce = 1024
 
 // readFirst sums the first n rows over CPUs, by a system call for many of them.
-func readFirst(m *ebpf.Map, n int) ([]lb.Count, error) {
+func readFirst[Row, Sum any](m *ebpf.Map, n int, sum func([]Row) Sum) ([]Sum, error) {
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {
 		return nil, fmt.Errorf("count CPUs: %w", err)
 	}
-	sums := make([]lb.Count, 0, n)
+	sums := make([]Sum, 0, n)
 	keys := make([]uint32, min(n, rowsAtOnce))
-	perCPU := make([]bpf.LbCount, len(keys)*cpus)
+	perCPU := make([]Row, len(keys)*cpus)
 	var cursor ebpf.MapBatchCursor
 	for len(sums) < n {
 		rows, err := m.BatchLookup(&cursor, keys, perCPU, nil)
@@ -226,12 +243,12 @@ func readFirst(m *ebpf.Map, n int) ([]lb.Count, error) {
 }
 
 // zero clears a row.
-func zero(m *ebpf.Map, index uint32) error {
+func zero[Row any](m *ebpf.Map, index uint32) error {
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {
 		return fmt.Errorf("count CPUs: %w", err)
 	}
-	if err := m.Put(index, make([]bpf.LbCount, cpus)); err != nil {
+	if err := m.Put(index, make([]Row, cpus)); err != nil {
 		return fmt.Errorf("clear counter %d of %v: %w", index, m, err)
 	}
 	return nil

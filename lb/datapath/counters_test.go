@@ -128,7 +128,7 @@ func TestManyCountersAreRead(t *testing.T) {
 	}
 	cpus := uint64(len(perCPU))
 	for _, n := range []int{0, 1, rowsAtOnce, rowsAtOnce + 1, rows - 1, rows} {
-		got, err := readFirst(m, n)
+		got, err := readFirst(m, n, sum)
 		if err != nil || len(got) != n {
 			t.Fatalf("%d of %d counters, %v", len(got), n, err)
 		}
@@ -138,7 +138,7 @@ func TestManyCountersAreRead(t *testing.T) {
 			}
 		}
 	}
-	if _, err := readFirst(m, rows+1); err == nil {
+	if _, err := readFirst(m, rows+1, sum); err == nil {
 		t.Error("a counter that the table does not have was read")
 	}
 }

@@ -129,7 +129,7 @@ func (m *migration) share(d *Datapath) error {
 		names = append(names, bpf.LbMapSettings)
 	}
 	if m.keepIDs {
-		names = append(names, bpf.LbMapEstablished, bpf.LbMapHalfOpen, bpf.LbMapByReplica)
+		names = append(names, bpf.LbMapEstablished, bpf.LbMapHalfOpen, bpf.LbMapByReplica, bpf.LbMapFlowCounts)
 	}
 	for _, name := range names {
 		if is := m.pinned.byName[name]; is != nil && spec.Maps[name].Compatible(is) == nil {
@@ -304,6 +304,9 @@ func (m *migration) tell(d *Datapath) {
 	var anew []string
 	if m.shared[bpf.LbMapByReason] == nil {
 		anew = append(anew, "counters by reason")
+	}
+	if m.shared[bpf.LbMapFlowCounts] == nil {
+		anew = append(anew, "new flows and resets by replica")
 	}
 	if m.shared[bpf.LbMapFragments] == nil {
 		anew = append(anew, "fragments")

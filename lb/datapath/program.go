@@ -208,7 +208,7 @@ func (p *program) configure(spec *ebpf.CollectionSpec) error {
 		bpf.LbMapEstablished: establishedLines, bpf.LbMapHalfOpen: halfOpenLines,
 		bpf.LbMapRevNatIndex: revNatBuckets, bpf.LbMapRevNats: l.Replicas,
 		bpf.LbMapRateStates: l.Services, bpf.LbMapAllowances: l.Services, bpf.LbMapSourceRanges: tables.RangesFor(l),
-		bpf.LbMapReplicas: l.Replicas, bpf.LbMapByReplica: l.Replicas,
+		bpf.LbMapReplicas: l.Replicas, bpf.LbMapByReplica: l.Replicas, bpf.LbMapFlowCounts: l.Replicas,
 		bpf.LbMapFibCache: uint32(cpus) * bpf.FIBCacheEntries,
 		// Behind the slots are the lists of replicas, old and new.
 		bpf.LbMapSlots: l.Slots + tables.ListsFor(l),
@@ -249,7 +249,9 @@ const schema = 8
 // got since has been zero in them, and zero must say what was said without it.
 func formers() map[uint32][]string {
 	limits := []string{bpf.LbMapSourceRanges, bpf.LbMapRateStates, bpf.LbMapAllowances}
-	return map[uint32][]string{schema: nil, 7: nil, 6: limits, 5: append(limits, bpf.LbMapFragments)}
+	flows := []string{bpf.LbMapFlowCounts}
+	limits = append(limits, flows...)
+	return map[uint32][]string{schema: nil, 7: flows, 6: limits, 5: append(limits, bpf.LbMapFragments)}
 }
 
 // settings reads the secret of the keys of flows from the settings, or makes them: with that of the tables from which

@@ -127,7 +127,9 @@ func TestPrivateMounts(t *testing.T) {
 
 // formerPins make pinned tables those of earlier versions.
 func formerPins() map[uint32]func(t *testing.T, dir string) {
+	seven := func(t *testing.T, dir string) { unpin(t, dir, bpf.LbMapFlowCounts) }
 	six := func(t *testing.T, dir string) { // without source ranges and rates
+		seven(t, dir)
 		for _, name := range []string{bpf.LbMapSourceRanges, bpf.LbMapRateStates, bpf.LbMapAllowances} {
 			unpin(t, dir, name)
 		}
@@ -144,7 +146,6 @@ func formerPins() map[uint32]func(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
-	seven := func(*testing.T, string) {} // without ranges of ports, whose places were zero
 	return map[uint32]func(*testing.T, string){5: five, 6: six, 7: seven}
 }
 

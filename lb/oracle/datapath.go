@@ -92,6 +92,7 @@ func emptyCounters() lb.Counters {
 		Reasons:  map[lb.Reason]lb.Count{},
 		Services: map[lb.VIP]lb.Count{},
 		Replicas: map[lb.VIP]map[netip.AddrPort]lb.Count{},
+		Flows:    map[lb.VIP]map[netip.AddrPort]lb.FlowCount{},
 	}
 	for _, r := range lb.Reasons() {
 		c.Reasons[r] = lb.Count{}

@@ -41,6 +41,8 @@ type decision struct {
 	isErrorMessage bool
 	// quote is set in an ICMP error. The flow is then that which the receiver of the quoted packet sends.
 	quote *quote
+	// begins: the packet begins a flow.
+	begins bool
 	// only: a replica is looked for, but nothing goes there.
 	only bool
 	// vip is the VIP of the service. The service is nil for an answer of a replica.
@@ -76,6 +78,7 @@ func (d *decision) find() lb.Reason {
 		d.service, d.vip, d.why.Service = s, s.VIP, s
 	} else if vip, found := d.answered(); found {
 		d.vip = vip
+		d.countReset()
 	} else {
 		return lb.NotOurs
 	}
@@ -137,6 +140,8 @@ type Effects struct {
 	PathMTU *PathMTUEffect
 	// Rates is what the packet uses up of a service's rates.
 	Rates RateEffect
+	// Count is what the packet says of a flow.
+	Count FlowEffect
 	// Trace says what changes in the records of Flow, a flow to the service with VIP.
 	Trace Trace
 	VIP   lb.VIP

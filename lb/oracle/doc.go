@@ -155,6 +155,19 @@
 // recorded, or to a previous owner, it counts as a packet that was seen. Another rate or burst makes both buckets full; other changes
 // leave them. The kernel's datapath hands out tokens for packets to a CPU by as many as are earned in 15 us.
 //
+// # What is counted of flows
+//
+// Besides its packets, of each replica is counted what packets say of its flows:
+//
+//   - begun: a packet that begins a flow, in the words of the rates above, and has been given to the replica: neither denied,
+//     nor limited, nor ended in port_taken. It counts also if it is not sent for a reason that is found later, as hairpin or
+//     neighbour_missing. So of TCP every SYN without ACK counts, also one that is sent again; of UDP nothing where flows are not recorded.
+//   - resets: in mode nat, a packet with RST that is an answer of the replica, sent or not. Neither a later fragment nor an error is one.
+//   - refusals: those of the resets that have an ACK and the sequence number 0. That is how a SYN is answered where nothing listens
+//     (RFC 9293, section 3.10.7.1); a connection that has begun has that number with a probability of 2^-32.
+//
+// The counts of a replica begin with it, and are gone with it.
+//
 // # What is rewritten
 //
 // nat: towards a replica the destination address and port, towards a client the source; and the checksums of TCP,

@@ -16,6 +16,7 @@ func (d *decision) toReplica() lb.Reason {
 	if reason := d.pick(); reason != ok {
 		return reason
 	}
+	d.countBegun()
 	replica := d.why.Replica
 	if d.quote == nil && d.source == replica.Addr() {
 		return lb.Hairpin

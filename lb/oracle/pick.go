@@ -80,7 +80,7 @@ func (d *decision) choose(replica netip.AddrPort, by lb.Choice, begins bool) lb.
 	if !replica.IsValid() {
 		return lb.NoReplica
 	}
-	d.why.Replica, d.why.Choice = replica, by
+	d.why.Replica, d.why.Choice, d.begins = replica, by, begins
 	return d.limited(begins)
 }
 

@@ -36,6 +36,7 @@ func (t *tables) apply(e Effects) {
 		delete(t.services[v].records, packet.Flow{Source: e.Flow.Source, Destination: v.Address, Protocol: v.Protocol})
 	}
 	t.use(e.Rates)
+	t.countFlow(e.Count)
 	s := t.services[e.VIP]
 	if e.PreviousUsed {
 		*s.previousAge(e.Slot) = 0

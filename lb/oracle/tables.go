@@ -66,6 +66,7 @@ func (t *tables) remove(v lb.VIP) {
 	delete(t.services, v)
 	delete(t.counters.Services, v)
 	delete(t.counters.Replicas, v)
+	delete(t.counters.Flows, v)
 }
 
 // admit says whether s may come in addition to the services, or in the place of the one with its VIP. Errors:
@@ -103,11 +104,11 @@ func add[K comparable](counts map[K]lb.Count, key K, bytes int) {
 // replicas are dropped.
 func (t *tables) recount(s lb.Service) {
 	had := t.counters.Replicas[s.VIP]
-	has := make(map[netip.AddrPort]lb.Count, len(s.Replicas))
+	has, flows := make(map[netip.AddrPort]lb.Count, len(s.Replicas)), make(map[netip.AddrPort]lb.FlowCount, len(s.Replicas))
 	for _, r := range s.Replicas {
-		has[r.Address] = had[r.Address]
+		has[r.Address], flows[r.Address] = had[r.Address], t.counters.Flows[s.VIP][r.Address]
 	}
-	t.counters.Replicas[s.VIP] = has
+	t.counters.Replicas[s.VIP], t.counters.Flows[s.VIP] = has, flows
 	if _, counted := t.counters.Services[s.VIP]; !counted {
 		t.counters.Services[s.VIP] = lb.Count{}
 	}
@@ -119,9 +120,10 @@ func (t *tables) snapshot() lb.Counters {
 		Reasons:  maps.Clone(t.counters.Reasons),
 		Services: maps.Clone(t.counters.Services),
 		Replicas: make(map[lb.VIP]map[netip.AddrPort]lb.Count, len(t.counters.Replicas)),
+		Flows:    make(map[lb.VIP]map[netip.AddrPort]lb.FlowCount, len(t.counters.Flows)),
 	}
 	for vip, replicas := range t.counters.Replicas {
-		c.Replicas[vip] = maps.Clone(replicas)
+		c.Replicas[vip], c.Flows[vip] = maps.Clone(replicas), maps.Clone(t.counters.Flows[vip])
 	}
 	return c
 }

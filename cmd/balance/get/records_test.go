@@ -105,8 +105,8 @@ func TestWideReplicas(t *testing.T) {
 	}
 	now, ticks := clitest.Steps(func() { send(w, "198.51.100.7:40000", packet.ACK); send(w, "198.51.100.9:40000", packet.SYN) })
 	w.Clock = cli.Clock{Time: now, Timer: ticks}
-	want := `SERVICE  REPLICA        STATE   HEALTH  WEIGHT  PACKETS  BYTES  PACKETS/S  BY HAND  REASON  BYTES/S  FLOWS  HALF-OPEN  NEXT HOP          MAC                NEIGHBOUR  MTU
-web      10.0.0.1:8080  active  -       1       6        324    1          -        -       54       1      1          10.0.0.1 on eth1  02:00:00:00:00:09  reachable  1500
+	want := `SERVICE  REPLICA        STATE   HEALTH  WEIGHT  PACKETS  BYTES  PACKETS/S  BY HAND  REASON  BYTES/S  NEW/S  RESETS/S  FLOWS  HALF-OPEN  NEXT HOP          MAC                NEIGHBOUR  MTU
+web      10.0.0.1:8080  active  -       1       6        324    1          -        -       54       0      0         1      1          10.0.0.1 on eth1  02:00:00:00:00:09  reachable  1500
 `
 	if diff := cmp.Diff(want, w.OK("get", "replicas", "-o", "wide", "--over", "2s")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -26,7 +26,7 @@ type replicaLines struct {
 type replicaKey struct{ service, address string }
 
 // sent is what is sent to a replica, per second.
-type sent struct{ packets, bytes float64 }
+type sent struct{ packets, bytes, flows, resets float64 }
 
 func getReplicas(a *cli.App) *cobra.Command {
 	q := &replicaQuestion{clock: a.Clock}
@@ -39,8 +39,9 @@ a replica, by the configuration or, as BY HAND says, over it; HEALTH what checks
 is not known to be healthy.
 
 -o wide counts for a second (--over) what is sent to each, and adds the recorded flows and the next hop with the kernel's
-state of that neighbour. Flows in settled slots are not recorded (a +: there may be more). The datapath counts neither
-answers nor new flows by replica: the answers of all together are the counter "returned".`,
+state of that neighbour. NEW/S are packets that begin a flow: in TCP each SYN; in UDP, with tracking always, those whose flow was
+not recorded. RESETS/S are answers with RST, in mode nat. Flows in settled slots are not recorded (a +: there may be more). Other
+answers are not counted by replica: those of all together are the counter "returned".`,
 			Example: "  lbctl get replicas\n  lbctl get replicas web -o wide\n  lbctl get replicas web -o json",
 		},
 		kind: "service", list: "get services",
@@ -66,7 +67,7 @@ answers nor new flows by replica: the answers of all together are the counter "r
 func replicaTable(v replicaLines, _ string) []show.Table {
 	t := show.Table{
 		Columns: []string{"SERVICE", "REPLICA", "STATE", "HEALTH", "WEIGHT", "PACKETS", "BYTES", "PACKETS/S", "BY HAND", "REASON",
-			"BYTES/S", "FLOWS", "HALF-OPEN", "NEXT HOP", "MAC", "NEIGHBOUR", "MTU"},
+			"BYTES/S", "NEW/S", "RESETS/S", "FLOWS", "HALF-OPEN", "NEXT HOP", "MAC", "NEIGHBOUR", "MTU"},
 		Narrow: 10,
 	}
 	for _, r := range v.Replicas {
@@ -74,13 +75,17 @@ func replicaTable(v replicaLines, _ string) []show.Table {
 		rate, records := v.sent[key], v.records[key]
 		packets := rateCell(r)
 		if v.sent != nil {
-			packets = show.Ranked{Text: fmt.Sprintf("%.0f", rate.packets), Rank: rate.packets}
+			packets = perSecond(rate.packets)
 		}
 		hop, mac, neighbour, mtu := hopCells(r.NextHop)
 		t.Add("replica/"+r.ServiceName+"/"+r.Address, r.ServiceName, r.Address, r.State, healthText(r.Health), *r.Weight, r.Packets, r.Bytes, packets, handCell(r.ByHand), reasonText(r),
-			show.Ranked{Text: fmt.Sprintf("%.0f", rate.bytes), Rank: rate.bytes}, establishedCell(records), records.HalfOpen, hop, mac, neighbour, mtu)
+			perSecond(rate.bytes), perSecond(rate.flows), perSecond(rate.resets), establishedCell(records), records.HalfOpen, hop, mac, neighbour, mtu)
 	}
 	return []show.Table{t}
+}
+
+func perSecond(rate float64) show.Ranked {
+	return show.Ranked{Text: fmt.Sprintf("%.0f", rate), Rank: rate}
 }
 
 // healthText is what checks have found of a replica, "" where there are none.
@@ -187,7 +192,8 @@ func ratesOf(before, after api.Traffic, took time.Duration) map[replicaKey]sent 
 	for _, r := range after.Replicas {
 		key := replicaKey{r.ServiceName, r.Address}
 		if was, known := had[key]; known && r.Packets >= was.Packets && took > 0 {
-			rates[key] = sent{float64(r.Packets-was.Packets) / took.Seconds(), float64(r.Bytes-was.Bytes) / took.Seconds()}
+			per := func(was, is uint64) float64 { return float64(is-min(was, is)) / took.Seconds() }
+			rates[key] = sent{per(was.Packets, r.Packets), per(was.Bytes, r.Bytes), per(was.NewFlows, r.NewFlows), per(was.Resets, r.Resets)}
 		}
 	}
 	return rates

@@ -67,7 +67,7 @@ TCP  192.0.2.1:80 mh
 	if out := w.OK("ipvsadm", "-Ln", "-t", "192.0.2.1:80"); out != want {
 		t.Errorf("-Ln (-want +got):\n%s", cmp.Diff(want, out))
 	}
-	stats := "TCP  192.0.2.1:80                        -        0        -        0        -\n  -> 10.0.0.1:8080                       -        0        -        0        -\n"
+	stats := "TCP  192.0.2.1:80                        0        0        -        0        -\n  -> 10.0.0.1:8080                       0        0        -        0        -\n"
 	if out := w.OK("ipvsadm", "-L", "-n", "--stats"); !strings.Contains(out, stats) {
 		t.Errorf("--stats:\n%s", out)
 	}

@@ -54,7 +54,7 @@ type reading struct {
 	counters map[string]counts // by protocol, VIP and replica
 }
 
-type counts struct{ packets, bytes uint64 }
+type counts struct{ flows, packets, bytes uint64 }
 
 func list(a *cli.App, c *cobra.Command, d *client.Client, words []string) error {
 	l, err := parseList(c, words)
@@ -102,8 +102,8 @@ func read(ctx context.Context, d *client.Client) (r reading, err error) {
 	for _, t := range r.traffic.Replicas {
 		service, replica := t.Protocol+" "+t.VIP, t.Protocol+" "+t.VIP+" "+t.Address
 		all := r.counters[service]
-		r.counters[service] = counts{all.packets + t.Packets, all.bytes + t.Bytes}
-		r.counters[replica] = counts{t.Packets, t.Bytes}
+		r.counters[service] = counts{all.flows + t.NewFlows, all.packets + t.Packets, all.bytes + t.Bytes}
+		r.counters[replica] = counts{t.NewFlows, t.Packets, t.Bytes}
 	}
 	r.flows, err = d.Flows(ctx)
 	return r, err
@@ -123,7 +123,7 @@ func (r *reading) perSecond(before reading, took time.Duration) {
 	for name, now := range r.counters {
 		was := before.counters[name]
 		rate := func(was, now uint64) uint64 { return uint64(float64(now-min(was, now))/took.Seconds() + 0.5) }
-		r.counters[name] = counts{rate(was.packets, now.packets), rate(was.bytes, now.bytes)}
+		r.counters[name] = counts{rate(was.flows, now.flows), rate(was.packets, now.packets), rate(was.bytes, now.bytes)}
 	}
 }
 
@@ -179,7 +179,7 @@ func (l listing) print(w io.Writer, r reading) {
 
 // columns are Conns, InPkts, OutPkts, InBytes and OutBytes, or the rates of them: those of the way to the replica are counted.
 func columns(n counts) string {
-	return fmt.Sprintf("%9s%9s%9s%9s%9s", "-", large(n.packets), "-", large(n.bytes), "-")
+	return fmt.Sprintf("%9s%9s%9s%9s%9s", large(n.flows), large(n.packets), "-", large(n.bytes), "-")
 }
 
 // large writes a number as ipvsadm does: from a hundred million on in thousands, and so on.
