@@ -28,7 +28,7 @@ var badInput = []struct {
 	{"get services -o jsonpath", 2, `--output: "jsonpath" is not known: want table, wide, json, yaml, jsonpath=EXPRESSION or name`, "see lbctl get services --help"},
 	{"get services -o jsonpath={.a", 2, `invalid argument "jsonpath={.a" for "-o, --output" flag: jsonpath: unclosed action`, "see lbctl get services --help"},
 	{"get config -o wide", 2, `--output: "wide" is not known: want yaml, json or jsonpath=EXPRESSION`, "see lbctl get config --help"},
-	{"get services --sort-by NAEM", 2, `--sort-by: there is no column "NAEM": want NAME, VIP, PROTOCOL, MODE, SCHEDULER, HASH, TRACKING, SLOTS, REPLICAS, ACTIVE, SEED, IDLE, ENCAPSULATION, TUNNEL PORT, TUNNEL SOURCES or POOL`, "did you mean --sort-by NAME?"},
+	{"get services --sort-by NAEM", 2, `--sort-by: there is no column "NAEM": want NAME, VIP, PROTOCOL, MODE, SCHEDULER, HASH, TRACKING, SLOTS, REPLICAS, ACTIVE, SEED, IDLE, ENCAPSULATION, TUNNEL PORT, TUNNEL SOURCES, POOL or LIMITS`, "did you mean --sort-by NAME?"},
 	{"get services --sort-by NAME -o json", 2, "--sort-by: -o json has no rows: want -o table, wide or name", "see lbctl get services --help"},
 	{"get services --interval 2s", 2, "--interval without --watch", "see lbctl get services --help"},
 	{"get services --watch --interval 1ms", 2, "--interval: 1ms is out of range: want 100ms to 1h", "see lbctl get services --help"},

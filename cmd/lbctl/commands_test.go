@@ -49,6 +49,9 @@ dns      [2001:db8:1::1]:53  active  -       3       0        0      -          
       "state": "active",
       "packets": 0,
       "bytes": 0,
+      "new_flows": 0,
+      "resets": 0,
+      "refusals": 0,
       "lately": {
         "is_known": false,
         "packets_per_second": 0
@@ -63,6 +66,9 @@ dns      [2001:db8:1::1]:53  active  -       3       0        0      -          
       "state": "active",
       "packets": 0,
       "bytes": 0,
+      "new_flows": 0,
+      "resets": 0,
+      "refusals": 0,
       "lately": {
         "is_known": false,
         "packets_per_second": 0
@@ -77,6 +83,9 @@ dns      [2001:db8:1::1]:53  active  -       3       0        0      -          
       "state": "active",
       "packets": 0,
       "bytes": 0,
+      "new_flows": 0,
+      "resets": 0,
+      "refusals": 0,
       "lately": {
         "is_known": false,
         "packets_per_second": 0

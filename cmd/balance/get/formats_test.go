@@ -95,3 +95,20 @@ func TestWatch(t *testing.T) {
 		}
 	}
 }
+
+// TestLimits: the wide table says what keeps packets from a service.
+func TestLimits(t *testing.T) {
+	w := clitest.New(t, balance.Commands)
+	w.Serve("-f", w.Write("limits.yaml", `services:
+  - {name: all, vip: 192.0.2.1:80, replicas: [{address: 10.0.0.1:80}]}
+  - {name: some, vip: 192.0.2.2:80, source_ranges: [198.51.100.0/24, 203.0.113.0/24], replicas: [{address: 10.0.0.1:81}]}
+  - {name: few, vip: 192.0.2.3:80, rate_limit: {packets_per_second: 500000, new_flows_per_second: 2000}, replicas: [{address: 10.0.0.1:82}]}
+  - {name: both, vip: 192.0.2.4:80, source_ranges: [198.51.100.0/24], rate_limit: {new_flows_per_second: 7}, replicas: [{address: 10.0.0.1:83}]}
+`))
+	rows := strings.Split(strings.TrimSpace(w.OK("get", "services", "-o", "wide", "--no-headers")), "\n")
+	for i, want := range []string{"  -", "  2 ranges", "  500000 packets/s, 2000 flows/s", "  1 range, 7 flows/s"} {
+		if len(rows) != 4 || !strings.HasSuffix(rows[i], want) {
+			t.Errorf("row %d of %q: want %q at its end", i, rows, want)
+		}
+	}
+}

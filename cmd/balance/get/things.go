@@ -2,6 +2,7 @@ package get
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,18 +25,33 @@ func getServices(a *cli.App) *cobra.Command {
 		},
 		tables: func(v api.Services, _ string) []show.Table {
 			t := show.Table{Narrow: 9, Columns: []string{"NAME", "VIP", "PROTOCOL", "MODE", "SCHEDULER", "HASH", "TRACKING", "SLOTS", "REPLICAS",
-				"ACTIVE", "SEED", "IDLE", "ENCAPSULATION", "TUNNEL PORT", "TUNNEL SOURCES", "POOL"}}
+				"ACTIVE", "SEED", "IDLE", "ENCAPSULATION", "TUNNEL PORT", "TUNNEL SOURCES", "POOL", "LIMITS"}}
 			for _, s := range v.Services {
 				port := any("")
 				if s.TunnelPort != nil {
 					port = *s.TunnelPort
 				}
 				t.Add("service/"+s.Name, s.Name, cli.Address(s), s.Protocol, s.Mode, s.Scheduler, s.Hash, s.Tracking, slotsOf(s), len(s.Replicas),
-					activeOf(s), s.Seed, s.Idle, s.Encapsulation, port, s.TunnelSources, s.Pool)
+					activeOf(s), s.Seed, s.Idle, s.Encapsulation, port, s.TunnelSources, s.Pool, limitsOf(s))
 			}
 			return []show.Table{t}
 		},
 	}.make(a)
+}
+
+// limitsOf says what keeps packets from a service's replicas: "2 ranges, 500000 packets/s, 2000 flows/s".
+func limitsOf(s api.Service) string {
+	var limits []string
+	if n := len(s.SourceRanges); n > 0 {
+		limits = append(limits, cli.Many(n, "range"))
+	}
+	if r := s.RateLimit; r != nil && r.PacketsPerSecond != nil {
+		limits = append(limits, fmt.Sprintf("%d packets/s", *r.PacketsPerSecond))
+	}
+	if r := s.RateLimit; r != nil && r.NewFlowsPerSecond != nil {
+		limits = append(limits, fmt.Sprintf("%d flows/s", *r.NewFlowsPerSecond))
+	}
+	return strings.Join(limits, ", ")
 }
 
 // slotsOf is the number of slots of a service's table: of modulo, that of its active replicas.
