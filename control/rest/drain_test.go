@@ -376,9 +376,9 @@ func TestTraffic(t *testing.T) {
 	c, countersErr := w.client.Counters(t.Context())
 	for n := range want {
 		want[n].ServiceName, want[n].VIP, want[n].Protocol = "web", "192.0.2.1:80", "tcp"
-		want[n].Packets, want[n].Bytes = c.Replicas[n].Packets, c.Replicas[n].Bytes
+		want[n].Packets, want[n].Bytes, want[n].FlowEvents = c.Replicas[n].Packets, c.Replicas[n].Bytes, c.Replicas[n].FlowEvents
 	}
-	if diff := cmp.Diff(want, all.Replicas); diff != "" || err != nil || countersErr != nil || want[0].Packets+want[1].Packets == 0 {
+	if diff := cmp.Diff(want, all.Replicas); diff != "" || err != nil || countersErr != nil || want[0].Packets+want[1].Packets == 0 || want[0].NewFlows+want[1].NewFlows == 0 {
 		t.Errorf("(-want +got): %v, %v\n%s", err, countersErr, diff)
 	}
 }
