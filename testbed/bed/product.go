@@ -28,6 +28,9 @@ type Product struct {
 	Control *client.Client
 	instance
 	in *netns.Namespace
+	// Unprivileged has the next daemons keep three capabilities, with which they cannot tell that the program under the links is
+	// theirs: each puts its own there.
+	Unprivileged bool
 	// daemon is nil after Crash and Halt.
 	daemon *helper.Process
 }
@@ -51,6 +54,9 @@ func start(ctx context.Context, i instance, in *netns.Namespace, config api.Conf
 // serve starts the daemon and waits until it answers. The end of ctx does not end it: Close does, after those that use it.
 func (p *Product) serve(ctx context.Context, args ...string) error {
 	command := []string{p.program, "serve", "--socket", p.Socket(), "--state-dir", p.State(), "--pin-dir", p.Pins()}
+	if p.Unprivileged {
+		args = append(args, "--drop-privileges")
+	}
 	daemon, err := helper.Start(p.in, "lbctl serve", append(command, args...)...)
 	if err != nil {
 		return err
