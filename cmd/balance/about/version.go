@@ -90,7 +90,7 @@ func (v about) loadedAs(c inventory.Compiled) string {
 		case p.Tag == c.Tag:
 			return fmt.Sprintf("id %d", p.ID)
 		case p.Pin == c.Name:
-			return fmt.Sprintf("id %d, with tag %s", p.ID, p.Tag)
+			return fmt.Sprintf("id %d, of another build: tag %s", p.ID, p.Tag)
 		}
 	}
 	return ""

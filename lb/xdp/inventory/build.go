@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"slices"
 
 	"lbctl/bpf"
@@ -26,7 +27,7 @@ type Compiled struct {
 	Tag  string `json:"tag"`
 }
 
-// specs are the objects of this build.
+// specs are the objects of this build, with the instructions that are loaded but for the descriptors of maps.
 func specs() (all []*ebpf.ProgramSpec, err error) {
 	for _, load := range []func() (*ebpf.CollectionSpec, error){bpf.LoadLb, bpf.LoadCheck, bpf.LoadDecap} {
 		spec, err := load()
@@ -34,6 +35,10 @@ func specs() (all []*ebpf.ProgramSpec, err error) {
 			return nil, err
 		}
 		for _, p := range spec.Programs {
+			// The calls of functions get their distances only when a program is written; the library hashes them without.
+			if err := p.Instructions.Marshal(io.Discard, binary.LittleEndian); err != nil {
+				return nil, fmt.Errorf("program %s: %w", p.Name, err)
+			}
 			all = append(all, p)
 		}
 	}
