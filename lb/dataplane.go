@@ -29,6 +29,9 @@ type Dataplane interface {
 	// ErrConflict (held by another XDP program, which is named, or attached in another mode), ErrUnsupported (mode
 	// native where the driver cannot, MTU too large), ErrDenied.
 	Attach(ctx context.Context, name string, mode AttachMode) (Interface, error)
+	// MayAttach returns the error that Attach would, as far as it is known before it is tried: not whether the driver can.
+	// It changes nothing. Errors: ErrNotFound, ErrConflict.
+	MayAttach(name string, mode AttachMode) error
 	// Detach is the reverse. Errors: ErrNotFound.
 	Detach(ctx context.Context, name string) error
 

@@ -56,6 +56,13 @@ func (c *Client) ApplyAt(ctx context.Context, in api.Config, revision uint64, ta
 	return out, err
 }
 
+// PlanAt returns what ApplyAt would do, and refuses what it would.
+func (c *Client) PlanAt(ctx context.Context, in api.Config, revision uint64, takeBack ...string) (api.Change, error) {
+	var out api.Change
+	_, err := c.call(ctx, http.MethodPost, "/v1/plan"+backQuery("?", takeBack), in, &out, at(revision)...)
+	return out, err
+}
+
 // Plan returns what Apply would do.
 func (c *Client) Plan(ctx context.Context, in api.Config, takeBack ...string) (api.Change, error) {
 	return get[api.Change](ctx, c, http.MethodPost, "/v1/plan"+backQuery("?", takeBack), in)

@@ -57,16 +57,20 @@ func (e *Engine) Change(ctx context.Context, c Change) (*Snapshot, Plan, error) 
 	if err != nil {
 		return nil, Plan{}, err
 	}
-	may := func(a intent.Interface) bool {
-		had, wanted := old.Intent.Interface(a.Name)
-		return wanted && had == a && a.Name != c.Attach
-	}
 	// A client that hangs up does not leave the change half done.
-	steps, err := e.install(context.WithoutCancel(ctx), next, store.Entry{Actor: c.Actor, Reason: c.Reason, Origin: c.Origin}, may)
+	steps, err := e.install(context.WithoutCancel(ctx), next, store.Entry{Actor: c.Actor, Reason: c.Reason, Origin: c.Origin}, c.mayMiss(old.Intent))
 	return e.now.Load(), Plan{Before: old.Intent, After: next, Steps: steps}, err
 }
 
-// Plan returns what Change would do. It changes nothing.
+// mayMiss tells of which interfaces the change may leave an attach out that is refused.
+func (c Change) mayMiss(old intent.Intent) func(intent.Interface) bool {
+	return func(a intent.Interface) bool {
+		had, wanted := old.Interface(a.Name)
+		return wanted && had == a && a.Name != c.Attach
+	}
+}
+
+// Plan returns what Change would do, and refuses what it would, as far as that is known without trying. It changes nothing.
 func (e *Engine) Plan(c Change) (*Snapshot, Plan, error) {
 	now, current, flows, err := e.settled()
 	if err != nil {
@@ -81,14 +85,33 @@ func (e *Engine) Plan(c Change) (*Snapshot, Plan, error) {
 	if err != nil {
 		return nil, Plan{}, err
 	}
-	links := linksOf(current)
+	links, may := linksOf(current), c.mayMiss(now.Intent)
 	for name, obstacle := range now.obstacles {
-		if had, _ := now.Intent.Interface(name); wants(next, had) {
+		if had, _ := now.Intent.Interface(name); wants(next, had) && may(had) {
 			links.obstruct(name, obstacle)
 		}
 	}
 	steps := reconcile.Plan(current, stateOf(Effective(next, e.facts(links, now.health))), next.Datapath.Limits)
+	if err := e.mayAttach(steps, may); err != nil {
+		return nil, Plan{}, err
+	}
 	return now, Plan{now.Intent, next, steps, reconcile.Effects(current, steps, flows)}, nil
+}
+
+// mayAttach returns the first refusal that the attaches of a plan would meet. An interface that the plan detaches before is there.
+func (e *Engine) mayAttach(steps []reconcile.Step, may func(intent.Interface) bool) error {
+	detached := map[string]bool{}
+	for n, s := range steps {
+		switch {
+		case s.Verb == reconcile.Detach:
+			detached[s.Interface.Name] = true
+		case s.Verb == reconcile.Attach && !detached[s.Interface.Name] && !may(s.Interface):
+			if err := e.dp.MayAttach(s.Interface.Name, s.Interface.Mode); err != nil {
+				return &reconcile.StepError{Step: s, Done: n, Err: err}
+			}
+		}
+	}
+	return nil
 }
 
 // settled returns the state, and what the datapath has then: no change is under way.

@@ -16,6 +16,7 @@ import (
 )
 
 type configInput struct {
+	Conditional
 	TakeBack
 	Document[api.Config]
 }
@@ -53,7 +54,7 @@ func (s *Server) configRoutes(a huma.API) {
 		})
 	register(a, "plan-config", http.MethodPost, "/v1/plan", "What replacing the whole intent would do",
 		func(ctx context.Context, in *configInput) (*answer[api.Change], error) {
-			return s.replace(ctx, true, nil, engine.Change{Edit: in.from(replace(in.value))})
+			return s.replace(ctx, true, in.allows(always), engine.Change{Edit: in.from(replace(in.value))})
 		})
 }
 

@@ -3,6 +3,7 @@ package contract
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -70,6 +71,11 @@ func testModes(b fixture) {
 			equal(b.t, "attached again", b.attach(East, lb.Auto), got)
 			b.refused(attachAs(East, other, lb.ErrConflict))
 			b.refused(attachAs(East, "sideways", lb.ErrInvalid))
+			for _, as := range []lb.AttachMode{mode, lb.Auto} {
+				if err := b.Dataplane.MayAttach(East, as); err != nil {
+					b.t.Errorf("attached as %v, it may not be as %v: %v", mode, as, err)
+				}
+			}
 		})
 		b.detach(East)
 	}
@@ -77,6 +83,9 @@ func testModes(b fixture) {
 
 func attachAs(name string, mode lb.AttachMode, want error) refusal {
 	return refusal{"attach as " + string(mode), func(ctx context.Context, d lb.Dataplane) error {
+		if err := d.MayAttach(name, mode); !errors.Is(err, want) {
+			return fmt.Errorf("before it is tried: %w", err)
+		}
 		_, err := d.Attach(ctx, name, mode)
 		return err
 	}, []error{want}}
@@ -89,8 +98,10 @@ func testHeld(b fixture) {
 	}
 	b.unchanged("attaching to what is held", func() {
 		_, err := b.Dataplane.Attach(b.t.Context(), b.Held, lb.Auto)
-		if !errors.Is(err, lb.ErrConflict) || !strings.Contains(err.Error(), b.Holder) {
-			b.t.Errorf("attach %s: error %v, want a conflict that names %s", b.Held, err, b.Holder)
+		for _, err := range []error{err, b.Dataplane.MayAttach(b.Held, lb.Auto)} {
+			if !errors.Is(err, lb.ErrConflict) || !strings.Contains(err.Error(), b.Holder) {
+				b.t.Errorf("attach %s: error %v, want a conflict that names %s", b.Held, err, b.Holder)
+			}
 		}
 	})
 	if slices.ContainsFunc(b.interfaces(), func(i lb.Interface) bool { return i.Name == b.Held }) {

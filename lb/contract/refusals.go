@@ -61,10 +61,7 @@ func refusals() []refusal {
 		refusal{"detach what is not there", func(ctx context.Context, d lb.Dataplane) error {
 			return d.Detach(ctx, West)
 		}, []error{lb.ErrNotFound}},
-		refusal{"attach what does not exist", func(ctx context.Context, d lb.Dataplane) error {
-			_, err := d.Attach(ctx, "no-such-link", lb.Auto)
-			return err
-		}, []error{lb.ErrNotFound}},
+		attachAs("no-such-link", lb.Auto, lb.ErrNotFound),
 	)
 }
 

@@ -55,6 +55,11 @@ func (d *Datapath) Attach(ctx context.Context, name string, mode lb.AttachMode) 
 	return i, err
 }
 
+// MayAttach implements lb.Dataplane.
+func (d *Datapath) MayAttach(name string, mode lb.AttachMode) error {
+	return d.locked(func() error { return d.links.mayAttach(name, mode) })
+}
+
 // Unfit implements lb.Dataplane.
 func (d *Datapath) Unfit(addresses []netip.Addr) (why map[netip.Addr]string, err error) {
 	err = d.locked(func() error {

@@ -103,6 +103,19 @@ func (l *links) attachHere(ctx context.Context, p *ebpf.Program, name string, mo
 	return xdp.Describe(device), nil
 }
 
+func (l *links) mayAttach(name string, mode lb.AttachMode) error {
+	if _, err := lb.ParseAttachMode(string(mode)); err != nil {
+		return err
+	}
+	return l.hops.network.Inside(func() error {
+		device, err := xdp.Device(name)
+		if err != nil {
+			return err
+		}
+		return l.hook.MayAttach(device, mode)
+	})
+}
+
 func (l *links) detach(name string) error {
 	return l.hops.network.Inside(func() error {
 		device, err := xdp.Device(name)

@@ -79,24 +79,40 @@ func (m *Datapath) Attach(ctx context.Context, name string, mode lb.AttachMode) 
 	return m.tables.attach(name, mode)
 }
 
-func (t *tables) attach(name string, mode lb.AttachMode) (lb.Interface, error) {
-	if _, err := lb.ParseAttachMode(string(mode)); err != nil {
-		return lb.Interface{}, fmt.Errorf("attach %s: %w", name, err)
+// MayAttach implements lb.Dataplane.
+func (m *Datapath) MayAttach(name string, mode lb.AttachMode) error {
+	done, err := m.begin("look at an interface")
+	if err != nil {
+		return err
 	}
-	index, found := t.links[name]
-	if !found {
-		return lb.Interface{}, fmt.Errorf("attach %s: interface %w", name, lb.ErrNotFound)
+	defer done()
+	return m.tables.mayAttach(name, mode)
+}
+
+func (t *tables) mayAttach(name string, mode lb.AttachMode) error {
+	if _, err := lb.ParseAttachMode(string(mode)); err != nil {
+		return fmt.Errorf("attach %s: %w", name, err)
+	}
+	if _, found := t.links[name]; !found {
+		return fmt.Errorf("attach %s: interface %w", name, lb.ErrNotFound)
+	}
+	if present, attached := t.attached[name]; attached && mode != lb.Auto && mode != present.Mode {
+		return fmt.Errorf("attach %s: %w: attached in mode %v", name, lb.ErrConflict, present.Mode)
+	}
+	return nil
+}
+
+func (t *tables) attach(name string, mode lb.AttachMode) (lb.Interface, error) {
+	if err := t.mayAttach(name, mode); err != nil {
+		return lb.Interface{}, err
 	}
 	if present, attached := t.attached[name]; attached {
-		if mode != lb.Auto && mode != present.Mode {
-			return lb.Interface{}, fmt.Errorf("attach %s: %w: attached in mode %v", name, lb.ErrConflict, present.Mode)
-		}
 		return present, nil
 	}
 	if mode == lb.Auto {
 		mode = lb.Native
 	}
-	t.attached[name] = lb.Interface{Name: name, Index: index, Mode: mode}
+	t.attached[name] = lb.Interface{Name: name, Index: t.links[name], Mode: mode}
 	return t.attached[name], nil
 }
 

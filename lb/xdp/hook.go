@@ -226,6 +226,17 @@ func (h *Hook) Attach(p *ebpf.Program, device netlink.Link, mode lb.AttachMode) 
 	return lowered, nil
 }
 
+// MayAttach returns what Attach would refuse without trying: as Attach, but for lb.ErrUnsupported.
+func (h *Hook) MayAttach(device netlink.Link, mode lb.AttachMode) error {
+	if _, err := h.Sync(); err != nil {
+		return err
+	}
+	if _, attached := h.Links[device.Attrs().Index]; attached {
+		return RequireMode(Describe(device), mode)
+	}
+	return requireFree(device)
+}
+
 // RequireMode returns lb.ErrConflict if an attached interface has another mode than the one requested.
 func RequireMode(i lb.Interface, mode lb.AttachMode) error {
 	if mode != lb.Auto && mode != i.Mode {

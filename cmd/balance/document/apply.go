@@ -41,13 +41,14 @@ changes nothing.`,
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return withFile(a, c, *file, *f, warn, func(ctx context.Context, d *client.Client, doc api.Config) (api.Change, error) {
+			now, at := d.Apply, d.ApplyAt
 			if *dry {
-				return d.Plan(ctx, doc, *back...)
+				now, at = d.Plan, d.PlanAt
 			}
 			if !c.Flags().Changed("revision") {
-				return d.Apply(ctx, doc, *back...)
+				return now(ctx, doc, *back...)
 			}
-			return d.ApplyAt(ctx, doc, *revision, *back...)
+			return at(ctx, doc, *revision, *back...)
 		})
 	}
 	return c

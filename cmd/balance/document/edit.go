@@ -154,11 +154,11 @@ func (e *editing) apply(ctx context.Context, text []byte) (done api.Change, err 
 	if _, err := wire.Resolve(file.Config, widest()); err != nil {
 		return done, &again{file.Locate(err)}
 	}
+	apply := e.client.ApplyAt
 	if e.dry {
-		done, err = e.client.Plan(ctx, file.Config)
-	} else {
-		done, err = e.client.ApplyAt(ctx, file.Config, e.revision)
+		apply = e.client.PlanAt
 	}
+	done, err = apply(ctx, file.Config, e.revision)
 	if errors.Is(err, lb.ErrInvalid) {
 		return done, &again{inFile(file, err)}
 	}
