@@ -75,6 +75,22 @@ func (c *Client) Page(ctx context.Context, path string, most int64) ([]byte, err
 	return text, nil
 }
 
+// Copy writes the JSON under a path as it comes. With an error a part of it may have been written. Errors: those of call.
+func (c *Client) Copy(ctx context.Context, path string, to io.Writer) error {
+	response, err := c.send(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if err := problemOf(response); err != nil {
+		return err
+	}
+	if _, err = io.Copy(to, &bounded{response.Body, c.most}); err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	return nil
+}
+
 // send sends in (nil for no body) and returns the answer, whatever it is.
 func (c *Client) send(ctx context.Context, method, path string, in any, headers ...string) (*http.Response, error) {
 	if c.wrong != nil {

@@ -13,6 +13,7 @@ import (
 	"lbctl/control/docs"
 	"lbctl/control/metrics"
 	"lbctl/control/profile"
+	"lbctl/control/rest/encode"
 )
 
 // routes returns the whole API.
@@ -56,6 +57,8 @@ func describe(version string, log huma.Transformer) huma.Config {
 	c.DocsPath, c.SchemasPath = "", ""
 	c.OnAddOperation = append(c.OnAddOperation, describeRole)
 	c.CreateHooks = nil // no $schema in answers
+	text := huma.Format{Marshal: encode.JSON, Unmarshal: huma.DefaultJSONFormat.Unmarshal}
+	c.Formats = map[string]huma.Format{"application/json": text, "json": text}
 	c.RejectUnknownQueryParameters = true
 	c.Info.Description = "Control of the XDP load balancer. Every mutation is validated, applied and stored " +
 		"before it is answered; with an error nothing has changed. x-lbctl-role says which role an operation needs: " +

@@ -123,8 +123,9 @@ var controlLayers = map[string][]string{
 	"metrics":         {"api", "intent", "engine"},
 	"events":          {"api", "intent", "engine"},
 	"docs":            {},
-	"rest":            {"api", "intent", "wire", "config", "reconcile", "engine", "docs", "events", "rest/conditions", "framediff", "metrics", "safedir", "access", "profile", "store"},
+	"rest":            {"api", "intent", "wire", "config", "reconcile", "engine", "docs", "events", "rest/conditions", "rest/encode", "framediff", "metrics", "safedir", "access", "profile", "store"},
 	"rest/conditions": {"api", "intent", "engine"},
+	"rest/encode":     {},
 	"rest/stress":     {},
 	"client":          {"api"},
 }

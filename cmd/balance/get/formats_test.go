@@ -3,6 +3,8 @@ package get_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"lbctl/cmd/balance"
 	"lbctl/cmd/cli"
 	"lbctl/cmd/cli/clitest"
+	"lbctl/control/api"
 )
 
 // TestFormats: every kind is printed in every form, in the singular and the plural.
@@ -47,6 +50,40 @@ func TestFormats(t *testing.T) {
 	}
 	if yaml, json := w.OK("get", "services", "-o", "yaml"), w.OK("get", "services", "-o", "json"); !strings.HasPrefix(yaml, "services:\n- name: web\n  vip: 192.0.2.1:80\n") || strings.Count(yaml, "address:") != strings.Count(json, `"address":`) {
 		t.Errorf("as YAML:\n%s", yaml)
+	}
+}
+
+// TestStreamed: JSON that is printed as it comes from the daemon is that of the values, with a list wherever there could be one.
+func TestStreamed(t *testing.T) {
+	w := clitest.New(t, balance.Commands)
+	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig+`  - {name: none, vip: 192.0.2.8:80, replicas: []}
+  - {name: pooled, vip: 192.0.2.9:80, mode: ipip, end_port: 90, pool: shared, source_ranges: [198.51.100.0/24], health: {type: http, path: "/a<b>&\"{"}}
+pools: [{name: shared, replicas: [{address: 10.7.0.1}]}, {name: unused, replicas: []}]
+`))
+	w.OK("drain", "web", "10.0.0.1:8080", "--note", `"because" \ <of> {`)
+	check := func() {
+		t.Helper()
+		for kind, v := range map[string]any{"services": &api.Services{}, "replicas": &api.Traffic{}} {
+			text := w.OK("get", kind, "-o", "json")
+			d := json.NewDecoder(strings.NewReader(text))
+			d.DisallowUnknownFields()
+			var want bytes.Buffer
+			if err := errors.Join(d.Decode(v), cli.Indented(&want, v)); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want.String(), text); diff != "" {
+				t.Errorf("lbctl get %s -o json (-want +got):\n%s", kind, diff)
+			}
+		}
+	}
+	check()
+	if text := w.OK("get", "replicas", "-o", "json"); !strings.Contains(text, `\"because\" \\ <of> {`) {
+		t.Errorf("replicas: %s", text)
+	}
+	w.OK("apply", "-f", w.Write("none.yaml", "services: []\n"))
+	check()
+	if code, stdout, stderr := w.Run("get", "services", "-o", "json", "--socket", w.Path("none")); code != cli.ExitUnreachable || stdout != "" || stderr == "" {
+		t.Errorf("without a daemon: exit %d, %q, %q", code, stdout, stderr)
 	}
 }
 

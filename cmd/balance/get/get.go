@@ -4,6 +4,7 @@ package get
 
 import (
 	"context"
+	"io"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -34,6 +35,8 @@ for each row. --watch goes on and prints again the rows that have changed.`,
 // listing is a command that prints T, the things of one kind, all or those of a name.
 type listing[T any] struct {
 	command cobra.Command
+	// path, unless it is "", is where the daemon has the T of all.
+	path string
 	// kind is what NAME names, and list the command that prints those names.
 	kind, list string
 	ask        func(context.Context, *client.Client) (T, error)
@@ -68,6 +71,9 @@ func (l listing[T]) run(a *cli.App, c *cobra.Command, f *show.Flags, args []stri
 	if len(args) == 1 {
 		one = args[0]
 	}
+	if l.path != "" && one == "" && f.Streams() {
+		return f.Stream(a, c, func(ctx context.Context, to io.Writer) error { return d.Copy(ctx, l.path, to) })
+	}
 	return f.Run(a, c, func(ctx context.Context) (show.Answer, error) {
 		v, err := l.ask(ctx, d)
 		if err != nil {
@@ -78,7 +84,10 @@ func (l listing[T]) run(a *cli.App, c *cobra.Command, f *show.Flags, args []stri
 				return show.Answer{}, cli.NotFound(l.kind, one, names, "list what there is: lbctl "+l.list)
 			}
 		}
-		answer := show.Answer{Value: v, Tables: l.tables(v, one)}
+		answer := show.Answer{Value: v}
+		if f.Tabular() {
+			answer.Tables = l.tables(v, one)
+		}
 		if l.notes != nil {
 			answer.Notes = l.notes(v)
 		}

@@ -44,7 +44,7 @@ not recorded. RESETS/S are answers with RST, in mode nat. Flows in settled slots
 answers are not counted by replica: those of all together are the counter "returned".`,
 			Example: "  lbctl get replicas\n  lbctl get replicas web -o wide\n  lbctl get replicas web -o json",
 		},
-		kind: "service", list: "get services",
+		kind: "service", list: "get services", path: "/v1/replicas?next_hops=true",
 		ask: q.ask,
 		keep: func(v *replicaLines, name string) []string {
 			keepNamed(&v.Replicas, name, func(r api.ReplicaTraffic) string { return r.ServiceName })

@@ -18,7 +18,7 @@ func getServices(a *cli.App) *cobra.Command {
 	return listing[api.Services]{
 		command: cobra.Command{Use: "services [NAME]", Aliases: []string{"service"}, Short: "Print the services, or one",
 			Example: "  lbctl get services -o json\n  lbctl get service web -o wide"},
-		kind: "service", list: "get services",
+		kind: "service", list: "get services", path: "/v1/services",
 		ask: func(ctx context.Context, d *client.Client) (api.Services, error) { return d.Services(ctx) },
 		keep: func(v *api.Services, name string) []string {
 			return keepNamed(&v.Services, name, func(s api.Service) string { return s.Name })

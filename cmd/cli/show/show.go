@@ -75,14 +75,14 @@ func (f *Flags) Check(c *cobra.Command) error {
 		return cli.Usage(c, "--interval: %v is out of range: want 100ms to 1h", f.every)
 	case !f.watch && c.Flags().Changed("interval"):
 		return cli.Usage(c, "--interval without --watch")
-	case f.sortBy != "" && !f.tabular():
+	case f.sortBy != "" && !f.Tabular():
 		return cli.Usage(c, "--sort-by: -o %s has no rows: want -o table, wide or name", f.Format)
 	}
 	return nil
 }
 
-// tabular reports whether rows are printed.
-func (f *Flags) tabular() bool {
+// Tabular reports whether rows are printed.
+func (f *Flags) Tabular() bool {
 	return f.Format == cli.FormatTable || f.Format == FormatWide || f.Format == FormatName
 }
 
@@ -132,7 +132,7 @@ func (p *printer) ended(err error) error {
 
 func (p *printer) print(a Answer) error {
 	defer func() { p.printed++ }()
-	if p.flags.tabular() {
+	if p.flags.Tabular() {
 		return p.printTables(a)
 	}
 	var text bytes.Buffer
@@ -152,6 +152,9 @@ func (p *printer) print(a Answer) error {
 
 // document writes a value as the format says.
 func (f *Flags) document(w io.Writer, a Answer) error {
+	if f.Format == cli.FormatJSON {
+		return cli.Indented(w, a.Value)
+	}
 	var text bytes.Buffer
 	if err := cli.Indented(&text, a.Value); err != nil {
 		return err
@@ -166,11 +169,8 @@ func (f *Flags) document(w io.Writer, a Answer) error {
 		}
 		_, err := w.Write(a.YAML)
 		return err
-	case jsonPath:
-		return f.path.print(w, text.Bytes())
 	}
-	_, err := w.Write(text.Bytes())
-	return err
+	return f.path.print(w, text.Bytes())
 }
 
 func formatWords(formats []cli.Format) (words []string) {
