@@ -50,6 +50,13 @@ type ByHand struct {
 	Declared   *Declared `json:"declared,omitempty" doc:"What the configuration says, where that is not what is shown."`
 }
 
+// Endpoint is where clients find a service: no other one has its VIP and protocol.
+type Endpoint struct {
+	VIP      string `json:"vip" doc:"Address and port, of several the first." example:"192.0.2.1:80"`
+	EndPort  *int64 `json:"end_port,omitempty" doc:"The last port of a service that has several." example:"8099"`
+	Protocol string `json:"protocol"`
+}
+
 // Traffic is the answer to GET /v1/replicas.
 type Traffic struct {
 	Replicas []ReplicaTraffic `json:"replicas" nullable:"false" doc:"In the order of the configuration."`
@@ -59,8 +66,7 @@ type Traffic struct {
 // all that there are.
 type ReplicaTraffic struct {
 	ServiceName string `json:"service_name"`
-	VIP         string `json:"vip" example:"192.0.2.1:80"`
-	Protocol    string `json:"protocol"`
+	Endpoint
 	Replica
 	Packets uint64 `json:"packets"`
 	Bytes   uint64 `json:"bytes"`
@@ -135,9 +141,8 @@ type Flows struct {
 
 // ServiceFlows is what is recorded of the flows of one service.
 type ServiceFlows struct {
-	Name              string          `json:"name"`
-	VIP               string          `json:"vip" example:"192.0.2.1:80"`
-	Protocol          string          `json:"protocol"`
+	Name string `json:"name"`
+	Endpoint
 	Tracking          string          `json:"tracking"`
 	Slots             uint32          `json:"slots" doc:"Slots of the table; 0 without an active replica."`
 	SlotsInTransition uint32          `json:"slots_in_transition" doc:"Slots whose owner changed and whose flows from before may still be with the previous owner."`
@@ -197,8 +202,9 @@ type Warning struct {
 type Step struct {
 	Verb string `json:"verb" enum:"set,remove,attach,detach"`
 	Why  string `json:"why" example:"new"`
-	// VIP and Protocol are of set and remove, Interface is of attach and detach.
-	VIP       string   `json:"vip,omitempty" example:"192.0.2.1:80"`
+	// VIP, EndPort and Protocol are of set and remove, Interface is of attach and detach.
+	VIP       string   `json:"vip,omitempty" example:"192.0.2.1:80" doc:"Address and port, of several the first."`
+	EndPort   *int64   `json:"end_port,omitempty" doc:"The last port of a service that has several."`
 	Protocol  string   `json:"protocol,omitempty"`
 	Interface string   `json:"interface,omitempty" example:"eth0"`
 	Mode      string   `json:"mode,omitempty" doc:"The mode, of an attach."`

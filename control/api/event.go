@@ -11,7 +11,7 @@ type Event struct {
 	Actor     string `json:"actor,omitempty" doc:"Who has changed the intent." example:"root"`
 	Reason    string `json:"reason,omitempty" doc:"What for, or why; what was mended." example:"put service web"`
 	Interface string `json:"interface,omitempty" example:"eth0"`
-	VIP       string `json:"vip,omitempty" example:"192.0.2.1:80"`
+	VIP       string `json:"vip,omitempty" example:"192.0.2.1:80" doc:"Of a service with several ports it has the first."`
 	Protocol  string `json:"protocol,omitempty"`
 	Replica   string `json:"replica,omitempty" example:"10.1.0.1:8080"`
 	Before    string `json:"before,omitempty" doc:"The replica's effective state before." example:"active"`

@@ -31,21 +31,19 @@ type ReasonCount struct {
 // ServiceCount counts the packets forwarded for one service. Name is empty when the
 // intent does not know the VIP.
 type ServiceCount struct {
-	Name     string `json:"name"`
-	VIP      string `json:"vip" example:"192.0.2.1:80"`
-	Protocol string `json:"protocol"`
-	Packets  uint64 `json:"packets"`
-	Bytes    uint64 `json:"bytes"`
+	Name string `json:"name"`
+	Endpoint
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
 }
 
 // ReplicaCount counts the packets forwarded to one replica of one service.
 type ReplicaCount struct {
 	ServiceName string `json:"service_name"`
-	VIP         string `json:"vip" example:"192.0.2.1:80"`
-	Protocol    string `json:"protocol"`
-	Replica     string `json:"replica" example:"10.1.0.1:8080"`
-	Packets     uint64 `json:"packets"`
-	Bytes       uint64 `json:"bytes"`
+	Endpoint
+	Replica string `json:"replica" example:"10.1.0.1:8080"`
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
 	FlowEvents
 }
 
@@ -130,7 +128,7 @@ type Sample struct {
 	Flow        *Flow  `json:"flow,omitempty" doc:"The flow of the packet itself, as it came; for an ICMP error not the flow that it is about. It has no ports if the packet has none, as a fragment."`
 	Reason      string `json:"reason" example:"forwarded"`
 	ServiceName string `json:"service_name,omitempty" doc:"The name of the service that the packet goes to or answers from; left out if it has none."`
-	VIP         string `json:"vip,omitempty" example:"192.0.2.1:80"`
+	VIP         string `json:"vip,omitempty" example:"192.0.2.1:80" doc:"Its address and port, of several the first; that of the packet is in flow."`
 	Protocol    string `json:"protocol,omitempty" doc:"The protocol of the service."`
 	Replica     string `json:"replica,omitempty" doc:"The replica that the packet goes to or comes from, also if the packet is dropped."`
 	Length      int    `json:"length" doc:"The length of the frame in bytes, Ethernet header included."`

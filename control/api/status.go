@@ -11,9 +11,8 @@ type Status struct {
 
 // ServiceConditions are the conditions of one service.
 type ServiceConditions struct {
-	Name       string      `json:"name"`
-	VIP        string      `json:"vip" example:"192.0.2.1:80"`
-	Protocol   string      `json:"protocol"`
+	Name string `json:"name"`
+	Endpoint
 	Conditions []Condition `json:"conditions" nullable:"false"`
 }
 

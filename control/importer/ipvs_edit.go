@@ -204,6 +204,7 @@ func SaveIPVS(c api.Config) (lines, lost []string) {
 		}
 		which := map[string]string{"tcp": "-t ", "udp": "-u "}[s.Protocol] + s.VIP
 		lines = append(lines, "-A "+which+" -s mh")
+		lost = append(lost, unsaid(s)...)
 		if s.Scheduler != lb.Maglev.String() {
 			lost = append(lost, fmt.Sprintf("%s has the scheduler %s", s.Name, s.Scheduler))
 		}
@@ -226,4 +227,17 @@ func SaveIPVS(c api.Config) (lines, lost []string) {
 		}
 	}
 	return lines, lost
+}
+
+// unsaid is what a line of ipvsadm has no option for and a service restored from it would be without.
+func unsaid(s api.Service) (lost []string) {
+	if s.EndPort != nil {
+		lost = append(lost, fmt.Sprintf("%s has the ports to %d", s.Name, *s.EndPort))
+	}
+	for what, has := range map[string]bool{"a health check": s.Health != nil, "a rate limit": s.RateLimit != nil, "source ranges": s.SourceRanges != nil} {
+		if has {
+			lost = append(lost, s.Name+" has "+what)
+		}
+	}
+	return slices.Sorted(slices.Values(lost))
 }

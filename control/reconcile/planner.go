@@ -97,7 +97,7 @@ func (p *planner) apply(s lb.Service, why Why) {
 }
 
 func (p *planner) remove(vip lb.VIP) {
-	p.add(Step{Verb: Remove, Why: Gone, Service: lb.Service{VIP: vip}})
+	p.add(Step{Verb: Remove, Why: Gone, Service: lb.Service{VIP: vip, EndPort: p.now[vip].EndPort}})
 	p.forget(vip)
 	delete(p.leaving, vip)
 }

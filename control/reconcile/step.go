@@ -40,7 +40,7 @@ const (
 type Step struct {
 	Verb Verb
 	Why  Why
-	// Service is what Set sets; Remove uses its VIP alone.
+	// Service is what Set sets; Remove uses its VIP alone, and has its EndPort.
 	Service lb.Service
 	// Interface is what Attach and Detach act on.
 	Interface intent.Interface

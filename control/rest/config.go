@@ -136,7 +136,8 @@ func wireStep(names map[lb.VIP]string, s reconcile.Step) api.Step {
 	step := api.Step{Verb: string(s.Verb), Why: string(s.Why)}
 	switch s.Verb {
 	case reconcile.Set, reconcile.Remove:
-		step.VIP, step.Protocol = s.Service.VIP.Address.String(), s.Service.VIP.Protocol.String()
+		at := wire.Endpoint(s.Service)
+		step.VIP, step.EndPort, step.Protocol = at.VIP, at.EndPort, at.Protocol
 	case reconcile.Attach, reconcile.Detach:
 		step.Interface = s.Interface.Name
 	}

@@ -22,42 +22,42 @@ import (
 // wireCounters names and sorts counters: reasons by packets, most first, then by name; services and
 // replicas by address.
 func wireCounters(i intent.Intent, c lb.Counters) api.Counters {
-	wire := api.Counters{Reasons: []api.ReasonCount{}, Services: []api.ServiceCount{}, Replicas: []api.ReplicaCount{},
+	out := api.Counters{Reasons: []api.ReasonCount{}, Services: []api.ServiceCount{}, Replicas: []api.ReplicaCount{},
 		Losses: []api.LossCount{}, LossesUnknown: c.LossesUnknown}
 	for _, l := range c.Losses {
-		wire.Losses = append(wire.Losses, api.LossCount{Interface: l.Interface, Cause: string(l.Cause), Packets: l.Packets, Error: l.Error})
+		out.Losses = append(out.Losses, api.LossCount{Interface: l.Interface, Cause: string(l.Cause), Packets: l.Packets, Error: l.Error})
 	}
-	names := i.Names()
+	known := i.ByVIP()
 	for reason, n := range c.Reasons {
-		wire.Packets += n.Packets
-		wire.Bytes += n.Bytes
-		wire.Reasons = append(wire.Reasons, api.ReasonCount{Reason: string(reason), Dropped: actionOf(reason, 0, 0) == drop, Packets: n.Packets, Bytes: n.Bytes})
+		out.Packets += n.Packets
+		out.Bytes += n.Bytes
+		out.Reasons = append(out.Reasons, api.ReasonCount{Reason: string(reason), Dropped: actionOf(reason, 0, 0) == drop, Packets: n.Packets, Bytes: n.Bytes})
 	}
-	slices.SortFunc(wire.Reasons, func(a, b api.ReasonCount) int {
+	slices.SortFunc(out.Reasons, func(a, b api.ReasonCount) int {
 		return cmp.Or(cmp.Compare(b.Packets, a.Packets), cmp.Compare(a.Reason, b.Reason))
 	})
 	for _, vip := range slices.SortedFunc(maps.Keys(c.Services), lb.VIP.Compare) {
+		name, at := named(known, vip)
 		n := c.Services[vip]
-		wire.Services = append(wire.Services, api.ServiceCount{
-			Name: names[vip], VIP: vip.Address.String(), Protocol: vip.Protocol.String(), Packets: n.Packets, Bytes: n.Bytes,
-		})
+		out.Services = append(out.Services, api.ServiceCount{Name: name, Endpoint: at, Packets: n.Packets, Bytes: n.Bytes})
 	}
 	for _, vip := range slices.SortedFunc(maps.Keys(c.Replicas), lb.VIP.Compare) {
-		wire.Replicas = append(wire.Replicas, wireReplicas(names[vip], vip, c.Replicas[vip], c.Flows[vip])...)
+		name, at := named(known, vip)
+		for _, r := range slices.SortedFunc(maps.Keys(c.Replicas[vip]), netip.AddrPort.Compare) {
+			n := c.Replicas[vip][r]
+			out.Replicas = append(out.Replicas, api.ReplicaCount{
+				ServiceName: name, Endpoint: at, Replica: r.String(), Packets: n.Packets, Bytes: n.Bytes, FlowEvents: wireFlowEvents(c.Flows[vip][r]),
+			})
+		}
 	}
-	return wire
+	return out
 }
 
-func wireReplicas(name string, vip lb.VIP, counts map[netip.AddrPort]lb.Count, flows map[netip.AddrPort]lb.FlowCount) []api.ReplicaCount {
-	var wire []api.ReplicaCount
-	for _, r := range slices.SortedFunc(maps.Keys(counts), netip.AddrPort.Compare) {
-		n := counts[r]
-		wire = append(wire, api.ReplicaCount{
-			ServiceName: name, VIP: vip.Address.String(), Protocol: vip.Protocol.String(), Replica: r.String(), Packets: n.Packets, Bytes: n.Bytes,
-			FlowEvents: wireFlowEvents(flows[r]),
-		})
-	}
-	return wire
+// named returns the name of a service, "" if the intent does not know it, and where clients find it.
+func named(known map[lb.VIP]intent.Service, vip lb.VIP) (string, api.Endpoint) {
+	s := known[vip]
+	s.VIP = vip
+	return s.Name, wire.Endpoint(s.Service)
 }
 
 func wireFlowEvents(n lb.FlowCount) api.FlowEvents {
@@ -105,7 +105,7 @@ func (s *Server) wireTraffic(now *engine.Snapshot, counters lb.Counters, c lb.Co
 			address := of.Replicas[n].Address
 			sent := counters.Replicas[of.VIP][address]
 			out.Replicas = append(out.Replicas, api.ReplicaTraffic{
-				ServiceName: of.Name, VIP: of.VIP.Address.String(), Protocol: of.VIP.Protocol.String(), Replica: r,
+				ServiceName: of.Name, Endpoint: wire.Endpoint(of.Service), Replica: r,
 				Packets: sent.Packets, Bytes: sent.Bytes, FlowEvents: wireFlowEvents(counters.Flows[of.VIP][address]), Rate: s.rate(of.VIP, address), Reason: unfit(c, address),
 				Health: s.wireHealth(now, of, address), ByHand: notes.on(of, n, lb.Flows{}),
 			})
@@ -146,7 +146,7 @@ func (s *Server) wireFlows(now *engine.Snapshot, flows map[lb.VIP]lb.Flows, c lb
 	out := api.Flows{Services: make([]api.ServiceFlows, 0, len(now.Given.Services))}
 	for n, of := range now.Given.Services {
 		out.Services = append(out.Services, api.ServiceFlows{
-			Name: of.Name, VIP: of.VIP.Address.String(), Protocol: of.VIP.Protocol.String(),
+			Name: of.Name, Endpoint: wire.Endpoint(of.Service),
 			Tracking: of.Tracking.String(), Slots: now.Effective.Services[n].Slots(),
 			SlotsInTransition: flows[of.VIP].InTransition, Replicas: s.wireStatus(now, of, s.notesOf(now, now.Intent.Services[n]), flows[of.VIP], c),
 		})

@@ -213,7 +213,7 @@ func TestSafeToRemove(t *testing.T) {
 	}
 	all, err := w.client.Flows(t.Context())
 	want := api.Flows{Services: []api.ServiceFlows{{
-		Name: "web", VIP: "192.0.2.1:80", Protocol: "tcp", Tracking: "changes", Slots: 1,
+		Name: "web", Endpoint: api.Endpoint{VIP: "192.0.2.1:80", Protocol: "tcp"}, Tracking: "changes", Slots: 1,
 		Replicas: []api.ReplicaStatus{
 			{Replica: api.Replica{Address: "10.0.0.1:80", Weight: one(), State: "draining"}, SafeToRemove: true, ByHand: api.ByHand{DrainPhase: "drained"}},
 			{Replica: api.Replica{Address: "10.0.0.2:80", Weight: one(), State: "active"}, FlowCounts: api.ReplicaFlows{AtLeast: true}},

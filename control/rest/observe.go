@@ -209,5 +209,5 @@ func (s *Server) statusRoutes(a huma.API) {
 
 func serviceConditions(of conditions.State, n int) api.ServiceConditions {
 	s := of.Now.Intent.Services[n]
-	return api.ServiceConditions{Name: s.Name, VIP: s.VIP.Address.String(), Protocol: s.VIP.Protocol.String(), Conditions: of.Service(n)}
+	return api.ServiceConditions{Name: s.Name, Endpoint: wire.Endpoint(s.Service), Conditions: of.Service(n)}
 }

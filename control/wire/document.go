@@ -69,6 +69,11 @@ func NamedService(name string, s lb.Service) api.Service {
 	return w
 }
 
+// Endpoint returns where clients find a service.
+func Endpoint(s lb.Service) api.Endpoint {
+	return api.Endpoint{VIP: s.VIP.Address.String(), EndPort: EndPort(s), Protocol: s.VIP.Protocol.String()}
+}
+
 // EndPort returns the last port of a service that has several, nil of another.
 func EndPort(s lb.Service) *int64 {
 	if s.EndPort == 0 {

@@ -57,7 +57,7 @@ func printPool(w io.Writer, p api.PoolStatus, state api.Status) {
 	cli.Row(w, "  NAME", "VIP", "PROGRAMMED", "HEALTHY", "READY")
 	for _, s := range state.Services {
 		if slices.Contains(p.UsedBy, s.Name) {
-			cli.Row(w, "  "+s.Name, s.Protocol+" "+s.VIP, status(s, "Programmed"), status(s, "Healthy"), status(s, "Ready"))
+			cli.Row(w, "  "+s.Name, s.Protocol+" "+cli.Ranged(s.VIP, s.EndPort), status(s, "Programmed"), status(s, "Healthy"), status(s, "Ready"))
 		}
 	}
 }

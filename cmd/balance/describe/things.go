@@ -54,7 +54,7 @@ func printReplica(w io.Writer, r api.ReplicaTraffic, p page) {
 	wanted, got := p.shares(r)
 	now := p.rates[r.Address]
 	field(w, "Address", r.Address)
-	field(w, "Service", fmt.Sprintf("%s (%s %s)", r.ServiceName, r.Protocol, r.VIP))
+	field(w, "Service", fmt.Sprintf("%s (%s %s)", r.ServiceName, r.Protocol, cli.Ranged(r.VIP, r.EndPort)))
 	field(w, "State", r.State)
 	if r.Declared != nil {
 		field(w, "Declared", fmt.Sprintf("%s, weight %d", r.Declared.State, *r.Declared.Weight))

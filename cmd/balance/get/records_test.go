@@ -165,6 +165,11 @@ services:
 		{"get services --no-headers", "web  192.0.2.1:79-99  tcp  dsr  modulo  jhash  always  1  1\n"},
 		{"get services -o jsonpath={.services[0].end_port}", "99\n"},
 		{"get config -o jsonpath={.services[0].end_port}", "99\n"},
+		{"get counters -o jsonpath={.services[0].end_port},{.replicas[0].end_port}", "99,99\n"},
+		{"get flows -o jsonpath={.services[0].end_port}", "99\n"},
+		{"get replicas -o jsonpath={.replicas[0].end_port}", "99\n"},
+		{"ipvsadm -Ln -t 192.0.2.1:79 --stats", "IP Virtual Server version 1.2.1 (size=1048576)\nProt LocalAddress:Port               Conns   InPkts  OutPkts  InBytes OutBytes\n" +
+			"  -> RemoteAddress:Port\nTCP  192.0.2.1:79-99                     1        1        -       54        -\n  -> 10.0.0.1:79                         1        1        -       54        -\n"},
 		{"get flows web --client 198.51.100.7 --port 80 --no-headers", "198.51.100.7:40000  10.0.0.1:79  half-open  -  0s\n"},
 		{"get flows web --client 198.51.100.7 --port 81 --no-headers", ""},
 	} {
@@ -182,6 +187,12 @@ services:
 	_, plan, _ := w.Run("plan", "-f", w.Write("fewer.yaml", strings.Replace(several, "99", "98", 1)))
 	if !strings.Contains(plan, "tcp 192.0.2.1:79-98") || !strings.Contains(plan, "end_port: 99 > 98") {
 		t.Errorf("plan: %s", plan)
+	}
+	if plan := w.OK("plan", "-f", w.Write("none.yaml", "services: []\n")); !strings.Contains(plan, "remove  tcp 192.0.2.1:79-99") {
+		t.Errorf("plan: %s", plan)
+	}
+	if _, _, lost := w.Run("ipvsadm", "-S"); lost != "lbctl: no line says it: web has the ports to 99\nlbctl: no line says it: web has the scheduler modulo\n" {
+		t.Errorf("ipvsadm -S: %s", lost)
 	}
 	w.Refused("get flows web --client 198.51.100.7", cli.ExitUsage, "query.port: missing", "want one of the ports 79-99: every port of a client is tried with it, for records hold no ports")
 	w.Refused("get flows web --client 198.51.100.7 --port 100", cli.ExitUsage, "query.port: 100 is none of web", "want one of the ports 79-99")

@@ -151,7 +151,7 @@ func (l listing) print(w io.Writer, r reading) {
 		if l.only != "" && l.only != key {
 			continue
 		}
-		name := fmt.Sprintf("%-4s %s", strings.ToUpper(s.Protocol), s.VIP)
+		name := fmt.Sprintf("%-4s %s", strings.ToUpper(s.Protocol), cli.Address(s))
 		if !l.stats && !l.rate {
 			scheduler := "mh"
 			if s.Scheduler != lb.Maglev.String() {

@@ -44,10 +44,7 @@ func stepTarget(s api.Step) string {
 	if s.Interface != "" {
 		return s.Interface
 	}
-	if s.Service != nil {
-		return s.Protocol + " " + cli.Address(*s.Service)
-	}
-	return s.Protocol + " " + s.VIP
+	return s.Protocol + " " + cli.Ranged(s.VIP, s.EndPort)
 }
 
 func stepDetail(s api.Step) string {
