@@ -37,6 +37,9 @@ type Dataplane interface {
 
 	// Counters returns counters since the tables were made.
 	Counters() (Counters, error)
+	// FlowCounts returns Counters.Flows of the replicas of some services alone, in their order, and takes less for it. Those of
+	// services and replicas that there are not are 0.
+	FlowCounts(of []Service) ([][]FlowCount, error)
 	// Flows returns, by service, what is recorded of flows: whether a replica can be removed without breaking any.
 	Flows() (map[VIP]Flows, error)
 	// FlowsOf returns the records of the flows of a client's address to one port of a service, by port of the client. It tries every

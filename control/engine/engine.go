@@ -145,6 +145,7 @@ func (e *Engine) Time() time.Time { return e.clock.Now() }
 // Observer is the part of an lb.Dataplane that changes nothing.
 type Observer interface {
 	Counters() (lb.Counters, error)
+	FlowCounts(of []lb.Service) ([][]lb.FlowCount, error)
 	Flows() (map[lb.VIP]lb.Flows, error)
 	FlowsOf(lb.VIP, netip.Addr) ([]lb.RecordedFlow, error)
 	NextHops() (map[lb.VIP]map[netip.AddrPort]lb.ReplicaHop, error)

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -161,6 +162,7 @@ func testFlowCounts(t *testing.T, open func(t *testing.T) Harness) {
 			for name, test := range map[string]func(fixture, family){
 				"begun": testBegun, "begun in transition": testBegunInTransition, "begun of udp": testBegunUDP, "begun and not sent": testBegunNotSent,
 				"resets": testResets, "replicas change": testFlowCountsOfReplicas,
+				"of some services": testFlowCountsOfSome,
 			} {
 				t.Run(name, func(t *testing.T) { test(newFixture(t, open), f) })
 			}
@@ -328,4 +330,39 @@ func testFlowCountsOfReplicas(b fixture, f family) {
 	b.remove(s.VIP)
 	b.set(s)
 	equal(b.t, "a new service", b.counters().Flows[s.VIP], map[netip.AddrPort]lb.FlowCount{stays: {}, leaves: {}})
+}
+
+// testFlowCountsOfSome: counts of some services are theirs among all, of however many they are asked, and of what there is not
+// they are 0.
+func testFlowCountsOfSome(b fixture, f family) {
+	var all []lb.Service
+	for n := range byte(16) {
+		s := f.service(1, packet.TCP, f.on(West, 1+n%3, 8000+uint16(n)))
+		s.VIP.Address = withPort(s.VIP.Address, 1000+uint16(n))
+		b.set(s)
+		for range n + 1 {
+			b.send(East, packetOf(flowTo(s.VIP), flagSYN).Frame())
+		}
+		all = append(all, s)
+	}
+	b.remove(all[7].VIP)
+	other := all[3]
+	other.Replicas = append([]lb.Replica{{Address: f.on(West, 1, 9)}}, other.Replicas...)
+	counted := b.counters().Flows
+	for _, of := range [][]lb.Service{nil, all[:1], all[15:], all[6:8], {all[14], other}, all} {
+		got, err := b.Dataplane.FlowCounts(of)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		want := make([][]lb.FlowCount, len(of))
+		for n, s := range of {
+			for _, r := range s.Replicas {
+				want[n] = append(want[n], counted[s.VIP][r.Address])
+			}
+		}
+		equal(b.t, fmt.Sprintf("of %d services", len(of)), got, want)
+	}
+	if n := counted[all[15].VIP]; len(n) != 1 || n[all[15].Replicas[0].Address].Begun != 16 {
+		b.t.Errorf("%+v, want 16 flows", n)
+	}
 }

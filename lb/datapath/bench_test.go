@@ -316,6 +316,22 @@ func BenchmarkCounters(b *testing.B) {
 	}
 }
 
+// BenchmarkFlowCounts reads what was counted of flows: of all of those services, of a hundredth, and of one.
+func BenchmarkFlowCounts(b *testing.B) {
+	d := large(b)
+	all := many(10_000, 10)
+	setAll(b, d, all)
+	for _, n := range []int{10_000, 100, 1} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := d.FlowCounts(all[:n]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkVerify is how long the lock is held to compare the kernel's tables with what was put there.
 func BenchmarkVerify(b *testing.B) {
 	d := large(b)

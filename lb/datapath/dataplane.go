@@ -88,6 +88,15 @@ func (d *Datapath) Counters() (all lb.Counters, err error) {
 	return all, err
 }
 
+// FlowCounts implements lb.Dataplane.
+func (d *Datapath) FlowCounts(of []lb.Service) (all [][]lb.FlowCount, err error) {
+	err = d.locked(func() (err error) {
+		all, err = d.counters.flowsOf(d.registry.services, of)
+		return err
+	})
+	return all, err
+}
+
 // Flows implements lb.Dataplane: one pass over all records and over the slots in transition.
 func (d *Datapath) Flows() (all map[lb.VIP]lb.Flows, err error) {
 	err = d.locked(func() error {

@@ -159,6 +159,19 @@ func (m *Datapath) Counters() (lb.Counters, error) {
 	return m.tables.snapshot(), nil
 }
 
+// FlowCounts implements lb.Dataplane.
+func (m *Datapath) FlowCounts(of []lb.Service) (all [][]lb.FlowCount, err error) {
+	counters, err := m.Counters()
+	for _, s := range of {
+		counts := make([]lb.FlowCount, len(s.Replicas))
+		for n, r := range s.Replicas {
+			counts[n] = counters.Flows[s.VIP][r.Address]
+		}
+		all = append(all, counts)
+	}
+	return all, err
+}
+
 // Events implements lb.Dataplane. Nothing happens in a network that does not exist.
 func (m *Datapath) Events() <-chan lb.Event { return m.events }
 
