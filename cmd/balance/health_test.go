@@ -3,6 +3,7 @@ package balance
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -71,6 +72,88 @@ services:
 		`lbctl_health_check_duration_seconds_count{type="tcp"}`, "lbctl_health_check_lag_seconds_count"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %s on the page of metrics", want)
+		}
+	}
+}
+
+// TestPassive: a replica whose process ends while its host lives gets nothing any more once clients' connections have been
+// refused, though nothing asks it; it is tried again and ejected again while it refuses, and is back when it serves. Of a service that does not look at what
+// passes, clients are refused all the time.
+func TestPassive(t *testing.T) {
+	b := newModesBed(t, 1500)
+	for n := range b.replicas {
+		defer b.process(n, netip.MustParseAddrPort(fmt.Sprintf("10.%d.0.1:7", n+1)))()
+		link, err := b.replicas[n].Link("eth0")
+		must(t, err)
+		receiving, err := xdp.Receive(link)
+		must(t, err)
+		defer receiving.Close()
+	}
+	at := netip.MustParseAddrPort("10.2.0.1:8")
+	ends := b.process(1, at)
+	defer b.process(0, netip.MustParseAddrPort("10.1.0.1:8"))()
+	b.daemon(`interfaces: [{name: eth0}, {name: eth1}, {name: eth2}]
+services:
+  - {name: web, vip: "192.0.2.1:8", health: {type: passive, passive: {new_flows: 5, ejection: 5s}}, replicas: [{address: "10.1.0.1:8"}, {address: "10.2.0.1:8"}]}
+  - {name: blind, vip: "192.0.2.2:9", health: {type: tcp, interval: 1h, port: 7}, replicas: [{address: "10.1.0.1:9"}, {address: "10.2.0.1:9"}]}
+`)
+	defer b.process(0, netip.MustParseAddrPort("10.1.0.1:9"))() // nobody listens at the other's
+	b.wantHealth("web", "healthy", "healthy")
+	b.wantHealth("blind", "healthy", "healthy")
+	if n := b.refused("192.0.2.1:8"); n != 0 {
+		t.Fatalf("%d connections are refused in the beginning", n)
+	}
+	out := func() bool { return strings.Contains(b.OK("get", "replicas", "web"), "unhealthy") }
+	ends()
+	if n := b.refused("192.0.2.1:8"); n == 0 {
+		t.Error("none is refused without the process")
+	}
+	b.until("it refuses, and is not ejected", func() bool { b.refused("192.0.2.1:8"); return out() })
+	b.wantHealth("web", "healthy", "unhealthy")
+	if n := b.refused("192.0.2.1:8"); n != 0 && out() {
+		t.Errorf("%d connections are refused though the replica is ejected", n)
+	}
+	if n := b.refused("192.0.2.2:9"); n == 0 {
+		t.Error("none is refused by a service that does not look at what passes")
+	}
+	b.wantHealth("blind", "healthy", "healthy")
+	events := b.OK("events")
+	if want := "refusals of "; !strings.Contains(events, want) || !strings.Contains(b.scrape(), `lbctl_health_ejections_total{outcome="ejected",service="web"} 1`) {
+		t.Errorf("no %q in\n%s or no ejection in the metrics", want, events)
+	}
+	b.until("it is not tried again", func() bool { return !out() })
+	b.until("it refuses again, and is not ejected", func() bool { b.refused("192.0.2.1:8"); return out() })
+	defer b.process(1, at)()
+	b.until("it serves, and is not back", func() bool { return !out() })
+	if n := b.refused("192.0.2.1:8"); n != 0 || out() {
+		t.Errorf("%d connections are refused, or it is ejected, though it serves again", n)
+	}
+	var v api.Traffic
+	must(t, json.Unmarshal([]byte(b.OK("get", "replicas", "web", "-o", "json")), &v))
+	if n := v.Replicas[1].NewFlows; n < 20 {
+		t.Errorf("%d flows have begun with the replica, want those before and after", n)
+	}
+}
+
+// refused opens 40 connections and returns how many are refused.
+func (b *modesBed) refused(vip string) (n int) {
+	b.T.Helper()
+	for range 40 {
+		if err := b.askFromClient("tcp", vip); errors.Is(err, syscall.ECONNREFUSED) {
+			n++
+		} else if err != nil {
+			b.T.Fatal(err)
+		}
+	}
+	return n
+}
+
+// until waits until something is so, and fails with what it is else.
+func (b *modesBed) until(what string, is func() bool) {
+	b.T.Helper()
+	for deadline := time.Now().Add(time.Minute); !is(); {
+		if time.Now().After(deadline) {
+			b.T.Fatal(what)
 		}
 	}
 }

@@ -72,7 +72,7 @@ type Service struct {
 
 // HealthCheck says how the health of a service's replicas is found out. A replica of which nothing is known yet counts as healthy.
 type HealthCheck struct {
-	Type     string   `json:"type" yaml:"type" enum:"tcp,http,https,udp,exec" doc:"tcp (a connection is accepted), http and https (an answer with a status), udp (an answer to a datagram) or exec (a command that exits with 0)." example:"http"`
+	Type     string   `json:"type" yaml:"type" enum:"tcp,http,https,udp,exec,passive" doc:"tcp (a connection is accepted), http and https (an answer with a status), udp (an answer to a datagram), exec (a command that exits with 0) or passive (nothing is asked: what passes the balancer says how a replica is)." example:"http"`
 	Interval Duration `json:"interval,omitempty" yaml:"interval,omitempty" doc:"From one check of a replica to the next, 100ms to 1h. Default 2s." example:"2s"`
 	Timeout  Duration `json:"timeout,omitempty" yaml:"timeout,omitempty" doc:"How long a check may take, 10ms to the interval. Default 1s, or the interval if that is shorter." example:"1s"`
 	Rise     *int64   `json:"rise,omitempty" yaml:"rise,omitempty" minimum:"1" maximum:"100" doc:"How many good results in a row make an unhealthy replica healthy; more for one that has fallen several times lately. Default 2."`
@@ -99,6 +99,20 @@ type HealthCheck struct {
 	Expect string `json:"expect,omitempty" yaml:"expect,omitempty" doc:"udp: what the answer has to contain, written likewise. Default anything."`
 
 	Command []string `json:"command,omitempty" yaml:"command,omitempty" required:"false" nullable:"false" maxItems:"64" doc:"exec: the path of a program and its arguments. It is run without a shell and without capabilities, as nobody if the daemon may change users; its environment is LBCTL_SERVICE, LBCTL_VIP, LBCTL_REPLICA and PATH."`
+
+	Passive *PassiveCheck `json:"passive,omitempty" yaml:"passive,omitempty" required:"false" doc:"What the service's own traffic says of its replicas, beside the check: tcp in mode nat, where answers pass the balancer. With type passive, its defaults if left out."`
+}
+
+// PassiveCheck says when answers of a replica make it unhealthy: it is ejected. It comes back by the check; with type passive, or
+// where the check cannot be made, after a time.
+type PassiveCheck struct {
+	Counts   string   `json:"counts,omitempty" yaml:"counts,omitempty" enum:"refusals,resets" doc:"refusals (resets that answer a SYN: nobody listens) or resets (all: also those of connections that were accepted). Default refusals."`
+	Percent  *int64   `json:"percent,omitempty" yaml:"percent,omitempty" minimum:"1" maximum:"100" doc:"How many of them, in percent of the new flows, eject. Default 50."`
+	NewFlows *int64   `json:"new_flows,omitempty" yaml:"new_flows,omitempty" minimum:"1" maximum:"1000000" doc:"How many new flows are judged together, at least: fewer within the window say nothing. Default 20."`
+	Window   Duration `json:"window,omitempty" yaml:"window,omitempty" doc:"Within what time they have to come, 1s to 1h. Default 10s." example:"10s"`
+	Ejection Duration `json:"ejection,omitempty" yaml:"ejection,omitempty" doc:"How long an ejected replica stays so where no check brings it back, 1s to 1h; twice as long for each that follows within five minutes, up to 16 times. Default 30s." example:"30s"`
+
+	MaxEjectedPercent *int64 `json:"max_ejected_percent,omitempty" yaml:"max_ejected_percent,omitempty" minimum:"1" maximum:"100" doc:"How much of the service's active replicas may be unhealthy for an ejection, the ejected one included: no more are ejected. Default 50: of two replicas one, of one none."`
 }
 
 // RateLimit is how much of a service goes to its replicas; what is more is dropped.

@@ -38,6 +38,9 @@ type Health struct {
 	rose time.Time
 }
 
+// Held tells whether it was found without traffic, for it was unhealthy, and nothing else is known.
+func (h Health) Held() bool { return h.held }
+
 // ill tells whether the replica is to get nothing.
 func (h Health) ill() bool { return h.Status == Unhealthy || h.held }
 
@@ -151,12 +154,21 @@ func (h Healths) of(had, next map[lb.VIP]intent.Service, now time.Time) Healths 
 		for _, r := range s.Replicas {
 			known, is := h[vip][r.Address]
 			if !is {
-				known = Health{Since: now, Reason: notYet}
+				known = unchecked(s.Health, now)
 			}
 			all[vip][r.Address] = known
 		}
 	}
 	return all
+}
+
+// unchecked is what is known of a replica before anything is: where nothing is asked, that it is well until its traffic says
+// otherwise.
+func unchecked(c intent.Check, now time.Time) Health {
+	if c.Type == intent.CheckPassive {
+		return Health{Status: Healthy, Since: now}
+	}
+	return Health{Since: now, Reason: notYet}
 }
 
 // inherited returns what an earlier process has left: replicas that are checked, that were to be active and that the datapath

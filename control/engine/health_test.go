@@ -135,6 +135,26 @@ func TestHealthOverARestart(t *testing.T) {
 	w.wantStates("known to be healthy", lb.Active, lb.Active, lb.Active)
 }
 
+// What nobody asks is well from the beginning. After a restart it stays without traffic if it was, until something is said of it.
+func TestPassiveOverARestart(t *testing.T) {
+	dp, i := newLinks(), checking(in(lb.Active), in(lb.Active))
+	i.Services[0].Health = intent.Check{Type: intent.CheckPassive}
+	first := startWorld(t, dp, i)
+	first.wantHealth(1, Healthy, "")
+	first.find(Unhealthy, 2)
+	sets := dp.sets
+	w := runWorld(t, dp, first.kept, i)
+	w.find(Healthy, 1)
+	if h, _ := w.Now().Health(endpoint(2)); !h.Held() || dp.sets != sets {
+		t.Errorf("after the restart %+v, and %d services were set", h, dp.sets-sets)
+	}
+	w.find(Unhealthy, 2)
+	if h, _ := w.Now().Health(endpoint(2)); h.Held() || dp.sets != sets {
+		t.Errorf("ejected again: %+v, and %d services were set", h, dp.sets-sets)
+	}
+	w.wantStates("ejected again", lb.Active, lb.Down)
+}
+
 // A datapath that refuses is out of sync, and is brought to what is known as soon as it does not.
 func TestHealthIsRefused(t *testing.T) {
 	w := startWorld(t, newLinks(), checking(in(lb.Active), in(lb.Active)))

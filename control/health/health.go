@@ -51,6 +51,11 @@ type Options struct {
 	// took: how often tables change is bounded.
 	Tell      func(map[Key]Result)
 	TellEvery time.Duration
+	// Counts returns what was counted of the flows of services' replicas, in their order; nil where that is not known. It is called
+	// once a second at most. Without it nothing is ejected.
+	Counts func([]lb.Service) [][]lb.FlowCount
+	// Held tells whether a replica was found without traffic when the daemon started, since it was unhealthy; nil for none.
+	Held func(Key) bool
 	// Parallel bounds the checks by socket that are under way, ParallelExec those by command. One that has to wait is late.
 	Parallel, ParallelExec int
 
@@ -72,6 +77,8 @@ type Checker struct {
 	// lag is how late checks begin, took how long they take.
 	lag  prometheus.Histogram
 	took *prometheus.HistogramVec
+	// ejections count those for what passes the datapath.
+	ejections *prometheus.CounterVec
 
 	mu      sync.Mutex
 	pending map[Key]Result
@@ -100,14 +107,25 @@ func New(o Options) *Checker {
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "lbctl_health_check_duration_seconds",
 			Help:    "How long health checks took, by type.",
 			Buckets: []float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10}}, []string{"type"}),
+		ejections: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lbctl_health_ejections_total",
+			Help: "Replicas that their traffic has made unhealthy (ejected), and would have if not too many of the service were already (too_many), by service."},
+			[]string{"service", "outcome"}),
 	}
 }
 
 // Describe implements prometheus.Collector.
-func (c *Checker) Describe(to chan<- *prometheus.Desc) { c.lag.Describe(to); c.took.Describe(to) }
+func (c *Checker) Describe(to chan<- *prometheus.Desc) {
+	c.lag.Describe(to)
+	c.took.Describe(to)
+	c.ejections.Describe(to)
+}
 
 // Collect implements prometheus.Collector.
-func (c *Checker) Collect(to chan<- prometheus.Metric) { c.lag.Collect(to); c.took.Collect(to) }
+func (c *Checker) Collect(to chan<- prometheus.Metric) {
+	c.lag.Collect(to)
+	c.took.Collect(to)
+	c.ejections.Collect(to)
+}
 
 // Set says which services there are; those that have a check are checked from then on. What is known of replicas stays, and is
 // told again. A check that is another one than before decides by its first result, and until then what was known holds.

@@ -23,6 +23,8 @@ type judge struct {
 	// rose is when the replica became healthy again last, flaps how often in a row it fell soon after that.
 	rose  time.Time
 	flaps uint8
+	// ejected: what passes the datapath has made it unhealthy.
+	ejected bool
 }
 
 // take takes the result of a check, nil for a good one, and tells whether what is known is different.
@@ -62,7 +64,13 @@ func (j *judge) become(s Status, now time.Time) {
 	case s == Unhealthy:
 		j.flaps = 0
 	}
-	j.Status, j.Since, j.against, j.decided = s, now, 0, true
+	j.Status, j.Since, j.against, j.decided, j.ejected = s, now, 0, true, false
+}
+
+// eject makes a replica unhealthy for what passes the datapath.
+func (j *judge) eject(now time.Time) {
+	j.become(Unhealthy, now)
+	j.ejected = true
 }
 
 // unknown says that no check can be made, and why.

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ type target struct {
 	Key
 	service intent.Service
 	judge   judge
+	window  window
 	due     time.Time
 	index   int // in the heap, -1 while it is not in it
 	// gone: it is not to be checked any more.
@@ -61,6 +63,11 @@ type runner struct {
 	// jobs is where workers wait that have nothing to do; idle is how many.
 	jobs chan func()
 	idle int
+	// groups are the services whose traffic is looked at; looking: such a look is under way.
+	groups   []group
+	looking  bool
+	nextLook time.Time
+	counted  chan counted
 }
 
 // mostIdle is how many workers are kept whose stacks have grown already: to grow one takes a tenth of a check.
@@ -71,7 +78,7 @@ const grain = time.Millisecond
 
 // Run runs the checks until ctx ends, and returns when those that were under way have ended. It is called once.
 func (c *Checker) Run(ctx context.Context) {
-	r := &runner{Checker: c, targets: map[Key]*target{}, done: make(chan ended, 256), jobs: make(chan func()),
+	r := &runner{Checker: c, targets: map[Key]*target{}, done: make(chan ended, 256), jobs: make(chan func()), counted: make(chan counted, 1),
 		sockets: lane{most: c.o.Parallel}, commands: lane{most: c.o.ParallelExec}}
 	var telling sync.WaitGroup
 	telling.Go(func() { c.telling(ctx) })
@@ -85,12 +92,18 @@ func (c *Checker) Run(ctx context.Context) {
 			r.take(services, time.Now())
 		case e := <-r.done:
 			r.end(ctx, e)
+		case c := <-r.counted:
+			r.look(c, time.Now())
 		case <-alarm.C:
 		}
 		r.begin(ctx, time.Now())
+		r.lookSoon(time.Now())
 		wait := time.Hour
 		if len(r.queue) > 0 {
 			wait = max(time.Until(r.queue[0].due), grain)
+		}
+		if len(r.groups) > 0 && !r.looking {
+			wait = min(wait, max(time.Until(r.nextLook), grain))
 		}
 		alarm.Reset(wait)
 	}
@@ -104,11 +117,13 @@ func (c *Checker) Run(ctx context.Context) {
 func (r *runner) take(services []intent.Service, now time.Time) {
 	had := r.targets
 	r.targets = make(map[Key]*target, len(had))
+	r.groups = nil
 	var fresh []*target
 	for _, s := range services {
 		if s.Health.Type == intent.NoCheck {
 			continue
 		}
+		g := group{service: s}
 		for _, replica := range s.Replicas {
 			k := Key{s.VIP, replica.Address}
 			t, is := had[k]
@@ -125,9 +140,16 @@ func (r *runner) take(services []intent.Service, now time.Time) {
 				delete(had, k)
 			}
 			r.targets[k] = t
+			g.targets = append(g.targets, t)
+			if s.Health.Type == intent.CheckPassive {
+				t.beginPassive(now, r.o.Held != nil && r.o.Held(k))
+			}
 			if !t.judge.Since.IsZero() {
 				r.tell(k, t.judge.Result)
 			}
+		}
+		if s.Health.Passive != (intent.Passive{}) && r.o.Counts != nil {
+			r.groups = append(r.groups, g)
 		}
 	}
 	for _, t := range had {
@@ -136,6 +158,7 @@ func (r *runner) take(services []intent.Service, now time.Time) {
 			heap.Remove(&r.queue, t.index)
 		}
 	}
+	fresh = slices.DeleteFunc(fresh, func(t *target) bool { return t.service.Health.Type == intent.CheckPassive })
 	for _, t := range fresh {
 		spread := min(t.service.Health.Interval, time.Duration(len(fresh))*grain)
 		t.due = now.Add(rand.N(spread))
@@ -229,7 +252,11 @@ func (r *runner) end(ctx context.Context, e ended) {
 }
 
 func (r *runner) judge(t *target, now time.Time, e ended) bool {
-	if cannot, is := e.found.(*cannotCheck); is {
+	cannot, is := e.found.(*cannotCheck)
+	switch {
+	case is && t.judge.ejected && now.Before(t.back()):
+		return false
+	case is:
 		return t.judge.unknown(now, cannot.why)
 	}
 	return t.judge.take(e.check, now, e.found)

@@ -39,6 +39,42 @@ type Check struct {
 	Send, Expect Payload
 	// Command is run by CheckExec.
 	Command Command
+	// Passive is what the service's own traffic says of a replica. The zero value is not looked at.
+	Passive Passive
+}
+
+// Passive says when the answers of a replica that pass the datapath are so bad that it is ejected: that it counts as unhealthy.
+// It comes back by the check that there is beside; with CheckPassive, or where the check cannot be made, when Ejection has passed.
+type Passive struct {
+	// Counts are the answers that speak against it.
+	Counts PassiveCount
+	// NewFlows is how many new flows are judged together: those of at most Window. Percent of them is how many such answers
+	// are bad.
+	NewFlows uint32
+	Percent  uint16
+	Window   time.Duration
+	// Ejection doubles with each in a row, as what a rise takes does.
+	Ejection time.Duration
+	// MostPercent of the active replicas of a service are unhealthy at most for what passes the datapath.
+	MostPercent uint16
+}
+
+// PassiveCount are answers of a replica.
+type PassiveCount uint8
+
+const (
+	// Refusals are resets that answer a SYN.
+	Refusals PassiveCount = iota
+	// Resets are all.
+	Resets
+)
+
+// String returns "refusals" or "resets".
+func (c PassiveCount) String() string { return [...]string{"refusals", "resets"}[c] }
+
+// ParsePassiveCount reads "refusals" or "resets". The error wraps lb.ErrInvalid.
+func ParsePassiveCount(name string) (PassiveCount, error) {
+	return parse(name, []PassiveCount{Refusals, Resets})
 }
 
 // CheckType is a way to find out the health of a replica.
@@ -52,16 +88,18 @@ const (
 	CheckHTTPS
 	CheckUDP
 	CheckExec
+	// CheckPassive asks nothing: Passive alone says what is known.
+	CheckPassive
 )
 
 // CheckTypes are all types, without NoCheck.
 func CheckTypes() []CheckType {
-	return []CheckType{CheckTCP, CheckHTTP, CheckHTTPS, CheckUDP, CheckExec}
+	return []CheckType{CheckTCP, CheckHTTP, CheckHTTPS, CheckUDP, CheckExec, CheckPassive}
 }
 
-// String returns "tcp", "http", "https", "udp", "exec" or "none".
+// String returns "tcp", "http", "https", "udp", "exec", "passive" or "none".
 func (t CheckType) String() string {
-	return [...]string{"none", "tcp", "http", "https", "udp", "exec"}[t]
+	return [...]string{"none", "tcp", "http", "https", "udp", "exec", "passive"}[t]
 }
 
 // ParseCheckType reads the name of a type. The error wraps lb.ErrInvalid.

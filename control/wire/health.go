@@ -12,6 +12,7 @@ import (
 
 	"lbctl/control/api"
 	"lbctl/control/intent"
+	"lbctl/lb"
 )
 
 // What a check may ask for.
@@ -38,10 +39,17 @@ var fieldsOfType = map[string][]intent.CheckType{
 	"send":        {intent.CheckUDP},
 	"expect":      {intent.CheckUDP},
 	"command":     {intent.CheckExec},
+	"interval":    activeChecks,
+	"timeout":     activeChecks,
+	"rise":        activeChecks,
+	"fall":        activeChecks,
 }
 
-// resolveHealth makes a check of a document; without one there is none.
-func resolveHealth(ps *intent.Problems, field string, d *api.HealthCheck) (c intent.Check) {
+// activeChecks are the types that ask something.
+var activeChecks = []intent.CheckType{intent.CheckTCP, intent.CheckHTTP, intent.CheckHTTPS, intent.CheckUDP, intent.CheckExec}
+
+// resolveHealth makes a check of a service of a document; without one there is none.
+func resolveHealth(ps *intent.Problems, field string, d *api.HealthCheck, of lb.Service) (c intent.Check) {
 	if d == nil {
 		return c
 	}
@@ -57,6 +65,7 @@ func resolveHealth(ps *intent.Problems, field string, d *api.HealthCheck) (c int
 		}
 	}
 	resolveTimes(ps, field, d, &c)
+	resolvePassive(ps, field, d, of, &c)
 	c.WhenNone = choice(ps, field+"on_all_unhealthy", d.OnAllUnhealthy, intent.AllServe, intent.ParseWhenNone, intent.AllServe, intent.NoneServes)
 	c.Port = uint16(within(ps, field+"port", d.Port, 0, 1, 65535))
 	switch c.Type {
@@ -82,9 +91,12 @@ func oneOf(types []intent.CheckType) string {
 }
 
 func resolveTimes(ps *intent.Problems, field string, d *api.HealthCheck, c *intent.Check) {
+	c.SlowStart = timeSpan(ps, field+"slow_start", d.SlowStart, 0, minSlowStart, maxSlowStart)
+	if c.Type == intent.CheckPassive {
+		return
+	}
 	c.Interval = timeSpan(ps, field+"interval", d.Interval, defaultInterval, minInterval, maxInterval)
 	c.Timeout = timeSpan(ps, field+"timeout", d.Timeout, min(defaultTimeout, c.Interval), minTimeout, c.Interval)
-	c.SlowStart = timeSpan(ps, field+"slow_start", d.SlowStart, 0, minSlowStart, maxSlowStart)
 	c.Rise = uint16(within(ps, field+"rise", d.Rise, 2, 1, maxInARow))
 	c.Fall = uint16(within(ps, field+"fall", d.Fall, 3, 1, maxInARow))
 }
@@ -240,9 +252,11 @@ func health(c intent.Check) *api.HealthCheck {
 		return nil
 	}
 	d := &api.HealthCheck{
-		Type: c.Type.String(), Interval: span(c.Interval), Timeout: span(c.Timeout), Rise: number(c.Rise), Fall: number(c.Fall),
-		OnAllUnhealthy: c.WhenNone.String(), Path: c.Path, Body: c.Body, Host: c.Host, ServerName: c.ServerName,
-		Send: string(c.Send), Expect: string(c.Expect), Command: c.Command.Args(),
+		Type: c.Type.String(), OnAllUnhealthy: c.WhenNone.String(), Path: c.Path, Body: c.Body, Host: c.Host, ServerName: c.ServerName,
+		Send: string(c.Send), Expect: string(c.Expect), Command: c.Command.Args(), Passive: passive(c.Passive),
+	}
+	if c.Type != intent.CheckPassive {
+		d.Interval, d.Timeout, d.Rise, d.Fall = span(c.Interval), span(c.Timeout), number(c.Rise), number(c.Fall)
 	}
 	if c.SlowStart != 0 {
 		d.SlowStart = span(c.SlowStart)
@@ -270,7 +284,10 @@ func setFields(d *api.HealthCheck) (set []setField) {
 	if d == nil {
 		return nil
 	}
-	v := reflect.ValueOf(*d)
+	return setFieldsOf(reflect.ValueOf(*d), "")
+}
+
+func setFieldsOf(v reflect.Value, prefix string) (set []setField) {
 	for n := range v.NumField() {
 		f := v.Field(n)
 		if f.IsZero() {
@@ -280,7 +297,11 @@ func setFields(d *api.HealthCheck) (set []setField) {
 			f = f.Elem()
 		}
 		name, _, _ := strings.Cut(v.Type().Field(n).Tag.Get("json"), ",")
-		set = append(set, setField{name, fmt.Sprint(f.Interface())})
+		if f.Kind() == reflect.Struct {
+			set = append(set, setFieldsOf(f, prefix+name+".")...)
+		} else {
+			set = append(set, setField{prefix + name, fmt.Sprint(f.Interface())})
+		}
 	}
 	return set
 }

@@ -29,6 +29,9 @@ func TestHealthIsWrittenOut(t *testing.T) {
 		"type: http, statuses: ['204']":                                                                    "{type: http, interval: 2s, timeout: 1s, rise: 2, fall: 3, on_all_unhealthy: all, path: /, status: 204}",
 		"type: udp, send: 'hex:00ff', expect: pong":                                                        "{type: udp, interval: 2s, timeout: 1s, rise: 2, fall: 3, on_all_unhealthy: all, send: 'hex:00ff', expect: pong}",
 		"type: exec, command: [/bin/check, '', 'a b'], timeout: 2s":                                        "{type: exec, interval: 2s, timeout: 2s, rise: 2, fall: 3, on_all_unhealthy: all, command: [/bin/check, '', 'a b']}",
+		"type: passive":          "{type: passive, on_all_unhealthy: all, passive: {counts: refusals, percent: 50, new_flows: 20, window: 10s, ejection: 30s, max_ejected_percent: 50}}",
+		"type: tcp, passive: {}": "{type: tcp, interval: 2s, timeout: 1s, rise: 2, fall: 3, on_all_unhealthy: all, passive: {counts: refusals, percent: 50, new_flows: 20, window: 10s, ejection: 30s, max_ejected_percent: 50}}",
+		"type: passive, on_all_unhealthy: none, passive: {counts: resets, percent: 100, new_flows: 1, window: 1m, ejection: 1h, max_ejected_percent: 1}": "{type: passive, on_all_unhealthy: none, passive: {counts: resets, percent: 100, new_flows: 1, window: 1m, ejection: 1h, max_ejected_percent: 1}}",
 	} {
 		i, err := resolve(checked(given))
 		if err != nil {
@@ -66,11 +69,20 @@ func TestSlowStart(t *testing.T) {
 func TestHealthIsWrong(t *testing.T) {
 	long := strings.Repeat("a", 1025)
 	for given, want := range map[string]string{
-		"path: /":                    "type: missing",
-		"type: ftp":                  `type: "ftp" is not known`,
-		"type: tcp, path: /":         "path: not with type tcp",
-		"type: http, send: x":        "send: not with type http",
-		"type: http, server_name: x": "server_name: not with type http",
+		"path: /":                                                        "type: missing",
+		"type: ftp":                                                      `type: "ftp" is not known`,
+		"type: tcp, path: /":                                             "path: not with type tcp",
+		"type: passive, interval: 1s":                                    "interval: not with type passive",
+		"type: passive, rise: 1":                                         "rise: not with type passive",
+		"type: passive, port: 1":                                         "port: not with type passive",
+		"type: passive, passive: {counts: fins}":                         `passive.counts: "fins" is not known`,
+		"type: tcp, passive: {percent: 0}":                               "passive.percent: 0 is out of range",
+		"type: tcp, passive: {new_flows: 0}":                             "passive.new_flows: 0 is out of range",
+		"type: tcp, passive: {window: 999ms}":                            `passive.window: "999ms" is no such time`,
+		"type: tcp, passive: {ejection: 2h}":                             `passive.ejection: "2h" is no such time`,
+		"type: tcp, passive: {max_ejected_percent: 101}":                 "passive.max_ejected_percent: 101 is out of range",
+		"type: http, send: x":                                            "send: not with type http",
+		"type: http, server_name: x":                                     "server_name: not with type http",
 		"type: exec, command: [/bin/true], port: 1":                      "port: not with type exec",
 		"type: tcp, interval: 99ms":                                      `interval: "99ms" is no such time`,
 		"type: tcp, interval: 1h0m1s":                                    `interval: "1h0m1s" is no such time`,
@@ -123,6 +135,26 @@ func TestHealthIsWrong(t *testing.T) {
 	}
 }
 
+// Traffic that says nothing of a replica is not looked at: the answer says why.
+func TestPassiveNeedsAnswers(t *testing.T) {
+	for given, want := range map[string]string{
+		"    mode: dsr\n    health: {type: passive}\n":                                  "services[0].health.type: mode dsr: replicas answer clients directly, and the balancer sees no reset",
+		"    mode: ipip\n    health: {type: tcp, passive: {percent: 10}}\n":             "services[0].health.passive: mode ipip: replicas answer clients directly, and the balancer sees no reset",
+		"    protocol: udp\n    health: {type: udp, send: x, passive: {percent: 10}}\n": "services[0].health.passive: protocol udp has no resets",
+	} {
+		_, err := resolve(service + given + replicas)
+		var hinted interface{ Hint() string }
+		if err == nil || !strings.Contains(err.Error(), want) || !errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), "type: ") {
+			t.Errorf("%s: %v, want %s", given, err, want)
+		}
+	}
+	for _, given := range []string{"    mode: dsr\n    health: {type: tcp}\n", "    tracking: always\n    health: {type: passive}\n"} {
+		if _, err := resolve(service + given + replicas); err != nil {
+			t.Errorf("%s: %v", given, err)
+		}
+	}
+}
+
 // A change of a check is a change of the intent that no step shows.
 func TestHealthChanges(t *testing.T) {
 	old, err := resolve(checked("type: http, rise: 3"))
@@ -134,6 +166,10 @@ func TestHealthChanges(t *testing.T) {
 		"type: tcp": {
 			{Field: "services[web].health.type", Before: "http", After: "tcp"}, {Field: "services[web].health.rise", Before: "3", After: "2"},
 			{Field: "services[web].health.path", Before: "/"}, {Field: "services[web].health.status", Before: "200"}},
+		"type: http, rise: 3, passive: {counts: resets}": {
+			{Field: "services[web].health.passive.counts", After: "resets"}, {Field: "services[web].health.passive.percent", After: "50"},
+			{Field: "services[web].health.passive.new_flows", After: "20"}, {Field: "services[web].health.passive.window", After: "10s"},
+			{Field: "services[web].health.passive.ejection", After: "30s"}, {Field: "services[web].health.passive.max_ejected_percent", After: "50"}},
 		"type: http, rise: 3, port: 81": {{Field: "services[web].health.port", After: "81"}},
 	} {
 		next, err := resolve(checked(given))

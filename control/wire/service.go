@@ -70,7 +70,7 @@ func resolveService(ps *intent.Problems, field string, d api.Service) intent.Ser
 	s.Tracking = choice(ps, field+"tracking", d.Tracking, lb.DefaultTracking(s.VIP.Protocol), lb.ParseTracking,
 		lb.Stateless, lb.TrackChanges, lb.TrackAlways)
 	s.Idle = idle(ps, field+"idle", d.Idle)
-	s.Health = resolveHealth(ps, field+"health.", d.Health)
+	s.Health = resolveHealth(ps, field+"health.", d.Health, s.Service)
 	if s.Health.SlowStart != 0 && s.Scheduler == lb.Modulo {
 		ps.Add(field+"health.slow_start", "use scheduler: maglev, or leave it out", "%v with modulo, which gives every replica the same share", s.Health.SlowStart)
 	}

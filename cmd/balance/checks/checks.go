@@ -39,7 +39,7 @@ func New(e *engine.Engine, kernel bool, name string, log *slog.Logger) (*Checks,
 		}
 		way = c.path.Route
 	}
-	c.Checker = health.New(health.Options{Way: way, Tell: c.tell})
+	c.Checker = health.New(health.Options{Way: way, Tell: c.tell, Counts: c.counts, Held: c.held})
 	return c, nil
 }
 
@@ -61,6 +61,21 @@ func (c *Checks) attached() (indexes []int) {
 		indexes = append(indexes, i.Index)
 	}
 	return indexes
+}
+
+// counts returns what was counted of flows.
+func (c *Checks) counts(of []lb.Service) [][]lb.FlowCount {
+	all, err := c.engine.Observe().FlowCounts(of)
+	if err != nil {
+		c.log.Error("read the counts of flows for health checks", "error", err)
+		return nil
+	}
+	return all
+}
+
+func (c *Checks) held(k health.Key) bool {
+	h, _ := c.engine.Now().Health(engine.Endpoint(k))
+	return h.Held()
 }
 
 func (c *Checks) tell(found map[health.Key]health.Result) {
@@ -90,7 +105,7 @@ func (c *Checks) follow(ctx context.Context) {
 	news := c.engine.Subscribe()
 	defer func() { news.Close() }()
 	for {
-		c.Set(c.engine.Now().Intent.Services)
+		c.Set(c.engine.Now().Wanted.Services)
 		for changed := false; !changed; {
 			select {
 			case <-ctx.Done():

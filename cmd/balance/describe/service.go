@@ -90,7 +90,13 @@ func checkText(h api.HealthCheck) string {
 			text += " " + more
 		}
 	}
-	return fmt.Sprintf("%s, every %s, for at most %s", text, h.Interval, h.Timeout)
+	if h.Interval != "" {
+		text += fmt.Sprintf(", every %s, for at most %s", h.Interval, h.Timeout)
+	}
+	if p := h.Passive; p != nil {
+		text += fmt.Sprintf("; out at %d %% %s of %d new flows", *p.Percent, p.Counts, *p.NewFlows)
+	}
+	return text
 }
 
 func healthText(r api.ReplicaTraffic) string {
