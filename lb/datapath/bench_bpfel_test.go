@@ -13,24 +13,29 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-type benchFrame struct {
-	_      structs.HostLayout
-	Word   [10]uint64
-	First  uint32
-	Second uint16
-	Zero   uint16
+type benchDigit struct {
+	_         structs.HostLayout
+	Used      uint8
+	OfService uint8
+	Right     uint8
+	Left      uint8
 }
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	benchMapFrames     = "frames"
 	benchMapSubject    = "subject"
 	benchProgNextFrame = "next_frame"
 	benchProgSwap      = "swap"
-	benchVarLastFrame  = "last_frame"
+	benchVarDigits     = "digits"
+	benchVarFirst      = "first"
+	benchVarLastFlow   = "last_flow"
 	benchVarPackets    = "packets"
+	benchVarSecond     = "second"
+	benchVarServices   = "services"
+	benchVarTemplate   = "template"
+	benchVarWords      = "words"
 )
 
 // loadBench returns the embedded CollectionSpec for bench.
@@ -83,7 +88,6 @@ type benchProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type benchMapSpecs struct {
-	Frames  *ebpf.MapSpec `ebpf:"frames"`
 	Subject *ebpf.MapSpec `ebpf:"subject"`
 }
 
@@ -91,8 +95,14 @@ type benchMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type benchVariableSpecs struct {
-	LastFrame *ebpf.VariableSpec `ebpf:"last_frame"`
-	Packets   *ebpf.VariableSpec `ebpf:"packets"`
+	Digits   *ebpf.VariableSpec `ebpf:"digits"`
+	First    *ebpf.VariableSpec `ebpf:"first"`
+	LastFlow *ebpf.VariableSpec `ebpf:"last_flow"`
+	Packets  *ebpf.VariableSpec `ebpf:"packets"`
+	Second   *ebpf.VariableSpec `ebpf:"second"`
+	Services *ebpf.VariableSpec `ebpf:"services"`
+	Template *ebpf.VariableSpec `ebpf:"template"`
+	Words    *ebpf.VariableSpec `ebpf:"words"`
 }
 
 // benchObjects contains all objects after they have been loaded into the kernel.
@@ -115,13 +125,11 @@ func (o *benchObjects) Close() error {
 //
 // It can be passed to loadBenchObjects or ebpf.CollectionSpec.LoadAndAssign.
 type benchMaps struct {
-	Frames  *ebpf.Map `ebpf:"frames"`
 	Subject *ebpf.Map `ebpf:"subject"`
 }
 
 func (m *benchMaps) Close() error {
 	return _BenchClose(
-		m.Frames,
 		m.Subject,
 	)
 }
@@ -130,8 +138,14 @@ func (m *benchMaps) Close() error {
 //
 // It can be passed to loadBenchObjects or ebpf.CollectionSpec.LoadAndAssign.
 type benchVariables struct {
-	LastFrame *ebpf.Variable `ebpf:"last_frame"`
-	Packets   *ebpf.Variable `ebpf:"packets"`
+	Digits   *ebpf.Variable `ebpf:"digits"`
+	First    *ebpf.Variable `ebpf:"first"`
+	LastFlow *ebpf.Variable `ebpf:"last_flow"`
+	Packets  *ebpf.Variable `ebpf:"packets"`
+	Second   *ebpf.Variable `ebpf:"second"`
+	Services *ebpf.Variable `ebpf:"services"`
+	Template *ebpf.Variable `ebpf:"template"`
+	Words    *ebpf.Variable `ebpf:"words"`
 }
 
 // benchPrograms contains all programs after they have been loaded into the kernel.

@@ -1,7 +1,9 @@
 package datapath
 
 import (
+	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -22,45 +24,59 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -cflags "-O2 -g -mcpu=v3 -fno-strict-aliasing -Wall -Wextra -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu" -no-global-types -target bpfel -type frame bench ../../bpf/src/bench.bpf.c
+//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -cflags "-O2 -g -mcpu=v3 -fno-strict-aliasing -Wall -Wextra -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu" -no-global-types -target bpfel -type digit bench ../../bpf/src/bench.bpf.c
 
 // BenchmarkDatapath reports, for each scenario, how much more a packet costs than with a program that only
-// swaps the MAC addresses. Both run behind the program that writes the next packet, in the same run. It
+// swaps the MAC addresses. Both run behind the program that writes the next packet, in the same run and on one CPU. It
 // reports the median of the differences in pairs, and the difference of the two minima, which is the cost on
-// an undisturbed machine.
+// an undisturbed machine. A scenario is named by its services, its replicas and its scheduler: 512x100-maglev-tcp-v4-diverse.
 func BenchmarkDatapath(b *testing.B) {
 	for _, s := range scenarios() {
-		s.flows = max(s.flows, 1)
-		b.Run(s.name, s.run)
+		s = s.withDefaults()
+		b.Run(fmt.Sprintf("%dx%d-%v-%s", s.services, s.replicas, s.scheduler, s.name), s.run)
 	}
 }
 
 func (s scenario) run(b *testing.B) {
+	pin(b)
 	inNamespace(b)
-	limits := lb.DefaultLimits
-	limits.Flows = max(limits.Flows, 4*uint32(s.flows)) // lines that are not crowded
-	d := open(b, Options{Limits: limits, manualClock: true})
+	d := open(b, Options{Limits: s.limits(), manualClock: true})
 	ingress := s.configure(b, d)
-	lab := s.load(b)
 	for _, change := range s.begin {
-		lab.write(b, s, change)
-		lab.time(b, d.Program(), ingress, s.flows)
+		s.load(b, change).time(b, d.Program(), ingress, s.flows)
 	}
-	lab.write(b, s, s.packet)
-	before := counted(b, d)
+	lab := s.load(b, s.packet)
+	before, ran := counted(b, d), 0
 	packets := max(b.N, 1<<18, s.flows)
 	var swaps, hits, above []float64
 	b.ResetTimer()
 	for range 31 {
-		swap, hit := lab.time(b, lab.Swap, ingress, packets), lab.time(b, d.Program(), ingress, packets)
-		swaps, hits, above = append(swaps, swap), append(hits, hit), append(above, hit-swap)
+		swap, _ := lab.time(b, lab.Swap, ingress, packets)
+		hit, n := lab.time(b, d.Program(), ingress, packets)
+		swaps, hits, above, ran = append(swaps, swap), append(hits, hit), append(above, hit-swap), ran+n
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(slices.Min(hits)-slices.Min(swaps), "least-above-swap-ns/packet")
 	b.ReportMetric(median(swaps), "swap-ns/packet")
 	b.ReportMetric(median(hits), "ns/packet")
 	b.ReportMetric(median(above), "above-swap-ns/packet")
-	s.check(b, before, counted(b, d))
+	s.check(b, before, counted(b, d), uint64(ran))
+}
+
+// pin keeps the goroutine on one CPU, the last one that it may run on. Its thread ends with it.
+func pin(b *testing.B) {
+	runtime.LockOSThread()
+	var may, one unix.CPUSet
+	err := unix.SchedGetaffinity(0, &may)
+	for cpu := range 8 * int(unsafe.Sizeof(may)) {
+		if may.IsSet(cpu) {
+			one.Zero()
+			one.Set(cpu)
+		}
+	}
+	if err = errors.Join(err, unix.SchedSetaffinity(0, &one)); err != nil {
+		b.Fatal("pin to a CPU:", err)
+	}
 }
 
 func median(v []float64) float64 {
@@ -68,53 +84,86 @@ func median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
-// laboratory is the benchmark's programs and the frames that they write.
-type laboratory struct {
-	*benchObjects
-	frames tables.Table[benchFrame]
-}
+// laboratory is the benchmark's programs.
+type laboratory struct{ *benchObjects }
 
-// load loads the benchmark's programs.
-func (s scenario) load(b *testing.B) laboratory {
+// load loads the benchmark's programs, which send a packet of every flow in turn.
+func (s scenario) load(b *testing.B, change func(*contract.Packet)) laboratory {
 	spec, err := loadBench()
 	if err != nil {
 		b.Fatal(err)
 	}
-	spec.Maps["frames"].MaxEntries = uint32(s.flows)
-	if err := spec.Variables["last_frame"].Set(uint32(s.flows - 1)); err != nil {
-		b.Fatal(err)
+	frame := make([]byte, frameBytes)
+	if n := copy(frame, s.frame(change)); n == frameBytes {
+		b.Fatalf("a frame of %d bytes", n)
 	}
-	l := laboratory{benchObjects: new(benchObjects)}
+	words, digits := s.digits(b, frame)
+	for name, value := range map[string]any{
+		"template": frame[6:], "first": frame[:4], "second": frame[4:6], "words": words, "digits": digits,
+		"last_flow": uint32(s.flows - 1), "services": uint32(s.services),
+	} {
+		if err := spec.Variables[name].Set(value); err != nil {
+			b.Fatal(err)
+		}
+	}
+	l := laboratory{new(benchObjects)}
 	if err := spec.LoadAndAssign(l.benchObjects, nil); err != nil {
-		b.Fatal(err)
+		b.Fatalf("%+v", err)
 	}
 	b.Cleanup(func() { l.Close() })
-	if l.frames, err = tables.Map[benchFrame](l.Frames); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { l.frames.Unmap() })
 	return l
 }
 
-// frameBytes is the length of every frame.
-const frameBytes = 6 + 80
+// What bpf/src/bench.bpf.c has as FRAME_BYTES, FRAME_WORDS, WORDS and DIGITS.
+const (
+	frameBytes   = 6 + 8*frameWords
+	frameWords   = 10
+	changedWords = 3
+	wordDigits   = 4
+)
 
-// write fills the frames, one packet of every flow in turn.
-func (l laboratory) write(b *testing.B, s scenario, change func(*contract.Packet)) {
-	for i := range l.frames.Rows {
-		frame := s.frame(i, change)
-		if len(frame) > frameBytes {
-			b.Fatalf("a frame of %d bytes", len(frame))
-		}
-		row := unsafe.Slice((*byte)(unsafe.Pointer(&l.frames.Rows[i])), frameBytes)
-		clear(row)
-		copy(row[frameBytes-6:], frame)
-		copy(row, frame[6:])
+// digits says where in the frame the numbers of flows and services go.
+func (s scenario) digits(b *testing.B, frame []byte) (words [changedWords]uint64, digits [changedWords * wordDigits]benchDigit) {
+	for i := range words {
+		words[i] = frameWords
 	}
+	add := func(at int, ofService bool, right uint8) {
+		word, i := uint64(at-6)/8, 0
+		for words[i] != frameWords && words[i] != word {
+			i++
+		}
+		words[i] = word
+		d := digits[i*wordDigits : (i+1)*wordDigits]
+		free := slices.IndexFunc(d, func(d benchDigit) bool { return d.Used == 0 })
+		d[free] = benchDigit{Used: 1, Right: right, Left: uint8((at - 6) % 8 * 8)}
+		if ofService {
+			d[free].OfService = 1
+		}
+	}
+	is, _ := s.configured(0)
+	_, client := s.addresses()
+	from, port := client.AsSlice(), []byte{firstPort >> 8, 0}
+	end := bytes.Index(frame, from) + len(from)
+	add(end-2, false, 8)
+	add(end-3, false, 16)
+	if s.apart {
+		add(end-1, false, 0)
+	}
+	if at := bytes.Index(frame[end:], port); at >= 0 {
+		add(end+at+1, false, 0)
+	}
+	if s.services > 1 {
+		vip := is.VIP.Address.Addr().AsSlice()
+		end := bytes.Index(frame, vip) + len(vip)
+		add(end-1, true, 0)
+		add(end-2, true, 8)
+	}
+	return words, digits
 }
 
-// time returns the nanoseconds that a packet takes through next_frame and the subject.
-func (l laboratory) time(b *testing.B, subject *ebpf.Program, ingress, packets int) float64 {
+// time returns the nanoseconds that a packet takes through next_frame and the subject, and how many packets ran: after a
+// signal the kernel begins anew. The time is that of the thread, without that in which another task ran.
+func (l laboratory) time(b *testing.B, subject *ebpf.Program, ingress, packets int) (ns float64, ran int) {
 	if err := l.Subject.Put(uint32(0), uint32(subject.FD())); err != nil {
 		b.Fatal(err)
 	}
@@ -125,23 +174,42 @@ func (l laboratory) time(b *testing.B, subject *ebpf.Program, ingress, packets i
 		size: uint32(len(frame)), data: uint64(uintptr(unsafe.Pointer(&frame[0]))),
 		contextSize: uint32(unsafe.Sizeof(context)), context: uint64(uintptr(unsafe.Pointer(&context))),
 	}
+	before, began := l.ran(b), threadTime(b)
 	for {
 		_, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_TEST_RUN, uintptr(unsafe.Pointer(&run)), unsafe.Sizeof(run))
 		runtime.KeepAlive(frame)
 		runtime.KeepAlive(&context)
 		switch errno {
 		case 0:
-			return float64(run.duration)
-		case unix.EINTR: // a signal: the runtime's own; the kernel began to count anew
+			took := threadTime(b) - began
+			ran := l.ran(b) - before
+			return float64(took) / float64(ran), int(ran)
+		case unix.EINTR: // a signal: the runtime's own
 		default:
 			b.Fatal("test run:", errno)
 		}
 	}
 }
 
+// ran is how many frames were written.
+func (l laboratory) ran(b *testing.B) (n uint64) {
+	if err := l.Packets.Get(&n); err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+// threadTime is how long this thread has run.
+func threadTime(b *testing.B) time.Duration {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &now); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(now.Nano())
+}
+
 // testRun is the part of union bpf_attr for BPF_PROG_TEST_RUN in linux/bpf.h. The
-// library takes either a context or the time, and this takes both. The time is the kernel's: it
-// leaves out that in which another task ran.
+// library takes a context and no number of repetitions.
 type testRun struct {
 	program, result, size, sizeOut                uint32
 	data, dataOut                                 uint64
@@ -158,13 +226,17 @@ func counted(b *testing.B, d *Datapath) map[lb.Reason]lb.Count {
 	return c.Reasons
 }
 
-// check makes sure that the packets took the path that was to be timed.
-func (s scenario) check(b *testing.B, before, after map[lb.Reason]lb.Count) {
-	want := cmp.Or(s.want, lb.Forwarded)
+// check makes sure that all packets took the path that was to be timed.
+func (s scenario) check(b *testing.B, before, after map[lb.Reason]lb.Count, ran uint64) {
+	want, all := cmp.Or(s.want, lb.Forwarded), uint64(0)
 	for reason, n := range after {
-		if moved := n.Packets - before[reason].Packets; (moved > 0) != (reason == want) && !s.mixed {
+		moved := n.Packets - before[reason].Packets
+		if all += moved; moved > 0 && reason != want && !s.mixed {
 			b.Errorf("%d packets ended as %s", moved, reason)
 		}
+	}
+	if all != ran {
+		b.Errorf("%d packets counted of %d", all, ran)
 	}
 }
 
@@ -174,6 +246,7 @@ func hundred(t lb.Tracking) (full, less lb.Service) {
 	for i := range byte(100) {
 		full.Replicas = append(full.Replicas, lb.Replica{Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, 0, i + 1}), 80)})
 	}
+	full.TableSize = lb.DefaultMaglevSize
 	full = full.WithDefaults()
 	less = full.Clone()
 	less.Replicas = less.Replicas[1:]

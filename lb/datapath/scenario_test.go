@@ -1,7 +1,6 @@
 package datapath
 
 import (
-	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -22,6 +21,9 @@ type scenario struct {
 	name  string
 	flows int // a power of two, at most 1<<24; 0: 1
 	v6    bool
+	// services and replicas of each; 0: 1 and 4. Several services take packets in turn.
+	services, replicas int
+	scheduler          lb.Scheduler
 	// service and packet change the plainest case: nat, modulo, 4 replicas, tracking by default; TCP with ACK.
 	service func(s *lb.Service)
 	packet  func(p *contract.Packet)
@@ -29,8 +31,8 @@ type scenario struct {
 	bytes func(frame []byte)
 	// begin are packets of every flow that come before the others and after the slots went into transition.
 	begin []func(p *contract.Packet)
-	// replicas is their number, 0: 4.
-	replicas int
+	// apart tells that each flow has a client of its own.
+	apart bool
 	// inTransition tells that all slots have another owner than before.
 	inTransition bool
 	// twoArms tells that clients and replicas are behind different interfaces: packets are redirected, not
@@ -63,15 +65,6 @@ func answer(p *contract.Packet) {
 	p.Flow = packet.Flow{Source: netip.MustParseAddrPort(replica), Destination: p.Flow.Source, Protocol: p.Flow.Protocol}
 }
 
-// answerApart is an answer to a client that has one flow: there are more such clients than entries of the FIB
-// cache.
-func answerApart(p *contract.Packet) {
-	a := p.Flow.Source.Addr().As4()
-	a[3] = byte(p.Flow.Source.Port())
-	p.Flow.Source = netip.AddrPortFrom(netip.AddrFrom4(a), p.Flow.Source.Port())
-	answer(p)
-}
-
 func inMode(m lb.Mode) func(*lb.Service) { return func(s *lb.Service) { s.Mode = m } }
 
 func inGUE(s *lb.Service) {
@@ -79,6 +72,8 @@ func inGUE(s *lb.Service) {
 }
 
 func tracking(t lb.Tracking) func(*lb.Service) { return func(s *lb.Service) { s.Tracking = t } }
+
+func allOf(a, b func(*lb.Service)) func(*lb.Service) { return func(s *lb.Service) { a(s); b(s) } }
 
 // ranges gives a service so many source ranges, among which the clients' is in the middle.
 func ranges(n int) func(*lb.Service) {
@@ -120,8 +115,10 @@ func scenarios() []scenario {
 	const many, million, syn, ack = 1 << 16, 1 << 20, 0x02, 0x10
 	begun := []func(*contract.Packet){flags(syn), flags(ack)}
 	settled := append(slices.Clone(begun), flags(ack)) // those whose half-open record gave way to others, too
-	return []scenario{
+	all := []scenario{
 		{name: "tcp-v4-hit"},
+		{name: "tcp-v4-hit", replicas: 100, scheduler: lb.Maglev},
+		{name: "tcp-v4-diverse", replicas: 100, scheduler: lb.Maglev, flows: many},
 		{name: "tcp-v4-diverse", flows: many},
 		{name: "tcp-v4-million", flows: million},
 		{name: "tcp-v4-redirect", twoArms: true},
@@ -144,7 +141,7 @@ func scenarios() []scenario {
 		{name: "tcp-v4-fragment-later", packet: fragment(24, false), begin: []func(*contract.Packet){fragment(0, true)}},
 		{name: "tcp-v4-return", packet: answer, want: lb.Returned},
 		{name: "tcp-v4-return-diverse", packet: answer, flows: many, want: lb.Returned},
-		{name: "tcp-v4-return-clients", packet: answerApart, flows: many, want: lb.Returned},
+		{name: "tcp-v4-return-clients", packet: answer, apart: true, flows: many, want: lb.Returned}, // more than entries of the FIB cache
 		{name: "tcp-v6-return", v6: true, packet: answer, want: lb.Returned},
 		{name: "tcp-v4-return-recorded", packet: answer, service: tracking(lb.TrackAlways), replicas: 1, begin: begun, want: lb.Returned},
 		{name: "tcp-v4-return-recorded-diverse", packet: answer, service: tracking(lb.TrackAlways), replicas: 1, begin: settled, flows: many, want: lb.Returned},
@@ -157,6 +154,13 @@ func scenarios() []scenario {
 		{name: "udp-v4-diverse", service: udp(lb.TrackAlways), flows: many},
 		{name: "udp-v4-untracked", service: udp(lb.Stateless)},
 		{name: "tcp-v4-always", service: tracking(lb.TrackAlways), begin: begun},
+		{name: "tcp-v4-always-diverse", flows: many, service: tracking(lb.TrackAlways), begin: begun},
+		{name: "tcp-v4-always-million", flows: million, service: tracking(lb.TrackAlways), begin: begun},
+		{name: "tcp-v4-always-syn", flows: many, service: tracking(lb.TrackAlways), packet: flags(syn)},
+		{name: "tcp-v4-always-ipip-hit", service: allOf(tracking(lb.TrackAlways), inMode(lb.IPIP)), begin: begun},
+		{name: "tcp-v4-always-ipip-diverse", flows: many, service: allOf(tracking(lb.TrackAlways), inMode(lb.IPIP)), begin: begun},
+		{name: "tcp-v4-always-ipip-million", flows: million, service: allOf(tracking(lb.TrackAlways), inMode(lb.IPIP)), begin: begun},
+		{name: "tcp-v4-always-ipip-syn", flows: many, service: allOf(tracking(lb.TrackAlways), inMode(lb.IPIP)), packet: flags(syn)},
 		{name: "tcp-v4-transition", inTransition: true, begin: begun},
 		{name: "tcp-v4-transition-diverse", inTransition: true, begin: begun, flows: many},
 		{name: "tcp-v4-transition-million", inTransition: true, begin: begun, flows: million},
@@ -173,32 +177,92 @@ func scenarios() []scenario {
 		}, want: lb.ForThisHost},
 		{name: "pass-non-ip", bytes: func(frame []byte) { frame[12], frame[13] = 0x08, 0x06 }, want: lb.NotIP},
 	}
-}
-
-// addresses of the service, its replicas (%d) and the first client.
-func (s scenario) addresses() (vip, replica, client string) {
-	if s.v6 {
-		return "[2001:db8::1]:80", "[2001:db8:2::%d]:80", "2001:db8:1::1"
+	for _, scheduler := range []lb.Scheduler{lb.Modulo, lb.Maglev} {
+		for _, size := range [][2]int{{512, 100}, {10_000, 10}} {
+			for _, x := range []scenario{
+				{name: "tcp-v4-hit"},
+				{name: "tcp-v4-diverse", flows: many},
+				{name: "tcp-v4-million", flows: million},
+				{name: "tcp-v4-syn", flows: many, packet: flags(syn)},
+				{name: "tcp-v4-ipip-diverse", flows: many, service: inMode(lb.IPIP)},
+				{name: "tcp-v4-ipip-million", flows: million, service: inMode(lb.IPIP)},
+				{name: "tcp-v4-always-diverse", flows: many, service: tracking(lb.TrackAlways), begin: begun},
+			} {
+				x.services, x.replicas, x.scheduler = size[0], size[1], scheduler
+				all = append(all, x)
+			}
+		}
 	}
-	return "192.0.2.1:80", "10.1.0.%d:80", "198.18.0.1"
+	return all
 }
 
-// configured returns the service and, if its slots are to be in transition, what it was before.
-func (s scenario) configured() (is, was lb.Service) {
-	vip, replica, _ := s.addresses()
-	is = lb.Service{VIP: lb.VIP{Address: netip.MustParseAddrPort(vip), Protocol: packet.TCP}, Tracking: lb.TrackChanges}
+// firstPort is the first client port. Its second byte is 0.
+const firstPort = 0xc100
+
+// addresses of the first service and the first client. Those of IPv4 end in 0: what is added to them does not carry.
+func (s scenario) addresses() (vip netip.AddrPort, client netip.Addr) {
+	if s.v6 {
+		return netip.MustParseAddrPort("[2001:db8::1]:80"), netip.MustParseAddr("2001:db8:1::1")
+	}
+	return netip.MustParseAddrPort("192.0.2.0:80"), netip.MustParseAddr("198.18.0.0")
+}
+
+func (s scenario) withDefaults() scenario {
+	s.flows, s.services = max(s.flows, 1), max(s.services, 1)
+	switch {
+	case s.inTransition:
+		s.replicas = 8
+	case s.replicas == 0:
+		s.replicas = 4
+	}
+	return s
+}
+
+// limits are those that the scenario needs, and lines of records that are not crowded.
+func (s scenario) limits() lb.Limits {
+	l := lb.DefaultLimits
+	l.Flows = max(l.Flows, 4*uint32(s.flows))
+	for l.Services < uint32(s.services) {
+		l.Services *= 2
+	}
+	for l.Replicas < uint32(s.services*s.replicas) {
+		l.Replicas *= 2
+	}
+	is, _ := s.configured(0)
+	for l.Slots < uint32(s.services)*is.TableSize {
+		l.Slots *= 2
+	}
+	return l
+}
+
+// replica returns the address of one of all replicas.
+func (s scenario) replica(i int) netip.AddrPort {
+	if s.v6 {
+		return netip.MustParseAddrPort(fmt.Sprintf("[2001:db8:2::%d]:80", i+1))
+	}
+	network := byte(1)
+	if s.services > 1 {
+		network = 2 + byte(i>>16)
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, network, byte(i >> 8), byte(i + 1)}), 80)
+}
+
+// configured returns a service and, if its slots are to be in transition, what it was before.
+func (s scenario) configured(service int) (is, was lb.Service) {
+	vip, _ := s.addresses()
+	a := vip.Addr().AsSlice()
+	a[len(a)-1] += byte(service)
+	a[len(a)-2] += byte(service >> 8)
+	address, _ := netip.AddrFromSlice(a)
+	is = lb.Service{VIP: lb.VIP{Address: netip.AddrPortFrom(address, vip.Port()), Protocol: packet.TCP}, Scheduler: s.scheduler, Tracking: lb.TrackChanges}
 	if s.service != nil {
 		s.service(&is)
 	}
-	replicas := cmp.Or(s.replicas, 4)
-	if s.inTransition {
-		replicas = 8
-	}
-	for i := range replicas {
-		is.Replicas = append(is.Replicas, lb.Replica{Address: netip.MustParseAddrPort(fmt.Sprintf(replica, i+1))})
+	for i := range s.replicas {
+		is.Replicas = append(is.Replicas, lb.Replica{Address: s.replica(service*s.replicas + i)})
 	}
 	was = is.Clone()
-	for i := 4; i < replicas; i++ { // four active, four draining, and the other way round before
+	for i := 4; i < s.replicas && s.inTransition; i++ { // four active, four draining, and the other way round before
 		is.Replicas[i].State, was.Replicas[i-4].State = lb.Draining, lb.Draining
 	}
 	return is.WithDefaults(), was.WithDefaults()
@@ -207,12 +271,17 @@ func (s scenario) configured() (is, was lb.Service) {
 // configure makes the replicas, on a link with neighbours, and the service, and returns the index of
 // the interface that the frames come from.
 func (s scenario) configure(b *testing.B, d *Datapath) (ingress int) {
-	l := testns.Veth(b, "up", "10.1.0.254/24", "2001:db8:2::fe/64")
-	is, was := s.configured()
-	for _, r := range is.Replicas {
+	l := testns.Veth(b, "up", "10.1.0.254/24", "2001:db8:2::fe/64", "10.255.0.1/24")
+	routes := map[string]string{"198.18.0.0/15": "10.1.0.1", "2001:db8:1::/64": "2001:db8:2::1"}
+	testns.Neighbour(b, l, "10.255.0.9")
+	if s.services > 1 {
+		routes["10.0.0.0/9"] = "10.255.0.9"
+	}
+	first, _ := s.configured(0)
+	for _, r := range first.Replicas {
 		testns.Neighbour(b, l, r.Address.Addr().String())
 	}
-	for clients, gateway := range map[string]string{"198.18.0.0/15": "10.1.0.1", "2001:db8:1::/64": "2001:db8:2::1"} {
+	for clients, gateway := range routes {
 		to := netip.MustParsePrefix(clients)
 		err := netlink.RouteAdd(&netlink.Route{
 			LinkIndex: l.Attrs().Index, Gw: netip.MustParseAddr(gateway).AsSlice(),
@@ -222,14 +291,13 @@ func (s scenario) configure(b *testing.B, d *Datapath) (ingress int) {
 			b.Fatal("add route:", err)
 		}
 	}
-	services := []lb.Service{is}
-	if s.inTransition {
-		services = []lb.Service{was, is}
-	}
-	for _, service := range services {
-		if err := d.SetService(b.Context(), service); err != nil {
-			b.Fatal(err)
+	for i := range s.services {
+		is, was := s.configured(i)
+		states := []lb.Service{is}
+		if s.inTransition {
+			states = []lb.Service{was, is}
 		}
+		setAll(b, d, states)
 	}
 	if s.twoArms {
 		return testns.Veth(b, "clients").Attrs().Index
@@ -237,16 +305,12 @@ func (s scenario) configure(b *testing.B, d *Datapath) (ingress int) {
 	return l.Attrs().Index
 }
 
-// frame returns a packet of flow i.
-func (s scenario) frame(i int, change func(*contract.Packet)) []byte {
-	is, _ := s.configured()
-	_, _, client := s.addresses()
-	from := netip.MustParseAddr(client).AsSlice()
-	from[len(from)-2] += byte(i >> 8)
-	from[len(from)-3] += byte(i >> 16)
-	address, _ := netip.AddrFromSlice(from)
+// frame returns a packet of the first flow of the first service.
+func (s scenario) frame(change func(*contract.Packet)) []byte {
+	is, _ := s.configured(0)
+	_, client := s.addresses()
 	p := contract.Packet{TTL: 64, Flags: 0x10, Flow: packet.Flow{
-		Source: netip.AddrPortFrom(address, uint16(1024+i&0xff)), Destination: is.VIP.Address, Protocol: is.VIP.Protocol,
+		Source: netip.AddrPortFrom(client, firstPort), Destination: is.VIP.Address, Protocol: is.VIP.Protocol,
 	}}
 	if change != nil {
 		change(&p)
