@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"testing"
+	"time"
 
 	"lbctl/bpf/need"
 	"lbctl/lb"
@@ -96,6 +97,23 @@ func AddAddress(t testing.TB, l netlink.Link, address string) {
 	}
 	if err := netlink.AddrAdd(l, at); err != nil {
 		t.Fatal("add address", address, err)
+	}
+	if at.IP.To4() == nil {
+		awaitLocal(t, at.IP)
+	}
+}
+
+// awaitLocal waits for the route of an IPv6 address of this host: the kernel's workers make it, on a busy machine milliseconds later.
+func awaitLocal(t testing.TB, a net.IP) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		routes, err := netlink.RouteGet(a)
+		if err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%v is not this host's: %v, %v", a, routes, err)
+		}
 	}
 }
 
