@@ -147,6 +147,11 @@ const (
 	LbLbReasonLB_OK                   LbLbReason = -1
 )
 
+type LbOwners struct {
+	_     structs.HostLayout
+	Owner [32]uint16
+}
+
 type LbPortRange struct {
 	_        structs.HostLayout
 	First    [2]uint8
@@ -241,41 +246,41 @@ type LbSampleFilter struct {
 }
 
 type LbService struct {
-	_                  structs.HostLayout
-	Vip                LbEndpoint
-	Id                 uint32
-	Offset             uint32
-	Size               uint32
-	Reciprocal         uint32
-	Seed               uint32
-	PreviousOffset     uint32
-	PreviousSize       uint32
-	PreviousReciprocal uint32
-	PreviousSeed       uint32
-	Hash               uint8
-	PreviousHash       uint8
-	Mode               uint8
-	Flags              uint8
-	TunnelPort         [2]uint8
-	UdpBytes           uint8
-	Zero               uint8
-	List               uint32
-	Replicas           uint32
-	TableSize          uint32
-	Idle               uint32
-	Scheduler          uint8
-	Encapsulation      uint8
-	SourceBits         uint8
-	Zero2              uint8
-	Sources            uint32
-	FirstSource        [16]uint8
-	FirstRange         uint32
-	Ranges             uint32
-	AllRanges          uint32
-	PacketRate         uint32
-	FlowRate           uint32
-	Burst              uint16
-	EndPort            [2]uint8
+	_              structs.HostLayout
+	Vip            LbEndpoint
+	Id             uint32
+	Offset         uint32
+	Size           uint32
+	Reciprocal     uint32
+	Seed           uint32
+	PreviousOffset uint32
+	PreviousSize   uint32
+	FirstReplica   uint32
+	PreviousSeed   uint32
+	Hash           uint8
+	PreviousHash   uint8
+	Mode           uint8
+	Flags          uint8
+	TunnelPort     [2]uint8
+	UdpBytes       uint8
+	Zero           uint8
+	List           uint32
+	Replicas       uint32
+	TableSize      uint32
+	Idle           uint32
+	Scheduler      uint8
+	Encapsulation  uint8
+	SourceBits     uint8
+	Zero2          uint8
+	Sources        uint32
+	FirstSource    [16]uint8
+	FirstRange     uint32
+	Ranges         uint32
+	AllRanges      uint32
+	PacketRate     uint32
+	FlowRate       uint32
+	Burst          uint16
+	EndPort        [2]uint8
 }
 
 type LbServiceFlag uint32
@@ -343,6 +348,7 @@ const (
 	LbMapServiceIndex         = "service_index"
 	LbMapServices             = "services"
 	LbMapSettings             = "settings"
+	LbMapSlotOwners           = "slot_owners"
 	LbMapSlots                = "slots"
 	LbMapSourceRanges         = "source_ranges"
 	LbMapTokenBuckets         = "token_buckets"
@@ -440,6 +446,7 @@ type LbMapSpecs struct {
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
 	Services      *ebpf.MapSpec `ebpf:"services"`
 	Settings      *ebpf.MapSpec `ebpf:"settings"`
+	SlotOwners    *ebpf.MapSpec `ebpf:"slot_owners"`
 	Slots         *ebpf.MapSpec `ebpf:"slots"`
 	SourceRanges  *ebpf.MapSpec `ebpf:"source_ranges"`
 	TokenBuckets  *ebpf.MapSpec `ebpf:"token_buckets"`
@@ -511,6 +518,7 @@ type LbMaps struct {
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
 	Services      *ebpf.Map `ebpf:"services"`
 	Settings      *ebpf.Map `ebpf:"settings"`
+	SlotOwners    *ebpf.Map `ebpf:"slot_owners"`
 	Slots         *ebpf.Map `ebpf:"slots"`
 	SourceRanges  *ebpf.Map `ebpf:"source_ranges"`
 	TokenBuckets  *ebpf.Map `ebpf:"token_buckets"`
@@ -540,6 +548,7 @@ func (m *LbMaps) Close() error {
 		m.ServiceIndex,
 		m.Services,
 		m.Settings,
+		m.SlotOwners,
 		m.Slots,
 		m.SourceRanges,
 		m.TokenBuckets,

@@ -126,6 +126,10 @@ func (r LbSourceRange) Prefix() netip.Prefix {
 const (
 	// RecordEntries is the number of records in a cache line.
 	RecordEntries = 8
+	// OwnersLine is the number of slots whose owners are in a cache line, and OwnerElsewhere in the place of one that is not
+	// there.
+	OwnersLine     = 32
+	OwnerElsewhere = 0xffff
 	// FIBCacheEntries is the number of routes to clients that a CPU keeps.
 	FIBCacheEntries = 4096
 	// ReplicaNone is the id that no replica has.
@@ -153,6 +157,16 @@ func (s Slot) Owner() uint32 { return uint32(s) & ReplicaNone }
 
 // Previous is the replica of flows that have no record.
 func (s Slot) Previous() uint32 { return uint32(s>>32) & ReplicaNone }
+
+// ShortOwner is the owner of a settled slot as a number that counts from the id first on; OwnerElsewhere if it is too far, or
+// the slot in transition.
+func (s Slot) ShortOwner(first uint32) uint16 {
+	n := s.Owner() - first
+	if uint32(s) != uint32(s>>32) || n >= OwnerElsewhere { // below the first one it wraps
+		return OwnerElsewhere
+	}
+	return uint16(n)
+}
 
 // InTransition tells whether flows from before a change may go to the previous owner.
 func (s Slot) InTransition() bool { return s>>63 != 0 }

@@ -8,7 +8,7 @@ import (
 )
 
 // WithDefaults returns a copy of the service, sharing nothing with it, in which fields of value zero have their
-// defaults: TableSize is the number of active replicas for Modulo and DefaultMaglevSize for Maglev, a replica's
+// defaults: TableSize is the number of active replicas for Modulo and DefaultTableSize for Maglev, a replica's
 // weight is 1, Idle of a service that tracks flows is DefaultIdle, TunnelPort of GUE is GUEPort,
 // Burst of a rate limit is DefaultBurst. A caller that can distinguish a weight of 0
 // from none (a configuration file) must reject 0 first.
@@ -33,9 +33,33 @@ func (s Service) WithDefaults() Service {
 	case Modulo:
 		s.TableSize = s.Active()
 	case Maglev:
-		s.TableSize = DefaultMaglevSize
+		s.TableSize = DefaultTableSize(s.Replicas)
 	}
 	return s
+}
+
+// slotsPerReplica is how many slots a replica has at least in a table of the default size, so that shares differ by 1 % at most
+// (Eisenbud et al., Maglev, NSDI 2016, section 5.3).
+const slotsPerReplica = 100
+
+// DefaultTableSize returns the number of slots of a Maglev table for these replicas, whatever their states: a prime large enough
+// that the one with the least weight has slotsPerReplica, DefaultMaglevSize at most. A small table costs a packet less, since
+// more of it is in the caches. There are few sizes, each three times the one before, since all flows are hashed anew when it changes:
+// with equal weights after 10, 31, 100 and 316 replicas.
+func DefaultTableSize(replicas []Replica) uint32 {
+	var sum, least uint64
+	for _, r := range replicas {
+		weight := uint64(max(r.Weight, 1))
+		if sum += weight; least == 0 || weight < least {
+			least = weight
+		}
+	}
+	for _, size := range []uint32{1009, 3163, 10_007, 31_627} {
+		if slotsPerReplica*sum <= uint64(size)*least {
+			return size
+		}
+	}
+	return DefaultMaglevSize
 }
 
 // Clone returns a copy that shares nothing with the service.

@@ -18,12 +18,35 @@ func TestWithDefaults(t *testing.T) {
 		t.Error("the argument was changed")
 	}
 	s.Scheduler, s.Replicas[1].Weight = lb.Maglev, 7
-	if got := s.WithDefaults(); got.TableSize != lb.DefaultMaglevSize || got.Replicas[1].Weight != 7 {
+	if got := s.WithDefaults(); got.TableSize != 1009 || got.Replicas[1].Weight != 7 {
 		t.Errorf("maglev: %+v", got)
 	}
 	s.TableSize = 12 // not a prime, for Validate to say
 	if got := s.WithDefaults(); got.TableSize != 12 {
 		t.Errorf("a size that was given: %d", got.TableSize)
+	}
+}
+
+// A Maglev table has the least of few sizes in which each replica has a hundred slots, whatever the states.
+func TestDefaultTableSize(t *testing.T) {
+	of := func(n int, weights ...uint16) []lb.Replica {
+		all := make([]lb.Replica, n)
+		for i, w := range weights {
+			all[i].Weight = w
+		}
+		return all
+	}
+	for _, c := range []struct {
+		replicas []lb.Replica
+		want     uint32
+	}{
+		{nil, 1009}, {of(1), 1009}, {of(10), 1009}, {of(11), 3163}, {of(31), 3163}, {of(32), 10_007}, {of(100), 10_007}, {of(101), 31_627},
+		{of(316), 31_627}, {of(317), 65_537}, {of(5000), 65_537}, {of(10, 2), 3163}, {of(2, 65535), 65_537}, {of(3, 7, 7, 7), 1009},
+		{[]lb.Replica{{State: lb.Down}}, 1009},
+	} {
+		if got := lb.DefaultTableSize(c.replicas); got != c.want {
+			t.Errorf("%d replicas %v: %d slots, want %d", len(c.replicas), c.replicas[:min(3, len(c.replicas))], got, c.want)
+		}
 	}
 }
 

@@ -105,8 +105,8 @@ const (
 	RejectNoService
 )
 
-// DefaultMaglevSize is the number of slots of a Maglev table when the service
-// names none: the "small" prime of the Maglev paper.
+// DefaultMaglevSize is the largest number of slots that a Maglev table has when the service
+// names none: the "small" prime of the Maglev paper. See DefaultTableSize.
 const DefaultMaglevSize = 65537
 
 // Replica is one server behind a service.

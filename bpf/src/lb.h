@@ -103,7 +103,7 @@ struct service {
 	__u32 seed;	  /* of jhash */
 	__u32 previous_offset;
 	__u32 previous_size;
-	__u32 previous_reciprocal;
+	__u32 first_replica; /* from whose id on `slot_owners` counts */
 	__u32 previous_seed;
 	__u8 hash; /* enum lb_hash */
 	__u8 previous_hash;
@@ -180,6 +180,16 @@ struct rate_state {
 struct slot {
 	__u32 owner;	/* replica id, of flows that start */
 	__u32 previous; /* replica id, of flows from before the change; age; in transition */
+};
+
+/* A cache line of the owners of so many slots: of a settled one the id less the service's `first_replica`. Others, and those
+ * with a replica too far away, are OWNER_ELSEWHERE: the slot says it. Most packets read no more than these two bytes of a slot:
+ * where there are many services, the size of what is read is what costs. */
+#define OWNERS_LINE 32
+#define OWNER_ELSEWHERE 0xffff
+
+struct owners {
+	__u16 owner[OWNERS_LINE];
 };
 
 /* A cache line of records of flows. A record is one word, so that compare and exchange can
@@ -330,6 +340,7 @@ struct sample_filter {
 
 _Static_assert(LB_REASONS <= 64, "a bit for each");
 _Static_assert(sizeof(struct slot) == 8, "a slot is switched by one store");
+_Static_assert(sizeof(struct owners) == 64, "owners share a cache line");
 _Static_assert(sizeof(struct bucket) == 64, "a bucket is one cache line");
 _Static_assert(sizeof(struct service) == 128, "a service is two cache lines");
 _Static_assert(__builtin_offsetof(struct service, list) == 64, "packets read one of them, most of the time");

@@ -42,6 +42,16 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } slots SEC(".maps");
 
+/* Of the same slots. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct owners);
+	__uint(max_entries, (1 << 22) / OWNERS_LINE);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} slot_owners SEC(".maps");
+
 /* By replica id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

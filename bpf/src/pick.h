@@ -40,12 +40,13 @@ static __always_inline void reset_previous_age(__u32 row)
 /* Reads the previous owner from the previous table of a service, and returns the slot's words with it. */
 static __always_inline __u64 read_previous_table(const struct service *s, __u32 hash, __u64 owners, union pick_facts *f)
 {
-	__u32 index = s->previous_offset + remainder(hash, s->previous_size, s->previous_reciprocal);
 	struct slot *slot;
+	__u32 index;
 
 	f->previous_slot = 0;
 	if (!s->previous_size)
 		return owners;
+	index = s->previous_offset + hash % s->previous_size;
 	slot = bpf_map_lookup_elem(&slots, &index);
 	if (!slot)
 		return owners;
@@ -159,6 +160,15 @@ static __always_inline enum lb_reason limited(const struct service *s, bool begi
 	return why >= LB_OK && why < LB_REASONS ? (enum lb_reason)why : LB_TABLE_FAULT;
 }
 
+/* The owner of a settled slot, as OWNER_ELSEWHERE says. */
+static __always_inline __u32 short_owner(__u32 slot)
+{
+	__u32 row = slot / OWNERS_LINE;
+	struct owners *o = bpf_map_lookup_elem(&slot_owners, &row);
+
+	return o ? *(volatile __u16 *)&o->owner[slot % OWNERS_LINE] : OWNER_ELSEWHERE;
+}
+
 /* Whether a service without a table, or with a settled slot, needs no more to be looked at. */
 #define SERVICE_UNUSUAL (SERVICE_TRACK_ALWAYS | SERVICE_REHASHED | SERVICE_LIMITED)
 
@@ -167,7 +177,7 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 					   struct choice *c, __u32 *hash_out)
 {
 	const struct tuple *t = &p->flow;
-	__u32 h = hash(t, s->hash, s->seed), index, record_hash = h;
+	__u32 h = hash(t, s->hash, s->seed), index, owner, record_hash = h;
 	union pick_facts f = {};
 	__u64 owners = NO_OWNERS, key;
 	enum lb_reason why;
@@ -178,18 +188,23 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 	*hash_out = h;
 	if (likely(s->size)) {
 		index = s->offset + remainder(h, s->size, s->reciprocal);
-		slot = bpf_map_lookup_elem(&slots, &index);
-		if (!slot)
-			return LB_TABLE_FAULT;
-		owners = *(volatile __u64 *)slot;
-		if (likely((__u32)owners == owners >> 32 && !(s->flags & SERVICE_UNUSUAL))) {
-			c->id = owners;
-			c->replica = replica_at(c->id);
-			if (unlikely(is_syn(p)) && records && !only)
-				count_begun(c->id);
-			return c->replica ? LB_OK : LB_TABLE_FAULT;
+		owner = short_owner(index);
+		if (likely(owner != OWNER_ELSEWHERE)) {
+			c->id = s->first_replica + owner;
+			if (likely(!(s->flags & SERVICE_UNUSUAL))) {
+				c->replica = replica_at(c->id);
+				if (unlikely(is_syn(p)) && records && !only)
+					count_begun(c->id);
+				return c->replica ? LB_OK : LB_TABLE_FAULT;
+			}
+			owners = c->id | (__u64)c->id << 32;
+		} else {
+			slot = bpf_map_lookup_elem(&slots, &index);
+			if (!slot)
+				return LB_TABLE_FAULT;
+			owners = *(volatile __u64 *)slot;
+			f.previous_slot = index + 1;
 		}
-		f.previous_slot = index + 1;
 	} else if (!(s->flags & SERVICE_UNUSUAL)) {
 		return LB_NO_REPLICA;
 	}

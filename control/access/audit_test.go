@@ -53,7 +53,7 @@ func TestAuditLog(t *testing.T) {
 	want := []map[string]any{
 		{"actor": "root", "role": "operator", "operation": "PUT /v1/services/{name}", "path": path, "status": 200., "revision": 2.,
 			"changes": changes("services[web]: none > tcp 192.0.2.1:80, replicas: 1")},
-		{"actor": "root", "status": 200., "revision": 3., "changes": changes("services[web].replicas[10.0.0.1:80].weight: 1 > 7", "services[web].scheduler: modulo > maglev", "services[web].table_size: none > 65537")},
+		{"actor": "root", "status": 200., "revision": 3., "changes": changes("services[web].replicas[10.0.0.1:80].weight: 1 > 7", "services[web].scheduler: modulo > maglev", "services[web].table_size: none > 1009")},
 		{"actor": "root", "status": 200., "revision": nil, "changes": nil},
 		{"actor": "root", "status": 422., "revision": nil, "refused": "vip: port 0: want 1 to 65535"},
 		{"actor": "uid 700011", "role": "viewer", "operation": "DELETE /v1/services/{name}", "status": 403.},

@@ -115,6 +115,9 @@ func (reg *registry) plausible(e *entry) error {
 	if err := e.service.Validate(); err != nil {
 		return err
 	}
+	if first := e.row.FirstReplica; first != e.firstReplica() {
+		return fmt.Errorf("owners count from replica %d, want %d", first, e.firstReplica())
+	}
 	if e.row.Size != e.service.Slots() {
 		return fmt.Errorf("%d slots, want %d", e.row.Size, e.service.Slots())
 	}

@@ -390,6 +390,11 @@ func TestAdoptDamagedTables(t *testing.T) {
 			row.Offset = other.row.Offset
 			return bpf.LbMapServices, e.at, row
 		}, nil}, // one of the two: whichever is read first
+		"owners that count from another replica": {func(d *Datapath, e, other *entry) (string, uint32, any) {
+			row := e.row
+			row.FirstReplica++
+			return bpf.LbMapServices, e.at, row
+		}, []lb.VIP{tcp1}},
 		"a mode that is none": {func(d *Datapath, e, other *entry) (string, uint32, any) {
 			row := e.row
 			row.Mode = 77

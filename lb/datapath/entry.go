@@ -2,8 +2,10 @@ package datapath
 
 import (
 	"encoding/binary"
+	"maps"
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 
 	"lbctl/bpf"
@@ -86,6 +88,22 @@ func (e *entry) ranges() []tables.Extent {
 // previousSlots returns the slots in which the previous owners are.
 func (e *entry) previousSlots() tables.Extent {
 	return tables.ExtentOf(e.row.PreviousOffset, e.row.PreviousSize)
+}
+
+// firstReplica is the least id of its replicas: from that on the owners of its slots count.
+func (e *entry) firstReplica() uint32 {
+	if len(e.ids) == 0 {
+		return 0
+	}
+	return slices.Min(slices.Collect(maps.Values(e.ids)))
+}
+
+// previousCountFrom is from which id on the owners of previousSlots count: the table of another row has none that are read.
+func (e *entry) previousCountFrom() uint32 {
+	if e.rehashed() {
+		return bpf.ReplicaNone
+	}
+	return e.row.FirstReplica
 }
 
 // listOf returns the rows of slots in which its replicas are listed.
@@ -175,7 +193,7 @@ func rangeRows(s lb.Service) ([]bpf.LbSourceRange, uint32) {
 // withoutPreviousTable returns the row of a service whose previous owners are in its own table.
 func withoutPreviousTable(row bpf.LbService) bpf.LbService {
 	row.Flags &^= uint8(bpf.LbServiceFlagSERVICE_REHASHED)
-	row.PreviousOffset, row.PreviousSize, row.PreviousReciprocal = row.Offset, row.Size, row.Reciprocal
+	row.PreviousOffset, row.PreviousSize = row.Offset, row.Size
 	row.PreviousHash, row.PreviousSeed = row.Hash, row.Seed
 	return row
 }

@@ -38,7 +38,7 @@ func (e *entry) inherit(old *entry) {
 func (e *entry) keepPreviousTable(offset, size uint32, from bpf.LbService) {
 	r := &e.row
 	r.Flags |= uint8(bpf.LbServiceFlagSERVICE_REHASHED)
-	r.PreviousOffset, r.PreviousSize, r.PreviousReciprocal = offset, size, reciprocal(size)
+	r.PreviousOffset, r.PreviousSize = offset, size
 	r.PreviousHash, r.PreviousSeed = from.PreviousHash, from.PreviousSeed
 }
 
@@ -76,7 +76,7 @@ func (reg *registry) writeSlots(e, old *entry) {
 		if slot.InTransition() {
 			e.inTransition++
 		}
-		reg.tables.SetSlot(e.row.Offset+uint32(i), slot)
+		reg.tables.SetSlot(e.row.Offset+uint32(i), slot, e.row.FirstReplica)
 	}
 	e.owners = reg.digest(e)
 	e.recorded = e.tracked() && (e.recorded || e.inTransition > 0 || e.rehashed() || e.service.Tracking == lb.TrackAlways)
@@ -150,11 +150,11 @@ func (reg *registry) cleanPrevious(e *entry, young bool) {
 	}
 	set := list(ids)
 	for at := e.previousSlots().From; at < e.previousSlots().To; at++ {
-		reg.cleanPreviousOwner(at, set, young)
+		reg.cleanPreviousOwner(at, e.previousCountFrom(), set, young)
 	}
 }
 
-func (reg *registry) cleanPreviousOwner(at uint32, set listed, young bool) {
+func (reg *registry) cleanPreviousOwner(at, countFrom uint32, set listed, young bool) {
 	for {
 		was := reg.tables.Slot(at)
 		is := was
@@ -164,7 +164,7 @@ func (reg *registry) cleanPreviousOwner(at uint32, set listed, young bool) {
 		if !set.has(is.Previous()) {
 			is = is.WithPrevious(bpf.ReplicaNone)
 		}
-		if is == was || reg.tables.SwapSlot(at, was, is) {
+		if is == was || reg.tables.SwapSlot(at, was, is, countFrom) {
 			return
 		}
 	}

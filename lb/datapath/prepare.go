@@ -62,6 +62,7 @@ func (reg *registry) number(s lb.Service, old *entry) (_ *entry, err error) {
 		}
 		e.ids[r.Address] = id
 	}
+	e.row.FirstReplica = e.firstReplica()
 	if e.at, err = take(&reg.ids.Rows, 1, "the row", tables.RowsFor(l)); err != nil {
 		return nil, err
 	}

@@ -211,7 +211,7 @@ func (p *program) configure(spec *ebpf.CollectionSpec) error {
 		bpf.LbMapReplicas: l.Replicas, bpf.LbMapByReplica: l.Replicas, bpf.LbMapFlowCounts: l.Replicas,
 		bpf.LbMapFibCache: uint32(cpus) * bpf.FIBCacheEntries,
 		// Behind the slots are the lists of replicas, old and new.
-		bpf.LbMapSlots: l.Slots + tables.ListsFor(l),
+		bpf.LbMapSlots: l.Slots + tables.ListsFor(l), bpf.LbMapSlotOwners: tables.OwnersFor(l),
 		// The ordinary program has no samples; this is the smallest size.
 		bpf.LbMapSamples: uint32(os.Getpagesize()),
 	} {
@@ -243,15 +243,15 @@ func toeplitzRows(k rss.Key) (rows [36][256]uint32) {
 
 // schema is the version of the layout of all pinned tables. A program needs tables of its own version; of others it makes
 // new ones. Tables from before there were versions count as 0.
-const schema = 8
+const schema = 9
 
 // formers are the earlier versions whose tables can be read, each with the tables that have other rows now or were not there. What rows have
 // got since has been zero in them, and zero must say what was said without it.
 func formers() map[uint32][]string {
-	limits := []string{bpf.LbMapSourceRanges, bpf.LbMapRateStates, bpf.LbMapAllowances}
-	flows := []string{bpf.LbMapFlowCounts}
-	limits = append(limits, flows...)
-	return map[uint32][]string{schema: nil, 7: flows, 6: limits, 5: append(limits, bpf.LbMapFragments)}
+	owners := []string{bpf.LbMapSlotOwners}
+	flows := append(owners, bpf.LbMapFlowCounts)
+	limits := append(flows, bpf.LbMapSourceRanges, bpf.LbMapRateStates, bpf.LbMapAllowances)
+	return map[uint32][]string{schema: nil, 8: owners, 7: flows, 6: limits, 5: append(limits, bpf.LbMapFragments)}
 }
 
 // settings reads the secret of the keys of flows from the settings, or makes them: with that of the tables from which

@@ -24,9 +24,9 @@ func (reg *registry) receive(from *registry, was *entry, keepIDs bool) error {
 		atomic.StoreUint64(&reg.tables.Replicas.Rows[id].PathMtu, told)
 	}
 	ids := e.idsFrom(was)
-	reg.copySlots(e.row.Offset, from, tables.ExtentOf(was.row.Offset, was.row.Size), ids)
+	reg.copySlots(e.row.Offset, e.row.FirstReplica, from, tables.ExtentOf(was.row.Offset, was.row.Size), ids)
 	if e.rehashed() {
-		reg.copySlots(e.row.PreviousOffset, from, was.previousSlots(), ids)
+		reg.copySlots(e.row.PreviousOffset, e.previousCountFrom(), from, was.previousSlots(), ids)
 	}
 	reg.writeList(e)
 	reg.writeRanges(e)
@@ -65,6 +65,7 @@ func (reg *registry) renumber(was *entry, keepIDs bool) (_ *entry, err error) {
 		}
 		e.ids[a] = id
 	}
+	e.row.FirstReplica = e.firstReplica()
 	return e, err
 }
 
@@ -79,8 +80,8 @@ func (e *entry) idsFrom(was *entry) map[uint32]uint32 {
 	return ids
 }
 
-// copySlots writes slots of other tables from a slot of these on.
-func (reg *registry) copySlots(at uint32, from *registry, slots tables.Extent, ids map[uint32]uint32) {
+// copySlots writes slots of other tables from a slot of these on, whose owners count from an id on.
+func (reg *registry) copySlots(at, countFrom uint32, from *registry, slots tables.Extent, ids map[uint32]uint32) {
 	number := func(id uint32) uint32 {
 		if is, here := ids[id]; here {
 			return is
@@ -89,7 +90,7 @@ func (reg *registry) copySlots(at uint32, from *registry, slots tables.Extent, i
 	}
 	for was := slots.From; was < slots.To; was++ {
 		s := from.tables.Slot(was)
-		reg.tables.SetSlot(at+was-slots.From, s.Renumbered(number(s.Owner()), number(s.Previous())))
+		reg.tables.SetSlot(at+was-slots.From, s.Renumbered(number(s.Owner()), number(s.Previous())), countFrom)
 	}
 }
 
@@ -128,7 +129,7 @@ func (reg *registry) catchUp(from *registry) {
 		for at := slots.From; at < slots.To; at++ {
 			s, seen := reg.tables.Slot(at), from.tables.Slot(old.From+at-slots.From)
 			if seen.Age() < s.Age() {
-				reg.tables.SwapSlot(at, s, s.WithAge(seen.Age()))
+				reg.tables.SwapSlot(at, s, s.WithAge(seen.Age()), e.previousCountFrom())
 			}
 		}
 	}

@@ -182,12 +182,12 @@ func TestBaseUsedMeanwhile(t *testing.T) {
 	}
 	at, is := slot()
 	old := is.WithAge(expired)
-	x.d.registry.tables.SetSlot(at, old)
-	x.d.registry.tables.SetSlot(at, old.WithAge(0)) // by a packet, after the sweep has read the slot
-	if x.d.registry.tables.SwapSlot(at, old, bpf.SettledSlot(old.Owner())) {
+	x.d.registry.tables.SetSlot(at, old, e.row.FirstReplica)
+	x.d.registry.tables.SetSlot(at, old.WithAge(0), e.row.FirstReplica) // by a packet, after the sweep has read the slot
+	if x.d.registry.tables.SwapSlot(at, old, bpf.SettledSlot(old.Owner()), e.row.FirstReplica) {
 		t.Error("the slot was settled while a packet used its previous owner")
 	}
-	x.d.registry.tables.SetSlot(at, old)
+	x.d.registry.tables.SetSlot(at, old, e.row.FirstReplica)
 	x.wait(time.Second)
 	if now := x.d.registry.tables.Slot(at); now != bpf.SettledSlot(old.Owner()) {
 		t.Errorf("slot %x whose previous owner has expired became %x", old, now)

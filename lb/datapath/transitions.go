@@ -87,7 +87,7 @@ func (tr *transitions) agePrevious(e *entry) {
 	for at := e.previousSlots().From; at < e.previousSlots().To; at++ {
 		if s := tr.registry.tables.Slot(at); e.rehashed() || s.InTransition() {
 			// If the swap fails, a packet has just reset the age.
-			tr.registry.tables.SwapSlot(at, s, s.WithAge(min(s.Age()+e.aging.steps, expired)))
+			tr.registry.tables.SwapSlot(at, s, s.WithAge(min(s.Age()+e.aging.steps, expired)), e.previousCountFrom())
 		}
 	}
 }
@@ -161,7 +161,7 @@ func (tr *transitions) settleSlots(e *entry) {
 		case !s.InTransition():
 		case held || !previousUnused(s) && s.Previous() != s.Owner():
 			e.inTransition++
-		case !tr.registry.tables.SwapSlot(at, s, bpf.SettledSlot(s.Owner())): // a packet used the previous owner
+		case !tr.registry.tables.SwapSlot(at, s, bpf.SettledSlot(s.Owner()), e.row.FirstReplica): // a packet used the previous owner
 			e.inTransition++
 		default:
 			e.owners ^= digestOf(uint32(slot), s) ^ digestOf(uint32(slot), bpf.SettledSlot(s.Owner()))

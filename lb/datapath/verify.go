@@ -93,7 +93,10 @@ func (v *verifier) service(e *entry) {
 	for at, row := range ranges {
 		same(v, bpf.LbMapSourceRanges, &t.SourceRanges, e.row.FirstRange+uint32(at), row, func() string { return fmt.Sprintf("source range %d of %v", at, vip) })
 	}
-	v.owners(e)
+	found := v.Found
+	if v.owners(e); v.Found == found || v.repair { // else they are compared with what is wrong itself
+		v.shortOwners(e)
+	}
 	v.previousOwners(e)
 	for _, r := range e.service.Replicas {
 		id := e.ids[r.Address]
@@ -141,7 +144,7 @@ func (v *verifier) owners(e *entry) {
 	inTransition := uint32(0)
 	for i, replica := range scheduler.Build(e.service) {
 		at, want := e.row.Offset+uint32(i), e.ids[e.service.Replicas[replica].Address]
-		v.slot(e, at, func(s bpf.Slot) (bpf.Slot, bool) {
+		v.slot(e, at, e.row.FirstReplica, func(s bpf.Slot) (bpf.Slot, bool) {
 			return bpf.SettledSlot(want), s.Owner() == want && (s.InTransition() && !settled || s.WithAge(0) == bpf.SettledSlot(want))
 		})
 		if v.registry.tables.Slot(at).InTransition() {
@@ -157,6 +160,27 @@ func (v *verifier) owners(e *entry) {
 	}
 }
 
+// shortOwners compares what packets read before the slots. Where that says no owner they look at the slot: a process may have
+// ended before it wrote one.
+func (v *verifier) shortOwners(e *entry) {
+	for at := e.row.Offset; at < e.row.Offset+e.row.Size; at++ {
+		is, known := v.registry.tables.ShortOwner(at)
+		s := v.registry.tables.Slot(at)
+		if !known || is == s.ShortOwner(e.row.FirstReplica) {
+			continue
+		}
+		if v.repair {
+			v.registry.tables.Shorten(at, e.row.FirstReplica)
+		}
+		if is != bpf.OwnerElsewhere {
+			v.Add(lb.Drift{
+				Table: bpf.LbMapSlotOwners, Key: fmt.Sprintf("slot %d of %v", at-e.row.Offset, e.service.VIP),
+				Want: v.slotName(s), Have: v.replicaName(e.row.FirstReplica + uint32(is)), Repaired: v.repair,
+			})
+		}
+	}
+}
+
 // previousOwners compares the previous owners of a service: only its own replicas can be, or none.
 func (v *verifier) previousOwners(e *entry) {
 	if !e.rehashed() && e.inTransition == 0 {
@@ -164,7 +188,7 @@ func (v *verifier) previousOwners(e *entry) {
 	}
 	own := list(slices.Collect(maps.Values(e.ids)))
 	for at := e.previousSlots().From; at < e.previousSlots().To; at++ {
-		v.slot(e, at, func(s bpf.Slot) (bpf.Slot, bool) {
+		v.slot(e, at, e.previousCountFrom(), func(s bpf.Slot) (bpf.Slot, bool) {
 			p := s.Previous()
 			return s.WithPrevious(bpf.ReplicaNone), p == bpf.ReplicaNone || own.has(p)
 		})
@@ -175,7 +199,7 @@ func (v *verifier) previousOwners(e *entry) {
 const slotTries = 3
 
 // slot compares a slot with what it may be, and writes what it must be.
-func (v *verifier) slot(e *entry, at uint32, judge func(bpf.Slot) (want bpf.Slot, right bool)) {
+func (v *verifier) slot(e *entry, at, countFrom uint32, judge func(bpf.Slot) (want bpf.Slot, right bool)) {
 	s := v.registry.tables.Slot(at)
 	want, right := judge(s)
 	if right {
@@ -187,7 +211,7 @@ func (v *verifier) slot(e *entry, at uint32, judge func(bpf.Slot) (want bpf.Slot
 	}
 	for range slotTries {
 		if v.repair && !d.Repaired {
-			d.Repaired = v.registry.tables.SwapSlot(at, s, want)
+			d.Repaired = v.registry.tables.SwapSlot(at, s, want, countFrom)
 			s = v.registry.tables.Slot(at)
 			want, _ = judge(s)
 		}

@@ -34,6 +34,10 @@ func TestVerifyTraffic(t *testing.T) {
 	tables := d.registry.tables
 	changed, free := other.row, uint32(len(tables.Services.Rows)-1)
 	changed.Mode = uint8(lb.DSR)
+	line, in := other.row.Offset/bpf.OwnersLine, other.row.Offset%bpf.OwnersLine
+	unknown, wrong := tables.Owners.Rows[line], tables.Owners.Rows[line]
+	unknown.Owner[in], wrong.Owner[in] = bpf.OwnerElsewhere, uint16(second-other.row.FirstReplica)
+	unread := put(t, d, bpf.LbMapSlotOwners, line, unknown) // so that packets look at the slot
 	before := fates(t, d, up)
 	for name, c := range map[string]struct {
 		do         func() // by another handle
@@ -41,8 +45,9 @@ func TestVerifyTraffic(t *testing.T) {
 	}{
 		"a service":     {put(t, d, bpf.LbMapServices, other.at, changed), bpf.LbMapServices, "tcp 192.0.2.2:80"},
 		"a replica":     {put(t, d, bpf.LbMapReplicas, first, replica), bpf.LbMapReplicas, "10.1.0.4:8080 of tcp 192.0.2.2:80"},
-		"a slot":        {put(t, d, bpf.LbMapSlots, other.row.Offset, bpf.LbSlot{Owner: second, Previous: second}), bpf.LbMapSlots, "slot 0 of tcp 192.0.2.2:80"},
-		"a settled one": {put(t, d, bpf.LbMapSlots, other.row.Offset, bpf.LbSlot{Owner: first, Previous: second | 1<<31}), bpf.LbMapSlots, "slot 0 of tcp 192.0.2.2:80"},
+		"a slot":        {both(unread, put(t, d, bpf.LbMapSlots, other.row.Offset, bpf.LbSlot{Owner: second, Previous: second})), bpf.LbMapSlots, "slot 0 of tcp 192.0.2.2:80"},
+		"a settled one": {both(unread, put(t, d, bpf.LbMapSlots, other.row.Offset, bpf.LbSlot{Owner: first, Previous: second | 1<<31})), bpf.LbMapSlots, "slot 0 of tcp 192.0.2.2:80"},
+		"an owner":      {put(t, d, bpf.LbMapSlotOwners, line, wrong), bpf.LbMapSlotOwners, "slot 0 of tcp 192.0.2.2:80"},
 		"deleted":       {put(t, d, bpf.LbMapServiceIndex, tables.ServiceIndex().Bucket(other.row.Vip), bpf.LbBucket{}), bpf.LbMapServiceIndex, "tcp 192.0.2.2:80"},
 		"a stranger's": {func() {
 			put(t, d, bpf.LbMapServices, free, stranger)()
@@ -51,12 +56,12 @@ func TestVerifyTraffic(t *testing.T) {
 		"a range": {put(t, d, bpf.LbMapSourceRanges, other.row.FirstRange, bpf.LbSourceRange{}), bpf.LbMapSourceRanges, "source range 0 of tcp 192.0.2.2:80"},
 	} {
 		c.do()
-		wrong := fates(t, d, up)
+		after := fates(t, d, up)
 		found, err := d.Verify(t.Context(), false)
 		if err != nil || len(found.Drifts) == 0 || !names(found, c.table, c.key) {
 			t.Errorf("%s: %+v, %v, want %s", name, found, err, c.key)
 		}
-		if cmp.Equal(before, wrong) {
+		if cmp.Equal(before, after) {
 			t.Errorf("%s: no packet goes elsewhere", name)
 		}
 		mustAudit(t, d)
@@ -65,6 +70,8 @@ func TestVerifyTraffic(t *testing.T) {
 		}
 	}
 }
+
+func both(a, b func()) func() { return func() { a(); b() } }
 
 // put returns what writes a row by another handle.
 func put(t *testing.T, d *Datapath, table string, at uint32, row any) func() {

@@ -59,6 +59,15 @@ func (s *Steps) store32(to *uint32, is uint32) {
 	}
 }
 
+// store16 is store32 for a word of 16 bits. It is one store on every machine that this runs on; sync/atomic has none, and
+// nobody else stores to what it is for.
+func (s *Steps) store16(to *uint16, is uint16) {
+	*to = is
+	if s.watched() {
+		s.After(Step{Word: bytesOf(to), Switch: true})
+	}
+}
+
 // store64 is store32 for a word of 64 bits.
 func (s *Steps) store64(to *uint64, is uint64) {
 	atomic.StoreUint64(to, is)

@@ -25,7 +25,9 @@ import (
 type Tables struct {
 	Services Table[bpf.LbService]
 	// Slots are those of all services. Behind them stand the lists of replicas.
-	Slots    Table[bpf.LbSlot]
+	Slots Table[bpf.LbSlot]
+	// Owners are those of settled slots, once more and short; former tables have none.
+	Owners   Table[bpf.LbOwners]
 	Replicas Table[bpf.LbReplica]
 	RevNats  Table[bpf.LbRevNat]
 	// RetiredCounts is, by the id of a service, what was counted of removed replicas.
@@ -48,7 +50,7 @@ type Tables struct {
 // Map maps the tables of a loaded program, and invalidates the FIB cache. Tables that are opened without a program have
 // none. After an error the caller unmaps.
 func (t *Tables) Map(m *bpf.LbMaps) error {
-	var errs [13]error
+	var errs [14]error
 	t.serviceIndex, errs[0] = mapped[bpf.LbBucket](t, m.ServiceIndex)
 	t.revNatIndex, errs[1] = mapped[bpf.LbBucket](t, m.RevNatIndex)
 	t.Services, errs[2] = mapped[bpf.LbService](t, m.Services)
@@ -62,6 +64,9 @@ func (t *Tables) Map(m *bpf.LbMaps) error {
 	if m.SourceRanges != nil { // former tables had none
 		t.SourceRanges, errs[11] = mapped[bpf.LbSourceRange](t, m.SourceRanges)
 		t.RateStates, errs[12] = mapped[bpf.LbRateState](t, m.RateStates)
+	}
+	if m.SlotOwners != nil {
+		t.Owners, errs[13] = mapped[bpf.LbOwners](t, m.SlotOwners)
 	}
 	if m.FibCache != nil {
 		t.FIBCache, errs[10] = mapped[bpf.LbFibEntry](t, m.FibCache)
@@ -82,7 +87,7 @@ func mapped[T any](t *Tables, m *ebpf.Map) (Table[T], error) {
 
 // Unmap removes all mappings.
 func (t *Tables) Unmap() error {
-	return errors.Join(t.serviceIndex.Unmap(), t.revNatIndex.Unmap(), t.Services.Unmap(), t.Slots.Unmap(), t.Replicas.Unmap(),
+	return errors.Join(t.serviceIndex.Unmap(), t.revNatIndex.Unmap(), t.Services.Unmap(), t.Slots.Unmap(), t.Owners.Unmap(), t.Replicas.Unmap(),
 		t.RevNats.Unmap(), t.Established.Unmap(), t.HalfOpen.Unmap(), t.RetiredCounts.Unmap(), t.settings.Unmap(), t.FIBCache.Unmap(), t.SourceRanges.Unmap(), t.RateStates.Unmap())
 }
 
@@ -107,19 +112,6 @@ func (t *Tables) Configure(s bpf.LbSetting) {
 	s.Epoch = atomic.LoadUint32(&t.settings.Rows[0].Epoch)
 	put(&t.Steps, &t.settings.Rows[0], s)
 }
-
-// Slot reads a slot.
-func (t *Tables) Slot(at uint32) bpf.Slot { return bpf.Slot(atomic.LoadUint64(t.slotWord(at))) }
-
-// SetSlot writes a slot that no packet reads yet.
-func (t *Tables) SetSlot(at uint32, s bpf.Slot) { put(&t.Steps, t.slotWord(at), uint64(s)) }
-
-// SwapSlot changes a slot unless a packet changed it first.
-func (t *Tables) SwapSlot(at uint32, was, is bpf.Slot) bool {
-	return t.Steps.swap64(t.slotWord(at), uint64(was), uint64(is))
-}
-
-func (t *Tables) slotWord(at uint32) *uint64 { return (*uint64)(unsafe.Pointer(&t.Slots.Rows[at])) }
 
 // AddressOf returns the address and port of a replica, the zero value for bpf.ReplicaNone.
 func (t *Tables) AddressOf(replica uint32) netip.AddrPort {
@@ -199,6 +191,9 @@ func NewNumbers(l lb.Limits) Numbers {
 
 // RowsFor is the number of rows of services: one for each, one for what takes its place, one for its address.
 func RowsFor(l lb.Limits) uint32 { return 3 * l.Services }
+
+// OwnersFor is the number of lines of owners of slots.
+func OwnersFor(l lb.Limits) uint32 { return (l.Slots + bpf.OwnersLine - 1) / bpf.OwnersLine }
 
 // ListsFor is the number of rows of the lists of replicas: the old ones and the new ones.
 func ListsFor(l lb.Limits) uint32 { return 2 * l.Replicas }

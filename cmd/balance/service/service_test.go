@@ -25,7 +25,7 @@ func TestService(t *testing.T) {
 		{"service set new --scheduler modulo --replica-none", "", "", ""},
 		{"service set new --idle 30m --tracking always", "1  set  tcp 192.0.2.9:80  changed", "changed new\n", "idle: 30m"},
 		{"service set dns --scheduler modulo", "", "", ""},
-		{"service set web --scheduler maglev", "scheduler: modulo > maglev", "changed web\n", "table_size: 65537"},
+		{"service set web --scheduler maglev", "scheduler: modulo > maglev", "changed web\n", "table_size: 1009"},
 		{"service set web --scheduler modulo", "scheduler: maglev > modulo", "changed web\n", "scheduler: modulo"},
 		{"service set web --vip 192.0.2.1:8080", "192.0.2.1:8080  new", "changed web\n", "vip: 192.0.2.1:8080"},
 		{"service set web --mode ipip --encapsulation gue --tunnel-port 6081", "mode: nat > ipip", "changed web\n", "tunnel_port: 6081"},

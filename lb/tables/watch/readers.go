@@ -93,7 +93,7 @@ func (r *Readers) onlyThere(s tables.Step) {
 // live returns the memory of the tables that packets do not write, and of the slots, in which they reset ages.
 func (r *Readers) live() [][]byte {
 	t := r.tables
-	return [][]byte{bytesOf(t.Slots.Rows), bytesOf(t.Services.Rows), bytesOf(t.Replicas.Rows), bytesOf(t.RevNats.Rows), bytesOf(t.RetiredCounts.Rows)}
+	return [][]byte{bytesOf(t.Slots.Rows), bytesOf(t.Owners.Rows), bytesOf(t.Services.Rows), bytesOf(t.Replicas.Rows), bytesOf(t.RevNats.Rows), bytesOf(t.RetiredCounts.Rows)}
 }
 
 func (r *Readers) memory() (all [][]byte) {
@@ -118,6 +118,7 @@ func (r *Readers) find() {
 		read(r, t.Services.Rows[at:at+1], "row %d of services", at)
 		read(r, t.Slots.Rows[row.List:row.List+row.Replicas], "the list of replicas of row %d of services", at)
 		r.slots(row.Offset, row.Size, at)
+		r.owners(row, at)
 		r.slots(row.PreviousOffset, row.PreviousSize, at)
 	}
 	for id := range t.RevNatIndex().Rows() {
@@ -132,6 +133,18 @@ func (r *Readers) slots(from, n, of uint32) {
 		s := r.tables.Slot(at)
 		r.replica(s.Owner())
 		r.replica(s.Previous())
+	}
+}
+
+// owners adds what is read before the slots of a service.
+func (r *Readers) owners(row bpf.LbService, of uint32) {
+	what := fmt.Sprintf("an owner of a slot of row %d of services", of)
+	for at := row.Offset; at < row.Offset+row.Size; at++ {
+		owner := &r.tables.Owners.Rows[at/bpf.OwnersLine].Owner[at%bpf.OwnersLine]
+		r.reading[(*byte)(unsafe.Pointer(owner))] = what
+		if *owner != bpf.OwnerElsewhere {
+			r.replica(row.FirstReplica + uint32(*owner))
+		}
 	}
 }
 
