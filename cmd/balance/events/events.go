@@ -25,8 +25,8 @@ func Command(a *cli.App) *cobra.Command {
 (UTC), the intent's revision afterwards, kind, what it is about, and why. --follow goes on as things happen, also
 after a restart of the daemon; Ctrl-C ends it with exit code 0. An event gap says that some before it are not told.
 
-Kinds: intent_changed, replica_changed (its effective state, and the intent has not changed), interface_attached,
-interface_missing, in_sync, out_of_sync, mended (others had changed the kernel's tables or links), link_changed, link_gone,
+Kinds: intent_changed, replica_changed (its effective state, and the intent has not changed), health_changed,
+interface_attached, interface_missing, in_sync, out_of_sync, mended (others had changed the kernel's tables or links), link_changed, link_gone,
 link_lost, next_hop_changed, events_lost, gap.`,
 		Example: `  lbctl events
   lbctl events --follow --service web
