@@ -70,7 +70,7 @@ func printService(w io.Writer, s api.Service, state api.ServiceConditions, p pag
 	cli.Row(w, "  ADDRESS", "STATE", "HEALTH", "WEIGHT", "WANTED", "GOT", "PACKETS/S", "FLOWS", "BY HAND", "REASON")
 	for _, r := range p.traffic {
 		wanted, got := p.shares(r)
-		cli.Row(w, "  "+r.Address, r.State, healthText(r), weight(r.Replica), wanted, got, fmt.Sprintf("%.0f", p.rates[r.Address].packets), flowsText(p.flows[r.Address]), handText(r), cli.OneLine(reasonText(r)))
+		cli.Row(w, "  "+r.Address, r.State, cli.HealthText(r.Health), weight(r.Replica), wanted, got, fmt.Sprintf("%.0f", p.rates[r.Address].packets), flowsText(p.flows[r.Address]), cli.HandText(r.ByHand), cli.OneLine(cli.ReasonText(r)))
 	}
 	printEvents(w, p.events)
 }
@@ -97,27 +97,6 @@ func checkText(h api.HealthCheck) string {
 		text += fmt.Sprintf("; out at %d %% %s of %d new flows", *p.Percent, p.Counts, *p.NewFlows)
 	}
 	return text
-}
-
-func healthText(r api.ReplicaTraffic) string {
-	if r.Health == nil {
-		return ""
-	}
-	return r.Health.Status
-}
-
-func reasonText(r api.ReplicaTraffic) string {
-	if r.Reason == "" && r.Health != nil {
-		return r.Health.Reason
-	}
-	return r.Reason
-}
-
-func handText(r api.ReplicaTraffic) string {
-	if r.Override == nil {
-		return ""
-	}
-	return cli.ByHandText(*r.Override)
 }
 
 // flowsText is the number of recorded flows, with a + if there may be more.

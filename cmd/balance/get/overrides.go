@@ -43,11 +43,3 @@ lbctl take-back, undrain, up and weight --reset take it back.`,
 		},
 	}.make(a)
 }
-
-// handCell says what was set by hand on a replica.
-func handCell(b api.ByHand) string {
-	if b.Override == nil {
-		return ""
-	}
-	return cli.ByHandText(*b.Override)
-}

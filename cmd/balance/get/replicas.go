@@ -78,7 +78,7 @@ func replicaTable(v replicaLines, _ string) []show.Table {
 			packets = perSecond(rate.packets)
 		}
 		hop, mac, neighbour, mtu := hopCells(r.NextHop)
-		t.Add("replica/"+r.ServiceName+"/"+r.Address, r.ServiceName, r.Address, r.State, healthText(r.Health), *r.Weight, r.Packets, r.Bytes, packets, handCell(r.ByHand), reasonText(r),
+		t.Add("replica/"+r.ServiceName+"/"+r.Address, r.ServiceName, r.Address, r.State, cli.HealthText(r.Health), *r.Weight, r.Packets, r.Bytes, packets, cli.HandText(r.ByHand), cli.ReasonText(r),
 			perSecond(rate.bytes), perSecond(rate.flows), perSecond(rate.resets), establishedCell(records), records.HalfOpen, hop, mac, neighbour, mtu)
 	}
 	return []show.Table{t}
@@ -86,26 +86,6 @@ func replicaTable(v replicaLines, _ string) []show.Table {
 
 func perSecond(rate float64) show.Ranked {
 	return show.Ranked{Text: fmt.Sprintf("%.0f", rate), Rank: rate}
-}
-
-// healthText is what checks have found of a replica, "" where there are none.
-func healthText(h *api.ReplicaHealth) string {
-	if h == nil {
-		return ""
-	}
-	return h.Status
-}
-
-// reasonText says why nothing gets to a replica, or why it is not known to be healthy.
-func reasonText(r api.ReplicaTraffic) string {
-	switch h := r.Health; {
-	case r.Reason != "" || h == nil:
-		return r.Reason
-	case h.StartingPercent != nil && h.Reason == "":
-		return fmt.Sprintf("starting: %d %% of its share", *h.StartingPercent)
-	default:
-		return h.Reason
-	}
 }
 
 func hopCells(h *api.ReplicaHop) (hop, mac, neighbour string, mtu any) {
