@@ -22,27 +22,26 @@ func attachCommand(a *cli.App) *cobra.Command {
 		Short: "Balance the packets that come in on an interface",
 		Long: `Attach the load balancer to an interface of the daemon's network namespace, and print the mode
 that it is attached in, and what lbctl doctor knows of packets that will vanish. It stays attached until
-lbctl detach, also while no daemon runs. With --dry-run nothing is changed: it prints what would be, and how the interface is now.
-Whether a driver can do what a mode asks is known only when it is tried.`,
+lbctl detach, also while no daemon runs. --dry-run prints the steps and how the interface is now, and changes nothing; whether the
+driver can do what a mode asks is known only when it is tried.`,
 		Example: `  lbctl attach eth0
   lbctl attach eth0 --dry-run
   lbctl attach eth0 --mode generic`,
 		Args: cli.Takes("IFACE"),
 	}
 	mode := attachModeFlag(c)
-	dry := c.Flags().Bool("dry-run", false, "say what would be attached, and change nothing")
+	dry := c.Flags().Bool("dry-run", false, "print the steps, and change nothing")
 	a.Complete(c, cli.Links)
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		d := a.Client()
 		defer d.Close()
-		if *dry {
-			change, err := d.PlanAttach(c.Context(), args[0], *mode)
-			return printIntended(a, c.Context(), d, *f, args[0], change, err)
-		}
-		change, err := d.Attach(c.Context(), args[0], *mode)
+		change, err := d.Attach(c.Context(), args[0], *mode, *dry)
 		if err != nil {
 			return err
+		}
+		if *dry {
+			return printIntended(a, c.Context(), d, *f, args[0], change)
 		}
 		attached, err := d.Interfaces(c.Context())
 		if err != nil {
@@ -75,10 +74,7 @@ type intended struct {
 }
 
 // printIntended prints what a change of an interface would do, and how it is now.
-func printIntended(a *cli.App, ctx context.Context, d *client.Client, f cli.Format, name string, change api.Change, err error) error {
-	if err != nil {
-		return err
-	}
+func printIntended(a *cli.App, ctx context.Context, d *client.Client, f cli.Format, name string, change api.Change) error {
 	all, err := d.Interfaces(ctx)
 	if err != nil {
 		return err
@@ -130,19 +126,18 @@ func detachCommand(a *cli.App) *cobra.Command {
 		Example: "  lbctl detach eth0\n  lbctl detach eth0 --dry-run",
 		Args:    cli.Takes("IFACE"),
 	}
-	dry := c.Flags().Bool("dry-run", false, "say what would be detached, and change nothing")
+	dry := c.Flags().Bool("dry-run", false, "print the steps, and change nothing")
 	a.Complete(c, cli.Attached)
 	f := cli.OutputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		d := a.Client()
 		defer d.Close()
-		if *dry {
-			change, err := d.PlanDetach(c.Context(), args[0])
-			return printIntended(a, c.Context(), d, *f, args[0], change, err)
-		}
-		change, err := d.Detach(c.Context(), args[0])
+		change, err := d.Detach(c.Context(), args[0], *dry)
 		if err != nil {
 			return err
+		}
+		if *dry {
+			return printIntended(a, c.Context(), d, *f, args[0], change)
 		}
 		return a.Print(*f, change, func(w io.Writer) { fmt.Fprintf(w, "detached %s\n", args[0]) })
 	}

@@ -109,33 +109,17 @@ func (c *Client) Interfaces(ctx context.Context) (api.Interfaces, error) {
 	return get[api.Interfaces](ctx, c, http.MethodGet, "/v1/interfaces", nil)
 }
 
-// Attach attaches an interface.
-func (c *Client) Attach(ctx context.Context, name, mode string) (api.Change, error) {
-	return get[api.Change](ctx, c, http.MethodPut, interfacePath(name, false), api.Mode{Mode: mode})
+// Attach attaches an interface, or says what that would do.
+func (c *Client) Attach(ctx context.Context, name, mode string, dry bool) (api.Change, error) {
+	return get[api.Change](ctx, c, http.MethodPut, interfacePath(name)+dryQuery(dry), api.Mode{Mode: mode})
 }
 
-// PlanAttach returns what Attach would do.
-func (c *Client) PlanAttach(ctx context.Context, name, mode string) (api.Change, error) {
-	return get[api.Change](ctx, c, http.MethodPut, interfacePath(name, true), api.Mode{Mode: mode})
+// Detach detaches an interface, or says what that would do.
+func (c *Client) Detach(ctx context.Context, name string, dry bool) (api.Change, error) {
+	return get[api.Change](ctx, c, http.MethodDelete, interfacePath(name)+dryQuery(dry), nil)
 }
 
-// Detach detaches an interface.
-func (c *Client) Detach(ctx context.Context, name string) (api.Change, error) {
-	return get[api.Change](ctx, c, http.MethodDelete, interfacePath(name, false), nil)
-}
-
-// PlanDetach returns what Detach would do.
-func (c *Client) PlanDetach(ctx context.Context, name string) (api.Change, error) {
-	return get[api.Change](ctx, c, http.MethodDelete, interfacePath(name, true), nil)
-}
-
-func interfacePath(name string, dry bool) string {
-	path := "/v1/interfaces/" + url.PathEscape(name)
-	if dry {
-		path += "?dry_run=true"
-	}
-	return path
-}
+func interfacePath(name string) string { return "/v1/interfaces/" + url.PathEscape(name) }
 
 // Counters returns the datapath's counters.
 func (c *Client) Counters(ctx context.Context) (api.Counters, error) {
@@ -157,8 +141,8 @@ func (c *Client) TrafficWithHops(ctx context.Context) (api.Traffic, error) {
 	return get[api.Traffic](ctx, c, http.MethodGet, "/v1/replicas?next_hops=true", nil)
 }
 
-// RecordedFlows returns at most limit recorded flows to a port of a service, 0 for its only one, of a client's address, or of the few of a prefix: those after
-// one, the first ones if that is "".
+// RecordedFlows returns at most limit recorded flows to a port of a service, 0 for its only one, of a client's address, or of the
+// few of a prefix: those after one, the first ones if that is "".
 func (c *Client) RecordedFlows(ctx context.Context, service string, port uint16, client, after string, limit int) (api.RecordedFlows, error) {
 	q := url.Values{"client": {client}, "limit": {strconv.Itoa(limit)}}
 	if port != 0 {

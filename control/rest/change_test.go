@@ -78,7 +78,7 @@ func TestSingleChanges(t *testing.T) {
 func TestInterfaces(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
-	if _, err := w.client.Attach(ctx, "eth0", "auto"); err != nil {
+	if _, err := w.client.Attach(ctx, "eth0", "auto", false); err != nil {
 		t.Fatal(err)
 	}
 	want := api.Interfaces{Interfaces: []api.InterfaceStatus{{Name: "eth0", State: "attached", IfIndex: 2, Mode: "native", RequestedMode: "auto"}}}
@@ -94,12 +94,12 @@ func TestInterfaces(t *testing.T) {
 	if got, err := w.client.Interfaces(ctx); err != nil || len(got.Interfaces) != 0 {
 		t.Errorf("a file with an empty list left %+v, %v", got, err)
 	}
-	_, err = w.client.Attach(ctx, "eth9", "")
+	_, err = w.client.Attach(ctx, "eth9", "", false)
 	e := wantStatus(t, err, http.StatusNotFound)
 	if !errors.Is(err, lb.ErrNotFound) || !strings.Contains(e.Hint(), "ip link") {
 		t.Errorf("attach of nothing: %v, %s", err, e.Hint())
 	}
-	_, err = w.client.Detach(ctx, "eth0")
+	_, err = w.client.Detach(ctx, "eth0", false)
 	wantStatus(t, err, http.StatusNotFound)
 }
 

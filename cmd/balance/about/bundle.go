@@ -19,9 +19,8 @@ import (
 	"lbctl/lb"
 )
 
-// What a bundle may take.
+// mostBytes is how much is kept of each file, pieceTime how long is waited for it.
 const (
-	// mostBytes is how much is kept of each file, pieceTime how long is waited for it.
 	mostBytes = 8 << 20
 	pieceTime = 15 * time.Second
 )
@@ -49,7 +48,7 @@ the journal: journalctl -u lbctl.`,
 		Args: cli.Takes(),
 	}
 	pins(c, &dir)
-	c.Flags().StringVarP(&file, "file", "o", "", "where to write it, - is stdout (default lbctl-support-HOST-TIME.tar.gz, here)")
+	c.Flags().StringVarP(&file, "out", "o", "", "where to write it; - is stdout (default lbctl-support-HOST-TIME.tar.gz, here)")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		d := a.Client()
 		defer d.Close()

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"lbctl/cmd/cli"
+	"lbctl/control/api"
 	"lbctl/control/client"
 	"lbctl/control/config"
 	"lbctl/lb/xdp/inventory"
@@ -37,18 +38,18 @@ func pieces(d *client.Client, pins string, more More) []piece {
 			text, err := config.Write(doc)
 			return append(fmt.Appendf(nil, "# revision %d\n", revision), text...), err
 		}},
-		{"revisions.json", of(func(ctx context.Context) (any, error) { return d.Revisions(ctx, 200) })},
+		{"revisions.json", of(func(ctx context.Context) (api.Revisions, error) { return d.Revisions(ctx, 200) })},
 		{"status.json", more.Status},
-		{"services.json", of(func(ctx context.Context) (any, error) {
+		{"services.json", of(func(ctx context.Context) (api.Services, error) {
 			all, err := d.Services(ctx)
 			hide(all.Services)
 			return all, err
 		})},
-		{"replicas.json", of(func(ctx context.Context) (any, error) { return d.TrafficWithHops(ctx) })},
-		{"interfaces.json", of(func(ctx context.Context) (any, error) { return d.Interfaces(ctx) })},
-		{"counters.json", of(func(ctx context.Context) (any, error) { return d.Counters(ctx) })},
-		{"flows.json", of(func(ctx context.Context) (any, error) { return d.Flows(ctx) })},
-		{"overrides.json", of(func(ctx context.Context) (any, error) { return d.Overrides(ctx) })},
+		{"replicas.json", of(d.TrafficWithHops)},
+		{"interfaces.json", of(d.Interfaces)},
+		{"counters.json", of(d.Counters)},
+		{"flows.json", of(d.Flows)},
+		{"overrides.json", of(d.Overrides)},
 		{"events.jsonl", events(d)},
 		{"metrics.txt", func(ctx context.Context) (any, error) { return d.Page(ctx, "/metrics", mostBytes+1) }},
 		{"doctor.json", more.Doctor},

@@ -23,7 +23,7 @@ func applyCommand(a *cli.App, warn Warn) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Make a file the whole intent",
-		Long: `Make a configuration file the daemon's whole intent: services that it does not name
+		Long: `Make a configuration file the daemon's whole intent: services and pools that it does not name
 are removed. Without a list of interfaces in the file, interfaces stay as they are. What was set by hand on
 replicas (lbctl drain, down, weight) is kept and listed, unless --take-back has it taken back. An error
 changes nothing.`,
@@ -72,8 +72,8 @@ func planCommand(a *cli.App, warn Warn) *cobra.Command {
 		Long: `Print the steps of an apply, in order. For a service that exists it also prints what changes, the exact
 share of the hash values, and so of new flows, that would go to another replica, and the number of
 recorded flows that would end with their replica. With --offline no daemon is asked: the shares are as exact, the flows are
-not known, and interfaces count as attached where --from names them. --state-dir plans so from the intent that a daemon which has
-been stopped has stored, with what was set by hand; nothing in the directory is changed.`,
+not known, and interfaces count as attached where --from names them. --state-dir does the same from the intent that a stopped
+daemon has stored, with what was set by hand; nothing in the directory is changed.`,
 		Example: `  lbctl plan -f lb.yaml
   lbctl plan -f lb.yaml -o json
   lbctl plan -f new.yaml --offline --from lb.yaml     # no daemon: what the step from one file to the other moves

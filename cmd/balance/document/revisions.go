@@ -110,7 +110,7 @@ func rollbackCommand(a *cli.App, warn Warn) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "rollback REVISION",
 		Short: "Make an earlier revision the intent again",
-		Long: `Make the intent what it was at an earlier revision: services, replicas with their states, and interfaces. It is a
+		Long: `Make the intent what it was at an earlier revision: services, replicas with their states, pools and interfaces. It is a
 change as any other, and becomes a new revision. datapath stays as the daemon was started with, and so does what
 is set by hand on replicas now, unless --take-back has it taken back.`,
 		Example: `  lbctl get revisions

@@ -35,7 +35,7 @@ func Command(a *cli.App) *cobra.Command {
   -R  takes each line of stdin as a command, as ipvsadm does, and makes all of them one change, or none.
   -S  prints lines that -R takes back; what they cannot say (hash, tracking, names) it says on stderr.
   -L  prints what ipvsadm prints. ActiveConn and InActConn are the recorded flows: there may be more, unless every flow is
-      recorded. --rate counts for a second. What the datapath does not count, as new flows and answers, is a dash.
+      recorded. --rate counts for a second. Conns and CPS are flows that began; answers, which are not counted, are a dash.
 
 What cannot be carried over (-p, -f, -x, -y, -o, SCTP, all ports) is an error. Exit codes are those of lbctl.`,
 		Example: `  lbctl ipvsadm -A -t 192.0.2.1:80 -s mh

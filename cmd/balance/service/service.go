@@ -139,11 +139,7 @@ func deleted(ctx context.Context, d *client.Client, kind, name string, dry bool)
 		change, err = d.DeletePool(ctx, name, dry)
 	case "interface":
 		done = "detached " + name
-		detach := d.Detach
-		if dry {
-			detach = d.PlanDetach
-		}
-		change, err = detach(ctx, name)
+		change, err = d.Detach(ctx, name, dry)
 	}
 	if errors.Is(err, lb.ErrNotFound) {
 		err = notFound(ctx, d, kind, name)
@@ -151,12 +147,9 @@ func deleted(ctx context.Context, d *client.Client, kind, name string, dry bool)
 	return change, done, err
 }
 
-// notFound says which name is near, if that can be found out. Those of interfaces are all near each other.
+// notFound says which name is near, if that can be found out.
 func notFound(ctx context.Context, d *client.Client, kind, name string) error {
-	var names []string
-	if kind != "interface" {
-		names, _ = cli.NamesOf(ctx, d, []string{kind})
-	}
+	names, _ := cli.NamesOf(ctx, d, []string{kind})
 	return cli.NotFound(kind, name, names, "list what there is: lbctl get "+kind+"s")
 }
 

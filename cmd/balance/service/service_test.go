@@ -141,7 +141,7 @@ func TestServiceRefused(t *testing.T) {
 		{"service set web --seed -1", cli.ExitUsage, "--seed: -1 is out of range: want 0 to 4294967295", "see lbctl service set --help"},
 		{"delete servce web", cli.ExitUsage, `kind "servce" is not known: want service, pool or interface`, "did you mean service?"},
 		{"delete service", cli.ExitUsage, "missing NAME", "see lbctl delete --help"},
-		{"delete interface eth7", cli.ExitNotFound, `interface "eth7": not found`, "list what there is: lbctl get interfaces"},
+		{"delete interface eth7", cli.ExitNotFound, `interface "eth7": not found`, "did you mean eth0?"},
 	} {
 		w.Refused(c.line, c.code, c.what, c.hint)
 	}

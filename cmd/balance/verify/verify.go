@@ -21,7 +21,7 @@ there. It exits 0 if nothing differs, and 1 with what does: the table, the row, 
 packets write: records of flows, counters, the use of rates.
 
 The daemon does the same every 10 seconds and repairs what others have changed, so what this finds is recent. --repair
-does not wait for that; it exits 0 if nothing is left. Other flows are not touched.`,
+does not wait for that; it exits 0 if nothing is left. Flows whose rows are right are not touched.`,
 		Example: `  lbctl verify
   lbctl verify --repair
   lbctl verify -o json`,
@@ -61,11 +61,7 @@ func print(w io.Writer, v api.Verification) {
 		cli.Row(w, "TABLE", "ROW", "WANT", "HAVE", "REPAIRED")
 	}
 	for _, d := range v.Drifts {
-		repaired := "no"
-		if d.Repaired {
-			repaired = "yes"
-		}
-		cli.Row(w, d.Table, d.Row, d.Want, d.Have, repaired)
+		cli.Row(w, d.Table, d.Row, d.Want, d.Have, cli.YesNo(d.Repaired))
 	}
 	if more := int(v.Found) - len(v.Drifts); more > 0 {
 		fmt.Fprintf(w, "and %d more\n", more)

@@ -30,7 +30,8 @@ func Command(a *cli.App) *cobra.Command {
 		Long: `Wait until a condition holds: ready (the datapath forwards as intended, as /readyz says), healthy (checks have found the
 replica ADDRESS of SERVICE well, or every active one of it, or of all, that is checked), drained (the replica, or every
 draining one, is safe to remove), condition=TYPE or condition=TYPE=STATUS (of SERVICE: Programmed, Healthy, Ready; of the node:
-Programmed, Ready; true, unless STATUS is false or unknown), or revision=N (the intent is at N or later). A daemon that does not answer is waited for. When the time is over, the exit code is 1 and the error says what still is.`,
+Programmed, Ready; STATUS is true, false or unknown, and true if left out), or revision=N (the intent is at N or later). A daemon
+that does not answer is waited for. When the time is over, the exit code is 1, and the error says what is missing.`,
 		Example: `  lbctl wait --for=ready --timeout 1m
   lbctl wait --for=healthy web
   lbctl wait --for=condition=Ready web

@@ -69,7 +69,7 @@ func commandPages(c *cobra.Command, version string, pages map[string][]byte) err
 	if err := doc.GenMan(c, &doc.GenManHeader{Section: "1", Source: "lbctl " + version, Manual: "lbctl", Date: &dated}, &b); err != nil {
 		return err
 	}
-	// The package writes no page without a date.
+	// GenMan writes no page without a date: it is taken out again.
 	date := dated.Format(`"Jan 2006"`)
 	pages[strings.ReplaceAll(c.CommandPath(), " ", "-")+".1"] = bytes.Replace(b.Bytes(), []byte(date), []byte(`""`), 1)
 	return nil
