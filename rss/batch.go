@@ -1,12 +1,15 @@
 package rss
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // Batch computes the Toeplitz hashes of any number of flows at once. There is one slice for each
 // field of the flows, with flow i at index i.
 //
-// Built with GOEXPERIMENT=simd, on a CPU with GFNI and AVX-512 VBMI, it hashes 16 flows at a
-// time in vector registers; elsewhere it hashes one by one with Tables. The results are the same. It is
+// On an x86 CPU with GFNI and AVX-512 VBMI it hashes 16 flows at a time in vector registers; elsewhere one by one
+// with Tables. The results are the same. It is
 // immutable and safe for concurrent use. NewBatch makes one.
 type Batch struct {
 	tables *Tables
@@ -37,6 +40,23 @@ func (b *Batch) HashIPv4(hashes, sources, destinations, ports []uint32) {
 	}
 	for i := range hashes {
 		hashes[i] = b.hashOne4(sources[i], destinations[i], portsAt(ports, i))
+	}
+}
+
+// HashIPv4Network is HashIPv4 of fields as headers have them, in network byte order; ports are the first 4 bytes of TCP or UDP.
+func (b *Batch) HashIPv4Network(hashes []uint32, sources, destinations, ports [][4]byte) {
+	checkLengths(len(hashes), len(sources), len(destinations), len(ports), ports == nil)
+	if b.vector != nil {
+		b.vector.hashIPv4Network(hashes, sources, destinations, ports)
+		return
+	}
+	number := binary.BigEndian.Uint32
+	for i := range hashes {
+		var port uint32
+		if ports != nil {
+			port = number(ports[i][:])
+		}
+		hashes[i] = b.hashOne4(number(sources[i][:]), number(destinations[i][:]), port)
 	}
 }
 

@@ -3,6 +3,7 @@ package rss
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 )
 
@@ -38,6 +39,15 @@ func (b batchOf) input6(i int) []byte {
 	return binary.BigEndian.AppendUint32(in, b.ports[i])
 }
 
+// network returns numbers in network byte order.
+func network(numbers []uint32) [][4]byte {
+	all := make([][4]byte, len(numbers))
+	for i, n := range numbers {
+		binary.BigEndian.PutUint32(all[i][:], n)
+	}
+	return all
+}
+
 // TestBatchEqualsTables compares batches of every length up to 300 with the tables, and checks that the memory
 // after them is unchanged.
 func TestBatchEqualsTables(t *testing.T) {
@@ -64,12 +74,52 @@ func TestBatchEqualsTables(t *testing.T) {
 			check("ipv4", func(i int) uint32 { return tables.Hash(all.input4(i)) })
 			batch.HashIPv4(hashes[:n], all.source4[:n], all.destination4[:n], nil)
 			check("ipv4 addresses", func(i int) uint32 { return tables.Hash(all.input4(i)[:8]) })
+			batch.HashIPv4Network(hashes[:n], network(all.source4[:n]), network(all.destination4[:n]), network(all.ports[:n]))
+			check("ipv4 in network order", func(i int) uint32 { return tables.Hash(all.input4(i)) })
+			batch.HashIPv4Network(hashes[:n], network(all.source4[:n]), network(all.destination4[:n]), nil)
+			check("ipv4 addresses in network order", func(i int) uint32 { return tables.Hash(all.input4(i)[:8]) })
 			batch.HashIPv6(hashes[:n], all.source6[:n], all.destination6[:n], all.ports[:n])
 			check("ipv6", func(i int) uint32 { return tables.Hash(all.input6(i)) })
 			batch.HashIPv6(hashes[:n], all.source6[:n], all.destination6[:n], nil)
 			check("ipv6 addresses", func(i int) uint32 { return tables.Hash(all.input6(i)[:32]) })
 		}
 	}
+}
+
+// Flows of both families in any order have the hashes of their tuples.
+func TestHashFlows(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 7))
+	batch, tables := NewBatch(MicrosoftKey()), NewTables(MicrosoftKey(), IPv6TupleLength)
+	for _, n := range []int{0, 1, chunk, chunk + 1, 3000} {
+		sources, destinations, hashes := make([]netip.AddrPort, n), make([]netip.AddrPort, n), make([]uint32, n)
+		family := 0
+		for i := range n {
+			if random.IntN(100) == 0 {
+				family = random.IntN(3)
+			}
+			sources[i], destinations[i] = endpoint(random, family), endpoint(random, family)
+		}
+		batch.HashFlows(hashes, sources, destinations)
+		for i, h := range hashes {
+			if want := tables.Hash(AppendTuple(nil, sources[i], destinations[i])); h != want {
+				t.Fatalf("flow %d of %d, %v > %v: %#08x, want %#08x", i, n, sources[i], destinations[i], h, want)
+			}
+		}
+	}
+}
+
+// endpoint returns one of IPv4, of IPv6, or of IPv4 written as IPv6.
+func endpoint(random *rand.Rand, family int) netip.AddrPort {
+	var b [16]byte
+	fill(random, b[:])
+	a := netip.AddrFrom16(b)
+	if family != 1 {
+		a = netip.AddrFrom4([4]byte(b[:4]))
+	}
+	if family == 2 {
+		a = netip.AddrFrom16(a.As16())
+	}
+	return netip.AddrPortFrom(a, uint16(random.Uint32()))
 }
 
 // FuzzBatch compares batches with the tables under any key.

@@ -69,7 +69,7 @@ func Spread(key rss.Key, table rss.Table) ([]Traffic, error) {
 	if len(table) == 0 {
 		return nil, fmt.Errorf("indirection table is empty")
 	}
-	hash := rss.NewTables(key, rss.IPv6TupleLength)
+	hash := rss.NewBatch(key)
 	var all []Traffic
 	for _, p := range patterns() {
 		t, err := p.spread(hash, table)
@@ -81,9 +81,9 @@ func Spread(key rss.Key, table rss.Table) ([]Traffic, error) {
 	return all, nil
 }
 
-func (p pattern) spread(hash *rss.Tables, table rss.Table) (Traffic, error) {
+func (p pattern) spread(hash *rss.Batch, table rss.Table) (Traffic, error) {
 	t := Traffic{Name: p.name, Flows: p.flows}
-	hashes, entries := make(map[uint32]bool, p.flows), make([]bool, len(table))
+	different, entries := make(map[uint32]bool, p.flows), make([]bool, len(table))
 	shares := table.Shares()
 	counts, served := make([]int, len(shares)), 0
 	for _, s := range shares {
@@ -91,12 +91,8 @@ func (p pattern) spread(hash *rss.Tables, table rss.Table) (Traffic, error) {
 			served++
 		}
 	}
-	var input []byte
-	for i := range p.flows {
-		source, destination := p.flow(i)
-		input = rss.AppendTuple(input[:0], source, destination)
-		h := hash.Hash(input)
-		hashes[h] = true
+	for i, h := range p.hashes(hash) {
+		different[h] = true
 		if e := table.Index(h); !entries[e] {
 			entries[e] = true
 			t.Entries++
@@ -108,11 +104,22 @@ func (p pattern) spread(hash *rss.Tables, table rss.Table) (Traffic, error) {
 			}
 		}
 	}
-	t.Hashes = len(hashes)
+	t.Hashes = len(different)
 	var err error
 	if t.Imbalance, err = balance.Imbalance(counts, shares); err != nil {
 		return Traffic{}, err
 	}
 	t.Bound, err = balance.ImbalanceBound(p.flows, shares, byChance)
 	return t, err
+}
+
+// hashes returns the hashes of all flows.
+func (p pattern) hashes(hash *rss.Batch) []uint32 {
+	sources, destinations := make([]netip.AddrPort, p.flows), make([]netip.AddrPort, p.flows)
+	for i := range p.flows {
+		sources[i], destinations[i] = p.flow(i)
+	}
+	hashes := make([]uint32, p.flows)
+	hash.HashFlows(hashes, sources, destinations)
+	return hashes
 }
