@@ -73,6 +73,10 @@ func read(name string, stdin io.Reader) (*File, error) {
 // Parse parses the text of a file. The error is an *Error.
 func Parse(name string, text []byte) (*File, error) {
 	f := &File{Name: name, text: text}
+	if tooMuch(text) == "" && readPlain(reflect.ValueOf(&f.Config).Elem(), text) {
+		return f, nil
+	}
+	f.Config = api.Config{}
 	body, err := f.parse(text)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,8 @@ package datapath
 import (
 	"log/slog"
 	"net/netip"
+	"slices"
+	"time"
 
 	"lbctl/bpf"
 	"lbctl/lb"
@@ -25,6 +27,22 @@ type hops struct {
 	log   *slog.Logger
 	// made resolves in place of the network: for the self-test.
 	made nexthop.Resolver
+	// lately is what was gathered for the resolver before.
+	lately gathered
+}
+
+// gathered is the network as it was found for a resolver. Each of the services of a large change needs it: to list links and
+// neighbours for each takes a third of the time of their routes.
+type gathered struct {
+	state       nexthop.State
+	ingresses   []int
+	since, used time.Time
+}
+
+// goesOn reports whether an operation follows the one before closely enough to see the network as that did. What changed meanwhile
+// is mended when its news come, as if it had changed afterwards; when news have come, nothing that was gathered is used any more.
+func (g *gathered) goesOn(now time.Time, ingresses []int) bool {
+	return now.Sub(g.used) < 10*time.Millisecond && now.Sub(g.since) < time.Second && slices.Equal(g.ingresses, ingresses)
 }
 
 func (h *hops) open() (err error) {
@@ -43,7 +61,12 @@ func (h *hops) resolver() nexthop.Resolver {
 	if h.made != nil {
 		return h.made
 	}
-	return h.network.Gather(h.links.indexes()...)
+	now, ingresses := time.Now(), h.links.indexes()
+	if !h.lately.goesOn(now, ingresses) {
+		h.lately = gathered{state: h.network.Gather(ingresses...), ingresses: ingresses, since: now}
+	}
+	h.lately.used = now
+	return h.lately.state
 }
 
 // resolve returns the next hop of a replica, and remembers the neighbour. A replica has one next hop for all packets, so it warns
@@ -147,6 +170,7 @@ func (h *hops) confirm() error {
 // refresh resolves the next hops of the replicas that a change of the network may concern, and writes those that differ.
 // It reports whether there was one.
 func (h *hops) refresh(c nexthop.Changes, services map[lb.VIP]*entry) (changed bool) {
+	h.lately = gathered{}
 	network := h.network.Gather(h.links.indexes()...)
 	for _, e := range services {
 		for a, id := range e.ids {

@@ -79,6 +79,36 @@ func TestNextHopsFollow(t *testing.T) {
 	explained(t, d, "the gateway's link is down", func(x lb.Explanation) bool { return x.NextHop.Interface == "up" })
 }
 
+// Services that are set one after the other see one state of the network, until news of it come.
+func TestNextHopsOfOneChange(t *testing.T) {
+	x := newFixture(t, stateless("192.0.2.1:80", lb.NAT, "10.1.0.2:80"))
+	hop := func(vip string) lb.MAC {
+		s := stateless(vip, lb.DSR, "10.1.0.2:80")
+		if err := x.d.SetService(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		hops, err := x.d.NextHops()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return hops[s.VIP][s.Replicas[0].Address].Destination
+	}
+	lately := &x.d.hops.lately
+	lately.used, lately.since = time.Now().Add(time.Hour), time.Now().Add(time.Hour)
+	before, after := hop("192.0.2.2:80"), lb.MAC{2, 0, 0, 0, 9, 9}
+	lately.used = time.Now().Add(time.Hour)
+	testns.SetNeighbour(t, x.ingress, netip.MustParseAddr("10.1.0.2"), after)
+	if got := hop("192.0.2.3:80"); got != before {
+		t.Errorf("the neighbours are listed for each service: %v, want %v", got, before)
+	}
+	if err := x.d.refresh(nexthop.Everything()); err != nil {
+		t.Fatal(err)
+	}
+	if got := hop("192.0.2.4:80"); got != after {
+		t.Errorf("after the news a new replica has %v, want %v", got, after)
+	}
+}
+
 // The next hops of replicas are listed with what the kernel knows of each neighbour.
 func TestNextHopsListed(t *testing.T) {
 	inNamespace(t)
