@@ -74,7 +74,12 @@ func (s Service) SameAs(o Service) bool {
 		s.Seed == o.Seed && s.TableSize == o.TableSize && s.Tracking == o.Tracking && s.Idle == o.Idle &&
 		s.Encapsulation == o.Encapsulation && s.TunnelPort == o.TunnelPort && s.TunnelSources == o.TunnelSources &&
 		s.RateLimit == o.RateLimit && sameRanges(s, o) &&
-		slices.Equal(s.Replicas, o.Replicas)
+		sameReplicas(s.Replicas, o.Replicas)
+}
+
+// sameReplicas compares two lists, which are the same one where a service has not changed.
+func sameReplicas(a, b []Replica) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
 }
 
 // Slots is the number of slots of the service's table: TableSize, or 0 when there is no

@@ -92,13 +92,24 @@ func limitProblems(ps *Problems, services []Service, l Limits) {
 // ValidateChange is ValidateAll of services that come after old ones, which are valid within
 // the same limits. It validates those that are not the same, and checks whether the others exclude them.
 func ValidateChange(old, services []Service, l Limits) error {
-	had := make(map[VIP]*Service, len(old))
-	for i := range old {
+	had := map[VIP]*Service{}
+	first := 0 // from which place on old is in had
+	for first < len(old) && first < len(services) && old[first].VIP == services[first].VIP {
+		first++
+	}
+	for i := first; i < len(old); i++ {
 		had[old[i].VIP] = &old[i]
 	}
-	var same, changed []Service
-	for _, s := range services {
-		if o := had[s.VIP]; o != nil && o.SameAs(s) {
+	same, changed := make([]*Service, 0, len(services)), []*Service(nil)
+	for i := range services {
+		s, was := &services[i], (*Service)(nil)
+		if i < first {
+			was = &old[i]
+		} else {
+			was = had[s.VIP]
+			delete(had, s.VIP) // a second one of this VIP is a change
+		}
+		if was != nil && was.SameAs(*s) {
 			same = append(same, s)
 		} else {
 			changed = append(changed, s)
@@ -114,21 +125,20 @@ func ValidateChange(old, services []Service, l Limits) error {
 }
 
 // agree reports whether the changed services are valid, beside each other and beside those that stay the same.
-func agree(same, changed []Service) bool {
-	vips := make(map[VIP]bool, len(same)+len(changed))
+func agree(same, changed []*Service) bool {
+	vips := make(map[VIP]bool, len(changed))
 	index := NewIndex()
 	for _, s := range changed {
-		if _, conflict := index.Conflict(s); vips[s.VIP] || conflict != nil || s.Validate() != nil {
+		if _, conflict := index.Conflict(*s); vips[s.VIP] || conflict != nil || s.Validate() != nil {
 			return false
 		}
 		vips[s.VIP] = true
-		index.Add(s)
+		index.Add(*s)
 	}
 	for _, s := range same {
-		if _, conflict := index.Conflict(s); vips[s.VIP] || conflict != nil {
+		if _, conflict := index.Conflict(*s); vips[s.VIP] || conflict != nil {
 			return false
 		}
-		vips[s.VIP] = true
 	}
 	return true
 }

@@ -150,16 +150,14 @@ func (e *Engine) fits(old, next intent.Intent) error {
 	type place struct{ service, replica int }
 	var places []place
 	var addresses []netip.Addr
-	var had map[lb.VIP]intent.Service
+	had := old.Lookup()
 	for n, s := range next.Services {
 		if n < len(old.Services) && old.Services[n].Equal(s) {
 			continue
 		}
-		if had == nil {
-			had = old.ByVIP()
-		}
+		was := had(n, s.VIP)
 		for k, r := range s.Replicas {
-			if _, there := had[s.VIP].State(r.Address); !there {
+			if was == nil || was.Index(r.Address) < 0 {
 				places, addresses = append(places, place{n, k}), append(addresses, r.Address.Addr())
 			}
 		}

@@ -38,12 +38,23 @@ type Link struct {
 // come are down, and such deadlines are left out. That is the state that the operator gave them, whatever their health is.
 func given(i intent.Intent, now time.Time) intent.Intent {
 	i = i.Wanted()
-	services := i.Services
-	i.Services = make([]intent.Service, 0, len(services))
-	for _, s := range services {
-		i.Services = append(i.Services, givenService(s, now))
-	}
+	i.Services = edited(i.Services, func(s intent.Service) (intent.Service, bool) { return givenService(s, now), len(s.Deadlines) > 0 })
 	return i
+}
+
+// edited returns the services with those in the place of which edit has another. Without one it is the same list.
+func edited(all []intent.Service, edit func(intent.Service) (intent.Service, bool)) []intent.Service {
+	cloned := false
+	for n := range all {
+		s, other := edit(all[n])
+		if other && !cloned {
+			all, cloned = slices.Clone(all), true
+		}
+		if other {
+			all[n] = s
+		}
+	}
+	return all
 }
 
 func givenService(s intent.Service, now time.Time) intent.Service {
@@ -62,8 +73,11 @@ func givenService(s intent.Service, now time.Time) intent.Service {
 // intent, and no revision: when it passes, the next call returns the intent again.
 func Effective(i intent.Intent, f Facts) intent.Intent {
 	i = given(i, f.Now)
-	for n, s := range i.Services {
-		i.Services[n] = effectiveService(s, f.Health[s.VIP], f.Now)
+	if len(f.Health) > 0 {
+		i.Services = edited(i.Services, func(s intent.Service) (intent.Service, bool) {
+			health := f.Health[s.VIP]
+			return effectiveService(s, health, f.Now), len(health) > 0
+		})
 	}
 	interfaces := i.Interfaces
 	i.Interfaces = make([]intent.Interface, 0, len(interfaces))

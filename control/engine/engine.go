@@ -12,6 +12,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -128,6 +129,7 @@ func (e *Engine) told(i intent.Intent, forwarded []lb.Service) intent.Intent {
 	for _, s := range forwarded {
 		has[s.VIP] = s
 	}
+	effective.Services = slices.Clone(effective.Services)
 	for n, s := range effective.Services {
 		if !s.SameAs(has[s.VIP]) {
 			effective.Services[n] = wanted.Services[n]

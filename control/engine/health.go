@@ -138,15 +138,16 @@ func (h Healths) with(found map[Endpoint]Health) (Healths, map[lb.VIP]bool) {
 	return next, changed
 }
 
-// of returns the healths of the replicas of an intent that are checked: what is known, as far as it is. had and next are the
-// services before and after.
-func (h Healths) of(had, next map[lb.VIP]intent.Service, now time.Time) Healths {
+// of returns the healths of the replicas of an intent that are checked: what is known, as far as it is. had finds the services
+// of before, next are those after.
+func (h Healths) of(had func(int, lb.VIP) *intent.Service, next []intent.Service, now time.Time) Healths {
 	all := make(Healths, len(h))
-	for vip, s := range next {
+	for n, s := range next {
+		vip := s.VIP
 		if s.Health.Type == intent.NoCheck {
 			continue
 		}
-		if known := h[vip]; len(known) == len(s.Replicas) && had[vip].SameAs(s.Service) {
+		if was, known := had(n, vip), h[vip]; was != nil && len(known) == len(s.Replicas) && was.SameAs(s.Service) {
 			all[vip] = known
 			continue
 		}
@@ -206,10 +207,17 @@ func inheritedOf(was intent.Service, s lb.Service, now time.Time) map[netip.Addr
 
 // healthChanges returns the replicas of which something else is known than before, by service and address.
 func healthChanges(old, now *Snapshot) (all []HealthChanged) {
+	if len(now.health) == 0 {
+		return nil
+	}
 	for _, s := range now.Given.Services {
+		known, before := now.health[s.VIP], old.health[s.VIP]
+		if len(known) == 0 {
+			continue
+		}
 		for _, r := range s.Replicas {
-			is, checked := now.health[s.VIP][r.Address]
-			was := old.health[s.VIP][r.Address]
+			is, checked := known[r.Address]
+			was := before[r.Address]
 			if checked && is.Status != was.Status {
 				if is.Status == Healthy && is.rose != was.rose {
 					is.Reason = fmt.Sprintf("starting: it takes its share within %v", s.Health.SlowStart)

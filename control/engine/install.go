@@ -26,7 +26,7 @@ func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.En
 		return nil, err
 	}
 	installed, wanted := false, next.Wanted()
-	x := execution{dp: e.dp, may: may, had: old.Wanted.ByVIP(), next: wanted.ByVIP(), links: linksOf(before)}
+	x := execution{dp: e.dp, may: may, had: old.Wanted.Lookup(), next: wanted.Lookup(), links: linksOf(before)}
 	defer func() {
 		if !installed { // also when the datapath panics
 			e.rollBack(ctx, before, next.Datapath.Limits)
@@ -34,7 +34,7 @@ func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.En
 		e.applied.note(time.Since(began), x.done, installed)
 	}()
 	x.remember(old, next)
-	facts := e.facts(x.links, e.health.of(x.had, x.next, e.clock.Now()))
+	facts := e.facts(x.links, e.health.of(x.had, wanted.Services, e.clock.Now()))
 	aim := stateOf(Effective(next, facts))
 	if err := x.run(ctx, reconcile.Plan(before, aim, next.Datapath.Limits)); err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.En
 	e.health = now.health
 	e.become(now)
 	if entry.Actor != "" || len(x.done) > 0 {
-		e.logRemovals(before, old.Intent.Names(), x.done)
+		e.logRemovals(before, old.Intent, x.done)
 		e.log.Info("installed", "revision", now.Number, "steps", len(x.done), "actor", entry.Actor, "reason", entry.Reason)
 	}
 	return x.done, nil
@@ -138,8 +138,8 @@ type execution struct {
 	dp lb.Dataplane
 	// may tells of which interfaces an attach may be refused.
 	may func(intent.Interface) bool
-	// had and next are the services that were wanted before the change and are after it.
-	had, next map[lb.VIP]intent.Service
+	// had and next find the services that were wanted before the change and are after it.
+	had, next func(int, lb.VIP) *intent.Service
 	links     Links
 	done      []reconcile.Step
 	// refused are the refusals of services that may be refused.
@@ -152,8 +152,8 @@ func (x *execution) mayRefuse(refused *reconcile.StepError) bool {
 	case reconcile.Attach:
 		return x.may(s.Interface)
 	case reconcile.Set:
-		was, had := x.had[s.Service.VIP]
-		return had && was.Equal(x.next[s.Service.VIP]) && !errors.Is(refused, context.Canceled) && !errors.Is(refused, lb.ErrDenied)
+		was, is := x.had(0, s.Service.VIP), x.next(0, s.Service.VIP)
+		return was != nil && is != nil && was.Equal(*is) && !errors.Is(refused, context.Canceled) && !errors.Is(refused, lb.ErrDenied)
 	}
 	return false
 }
@@ -163,6 +163,7 @@ func (x *execution) brought(effective intent.Intent, old *Snapshot) intent.Inten
 	if len(x.refused) == 0 {
 		return effective
 	}
+	effective.Services = slices.Clone(effective.Services)
 	was := old.Effective.ByVIP()
 	for n, s := range effective.Services {
 		if slices.ContainsFunc(x.refused, func(r *reconcile.StepError) bool { return r.Step.Service.VIP == s.VIP }) {
@@ -178,7 +179,7 @@ func (x *execution) notSet() string {
 		return ""
 	}
 	first := x.refused[0]
-	why := fmt.Sprintf("service %s is not forwarded as intended: %v", x.next[first.Step.Service.VIP].Name, first)
+	why := fmt.Sprintf("service %s is not forwarded as intended: %v", x.next(0, first.Step.Service.VIP).Name, first)
 	if more := len(x.refused) - 1; more > 0 {
 		why += fmt.Sprintf(" (and %d more)", more)
 	}

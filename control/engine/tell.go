@@ -51,18 +51,18 @@ func (e *Engine) tell(old, now *Snapshot) {
 
 // differing names the services that are not in both intents as they are in the other, or not by hand, in order, namedServices at most.
 func differing(old, now intent.Intent) (names []string) {
-	had := make(map[string]intent.Service, len(old.Services))
-	for _, s := range old.Services {
-		had[s.Name] = s
-	}
+	var removed []string
 	byHand := old.Overrides.Differing(now.Overrides)
-	for _, s := range now.Services {
-		if was, there := had[s.Name]; !there || byHand[s.Name] || !was.Equal(s) {
-			names = append(names, s.Name)
+	for was, is := range intent.Pairs(old.Services, now.Services) {
+		switch {
+		case is == nil:
+			removed = append(removed, was.Name)
+		case was == nil || byHand[is.Name] || !was.Equal(*is):
+			names = append(names, is.Name)
 		}
-		delete(had, s.Name)
 	}
-	names = append(names, slices.Sorted(maps.Keys(had))...)
+	slices.Sort(removed)
+	names = append(names, removed...)
 	return names[:min(len(names), namedServices)]
 }
 
@@ -77,10 +77,21 @@ func having(i intent.Intent, replica netip.AddrPort) (names []string) {
 }
 
 // logRemovals lists what steps have removed: services, replicas and interfaces, by the names of the intent before.
-func (e *Engine) logRemovals(before reconcile.State, names map[lb.VIP]string, steps []reconcile.Step) {
-	had := make(map[lb.VIP]lb.Service, len(before.Services))
+func (e *Engine) logRemovals(before reconcile.State, old intent.Intent, steps []reconcile.Step) {
+	concerned := make(map[lb.VIP]bool, len(steps))
+	for _, step := range steps {
+		concerned[step.Service.VIP] = true
+	}
+	had, names := map[lb.VIP]lb.Service{}, map[lb.VIP]string{}
 	for _, s := range before.Services {
-		had[s.VIP] = s
+		if concerned[s.VIP] {
+			had[s.VIP] = s
+		}
+	}
+	for _, s := range old.Services {
+		if concerned[s.VIP] {
+			names[s.VIP] = s.Name
+		}
 	}
 	for _, step := range steps {
 		vip := step.Service.VIP

@@ -56,19 +56,14 @@ func recordOf(old *intent.Intent, next Revision) record {
 	if names := order(next.Intent); first || !slices.Equal(order(*old), names) {
 		r.Order = &names
 	}
-	had := make(map[string]intent.Service, len(old.Services))
-	for _, s := range old.Services {
-		had[s.Name] = s
-	}
-	for _, s := range next.Intent.Services {
-		if was, there := had[s.Name]; !there || !was.SameDeclared(s) {
-			is := wire.Service(s)
-			r.Services[s.Name] = &is
+	for was, is := range intent.Pairs(old.Services, next.Intent.Services) {
+		switch {
+		case is == nil:
+			r.Services[was.Name] = nil
+		case was == nil || !was.SameDeclared(*is):
+			doc := wire.Service(*is)
+			r.Services[is.Name] = &doc
 		}
-		delete(had, s.Name)
-	}
-	for name := range had {
-		r.Services[name] = nil
 	}
 	return r
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -21,26 +22,22 @@ func Differences(old, next intent.Intent, most int) (all []api.FieldChange, omit
 	add(compare("", withoutServices(old), withoutServices(next))...)
 	add(poolChanges(old, next)...)
 	add(compare("", setBy(old), setBy(next))...)
-	had := map[string]intent.Service{}
-	for _, s := range old.Services {
-		had[s.Name] = s
-	}
-	for _, s := range next.Services {
-		was, there := had[s.Name]
-		delete(had, s.Name)
+	var removed []api.FieldChange
+	for was, is := range intent.Pairs(old.Services, next.Services) {
 		switch {
-		case there && was.SameDeclared(s):
+		case is == nil:
+			removed = append(removed, api.FieldChange{Field: "services[" + was.Name + "]", Before: brief(*was)})
+		case was != nil && was.SameDeclared(*is):
 		case len(all) == most:
 			omitted++ // what of it would take as long as what is shown
-		case there:
-			add(compare(fmt.Sprintf("services[%s].", s.Name), Service(was), Service(s))...)
+		case was != nil:
+			add(compare(fmt.Sprintf("services[%s].", is.Name), Service(*was), Service(*is))...)
 		default:
-			add(api.FieldChange{Field: "services[" + s.Name + "]", After: brief(s)})
+			add(api.FieldChange{Field: "services[" + is.Name + "]", After: brief(*is)})
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(had)) {
-		add(api.FieldChange{Field: "services[" + name + "]", Before: brief(had[name])})
-	}
+	slices.SortFunc(removed, func(a, b api.FieldChange) int { return cmp.Compare(a.Field, b.Field) })
+	add(removed...)
 	return all, omitted
 }
 

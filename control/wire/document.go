@@ -132,10 +132,12 @@ func Changes(old, next intent.Intent) []api.FieldChange {
 			all = append(all, api.FieldChange{Field: fmt.Sprintf(field, args...), Before: before, After: after})
 		}
 	}
-	had := old.ByVIP()
-	for _, s := range next.Services {
-		was, there := had[s.VIP]
-		if there {
+	had, none := old.Lookup(), &intent.Service{}
+	for n, s := range next.Services {
+		was := had(n, s.VIP)
+		if was == nil {
+			was = none
+		} else {
 			add(was.Name, s.Name, "services[%s].name", was.Name)
 			healthChanges(was.Health, s.Health, func(field, before, after string) {
 				add(before, after, "services[%s].health.%s", s.Name, field)
@@ -146,7 +148,7 @@ func Changes(old, next intent.Intent) []api.FieldChange {
 			continue // the pool tells those of its replicas
 		}
 		for _, r := range s.Replicas {
-			add(deadlineOf(was, r.Address), deadlineOf(s, r.Address), "services[%s].replicas[%v].drain_until", s.Name, r.Address)
+			add(deadlineOf(*was, r.Address), deadlineOf(s, r.Address), "services[%s].replicas[%v].drain_until", s.Name, r.Address)
 		}
 	}
 	all = append(all, poolChanges(old, next)...)
