@@ -34,8 +34,8 @@ type killed struct {
 	daemon *exec.Cmd
 }
 
-// newKilled starts a daemon with a configuration of an interface and two services.
-func newKilled(t *testing.T) *killed {
+// newKilled starts a daemon with a configuration of an interface and two services, after what prepares its directory.
+func newKilled(t *testing.T, prepare ...func(*killed)) *killed {
 	need.Root(t)
 	testns.Enter(t)
 	testns.Veth(t, "eth0", "10.0.0.254/24")
@@ -44,6 +44,9 @@ func newKilled(t *testing.T) *killed {
 	t.Cleanup(func() { purge(t, k.pins) })
 	k.client = client.New(k.Path("s"))
 	t.Cleanup(k.client.Close)
+	for _, f := range prepare {
+		f(k)
+	}
 	k.start("-f", k.Write("web.yaml", clitest.WebConfig))
 	return k
 }

@@ -33,7 +33,7 @@ func open(dir string, d disk) (_ *Journal, err error) {
 		return nil, fmt.Errorf("find state directory: %w", err)
 	}
 	if err := makeDir(d, dir); err != nil {
-		return nil, fmt.Errorf("make state directory: %w", lb.Denied(err))
+		return nil, (&Journal{dir: dir, path: dir}).explain("make state directory", lb.Denied(err))
 	}
 	if err := safedir.Private(dir); err != nil {
 		return nil, fmt.Errorf("open state directory: %w", err)
@@ -146,13 +146,17 @@ func (j *Journal) explain(verb string, err error) error {
 	switch {
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
 		e.err, e.hint = fmt.Errorf("%w: %w", lb.ErrFull, err), "free space on the file system of "+j.dir
+	case errors.Is(err, unix.EROFS):
+		e.hint = "mount the file system of " + j.dir + " so that it can be written: mount -o remount,rw; if the kernel has made it read-only, dmesg says why"
 	case errors.Is(err, errLost):
 		e.hint = "put the file back; or start lbctl serve again, which goes on with what it finds there or, without a file, with what is forwarded"
+	case !opening && errors.Is(err, lb.ErrDenied):
+		e.hint = "run the daemon as root, or name a directory of its own with --state-dir"
 	case opening && errors.Is(lb.Denied(err), lb.ErrDenied):
 		e.err, e.hint = lb.Denied(err), "let root alone own and write the file: chown root, chmod 600; a link is refused"
 	case opening && errors.Is(err, lb.ErrConflict):
 		e.hint = "stop the other daemon, or use another --state-dir"
-	case opening:
+	case opening && !errors.As(err, new(unix.Errno)):
 		e.err = fmt.Errorf("%w: %w", lb.ErrConflict, err)
 		e.hint = "restore the file from a backup; or move it away and start lbctl serve, which goes on with what is forwarded, or lbctl serve -f FILE"
 	}
