@@ -33,7 +33,8 @@ func doctorCommand(a *cli.App) *cobra.Command {
 print what would lose packets or slow them down, with commands that cure it; with -v also what is ok.
 Nothing is changed. Name all interfaces that are or will be attached: those to clients and those to replicas.
 
-VIPs, replicas and modes are those of the running daemon and those that flags add. What cannot be seen
+VIPs, replicas and modes are those of the running daemon and those that flags add. Of a daemon it also says which tables
+are nearly full, and what rate limits and source ranges of services drop, for which it counts for a second. What cannot be seen
 from here (the other end of a veth, a replica) is reported as unknown, with a command to run there;
 --on-replica examines a replica from inside. Run it in the network namespace of the balancer, for
 example with nsenter --net=/run/netns/NAME. Run it as root, or some facts stay unknown.

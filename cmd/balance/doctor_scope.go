@@ -106,7 +106,10 @@ func askDaemon(a *cli.App, ctx context.Context, q *netstate.Scope) error {
 			q.Attached = append(q.Attached, i.Name)
 		}
 	}
-	return addServices(q, services.Services)
+	if err := addServices(q, services.Services); err != nil {
+		return err
+	}
+	return askLimits(d, ctx, q)
 }
 
 func addServices(q *netstate.Scope, all []api.Service) error {
@@ -123,6 +126,7 @@ func addServices(q *netstate.Scope, all []api.Service) error {
 			add(&q.Replicas, r.Address)
 		}
 		q.Services = append(q.Services, s.Service)
+		addLimits(q, document.Name, s.Service)
 	}
 	return nil
 }

@@ -1,14 +1,18 @@
 package balance
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -137,6 +141,41 @@ func TestDoctorWithoutAProblem(t *testing.T) {
 	}
 	if _, stdout, _ := w.Run("doctor", "eth0", "eth1", "-v"); !strings.Contains(stdout, "\nok       eth0  up") || strings.Contains(stdout, "(-v") {
 		t.Errorf("with -v:\n%s", stdout)
+	}
+}
+
+// A limited service that drops now, and tables that are nearly full, are warnings, each with what to do.
+func TestDoctorLimits(t *testing.T) {
+	b := newModesBed(t, 1500)
+	b.daemon(`interfaces: [{name: eth0}, {name: eth1}, {name: eth2}]
+datapath: {limits: {replicas: 2}}
+services:
+  - {name: names, vip: "192.0.2.1:7", protocol: udp, rate_limit: {packets_per_second: 1}, replicas: [{address: "10.1.0.1:7"}, {address: "10.2.0.1:7"}]}
+  - {name: inside, vip: "192.0.2.2:7", protocol: udp, source_ranges: [10.0.0.0/8], replicas: []}
+`)
+	c := b.dial("udp", aMode{vip: netip.MustParseAddr("192.0.2.1")}, 40000)
+	ctx, cancel := context.WithCancel(t.Context())
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for tick := time.Tick(time.Millisecond); ctx.Err() == nil; <-tick {
+			c.Write([]byte("query"))
+		}
+	})
+	var d diagnosis
+	must(t, b.balancer.Do(func() error {
+		_, d = diagnose(b.World, "eth0", "eth1", "eth2")
+		return nil
+	}))
+	cancel()
+	sending.Wait()
+	for _, of := range [][3]string{
+		{"rate_limited_packets", "limits", "warning: "}, {"rate_limited_packets", "limits", "packets a second are dropped; limited: names"},
+		{"source_denied", "limits", "ok: nothing is dropped now; limited: inside"}, {"replicas", "room", "warning: 2 of 2, 100 %"},
+		{"services", "room", "ok: 2 of 1024, 0 %"}, {"flows", "room", "ok: "}, {"slots", "room", "ok: "}, {"source_ranges", "room", "ok: 1 of 16384"},
+	} {
+		if seen := d.seen(of[0], of[1]); !strings.Contains(seen, of[2]) {
+			t.Errorf("%s %s: %q, want %q", of[0], of[1], seen, of[2])
+		}
 	}
 }
 

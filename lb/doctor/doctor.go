@@ -36,7 +36,7 @@ func Severities() []Severity { return []Severity{Problem, Warning, Unknown, OK} 
 type Finding struct {
 	// Name is the check's.
 	Name string `json:"name"`
-	// Subject is an interface, a VIP, a replica, a service or "host".
+	// Subject is an interface, a VIP, a replica, a service, a table, the reason of a limit or "host".
 	Subject  string   `json:"subject"`
 	Severity Severity `json:"severity"`
 	// Seen is what was found, Why what depends on it.
@@ -130,6 +130,12 @@ func Examine(f Facts) []Finding {
 	}
 	for _, s := range f.Services {
 		all = append(all, examine(f, s.VIP.String(), own, s, serviceChecks())...)
+	}
+	for _, t := range f.Tables {
+		all = append(all, examine(f, t.Name, own, t, tableChecks())...)
+	}
+	for _, l := range f.Limits {
+		all = append(all, examine(f, string(l.Reason), own, l, limitChecks())...)
 	}
 	worstFirst(all)
 	return all

@@ -23,7 +23,10 @@ type Facts struct {
 	Replicas   []Replica
 	// Services are those of a daemon; flags name addresses only.
 	Services []lb.Service
-	Sysctl   Sysctls
+	// Tables and Limits are those of a daemon.
+	Tables []Table
+	Limits []Limit
+	Sysctl Sysctls
 	// Tunnels are the kernel's own that decapsulate IP in IP.
 	Tunnels []Tunnel
 	// Default4 and Default6 are the default routes; the zero value if there is none.

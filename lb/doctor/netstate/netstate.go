@@ -32,8 +32,10 @@ type Scope struct {
 	Attached []string
 	VIPs     []Target
 	Replicas []Target
-	// Services are known from the daemon.
+	// Services, Tables and Limits are known from the daemon.
 	Services []lb.Service
+	Tables   []doctor.Table
+	Limits   []doctor.Limit
 }
 
 // Target is an address and the mode of the service that it belongs to, and whether packets are encapsulated in UDP.
@@ -46,7 +48,7 @@ type Target struct {
 // Gather returns the facts. Errors: lb.ErrNotFound when an interface does not exist, lb.ErrDenied
 // when the kernel does not let the caller ask.
 func Gather(q Scope) (doctor.Facts, error) {
-	f := doctor.Facts{OnReplica: q.OnReplica, Mode: q.Mode, Daemon: q.Daemon, Host: host(), Services: q.Services}
+	f := doctor.Facts{OnReplica: q.OnReplica, Mode: q.Mode, Daemon: q.Daemon, Host: host(), Services: q.Services, Tables: q.Tables, Limits: q.Limits}
 	v, err := newSnapshot(q)
 	if err != nil {
 		return f, err
