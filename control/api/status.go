@@ -22,5 +22,5 @@ type Condition struct {
 	Status  string     `json:"status" enum:"true,false,unknown"`
 	Reason  string     `json:"reason" doc:"In a word, for programs." example:"ChecksPass"`
 	Message string     `json:"message,omitempty" doc:"In a sentence, for people."`
-	Since   *time.Time `json:"since,omitempty" doc:"Of Healthy: when the health of a replica changed last."`
+	Since   *time.Time `json:"since,omitempty" doc:"When the status became so, or the daemon started: within a second, or 10 s where no event tells. Of Healthy: when the health of a replica changed last."`
 }

@@ -175,7 +175,7 @@ func pageOf[E any](p Page, all []E, name func(E) string) (part []E, next string)
 func (s *Server) statusRoutes(a huma.API) {
 	register(a, "get-status", http.MethodGet, "/v1/status", "Whether the node and its services are as they are wanted",
 		func(_ context.Context, in *Page) (*answer[api.Status], error) {
-			state, err := conditions.Observe(s.engine)
+			state, err := s.conditions.Observe()
 			if err != nil {
 				return nil, err
 			}
@@ -193,7 +193,7 @@ func (s *Server) statusRoutes(a huma.API) {
 		})
 	register(a, "get-service-status", http.MethodGet, "/v1/services/{name}/status", "Whether a service is as it is wanted",
 		func(_ context.Context, in *ServicePath) (*answer[api.ServiceConditions], error) {
-			state, err := conditions.Observe(s.engine)
+			state, err := s.conditions.Observe()
 			if err != nil {
 				return nil, err
 			}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"lbctl/control/api"
 	"lbctl/control/engine"
 	"lbctl/lb"
@@ -170,8 +172,10 @@ func TestStatusOfServices(t *testing.T) {
 	}
 	want("b", "Programmed false AnotherInDatapath, Healthy true ChecksPass, Ready false NotProgrammed")
 	node, err := w.client.Status(t.Context())
-	if err != nil || len(node.Conditions) != 2 || node.Conditions[0] != (api.Condition{Type: "Programmed", Status: "false", Reason: "ServicesDiffer", Message: "1 of 3 services; service b"}) || node.Conditions[1] != (api.Condition{Type: "Ready", Status: "true", Reason: "ForwardsAsIntended"}) {
-		t.Errorf("the node: %+v, %v", node.Conditions, err)
+	since := w.clock.Now()
+	all := []api.Condition{{Type: "Programmed", Status: "false", Reason: "ServicesDiffer", Message: "1 of 3 services; service b", Since: &since}, {Type: "Ready", Status: "true", Reason: "ForwardsAsIntended", Since: &since}}
+	if diff := cmp.Diff(all, node.Conditions); err != nil || diff != "" {
+		t.Errorf("the node: %v (-want +got):\n%s", err, diff)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +25,7 @@ import (
 	"lbctl/control/api"
 	"lbctl/control/engine"
 	"lbctl/control/metrics"
+	"lbctl/control/rest/conditions"
 )
 
 // Options are what a server is made of.
@@ -68,6 +70,7 @@ type Server struct {
 	policy      *access.Policy
 	credentials *access.Credentials
 	audit       *access.Audit
+	conditions  *conditions.Memory
 }
 
 // New returns a server that is ready to answer.
@@ -92,7 +95,7 @@ func New(o Options) *Server {
 		o.Audit = access.NewAudit(o.Logger, time.Now)
 	}
 	s := &Server{engine: o.Engine, warnings: o.Warnings, log: o.Logger, patience: o.Patience, labels: *o.Labels, more: o.Collectors, ending: make(chan struct{}),
-		policy: o.Policy, credentials: o.Credentials, audit: o.Audit}
+		policy: o.Policy, credentials: o.Credentials, audit: o.Audit, conditions: conditions.NewMemory(o.Engine)}
 	s.handler = s.routes(o.Version)
 	return s
 }
@@ -130,6 +133,11 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 		ErrorLog:          slog.NewLogLogger(access.Seldom(s.log.Handler()), slog.LevelWarn),
 	}
 	web.RegisterOnShutdown(func() { close(s.ending) })
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	ctx, stopLooking := context.WithCancel(ctx)
+	defer stopLooking()
+	looking.Go(func() { s.conditions.Run(ctx) })
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
 		limited := limitPeers(l, s.policy, s.patience)

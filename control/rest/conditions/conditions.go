@@ -31,10 +31,12 @@ type State struct {
 	Status engine.Status
 	// Forwarded are the services that the datapath has.
 	Forwarded map[lb.VIP]lb.Service
+
+	memory *Memory
 }
 
-// Observe returns the present state.
-func Observe(e *engine.Engine) (s State, err error) {
+// observe returns the present state.
+func observe(e *engine.Engine) (s State, err error) {
 	if s.Status, err = e.Status(); err != nil {
 		return s, err
 	}
@@ -65,13 +67,16 @@ func (s State) Node() []api.Condition {
 	if why := s.Status.NotReady(); why != "" {
 		ready = api.Condition{Type: Ready, Status: no, Reason: "NotReady", Message: why}
 	}
+	s.memory.stamp(lb.VIP{}, &programmed, &ready)
 	return []api.Condition{programmed, ready}
 }
 
 // Service returns the conditions of the nth service of the intent.
 func (s State) Service(n int) []api.Condition {
 	programmed := s.programmed(n)
-	return []api.Condition{programmed, s.healthy(n), s.ready(n, programmed)}
+	ready := s.ready(n, programmed)
+	s.memory.stamp(s.Now.Effective.Services[n].VIP, &programmed, &ready)
+	return []api.Condition{programmed, s.healthy(n), ready}
 }
 
 func (s State) programmed(n int) api.Condition {
