@@ -99,7 +99,7 @@ func TestHashFlows(t *testing.T) {
 			}
 			sources[i], destinations[i] = endpoint(random, family), endpoint(random, family)
 		}
-		batch.HashFlows(hashes, sources, destinations)
+		batch.HashFlows(hashes, func(i int) (netip.AddrPort, netip.AddrPort) { return sources[i], destinations[i] })
 		for i, h := range hashes {
 			if want := tables.Hash(AppendTuple(nil, sources[i], destinations[i])); h != want {
 				t.Fatalf("flow %d of %d, %v > %v: %#08x, want %#08x", i, n, sources[i], destinations[i], h, want)

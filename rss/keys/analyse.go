@@ -1,9 +1,9 @@
 package keys
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/bits"
-	"net/netip"
 	"slices"
 
 	"lbctl/rss"
@@ -142,12 +142,12 @@ func SourcePorts(key rss.Key, table rss.Table) (Attack, error) {
 	}
 	first := patterns()[0]
 	source, destination := first.flow(0)
+	input := rss.AppendTuple(nil, source, destination)
+	hash := rss.NewTables(key, len(input))
 	counts := make([]int, table.Queues())
-	hashes := pattern{flows: 1 << 16, flow: func(port int) (netip.AddrPort, netip.AddrPort) {
-		return netip.AddrPortFrom(source.Addr(), uint16(port)), destination
-	}}.hashes(rss.NewBatch(key))
-	for _, h := range hashes {
-		counts[table.Queue(h)]++
+	for port := range 1 << 16 {
+		binary.BigEndian.PutUint16(input[8:], uint16(port))
+		counts[table.Queue(hash.Hash(input))]++
 	}
 	a := Attack{Fewest: 1 << 16}
 	if n := len(table); n&(n-1) == 0 {

@@ -115,11 +115,7 @@ func (p pattern) spread(hash *rss.Batch, table rss.Table) (Traffic, error) {
 
 // hashes returns the hashes of all flows.
 func (p pattern) hashes(hash *rss.Batch) []uint32 {
-	sources, destinations := make([]netip.AddrPort, p.flows), make([]netip.AddrPort, p.flows)
-	for i := range p.flows {
-		sources[i], destinations[i] = p.flow(i)
-	}
 	hashes := make([]uint32, p.flows)
-	hash.HashFlows(hashes, sources, destinations)
+	hash.HashFlows(hashes, p.flow)
 	return hashes
 }
