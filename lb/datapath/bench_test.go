@@ -308,7 +308,7 @@ func large(b *testing.B) *Datapath {
 	return open(b, Options{Limits: lb.Limits{Services: 1 << 14, Replicas: 1 << 17, Slots: 1 << 20}})
 }
 
-func setAll(b *testing.B, d *Datapath, services []lb.Service) {
+func setAll(b testing.TB, d *Datapath, services []lb.Service) {
 	for _, s := range services {
 		if err := d.SetService(b.Context(), s); err != nil {
 			b.Fatal(err)

@@ -1,15 +1,19 @@
 package datapath
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"testing"
 
+	"lbctl/bpf/count"
 	"lbctl/lb"
 	"lbctl/lb/contract"
 	"lbctl/lb/testns"
+	"lbctl/lb/xdp/inventory"
 	"lbctl/rss/packet"
 
 	"github.com/vishvananda/netlink"
@@ -270,7 +274,7 @@ func (s scenario) configured(service int) (is, was lb.Service) {
 
 // configure makes the replicas, on a link with neighbours, and the service, and returns the index of
 // the interface that the frames come from.
-func (s scenario) configure(b *testing.B, d *Datapath) (ingress int) {
+func (s scenario) configure(b testing.TB, d *Datapath) (ingress int) {
 	l := testns.Veth(b, "up", "10.1.0.254/24", "2001:db8:2::fe/64", "10.255.0.1/24")
 	routes := map[string]string{"198.18.0.0/15": "10.1.0.1", "2001:db8:1::/64": "2001:db8:2::1"}
 	testns.Neighbour(b, l, "10.255.0.9")
@@ -320,4 +324,38 @@ func (s scenario) frame(change func(*contract.Packet)) []byte {
 		s.bytes(frame)
 	}
 	return frame
+}
+
+// TestInstructions bounds what a packet costs where nothing can be timed. What is counted does with the packet what the kernel does.
+func TestInstructions(t *testing.T) {
+	most := map[string]int{"tcp-v4-hit": 370, "tcp-v4-dsr": 329, "tcp-v6-hit": 470}
+	for _, s := range scenarios() {
+		if most[s.name] == 0 || s.services > 0 || s.replicas > 0 {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			s = s.withDefaults()
+			inNamespace(t)
+			d := open(t, Options{Limits: s.limits(), manualClock: true})
+			ingress, frame := s.configure(t, d), s.frame(s.packet)
+			c, err := count.Run(d.Program(), frame, ingress)
+			if errors.Is(err, count.ErrCall) {
+				t.Skipf("Linux %s: %v", inventory.Release(), err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%d instructions, %d loads, %d stores, %d of the stack", c.Instructions, c.Loads, c.Stores, c.Stack)
+			if c.Instructions > most[s.name] {
+				t.Errorf("%d instructions, want %d at most", c.Instructions, most[s.name])
+			}
+			v, err := send(d.Program(), ingress, frame)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v.Action != actions()[c.Verdict] || !bytes.Equal(v.Frame, c.Frame) {
+				t.Errorf("verdict %d, frame %x, by the kernel %+v", c.Verdict, c.Frame, v)
+			}
+		})
+	}
 }
