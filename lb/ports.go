@@ -9,12 +9,10 @@ import (
 // MaxPortRanges is how many services at one address may have several ports: so many the row of an address has room for.
 const MaxPortRanges = 12
 
-// LastPort is the last of the service's ports.
-func (s Service) LastPort() uint16 { return max(s.EndPort, s.VIP.Address.Port()) }
-
 // HasPort reports whether a port is one of the service's.
 func (s Service) HasPort(port uint16) bool {
-	return s.VIP.Address.Port() <= port && port <= s.LastPort()
+	first := s.VIP.Address.Port()
+	return first <= port && port <= max(first, s.EndPort)
 }
 
 // Ports returns the service's ports: "80" or "8000-8099".
@@ -25,16 +23,13 @@ func (s Service) Ports() string {
 	return fmt.Sprintf("%d-%d", s.VIP.Address.Port(), s.EndPort)
 }
 
-// Address returns the service's address with its ports: "192.0.2.1:80" or "192.0.2.1:8000-8099".
-func (s Service) Address() string {
+// name returns the VIP with all ports: "tcp 192.0.2.1:80" or "tcp 192.0.2.1:8000-8099".
+func (s Service) name() string {
 	if s.EndPort == 0 {
-		return s.VIP.Address.String()
+		return s.VIP.String()
 	}
-	return fmt.Sprintf("%v-%d", s.VIP.Address, s.EndPort)
+	return fmt.Sprintf("%v-%d", s.VIP, s.EndPort)
 }
-
-// name returns the protocol, and the address with its ports.
-func (s Service) name() string { return fmt.Sprintf("%v %s", s.VIP.Protocol, s.Address()) }
 
 func (s Service) endPortProblems(ps *Problems) {
 	first := s.VIP.Address.Port()
@@ -116,6 +111,3 @@ func (x *Index) InRange(v VIP) (VIP, bool) {
 
 // Ranges returns the services with several ports at an address, sorted: their VIPs and end ports alone.
 func (x *Index) Ranges(a netip.Addr) []Service { return slices.Clone(x.ranged[a]) }
-
-// HasRanges reports whether there is a service with several ports.
-func (x *Index) HasRanges() bool { return len(x.ranged) > 0 }

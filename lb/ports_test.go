@@ -8,14 +8,11 @@ import (
 	"lbctl/lb"
 )
 
-func TestServiceAddress(t *testing.T) {
+func TestServicePorts(t *testing.T) {
 	one, several := valid(0), valid(0)
 	ranged(&several, 8000, 8099)
-	if one.Ports() != "80" || one.Address() != "10.0.0.1:80" || one.LastPort() != 80 {
-		t.Errorf("one port: %s, %s, last %d", one.Ports(), one.Address(), one.LastPort())
-	}
-	if several.Ports() != "8000-8099" || several.Address() != "10.0.0.1:8000-8099" || several.LastPort() != 8099 {
-		t.Errorf("several ports: %s, %s, last %d", several.Ports(), several.Address(), several.LastPort())
+	if one.Ports() != "80" || several.Ports() != "8000-8099" || !one.HasPort(80) {
+		t.Errorf("one port: %s, several: %s", one.Ports(), several.Ports())
 	}
 	for port, want := range map[uint16]bool{7999: false, 8000: true, 8099: true, 8100: false} {
 		if several.HasPort(port) != want || one.HasPort(port) {
@@ -51,8 +48,8 @@ func TestIndexInRange(t *testing.T) {
 	find("10.0.0.1:8199", high.VIP)
 	x.Remove(high)
 	x.Remove(udp)
-	if x.HasRanges() {
-		t.Error("ranges are left of services that were removed")
+	if left := x.Ranges(low.VIP.Address.Addr()); len(left) > 0 {
+		t.Errorf("ranges are left of services that were removed: %+v", left)
 	}
 }
 

@@ -47,8 +47,8 @@ type daemon struct {
 	level          string
 	labels         metrics.Labels
 	doors          listen.Flags
-	// few is whether capabilities that are not needed are given up.
-	few bool
+	// unprivileged: capabilities that are not needed are given up.
+	unprivileged bool
 }
 
 func serveCommand(a *cli.App) *cobra.Command {
@@ -74,13 +74,13 @@ ended, by whatever signal; the next daemon takes the datapath over.`,
 	c.Flags().Var(&d.labels, "metrics-labels", "labels of the series on /metrics: service, vip, protocol, replica; empty for none by service")
 	cli.ChoiceFlag(c, &d.log, "log-format", "", "the format of the log on stderr", logText, logJSON)
 	cli.ChoiceFlag(c, &d.level, "log-level", "", "what is logged: records of this level and above, and those of the audit log", "info", "debug", "warn", "error")
-	c.Flags().BoolVar(&d.few, "drop-privileges", false, "keep no capability but CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, and gain none")
+	c.Flags().BoolVar(&d.unprivileged, "drop-privileges", false, "keep no capability but CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, and gain none")
 	d.doors.Add(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := d.doors.Check(c); err != nil {
 			return err
 		}
-		if d.few {
+		if d.unprivileged {
 			if err := dropPrivileges(d.pins); err != nil {
 				return err
 			}

@@ -11,7 +11,7 @@ type Config struct {
 	Kind       string      `json:"kind,omitempty" yaml:"kind,omitempty" enum:"LoadBalancer" doc:"May be left out: LoadBalancer."`
 	Datapath   *Datapath   `json:"datapath,omitempty" yaml:"datapath,omitempty" required:"false" doc:"Fixed when the daemon starts. Left out: as it is."`
 	Interfaces []Interface `json:"interfaces,omitzero" yaml:"interfaces,omitempty" required:"false" nullable:"false" maxItems:"1024" doc:"The interfaces to attach. Left out: as they are. An empty list detaches all."`
-	Pools      []Pool      `json:"pools,omitempty" yaml:"pools,omitempty" required:"false" nullable:"false" maxItems:"65536" doc:"Replicas that services share, by the names that their field pool has. Those not named are removed."`
+	Pools      []Pool      `json:"pools,omitempty" yaml:"pools,omitempty" required:"false" nullable:"false" maxItems:"65536" doc:"Replicas that services share: a service names a pool in its field pool. Pools that are not named are removed."`
 	Services   []Service   `json:"services" yaml:"services" nullable:"false" maxItems:"65536" doc:"All services; those not named are removed."`
 }
 
@@ -31,7 +31,7 @@ type Datapath struct {
 // Limits are the capacities of the datapath.
 type Limits struct {
 	Services *int64 `json:"services,omitempty" yaml:"services,omitempty" doc:"Number of services. Default 1024."`
-	Replicas *int64 `json:"replicas,omitempty" yaml:"replicas,omitzero" doc:"Number of replicas over all services. Default 16384."`
+	Replicas *int64 `json:"replicas,omitempty" yaml:"replicas,omitempty" doc:"Number of replicas over all services. Default 16384."`
 	Slots    *int64 `json:"slots,omitempty" yaml:"slots,omitempty" doc:"Number of table slots over all services, 8 bytes each. Default 4194304."`
 	Flows    *int64 `json:"flows,omitempty" yaml:"flows,omitempty" doc:"Number of flows that can be recorded, a power of two from 1024 to 268435456. Default 1048576."`
 

@@ -59,24 +59,24 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any, hea
 }
 
 // Page returns what there is under a path that is no JSON, at most so many bytes of it. Errors: those of call.
-func (c *Client) Page(ctx context.Context, path string, most int64) ([]byte, error) {
-	response, err := c.send(ctx, http.MethodGet, path, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	if err := problemOf(response); err != nil {
-		return nil, err
-	}
-	text, err := io.ReadAll(io.LimitReader(response.Body, most))
-	if err != nil {
-		return nil, c.unreachable(ctx, err)
-	}
-	return text, nil
+func (c *Client) Page(ctx context.Context, path string, most int64) (text []byte, err error) {
+	err = c.take(ctx, path, func(body io.Reader) error {
+		text, err = io.ReadAll(io.LimitReader(body, most))
+		return err
+	})
+	return text, err
 }
 
 // Copy writes the JSON under a path as it comes. With an error a part of it may have been written. Errors: those of call.
 func (c *Client) Copy(ctx context.Context, path string, to io.Writer) error {
+	return c.take(ctx, path, func(body io.Reader) error {
+		_, err := io.Copy(to, &bounded{body, c.most})
+		return err
+	})
+}
+
+// take gets what there is under a path, for read to read.
+func (c *Client) take(ctx context.Context, path string, read func(io.Reader) error) error {
 	response, err := c.send(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func (c *Client) Copy(ctx context.Context, path string, to io.Writer) error {
 	if err := problemOf(response); err != nil {
 		return err
 	}
-	if _, err = io.Copy(to, &bounded{response.Body, c.most}); err != nil {
+	if err := read(response.Body); err != nil {
 		return fmt.Errorf("read answer: %w", err)
 	}
 	return nil

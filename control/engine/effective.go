@@ -93,8 +93,9 @@ func Effective(i intent.Intent, f Facts) intent.Intent {
 	return i
 }
 
-// effectiveService sets down what is ill, and scales the weights of what is starting. Flows of a replica that drains are not waited for when it is ill: they are broken,
-// and elsewhere their clients get an answer. Where health is disregarded, it is of those too.
+// effectiveService sets down what is ill, and scales the weights of what is starting. Flows of a replica that drains are not waited
+// for when it is ill: they are broken, and elsewhere their clients get an answer. Where health is disregarded, that holds for
+// draining replicas too.
 func effectiveService(s intent.Service, health map[netip.AddrPort]Health, now time.Time) intent.Service {
 	if len(health) == 0 || s.Health.WhenNone == intent.AllServe && noneWell(s, health) {
 		return s

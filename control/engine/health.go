@@ -67,8 +67,8 @@ func (e *Engine) SetHealth(ctx context.Context, found map[Endpoint]Health) {
 	}
 }
 
-// follow makes those the healths, and has the services that are changed set, or without any those that have a slow start, as
-// far as something else is to be forwarded then. The caller holds mu.
+// follow takes next over and sets the services that are to be forwarded otherwise then: of those that are changed or, where
+// changed is nil, of those that have a slow start. The caller holds mu.
 func (e *Engine) follow(ctx context.Context, next Healths, changed map[lb.VIP]bool) {
 	old, moment := e.now.Load(), e.clock.Now()
 	now := *old

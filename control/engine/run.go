@@ -19,8 +19,8 @@ const (
 )
 
 // Run keeps the datapath at the effective state until ctx ends: it sets draining replicas down when their
-// deadlines come, gives those that are starting more of their share, attaches wanted interfaces when they can be, and tries again what was refused. It is the
-// reader of the datapath's events, and passes them on. It measures what is sent to replicas that drain.
+// deadlines come, gives those that are starting more of their share, attaches wanted interfaces when they can be, and tries again
+// what was refused. It is the reader of the datapath's events, and passes them on. It measures what is sent to replicas that drain.
 func (e *Engine) Run(ctx context.Context) {
 	var refused error
 	network := e.dp.Events()

@@ -21,7 +21,7 @@ import (
 // startSteps is how many steps there are: the first is a tenth of the share, the last one all of it.
 const startSteps = 10
 
-// stepsEvery is the least time between two times at which steps are taken. It is also four times what the last took.
+// stepsEvery is the least time from steps to the next. Where they take long, it is four times as long as the last ones took.
 const stepsEvery = 100 * time.Millisecond
 
 // step returns which one a replica has come to: startSteps unless it is starting.

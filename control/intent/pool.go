@@ -47,8 +47,8 @@ func (p Pool) at(port uint16) []Replica {
 	return all
 }
 
-// are reports whether the replicas of a service with a port are those of the pool. It allocates nothing.
-func (p Pool) are(s Service, port uint16) bool {
+// isOf reports whether a service with a port has the replicas of the pool. It allocates nothing.
+func (p Pool) isOf(s Service, port uint16) bool {
 	if len(s.Replicas) != len(p.Replicas) {
 		return false
 	}
@@ -136,6 +136,7 @@ func (e *UsedError) Unwrap() error { return lb.ErrConflict }
 // PoolError refuses to change a replica of one service that has it by a pool. It wraps lb.ErrConflict.
 type PoolError struct{ Service, Pool string }
 
+// Error names the service and the pool.
 func (e *PoolError) Error() string {
 	return fmt.Sprintf("the replicas of service %s: %v: they are those of pool %s", e.Service, lb.ErrConflict, e.Pool)
 }
@@ -176,7 +177,7 @@ func (i Intent) Linked() (Intent, error) {
 		first, is := done[at]
 		if !is {
 			first = s
-			if !p.are(s, at.port) {
+			if !p.isOf(s, at.port) {
 				first = s.WithReplicas(p.at(at.port))
 			}
 			done[at] = first

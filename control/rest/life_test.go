@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -15,7 +16,6 @@ import (
 
 	"lbctl/control/rest"
 	"lbctl/lb"
-	"sync"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

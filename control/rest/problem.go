@@ -164,8 +164,8 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 	})
 }
 
-// logFailure keeps for the audit log why a request is refused, and logs an answer that the daemon is to blame for. That it is not ready is no failure of the request, and
-// is logged when it becomes so.
+// logFailure keeps for the audit log why a request is refused, and logs an answer that the daemon is to blame for. That it is not
+// ready is no failure of the request, and is logged when it becomes so.
 func (s *Server) logFailure(c huma.Context, _ string, v any) (any, error) {
 	p, is := v.(*api.Problem)
 	if a := askedBy(c.Context()); is && a != nil {

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"lbctl/control/api"
 	"lbctl/control/client"
@@ -21,7 +22,6 @@ import (
 	"lbctl/control/store"
 	"lbctl/lb"
 	"lbctl/lb/oracle"
-	"time"
 )
 
 // world is a daemon over a datapath in memory, on a real socket, and its client.

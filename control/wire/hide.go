@@ -6,8 +6,18 @@ import (
 	"lbctl/control/api"
 )
 
-// hidden stands for what may let somebody in.
-const hidden = "[redacted]"
+// Hidden stands for what may let somebody in.
+const Hidden = "[redacted]"
+
+// Secrets returns what Hide takes out of a service.
+func Secrets(s api.Service) []string {
+	h := s.Health
+	if h == nil {
+		return nil
+	}
+	_, query, _ := strings.Cut(h.Path, "?")
+	return append([]string{h.Send, h.Expect, h.Body, query}, h.Command[min(1, len(h.Command)):]...)
+}
 
 // Hide returns a service without what of its check may let somebody in: of a command all but its name, what is sent and expected,
 // and the query of a path. Configurations have it, for operators; logs and what is given away do not.
@@ -17,11 +27,11 @@ func Hide(s api.Service) api.Service {
 	}
 	h := *s.Health
 	if len(h.Command) > 1 {
-		h.Command = []string{h.Command[0], hidden}
+		h.Command = []string{h.Command[0], Hidden}
 	}
 	for _, text := range []*string{&h.Send, &h.Expect, &h.Body} {
 		if *text != "" {
-			*text = hidden
+			*text = Hidden
 		}
 	}
 	h.Path = withoutQuery(h.Path)
@@ -39,7 +49,7 @@ func HideChange(c api.FieldChange) api.FieldChange {
 	case field == "send", field == "expect", field == "body", strings.HasPrefix(field, "command[") && field != "command[0]":
 		for _, text := range []*string{&c.Before, &c.After} {
 			if *text != "" {
-				*text = hidden
+				*text = Hidden
 			}
 		}
 	}
@@ -48,7 +58,7 @@ func HideChange(c api.FieldChange) api.FieldChange {
 
 func withoutQuery(path string) string {
 	if path, _, has := strings.Cut(path, "?"); has {
-		return path + "?" + hidden
+		return path + "?" + Hidden
 	}
 	return path
 }

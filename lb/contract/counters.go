@@ -239,7 +239,7 @@ func testBegunInTransition(b fixture, f family) {
 	b.says("recorded in its middle", was.VIP, other, lb.FlowCount{}, func() { b.send(East, packetOf(late, flagACK).Frame()) })
 }
 
-// with2 returns a service in which that replica drains.
+// draining returns a service in which that replica drains.
 func draining(s lb.Service, replica netip.AddrPort) lb.Service {
 	for n, r := range s.Replicas {
 		if r.Address == replica {

@@ -40,7 +40,7 @@ func (d *Datapath) Verify(ctx context.Context, repair bool) (found lb.Verificati
 	return found, err
 }
 
-// slice is how long a comparison keeps others waiting, and then lets them.
+// slice is how long a comparison holds the lock, and then leaves it to others.
 const slice = time.Millisecond
 
 // pause returns what a comparison calls between its parts, under the lock.

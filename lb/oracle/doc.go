@@ -117,10 +117,11 @@
 // which the error goes; or a later fragment whose first one has been kept. Its flow is that which the receiver of the
 // quoted packet sends. The error goes to the flow's replica or client; it is neither recorded nor counted for the flow.
 //
-// An error of type 3 or 11, or ICMPv6 of type 1 to 3, that so far is not_tcp_udp or not_ours may also quote an outer packet of mode ipip and in it,
-// behind UDP or not, likewise, the inner one, unless that is a later fragment. It is about a packet of ours if the inner one is to a service in that mode, and the
-// outer one is as that flow's would be now: from our address, to which the error goes, to the replica, with those ports. Then the sender of the inner packet is sent an error
-// about that, if it may be answered (below): error_returned, or for_this_host, no_route, too_big, neighbour_missing as on any other way
+// An error of type 3 or 11, or ICMPv6 of type 1 to 3, that so far is not_tcp_udp or not_ours may also quote an outer packet of
+// mode ipip and in it, behind UDP or not, likewise, the inner one, unless that is a later fragment. It is about a packet of ours if
+// the inner one is to a service in that mode, and the outer one is as that flow's would be now: from our address, to which the error
+// goes, to the replica, with those ports. Then the sender of the inner packet is sent an error about that, if it may be answered
+// (below): error_returned, or for_this_host, no_route, too_big, neighbour_missing as on any other way
 // to a client. It comes from the VIP with a TTL of 64, quotes the inner packet as far as that is quoted, and says "host
 // unreachable" or "address unreachable"; or, if the error is "fragmentation needed" or "packet too big", that with the
 // MTU left for the inner packet. IPv6 of at most 1,280 bytes ends in tunnel_too_narrow instead. The MTU of the error, at

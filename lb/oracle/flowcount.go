@@ -21,7 +21,8 @@ func (d *decision) countBegun() {
 	}
 }
 
-// countReset counts an answer with RST, of its own: neither a later fragment nor an error has flags. One that answers a SYN has an ACK and the sequence number 0 (RFC 9293, section 3.10.7.1).
+// countReset counts an answer with RST: a later fragment and an error have no flags of their own. One that answers a SYN has an ACK
+// and the sequence number 0 (RFC 9293, section 3.10.7.1).
 func (d *decision) countReset() {
 	if !d.isRST {
 		return

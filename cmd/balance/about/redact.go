@@ -13,15 +13,13 @@ import (
 	"lbctl/control/wire"
 )
 
-const redacted = "[redacted]"
-
 func hide(all []api.Service) {
 	for n, s := range all {
 		all[n] = wire.Hide(s)
 	}
 }
 
-// secrets are what wire.Hide takes out, as it may occur elsewhere: in the reason why a replica is unhealthy, for instance.
+// secrets are those of package wire, as they may occur elsewhere: in the reason why a replica is unhealthy, for instance.
 type secrets [][]byte
 
 // shortest is the length of the shortest secret that is looked for: a shorter one would be found in other words.
@@ -34,11 +32,7 @@ func secretsOf(ctx context.Context, d *client.Client) (all secrets, err error) {
 		return nil, err
 	}
 	for _, s := range doc.Services {
-		if h := s.Health; h != nil {
-			_, query, _ := strings.Cut(h.Path, "?")
-			all.learn(h.Send, h.Expect, h.Body, query)
-			all.learn(h.Command[min(1, len(h.Command)):]...)
-		}
+		all.learn(wire.Secrets(s)...)
 	}
 	slices.SortFunc(all, func(a, b []byte) int { return cmp.Compare(len(b), len(a)) }) // the longest first: one may have another in it
 	return all, nil
@@ -66,7 +60,7 @@ func (all *secrets) learn(texts ...string) {
 // cut replaces what is secret.
 func (all secrets) cut(text []byte) []byte {
 	for _, s := range all {
-		text = bytes.ReplaceAll(text, s, []byte(redacted))
+		text = bytes.ReplaceAll(text, s, []byte(wire.Hidden))
 	}
 	return text
 }

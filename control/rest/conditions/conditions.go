@@ -87,7 +87,7 @@ func (s State) programmed(n int) api.Condition {
 	case !there:
 		c.Status, c.Reason, c.Message = no, "NotInDatapath", "the datapath does not have it"
 	case !is.SameAs(wanted):
-		c.Status, c.Reason, c.Message = no, "AnotherInDatapath", "the datapath has it otherwise than is wanted"
+		c.Status, c.Reason, c.Message = no, "AnotherInDatapath", "what the datapath has is not what is wanted"
 	case s.Status.OutOfSync != "":
 		c.Status, c.Reason, c.Message = unknown, "OutOfSync", s.Status.OutOfSync
 	}
@@ -99,7 +99,7 @@ func (s State) healthy(n int) api.Condition {
 	of := s.Now.Given.Services[n]
 	c := api.Condition{Type: Healthy, Status: yes, Reason: "ChecksPass"}
 	if of.Health.Type == intent.NoCheck {
-		return api.Condition{Type: Healthy, Status: unknown, Reason: "NotChecked", Message: "the service says of no check"}
+		return api.Condition{Type: Healthy, Status: unknown, Reason: "NotChecked", Message: "the service has no check"}
 	}
 	active, ill, open := 0, 0, 0
 	var last time.Time

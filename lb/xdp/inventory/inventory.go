@@ -55,8 +55,8 @@ type Link struct {
 	IfIndex uint32 `json:"ifindex,omitempty"`
 }
 
-// Pinned tells what is pinned in a directory and below. It changes nothing and takes no lock. Errors: fs.ErrNotExist, lb.ErrDenied; what can
-// be told is told beside an error.
+// Pinned tells what is pinned in a directory and below. It changes nothing and takes no lock. What can be told is told beside an
+// error. Errors: fs.ErrNotExist, lb.ErrDenied.
 func Pinned(dir string) (all Loaded, err error) {
 	dir, all = filepath.Clean(dir), Loaded{[]Program{}, []Table{}, []Link{}}
 	var errs []error
