@@ -1,8 +1,11 @@
 package datapath
 
 import (
+	"errors"
 	"net"
 	"net/netip"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -257,4 +260,78 @@ func live(t *testing.T, by string, to net.HardwareAddr, vip lb.VIP, packets uint
 			t.Fatal(err)
 		}
 	}
+}
+
+// Over all CPUs together, each of which sends as much as all may have at the same time as the others, as much gets through
+// of every second as the rates say: of flows and of packets up to 65,535 a second exactly, of more up to what a CPU takes at once.
+func TestRatesOfAllCPUs(t *testing.T) {
+	for name, c := range map[string]struct {
+		limit lb.RateLimit
+		syn   bool
+		batch uint64
+	}{
+		"1,000 packets": {lb.RateLimit{Packets: 1000}, false, 1}, "65,535 packets": {lb.RateLimit{Packets: 65_535}, false, 1},
+		"a million packets": {lb.RateLimit{Packets: 1_000_000}, false, 16}, "100 flows": {lb.RateLimit{NewFlows: 100}, true, 1},
+		"50,000 flows": {lb.RateLimit{NewFlows: 50_000}, true, 1}, "a million flows": {lb.RateLimit{NewFlows: 1_000_000}, true, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := limitedDSR(c.limit)
+			x := newFixture(t, s)
+			rate, began, all := uint64(c.limit.Packets+c.limit.NewFlows), time.Now(), uint64(0)
+			// A CPU keeps less than it has taken at once, and by the manual clock time passes all the same, a million times slower.
+			slack := func() uint64 {
+				return uint64(runtime.NumCPU())*(c.batch-1) + rate*uint64(time.Since(began).Seconds()+1)/stopped
+			}
+			for second := range uint64(4) {
+				sent := x.counters().Services[s.VIP].Packets
+				if errs := onAllCPUs(func() error { return repeat(x.d, s, c.syn, int(rate)+int(c.batch)) }); errs != nil {
+					t.Fatal(errs)
+				}
+				n := x.counters().Services[s.VIP].Packets - sent
+				all += n
+				if n+slack() < rate || n > rate+slack() {
+					t.Errorf("second %d: %d get through, want %d, give or take %d", second, n, rate, slack())
+				}
+				if want := rate * (second + 1); all+slack() < want || all > want+slack() {
+					t.Errorf("after second %d: %d have got through, want %d, give or take %d", second, all, want, slack())
+				}
+				x.d.earn(time.Second)
+			}
+		})
+	}
+}
+
+// limitedDSR is a limited service whose packets can be sent again and again as they have become.
+func limitedDSR(l lb.RateLimit) lb.Service {
+	s := tracked(web("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"))
+	s.Mode, s.RateLimit = lb.DSR, l
+	return s.WithDefaults()
+}
+
+// repeat sends a packet n times.
+func repeat(d *Datapath, s lb.Service, syn bool, n int) error {
+	flow := packet.Flow{Source: netip.MustParseAddrPort("198.51.100.7:40000"), Destination: s.VIP.Address, Protocol: packet.TCP}
+	frame, err := oracle.FrameOf(lb.Probe{Flow: flow, SYN: syn})
+	if err == nil {
+		_, err = d.Program().Run(&ebpf.RunOptions{Data: frame, DataOut: make([]byte, 256), Repeat: uint32(n)})
+	}
+	return err
+}
+
+// onAllCPUs does something on each CPU at the same time.
+func onAllCPUs(do func() error) error {
+	var running sync.WaitGroup
+	errs := make([]error, runtime.NumCPU())
+	for cpu := range errs {
+		running.Go(func() {
+			runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+			var one unix.CPUSet
+			one.Set(cpu)
+			if errs[cpu] = unix.SchedSetaffinity(0, &one); errs[cpu] == nil {
+				errs[cpu] = do()
+			}
+		})
+	}
+	running.Wait()
+	return errors.Join(errs...)
 }
