@@ -42,6 +42,8 @@ type Dataplane interface {
 	FlowCounts(of []Service) ([][]FlowCount, error)
 	// Flows returns, by service, what is recorded of flows: whether a replica can be removed without breaking any.
 	Flows() (map[VIP]Flows, error)
+	// InTransition returns Flows.InTransition of one service without a pass over all that is recorded, 0 if there is no such service.
+	InTransition(v VIP) (uint32, error)
 	// FlowsOf returns the records of the flows of a client's address to one port of a service, by port of the client. It tries every
 	// one, for records hold no addresses. Errors: ErrNotFound when there is no such service.
 	FlowsOf(v VIP, client netip.Addr) ([]RecordedFlow, error)

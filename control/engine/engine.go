@@ -149,6 +149,7 @@ type Observer interface {
 	Counters() (lb.Counters, error)
 	FlowCounts(of []lb.Service) ([][]lb.FlowCount, error)
 	Flows() (map[lb.VIP]lb.Flows, error)
+	InTransition(lb.VIP) (uint32, error)
 	FlowsOf(lb.VIP, netip.Addr) ([]lb.RecordedFlow, error)
 	NextHops() (map[lb.VIP]map[netip.AddrPort]lb.ReplicaHop, error)
 	Interfaces() ([]lb.Interface, error)

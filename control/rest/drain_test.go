@@ -362,13 +362,16 @@ func TestDrainRate(t *testing.T) {
 	}
 }
 
-// The list of all replicas has what is sent to them, and no flows are counted for it.
+// The list of all replicas has what is sent to them, and no flows are counted for it, nor for one service.
 func TestTraffic(t *testing.T) {
 	w := routedWorld(t)
 	w.dp.Process(2, frameToWeb(packet.SYN))
 	w.drain(time.Time{})
 	counted := w.dp.counts.Load()
 	all, err := w.client.Traffic(t.Context())
+	if _, err := w.client.Service(t.Context(), "web"); err != nil {
+		t.Error(err)
+	}
 	if w.dp.counts.Load() != counted {
 		t.Error("flows were counted")
 	}

@@ -58,12 +58,13 @@ func (s *Server) serviceRoutes(a huma.API) {
 		})
 	register(a, "get-service", http.MethodGet, "/v1/services/{name}", "One service as it is declared",
 		func(_ context.Context, in *ServicePath) (*answer[api.ServiceStatus], error) {
-			now, _, flows, err := s.flowsOf(in.Name)
+			now := s.engine.Now()
+			service, err := now.Intent.Service(in.Name) // what can be put back, and not what was set by hand
 			if err != nil {
 				return nil, err
 			}
-			service, err := now.Intent.Service(in.Name) // what can be put back, and not what was set by hand
-			return answerAt(now.Number, api.ServiceStatus{Service: wire.Service(service), SlotsInTransition: flows.InTransition}), err
+			slots, err := s.engine.Observe().InTransition(service.VIP)
+			return answerAt(now.Number, api.ServiceStatus{Service: wire.Service(service), SlotsInTransition: slots}), err
 		})
 	register(a, "put-service", http.MethodPut, "/v1/services/{name}", "Add or replace one service",
 		func(ctx context.Context, in *putServiceInput) (*answer[api.Change], error) {

@@ -115,6 +115,11 @@ func (d *comparison) remember() error {
 	if diff := difference(want, got); diff != "" {
 		return fmt.Errorf("flows remembered (-reference +subject):\n%s", diff)
 	}
+	for v, of := range want {
+		if n, err := d.subject.Dataplane.InTransition(v); err != nil || n != of.InTransition {
+			return fmt.Errorf("%d slots of %v in transition, want %d: %w", n, v, of.InTransition, err)
+		}
+	}
 	return nil
 }
 

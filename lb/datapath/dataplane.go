@@ -106,6 +106,17 @@ func (d *Datapath) Flows() (all map[lb.VIP]lb.Flows, err error) {
 	return all, err
 }
 
+// InTransition implements lb.Dataplane.
+func (d *Datapath) InTransition(v lb.VIP) (n uint32, err error) {
+	err = d.locked(func() error {
+		if e := d.registry.services[v]; e != nil {
+			n = e.slotsInTransition()
+		}
+		return nil
+	})
+	return n, err
+}
+
 // FlowsOf implements lb.Dataplane.
 func (d *Datapath) FlowsOf(vip lb.VIP, client netip.Addr) (all []lb.RecordedFlow, err error) {
 	err = d.locked(func() error {

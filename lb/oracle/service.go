@@ -107,6 +107,12 @@ func (m *Datapath) Flows() (map[lb.VIP]lb.Flows, error) {
 	return all, nil
 }
 
+// InTransition implements lb.Dataplane.
+func (m *Datapath) InTransition(v lb.VIP) (uint32, error) {
+	all, err := m.Flows()
+	return all[v].InTransition, err
+}
+
 // flows counts records and slots in transition.
 func (s *service) flows() lb.Flows {
 	sums := make(map[netip.AddrPort]lb.ReplicaFlows, len(s.Replicas))

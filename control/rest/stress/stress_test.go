@@ -71,7 +71,7 @@ func (l *last) History(ctx context.Context, _ int) ([]store.Entry, error) {
 func (l *last) Close() error { return nil }
 
 // served starts the API on a socket, and returns its store and a client.
-func served(t *testing.T) (*last, *engine.Engine, *http.Client) {
+func served(t testing.TB) (*last, *engine.Engine, *http.Client) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "lbctl")
 	if err != nil {
