@@ -98,7 +98,7 @@ type HealthCheck struct {
 	Send   string `json:"send,omitempty" yaml:"send,omitempty" doc:"udp: the datagram, as text, or hex: and hexadecimal digits." example:"hex:0001"`
 	Expect string `json:"expect,omitempty" yaml:"expect,omitempty" doc:"udp: what the answer has to contain, written likewise. Default anything."`
 
-	Command []string `json:"command,omitempty" yaml:"command,omitempty" required:"false" nullable:"false" maxItems:"64" doc:"exec: the path of a program and its arguments. It is run without a shell and without capabilities, as nobody if the daemon may change users; its environment is LBCTL_SERVICE, LBCTL_VIP, LBCTL_REPLICA and PATH."`
+	Command []string `json:"command,omitempty" yaml:"command,omitempty" required:"false" nullable:"false" maxItems:"64" doc:"exec: the path of a program and its arguments. It is run without a shell and without capabilities, as nobody if the daemon may change users; its environment is LBCTL_SERVICE, LBCTL_VIP, LBCTL_REPLICA and PATH. If it fails, the beginning of the first line that it prints is the reason, which viewers see and the log has: it should print no secret."`
 
 	Passive *PassiveCheck `json:"passive,omitempty" yaml:"passive,omitempty" required:"false" doc:"What the service's own traffic says of its replicas, beside the check: tcp in mode nat, where answers pass the balancer. With type passive, its defaults if left out."`
 }
