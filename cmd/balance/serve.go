@@ -186,8 +186,8 @@ func (d daemon) run(ctx context.Context, a *cli.App, e *engine.Engine, doors *li
 	m.ready(e)
 	audit := access.NewAudit(d.log.logger(a.Stderr, "info"), time.Now)
 	server := rest.New(rest.Options{Engine: e, Labels: &d.labels, Logger: log, Warnings: w.warnings, Version: cli.ThisBuild().Version,
-		Collectors: []prometheus.Collector{health},
-		Policy:     &doors.Policy, Credentials: doors.Credentials, Audit: audit})
+		Collectors: []prometheus.Collector{health}, Verify: health.Verify,
+		Policy: &doors.Policy, Credentials: doors.Credentials, Audit: audit})
 	return run(ctx, server, doors, e.Run, health.Run, w.run, doors.Run,
 		func(ctx context.Context) { m.watch(ctx, e) },
 		func(ctx context.Context) {

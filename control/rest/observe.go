@@ -58,6 +58,9 @@ func (s *Server) verify(ctx context.Context, repair bool) (*answer[api.Verificat
 	if err != nil {
 		return nil, err
 	}
+	if s.verifyMore != nil {
+		found.Join(s.verifyMore(repair))
+	}
 	condition, err := s.engine.Observe().Condition()
 	v := api.Verification{Drifts: make([]api.Drift, 0, len(found.Drifts)), Found: found.Found, Repaired: found.Repaired,
 		SinceStart: api.DriftCounts{Found: condition.Drifts, Repaired: condition.Mended}}

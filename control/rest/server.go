@@ -26,6 +26,7 @@ import (
 	"lbctl/control/engine"
 	"lbctl/control/metrics"
 	"lbctl/control/rest/conditions"
+	"lbctl/lb"
 )
 
 // Options are what a server is made of.
@@ -41,6 +42,8 @@ type Options struct {
 	Collectors []prometheus.Collector
 	// Warnings returns why packets are lost without an error; nil: nothing is known of that.
 	Warnings func() []api.Warning
+	// Verify, unless nil, compares what else of the kernel has to be as it was made.
+	Verify func(repair bool) lb.Verification
 	// Policy says who has which role on the socket, and by which certificate; nil: root, this user and the members of its group are
 	// operators.
 	Policy *access.Policy
@@ -60,10 +63,11 @@ type Server struct {
 	routeOf func(*http.Request) string
 	log     *slog.Logger
 	// warnings, patience and labels are those of Options.
-	warnings func() []api.Warning
-	patience time.Duration
-	labels   metrics.Labels
-	more     []prometheus.Collector
+	warnings   func() []api.Warning
+	patience   time.Duration
+	labels     metrics.Labels
+	more       []prometheus.Collector
+	verifyMore func(repair bool) lb.Verification
 	// ending is closed when streams are to end.
 	ending chan struct{}
 	// policy, credentials and audit are those of Options.
@@ -94,7 +98,7 @@ func New(o Options) *Server {
 	if o.Audit == nil {
 		o.Audit = access.NewAudit(o.Logger, time.Now)
 	}
-	s := &Server{engine: o.Engine, warnings: o.Warnings, log: o.Logger, patience: o.Patience, labels: *o.Labels, more: o.Collectors, ending: make(chan struct{}),
+	s := &Server{engine: o.Engine, warnings: o.Warnings, log: o.Logger, patience: o.Patience, labels: *o.Labels, more: o.Collectors, verifyMore: o.Verify, ending: make(chan struct{}),
 		policy: o.Policy, credentials: o.Credentials, audit: o.Audit, conditions: conditions.NewMemory(o.Engine)}
 	s.handler = s.routes(o.Version)
 	return s

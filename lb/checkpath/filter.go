@@ -3,6 +3,7 @@ package checkpath
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"lbctl/lb"
 
@@ -16,6 +17,8 @@ type filter struct {
 	link   int
 	parent uint32
 	name   string
+	// program is the number of the one that was attached.
+	program ebpf.ProgramID
 }
 
 func filterName(of string) string { return "lbctl check " + of }
@@ -29,7 +32,11 @@ func attachFilter(program *ebpf.Program, at place, name string) (attachment, err
 	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return nil, fmt.Errorf("add the queueing discipline clsact: %w", lb.Denied(err))
 	}
-	f := filter{at.index, parents()[at.attach], filterName(name)}
+	number, err := numberOf(program)
+	if err != nil {
+		return nil, err
+	}
+	f := filter{at.index, parents()[at.attach], filterName(name), number}
 	err = netlink.FilterAdd(&netlink.BpfFilter{
 		FilterAttrs: netlink.FilterAttrs{LinkIndex: f.link, Parent: f.parent, Priority: 1, Protocol: unix.ETH_P_ALL},
 		Fd:          program.FD(), Name: f.name, DirectAction: true,
@@ -46,7 +53,7 @@ func clsact(link int) *netlink.Clsact {
 
 func (f filter) stands() bool {
 	_, ours, err := f.list()
-	return err == nil && len(ours) > 0
+	return err == nil && slices.ContainsFunc(ours, func(one netlink.Filter) bool { return one.(*netlink.BpfFilter).Id == int(f.program) })
 }
 
 // list returns how many filters there are at the place, and those of them that have the name.
@@ -105,7 +112,7 @@ func Sweep(name string) error {
 			continue
 		}
 		for _, parent := range parents() {
-			f := filter{q.Attrs().LinkIndex, parent, filterName(name)}
+			f := filter{q.Attrs().LinkIndex, parent, filterName(name), 0}
 			if _, ours, err := f.list(); err != nil || len(ours) == 0 {
 				continue // the interface has gone, or there is nothing
 			}

@@ -31,7 +31,7 @@ type hold struct {
 // attachment keeps a program attached. Nothing is left of it when it is closed.
 type attachment interface {
 	Close() error
-	// stands reports whether the program is attached still: anybody may remove it.
+	// stands reports whether the program is attached still: anybody may remove it, or put another in its place.
 	stands() bool
 }
 
@@ -130,18 +130,25 @@ func (p *Path) holdAttached() {
 }
 
 // tcx is a link that ends with the process.
-type tcx struct{ link.Link }
+type tcx struct {
+	link.Link
+	program ebpf.ProgramID
+}
 
 // attachTCX puts the program before all others: one that ends the processing of a packet would keep it from this one.
 func attachTCX(program *ebpf.Program, at place) (attachment, error) {
+	number, err := numberOf(program)
+	if err != nil {
+		return nil, err
+	}
 	l, err := link.AttachTCX(link.TCXOptions{Interface: at.index, Program: program, Attach: at.attach, Anchor: link.Head()})
 	if err != nil {
 		return nil, lb.Denied(err)
 	}
-	return tcx{l}, nil
+	return tcx{l, number}, nil
 }
 
 func (t tcx) stands() bool {
 	info, err := t.Info()
-	return err == nil && info.TCX() != nil && info.TCX().Ifindex != 0
+	return err == nil && info.TCX() != nil && info.TCX().Ifindex != 0 && info.Program == t.program
 }

@@ -13,6 +13,8 @@ import (
 	"lbctl/lb/checkpath"
 	"lbctl/testbed/netns"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -200,19 +202,58 @@ func TestAfterAKill(t *testing.T) {
 	must(t, killed.Close())
 }
 
-// A program that somebody detaches is attached again.
+// A program that somebody detaches is missed by Verify, and attached again by it, or by the next look.
 func TestDetachedByAnother(t *testing.T) {
-	b := newBed(t)
-	s := service(lb.IPIP, lb.Plain, false, false)
-	b.hold(0, s)
-	b.serve(0, s.VIP.Address.Addr())
-	b.open(checkpath.WithFilters(checkpath.Options{}))
-	b.well(s, 0)
-	must(t, b.balancer.Do(func() error {
-		return netlink.QdiscDel(&netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: b.uplink.Index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT}})
+	bothAttached(t, func(t *testing.T, o checkpath.Options) {
+		b := newBed(t)
+		s := service(lb.IPIP, lb.Plain, false, false)
+		b.hold(0, s)
+		b.serve(0, s.VIP.Address.Addr())
+		b.open(o)
+		b.well(s, 0)
+		if v := b.path.Verify(false); v.Found > 0 {
+			t.Errorf("nothing was detached: %+v", v)
+		}
+		b.detachAll()
+		if v := b.path.Verify(false); v.Found != 2 || v.Repaired > 0 || !strings.Contains(v.Drifts[0].Key, "the program at "+b.uplink.Name) {
+			t.Errorf("what was detached: %+v", v)
+		}
+		if v := b.path.Verify(true); v.Found != 2 || v.Repaired != 2 || b.path.Verify(false).Found > 0 {
+			t.Errorf("repaired: %+v, then %+v", v, b.path.Verify(false))
+		}
+		b.well(s, 0)
+		b.detachAll()
+		b.path.Look()
+		b.well(s, 0)
+	})
+}
+
+// detachAll takes the programs off the uplink.
+func (b *bed) detachAll() {
+	b.Helper()
+	must(b.TB, b.balancer.Do(func() error {
+		for _, attach := range []ebpf.AttachType{ebpf.AttachTCXEgress, ebpf.AttachTCXIngress} {
+			found, err := link.QueryPrograms(link.QueryOptions{Target: b.uplink.Index, Attach: attach})
+			if err != nil {
+				return err
+			}
+			for _, p := range found.Programs {
+				number, _ := p.LinkID()
+				l, err := link.NewFromID(number)
+				if err != nil {
+					return err
+				}
+				if err := errors.Join(l.Detach(), l.Close()); err != nil {
+					return err
+				}
+			}
+		}
+		err := netlink.QdiscDel(&netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: b.uplink.Index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT}})
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) { // there is none where the programs had links
+			return nil
+		}
+		return err
 	}))
-	b.path.Look()
-	b.well(s, 0)
 }
 
 // Segments and checksums are left to the NIC, and what it merges is taken apart again.

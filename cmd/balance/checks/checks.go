@@ -86,6 +86,14 @@ func (c *Checks) tell(found map[health.Key]health.Result) {
 	c.engine.SetHealth(context.Background(), all)
 }
 
+// Verify returns which programs that send checks are not as they were attached: see checkpath.Path.
+func (c *Checks) Verify(repair bool) lb.Verification {
+	if c.path == nil {
+		return lb.Verification{}
+	}
+	return c.path.Verify(repair)
+}
+
 // Run checks until ctx ends.
 func (c *Checks) Run(ctx context.Context) {
 	var running sync.WaitGroup
