@@ -30,8 +30,8 @@ func TestDescribe(t *testing.T) {
 		line  string
 		wants []string
 	}{
-		{"describe service web --over 10ms", []string{"Name: web", "VIP: tcp 192.0.2.1:80", "Scheduler: modulo, by jhash", "Programmed true - InSync -", "Healthy unknown - NotChecked the service has no check",
-			"Ready true - TakesNewFlows -", "10.0.0.1:8080 active - 1 100.0 % - 0 0+ - -", "10.0.0.2:8080 down - 1 0.0 % - 0 0+ down -", "T intent_changed"}},
+		{"describe service web --over 10ms", []string{"Name: web", "VIP: tcp 192.0.2.1:80", "Scheduler: modulo, by jhash", "Programmed true T InSync -", "Healthy unknown - NotChecked the service has no check",
+			"Ready true T TakesNewFlows -", "10.0.0.1:8080 active - 1 100.0 % - 0 0+ - -", "10.0.0.2:8080 down - 1 0.0 % - 0 0+ down -", "T intent_changed"}},
 		{"describe replica web 10.0.0.2:8080 --over 10ms", []string{"State: down", "Declared: active, weight 1", "Note: disk is being replaced", "Share of new flows: 0.0 %", "Next hop: no route", "T intent_changed - - set by hand replica 10.0.0.2:8080 of service web"}},
 		{"describe pool backends", []string{"Name: backends", "10.0.0.4 active 2 -", "pooled tcp 192.0.2.7:80-89 true unknown true"}},
 		{"describe service pooled --over 10ms", []string{"VIP: tcp 192.0.2.7:80-89", "Pool: backends", "10.0.0.4:80 active - 2 66.7 % - 0 0+ - -", "10.0.0.5:80 active - 1 33.3 % - 0 0+ - -"}},
