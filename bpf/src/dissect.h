@@ -151,7 +151,7 @@ static __always_inline enum lb_reason dissect_link(struct xdp_md *ctx, union dis
 
 	if (PAST_END(eth, end))
 		return LB_MALFORMED_ETHERNET;
-	type.wire = eth->h_proto;
+	type.wire = load16(&eth->h_proto);
 	for (int i = 0; i < 2 && is_tag(type); i++, tag++) {
 		if (PAST_END(tag, end))
 			return LB_MALFORMED_ETHERNET;

@@ -41,10 +41,11 @@ static __always_inline __u32 bucket_hash(struct endpoint_key k)
 	return h * 0x9e3779b97f4a7c15ULL >> 32;
 }
 
+/* Of IPv4 the first half is 0 in all, and the rest says that it is IPv4. */
 static __always_inline bool is_endpoint(const struct endpoint *e, struct endpoint_key k)
 {
 	return load64(e->address + 8) == k.low && load32(e->port) == k.rest &&
-	       load64(e->address) == k.high;
+	       (k.rest >> 24 == 4 || load64(e->address) == k.high);
 }
 
 /* With the number of its row. */

@@ -84,21 +84,19 @@ static __always_inline enum lb_reason parse_l4(struct packet *p, void *end)
 	return LB_NOT_TCP_UDP;
 }
 
-/* Most packets: without options or extension headers, tags or fragments. */
+/* Most packets of that EtherType: without options or extension headers, tags or fragments. */
 static __always_inline bool is_plain_v4(const struct ethhdr *eth, void *end)
 {
 	const struct iphdr *ip = (void *)(eth + 1);
 
-	return !PAST_END(ip, end) && l3_is((struct l3_type){ eth->h_proto }, L3_IPV4) &&
-	       !((*(__u8 *)ip ^ 0x45) | (ip->frag_off & MORE_OR_OFFSET) | is_group(eth));
+	return !PAST_END(ip, end) && !((*(__u8 *)ip ^ 0x45) | (ip->frag_off & MORE_OR_OFFSET) | is_group(eth));
 }
 
 static __always_inline bool is_plain_v6(const struct ethhdr *eth, void *end)
 {
 	const struct ipv6hdr *ip = (void *)(eth + 1);
 
-	return !PAST_END(ip, end) && l3_is((struct l3_type){ eth->h_proto }, L3_IPV6) &&
-	       !((*(__u8 *)ip >> 4 ^ 6) | is_group(eth)) && has_ports((struct l4_type){ ip->nexthdr });
+	return !PAST_END(ip, end) && !((*(__u8 *)ip >> 4 ^ 6) | is_group(eth)) && has_ports((struct l4_type){ ip->nexthdr });
 }
 
 static __always_inline enum lb_reason parse_plain_v4(struct packet *p, struct iphdr *ip, void *end)

@@ -121,7 +121,7 @@ static __always_inline int try_plain(struct xdp_md *ctx)
 
 	if (PAST_END(eth, (void *)(long)ctx->data_end))
 		return UNDECIDED;
-	type.wire = eth->h_proto;
+	type.wire = load16(&eth->h_proto);
 	if (likely(l3_is(type, L3_IPV4)))
 		return balance_plain_v4(ctx);
 	return l3_is(type, L3_IPV6) ? balance_plain_v6(ctx) : UNDECIDED;
