@@ -33,7 +33,10 @@ func open(dir string, d disk) (_ *Journal, err error) {
 		return nil, fmt.Errorf("find state directory: %w", err)
 	}
 	if err := makeDir(d, dir); err != nil {
-		return nil, (&Journal{dir: dir, path: dir}).explain("make state directory", lb.Denied(err))
+		if err = lb.Denied(err); errors.Is(err, lb.ErrDenied) {
+			return nil, fmt.Errorf("make state directory: %w", err) // the caller says what a daemon needs
+		}
+		return nil, (&Journal{dir: dir, path: dir}).explain("make state directory", err)
 	}
 	if err := safedir.Private(dir); err != nil {
 		return nil, fmt.Errorf("open state directory: %w", err)
@@ -150,8 +153,6 @@ func (j *Journal) explain(verb string, err error) error {
 		e.hint = "mount the file system of " + j.dir + " so that it can be written: mount -o remount,rw; if the kernel has made it read-only, dmesg says why"
 	case errors.Is(err, errLost):
 		e.hint = "put the file back; or start lbctl serve again, which goes on with what it finds there or, without a file, with what is forwarded"
-	case !opening && errors.Is(err, lb.ErrDenied):
-		e.hint = "run the daemon as root, or name a directory of its own with --state-dir"
 	case opening && errors.Is(lb.Denied(err), lb.ErrDenied):
 		e.err, e.hint = lb.Denied(err), "let root alone own and write the file: chown root, chmod 600; a link is refused"
 	case opening && errors.Is(err, lb.ErrConflict):
