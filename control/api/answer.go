@@ -11,6 +11,7 @@ type Services struct {
 // Pools is the answer to GET /v1/pools.
 type Pools struct {
 	Pools []PoolStatus `json:"pools" nullable:"false"`
+	Next  string       `json:"next,omitempty" doc:"There are more: ask again with after set to this."`
 }
 
 // PoolStatus is a pool and who uses it. It is the answer to GET /v1/pools/{name}, and can be the body of a PUT, which ignores
@@ -59,7 +60,8 @@ type Endpoint struct {
 
 // Traffic is the answer to GET /v1/replicas.
 type Traffic struct {
-	Replicas []ReplicaTraffic `json:"replicas" nullable:"false" doc:"In the order of the configuration."`
+	Replicas []ReplicaTraffic `json:"replicas" nullable:"false" doc:"In the order of the configuration, or of the names of their services."`
+	Next     string           `json:"next,omitempty" doc:"There are more services: ask again with after set to this."`
 }
 
 // ReplicaTraffic is a replica of a service and what is sent to it. Recorded flows are not among it: to count them is a pass over
@@ -136,7 +138,8 @@ type ReplicaFlows struct {
 
 // Flows is the answer to GET /v1/flows: what is recorded of flows.
 type Flows struct {
-	Services []ServiceFlows `json:"services" nullable:"false" doc:"In the order of the configuration."`
+	Services []ServiceFlows `json:"services" nullable:"false" doc:"In the order of the configuration, or of their names."`
+	Next     string         `json:"next,omitempty" doc:"There are more: ask again with after set to this."`
 }
 
 // ServiceFlows is what is recorded of the flows of one service.

@@ -76,31 +76,43 @@ func (s *Server) flowRoutes(a huma.API) {
 			if err != nil {
 				return nil, err
 			}
-			out := s.wireTraffic(now, counters, condition)
-			if in.NextHops {
-				err = s.addNextHops(now.Given, out.Replicas)
+			part, next := servicesOf(in.Page, now)
+			out := s.wireTraffic(now, part, counters, condition)
+			if out.Next = next; in.NextHops {
+				err = s.addNextHops(now.Given, part, out.Replicas)
 			}
 			return answerAt(now.Number, out), err
 		})
 	s.recordRoutes(a)
 	register(a, "get-flows", http.MethodGet, "/v1/flows", "What is recorded of flows, by service and replica",
-		func(context.Context, *struct{}) (*answer[api.Flows], error) {
+		func(_ context.Context, in *Page) (*answer[api.Flows], error) {
 			now := s.engine.Now()
 			flows, err := s.engine.Observe().Flows()
 			if err != nil {
 				return nil, err
 			}
 			condition, err := s.engine.Observe().Condition()
-			out := s.wireFlows(now, flows, condition)
+			part, next := servicesOf(*in, now)
+			out := s.wireFlows(now, part, flows, condition)
+			out.Next = next
 			return answerAt(now.Number, out), err
 		})
 }
 
-// wireTraffic lists replicas as the intent does.
-func (s *Server) wireTraffic(now *engine.Snapshot, counters lb.Counters, c lb.Condition) api.Traffic {
+// servicesOf returns the places in the intent of the services on a page.
+func servicesOf(p Page, now *engine.Snapshot) (part []int, next string) {
+	all := make([]int, len(now.Intent.Services))
+	for n := range all {
+		all[n] = n
+	}
+	return pageOf(p, all, func(n int) string { return now.Intent.Services[n].Name })
+}
+
+// wireTraffic lists the replicas of these services.
+func (s *Server) wireTraffic(now *engine.Snapshot, part []int, counters lb.Counters, c lb.Condition) api.Traffic {
 	out := api.Traffic{Replicas: []api.ReplicaTraffic{}}
-	for k, of := range now.Given.Services {
-		notes := s.notesOf(now, now.Intent.Services[k])
+	for _, k := range part {
+		of, notes := now.Given.Services[k], s.notesOf(now, now.Intent.Services[k])
 		for n, r := range wire.Shown(of).Replicas {
 			address := of.Replicas[n].Address
 			sent := counters.Replicas[of.VIP][address]
@@ -141,10 +153,11 @@ func (s *Server) wireHealth(now *engine.Snapshot, of intent.Service, replica net
 	return out
 }
 
-// wireFlows lists services and replicas as the intent does.
-func (s *Server) wireFlows(now *engine.Snapshot, flows map[lb.VIP]lb.Flows, c lb.Condition) api.Flows {
-	out := api.Flows{Services: make([]api.ServiceFlows, 0, len(now.Given.Services))}
-	for n, of := range now.Given.Services {
+// wireFlows lists these services and their replicas.
+func (s *Server) wireFlows(now *engine.Snapshot, part []int, flows map[lb.VIP]lb.Flows, c lb.Condition) api.Flows {
+	out := api.Flows{Services: make([]api.ServiceFlows, 0, len(part))}
+	for _, n := range part {
+		of := now.Given.Services[n]
 		out.Services = append(out.Services, api.ServiceFlows{
 			Name: of.Name, Endpoint: wire.Endpoint(of.Service),
 			Tracking: of.Tracking.String(), Slots: now.Effective.Services[n].Slots(),

@@ -158,7 +158,7 @@ func (e *notAttached) Unwrap() error { return lb.ErrNotFound }
 
 // Page is the part of the input of a request for a list that may be had in pieces: by name, each after the last of the one before.
 type Page struct {
-	Limit int    `query:"limit" minimum:"1" maximum:"100000" doc:"At most so many, in the order of names; next of the answer says after which to go on. Left out: all, in the order of the configuration."`
+	Limit int    `query:"limit" minimum:"1" maximum:"100000" doc:"At most so many services or pools, in the order of names; next of the answer says after which to go on. Left out: all, in the order of the configuration."`
 	After string `query:"after" doc:"Only those whose name comes after this one, in the order of names. That there is none of this name any more is no error." example:"web"`
 }
 
@@ -183,13 +183,10 @@ func (s *Server) statusRoutes(a huma.API) {
 				return nil, err
 			}
 			out := api.Status{Conditions: state.Node()}
-			at := make([]int, len(state.Now.Intent.Services))
-			for n := range at {
-				at[n] = n
-			}
-			at, out.Next = pageOf(*in, at, func(n int) string { return state.Now.Intent.Services[n].Name })
-			out.Services = make([]api.ServiceConditions, 0, len(at))
-			for _, n := range at {
+			part, next := servicesOf(*in, state.Now)
+			out.Next = next
+			out.Services = make([]api.ServiceConditions, 0, len(part))
+			for _, n := range part {
 				out.Services = append(out.Services, serviceConditions(state, n))
 			}
 			return answerAt(state.Now.Number, out), nil

@@ -182,22 +182,32 @@ func TestStatusOfServices(t *testing.T) {
 // TestPages: lists in pieces go on after a name, whatever has been removed meanwhile.
 func TestPages(t *testing.T) {
 	w := routedWorld(t)
-	w.apply(threeServices)
+	w.apply(threeServices + `pools:
+  - {name: c, replicas: [{address: "10.0.0.3:80"}]}
+  - {name: a, replicas: [{address: "10.0.0.4:80"}]}
+  - {name: b, replicas: [{address: "10.0.0.5:80"}]}
+`)
 	page := func(path string) (names []string, next string) {
 		var out struct {
-			Services []struct{ Name string }
-			Next     string
+			Services, Pools []struct{ Name string }
+			Replicas        []struct {
+				Name string `json:"service_name"`
+			}
+			Next string
 		}
 		_, text := w.request("GET", path, "")
 		if err := json.Unmarshal([]byte(text), &out); err != nil {
 			t.Fatalf("%s: %v in %s", path, err, text)
 		}
-		for _, s := range out.Services {
+		for _, s := range append(out.Services, out.Pools...) {
 			names = append(names, s.Name)
+		}
+		for _, r := range out.Replicas {
+			names = append(names, r.Name)
 		}
 		return names, out.Next
 	}
-	for _, list := range []string{"/v1/services", "/v1/status"} {
+	for _, list := range []string{"/v1/services", "/v1/status", "/v1/replicas", "/v1/flows", "/v1/pools"} {
 		for query, want := range map[string]string{"": "[c a b] ", "?limit=2": "[a b] b", "?limit=2&after=b": "[c] ", "?limit=3": "[a b c] ", "?after=aa&limit=1": "[b] b", "?after=c": "[] "} {
 			names, next := page(list + query)
 			if got := fmt.Sprint(names, " ", next); got != want {

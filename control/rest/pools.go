@@ -35,14 +35,20 @@ type putPoolInput struct {
 	Document[api.PoolStatus]
 }
 
+type poolsInput struct {
+	Cached
+	Page
+}
+
 func (s *Server) poolRoutes(a huma.API) {
 	const all, one = "/v1/pools", "/v1/pools/{name}"
 	register(a, "list-pools", http.MethodGet, all, "All pools, as they are declared, and who uses them",
-		func(_ context.Context, in *Cached) (*cachedAnswer[api.Pools], error) {
+		func(_ context.Context, in *poolsInput) (*cachedAnswer[api.Pools], error) {
 			now := s.engine.Now()
-			return cachedAt(in, now.Number, func() api.Pools {
-				out, users := api.Pools{Pools: make([]api.PoolStatus, 0, len(now.Intent.Pools))}, now.Intent.UsersOf()
-				for _, p := range now.Intent.Pools {
+			return cachedAt(&in.Cached, now.Number, func() api.Pools {
+				part, next := pageOf(in.Page, now.Intent.Pools, func(p intent.Pool) string { return p.Name })
+				out, users := api.Pools{Pools: make([]api.PoolStatus, 0, len(part)), Next: next}, now.Intent.UsersOf()
+				for _, p := range part {
 					out.Pools = append(out.Pools, wire.PoolStatus(p, users[p.Name]))
 				}
 				return out

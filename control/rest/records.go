@@ -15,17 +15,19 @@ import (
 )
 
 type trafficInput struct {
+	Page
 	NextHops bool `query:"next_hops" doc:"Tell how packets to each replica leave."`
 }
 
-// addNextHops adds the next hops to replicas in the order of the intent.
-func (s *Server) addNextHops(i intent.Intent, to []api.ReplicaTraffic) error {
+// addNextHops adds the next hops to replicas, which are those of these services of the intent.
+func (s *Server) addNextHops(i intent.Intent, services []int, to []api.ReplicaTraffic) error {
 	hops, err := s.engine.Observe().NextHops()
 	if err != nil {
 		return err
 	}
 	n := 0
-	for _, of := range i.Services {
+	for _, k := range services {
+		of := i.Services[k]
 		for _, r := range of.Replicas {
 			to[n].NextHop = wireHop(hops[of.VIP][r.Address])
 			n++
