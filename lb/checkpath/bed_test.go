@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -161,7 +162,7 @@ func (b *bed) hold(n int, s lb.Service) {
 		return err
 	}))
 	b.Cleanup(func() {
-		must(b.TB, b.replicas[n].Do(func() error { return decap.Detach(context.Background(), dir, "eth0") }))
+		must(b.TB, b.replicas[n].Do(func() error { return decap.Detach(context.Background(), dir, "eth0") }), os.RemoveAll(dir))
 	})
 }
 

@@ -58,6 +58,7 @@ pools: [{name: backends, replicas: [{address: 10.0.0.5}]}]
 // A dry run refuses what the command itself refuses, with the same words, whatever the verb: there are lines of all of them.
 func TestDryRunsRefuse(t *testing.T) {
 	w := clitest.New(t, balance.Commands)
+	t.Setenv("TMPDIR", w.Dir) // where edit leaves what is not applied
 	w.Env = map[string]string{"LBCTL_EDITOR": "sed -i s/eth0/eth7/"}
 	missing := strings.Replace(world, "  - name: eth0\n", "  - name: eth0\n  - name: eth9\n  - name: eth8\n", 1)
 	w.Serve("-f", w.Write("world.yaml", missing))
