@@ -33,7 +33,7 @@ func (s Service) WithDefaults() Service {
 	case Modulo:
 		s.TableSize = s.Active()
 	case Maglev:
-		s.TableSize = DefaultTableSize(s.Replicas)
+		s.TableSize = DefaultTableSize(s.Tracking, s.Replicas)
 	}
 	return s
 }
@@ -45,8 +45,12 @@ const slotsPerReplica = 100
 // DefaultTableSize returns the number of slots of a Maglev table for these replicas, whatever their states: a prime large enough
 // that the one with the least weight has slotsPerReplica, DefaultMaglevSize at most. A small table costs a packet less, since
 // more of it is in the caches. There are few sizes, each three times the one before, since all flows are hashed anew when it changes:
-// with equal weights after 10, 31, 100 and 316 replicas.
-func DefaultTableSize(replicas []Replica) uint32 {
+// with equal weights after 10, 31, 100 and 316 replicas. A service that records no flows would lose them then: it has
+// DefaultMaglevSize always.
+func DefaultTableSize(t Tracking, replicas []Replica) uint32 {
+	if t == Stateless {
+		return DefaultMaglevSize
+	}
 	var sum, least uint64
 	for _, r := range replicas {
 		weight := uint64(max(r.Weight, 1))

@@ -18,7 +18,7 @@ func TestWithDefaults(t *testing.T) {
 		t.Error("the argument was changed")
 	}
 	s.Scheduler, s.Replicas[1].Weight = lb.Maglev, 7
-	if got := s.WithDefaults(); got.TableSize != 1009 || got.Replicas[1].Weight != 7 {
+	if got := s.WithDefaults(); got.TableSize != lb.DefaultMaglevSize || got.Replicas[1].Weight != 7 {
 		t.Errorf("maglev: %+v", got)
 	}
 	s.TableSize = 12 // not a prime, for Validate to say
@@ -44,8 +44,11 @@ func TestDefaultTableSize(t *testing.T) {
 		{of(316), 31_627}, {of(317), 65_537}, {of(5000), 65_537}, {of(10, 2), 3163}, {of(2, 65535), 65_537}, {of(3, 7, 7, 7), 1009},
 		{[]lb.Replica{{State: lb.Down}}, 1009},
 	} {
-		if got := lb.DefaultTableSize(c.replicas); got != c.want {
+		if got := lb.DefaultTableSize(lb.TrackChanges, c.replicas); got != c.want {
 			t.Errorf("%d replicas %v: %d slots, want %d", len(c.replicas), c.replicas[:min(3, len(c.replicas))], got, c.want)
+		}
+		if got := lb.DefaultTableSize(lb.Stateless, c.replicas); got != lb.DefaultMaglevSize {
+			t.Errorf("%d replicas, no flows recorded: %d slots: their flows move where the size changes", len(c.replicas), got)
 		}
 	}
 }

@@ -62,7 +62,7 @@ type Service struct {
 	Scheduler string       `json:"scheduler,omitempty" yaml:"scheduler,omitempty" enum:"modulo,maglev" doc:"modulo (hash mod number of active replicas) or maglev. Default modulo."`
 	Hash      string       `json:"hash,omitempty" yaml:"hash,omitempty" enum:"jhash,toeplitz" doc:"jhash or toeplitz. Default jhash."`
 	Seed      int64        `json:"seed,omitempty" yaml:"seed,omitempty" minimum:"0" maximum:"4294967295" doc:"The initial value of jhash, 0 to 4294967295. Default 0."`
-	TableSize *int64       `json:"table_size,omitempty" yaml:"table_size,omitempty" doc:"Slots of a maglev table, a prime. Default: 100 for each replica at least, 1009 to 65537 by their number and weights."`
+	TableSize *int64       `json:"table_size,omitempty" yaml:"table_size,omitempty" doc:"Slots of a maglev table, a prime. Default: 100 for each replica at least, 1009 to 65537 by their number and weights; 65537 with tracking never."`
 	Tracking  string       `json:"tracking,omitempty" yaml:"tracking,omitempty" enum:"never,changes,always" doc:"Which flows are recorded, so that they stay with their replica: never, changes (those in slots whose owner has changed; tcp only) or always. Default changes for tcp, always for udp."`
 	Idle      Duration     `json:"idle,omitempty" yaml:"idle,omitempty" doc:"How long a flow may be silent and is still recorded, whole seconds from 8s to 24h. Default 10m for tcp, 2m for udp; not with tracking never." example:"90s"`
 	Health    *HealthCheck `json:"health,omitempty" yaml:"health,omitempty" required:"false" doc:"How the replicas are checked. Left out: they are not, and count as healthy."`
