@@ -64,14 +64,24 @@ func (m *watcher) line() string {
 
 var timeless = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z`)
 
-// end returns the exit code.
+// end returns the exit code. No line is left to read.
 func (m *watcher) end() int {
 	m.t.Helper()
-	code := <-m.code
-	if rest, err := io.ReadAll(m.lines); len(rest) > 0 || err != nil {
-		m.t.Errorf("at the end: %s, %v", rest, err)
+	code, rest := m.leave()
+	if rest != "" {
+		m.t.Errorf("at the end: %s", rest)
 	}
 	return code
+}
+
+// leave returns the exit code and the lines that nobody read: the monitor ends only once they are taken from it.
+func (m *watcher) leave() (code int, rest string) {
+	m.t.Helper()
+	lines, err := io.ReadAll(m.lines)
+	if err != nil {
+		m.t.Errorf("at the end: %v", err)
+	}
+	return <-m.code, string(lines)
 }
 
 func TestMonitorPrintsLines(t *testing.T) {

@@ -84,7 +84,7 @@ func TestMonitorOnTheWire(t *testing.T) {
 	must(t, daemon.Process.Kill())
 	daemon.Wait()
 	m.echo("without a daemon")
-	if code := <-watching.code; code != cli.ExitUnreachable {
+	if code, _ := watching.leave(); code != cli.ExitUnreachable {
 		t.Errorf("exit %d when the daemon was killed: %s", code, &watching.stderr)
 	}
 
