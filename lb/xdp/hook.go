@@ -27,12 +27,19 @@ type Hook struct {
 	Links map[int]link.Link
 
 	dir, program string
+	// known is a program whose id was asked for: an id is for good.
+	known struct {
+		program *ebpf.Program
+		id      ebpf.ProgramID
+	}
+	// stood are the pins that were found in order, by path.
+	stood map[string]stood
 }
 
 // Open adopts the links that are pinned in a directory; none in one that does not exist. It unpins those
 // whose interface is gone. program is the name of the program's pin. Errors: lb.ErrDenied.
 func Open(dir, program string) (_ *Hook, err error) {
-	h := &Hook{Links: map[int]link.Link{}, dir: dir, program: program}
+	h := &Hook{Links: map[int]link.Link{}, dir: dir, program: program, stood: map[string]stood{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.Close())

@@ -12,28 +12,67 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // pin is a name in the pin directory, and the object that belongs there.
 type pin struct {
-	path string
+	path   string
+	object any
 	// stands reports whether the object is pinned there; renew pins it where nothing is.
 	stands func() bool
 	renew  func() error
 }
 
+// stood is a pin that was opened and had its object: the file that it was. A BPF file system makes a new inode for each pin, so
+// the same file is the same object.
+type stood struct {
+	object any
+	file   file
+}
+
+type file struct {
+	device, inode uint64
+	changed       unix.Timespec
+}
+
+// fileAt returns the file at a path, the zero value for none.
+func fileAt(path string) file {
+	var s unix.Stat_t
+	if unix.Stat(path, &s) != nil {
+		return file{}
+	}
+	return file{s.Dev, s.Ino, s.Ctim}
+}
+
+// stands reports whether an object is pinned where it belongs. It opens the pin only if it is another file than when it last did.
+func (h *Hook) stands(p pin) bool {
+	now := stood{p.object, fileAt(p.path)}
+	if now.file == (file{}) {
+		return false
+	}
+	if h.stood[p.path] == now {
+		return true
+	}
+	is := p.stands()
+	if is && fileAt(p.path) == now.file {
+		h.stood[p.path] = now
+	}
+	return is
+}
+
 // pins are those of the links, of the program and of its maps by their names.
 func (h *Hook) pins(p *ebpf.Program, tables map[string]*ebpf.Map) []pin {
-	all := []pin{{h.programPin(), func() bool { return h.programStands(p) }, func() error { return h.PinProgram(p) }}}
+	all := []pin{{h.programPin(), p, func() bool { return h.programStands(p) }, func() error { return h.PinProgram(p) }}}
 	for _, index := range slices.Sorted(maps.Keys(h.Links)) {
 		path, l := h.linkPin(index), h.Links[index]
-		all = append(all, pin{path, func() bool { return linkStands(path, l) }, func() error {
+		all = append(all, pin{path, l, func() bool { return linkStands(path, l) }, func() error {
 			return errors.Join(l.Unpin(), l.Pin(path)) // a link that takes itself for pinned is not pinned again
 		}})
 	}
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		path, m := filepath.Join(h.dir, name), tables[name]
-		all = append(all, pin{path, func() bool { return mapStands(path, m) }, func() error { return pinMap(m, path) }})
+		all = append(all, pin{path, m, func() bool { return mapStands(path, m) }, func() error { return pinMap(m, path) }})
 	}
 	return all
 }
@@ -41,7 +80,7 @@ func (h *Hook) pins(p *ebpf.Program, tables map[string]*ebpf.Map) []pin {
 // Unpinned returns the paths at which what should be pinned is not, or something else is.
 func (h *Hook) Unpinned(p *ebpf.Program, tables map[string]*ebpf.Map) (missing []string) {
 	for _, pin := range h.pins(p, tables) {
-		if !pin.stands() {
+		if !h.stands(pin) {
 			missing = append(missing, pin.path)
 		}
 	}
@@ -52,7 +91,7 @@ func (h *Hook) Unpinned(p *ebpf.Program, tables map[string]*ebpf.Map) (missing [
 // pinned. Errors: those of MakeDir.
 func (h *Hook) Repin(p *ebpf.Program, tables map[string]*ebpf.Map) (repinned []string, err error) {
 	for _, pin := range h.pins(p, tables) {
-		if pin.stands() {
+		if h.stands(pin) {
 			continue
 		}
 		if err := MakeDir(h.dir); err != nil {

@@ -121,10 +121,14 @@ func (h *Hook) PinProgram(p *ebpf.Program) error {
 
 // Misled returns the links that have neither p nor a program that hands packets on to it, by the name of their interface.
 func (h *Hook) Misled(p *ebpf.Program) (map[string]link.Link, error) {
-	want, err := programID(p)
-	if err != nil {
-		return nil, err
+	if h.known.program != p { // to ask takes longer than all the rest
+		id, err := programID(p)
+		if err != nil {
+			return nil, err
+		}
+		h.known.program, h.known.id = p, id
 	}
+	want := h.known.id
 	misled := map[string]link.Link{}
 	for _, l := range h.Links {
 		info, err := l.Info()
