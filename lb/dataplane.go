@@ -37,18 +37,22 @@ type Dataplane interface {
 
 	// Counters returns counters since the tables were made.
 	Counters() (Counters, error)
-	// FlowCounts returns Counters.Flows of the replicas of some services alone, in their order, and takes less for it. Those of
-	// services and replicas that there are not are 0.
+	// ReplicaCounts returns Counters.Replicas of the replicas of some services alone, in their order, and takes less for it. Those
+	// of services and replicas that there are not are 0.
+	ReplicaCounts(of []Service) ([][]Count, error)
+	// FlowCounts does the same of Counters.Flows.
 	FlowCounts(of []Service) ([][]FlowCount, error)
-	// Flows returns, by service, what is recorded of flows: whether a replica can be removed without breaking any.
-	Flows() (map[VIP]Flows, error)
+	// Flows returns, by service, what is recorded of flows: whether a replica can be removed without breaking any. It is of all
+	// services, or of those that are named and that there are.
+	Flows(of ...VIP) (map[VIP]Flows, error)
 	// InTransition returns Flows.InTransition of one service without a pass over all that is recorded, 0 if there is no such service.
 	InTransition(v VIP) (uint32, error)
 	// FlowsOf returns the records of the flows of a client's address to one port of a service, by port of the client. It tries every
 	// one, for records hold no addresses. Errors: ErrNotFound when there is no such service.
 	FlowsOf(v VIP, client netip.Addr) ([]RecordedFlow, error)
-	// NextHops returns how packets to the replicas of all services leave.
-	NextHops() (map[VIP]map[netip.AddrPort]ReplicaHop, error)
+	// NextHops returns how packets to the replicas of some services leave, in their order. Those of services and replicas that
+	// there are not are the zero value.
+	NextHops(of []Service) ([][]ReplicaHop, error)
 	// Explain says what would happen to a packet that arrives now, by the live tables. It changes nothing.
 	Explain(p Probe) (Explanation, error)
 	// Monitor returns samples of the packets that come in from now on. There may be several monitors. While there is

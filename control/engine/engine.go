@@ -147,11 +147,12 @@ func (e *Engine) Time() time.Time { return e.clock.Now() }
 // Observer is the part of an lb.Dataplane that changes nothing.
 type Observer interface {
 	Counters() (lb.Counters, error)
+	ReplicaCounts(of []lb.Service) ([][]lb.Count, error)
 	FlowCounts(of []lb.Service) ([][]lb.FlowCount, error)
-	Flows() (map[lb.VIP]lb.Flows, error)
+	Flows(of ...lb.VIP) (map[lb.VIP]lb.Flows, error)
 	InTransition(lb.VIP) (uint32, error)
 	FlowsOf(lb.VIP, netip.Addr) ([]lb.RecordedFlow, error)
-	NextHops() (map[lb.VIP]map[netip.AddrPort]lb.ReplicaHop, error)
+	NextHops(of []lb.Service) ([][]lb.ReplicaHop, error)
 	Interfaces() ([]lb.Interface, error)
 	Condition() (lb.Condition, error)
 	Explain(lb.Probe) (lb.Explanation, error)

@@ -47,7 +47,7 @@ func New(e *engine.Engine, labels Labels, version string, more ...prometheus.Col
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	registry.MustRegister(more...)
 	small := promhttp.HandlerFor(registry, promhttp.HandlerOpts{DisableCompression: true})
-	return &Page{engine: e, small: small, labels: labels, scrapes: make(chan struct{}, maxScrapes), flows: flows{read: e.Observe().Flows}}
+	return &Page{engine: e, small: small, labels: labels, scrapes: make(chan struct{}, maxScrapes), flows: flows{read: func() (map[lb.VIP]lb.Flows, error) { return e.Observe().Flows() }}}
 }
 
 // Serve answers a scrape. The parameter labels replaces the labels. With an error nothing is answered yet: *api.Problem, or

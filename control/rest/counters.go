@@ -19,6 +19,24 @@ import (
 	"lbctl/lb"
 )
 
+type countersInput struct {
+	By []string `query:"by" enum:"reason,service,replica" doc:"Only what is counted by these, the other lists are empty; what was lost comes with reasons. Left out: all." example:"[\"reason\",\"service\"]"`
+}
+
+// restrict leaves out what is not asked for.
+func (in *countersInput) restrict(c *lb.Counters) {
+	is := func(by string) bool { return len(in.By) == 0 || slices.Contains(in.By, by) }
+	if !is("reason") {
+		c.Reasons, c.Losses, c.LossesUnknown = nil, nil, ""
+	}
+	if !is("service") {
+		c.Services = nil
+	}
+	if !is("replica") {
+		c.Replicas = nil
+	}
+}
+
 // wireCounters names and sorts counters: reasons by packets, most first, then by name; services and
 // replicas by address.
 func wireCounters(i intent.Intent, c lb.Counters) api.Counters {
@@ -66,64 +84,39 @@ func wireFlowEvents(n lb.FlowCount) api.FlowEvents {
 
 func (s *Server) flowRoutes(a huma.API) {
 	register(a, "get-traffic", http.MethodGet, "/v1/replicas", "The replicas of all services and what is sent to them",
-		func(_ context.Context, in *trafficInput) (*answer[api.Traffic], error) {
+		func(_ context.Context, in *trafficInput) (*answer[traffic], error) {
 			now := s.engine.Now()
-			counters, err := s.engine.Observe().Counters()
+			part, next, err := servicesOf(in.ServicePage, now)
 			if err != nil {
 				return nil, err
 			}
-			condition, err := s.engine.Observe().Condition()
-			if err != nil {
-				return nil, err
-			}
-			part, next := servicesOf(in.Page, now)
-			out := s.wireTraffic(now, part, counters, condition)
-			if out.Next = next; in.NextHops {
-				err = s.addNextHops(now.Given, part, out.Replicas)
-			}
+			out, err := s.trafficOf(now, part, in.NextHops)
+			out.Next = next
 			return answerAt(now.Number, out), err
 		})
 	s.recordRoutes(a)
 	register(a, "get-flows", http.MethodGet, "/v1/flows", "What is recorded of flows, by service and replica",
-		func(_ context.Context, in *Page) (*answer[api.Flows], error) {
+		func(_ context.Context, in *ServicePage) (*answer[api.Flows], error) {
 			now := s.engine.Now()
-			flows, err := s.engine.Observe().Flows()
+			part, next, err := servicesOf(*in, now)
+			if err != nil {
+				return nil, err
+			}
+			var of []lb.VIP
+			if len(in.Service) > 0 {
+				for _, n := range part {
+					of = append(of, now.Given.Services[n].VIP)
+				}
+			}
+			flows, err := s.engine.Observe().Flows(of...)
 			if err != nil {
 				return nil, err
 			}
 			condition, err := s.engine.Observe().Condition()
-			part, next := servicesOf(*in, now)
 			out := s.wireFlows(now, part, flows, condition)
 			out.Next = next
 			return answerAt(now.Number, out), err
 		})
-}
-
-// servicesOf returns the places in the intent of the services on a page.
-func servicesOf(p Page, now *engine.Snapshot) (part []int, next string) {
-	all := make([]int, len(now.Intent.Services))
-	for n := range all {
-		all[n] = n
-	}
-	return pageOf(p, all, func(n int) string { return now.Intent.Services[n].Name })
-}
-
-// wireTraffic lists the replicas of these services.
-func (s *Server) wireTraffic(now *engine.Snapshot, part []int, counters lb.Counters, c lb.Condition) api.Traffic {
-	out := api.Traffic{Replicas: []api.ReplicaTraffic{}}
-	for _, k := range part {
-		of, notes := now.Given.Services[k], s.notesOf(now, now.Intent.Services[k])
-		for n, r := range wire.Shown(of).Replicas {
-			address := of.Replicas[n].Address
-			sent := counters.Replicas[of.VIP][address]
-			out.Replicas = append(out.Replicas, api.ReplicaTraffic{
-				ServiceName: of.Name, Endpoint: wire.Endpoint(of.Service), Replica: r,
-				Packets: sent.Packets, Bytes: sent.Bytes, FlowEvents: wireFlowEvents(counters.Flows[of.VIP][address]), Rate: s.rate(of.VIP, address), Reason: unfit(c, address),
-				Health: s.wireHealth(now, of, address), ByHand: notes.on(of, n, lb.Flows{}),
-			})
-		}
-	}
-	return out
 }
 
 func (s *Server) rate(v lb.VIP, replica netip.AddrPort) (r api.Rate) {

@@ -90,11 +90,14 @@ func (s *Server) healthRoutes(a huma.API) {
 		})
 	register(a, "readyz", http.MethodGet, readyPath, "The datapath forwards as intended",
 		func(context.Context, *struct{}) (*answer[api.Health], error) {
-			revision := s.engine.Now().Number
-			if why := s.engine.NotReady(); why != "" {
+			now, err := s.engine.Status()
+			if err != nil {
+				return nil, notReady(err.Error())
+			}
+			if why := now.NotReady(); why != "" {
 				return nil, notReady(why)
 			}
-			return answerAt(revision, api.Health{Status: "ready", Revision: revision}), nil
+			return answerAt(now.Revision, api.Health{Status: "ready", Revision: now.Revision}), nil
 		})
 }
 

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,6 +19,36 @@ import (
 	"lbctl/lb"
 	"lbctl/lb/oracle"
 )
+
+// TestPageOf: page after page of any size are all elements in order, and no page sorts what is not on it.
+func TestPageOf(t *testing.T) {
+	same := func(name string) string { return name }
+	for _, n := range []int{0, 1, 2, 100, 1000} {
+		var all []string
+		for _, k := range rand.New(rand.NewPCG(1, uint64(n))).Perm(n) {
+			all = append(all, fmt.Sprintf("s%04d", k))
+		}
+		sorted := slices.Sorted(slices.Values(all))
+		for _, limit := range []int{1, 2, 7, 99, 100, 101, 999, 2000} {
+			var got []string
+			for p := (Page{Limit: limit}); ; {
+				part, next := pageOf(p, all, same)
+				if got = append(got, part...); len(part) > limit || next != "" && len(part) < limit {
+					t.Fatalf("%d of %d, next %q", len(part), limit, next)
+				}
+				if p.After = next; next == "" {
+					break
+				}
+			}
+			if !slices.Equal(got, sorted) {
+				t.Errorf("%d by %d: %v", n, limit, got)
+			}
+		}
+		if part, next := pageOf(Page{After: "s"}, all, same); next != "" || !slices.Equal(part, sorted) {
+			t.Errorf("%d without a limit: %v, next %q", n, part, next)
+		}
+	}
+}
 
 // pipes is a listener whose connections are in memory, and whose deadlines are of the test's clock.
 type pipes chan net.Conn

@@ -3,9 +3,11 @@ package rest
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -13,7 +15,7 @@ import (
 	"lbctl/control/api"
 	"lbctl/control/engine"
 	"lbctl/control/intent"
-	"lbctl/control/rest/conditions"
+	"lbctl/control/rest/encode"
 	"lbctl/control/wire"
 	"lbctl/lb"
 )
@@ -24,9 +26,10 @@ type explainBatchInput struct{ Document[api.Probes] }
 
 func (s *Server) observeRoutes(a huma.API) {
 	register(a, "get-counters", http.MethodGet, "/v1/counters", "Packets and bytes by reason, service and replica",
-		func(context.Context, *struct{}) (*answer[api.Counters], error) {
+		func(_ context.Context, in *countersInput) (*answer[api.Counters], error) {
 			now := s.engine.Now()
 			counters, err := s.engine.Observe().Counters()
+			in.restrict(&counters)
 			return answerAt(now.Number, wireCounters(now.Intent, counters)), err
 		})
 	register(a, "verify", http.MethodGet, "/v1/verify", "Compare what is in the kernel with what should be there; changes nothing",
@@ -162,34 +165,94 @@ type Page struct {
 	After string `query:"after" doc:"Only those whose name comes after this one, in the order of names. That there is none of this name any more is no error." example:"web"`
 }
 
-// pageOf returns the part of a list that is asked for, and the name after which to go on, "" at the end.
+// pageOf returns the part of a list that is asked for, and the name after which to go on, "" at the end. It sorts no more than
+// the part.
 func pageOf[E any](p Page, all []E, name func(E) string) (part []E, next string) {
 	if p == (Page{}) {
 		return all, ""
 	}
-	all = slices.DeleteFunc(slices.Clone(all), func(e E) bool { return p.After != "" && name(e) <= p.After })
-	slices.SortFunc(all, func(a, b E) int { return cmp.Compare(name(a), name(b)) })
-	if p.Limit == 0 || len(all) <= p.Limit {
-		return all, ""
+	most := len(all)
+	if p.Limit > 0 {
+		most = min(most, p.Limit)
 	}
-	return all[:p.Limit], name(all[p.Limit-1])
+	sort := func() { slices.SortFunc(part, func(a, b E) int { return cmp.Compare(name(a), name(b)) }) }
+	beyond := "" // a name that is on no page before the next
+	for _, e := range all {
+		if of := name(e); of <= p.After && p.After != "" || beyond != "" && of >= beyond {
+			continue
+		}
+		if part = append(part, e); len(part) > 2*most {
+			sort()
+			part = part[:most+1]
+			beyond = name(part[most])
+		}
+	}
+	if sort(); len(part) <= most {
+		return part, ""
+	}
+	return part[:most], name(part[most-1])
+}
+
+// ServicePage is the part of the input of a request for a list of services, or of what they have.
+type ServicePage struct {
+	Page
+	Service []string `query:"service" doc:"Only the services of these names, or what they have. That there is none of a name is an error." example:"[\"web\",\"dns\"]"`
+}
+
+// servicesOf returns the places in the intent of the services that are asked for. Errors: lb.ErrNotFound.
+func servicesOf(p ServicePage, now *engine.Snapshot) (part []int, next string, err error) {
+	all := make([]int, 0, len(now.Intent.Services))
+	for n, s := range now.Intent.Services {
+		if len(p.Service) == 0 || slices.Contains(p.Service, s.Name) {
+			all = append(all, n)
+		}
+	}
+	if len(all) < len(p.Service) {
+		for _, name := range p.Service {
+			if _, err := now.Intent.Service(name); err != nil {
+				return nil, "", err
+			}
+		}
+	}
+	part, next = pageOf(p.Page, all, func(n int) string { return now.Intent.Services[n].Name })
+	return part, next, nil
+}
+
+// status is an api.Status of which the services are encoded already, as long as they stay as they are.
+type status struct {
+	Conditions []api.Condition `json:"conditions"`
+	Services   encode.Text     `json:"services"`
+	Next       string          `json:"next,omitempty"`
+}
+
+// Schema implements huma.SchemaProvider.
+func (status) Schema(r huma.Registry) *huma.Schema {
+	return r.Schema(reflect.TypeFor[api.Status](), true, "")
 }
 
 func (s *Server) statusRoutes(a huma.API) {
 	register(a, "get-status", http.MethodGet, "/v1/status", "Whether the node and its services are as they are wanted",
-		func(_ context.Context, in *Page) (*answer[api.Status], error) {
+		func(_ context.Context, in *ServicePage) (*answer[status], error) {
 			state, err := s.conditions.Observe()
 			if err != nil {
 				return nil, err
 			}
-			out := api.Status{Conditions: state.Node()}
-			part, next := servicesOf(*in, state.Now)
-			out.Next = next
-			out.Services = make([]api.ServiceConditions, 0, len(part))
-			for _, n := range part {
-				out.Services = append(out.Services, serviceConditions(state, n))
+			out := status{Conditions: state.Node}
+			if in.Page == (Page{}) && len(in.Service) == 0 {
+				out.Services, err = state.Services()
+				return answerAt(state.Now.Number, out), err
 			}
-			return answerAt(state.Now.Number, out), nil
+			part, next, err := servicesOf(*in, state.Now)
+			if err != nil {
+				return nil, err
+			}
+			some := make([]api.ServiceConditions, 0, len(part))
+			for _, n := range part {
+				some = append(some, state.Service(n))
+			}
+			out.Next = next
+			out.Services, err = json.Marshal(some)
+			return answerAt(state.Now.Number, out), err
 		})
 	register(a, "get-service-status", http.MethodGet, "/v1/services/{name}/status", "Whether a service is as it is wanted",
 		func(_ context.Context, in *ServicePath) (*answer[api.ServiceConditions], error) {
@@ -197,17 +260,10 @@ func (s *Server) statusRoutes(a huma.API) {
 			if err != nil {
 				return nil, err
 			}
-			for n, of := range state.Now.Intent.Services {
-				if of.Name == in.Name {
-					return answerAt(state.Now.Number, serviceConditions(state, n)), nil
-				}
+			part, _, err := servicesOf(ServicePage{Service: []string{in.Name}}, state.Now)
+			if err != nil {
+				return nil, err
 			}
-			_, err = state.Now.Intent.Service(in.Name)
-			return nil, err
+			return answerAt(state.Now.Number, state.Service(part[0])), nil
 		})
-}
-
-func serviceConditions(of conditions.State, n int) api.ServiceConditions {
-	s := of.Now.Intent.Services[n]
-	return api.ServiceConditions{Name: s.Name, Endpoint: wire.Endpoint(s.Service), Conditions: of.Service(n)}
 }

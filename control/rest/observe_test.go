@@ -165,11 +165,13 @@ func TestStatusOfServices(t *testing.T) {
 	if err := w.dp.RemoveService(t.Context(), vip); err != nil {
 		t.Fatal(err)
 	}
+	found(engine.Healthy, "once more") // what others do to the datapath is seen when something changes, or 10 s later
 	want("b", "Programmed false NotInDatapath, Healthy true ChecksPass, Ready false NotProgrammed")
 	is := lb.Service{VIP: vip, Scheduler: lb.Modulo, Replicas: []lb.Replica{{Address: netip.MustParseAddrPort("10.0.0.9:80"), Weight: 1}}}
 	if err := w.dp.SetService(t.Context(), is.WithDefaults()); err != nil {
 		t.Fatal(err)
 	}
+	found(engine.Healthy, "and again")
 	want("b", "Programmed false AnotherInDatapath, Healthy true ChecksPass, Ready false NotProgrammed")
 	node, err := w.client.Status(t.Context())
 	since := w.clock.Now()
@@ -214,5 +216,35 @@ func TestPages(t *testing.T) {
 				t.Errorf("%s%s: %s, want %s", list, query, got, want)
 			}
 		}
+		if list == "/v1/pools" {
+			continue
+		}
+		for query, want := range map[string]string{"?service=a": "[a] ", "?service=b,c": "[c b] ", "?service=c,a&limit=1": "[a] a", "?service=c&after=d": "[] "} {
+			names, next := page(list + query)
+			if got := fmt.Sprint(names, " ", next); got != want {
+				t.Errorf("%s%s: %s, want %s", list, query, got, want)
+			}
+		}
+		_, all := w.request("GET", list, "")
+		if _, text := w.request("GET", list+"?service=a,b,c", ""); text != all {
+			t.Errorf("%s: %s\nbut of all that there are: %s", list, all, text)
+		}
+		if text := w.wantRequest("GET", list+"?service=a,d", "", 404); !strings.Contains(text, `service \"d\": not found`) {
+			t.Errorf("%s?service=a,d: %s", list, text)
+		}
 	}
+}
+
+// Counters may be had by reason, service or replica alone.
+func TestCountersBy(t *testing.T) {
+	w := routedWorld(t)
+	w.apply(threeServices)
+	w.dp.lose("", lb.Loss{Interface: "eth0", Cause: lb.LostTX, Packets: 1})
+	for by, want := range map[string][4]bool{"": {true, true, true, true}, "reason": {true, false, false, true}, "service": {false, true, false, false}, "service,replica": {false, true, true, false}} {
+		c, err := w.client.Counters(t.Context(), strings.FieldsFunc(by, func(c rune) bool { return c == ',' })...)
+		if got := [4]bool{len(c.Reasons) > 0, len(c.Services) == 3, len(c.Replicas) == 3, len(c.Losses) == 1}; err != nil || got != want {
+			t.Errorf("by %q: %v, want %v, of reasons, services, replicas and losses; %v", by, got, want, err)
+		}
+	}
+	w.wantRequest("GET", "/v1/counters?by=client", "", 422)
 }

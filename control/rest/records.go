@@ -5,35 +5,84 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"reflect"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"lbctl/control/api"
+	"lbctl/control/engine"
 	"lbctl/control/intent"
+	"lbctl/control/rest/encode"
+	"lbctl/control/wire"
 	"lbctl/lb"
 )
 
 type trafficInput struct {
-	Page
+	ServicePage
 	NextHops bool `query:"next_hops" doc:"Tell how packets to each replica leave."`
 }
 
-// addNextHops adds the next hops to replicas, which are those of these services of the intent.
-func (s *Server) addNextHops(i intent.Intent, services []int, to []api.ReplicaTraffic) error {
-	hops, err := s.engine.Observe().NextHops()
-	if err != nil {
-		return err
+// traffic is an api.Traffic, the replicas of which are made while they are sent: 100,000 are 40 MB.
+type traffic struct {
+	Replicas encode.List[api.ReplicaTraffic] `json:"replicas"`
+	Next     string                          `json:"next,omitempty"`
+}
+
+// Schema implements huma.SchemaProvider.
+func (traffic) Schema(r huma.Registry) *huma.Schema {
+	return r.Schema(reflect.TypeFor[api.Traffic](), true, "")
+}
+
+// sent is what is known of the traffic of some services: of each of their replicas, in order.
+type sent struct {
+	part      []int
+	packets   [][]lb.Count
+	flows     [][]lb.FlowCount
+	hops      [][]lb.ReplicaHop // nil where they are not asked for
+	condition lb.Condition
+}
+
+// trafficOf lists the replicas of the services at these places. The errors are the datapath's.
+func (s *Server) trafficOf(now *engine.Snapshot, part []int, hops bool) (out traffic, err error) {
+	of, known, dp := make([]lb.Service, len(part)), sent{part: part}, s.engine.Observe()
+	for n, k := range part {
+		of[n] = now.Given.Services[k].Service
 	}
-	n := 0
-	for _, k := range services {
-		of := i.Services[k]
-		for _, r := range of.Replicas {
-			to[n].NextHop = wireHop(hops[of.VIP][r.Address])
-			n++
+	if known.packets, err = dp.ReplicaCounts(of); err != nil {
+		return out, err
+	}
+	if known.flows, err = dp.FlowCounts(of); err != nil {
+		return out, err
+	}
+	if hops {
+		if known.hops, err = dp.NextHops(of); err != nil {
+			return out, err
 		}
 	}
-	return nil
+	known.condition, err = dp.Condition()
+	out.Replicas = func(yield func(*api.ReplicaTraffic)) {
+		for n := range part {
+			s.wireTraffic(now, known, n, yield)
+		}
+	}
+	return out, err
+}
+
+// wireTraffic hands on the replicas of the nth of some services.
+func (s *Server) wireTraffic(now *engine.Snapshot, of sent, n int, yield func(*api.ReplicaTraffic)) {
+	service, notes := now.Given.Services[of.part[n]], s.notesOf(now, now.Intent.Services[of.part[n]])
+	t := api.ReplicaTraffic{ServiceName: service.Name, Endpoint: wire.Endpoint(service.Service)}
+	for k, r := range wire.Shown(service).Replicas {
+		address, count := service.Replicas[k].Address, of.packets[n][k]
+		t.Replica, t.Packets, t.Bytes, t.FlowEvents = r, count.Packets, count.Bytes, wireFlowEvents(of.flows[n][k])
+		t.Rate, t.Reason, t.Health = s.rate(service.VIP, address), unfit(of.condition, address), s.wireHealth(now, service, address)
+		t.ByHand = notes.on(service, k, lb.Flows{})
+		if of.hops != nil {
+			t.NextHop = wireHop(of.hops[n][k])
+		}
+		yield(&t)
+	}
 }
 
 func wireHop(h lb.ReplicaHop) *api.ReplicaHop {

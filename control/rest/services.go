@@ -47,14 +47,14 @@ type patchServiceInput struct {
 
 func (s *Server) serviceRoutes(a huma.API) {
 	register(a, "list-services", http.MethodGet, "/v1/services", "All services, replicas in the state that the operator gave them",
-		func(_ context.Context, in *Page) (*answer[api.Services], error) {
+		func(_ context.Context, in *ServicePage) (*answer[api.Services], error) {
 			now := s.engine.Now()
-			part, next := pageOf(*in, now.Given.Services, func(s intent.Service) string { return s.Name })
+			part, next, err := servicesOf(*in, now)
 			all := api.Services{Services: make([]api.Service, 0, len(part)), Next: next}
-			for _, service := range part {
-				all.Services = append(all.Services, wire.Shown(service))
+			for _, n := range part {
+				all.Services = append(all.Services, wire.Shown(now.Given.Services[n]))
 			}
-			return answerAt(now.Number, all), nil
+			return answerAt(now.Number, all), err
 		})
 	register(a, "get-service", http.MethodGet, "/v1/services/{name}", "One service as it is declared",
 		func(_ context.Context, in *ServicePath) (*answer[api.ServiceStatus], error) {
@@ -99,7 +99,7 @@ func (s *Server) flowsOf(name string) (*engine.Snapshot, intent.Service, lb.Flow
 	if err != nil {
 		return now, service, lb.Flows{}, err
 	}
-	flows, err := s.engine.Observe().Flows()
+	flows, err := s.engine.Observe().Flows(service.VIP)
 	return now, service, flows[service.VIP], err
 }
 

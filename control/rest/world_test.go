@@ -52,9 +52,9 @@ type faulty struct {
 	counts atomic.Int64
 }
 
-func (f *faulty) Flows() (map[lb.VIP]lb.Flows, error) {
+func (f *faulty) Flows(of ...lb.VIP) (map[lb.VIP]lb.Flows, error) {
 	f.counts.Add(1)
-	return f.Datapath.Flows()
+	return f.Datapath.Flows(of...)
 }
 
 func (f *faulty) Counters() (lb.Counters, error) {

@@ -124,7 +124,7 @@ var controlLayers = map[string][]string{
 	"events":          {"api", "intent", "engine"},
 	"docs":            {},
 	"rest":            {"api", "intent", "wire", "config", "reconcile", "engine", "docs", "events", "rest/conditions", "rest/encode", "framediff", "metrics", "safedir", "access", "profile", "store"},
-	"rest/conditions": {"api", "intent", "engine"},
+	"rest/conditions": {"api", "intent", "engine", "wire", "rest/encode"},
 	"rest/encode":     {},
 	"rest/stress":     {},
 	"client":          {"api"},

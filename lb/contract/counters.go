@@ -162,7 +162,7 @@ func testFlowCounts(t *testing.T, open func(t *testing.T) Harness) {
 			for name, test := range map[string]func(fixture, family){
 				"begun": testBegun, "begun in transition": testBegunInTransition, "begun of udp": testBegunUDP, "begun and not sent": testBegunNotSent,
 				"resets": testResets, "replicas change": testFlowCountsOfReplicas,
-				"of some services": testFlowCountsOfSome,
+				"of some services": testOfSome,
 			} {
 				t.Run(name, func(t *testing.T) { test(newFixture(t, open), f) })
 			}
@@ -332,13 +332,13 @@ func testFlowCountsOfReplicas(b fixture, f family) {
 	equal(b.t, "a new service", b.counters().Flows[s.VIP], map[netip.AddrPort]lb.FlowCount{stays: {}, leaves: {}})
 }
 
-// testFlowCountsOfSome: counts of some services are theirs among all, of however many they are asked, and of what there is not
-// they are 0.
-func testFlowCountsOfSome(b fixture, f family) {
+// testOfSome: what is counted, recorded and resolved of some services is theirs among all, of however many they are asked; of what
+// there is not it is nothing.
+func testOfSome(b fixture, f family) {
 	var all []lb.Service
 	for n := range byte(16) {
 		s := f.service(1, packet.TCP, f.on(West, 1+n%3, 8000+uint16(n)))
-		s.VIP.Address = withPort(s.VIP.Address, 1000+uint16(n))
+		s.VIP.Address, s.Tracking, s.Idle = withPort(s.VIP.Address, 1000+uint16(n)), lb.TrackAlways, time.Minute
 		b.set(s)
 		for range n + 1 {
 			b.send(East, packetOf(flowTo(s.VIP), flagSYN).Frame())
@@ -348,21 +348,43 @@ func testFlowCountsOfSome(b fixture, f family) {
 	b.remove(all[7].VIP)
 	other := all[3]
 	other.Replicas = append([]lb.Replica{{Address: f.on(West, 1, 9)}}, other.Replicas...)
-	counted := b.counters().Flows
+	counted, recorded := b.counters(), b.listFlows()
+	if len(recorded) != 15 {
+		b.t.Errorf("flows of %d services are recorded, want 15", len(recorded))
+	}
 	for _, of := range [][]lb.Service{nil, all[:1], all[15:], all[6:8], {all[14], other}, all} {
-		got, err := b.Dataplane.FlowCounts(of)
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		want := make([][]lb.FlowCount, len(of))
-		for n, s := range of {
-			for _, r := range s.Replicas {
-				want[n] = append(want[n], counted[s.VIP][r.Address])
+		what := fmt.Sprintf(" of %d services", len(of))
+		packets := must(b.t, "count", func() ([][]lb.Count, error) { return b.Dataplane.ReplicaCounts(of) })
+		flows := must(b.t, "count flows", func() ([][]lb.FlowCount, error) { return b.Dataplane.FlowCounts(of) })
+		equal(b.t, "packets"+what, packets, ofEach(of, func(v lb.VIP, r netip.AddrPort) lb.Count { return counted.Replicas[v][r] }))
+		equal(b.t, "flows"+what, flows, ofEach(of, func(v lb.VIP, r netip.AddrPort) lb.FlowCount { return counted.Flows[v][r] }))
+		for n, hops := range b.nextHops(of) {
+			for k, hop := range hops {
+				_, there := counted.Replicas[of[n].VIP][of[n].Replicas[k].Address]
+				equal(b.t, "next hop"+what, hop.Interface == West, there)
 			}
 		}
-		equal(b.t, fmt.Sprintf("of %d services", len(of)), got, want)
 	}
-	if n := counted[all[15].VIP]; len(n) != 1 || n[all[15].Replicas[0].Address].Begun != 16 {
+	equal(b.t, "records", b.listFlows(all[2].VIP, all[7].VIP), map[lb.VIP]lb.Flows{all[2].VIP: recorded[all[2].VIP]})
+	if n := counted.Flows[all[15].VIP]; len(n) != 1 || n[all[15].Replicas[0].Address].Begun != 16 {
 		b.t.Errorf("%+v, want 16 flows", n)
 	}
+}
+
+// ofEach returns what there is of each replica of some services.
+func ofEach[E any](of []lb.Service, what func(lb.VIP, netip.AddrPort) E) [][]E {
+	all := make([][]E, len(of))
+	for n, s := range of {
+		all[n] = []E{}
+		for _, r := range s.Replicas {
+			all[n] = append(all[n], what(s.VIP, r.Address))
+		}
+	}
+	return all
+}
+
+// nextHops returns how packets to the replicas of some services leave.
+func (b fixture) nextHops(of []lb.Service) [][]lb.ReplicaHop {
+	b.t.Helper()
+	return must(b.t, "list next hops", func() ([][]lb.ReplicaHop, error) { return b.Dataplane.NextHops(of) })
 }

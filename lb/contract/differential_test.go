@@ -180,8 +180,8 @@ func (s stateless) SetService(ctx context.Context, service lb.Service) error {
 
 type forgetful struct{ lb.Dataplane }
 
-func (f forgetful) Flows() (map[lb.VIP]lb.Flows, error) {
-	all, err := f.Dataplane.Flows()
+func (f forgetful) Flows(named ...lb.VIP) (map[lb.VIP]lb.Flows, error) {
+	all, err := f.Dataplane.Flows(named...)
 	for _, of := range all {
 		for a, n := range of.Replicas {
 			of.Replicas[a] = lb.ReplicaFlows{Established: n.Established, HalfOpen: n.HalfOpen}

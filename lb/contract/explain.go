@@ -88,7 +88,7 @@ func (b fixture) explained(s lb.Service, f packet.Flow) {
 	p.Source, p.Destination = e.NextHop.Source, e.NextHop.Destination
 	equal(b.t, "frame", hex(v.Frame), hex(p.Frame()))
 	equal(b.t, "link", e.NextHop.Interface, West)
-	hop := must(b.t, "list next hops", b.Dataplane.NextHops)[s.VIP][e.Replica]
+	hop := b.nextHops([]lb.Service{{VIP: s.VIP, Replicas: []lb.Replica{{Address: e.Replica}}}})[0][0]
 	equal(b.t, "next hop listed", hop.NextHop, e.NextHop)
 	if hop.State != lb.NeighbourReachable && hop.State != lb.NeighbourPermanent || hop.MTU < 1280 || !hop.Neighbour.IsValid() {
 		b.t.Errorf("next hop of %v: %+v", e.Replica, hop)
@@ -104,9 +104,9 @@ func explanation(reason lb.Reason, f packet.Flow, before []byte) lb.Explanation 
 func (b fixture) explainsAll(what string, frame []byte, want lb.Explanation) {
 	b.t.Helper()
 	var got lb.Explanation
-	flows := must(b.t, "list flows", b.Dataplane.Flows)
+	flows := b.listFlows()
 	b.unchanged(what, func() { got = b.explain(lb.Probe{Frame: frame, Ingress: b.ingress(East)}) })
-	equal(b.t, "flows after explain", must(b.t, "list flows", b.Dataplane.Flows), flows)
+	equal(b.t, "flows after explain", b.listFlows(), flows)
 	got.NextHop.Index = 0
 	equal(b.t, what, got, want)
 }

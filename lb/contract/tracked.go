@@ -37,10 +37,16 @@ func (b fixture) advance(d time.Duration) {
 	b.Harness.Advance(b.t, d)
 }
 
+// listFlows returns what the datapath tells of the flows of some services, or of all.
+func (b fixture) listFlows(of ...lb.VIP) map[lb.VIP]lb.Flows {
+	b.t.Helper()
+	return must(b.t, "list flows", func() (map[lb.VIP]lb.Flows, error) { return b.Dataplane.Flows(of...) })
+}
+
 // flows returns what the datapath tells of the flows of a service.
 func (b fixture) flows(v lb.VIP) lb.Flows {
 	b.t.Helper()
-	all := must(b.t, "list flows", b.Dataplane.Flows)
+	all := b.listFlows()
 	f, found := all[v]
 	if !found {
 		b.t.Errorf("flows of %v are not listed", v)

@@ -130,11 +130,10 @@ func (c *counters) countService(s *sums, v lb.VIP, e *entry) {
 // batchWorth is how many rows are read in one of a batch in the time that one read by itself takes.
 const batchWorth = 8
 
-// flowsOf returns what was counted of the flows of some services: it reads their rows alone, or all where that is faster.
-func (c *counters) flowsOf(services map[lb.VIP]*entry, of []lb.Service) ([][]lb.FlowCount, error) {
-	all, wanted, end := make([][]lb.FlowCount, len(of)), 0, uint32(0)
-	for n, s := range of {
-		all[n] = make([]lb.FlowCount, len(s.Replicas))
+// rowsOf returns what a table has of the replicas of some services: it reads their rows alone, or all where that is faster.
+func rowsOf[Row, Sum any](m *ebpf.Map, sum func([]Row) Sum, services map[lb.VIP]*entry, of []lb.Service) ([][]Sum, error) {
+	wanted, end := 0, uint32(0)
+	for _, s := range of {
 		if e := services[s.VIP]; e != nil {
 			wanted += len(e.ids)
 			for _, id := range e.ids {
@@ -142,26 +141,34 @@ func (c *counters) flowsOf(services map[lb.VIP]*entry, of []lb.Service) ([][]lb.
 			}
 		}
 	}
-	row := func(id uint32) (lb.FlowCount, error) { return readRow(c.program.objects.FlowCounts, id, sumFlows) }
+	row := func(id uint32) (Sum, error) { return readRow(m, id, sum) }
 	if wanted*batchWorth > int(end) {
-		rows, err := readFirst(c.program.objects.FlowCounts, int(end), sumFlows)
+		rows, err := readFirst(m, int(end), sum)
 		if err != nil {
 			return nil, err
 		}
-		row = func(id uint32) (lb.FlowCount, error) { return rows[id], nil }
+		row = func(id uint32) (Sum, error) { return rows[id], nil }
 	}
+	return eachReplica(services, of, row)
+}
+
+// eachReplica returns what there is of each replica of some services, by its id; of those that there are not, the zero value.
+func eachReplica[E any](services map[lb.VIP]*entry, of []lb.Service, what func(id uint32) (E, error)) ([][]E, error) {
+	replicas := 0
+	for _, s := range of {
+		replicas += len(s.Replicas)
+	}
+	all, room := make([][]E, len(of)), make([]E, replicas)
 	for n, s := range of {
+		all[n], room = room[:len(s.Replicas):len(s.Replicas)], room[len(s.Replicas):]
 		e := services[s.VIP]
-		if e == nil {
-			continue
-		}
 		for k, r := range s.Replicas {
-			id, has := e.ids[r.Address]
+			id, has := e.replicaID(r.Address)
 			if !has {
 				continue
 			}
 			var err error
-			if all[n][k], err = row(id); err != nil {
+			if all[n][k], err = what(id); err != nil {
 				return nil, err
 			}
 		}
@@ -299,8 +306,8 @@ func zero[Row any](m *ebpf.Map, index uint32) error {
 	return nil
 }
 
-// flows counts the records and the slots with old flows of all services.
-func (reg *registry) flows() map[lb.VIP]lb.Flows {
+// flows counts the records and the slots with old flows of some services, or of all.
+func (reg *registry) flows(of []lb.VIP) map[lb.VIP]lb.Flows {
 	byID := make([]lb.ReplicaFlows, len(reg.byReplica))
 	reg.tables.Records(func(p tables.Record, r bpf.Record) {
 		switch {
@@ -311,8 +318,17 @@ func (reg *registry) flows() map[lb.VIP]lb.Flows {
 			byID[r.Replica()].Established++
 		}
 	})
-	all := make(map[lb.VIP]lb.Flows, len(reg.services))
-	for v, e := range reg.services {
+	services := reg.services
+	if len(of) > 0 {
+		services = make(map[lb.VIP]*entry, len(of))
+		for _, v := range of {
+			if e := reg.services[v]; e != nil {
+				services[v] = e
+			}
+		}
+	}
+	all := make(map[lb.VIP]lb.Flows, len(services))
+	for v, e := range services {
 		reg.countOldFlows(e, byID)
 		f := lb.Flows{InTransition: e.slotsInTransition(), Replicas: make(map[netip.AddrPort]lb.ReplicaFlows, len(e.ids))}
 		for a, id := range e.ids {

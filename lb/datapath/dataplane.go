@@ -88,19 +88,28 @@ func (d *Datapath) Counters() (all lb.Counters, err error) {
 	return all, err
 }
 
+// ReplicaCounts implements lb.Dataplane.
+func (d *Datapath) ReplicaCounts(of []lb.Service) (all [][]lb.Count, err error) {
+	err = d.locked(func() (err error) {
+		all, err = rowsOf(d.program.objects.ByReplica, sum, d.registry.services, of)
+		return err
+	})
+	return all, err
+}
+
 // FlowCounts implements lb.Dataplane.
 func (d *Datapath) FlowCounts(of []lb.Service) (all [][]lb.FlowCount, err error) {
 	err = d.locked(func() (err error) {
-		all, err = d.counters.flowsOf(d.registry.services, of)
+		all, err = rowsOf(d.program.objects.FlowCounts, sumFlows, d.registry.services, of)
 		return err
 	})
 	return all, err
 }
 
 // Flows implements lb.Dataplane: one pass over all records and over the slots in transition.
-func (d *Datapath) Flows() (all map[lb.VIP]lb.Flows, err error) {
+func (d *Datapath) Flows(of ...lb.VIP) (all map[lb.VIP]lb.Flows, err error) {
 	err = d.locked(func() error {
-		all = d.registry.flows()
+		all = d.registry.flows(of)
 		return nil
 	})
 	return all, err
@@ -134,9 +143,9 @@ func (d *Datapath) FlowsOf(vip lb.VIP, client netip.Addr) (all []lb.RecordedFlow
 }
 
 // NextHops implements lb.Dataplane: the hops as packets find them, and their neighbours as the kernel has them.
-func (d *Datapath) NextHops() (all map[lb.VIP]map[netip.AddrPort]lb.ReplicaHop, err error) {
+func (d *Datapath) NextHops(of []lb.Service) (all [][]lb.ReplicaHop, err error) {
 	err = d.locked(func() error {
-		all = d.hops.list(d.registry.services)
+		all = d.hops.list(d.registry.services, of)
 		return nil
 	})
 	return all, err

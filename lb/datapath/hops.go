@@ -107,16 +107,10 @@ func (h *hops) judge(r nexthop.Resolver, replica uint32, a netip.Addr, next tabl
 	}
 }
 
-// list returns the next hops of all replicas.
-func (h *hops) list(services map[lb.VIP]*entry) map[lb.VIP]map[netip.AddrPort]lb.ReplicaHop {
+// list returns the next hops of the replicas of some services.
+func (h *hops) list(services map[lb.VIP]*entry, of []lb.Service) [][]lb.ReplicaHop {
 	network := h.network.Gather()
-	all := make(map[lb.VIP]map[netip.AddrPort]lb.ReplicaHop, len(services))
-	for v, e := range services {
-		all[v] = make(map[netip.AddrPort]lb.ReplicaHop, len(e.ids))
-		for a, id := range e.ids {
-			all[v][a] = hopOf(network, h.tables.Hop(id), h.via[id])
-		}
-	}
+	all, _ := eachReplica(services, of, func(id uint32) (lb.ReplicaHop, error) { return hopOf(network, h.tables.Hop(id), h.via[id]), nil })
 	return all
 }
 

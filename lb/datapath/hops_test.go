@@ -87,11 +87,11 @@ func TestNextHopsOfOneChange(t *testing.T) {
 		if err := x.d.SetService(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
-		hops, err := x.d.NextHops()
+		hops, err := x.d.NextHops([]lb.Service{s})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return hops[s.VIP][s.Replicas[0].Address].Destination
+		return hops[0][0].Destination
 	}
 	lately := &x.d.hops.lately
 	lately.used, lately.since = time.Now().Add(time.Hour), time.Now().Add(time.Hour)
@@ -127,11 +127,14 @@ func TestNextHopsListed(t *testing.T) {
 	if err := netlink.NeighSet(&failed); err != nil {
 		t.Fatal(err)
 	}
-	hops, err := d.NextHops()
+	hops, err := d.NextHops([]lb.Service{s})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := hops[s.VIP]
+	got := map[netip.AddrPort]lb.ReplicaHop{}
+	for n, r := range s.Replicas {
+		got[r.Address] = hops[0][n]
+	}
 	up := lb.NextHop{Interface: "up", Index: l.Attrs().Index, Source: lb.MAC(l.Attrs().HardwareAddr), Destination: mac}
 	gateway := netip.MustParseAddr("10.1.0.2")
 	for address, want := range map[string]lb.ReplicaHop{

@@ -159,17 +159,28 @@ func (m *Datapath) Counters() (lb.Counters, error) {
 	return m.tables.snapshot(), nil
 }
 
-// FlowCounts implements lb.Dataplane.
-func (m *Datapath) FlowCounts(of []lb.Service) (all [][]lb.FlowCount, err error) {
+// ReplicaCounts implements lb.Dataplane.
+func (m *Datapath) ReplicaCounts(of []lb.Service) ([][]lb.Count, error) {
 	counters, err := m.Counters()
-	for _, s := range of {
-		counts := make([]lb.FlowCount, len(s.Replicas))
-		for n, r := range s.Replicas {
-			counts[n] = counters.Flows[s.VIP][r.Address]
+	return each(of, func(v lb.VIP, replica netip.AddrPort) lb.Count { return counters.Replicas[v][replica] }), err
+}
+
+// FlowCounts implements lb.Dataplane.
+func (m *Datapath) FlowCounts(of []lb.Service) ([][]lb.FlowCount, error) {
+	counters, err := m.Counters()
+	return each(of, func(v lb.VIP, replica netip.AddrPort) lb.FlowCount { return counters.Flows[v][replica] }), err
+}
+
+// each returns what there is of each replica of some services.
+func each[E any](of []lb.Service, what func(lb.VIP, netip.AddrPort) E) [][]E {
+	all := make([][]E, len(of))
+	for n, s := range of {
+		all[n] = make([]E, len(s.Replicas))
+		for k, r := range s.Replicas {
+			all[n][k] = what(s.VIP, r.Address)
 		}
-		all = append(all, counts)
 	}
-	return all, err
+	return all
 }
 
 // Events implements lb.Dataplane. Nothing happens in a network that does not exist.

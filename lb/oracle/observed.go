@@ -50,20 +50,19 @@ func ListFlows(of View, v lb.VIP, client netip.Addr, to uint16) (all []lb.Record
 }
 
 // NextHops implements lb.Dataplane.
-func (m *Datapath) NextHops() (map[lb.VIP]map[netip.AddrPort]lb.ReplicaHop, error) {
+func (m *Datapath) NextHops(of []lb.Service) ([][]lb.ReplicaHop, error) {
 	done, err := m.begin("list next hops")
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	all := map[lb.VIP]map[netip.AddrPort]lb.ReplicaHop{}
-	for v, s := range m.tables.services {
-		all[v] = map[netip.AddrPort]lb.ReplicaHop{}
-		for _, r := range s.Replicas {
-			all[v][r.Address] = m.tables.hopTo(r.Address.Addr())
+	return each(of, func(v lb.VIP, replica netip.AddrPort) (hop lb.ReplicaHop) {
+		s, found := m.tables.services[v]
+		if found && slices.ContainsFunc(s.Replicas, func(r lb.Replica) bool { return r.Address == replica }) {
+			hop = m.tables.hopTo(replica.Addr())
 		}
-	}
-	return all, nil
+		return hop
+	}), nil
 }
 
 // hopTo returns the next hop towards a replica. Its neighbour is the replica itself.

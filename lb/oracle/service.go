@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"lbctl/lb"
@@ -94,7 +95,7 @@ func (s *service) previousAge(slot uint32) *Age {
 }
 
 // Flows implements lb.Dataplane.
-func (m *Datapath) Flows() (map[lb.VIP]lb.Flows, error) {
+func (m *Datapath) Flows(of ...lb.VIP) (map[lb.VIP]lb.Flows, error) {
 	done, err := m.begin("list flows")
 	if err != nil {
 		return nil, err
@@ -102,7 +103,9 @@ func (m *Datapath) Flows() (map[lb.VIP]lb.Flows, error) {
 	defer done()
 	all := make(map[lb.VIP]lb.Flows, len(m.tables.services))
 	for v, s := range m.tables.services {
-		all[v] = s.flows()
+		if len(of) == 0 || slices.Contains(of, v) {
+			all[v] = s.flows()
+		}
 	}
 	return all, nil
 }

@@ -11,7 +11,7 @@ import (
 	"lbctl/lb"
 )
 
-// The types. A node has Programmed and Ready.
+// The types. A node has Programmed and Ready, a service all three, in this order.
 const (
 	Programmed = "Programmed"
 	Healthy    = "Healthy"
@@ -25,78 +25,55 @@ const (
 	unknown = "unknown"
 )
 
-// State is what conditions are of.
-type State struct {
-	Now    *engine.Snapshot
-	Status engine.Status
-	// Forwarded are the services that the datapath has.
-	Forwarded map[lb.VIP]lb.Service
-
-	memory *Memory
+// given is what the conditions of services follow from.
+type given struct {
+	now       *engine.Snapshot
+	outOfSync string
+	// forwarded are the services that the datapath has.
+	forwarded map[lb.VIP]lb.Service
+	condition lb.Condition
 }
 
-// observe returns the present state.
-func observe(e *engine.Engine) (s State, err error) {
-	if s.Status, err = e.Status(); err != nil {
-		return s, err
-	}
-	now, all, err := e.Forwarded()
-	s.Now, s.Forwarded = now, make(map[lb.VIP]lb.Service, len(all))
-	for _, f := range all {
-		s.Forwarded[f.VIP] = f
-	}
-	return s, err
-}
-
-// Node returns the conditions of the whole.
-func (s State) Node() []api.Condition {
+// node returns the conditions of the whole.
+func (all *services) node(of engine.Status) []api.Condition {
 	programmed := api.Condition{Type: Programmed, Status: yes, Reason: "InSync"}
-	var others []string
-	for n, of := range s.Now.Effective.Services {
-		if s.programmed(n).Status == no {
-			others = append(others, of.Name)
-		}
-	}
-	switch why := s.Status.OutOfSync; {
-	case why != "":
-		programmed = api.Condition{Type: Programmed, Status: no, Reason: "OutOfSync", Message: why}
-	case len(others) > 0:
-		programmed = api.Condition{Type: Programmed, Status: no, Reason: "ServicesDiffer", Message: fmt.Sprintf("%d of %d services; service %s", len(others), len(s.Now.Effective.Services), others[0])}
+	switch {
+	case of.OutOfSync != "":
+		programmed = api.Condition{Type: Programmed, Status: no, Reason: "OutOfSync", Message: of.OutOfSync}
+	case all.differ > 0:
+		programmed = api.Condition{Type: Programmed, Status: no, Reason: "ServicesDiffer", Message: fmt.Sprintf("%d of %d services; service %s", all.differ, len(all.conditions), all.first)}
 	}
 	ready := api.Condition{Type: Ready, Status: yes, Reason: "ForwardsAsIntended"}
-	if why := s.Status.NotReady(); why != "" {
+	if why := of.NotReady(); why != "" {
 		ready = api.Condition{Type: Ready, Status: no, Reason: "NotReady", Message: why}
 	}
-	s.memory.stamp(lb.VIP{}, &programmed, &ready)
 	return []api.Condition{programmed, ready}
 }
 
-// Service returns the conditions of the nth service of the intent.
-func (s State) Service(n int) []api.Condition {
-	programmed := s.programmed(n)
-	ready := s.ready(n, programmed)
-	s.memory.stamp(s.Now.Effective.Services[n].VIP, &programmed, &ready)
-	return []api.Condition{programmed, s.healthy(n), ready}
+// service returns the conditions of the nth service of the intent.
+func (g given) service(n int) []api.Condition {
+	programmed := g.programmed(n)
+	return []api.Condition{programmed, g.healthy(n), g.ready(n, programmed)}
 }
 
-func (s State) programmed(n int) api.Condition {
+func (g given) programmed(n int) api.Condition {
 	c := api.Condition{Type: Programmed, Status: yes, Reason: "InSync"}
-	wanted := s.Now.Effective.Services[n].Service
-	is, there := s.Forwarded[wanted.VIP]
+	wanted := g.now.Effective.Services[n].Service
+	is, there := g.forwarded[wanted.VIP]
 	switch {
 	case !there:
 		c.Status, c.Reason, c.Message = no, "NotInDatapath", "the datapath does not have it"
 	case !is.SameAs(wanted):
 		c.Status, c.Reason, c.Message = no, "AnotherInDatapath", "what the datapath has is not what is wanted"
-	case s.Status.OutOfSync != "":
-		c.Status, c.Reason, c.Message = unknown, "OutOfSync", s.Status.OutOfSync
+	case g.outOfSync != "":
+		c.Status, c.Reason, c.Message = unknown, "OutOfSync", g.outOfSync
 	}
 	return c
 }
 
 // healthy looks at the replicas that the operator wants active.
-func (s State) healthy(n int) api.Condition {
-	of := s.Now.Given.Services[n]
+func (g given) healthy(n int) api.Condition {
+	of := g.now.Given.Services[n]
 	c := api.Condition{Type: Healthy, Status: yes, Reason: "ChecksPass"}
 	if of.Health.Type == intent.NoCheck {
 		return api.Condition{Type: Healthy, Status: unknown, Reason: "NotChecked", Message: "the service has no check"}
@@ -104,7 +81,7 @@ func (s State) healthy(n int) api.Condition {
 	active, ill, open := 0, 0, 0
 	var last time.Time
 	for _, r := range of.Replicas {
-		h, checked := s.Now.Health(engine.Endpoint{VIP: of.VIP, Replica: r.Address})
+		h, checked := g.now.Health(engine.Endpoint{VIP: of.VIP, Replica: r.Address})
 		if r.State != lb.Active || !checked {
 			continue
 		}
@@ -122,8 +99,7 @@ func (s State) healthy(n int) api.Condition {
 		}
 	}
 	if !last.IsZero() {
-		last = last.UTC().Truncate(time.Millisecond)
-		c.Since = &last
+		c.Since = at(last)
 	}
 	switch {
 	case active == 0:
@@ -137,14 +113,20 @@ func (s State) healthy(n int) api.Condition {
 }
 
 // ready looks for a replica that new flows get to.
-func (s State) ready(n int, programmed api.Condition) api.Condition {
+func (g given) ready(n int, programmed api.Condition) api.Condition {
 	if programmed.Status != yes {
 		return api.Condition{Type: Ready, Status: programmed.Status, Reason: "NotProgrammed", Message: programmed.Message}
 	}
-	for _, r := range s.Now.Effective.Services[n].Service.Replicas {
-		if _, unfit := s.Status.Condition.Unfit[r.Address.Addr()]; r.State == lb.Active && !unfit {
+	for _, r := range g.now.Effective.Services[n].Service.Replicas {
+		if _, unfit := g.condition.Unfit[r.Address.Addr()]; r.State == lb.Active && !unfit {
 			return api.Condition{Type: Ready, Status: yes, Reason: "TakesNewFlows"}
 		}
 	}
 	return api.Condition{Type: Ready, Status: no, Reason: "NoReplica", Message: "no replica takes new flows"}
+}
+
+// at is a time as the API tells it.
+func at(t time.Time) *time.Time {
+	t = t.UTC().Truncate(time.Millisecond)
+	return &t
 }

@@ -7,26 +7,41 @@ import (
 
 	"lbctl/control/api"
 	"lbctl/control/engine"
+	"lbctl/control/rest/encode"
 	"lbctl/lb"
 )
 
-// Memory knows since when Programmed and Ready are as they are, as far as it has looked: when an event says that something has
-// changed, now and then, and whenever somebody asks. It is safe for concurrent use.
+// Memory knows the conditions, and since when they are so, as far as it has looked: when an event says that something has changed,
+// now and then, and whenever somebody asks. It is safe for concurrent use.
+//
+// Each answer has the present intent, health, next hops, interfaces and pins: all that the daemon does, finds and is told. Which
+// services the datapath has it compares when that changes, and every lookAnyway: nobody else changes them.
 type Memory struct {
 	engine *engine.Engine
-	mu     sync.Mutex
-	known  map[condition]known
+	// renewing is held by the one who makes the conditions of all services.
+	renewing sync.Mutex
+	mu       sync.Mutex
+	node     []api.Condition
+	services *services
 }
 
-// condition names one: of a service, or of the node, whose VIP is zero.
-type condition struct {
-	of  lb.VIP
-	typ string
+// State is what conditions there are.
+type State struct {
+	Now *engine.Snapshot
+	// Node are the conditions of the whole.
+	Node     []api.Condition
+	services *services
+	memory   *Memory
 }
 
-type known struct {
-	status string
-	since  time.Time
+// Service returns the conditions of the nth service of the intent.
+func (s State) Service(n int) api.ServiceConditions { return s.services.of(n) }
+
+// Services returns the conditions of all services, as a list in JSON, which is not to be changed.
+func (s State) Services() (encode.Text, error) {
+	s.memory.mu.Lock()
+	defer s.memory.mu.Unlock()
+	return s.services.encoded()
 }
 
 const (
@@ -40,63 +55,70 @@ const (
 func NewMemory(e *engine.Engine) *Memory { return &Memory{engine: e} }
 
 // Observe returns the present state; its conditions say since when.
-func (m *Memory) Observe() (State, error) { return m.look(m.engine.Time()) }
+func (m *Memory) Observe() (State, error) { return m.look(m.engine.Time(), false) }
 
-// look notes which conditions have changed, at a time.
-func (m *Memory) look(at time.Time) (State, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s, err := observe(m.engine)
-	if err != nil {
+// look notes which conditions have changed, at a time. anew has it compare what the datapath has, whatever has changed.
+func (m *Memory) look(moment time.Time, anew bool) (State, error) {
+	if s, is, err := m.present(moment); is && !anew || err != nil {
 		return s, err
 	}
-	next := make(map[condition]known, 2*len(s.Now.Effective.Services)+2)
-	note := func(of lb.VIP, c api.Condition) {
-		name := condition{of, c.Type}
-		is, had := m.known[name]
-		if !had || is.status != c.Status {
-			is = known{c.Status, at}
-		}
-		next[name] = is
+	m.renewing.Lock()
+	defer m.renewing.Unlock()
+	if s, is, err := m.present(moment); is && !anew || err != nil { // another has renewed them
+		return s, err
 	}
-	for _, c := range s.Node() {
-		note(lb.VIP{}, c)
+	now, all, err := m.engine.Forwarded() // after a change that is under way, for which those who ask do not wait
+	if err != nil {
+		return State{}, err
 	}
-	for n, of := range s.Now.Effective.Services {
-		programmed := s.programmed(n)
-		note(of.VIP, programmed)
-		note(of.VIP, s.ready(n, programmed))
+	status, err := m.engine.Status()
+	if err != nil {
+		return State{}, err
 	}
-	m.known, s.memory = next, m
-	return s, nil
+	g := given{now: now, outOfSync: status.OutOfSync, condition: status.Condition, forwarded: make(map[lb.VIP]lb.Service, len(all))}
+	for _, s := range all {
+		g.forwarded[s.VIP] = s
+	}
+	next := newServices(g, m.services, at(moment))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.services = next
+	return m.state(status, moment), nil
 }
 
-// stamp says of conditions since when they are so, unless they have changed meanwhile.
-func (m *Memory) stamp(of lb.VIP, all ...*api.Condition) {
-	if m == nil {
-		return
+// present returns the state, if the conditions of the services are still those that follow from it.
+func (m *Memory) present(moment time.Time) (s State, is bool, err error) {
+	status, err := m.engine.Status()
+	if err != nil {
+		return s, false, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, c := range all {
-		if is := m.known[condition{of, c.Type}]; is.status == c.Status {
-			since := is.since.UTC().Truncate(time.Millisecond)
-			c.Since = &since
-		}
+	if !m.services.follow(m.engine.Now(), status) {
+		return s, false, nil
 	}
+	return m.state(status, moment), true, nil
+}
+
+func (m *Memory) state(of engine.Status, moment time.Time) State {
+	node := m.services.node(of)
+	stamp(node, m.node, at(moment))
+	m.node = node
+	return State{Now: m.services.now, Node: node, services: m.services, memory: m}
 }
 
 // Run looks until ctx ends.
 func (m *Memory) Run(ctx context.Context) {
 	news := m.engine.Subscribe()
 	defer func() { news.Close() }()
-	at := m.engine.Time()
+	moment, anew := m.engine.Time(), true
+	anyway := time.NewTicker(lookAnyway)
+	defer anyway.Stop()
 	for {
 		began := time.Now()
-		m.look(at) // an error is that of the next request, too
+		m.look(moment, anew) // an error is that of the next request, too
 		rest := time.NewTimer(max(lookEvery, 20*time.Since(began)))
-		anyway := time.NewTimer(lookAnyway)
-		at = time.Time{}
+		moment, anew = time.Time{}, false
 		for rested, due := false, false; !due; {
 			select {
 			case <-ctx.Done():
@@ -104,20 +126,19 @@ func (m *Memory) Run(ctx context.Context) {
 			case <-rest.C:
 				rested = true
 			case <-anyway.C:
-				due = true
+				due, anew = true, true
 			case e, open := <-news.Events():
 				if !open { // it was too slow
 					news = m.engine.Subscribe()
-				} else if at.IsZero() {
-					at = e.Time
+				} else if moment.IsZero() {
+					moment = e.Time
 				}
 			}
-			due = due || rested && !at.IsZero()
+			due = due || rested && !moment.IsZero()
 		}
-		if at.IsZero() {
-			at = m.engine.Time()
+		if moment.IsZero() {
+			moment = m.engine.Time()
 		}
 		rest.Stop()
-		anyway.Stop()
 	}
 }

@@ -2,6 +2,8 @@ package conditions
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -48,7 +50,7 @@ func TestSince(t *testing.T) {
 				t.Fatal(err)
 			}
 			var text []string
-			for _, c := range append(s.Service(0), s.Node()...) {
+			for _, c := range append(s.Service(0).Conditions, s.Node...) {
 				if c.Type != Healthy {
 					text = append(text, since(c, began))
 				}
@@ -63,14 +65,78 @@ func TestSince(t *testing.T) {
 		time.Sleep(time.Hour)
 		want("Programmed true 0s", "Ready true 0s")
 		e.SetHealth(t.Context(), map[engine.Endpoint]engine.Health{{VIP: vip, Replica: replica}: {Status: engine.Unhealthy, Since: time.Now()}})
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour + time.Second) // not at the time of a look
 		want("Programmed true 0s", "Ready false 1h0m0s")
 		if err := dp.RemoveService(t.Context(), vip); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
-		want("Programmed false 2h0m0s", "Ready false 1h0m0s")
+		want("Programmed false 2h0m10s", "Ready false 1h0m0s")
 	})
+}
+
+// shaky is a datapath some of whose replicas no packet gets to.
+type shaky struct {
+	*oracle.Datapath
+	unfit map[netip.Addr]string
+}
+
+func (s *shaky) Condition() (lb.Condition, error) { return lb.Condition{Unfit: s.unfit}, nil }
+
+// What is asked for after an event has what the event told; and what nobody told, of next hops, at once.
+func TestFresh(t *testing.T) {
+	vip := lb.VIP{Address: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: packet.TCP}
+	replica := netip.MustParseAddrPort("10.0.0.1:80")
+	i := intent.Default()
+	for n := range uint16(50) {
+		of := lb.VIP{Address: netip.AddrPortFrom(vip.Address.Addr(), 80+n), Protocol: packet.TCP}
+		i.Services = append(i.Services, intent.Service{Name: fmt.Sprint("s", n), Health: intent.Check{Type: intent.CheckTCP, WhenNone: intent.NoneServes},
+			Service: lb.Service{VIP: of, Replicas: []lb.Replica{{Address: netip.AddrPortFrom(replica.Addr(), 80+n)}}}.WithDefaults()})
+	}
+	dp := &shaky{Datapath: oracle.New(oracle.Config{})}
+	e, err := engine.Start(t.Context(), engine.Options{Dataplane: dp, Store: &storetest.Memory{}}, i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, news := NewMemory(e), e.Subscribe()
+	defer news.Close()
+	statuses := func() string {
+		t.Helper()
+		s, err := m.Observe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := s.Services()
+		var all []api.ServiceConditions
+		if err := errors.Join(err, json.Unmarshal(text, &all)); err != nil || len(all) != 50 || all[0].Conditions[2].Status != s.Service(0).Conditions[2].Status {
+			t.Fatalf("%v in %s", err, text)
+		}
+		return all[0].Conditions[1].Status + " " + all[0].Conditions[2].Status
+	}
+	if got := statuses(); got != "unknown true" {
+		t.Errorf("before the first check: %s", got)
+	}
+	for n := range 100 {
+		found, want := engine.Unhealthy, "false false"
+		if n%2 == 1 {
+			found, want = engine.Healthy, "true true"
+		}
+		go e.SetHealth(t.Context(), map[engine.Endpoint]engine.Health{{VIP: vip, Replica: replica}: {Status: found, Since: time.Now()}})
+		for told := false; !told; {
+			_, told = (<-news.Events()).News.(engine.HealthChanged)
+		}
+		if got := statuses(); got != want {
+			t.Fatalf("after the event that it is %v: healthy, ready are %s, want %s", found, got, want)
+		}
+	}
+	dp.unfit = map[netip.Addr]string{replica.Addr(): "the balancer's own"}
+	if got := statuses(); got != "true false" {
+		t.Errorf("when no packet gets to it: %s", got)
+	}
+	dp.unfit = nil
+	if got := statuses(); got != "true true" {
+		t.Errorf("when packets get to it again: %s", got)
+	}
 }
 
 // since says a condition in short, with its time as exactly as it is known.

@@ -77,6 +77,14 @@ func (w *writer) object(v reflect.Value) {
 }
 
 func (w *writer) field(f reflect.Value) {
+	switch v := f.Interface().(type) {
+	case Text:
+		w.Write(v)
+		return
+	case list:
+		w.list(v)
+		return
+	}
 	if f.Kind() != reflect.Slice || f.IsNil() || f.Type().Elem().Kind() != reflect.Struct || f.Type().Implements(marshaler) {
 		w.part(f.Interface())
 		return

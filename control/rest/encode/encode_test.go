@@ -42,6 +42,31 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+// TestParts: a list that is made while it is encoded, and what is encoded already, are as if they were values.
+func TestParts(t *testing.T) {
+	type parts struct {
+		List encode.List[api.Replica] `json:"list"`
+		Text encode.Text              `json:"text"`
+		Next string                   `json:"next,omitempty"`
+	}
+	for _, all := range [][]api.Replica{{}, {{Address: "10.1.0.1:80"}}, {{Address: "10.1.0.1:80"}, {State: "<"}, {}}} {
+		var want, got bytes.Buffer
+		list := func(yield func(*api.Replica)) {
+			var r api.Replica
+			for _, r = range all {
+				yield(&r)
+			}
+		}
+		err := encode.JSON(&want, struct {
+			List []api.Replica `json:"list"`
+			Text []int         `json:"text"`
+		}{all, []int{1, 2}})
+		if err := errors.Join(err, encode.JSON(&got, parts{List: list, Text: encode.Text("[1,2]")})); err != nil || got.String() != want.String() {
+			t.Errorf("%s, %v, want %s", &got, err, &want)
+		}
+	}
+}
+
 // TestJSONHoldsLittle: the text of a long list is written in pieces, and a reader that goes ends it.
 func TestJSONHoldsLittle(t *testing.T) {
 	long := api.Services{Services: make([]api.Service, 10_000)}
