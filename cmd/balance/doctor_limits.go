@@ -29,7 +29,7 @@ func askLimits(d *client.Client, ctx context.Context, q *netstate.Scope) error {
 	if len(q.Limits) == 0 {
 		return nil
 	}
-	before, err := d.Counters(ctx)
+	before, err := d.Counters(ctx, "reason")
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func askLimits(d *client.Client, ctx context.Context, q *netstate.Scope) error {
 		return ctx.Err()
 	case <-time.After(time.Second):
 	}
-	after, err := d.Counters(ctx)
+	after, err := d.Counters(ctx, "reason")
 	if err != nil {
 		return err
 	}

@@ -49,9 +49,9 @@ func (a *App) complete(word Names, before []string) ([]string, cobra.ShellCompDi
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// Services are the names of the services.
+// Services are the names of the services. The status is the shortest list that has them.
 func Services(ctx context.Context, d *client.Client, _ []string) (names []string, err error) {
-	all, err := d.Services(ctx)
+	all, err := d.Status(ctx)
 	for _, s := range all.Services {
 		names = append(names, s.Name)
 	}
@@ -69,12 +69,10 @@ func Pools(ctx context.Context, d *client.Client, _ []string) (names []string, e
 
 // ReplicasOf are the replicas of the service before.
 func ReplicasOf(ctx context.Context, d *client.Client, before []string) (names []string, err error) {
-	all, err := d.Services(ctx)
+	all, err := d.Services(ctx, before[len(before)-1])
 	for _, s := range all.Services {
 		for _, r := range s.Replicas {
-			if s.Name == before[len(before)-1] {
-				names = append(names, r.Address)
-			}
+			names = append(names, r.Address)
 		}
 	}
 	return names, err

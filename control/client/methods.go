@@ -42,11 +42,14 @@ func (c *Client) Apply(ctx context.Context, in api.Config, takeBack ...string) (
 }
 
 // backQuery names the services of which what was set by hand is taken back.
-func backQuery(sign string, services []string) string {
-	if len(services) == 0 {
+func backQuery(sign string, services []string) string { return listQuery(sign, "take_back", services) }
+
+// listQuery is a parameter that is a list, "" for none.
+func listQuery(sign, name string, words []string) string {
+	if len(words) == 0 {
 		return ""
 	}
-	return sign + "take_back=" + url.QueryEscape(strings.Join(services, ","))
+	return sign + name + "=" + url.QueryEscape(strings.Join(words, ","))
 }
 
 // ApplyAt is Apply if the intent is at a revision, else it refuses: lb.ErrConflict.
@@ -84,14 +87,25 @@ func (c *Client) Rollback(ctx context.Context, number uint64, dry bool, takeBack
 	return get[api.Change](ctx, c, http.MethodPost, fmt.Sprintf("/v1/revisions/%d/rollback?dry_run=%t", number, dry)+backQuery("&", takeBack), nil)
 }
 
-// Services returns all services.
-func (c *Client) Services(ctx context.Context) (api.Services, error) {
-	return get[api.Services](ctx, c, http.MethodGet, "/v1/services", nil)
+// Services returns all services, or those that are named. Errors: lb.ErrNotFound when there is none of a name.
+func (c *Client) Services(ctx context.Context, named ...string) (api.Services, error) {
+	return get[api.Services](ctx, c, http.MethodGet, "/v1/services"+listQuery("?", "service", named), nil)
 }
 
 // Status returns whether the node and its services are as they are wanted.
 func (c *Client) Status(ctx context.Context) (api.Status, error) {
 	return get[api.Status](ctx, c, http.MethodGet, "/v1/status", nil)
+}
+
+// NodeConditions returns whether the node is as it is wanted, and the revision of the intent.
+func (c *Client) NodeConditions(ctx context.Context) ([]api.Condition, uint64, error) {
+	var out api.Status
+	header, err := c.call(ctx, http.MethodGet, "/v1/status?limit=1", nil, &out)
+	if err != nil {
+		return nil, 0, err
+	}
+	revision, err := revisionOf(header)
+	return out.Conditions, revision, err
 }
 
 // ServiceConditions returns whether a service is as it is wanted.
@@ -121,24 +135,24 @@ func (c *Client) Detach(ctx context.Context, name string, dry bool) (api.Change,
 
 func interfacePath(name string) string { return "/v1/interfaces/" + url.PathEscape(name) }
 
-// Counters returns the datapath's counters.
-func (c *Client) Counters(ctx context.Context) (api.Counters, error) {
-	return get[api.Counters](ctx, c, http.MethodGet, "/v1/counters", nil)
+// Counters returns the datapath's counters: all, or those by reason, service or replica, as it is asked.
+func (c *Client) Counters(ctx context.Context, by ...string) (api.Counters, error) {
+	return get[api.Counters](ctx, c, http.MethodGet, "/v1/counters"+listQuery("?", "by", by), nil)
 }
 
-// Flows returns what is recorded of flows.
-func (c *Client) Flows(ctx context.Context) (api.Flows, error) {
-	return get[api.Flows](ctx, c, http.MethodGet, "/v1/flows", nil)
+// Flows returns what is recorded of flows of all services, or of those that are named. Errors: as Services.
+func (c *Client) Flows(ctx context.Context, named ...string) (api.Flows, error) {
+	return get[api.Flows](ctx, c, http.MethodGet, "/v1/flows"+listQuery("?", "service", named), nil)
 }
 
-// Traffic returns the replicas of all services and what is sent to them.
-func (c *Client) Traffic(ctx context.Context) (api.Traffic, error) {
-	return get[api.Traffic](ctx, c, http.MethodGet, "/v1/replicas", nil)
+// Traffic returns the replicas of all services, or of those that are named, and what is sent to them. Errors: as Services.
+func (c *Client) Traffic(ctx context.Context, named ...string) (api.Traffic, error) {
+	return get[api.Traffic](ctx, c, http.MethodGet, "/v1/replicas"+listQuery("?", "service", named), nil)
 }
 
 // TrafficWithHops is Traffic, and how packets to each replica leave.
-func (c *Client) TrafficWithHops(ctx context.Context) (api.Traffic, error) {
-	return get[api.Traffic](ctx, c, http.MethodGet, "/v1/replicas?next_hops=true", nil)
+func (c *Client) TrafficWithHops(ctx context.Context, named ...string) (api.Traffic, error) {
+	return get[api.Traffic](ctx, c, http.MethodGet, "/v1/replicas?next_hops=true"+listQuery("&", "service", named), nil)
 }
 
 // RecordedFlows returns at most limit recorded flows to a port of a service, 0 for its only one, of a client's address, or of the

@@ -25,6 +25,11 @@ func of[T any](ask func(context.Context) (T, error)) Piece {
 	}
 }
 
+// all is of, where the request can ask for less.
+func all[T any](ask func(context.Context, ...string) (T, error)) Piece {
+	return of(func(ctx context.Context) (T, error) { return ask(ctx) })
+}
+
 // pieces are the files of a bundle.
 func pieces(d *client.Client, pins string, more More) []piece {
 	return []piece{
@@ -45,10 +50,10 @@ func pieces(d *client.Client, pins string, more More) []piece {
 			hide(all.Services)
 			return all, err
 		})},
-		{"replicas.json", of(d.TrafficWithHops)},
+		{"replicas.json", all(d.TrafficWithHops)},
 		{"interfaces.json", of(d.Interfaces)},
-		{"counters.json", of(d.Counters)},
-		{"flows.json", of(d.Flows)},
+		{"counters.json", all(d.Counters)},
+		{"flows.json", all(d.Flows)},
 		{"overrides.json", of(d.Overrides)},
 		{"events.jsonl", events(d)},
 		{"metrics.txt", func(ctx context.Context) (any, error) { return d.Page(ctx, "/metrics", mostBytes+1) }},

@@ -63,7 +63,7 @@ type page struct {
 // gather asks for what describes a service and its replicas.
 func gather(ctx context.Context, a *cli.App, d *client.Client, of api.Service, over time.Duration, wanted func(api.Event) bool) (p page, err error) {
 	service := of.Name
-	before, err := d.Counters(ctx)
+	before, err := d.Traffic(ctx, service)
 	if err != nil {
 		return p, err
 	}
@@ -73,36 +73,25 @@ func gather(ctx context.Context, a *cli.App, d *client.Client, of api.Service, o
 		return p, ctx.Err()
 	case <-a.Clock.After(over):
 	}
-	after, err := d.Counters(ctx)
+	all, err := d.TrafficWithHops(ctx, service)
 	if err != nil {
 		return p, err
 	}
-	p.rates = rates(before, after, service, a.Clock.Now().Sub(began))
-	all, err := d.TrafficWithHops(ctx)
-	if err != nil {
-		return p, err
-	}
+	p.traffic, p.rates = all.Replicas, rates(before, all, a.Clock.Now().Sub(began))
 	p.disregarded = of.Health != nil && of.Health.OnAllUnhealthy == "all"
-	for _, r := range all.Replicas {
-		if r.ServiceName != service {
-			continue
-		}
-		p.traffic = append(p.traffic, r)
+	for _, r := range p.traffic {
 		p.packets += p.rates[r.Address].packets
 		p.disregarded = p.disregarded && (r.State != "active" || ill(r))
 	}
 	for _, r := range p.traffic {
 		p.weights += p.takes(r)
 	}
-	flows, err := d.Flows(ctx)
+	flows, err := d.Flows(ctx, service)
 	if err != nil {
 		return p, err
 	}
 	p.flows = map[string]api.ReplicaStatus{}
 	for _, s := range flows.Services {
-		if s.Name != service {
-			continue
-		}
 		p.transition, p.slots = s.SlotsInTransition, s.Slots
 		for _, r := range s.Replicas {
 			p.flows[r.Address] = r
@@ -130,19 +119,17 @@ func events(ctx context.Context, d *client.Client, service string, wanted func(a
 type rate struct{ packets, bytes float64 }
 
 // rates are those of the replicas of a service, by address, between two counts.
-func rates(before, after api.Counters, service string, took time.Duration) map[string]rate {
-	had, all := map[string]api.ReplicaCount{}, map[string]rate{}
+func rates(before, after api.Traffic, took time.Duration) map[string]rate {
+	had, all := map[string]api.ReplicaTraffic{}, map[string]rate{}
 	for _, r := range before.Replicas {
-		if r.ServiceName == service {
-			had[r.Replica] = r
-		}
+		had[r.Address] = r
 	}
 	for _, r := range after.Replicas {
-		was := had[r.Replica]
-		if r.ServiceName != service || r.Packets < was.Packets || took <= 0 {
+		was := had[r.Address]
+		if r.Packets < was.Packets || took <= 0 {
 			continue // it began anew
 		}
-		all[r.Replica] = rate{float64(r.Packets-was.Packets) / took.Seconds(), float64(r.Bytes-was.Bytes) / took.Seconds()}
+		all[r.Address] = rate{float64(r.Packets-was.Packets) / took.Seconds(), float64(r.Bytes-was.Bytes) / took.Seconds()}
 	}
 	return all
 }

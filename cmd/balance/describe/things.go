@@ -101,7 +101,7 @@ func describeInterface(a *cli.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		counters, err := d.Counters(c.Context())
+		counters, err := d.Counters(c.Context(), "reason")
 		if err != nil {
 			return err
 		}

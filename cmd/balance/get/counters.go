@@ -25,7 +25,12 @@ With --watch it goes on so.`,
 			Example: "  lbctl get counters\n  lbctl get counters no_replica\n  lbctl get counters --since 10s\n  lbctl get counters --since 1s --watch -o wide",
 		},
 		kind: "reason", list: "get counters -o json",
-		ask:    func(ctx context.Context, d *client.Client) (api.Counters, error) { return d.Counters(ctx) },
+		ask: func(ctx context.Context, d *client.Client, one string) (api.Counters, error) {
+			if one != "" || flags.Tabular() {
+				return d.Counters(ctx, "reason")
+			}
+			return d.Counters(ctx)
+		},
 		keep:   keepReason,
 		tables: counterTables,
 		flags:  func(f *show.Flags) { flags = f },

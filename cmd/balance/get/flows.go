@@ -33,10 +33,10 @@ the port that --port names.`,
 			Example: "  lbctl get flows\n  lbctl get flows web -o json\n  lbctl get flows web --client 198.51.100.7",
 		},
 		kind: "service", list: "get services",
-		ask: func(ctx context.Context, d *client.Client) (api.Flows, error) { return d.Flows(ctx) },
-		keep: func(v *api.Flows, name string) []string {
-			return keepNamed(&v.Services, name, func(s api.ServiceFlows) string { return s.Name })
+		ask: func(ctx context.Context, d *client.Client, one string) (api.Flows, error) {
+			return d.Flows(ctx, named(one)...)
 		},
+		names:  cli.Services,
 		tables: flowTables,
 		flags:  func(f *show.Flags) { flags = f },
 	}.make(a)

@@ -4,6 +4,7 @@ package get
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 
@@ -13,6 +14,7 @@ import (
 	"lbctl/cmd/cli/show"
 	"lbctl/control/client"
 	"lbctl/control/config"
+	"lbctl/lb"
 )
 
 // Command prints what there is. others are kinds that other verbs know.
@@ -39,9 +41,12 @@ type listing[T any] struct {
 	path string
 	// kind is what NAME names, and list the command that prints those names.
 	kind, list string
-	ask        func(context.Context, *client.Client) (T, error)
-	// keep leaves in T what has the name, and returns all names there are.
-	keep func(all *T, name string) (names []string)
+	// ask asks for what there is. Where the daemon knows the names it asks for that of a name alone, unless that is "".
+	ask func(ctx context.Context, d *client.Client, one string) (T, error)
+	// names, unless nil, are those that the daemon knows. keep, where it is, leaves in T what has the name, and returns all
+	// names there are.
+	names cli.Names
+	keep  func(all *T, name string) (names []string)
 	// tables are what is printed of T, one the name that was asked for, "" for all.
 	tables func(all T, one string) []show.Table
 	notes  func(T) []string
@@ -52,10 +57,13 @@ type listing[T any] struct {
 func (l listing[T]) make(a *cli.App) *cobra.Command {
 	c := &l.command
 	c.Args = cli.Takes("[NAME]")
-	a.Complete(c, func(ctx context.Context, d *client.Client, _ []string) ([]string, error) {
-		v, err := l.ask(ctx, d)
-		return l.keep(&v, ""), err
-	})
+	if l.names == nil {
+		l.names = func(ctx context.Context, d *client.Client, _ []string) ([]string, error) {
+			v, err := l.ask(ctx, d, "")
+			return l.keep(&v, ""), err
+		}
+	}
+	a.Complete(c, l.names)
 	f := show.TableFlags(c)
 	if l.flags != nil {
 		l.flags(f)
@@ -75,14 +83,21 @@ func (l listing[T]) run(a *cli.App, c *cobra.Command, f *show.Flags, args []stri
 		return f.Stream(a, c, func(ctx context.Context, to io.Writer) error { return d.Copy(ctx, l.path, to) })
 	}
 	return f.Run(a, c, func(ctx context.Context) (show.Answer, error) {
-		v, err := l.ask(ctx, d)
+		v, err := l.ask(ctx, d, one)
+		missing := one != "" && errors.Is(err, lb.ErrNotFound)
+		var names []string
+		if missing {
+			names, err = l.names(ctx, d, nil)
+		}
 		if err != nil {
 			return show.Answer{}, err
 		}
-		if one != "" {
-			if names := l.keep(&v, one); !slices.Contains(names, one) {
-				return show.Answer{}, cli.NotFound(l.kind, one, names, "list what there is: lbctl "+l.list)
-			}
+		if one != "" && l.keep != nil {
+			names = l.keep(&v, one)
+			missing = !slices.Contains(names, one)
+		}
+		if missing {
+			return show.Answer{}, cli.NotFound(l.kind, one, names, "list what there is: lbctl "+l.list)
 		}
 		answer := show.Answer{Value: v}
 		if f.Tabular() {

@@ -24,7 +24,7 @@ func getOverrides(a *cli.App) *cobra.Command {
 lbctl take-back, undrain, up and weight --reset take it back.`,
 			Example: "  lbctl get overrides\n  lbctl get overrides web -o json"},
 		kind: "service", list: "get services",
-		ask: func(ctx context.Context, d *client.Client) (lines overrideLines, err error) {
+		ask: func(ctx context.Context, d *client.Client, _ string) (lines overrideLines, err error) {
 			if lines.services, err = cli.Services(ctx, d, nil); err == nil {
 				lines.Overrides, err = d.Overrides(ctx)
 			}

@@ -14,10 +14,9 @@ import (
 	"lbctl/lb"
 )
 
-// replicaLines are the replicas, and the names of all services, also of those without one.
+// replicaLines are the replicas.
 type replicaLines struct {
 	api.Traffic
-	services []string
 	// sent is what was sent to each replica, and records what is recorded of its flows, for wide tables.
 	sent    map[replicaKey]sent
 	records map[replicaKey]api.ReplicaFlows
@@ -45,11 +44,7 @@ answers are not counted by replica: those of all together are the counter "retur
 			Example: "  lbctl get replicas\n  lbctl get replicas web -o wide\n  lbctl get replicas web -o json",
 		},
 		kind: "service", list: "get services", path: "/v1/replicas?next_hops=true",
-		ask: q.ask,
-		keep: func(v *replicaLines, name string) []string {
-			keepNamed(&v.Replicas, name, func(r api.ReplicaTraffic) string { return r.ServiceName })
-			return v.services
-		},
+		ask: q.ask, names: cli.Services,
 		tables: replicaTable,
 		flags:  func(f *show.Flags) { q.flags = f },
 	}.make(a)
@@ -117,28 +112,29 @@ type replicaQuestion struct {
 }
 
 // ask asks for what the format prints.
-func (q *replicaQuestion) ask(ctx context.Context, d *client.Client) (lines replicaLines, err error) {
-	services, err := d.Services(ctx)
-	if err != nil {
-		return lines, err
-	}
-	for _, s := range services.Services {
-		lines.services = append(lines.services, s.Name)
-	}
+func (q *replicaQuestion) ask(ctx context.Context, d *client.Client, one string) (lines replicaLines, err error) {
 	switch q.flags.Format {
 	case show.FormatWide:
-		err = q.measure(ctx, d, &lines)
+		err = q.measure(ctx, d, &lines, named(one))
 	case cli.FormatTable, show.FormatName:
-		lines.Traffic, err = d.Traffic(ctx)
+		lines.Traffic, err = d.Traffic(ctx, named(one)...)
 	default:
-		lines.Traffic, err = d.TrafficWithHops(ctx)
+		lines.Traffic, err = d.TrafficWithHops(ctx, named(one)...)
 	}
 	return lines, err
 }
 
+// named are the services that are asked for: one, or all.
+func named(one string) []string {
+	if one == "" {
+		return nil
+	}
+	return []string{one}
+}
+
 // measure asks twice, and for the records of flows.
-func (q *replicaQuestion) measure(ctx context.Context, d *client.Client, lines *replicaLines) error {
-	before, err := d.Traffic(ctx)
+func (q *replicaQuestion) measure(ctx context.Context, d *client.Client, lines *replicaLines, of []string) error {
+	before, err := d.Traffic(ctx, of...)
 	if err != nil {
 		return err
 	}
@@ -148,11 +144,11 @@ func (q *replicaQuestion) measure(ctx context.Context, d *client.Client, lines *
 		return ctx.Err()
 	case <-q.clock.After(q.over):
 	}
-	if lines.Traffic, err = d.TrafficWithHops(ctx); err != nil {
+	if lines.Traffic, err = d.TrafficWithHops(ctx, of...); err != nil {
 		return err
 	}
 	lines.sent = ratesOf(before, lines.Traffic, q.clock.Now().Sub(began))
-	flows, err := d.Flows(ctx)
+	flows, err := d.Flows(ctx, of...)
 	lines.records = map[replicaKey]api.ReplicaFlows{}
 	for _, s := range flows.Services {
 		for _, r := range s.Replicas {

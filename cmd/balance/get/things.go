@@ -19,10 +19,10 @@ func getServices(a *cli.App) *cobra.Command {
 		command: cobra.Command{Use: "services [NAME]", Aliases: []string{"service"}, Short: "Print the services, or one",
 			Example: "  lbctl get services -o json\n  lbctl get service web -o wide"},
 		kind: "service", list: "get services", path: "/v1/services",
-		ask: func(ctx context.Context, d *client.Client) (api.Services, error) { return d.Services(ctx) },
-		keep: func(v *api.Services, name string) []string {
-			return keepNamed(&v.Services, name, func(s api.Service) string { return s.Name })
+		ask: func(ctx context.Context, d *client.Client, one string) (api.Services, error) {
+			return d.Services(ctx, named(one)...)
 		},
+		names: cli.Services,
 		tables: func(v api.Services, _ string) []show.Table {
 			t := show.Table{Narrow: 9, Columns: []string{"NAME", "VIP", "PROTOCOL", "MODE", "SCHEDULER", "HASH", "TRACKING", "SLOTS", "REPLICAS",
 				"ACTIVE", "SEED", "IDLE", "ENCAPSULATION", "TUNNEL PORT", "TUNNEL SOURCES", "POOL", "LIMITS"}}
@@ -77,7 +77,9 @@ func getInterfaces(a *cli.App) *cobra.Command {
 		command: cobra.Command{Use: "interfaces [NAME]", Aliases: []string{"interface"},
 			Short: "Print the interfaces that are attached, or wanted and missing, or one", Example: "  lbctl get interfaces"},
 		kind: "interface", list: "get interfaces",
-		ask: func(ctx context.Context, d *client.Client) (api.Interfaces, error) { return d.Interfaces(ctx) },
+		ask: func(ctx context.Context, d *client.Client, _ string) (api.Interfaces, error) {
+			return d.Interfaces(ctx)
+		},
 		keep: func(v *api.Interfaces, name string) []string {
 			return keepNamed(&v.Interfaces, name, func(i api.InterfaceStatus) string { return i.Name })
 		},
@@ -96,7 +98,7 @@ func getPools(a *cli.App) *cobra.Command {
 		command: cobra.Command{Use: "pools [NAME]", Aliases: []string{"pool"}, Short: "Print the pools of replicas, or one, and who uses them",
 			Example: "  lbctl get pools\n  lbctl get pool backends -o yaml"},
 		kind: "pool", list: "get pools",
-		ask: func(ctx context.Context, d *client.Client) (api.Pools, error) { return d.Pools(ctx) },
+		ask: func(ctx context.Context, d *client.Client, _ string) (api.Pools, error) { return d.Pools(ctx) },
 		keep: func(v *api.Pools, name string) []string {
 			return keepNamed(&v.Pools, name, func(p api.PoolStatus) string { return p.Name })
 		},

@@ -46,13 +46,13 @@ func (t *traffic) String() string {
 
 // ask notes how many packets have been sent to the replica.
 func (d *drain) ask(ctx context.Context) error {
-	all, err := d.client.Counters(ctx)
+	all, err := d.client.Traffic(ctx, d.service)
 	if err != nil {
 		return err
 	}
-	for _, n := range all.Replicas {
-		if n.ServiceName == d.service && n.Replica == d.address {
-			d.traffic.note(n.Packets)
+	for _, r := range all.Replicas {
+		if r.Address == d.address {
+			d.traffic.note(r.Packets)
 		}
 	}
 	return nil

@@ -125,7 +125,7 @@ func Page(a *cli.App) func(context.Context) (any, error) {
 
 // gather asks the daemon for all that the page has.
 func gather(ctx context.Context, d *client.Client, clock cli.Clock, over time.Duration) (p page, err error) {
-	before, err := d.Counters(ctx)
+	before, err := d.Counters(ctx, "reason")
 	if err != nil {
 		return p, err
 	}
@@ -135,7 +135,7 @@ func gather(ctx context.Context, d *client.Client, clock cli.Clock, over time.Du
 	case <-ctx.Done():
 		return p, ctx.Err()
 	}
-	after, err := d.Counters(ctx)
+	after, err := d.Counters(ctx, "reason")
 	if err != nil {
 		return p, err
 	}

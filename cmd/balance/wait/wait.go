@@ -112,11 +112,11 @@ func holds(c *cobra.Command, what string, of []string) (condition, error) {
 	return func(ctx context.Context, d *client.Client) (string, error) {
 		var all []api.Condition
 		if len(of) == 0 {
-			node, err := d.Status(ctx)
+			node, _, err := d.NodeConditions(ctx)
 			if err != nil {
 				return "", err
 			}
-			all = node.Conditions
+			all = node
 		} else {
 			service, err := d.ServiceConditions(ctx, of[0])
 			if err != nil {
@@ -135,7 +135,7 @@ func holds(c *cobra.Command, what string, of []string) (condition, error) {
 
 func reached(n uint64) condition {
 	return func(ctx context.Context, d *client.Client) (string, error) {
-		_, now, err := d.Config(ctx)
+		_, now, err := d.NodeConditions(ctx)
 		if err == nil && now < n {
 			return fmt.Sprintf("the intent is at revision %d", now), nil
 		}
@@ -143,16 +143,24 @@ func reached(n uint64) condition {
 	}
 }
 
+// named are the services that a condition is about: one, or all.
+func named(of []string) []string {
+	if of[0] == "" {
+		return nil
+	}
+	return of[:1]
+}
+
 // healthy looks at one replica, the active ones of a service that are checked, or those of all.
 func healthy(of []string) condition {
 	return func(ctx context.Context, d *client.Client) (string, error) {
-		all, err := d.Traffic(ctx)
+		all, err := d.Traffic(ctx, named(of)...)
 		if err != nil {
 			return "", err
 		}
 		look := looked{of: of}
 		for _, r := range all.Replicas {
-			if !look.at(r.ServiceName, r.Address) {
+			if !look.at(r.Address) {
 				continue
 			}
 			h := r.Health
@@ -171,15 +179,14 @@ func healthy(of []string) condition {
 // drained looks at one replica, the draining ones of a service, or those of all.
 func drained(of []string) condition {
 	return func(ctx context.Context, d *client.Client) (string, error) {
-		all, err := d.Flows(ctx)
+		all, err := d.Flows(ctx, named(of)...)
 		if err != nil {
 			return "", err
 		}
 		look := looked{of: of}
 		for _, s := range all.Services {
-			look.at(s.Name, "")
 			for _, r := range s.Replicas {
-				if look.at(s.Name, r.Address) && !r.SafeToRemove && (of[1] != "" || r.State == lb.Draining.String()) {
+				if look.at(r.Address) && !r.SafeToRemove && (of[1] != "" || r.State == lb.Draining.String()) {
 					return fmt.Sprintf("replica %s of %s is %s with %d recorded flows and %s of old flows", r.Address, s.Name, r.State,
 						r.FlowCounts.Established+r.FlowCounts.HalfOpen, cli.Many(int(r.FlowCounts.OldFlowSlots), "slot")), nil
 				}
@@ -189,18 +196,14 @@ func drained(of []string) condition {
 	}
 }
 
-// looked is what a condition is about, a service and a replica of it, "" for any, and what of that there is.
+// looked is what a condition is about, a service and a replica of it, "" for any, and whether there is such a replica.
 type looked struct {
-	of               []string
-	service, replica bool
+	of      []string
+	replica bool
 }
 
 // at reports whether the condition is about a replica.
-func (l *looked) at(service, replica string) bool {
-	if l.of[0] != "" && l.of[0] != service {
-		return false
-	}
-	l.service = true
+func (l *looked) at(replica string) bool {
 	if l.of[1] != "" && l.of[1] != replica {
 		return false
 	}
@@ -209,10 +212,7 @@ func (l *looked) at(service, replica string) bool {
 }
 
 func (l *looked) missing() error {
-	switch {
-	case l.of[0] != "" && !l.service:
-		return cli.NotFound("service", l.of[0], nil, "list what there is: lbctl get services")
-	case l.of[1] != "" && !l.replica:
+	if l.of[1] != "" && !l.replica {
 		return cli.NotFound("replica", l.of[1], nil, "list what there is: lbctl get replicas")
 	}
 	return nil

@@ -60,7 +60,7 @@ func TestWait(t *testing.T) {
 		w.Refused(c.line, cli.ExitUsage, c.what, c.hint)
 	}
 	w.Refused("wait --for=healthy web 10.0.0.9:8080", cli.ExitNotFound, `replica "10.0.0.9:8080": not found`, "list what there is: lbctl get replicas")
-	w.Refused("wait --for=drained wbe", cli.ExitNotFound, `service "wbe": not found`, "list what there is: lbctl get services")
+	w.Refused("wait --for=drained wbe", cli.ExitNotFound, `service "wbe": not found`, "list what there is: lbctl get services, lbctl get replicas, lbctl get interfaces")
 	w.Stop()
 	if code, _, _ := w.Run("wait", "--for=ready", "--timeout", time.Second.String()); code != cli.ExitUnreachable {
 		t.Errorf("without a daemon: exit %d", code)

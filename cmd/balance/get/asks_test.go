@@ -1,0 +1,88 @@
+package get_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lbctl/cmd/balance"
+	"lbctl/cmd/cli"
+	"lbctl/cmd/cli/clitest"
+)
+
+// asked passes requests on to a daemon, and notes them.
+type asked struct {
+	mu    sync.Mutex
+	paths []string
+}
+
+// before serves in front of a daemon, on a socket.
+func (a *asked) before(t *testing.T, daemon, socket string) {
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "lbctl"})
+	proxy.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", daemon)
+	}}
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.mu.Lock()
+		a.paths = append(a.paths, r.URL.RequestURI())
+		a.mu.Unlock()
+		proxy.ServeHTTP(w, r)
+	})}
+	go web.Serve(l)
+	t.Cleanup(func() { web.Close(); proxy.Transport.(*http.Transport).CloseIdleConnections() })
+}
+
+// TestAsksForOne: who wants to know of one service asks for that of no other.
+func TestAsksForOne(t *testing.T) {
+	w := clitest.New(t, balance.Commands)
+	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig), "--socket", w.Path("daemon"))
+	var a asked
+	a.before(t, w.Path("daemon"), w.Path("s"))
+	w.Clock.Time, w.Clock.Timer = clitest.Steps(func() {})
+	for line, want := range map[string][]string{
+		"get service web":                      {"/v1/services?service=web"},
+		"get replicas web":                     {"/v1/replicas?service=web"},
+		"get replicas web -o json":             {"/v1/replicas?next_hops=true&service=web"},
+		"get replicas web -o wide":             {"/v1/replicas?service=web", "/v1/replicas?next_hops=true&service=web", "/v1/flows?service=web"},
+		"get flows web":                        {"/v1/flows?service=web"},
+		"get counters":                         {"/v1/counters?by=reason"},
+		"get counter no_replica -o json":       {"/v1/counters?by=reason"},
+		"get counters -o json":                 {"/v1/counters"},
+		"describe interface eth0":              {"/v1/interfaces", "/v1/counters?by=reason", "/v1/events?all=true&follow=false"},
+		"describe service web":                 {"/v1/services/web", "/v1/services/web/status", "/v1/replicas?service=web", "/v1/replicas?next_hops=true&service=web", "/v1/flows?service=web", "/v1/events?all=true&follow=false&service=web"},
+		"describe replica web 10.0.0.1:8080":   {"/v1/services/web", "/v1/replicas?service=web", "/v1/replicas?next_hops=true&service=web", "/v1/flows?service=web", "/v1/events?all=true&follow=false&service=web"},
+		"wait --for=condition=Ready":           {"/v1/status?limit=1"},
+		"wait --for=condition=Ready web":       {"/v1/services/web/status"},
+		"wait --for=revision=1":                {"/v1/status?limit=1"},
+		"wait --for=healthy web":               {"/v1/replicas?service=web"},
+		"wait --for=drained web":               {"/v1/flows?service=web"},
+		"__complete get replicas w":            {"/v1/status"},
+		"__complete replica set web 10":        {"/v1/services?service=web"},
+		"__complete describe replica web 10.0": {"/v1/services?service=web"},
+	} {
+		a.paths = nil
+		if code, _, stderr := w.Run(strings.Fields(line)...); code != cli.ExitDone {
+			t.Errorf("lbctl %s: exit %d, %s", line, code, stderr)
+		}
+		if diff := cmp.Diff(want, a.paths); diff != "" {
+			t.Errorf("lbctl %s asks for (-want +got):\n%s", line, diff)
+		}
+	}
+	a.paths = nil
+	w.Refused("get replicas wbe", cli.ExitNotFound, `service "wbe": not found`, "did you mean web?")
+	if !slices.Equal(a.paths, []string{"/v1/replicas?service=wbe", "/v1/status"}) {
+		t.Errorf("of a service that there is not it asks for %v", a.paths)
+	}
+}
