@@ -16,12 +16,13 @@ import (
 // contradicts itself: rows that others have overwritten it rewrites, and a service whose row cannot be believed it leaves
 // out, for the caller of SetService to make anew. damaged says of each what was done.
 func (reg *registry) adopt() (damaged lb.Verification, err error) {
-	for at := range reg.tables.ServiceIndex().Rows() {
+	for _, at := range slices.Sorted(reg.tables.ServiceIndex().Rows()) {
 		if err := reg.adoptRow(at); err != nil {
 			damaged.Add(lb.Drift{
 				Table: bpf.LbMapServices, Key: fmt.Sprintf("row %d", at), Want: "a service; it is left out until it is set again", Have: err.Error(), Repaired: true,
 			})
 		}
+		reg.tables.Trim()
 	}
 	restored, err := reg.finish()
 	damaged.Join(restored)
@@ -51,7 +52,7 @@ func (reg *registry) adoptRow(at uint32) (err error) {
 	if err := taken.take(&reg.ids.Rows, at, 1, "row"); err != nil {
 		return err
 	}
-	row := reg.tables.Services.Rows[at]
+	row := *reg.tables.Services.Row(at)
 	if !reg.tables.ServiceIndex().Has(row.Vip, at) {
 		return errors.New("it is not where its address and port belong")
 	}
@@ -86,7 +87,7 @@ func (reg *registry) adoptService(e *entry, taken *taking) error {
 	if err := taken.take(&reg.ids.Lists, row.List-reg.limits.Slots, row.Replicas, "list of replicas"); err != nil {
 		return err
 	}
-	for _, listed := range reg.tables.Slots.Rows[row.List:][:row.Replicas] {
+	for _, listed := range reg.tables.Slots.Span(row.List, row.Replicas) {
 		if err := reg.adoptReplica(e, listed, taken); err != nil {
 			return err
 		}
@@ -130,12 +131,12 @@ func (reg *registry) adoptReplica(e *entry, listed bpf.LbSlot, taken *taking) er
 	if err := taken.take(&reg.ids.Replicas, id, 1, "replica id"); err != nil {
 		return err
 	}
-	if of := reg.tables.Replicas.Rows[id].Service; of != e.row.Id {
+	if of := reg.tables.Replicas.Row(id).Service; of != e.row.Id {
 		return fmt.Errorf("replica %d is of service %d, not of %d", id, of, e.row.Id)
 	}
 	r := lb.Replica{Address: reg.tables.AddressOf(id), Weight: uint16(listed.Previous), State: lb.ReplicaState(listed.Previous >> 16)}
 	e.ids[r.Address] = id
-	if recorded := reg.tables.RevNats.Rows[id].Flags & uint8(bpf.LbRevNatFlagREV_NAT_BY_RECORD); recorded == 0 && e.answered(r.Address) && e.service.Tracking == lb.TrackAlways {
+	if recorded := reg.tables.RevNats.Row(id).Flags & uint8(bpf.LbRevNatFlagREV_NAT_BY_RECORD); recorded == 0 && e.answered(r.Address) && e.service.Tracking == lb.TrackAlways {
 		e.setUnrecorded(r.Address)
 		e.unrecordedFor = e.untilRecorded()
 	}
@@ -145,11 +146,11 @@ func (reg *registry) adoptReplica(e *entry, listed bpf.LbSlot, taken *taking) er
 
 // adoptRanges reads the source ranges of a service, whose rows it has taken.
 func (reg *registry) adoptRanges(e *entry) error {
-	if int(e.sourceRanges().To) > len(reg.tables.SourceRanges.Rows) { // of a former layout there are none
-		return fmt.Errorf("source ranges %v of %d", e.sourceRanges(), len(reg.tables.SourceRanges.Rows))
+	if int(e.sourceRanges().To) > reg.tables.SourceRanges.Len() { // of a former layout there are none
+		return fmt.Errorf("source ranges %v of %d", e.sourceRanges(), reg.tables.SourceRanges.Len())
 	}
 	for at := e.sourceRanges().From; at < e.sourceRanges().To; at++ {
-		e.service.SourceRanges = append(e.service.SourceRanges, reg.tables.SourceRanges.Rows[at].Prefix())
+		e.service.SourceRanges = append(e.service.SourceRanges, reg.tables.SourceRanges.Row(at).Prefix())
 	}
 	e.service = e.service.Sorted()
 	if _, n := rangeRows(e.service); n != e.row.Ranges {
@@ -161,12 +162,13 @@ func (reg *registry) adoptRanges(e *entry) error {
 // finish completes the last change of the previous process, in the same order, and restores what no process of ours
 // leaves. It waits for packets first: that process may have ended a moment ago, and packets may still read what it retired.
 func (reg *registry) finish() (restored lb.Verification, err error) {
-	for _, e := range reg.services {
+	for _, e := range inOrder(reg.services) {
 		reg.writeStates(e)
 		reg.flagEntry(e)
 		if e.tracked() {
 			reg.cleanPrevious(e, false)
 		}
+		reg.tables.Trim()
 	}
 	reg.sweepReplicas()
 	reg.sweepRevNats()
@@ -175,7 +177,10 @@ func (reg *registry) finish() (restored lb.Verification, err error) {
 		return restored, err
 	}
 	reg.finishRanges()
-	v := &verifier{registry: reg, repair: true, pause: func() error { return nil }}
+	v := &verifier{registry: reg, repair: true, pause: func() error {
+		reg.tables.Trim()
+		return nil
+	}}
 	if err := v.tables(); err != nil {
 		return restored, err
 	}
@@ -226,13 +231,12 @@ func (reg *registry) finishRanges() {
 
 // sweepReplicas sets the state of replicas that no service has to gone.
 func (reg *registry) sweepReplicas() {
-	for id := range reg.tables.Replicas.Rows {
-		row := &reg.tables.Replicas.Rows[id]
-		if reg.serviceOfReplica(uint32(id)) != nil || row.IpVersion == 0 {
+	for id, row := range reg.tables.Replicas.Pass() {
+		if reg.serviceOfReplica(id) != nil || row.IpVersion == 0 {
 			continue
 		}
-		reg.counters.retire(uint32(id))
-		reg.tables.SetState(uint32(id), bpf.LbReplicaStateREPLICA_GONE)
+		reg.counters.retire(id)
+		reg.tables.SetState(id, bpf.LbReplicaStateREPLICA_GONE)
 	}
 }
 
@@ -240,17 +244,17 @@ func (reg *registry) sweepReplicas() {
 func (reg *registry) sweepRevNats() {
 	var stray []uint32
 	for id := range reg.tables.RevNatIndex().Rows() {
-		if int(id) >= len(reg.tables.RevNats.Rows) {
+		if int(id) >= reg.tables.RevNats.Len() {
 			continue // verifier removes it
 		}
-		o := reg.tables.RevNats.Rows[id]
+		o := *reg.tables.RevNats.Row(id)
 		owners := reg.index.Owners(o.Replica.AddrPort(), packet.Protocol(o.Replica.Protocol))
 		if !slices.ContainsFunc(owners, func(v lb.VIP) bool { return reg.services[v].ids[o.Replica.AddrPort()] == id }) {
 			stray = append(stray, id)
 		}
 	}
 	for _, id := range stray {
-		reg.tables.RevNatIndex().Remove(reg.tables.RevNats.Rows[id].Replica, id)
+		reg.tables.RevNatIndex().Remove(reg.tables.RevNats.Row(id).Replica, id)
 	}
 }
 

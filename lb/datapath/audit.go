@@ -47,6 +47,7 @@ const slice = time.Millisecond
 func (d *Datapath) pause(ctx context.Context) func() error {
 	began := time.Now()
 	return func() error {
+		d.registry.tables.Trim()
 		if time.Since(began) < slice {
 			return nil
 		}

@@ -98,7 +98,7 @@ func TestAuditRows(t *testing.T) {
 	e := d.registry.services[web("192.0.2.2:80").VIP]
 	replica := e.service.Replicas[1].Address
 	id := e.ids[replica]
-	next, inactive := d.registry.tables.Hop(id), d.registry.tables.Replicas.Rows[id]
+	next, inactive := d.registry.tables.Hop(id), *d.registry.tables.Replicas.Row(id)
 	for _, c := range []struct {
 		table string
 		at    uint32
@@ -136,7 +136,7 @@ func TestAuditRows(t *testing.T) {
 				t.Errorf("next hop %+v, want %+v", hop, next)
 			}
 			if c.table == bpf.LbMapReplicas { // the next hop that is not active may be any
-				row := &d.registry.tables.Replicas.Rows[id]
+				row := d.registry.tables.Replicas.Row(id)
 				row.ActiveHop, row.Hops, row.TunnelSource = inactive.ActiveHop, inactive.Hops, inactive.TunnelSource
 			}
 			if err := m.Lookup(c.at, &is); err != nil {

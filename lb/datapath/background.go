@@ -76,7 +76,10 @@ func (d *Datapath) reroute(change func() error) error {
 
 // sweep lets time pass for the flows.
 func (d *Datapath) sweep(elapsed time.Duration) error {
-	return d.locked(func() error { return d.transitions.sweep(elapsed) })
+	return d.locked(func() error {
+		defer d.registry.tables.Release() // of what changes since the last tick have mapped, too
+		return d.transitions.sweep(elapsed)
+	})
 }
 
 // tick is how often the records of flows are swept.

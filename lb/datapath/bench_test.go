@@ -344,10 +344,10 @@ func crowded(b *testing.B) *Datapath {
 	}
 	e := d.registry.services[full.VIP]
 	for _, table := range []tables.Table[bpf.LbRecords]{d.registry.tables.Established, d.registry.tables.HalfOpen} {
-		for i := range table.Rows {
+		for i := range table.Len() {
 			for entry := range bpf.RecordEntries / 2 {
 				hash := uint32(i*bpf.RecordEntries+entry) * 0x9e3779b9
-				table.Rows[i].Entry[entry] = uint64(hash)<<32 | uint64(d.registry.tables.Slot(e.row.Offset+hash%e.row.Size).Owner())
+				table.Row(uint32(i)).Entry[entry] = uint64(hash)<<32 | uint64(d.registry.tables.Slot(e.row.Offset+hash%e.row.Size).Owner())
 			}
 		}
 	}

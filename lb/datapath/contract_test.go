@@ -139,8 +139,8 @@ func harnessWith(t *testing.T, n lb.NoService) contract.Harness {
 
 // earn lets time pass for the rates of services, which are stopped.
 func (d *Datapath) earn(elapsed time.Duration) {
-	for i := range d.registry.tables.RateStates.Rows {
-		row := &d.registry.tables.RateStates.Rows[i]
+	for i := range d.registry.tables.RateStates.Len() {
+		row := d.registry.tables.RateStates.Row(uint32(i))
 		for _, until := range []*uint64{&row.PacketsUntil, &row.FlowsUntil} {
 			*until -= min(*until, stopped*uint64(elapsed))
 		}

@@ -109,14 +109,14 @@ type sums struct {
 
 func (c *counters) countRemoved(s *sums) {
 	for _, id := range c.removed {
-		service := c.tables.Replicas.Rows[id].Service
+		service := c.tables.Replicas.Row(id).Service
 		s.retired[service] = plus(s.retired[service], s.rows[id])
 		s.forwarded = plus(s.forwarded, s.rows[id])
 	}
 }
 
 func (c *counters) countService(s *sums, v lb.VIP, e *entry) {
-	past := c.tables.RetiredCounts.Rows[e.row.Id]
+	past := *c.tables.RetiredCounts.Row(e.row.Id)
 	all := plus(s.retired[e.row.Id], lb.Count{Packets: past.Packets, Bytes: past.Bytes})
 	byReplica, flows := make(map[netip.AddrPort]lb.Count, len(e.ids)), make(map[netip.AddrPort]lb.FlowCount, len(e.ids))
 	for a, id := range e.ids {
@@ -205,8 +205,8 @@ func (c *counters) foldRemoved() error {
 		if n == (lb.Count{}) {
 			continue
 		}
-		of := c.tables.Replicas.Rows[id].Service
-		past := c.tables.RetiredCounts.Rows[of]
+		of := c.tables.Replicas.Row(id).Service
+		past := *c.tables.RetiredCounts.Row(of)
 		past.Packets, past.Bytes = past.Packets+n.Packets, past.Bytes+n.Bytes
 		c.tables.RetiredCounts.Put(of, past)
 		if err := c.addForwarded(n); err != nil {
@@ -335,6 +335,7 @@ func (reg *registry) flows(of []lb.VIP) map[lb.VIP]lb.Flows {
 			f.Replicas[a] = byID[id]
 		}
 		all[v] = f
+		reg.tables.Trim()
 	}
 	return all
 }

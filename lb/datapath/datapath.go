@@ -208,13 +208,14 @@ func (d *Datapath) Close() error {
 // Discard is Close for a start that failed: what was not pinned before Open is removed, links apart.
 func (d *Datapath) Discard() error { return errors.Join(d.dir.Discard(), d.Close()) }
 
-// locked runs an operation under the lock. Errors: os.ErrClosed, without running it.
+// locked runs an operation under the lock. It leaves little of the tables mapped. Errors: os.ErrClosed, without running it.
 func (d *Datapath) locked(operation func() error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
 		return fmt.Errorf("datapath: %w", os.ErrClosed)
 	}
+	defer d.registry.tables.Trim()
 	return operation()
 }
 

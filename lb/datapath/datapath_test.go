@@ -2,10 +2,14 @@ package datapath
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"lbctl/bpf"
 	"lbctl/lb"
@@ -159,6 +163,88 @@ func web(vip string, replicas ...string) lb.Service {
 		s.Replicas = append(s.Replicas, lb.Replica{Address: netip.MustParseAddrPort(r)})
 	}
 	return s.WithDefaults()
+}
+
+// What the tables take of the process's memory goes by what is in use at the moment: little while a change, an audit or a start goes
+// on, and next to nothing when a tick has passed since.
+func TestMappedTables(t *testing.T) {
+	inNamespace(t)
+	before, o := mappedBytes(t), Options{Dir: testns.PinDir(t), manualClock: true}
+	check := func(what string, most int) {
+		t.Helper()
+		if is := mappedBytes(t) - before; is > most {
+			t.Errorf("%s: %d KiB of the tables are mapped, want at most %d", what, is>>10, most>>10)
+		}
+	}
+	const busy, idle = 20 << 20, 2 << 20
+	d := open(t, o)
+	check("empty tables", busy)
+	s, _ := hundred(lb.TrackChanges)
+	s.Mode = lb.DSR
+	slots := 0
+	for i := range byte(40) {
+		s.VIP.Address = netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, i}), 80)
+		if err := d.SetService(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		slots += int(s.Slots())
+		check("a service is set", busy)
+	}
+	if slots*int(unsafe.Sizeof(bpf.LbSlot{})) < busy {
+		t.Fatalf("%d slots are too few for this test", slots)
+	}
+	for round := range 2 {
+		if round > 0 {
+			closed(t, d)
+			d = open(t, o)
+		}
+		check("opened", busy)
+		if found, err := d.Verify(t.Context(), true); err != nil || found.Found > 0 {
+			t.Errorf("verify: %+v, %v", found, err)
+		}
+		check("verified", busy)
+		if _, err := d.Flows(); err != nil {
+			t.Error("flows:", err)
+		}
+		services, err := d.Services()
+		if err != nil {
+			t.Error("services:", err)
+		}
+		if _, err := d.NextHops(services); err != nil {
+			t.Error("next hops:", err)
+		}
+		if _, err := d.Counters(); err != nil {
+			t.Error("counters:", err)
+		}
+		check("read", busy)
+		if err := d.sweep(tick); err != nil {
+			t.Error("sweep:", err)
+		}
+		check(fmt.Sprintf("a tick later, in round %d", round), idle)
+	}
+}
+
+// mappedBytes returns how much of BPF maps is mapped into this process.
+func mappedBytes(t *testing.T) (all int) {
+	t.Helper()
+	smaps, err := os.ReadFile("/proc/self/smaps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ofMap := false
+	for line := range strings.Lines(string(smaps)) {
+		switch fields := strings.Fields(line); {
+		case !strings.HasSuffix(fields[0], ":"):
+			ofMap = strings.Contains(line, "bpf-map")
+		case ofMap && fields[0] == "Rss:":
+			kib, err := strconv.Atoi(fields[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			all += kib << 10
+		}
+	}
+	return all
 }
 
 // A link whose MTU is too large for the driver's XDP is refused in mode native. Mode auto takes generic, and

@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"cmp"
 	"encoding/binary"
 	"maps"
 	"math"
@@ -34,6 +35,11 @@ type entry struct {
 	unrecordedFor time.Duration
 	// aging is set while a sweep makes its flows older.
 	aging *aging
+}
+
+// inOrder returns services in the order of their rows: so what is near each other in the tables is mapped once.
+func inOrder(services map[lb.VIP]*entry) []*entry {
+	return slices.SortedFunc(maps.Values(services), func(a, b *entry) int { return cmp.Compare(a.at, b.at) })
 }
 
 func vipKey(v lb.VIP) bpf.LbEndpoint { return bpf.Endpoint(v.Address, uint8(v.Protocol)) }

@@ -139,13 +139,11 @@ func (h *hops) forget(replica uint32) {
 // confirm has the kernel probe the clients and gateways to whose MAC addresses packets were sent since the last call, unless
 // it knows them to be there. An entry of the FIB cache lives for some ticks, so one that is in use is made anew all the time.
 func (h *hops) confirm() error {
-	cache := h.tables.FIBCache.Rows
-	if len(h.ticks) != len(cache) {
-		h.ticks = make([]uint32, len(cache))
+	if n := h.tables.FIBCache.Len(); len(h.ticks) != n {
+		h.ticks = make([]uint32, n)
 	}
 	uses := map[nexthop.Use]bool{}
-	for at := range cache {
-		entry := &cache[at]
+	for at, entry := range h.tables.FIBCache.Pass() {
 		if entry.Tick == h.ticks[at] {
 			continue
 		}
@@ -166,7 +164,7 @@ func (h *hops) confirm() error {
 func (h *hops) refresh(c nexthop.Changes, services map[lb.VIP]*entry) (changed bool) {
 	h.lately = gathered{}
 	network := h.network.Gather(h.links.indexes()...)
-	for _, e := range services {
+	for _, e := range inOrder(services) {
 		for a, id := range e.ids {
 			switch via := h.via[id]; {
 			case c.Routes(a.Addr()):
@@ -185,6 +183,7 @@ func (h *hops) refresh(c nexthop.Changes, services map[lb.VIP]*entry) (changed b
 			})
 			h.log.Debug("next hop changed", "replica", a, "interface", next.Ifindex, "state", next.State)
 		}
+		h.tables.Trim()
 	}
 	return changed
 }

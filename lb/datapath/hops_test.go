@@ -254,7 +254,7 @@ func TestLearnedMTUExpires(t *testing.T) {
 	if ticks <= life+1 {
 		t.Skip("the machine has not been up for long enough to have learnt anything so long ago")
 	}
-	word := &d.registry.tables.Replicas.Rows[d.registry.services[web("192.0.2.1:80").VIP].ids[netip.MustParseAddrPort("10.0.0.1:80")]].PathMtu
+	word := &d.registry.tables.Replicas.Row(d.registry.services[web("192.0.2.1:80").VIP].ids[netip.MustParseAddrPort("10.0.0.1:80")]).PathMtu
 	for _, c := range []struct {
 		age  uint64 // of what was told
 		want lb.Reason

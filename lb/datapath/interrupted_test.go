@@ -99,8 +99,8 @@ func (d *Datapath) note(secret [4]uint64, port uint16) {
 		if id == owner {
 			continue
 		}
-		lines := d.registry.tables.Established.Rows
-		line := &lines[uint32(key)&uint32(len(lines)-1)].Entry
+		lines := &d.registry.tables.Established
+		line := &lines.Row(uint32(key) & uint32(lines.Len()-1)).Entry
 		line[slices.Index(line[:], 0)] = uint64(hash)<<32 | key>>58<<26 | uint64(id)
 		return
 	}
@@ -322,7 +322,7 @@ func testCutShort(t *testing.T, old, changed lb.Service) {
 			}
 			e := d.registry.services[old.VIP]
 			at, _ := d.registry.ids.Rows.Alloc(1)
-			d.registry.tables.Services.Rows[at] = withoutPreviousTable(e.row)
+			*d.registry.tables.Services.Row(at) = withoutPreviousTable(e.row)
 			d.registry.tables.ServiceIndex().Replace(e.row.Vip, e.at, at)
 		}, []lb.Service{changed}},
 	} {
@@ -375,14 +375,14 @@ func converges(t *testing.T, o Options, want []lb.Service, old, changed lb.Servi
 // consistent checks that the tables of every service name only its own replicas, in their states.
 func consistent(t *testing.T, d *Datapath) {
 	t.Helper()
-	for id, row := range d.registry.tables.Replicas.Rows {
-		if d.registry.serviceOfReplica(uint32(id)) == nil && row.State != uint8(bpf.LbReplicaStateREPLICA_GONE) {
+	for id, row := range d.registry.tables.Replicas.Pass() {
+		if d.registry.serviceOfReplica(id) == nil && row.State != uint8(bpf.LbReplicaStateREPLICA_GONE) {
 			t.Errorf("replica %d is of no service and has state %d", id, row.State)
 		}
 	}
 	for v, e := range d.registry.services {
 		for _, r := range e.service.Replicas {
-			if row := d.registry.tables.Replicas.Rows[e.ids[r.Address]]; row.State != uint8(replicaState(r.State)) {
+			if row := *d.registry.tables.Replicas.Row(e.ids[r.Address]); row.State != uint8(replicaState(r.State)) {
 				t.Errorf("%v: replica %v has state %d, want %v", v, r.Address, row.State, r.State)
 			}
 		}

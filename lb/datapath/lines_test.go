@@ -52,7 +52,7 @@ func (x fixture) record(port uint16) lb.Record {
 // A half-open flow evicts the older one of two.
 func TestOlderHalfOpenIsEvicted(t *testing.T) {
 	x := newFixture(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"))
-	ports := x.inLine(len(x.d.registry.tables.HalfOpen.Rows), bpf.RecordEntries+2, 1)
+	ports := x.inLine(x.d.registry.tables.HalfOpen.Len(), bpf.RecordEntries+2, 1)
 	for _, port := range ports[:bpf.RecordEntries] {
 		x.send(port, true)
 	}
@@ -95,7 +95,7 @@ func TestFloodOfAnotherService(t *testing.T) {
 			t.Errorf("port %d has %q for a record", port, got)
 		}
 	}
-	if n, all := halfOpenOf(flooded.flows()), bpf.RecordEntries*len(x.d.registry.tables.HalfOpen.Rows)-2; n < uint64(all)/2 {
+	if n, all := halfOpenOf(flooded.flows()), bpf.RecordEntries*x.d.registry.tables.HalfOpen.Len()-2; n < uint64(all)/2 {
 		t.Errorf("%d records of the flood where there is room for %d", n, all)
 	}
 }
@@ -104,7 +104,7 @@ func TestFloodOfAnotherService(t *testing.T) {
 func TestLastEntriesAreRateLimited(t *testing.T) {
 	x := newFixtureWith(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"), Options{TokenRate: 1})
 	began := time.Now()
-	ports := x.inLine(len(x.d.registry.tables.Established.Rows), 2*bpf.RecordEntries, 1)
+	ports := x.inLine(x.d.registry.tables.Established.Len(), 2*bpf.RecordEntries, 1)
 	for _, port := range ports {
 		x.send(port, true)
 		x.send(port, false)
@@ -127,7 +127,7 @@ func TestLastEntriesAreRateLimited(t *testing.T) {
 // its record young.
 func TestNoRoomToBeEstablished(t *testing.T) {
 	x := newFixture(t, always("192.0.2.1:80", "10.1.0.2:80", "10.1.0.3:80"))
-	ports := x.inLine(len(x.d.registry.tables.Established.Rows), bpf.RecordEntries+1, 1)
+	ports := x.inLine(x.d.registry.tables.Established.Len(), bpf.RecordEntries+1, 1)
 	for _, port := range ports {
 		x.send(port, true)
 		x.send(port, false)
@@ -429,7 +429,7 @@ func TestAdoptWithoutRecords(t *testing.T) {
 		t.Errorf("a packet that answers nothing comes from %s", got)
 	}
 	id := x.d.registry.services[x.services[0].VIP].ids[replica]
-	row := x.d.registry.tables.RevNats.Rows[id]
+	row := *x.d.registry.tables.RevNats.Row(id)
 	row.Flags, row.Hash, row.Seed = 0, 0, 0
 	x.d.registry.tables.RevNats.Put(id, row)
 	closed(t, x.d)

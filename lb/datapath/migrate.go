@@ -275,7 +275,7 @@ func (m *migration) carryCounters(d *Datapath) error {
 func (m *migration) countRest(d *Datapath) error {
 	var rest lb.Count
 	for v, e := range d.registry.services {
-		retired := d.registry.tables.RetiredCounts.Rows[e.row.Id]
+		retired := *d.registry.tables.RetiredCounts.Row(e.row.Id)
 		for a, id := range e.ids {
 			before, copied := m.counted[id]
 			if !copied {

@@ -142,7 +142,7 @@ func (x *worn) fragmentAt(offset int) {
 
 func (x *worn) pathMTU(d *Datapath) *uint64 {
 	id := d.registry.services[lb.VIP{Address: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: packet.TCP}].ids[netip.MustParseAddrPort("10.1.0.2:81")]
-	return &d.registry.tables.Replicas.Rows[id].PathMtu
+	return &d.registry.tables.Replicas.Row(id).PathMtu
 }
 
 // stay checks that flows are with their replicas, by a program.

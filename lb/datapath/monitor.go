@@ -174,7 +174,7 @@ func (m *monitor) release() error {
 // tune sets the kernel's filter to what the subscribers want together. Its fields are written one after the
 // other: for a moment packets may be missed, or sampled in vain.
 func (m *monitor) tune(reasons []string) {
-	f, row := m.publisher.Filter(), &m.filter.Rows[0]
+	f, row := m.publisher.Filter(), m.filter.Row(0)
 	row.Every, row.Vip = f.Every, bpf.LbEndpoint{}
 	if f.Service != (lb.VIP{}) {
 		row.Vip = vipKey(f.Service)
@@ -216,7 +216,7 @@ func (m *monitor) read(log *slog.Logger) {
 		}
 		m.publisher.Publish(s, every)
 		// Samples are lost only while the ring is full, so there is always one to read afterwards.
-		lost := atomic.LoadUint64(&m.filter.Rows[0].Lost)
+		lost := atomic.LoadUint64(&m.filter.Row(0).Lost)
 		m.publisher.Drop(lost - told)
 		told = lost
 	}

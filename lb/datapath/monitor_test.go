@@ -178,7 +178,7 @@ func TestMonitorCountsLost(t *testing.T) {
 	for deadline := time.Now().Add(10 * time.Second); told() < sent && time.Now().Before(deadline); {
 		runtime.Gosched()
 	}
-	inKernel := d.monitoring.running.filter.Rows[0].Lost
+	inKernel := d.monitoring.running.filter.Row(0).Lost
 	t.Logf("%d packets, %d samples wait, %d lost, %d of them in the kernel", sent, len(m.Samples()), m.Lost(), inKernel)
 	if inKernel == 0 || inKernel > m.Lost() || told() != sent {
 		t.Errorf("%d samples make %d packets, of which %d were lost in the kernel", told(), sent, inKernel)
@@ -218,12 +218,12 @@ func TestMonitorFiltersInKernel(t *testing.T) {
 				monitors = append(monitors, m)
 			}
 			leaves := func() bool {
-				before := d.monitoring.running.filter.Rows[0].Lost
+				before := d.monitoring.running.filter.Row(0).Lost
 				frame := toVIP("192.0.2.1:80", 1, false)
 				if _, err := d.Program().Run(&ebpf.RunOptions{Data: frame, DataOut: make([]byte, 256), Repeat: 20_000}); err != nil {
 					t.Fatal(err)
 				}
-				return d.monitoring.running.filter.Rows[0].Lost > before
+				return d.monitoring.running.filter.Row(0).Lost > before
 			}
 			if got := leaves(); got != c.leaves {
 				t.Errorf("more leaves the kernel than there is room for: %v, want %v", got, c.leaves)

@@ -20,8 +20,8 @@ func (reg *registry) receive(from *registry, was *entry, keepIDs bool) error {
 		return err
 	}
 	for a, id := range e.ids {
-		told := atomic.LoadUint64(&from.tables.Replicas.Rows[was.ids[a]].PathMtu)
-		atomic.StoreUint64(&reg.tables.Replicas.Rows[id].PathMtu, told)
+		told := atomic.LoadUint64(&from.tables.Replicas.Row(was.ids[a]).PathMtu)
+		atomic.StoreUint64(&reg.tables.Replicas.Row(id).PathMtu, told)
 	}
 	ids := e.idsFrom(was)
 	reg.copySlots(e.row.Offset, e.row.FirstReplica, from, tables.ExtentOf(was.row.Offset, was.row.Size), ids)
@@ -32,8 +32,10 @@ func (reg *registry) receive(from *registry, was *entry, keepIDs bool) error {
 	reg.writeRanges(e)
 	e.owners = reg.digest(e)
 	e.inTransition, e.recorded = was.inTransition, was.recorded
-	reg.tables.RetiredCounts.Put(e.row.Id, from.tables.RetiredCounts.Rows[was.row.Id])
+	reg.tables.RetiredCounts.Put(e.row.Id, *from.tables.RetiredCounts.Row(was.row.Id))
 	reg.tables.Services.Put(e.at, e.row)
+	defer reg.tables.Trim()
+	defer from.tables.Trim()
 	return reg.install(e, nil)
 }
 
@@ -119,8 +121,8 @@ func (reg *registry) catchUp(from *registry) {
 			continue
 		}
 		for a, id := range e.ids {
-			word := &reg.tables.Replicas.Rows[id].PathMtu
-			is, told := atomic.LoadUint64(word), atomic.LoadUint64(&from.tables.Replicas.Rows[was.ids[a]].PathMtu)
+			word := &reg.tables.Replicas.Row(id).PathMtu
+			is, told := atomic.LoadUint64(word), atomic.LoadUint64(&from.tables.Replicas.Row(was.ids[a]).PathMtu)
 			if told>>16 > is>>16 {
 				atomic.CompareAndSwapUint64(word, is, told)
 			}
@@ -132,5 +134,7 @@ func (reg *registry) catchUp(from *registry) {
 				reg.tables.SwapSlot(at, s, s.WithAge(seen.Age()), e.previousCountFrom())
 			}
 		}
+		reg.tables.Trim()
+		from.tables.Trim()
 	}
 }

@@ -181,7 +181,7 @@ func TestLimitsGoOn(t *testing.T) {
 		x.ends("198.51.100.7:2", 0x02, lb.Forwarded) // other tables begin with what may come at once
 	}
 	e := x.d.registry.services[s.VIP]
-	x.d.registry.tables.SourceRanges.Rows[e.row.FirstRange].LastLow = 0
+	x.d.registry.tables.SourceRanges.Row(e.row.FirstRange).LastLow = 0
 	x.ends("198.51.100.7:1", 0x10, lb.SourceDenied)
 	mustAudit(t, x.d)
 	x.ends("198.51.100.7:1", 0x10, lb.Forwarded)
@@ -213,7 +213,7 @@ func TestPortsGoOn(t *testing.T) {
 	x.ends("198.51.100.7:1", 0x10, lb.Forwarded)
 	row := func() *bpf.LbAddressRow {
 		at := x.d.registry.addresses[s.VIP.Address.Addr()].At
-		return (*bpf.LbAddressRow)(unsafe.Pointer(&x.d.registry.tables.Services.Rows[at]))
+		return (*bpf.LbAddressRow)(unsafe.Pointer(x.d.registry.tables.Services.Row(at)))
 	}
 	want := row().Ranges
 	for _, services := range []uint32{o.Limits.Services, 64, o.Limits.Services} {

@@ -210,7 +210,7 @@ func TestRemovedReplicasAreForgotten(t *testing.T) {
 	less := s.Clone()
 	less.Replicas = less.Replicas[:1]
 	x.set(less)
-	if row := x.d.registry.tables.Replicas.Rows[id]; row.State != uint8(bpf.LbReplicaStateREPLICA_GONE) {
+	if row := *x.d.registry.tables.Replicas.Row(id); row.State != uint8(bpf.LbReplicaStateREPLICA_GONE) {
 		t.Errorf("a replica that has been removed has state %d", row.State)
 	}
 	if err := x.d.registry.reclaim(); err != nil {

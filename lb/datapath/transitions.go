@@ -47,12 +47,14 @@ func (tr *transitions) sweep(elapsed time.Duration) error {
 	}
 	for _, e := range due {
 		tr.agePrevious(e)
+		tr.registry.tables.Trim()
 	}
 	tr.registry.tables.Records(tr.ageRecord)
 	for _, e := range due {
 		if err := tr.endTransitions(e); err != nil {
 			return err
 		}
+		tr.registry.tables.Trim()
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -30,15 +31,15 @@ type verifier struct {
 // tables compares all tables. Errors: those of pause.
 func (v *verifier) tables() error {
 	v.settings()
-	for _, vip := range slices.Collect(maps.Keys(v.services)) {
-		if e := v.services[vip]; e != nil { // else it was removed meanwhile
+	for _, was := range inOrder(v.services) {
+		if e := v.services[was.service.VIP]; e != nil { // else it was removed meanwhile
 			v.service(e)
 		}
 		if err := v.pause(); err != nil {
 			return err
 		}
 	}
-	for _, a := range slices.Collect(maps.Keys(v.addresses)) {
+	for _, a := range slices.SortedFunc(maps.Keys(v.addresses), v.byRow) {
 		v.address(a)
 		if err := v.pause(); err != nil {
 			return err
@@ -50,9 +51,14 @@ func (v *verifier) tables() error {
 	return v.indexes()
 }
 
+// byRow orders addresses as inOrder does services.
+func (v *verifier) byRow(a, b netip.Addr) int {
+	return cmp.Compare(v.addresses[a].At, v.addresses[b].At)
+}
+
 // same compares one row, and rewrites it.
 func same[T comparable](v *verifier, table string, t *tables.Table[T], at uint32, want T, key func() string) {
-	have := t.Rows[at]
+	have := *t.Row(at)
 	if have == want {
 		return
 	}
@@ -116,7 +122,7 @@ func (v *verifier) replica(e *entry, r lb.Replica, id uint32, key func() string)
 	if !known {
 		next = v.registry.tables.Hop(id)
 	}
-	is := v.registry.tables.Replicas.Rows[id]
+	is := *v.registry.tables.Replicas.Row(id)
 	want := replicaRow(e.service.VIP, e.row.Id, r, next)
 	if is.ActiveHop == 1 {
 		want.ActiveHop, want.Hops[1], want.TunnelSource[1] = 1, next.LbHop, next.Tunnel
@@ -256,19 +262,19 @@ const part = 1 << 10
 
 // strangers finds replicas that are no service's and take packets.
 func (v *verifier) strangers() error {
-	for id := range v.registry.tables.Replicas.Rows {
+	for id := range v.registry.tables.Replicas.Pass() {
 		if id%part == 0 {
 			if err := v.pause(); err != nil {
 				return err
 			}
 		}
-		row := &v.registry.tables.Replicas.Rows[id]
-		if row.State == uint8(bpf.LbReplicaStateREPLICA_GONE) || v.serviceOfReplica(uint32(id)) != nil {
+		row := v.registry.tables.Replicas.Row(id)
+		if row.State == uint8(bpf.LbReplicaStateREPLICA_GONE) || v.serviceOfReplica(id) != nil {
 			continue
 		}
 		_, had := tables.Differences(bpf.LbReplica{}, *row)
 		if v.repair {
-			v.registry.tables.SetState(uint32(id), bpf.LbReplicaStateREPLICA_GONE)
+			v.registry.tables.SetState(id, bpf.LbReplicaStateREPLICA_GONE)
 		}
 		v.Add(lb.Drift{Table: bpf.LbMapReplicas, Key: fmt.Sprintf("row %d, which is no service's", id), Want: "state 0", Have: had, Repaired: v.repair})
 	}
@@ -299,10 +305,10 @@ func (v *verifier) indexes() error {
 
 // serviceAt returns what the row of a service or address is found by.
 func (v *verifier) serviceAt(at uint32) (bpf.LbEndpoint, bool) {
-	if int(at) >= len(v.registry.tables.Services.Rows) {
+	if int(at) >= v.registry.tables.Services.Len() {
 		return bpf.LbEndpoint{}, false
 	}
-	key := v.registry.tables.Services.Rows[at].Vip
+	key := v.registry.tables.Services.Row(at).Vip
 	if e := v.services[vipOf(key)]; e != nil {
 		return key, e.at == at
 	}

@@ -28,14 +28,14 @@ func TestVerifyTraffic(t *testing.T) {
 	}
 	other := d.registry.services[web("192.0.2.2:80").VIP]
 	first, second := other.ids[other.service.Replicas[0].Address], other.ids[other.service.Replicas[1].Address]
-	replica, stranger := d.registry.tables.Replicas.Rows[first], other.row
+	replica, stranger := *d.registry.tables.Replicas.Row(first), other.row
 	replica.Address = bpf.Address(netip.MustParseAddr("10.1.0.9"))
 	stranger.Vip = vipKey(web("192.0.2.3:80").VIP)
 	tables := d.registry.tables
-	changed, free := other.row, uint32(len(tables.Services.Rows)-1)
+	changed, free := other.row, uint32(tables.Services.Len()-1)
 	changed.Mode = uint8(lb.DSR)
 	line, in := other.row.Offset/bpf.OwnersLine, other.row.Offset%bpf.OwnersLine
-	unknown, wrong := tables.Owners.Rows[line], tables.Owners.Rows[line]
+	unknown, wrong := *tables.Owners.Row(line), *tables.Owners.Row(line)
 	unknown.Owner[in], wrong.Owner[in] = bpf.OwnerElsewhere, uint16(second-other.row.FirstReplica)
 	unread := put(t, d, bpf.LbMapSlotOwners, line, unknown) // so that packets look at the slot
 	before := fates(t, d, up)

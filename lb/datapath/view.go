@@ -99,7 +99,7 @@ func (v view) Displaced(f packet.Flow) bool {
 // Rates does not see what CPUs have taken at once and not used yet.
 func (v view) Rates(vip lb.VIP) (packet, flow bool) {
 	e := v.registry.services[vip]
-	state, l := &v.registry.tables.RateStates.Rows[e.row.Id], e.service.RateLimit
+	state, l := v.registry.tables.RateStates.Row(e.row.Id), e.service.RateLimit
 	return v.leaves(&state.PacketsUntil, l.Packets, l.Burst), v.leaves(&state.FlowsUntil, l.NewFlows, l.Burst)
 }
 
@@ -142,7 +142,7 @@ func (v view) LinkMTU(index int) int {
 }
 
 func (v view) PathMTU(vip lb.VIP, replica netip.AddrPort) int {
-	word := atomic.LoadUint64(&v.registry.tables.Replicas.Rows[v.registry.services[vip].ids[replica]].PathMtu)
+	word := atomic.LoadUint64(&v.registry.tables.Replicas.Row(v.registry.services[vip].ids[replica]).PathMtu)
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
 		return 0

@@ -28,7 +28,7 @@ func (a *Address) Row(address bpf.LbEndpoint) bpf.LbService {
 func (a *Address) Read(t *Tables) { a.Ranges = a.row(t).Ranges }
 
 func (a *Address) row(t *Tables) *bpf.LbAddressRow {
-	return (*bpf.LbAddressRow)(unsafe.Pointer(&t.Services.Rows[a.At]))
+	return (*bpf.LbAddressRow)(unsafe.Pointer(t.Services.Row(a.At)))
 }
 
 // SwapRange writes a range of ports in the place of another one, by one store; the zero value is none. There must be room.
@@ -52,7 +52,7 @@ func Ranged(is bool) uint16 {
 // SetRanged tells packets whether there is a range of ports at any address: whether they look for one. It reports whether that is
 // news.
 func (t *Tables) SetRanged(is bool) bool {
-	row := &t.settings.Rows[0]
+	row := t.settings.Row(0)
 	changed := bpf.LbSetting{Schema: row.Schema, Ranged: Ranged(is)}
 	if row.Ranged == changed.Ranged {
 		return false

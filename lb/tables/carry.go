@@ -16,9 +16,9 @@ import (
 func (t *Tables) CarryRecords(from *Tables, id func(uint32) (uint32, bool)) (carried, lost int) {
 	to := t.stages()
 	for i, old := range from.stages() {
-		for at := range old.lines {
-			for e := range old.lines[at].Entry {
-				r := bpf.Record(atomic.LoadUint64(&old.lines[at].Entry[e]))
+		for at, line := range old.lines.Pass() {
+			for e := range line.Entry {
+				r := bpf.Record(atomic.LoadUint64(&line.Entry[e]))
 				if r == 0 {
 					continue
 				}
@@ -26,7 +26,7 @@ func (t *Tables) CarryRecords(from *Tables, id func(uint32) (uint32, bool)) (car
 				if !here {
 					continue
 				}
-				if t.carryRecord(to[i], at, len(old.lines), e, r.WithReplica(replica)) {
+				if t.carryRecord(to[i], int(at), old.lines.Len(), e, r.WithReplica(replica)) {
 					carried++
 				} else if old.stage == lb.Established && !r.HasEnded() {
 					lost++
@@ -40,8 +40,8 @@ func (t *Tables) CarryRecords(from *Tables, id func(uint32) (uint32, bool)) (car
 // carryRecord adds a record that stood in an entry of one of so many lines.
 func (t *Tables) carryRecord(to stage, line, lines, entry int, r bpf.Record) (all bool) {
 	all = true
-	for ; line < max(lines, len(to.lines)); line += lines {
-		all = t.place(to, line&(len(to.lines)-1), entry, r) && all
+	for ; line < max(lines, to.lines.Len()); line += lines {
+		all = t.place(to, line&(to.lines.Len()-1), entry, r) && all
 	}
 	return all
 }
@@ -49,7 +49,7 @@ func (t *Tables) carryRecord(to stage, line, lines, entry int, r bpf.Record) (al
 // place adds a record to a line, in this entry if it is free. In a full line it takes the place of a flow that has ended
 // or, among half-open ones, of one that is older. Packets may write the line at the same time.
 func (t *Tables) place(to stage, line, entry int, r bpf.Record) bool {
-	entries := &to.lines[line].Entry
+	entries := &to.lines.Row(uint32(line)).Entry
 	for e := range entries {
 		if r.SameFlow(bpf.Record(atomic.LoadUint64(&entries[e]))) {
 			return true

@@ -15,7 +15,7 @@ import (
 // read it while it is written, so every change is one aligned store, and a row is complete before the store
 // that makes it visible.
 type Index struct {
-	buckets []bpf.LbBucket
+	buckets *Table[bpf.LbBucket]
 	steps   *Steps
 }
 
@@ -35,9 +35,9 @@ func BucketHash(e bpf.LbEndpoint) uint32 {
 }
 
 // Bucket returns the number of an endpoint's bucket.
-func (x Index) Bucket(e bpf.LbEndpoint) uint32 { return BucketHash(e) & uint32(len(x.buckets)-1) }
+func (x Index) Bucket(e bpf.LbEndpoint) uint32 { return BucketHash(e) & uint32(x.buckets.Len()-1) }
 
-func (x Index) of(e bpf.LbEndpoint) *bpf.LbBucket { return &x.buckets[x.Bucket(e)] }
+func (x Index) of(e bpf.LbEndpoint) *bpf.LbBucket { return x.buckets.Row(x.Bucket(e)) }
 
 // Add makes a row visible under an endpoint. Errors: lb.ErrFull.
 func (x Index) Add(e bpf.LbEndpoint, row uint32) error {
@@ -87,7 +87,7 @@ func (x Index) Deviations(rows map[uint32]bpf.LbEndpoint) (all []Deviation) {
 	for row, e := range rows {
 		want[x.Bucket(e)] = append(want[x.Bucket(e)], row)
 	}
-	for i := range x.buckets {
+	for i := range x.buckets.Len() {
 		d := Deviation{Bucket: i, Want: want[uint32(i)], Have: x.in(i)}
 		slices.Sort(d.Want)
 		if !x.gapless(i) || !slices.Equal(slices.Sorted(slices.Values(d.Have)), d.Want) {
@@ -99,19 +99,20 @@ func (x Index) Deviations(rows map[uint32]bpf.LbEndpoint) (all []Deviation) {
 
 // Restore makes the rows of a bucket visible that must be, and no others.
 func (x Index) Restore(d Deviation) {
-	for at := range x.buckets[d.Bucket].Row {
+	b := x.buckets.Row(uint32(d.Bucket))
+	for at := range b.Row {
 		row := uint32(0)
 		if at < len(d.Want) {
 			row = d.Want[at] + 1
 		}
-		x.steps.store32(&x.buckets[d.Bucket].Row[at], row)
+		x.steps.store32(&b.Row[at], row)
 	}
 }
 
 // Sound reports whether nothing contradicts itself in a bucket: every row in it belongs there, and is there once. It costs less
 // than Deviations, but cannot tell what is missing.
 func (x Index) Sound(bucket int, belongs func(row uint32) (bpf.LbEndpoint, bool)) bool {
-	seen := &x.buckets[bucket].Row
+	seen := &x.buckets.Row(uint32(bucket)).Row
 	for at, row := range seen {
 		if row == 0 {
 			return x.gapless(bucket)
@@ -126,14 +127,19 @@ func (x Index) Sound(bucket int, belongs func(row uint32) (bpf.LbEndpoint, bool)
 
 // gapless reports whether packets, which stop at the first 0, see all rows of a bucket.
 func (x Index) gapless(bucket int) bool {
-	seen := x.buckets[bucket].Row[:]
-	end := slices.Index(append(slices.Clone(seen), 0), 0)
-	return !slices.ContainsFunc(seen[min(end, len(seen)):], func(row uint32) bool { return row != 0 })
+	end := false
+	for _, row := range x.buckets.Row(uint32(bucket)).Row {
+		if end && row != 0 {
+			return false
+		}
+		end = end || row == 0
+	}
+	return true
 }
 
 // in returns the rows in a bucket.
 func (x Index) in(bucket int) (rows []uint32) {
-	for _, row := range x.buckets[bucket].Row {
+	for _, row := range x.buckets.Row(uint32(bucket)).Row {
 		if row != 0 {
 			rows = append(rows, row-1)
 		}
@@ -142,14 +148,14 @@ func (x Index) in(bucket int) (rows []uint32) {
 }
 
 // Buckets is the number of buckets.
-func (x Index) Buckets() int { return len(x.buckets) }
+func (x Index) Buckets() int { return x.buckets.Len() }
 
 // Rows yields every visible row once. If a process ended in the middle of Remove, the last row of a bucket is there
 // twice.
 func (x Index) Rows() iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
-		for i := range x.buckets {
-			seen := x.buckets[i].Row[:]
+		for _, bucket := range x.buckets.Pass() {
+			seen := bucket.Row // what is done with a row may void the pointer
 			for at, row := range seen {
 				if row != 0 && !slices.Contains(seen[:at], row) && !yield(row-1) {
 					return

@@ -26,6 +26,11 @@ func (x Index) find(e bpf.LbEndpoint, rows map[uint32]bpf.LbEndpoint) (uint32, b
 	return 0, false
 }
 
+// buckets are not those of an array: all of them are mapped.
+func buckets(n uint32) *Table[bpf.LbBucket] {
+	return &Table[bpf.LbBucket]{rows: make([]bpf.LbBucket, n), mapped: []bool{true}, shift: 32}
+}
+
 func anyEndpoint(t *rapid.T) bpf.LbEndpoint {
 	a := netip.AddrFrom4([4]byte{10, 0, 0, rapid.Byte().Draw(t, "host")})
 	return bpf.Endpoint(netip.AddrPortFrom(a, rapid.Uint16Range(1, 3).Draw(t, "port")), 6)
@@ -34,7 +39,7 @@ func anyEndpoint(t *rapid.T) bpf.LbEndpoint {
 // An index is a map from endpoints to rows, whatever is done to it.
 func TestIndex(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		x := Index{buckets: make([]bpf.LbBucket, BucketsFor(64))}
+		x := Index{buckets: buckets(BucketsFor(64))}
 		want := map[bpf.LbEndpoint]uint32{}
 		rows := map[uint32]bpf.LbEndpoint{}
 		next := uint32(0)
@@ -101,14 +106,14 @@ func sortedEndpoints(m map[bpf.LbEndpoint]uint32) []bpf.LbEndpoint {
 // A process that ends in the middle of a removal leaves the last row of a bucket there twice. It is yielded
 // once.
 func TestIndexCutShort(t *testing.T) {
-	x := Index{buckets: make([]bpf.LbBucket, 1)}
+	x := Index{buckets: buckets(1)}
 	e := bpf.Endpoint(netip.MustParseAddrPort("10.0.0.1:1"), 6)
 	for row := range uint32(3) {
 		if err := x.Add(e, row); err != nil {
 			t.Fatal(err)
 		}
 	}
-	x.buckets[0].Row[0] = x.buckets[0].Row[2]
+	x.buckets.Row(0).Row[0] = x.buckets.Row(0).Row[2]
 	if got := slices.Sorted(x.Rows()); !slices.Equal(got, []uint32{1, 2}) {
 		t.Errorf("rows %v, want 1 and 2", got)
 	}
@@ -135,7 +140,7 @@ func TestIndexSpreads(t *testing.T) {
 			return netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 6: byte(i >> 8), 7: byte(i), 15: 1}), 80)
 		},
 	} {
-		x := Index{buckets: make([]bpf.LbBucket, BucketsFor(n))}
+		x := Index{buckets: buckets(BucketsFor(n))}
 		for i := range n {
 			if err := x.Add(bpf.Endpoint(nth(i), 6), uint32(i)); err != nil {
 				t.Errorf("%s: endpoint %d: %v", name, i, err)

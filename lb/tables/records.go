@@ -26,21 +26,20 @@ func (r Record) Swap(was, is bpf.Record) bool {
 
 // stage is a table of records.
 type stage struct {
-	lines []bpf.LbRecords
+	lines *Table[bpf.LbRecords]
 	stage lb.Record
 }
 
 // stages returns the tables of records in the order in which packets look into them.
 func (t *Tables) stages() []stage {
-	return []stage{{t.Established.Rows, lb.Established}, {t.HalfOpen.Rows, lb.HalfOpen}}
+	return []stage{{&t.Established, lb.Established}, {&t.HalfOpen, lb.HalfOpen}}
 }
 
-// Records calls visit with every record. It reads the half-open ones first: a packet that promotes a record
+// Records calls visit with every record, whose place is valid until visit returns. It reads the half-open ones first: a packet that promotes a record
 // writes it to the other table before it removes it here, so none is missed.
 func (t *Tables) Records(visit func(Record, bpf.Record)) {
 	for _, table := range slices.Backward(t.stages()) {
-		for i := range table.lines {
-			line := &table.lines[i]
+		for _, line := range table.lines.Pass() {
 			for e := range line.Entry {
 				if r := bpf.Record(atomic.LoadUint64(&line.Entry[e])); r != 0 {
 					visit(Record{table.stage, &line.Entry[e], &t.Steps}, r)
@@ -65,7 +64,7 @@ func (t *Tables) FindRecord(key uint64, hash uint32) (bpf.Record, lb.Record) {
 
 // HasRoom reports whether the record of a flow that begins would take no other's place.
 func (t *Tables) HasRoom(key uint64) bool {
-	line := lineOf(t.HalfOpen.Rows, key)
+	line := lineOf(&t.HalfOpen, key)
 	for e := range line.Entry {
 		if atomic.LoadUint64(&line.Entry[e]) == 0 {
 			return true
@@ -74,6 +73,6 @@ func (t *Tables) HasRoom(key uint64) bool {
 	return false
 }
 
-func lineOf(lines []bpf.LbRecords, key uint64) *bpf.LbRecords {
-	return &lines[uint32(key)&uint32(len(lines)-1)]
+func lineOf(lines *Table[bpf.LbRecords], key uint64) *bpf.LbRecords {
+	return lines.Row(uint32(key) & uint32(lines.Len()-1))
 }

@@ -13,7 +13,7 @@ func (t *Tables) Slot(at uint32) bpf.Slot { return bpf.Slot(atomic.LoadUint64(t.
 // SetSlot writes a slot that no packet reads yet, of a service whose owners count from the id first on.
 func (t *Tables) SetSlot(at uint32, s bpf.Slot, first uint32) {
 	put(&t.Steps, t.slotWord(at), uint64(s))
-	if len(t.Owners.Rows) > 0 {
+	if t.Owners.Len() > 0 {
 		put(&t.Steps, t.owner(at), s.ShortOwner(first))
 	}
 }
@@ -34,7 +34,7 @@ func (t *Tables) SwapSlot(at uint32, was, is bpf.Slot, first uint32) bool {
 
 // ShortOwner returns what packets read before a slot, and in its place if it is settled. known is false in former tables.
 func (t *Tables) ShortOwner(at uint32) (owner uint16, known bool) {
-	if len(t.Owners.Rows) == 0 {
+	if t.Owners.Len() == 0 {
 		return bpf.OwnerElsewhere, false
 	}
 	return *t.owner(at), true
@@ -49,8 +49,8 @@ func (t *Tables) setShortOwner(at uint32, is uint16) {
 	}
 }
 
-func (t *Tables) slotWord(at uint32) *uint64 { return (*uint64)(unsafe.Pointer(&t.Slots.Rows[at])) }
+func (t *Tables) slotWord(at uint32) *uint64 { return (*uint64)(unsafe.Pointer(t.Slots.Row(at))) }
 
 func (t *Tables) owner(at uint32) *uint16 {
-	return &t.Owners.Rows[at/bpf.OwnersLine].Owner[at%bpf.OwnersLine]
+	return &t.Owners.Row(at / bpf.OwnersLine).Owner[at%bpf.OwnersLine]
 }

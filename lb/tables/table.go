@@ -2,44 +2,111 @@ package tables
 
 import (
 	"fmt"
+	"iter"
+	"math/bits"
+	"os"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 )
 
-// Table is a memory-mapped BPF array: a store to a row is a store to what packets read. The zero value has
-// no rows.
+// Table is a memory-mapped BPF array: a store to a row is a store to what packets read. The zero value has no rows.
+//
+// A row is mapped when it is asked for, and a pointer to it is valid until Release, of the table or of Tables, and Trim.
+// So a table is for one goroutine at a time, even to read it; but for row 0 and those next to it, as memory says.
 type Table[T any] struct {
-	Rows   []T
-	memory []byte
+	rows []T
+	// mapped tells which windows of 1<<shift rows are.
+	mapped []bool
+	shift  uint8
+	memory *memory
 	steps  *Steps
 }
 
-// Put writes a row that no packet may be reading.
-func (t *Table[T]) Put(at uint32, is T) { put(t.steps, &t.Rows[at], is) }
-
-// Map maps an array map whose values are T.
+// Map prepares to map an array map whose values are T.
 func Map[T any](m *ebpf.Map) (Table[T], error) {
 	var row T
-	if size := m.ValueSize(); size != uint32(unsafe.Sizeof(row)) {
-		return Table[T]{}, fmt.Errorf("map %v: value of %d bytes, want %d", m, size, unsafe.Sizeof(row))
+	size := int(unsafe.Sizeof(row))
+	if value := m.ValueSize(); value != uint32(size) {
+		return Table[T]{}, fmt.Errorf("map %v: value of %d bytes, want %d", m, value, size)
 	}
-	bytes := int(m.MaxEntries()) * int(unsafe.Sizeof(row))
-	memory, err := unix.Mmap(m.FD(), 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	shift := windowShift(size)
+	all, err := newMemory(m, int(m.MaxEntries())*size, size<<shift)
 	if err != nil {
-		return Table[T]{}, fmt.Errorf("mmap %v: %w", m, err)
+		return Table[T]{}, err
 	}
-	rows := unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(memory))), m.MaxEntries())
-	return Table[T]{Rows: rows, memory: memory}, nil
+	rows := unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(all.reserved))), m.MaxEntries())
+	return Table[T]{rows: rows, mapped: all.mapped, shift: shift, memory: all}, nil
 }
 
-// Unmap removes the mapping, if there is one. The rows must not be used after it.
+// windowShift returns the least number such that 1 shifted by it is a number of rows which are whole pages, and leastWindow at least.
+func windowShift(row int) uint8 {
+	pages := bits.TrailingZeros(uint(os.Getpagesize())) - bits.TrailingZeros(uint(row))
+	return uint8(max(0, pages, bits.Len(uint((leastWindow-1)/row))))
+}
+
+// Len is the number of rows.
+func (t *Table[T]) Len() int { return len(t.rows) }
+
+// Row returns a row.
+func (t *Table[T]) Row(at uint32) *T {
+	row := &t.rows[at]
+	if window := at >> t.shift; !t.mapped[window] {
+		t.memory.need(window)
+	}
+	return row
+}
+
+// Span returns n rows from one on.
+func (t *Table[T]) Span(from, n uint32) []T {
+	rows := t.rows[from:][:n]
+	for at := from; at-from < n; at = (at>>t.shift + 1) << t.shift {
+		t.Row(at)
+	}
+	return rows
+}
+
+// Pass yields all rows. What it maps for that it unmaps when it is through with a window: a pointer to a row is not valid
+// any longer than until the next row is yielded.
+func (t *Table[T]) Pass() iter.Seq2[uint32, *T] {
+	return func(yield func(uint32, *T) bool) {
+		for window := range t.mapped {
+			if !t.passWindow(window, yield) {
+				return
+			}
+		}
+	}
+}
+
+func (t *Table[T]) passWindow(window int, yield func(uint32, *T) bool) bool {
+	if !t.mapped[window] {
+		defer t.memory.drop(window)
+	}
+	from := window << t.shift
+	for at := from; at < min(from+1<<t.shift, len(t.rows)); at++ {
+		if !yield(uint32(at), t.Row(uint32(at))) {
+			return false
+		}
+	}
+	return true
+}
+
+// Put writes a row that no packet may be reading.
+func (t *Table[T]) Put(at uint32, is T) { put(t.steps, t.Row(at), is) }
+
+// Release unmaps what need not be mapped.
+func (t *Table[T]) Release() {
+	if t.memory != nil {
+		t.memory.release()
+	}
+}
+
+// Unmap removes the mapping, if there is one.
 func (t *Table[T]) Unmap() error {
 	if t.memory == nil {
 		return nil
 	}
-	memory := t.memory
+	all := t.memory
 	*t = Table[T]{}
-	return unix.Munmap(memory)
+	return all.end()
 }

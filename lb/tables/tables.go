@@ -5,7 +5,8 @@
 // The rule of every change: what is pointed at is written before what points at it; one aligned store makes the
 // switch; what nothing points at any more is reused after a grace period, when no packet can still read it.
 //
-// Nothing here locks. The owner of the tables changes them under its lock; packets, and other programs' packets, change
+// Nothing here locks. The owner of the tables reads and changes them under its lock, since to read a row may map it, and lets go
+// of what is mapped before it unlocks (Trim, Release); packets, and other programs' packets, change
 // slots and records at any time, so those are read and swapped atomically.
 package tables
 
@@ -45,6 +46,9 @@ type Tables struct {
 
 	serviceIndex, revNatIndex Table[bpf.LbBucket]
 	settings                  Table[bpf.LbSetting]
+
+	// memories are those of all of them but the FIB cache, which has another owner.
+	memories []*memory
 }
 
 // Map maps the tables of a loaded program, and invalidates the FIB cache. Tables that are opened without a program have
@@ -69,7 +73,7 @@ func (t *Tables) Map(m *bpf.LbMaps) error {
 		t.Owners, errs[13] = mapped[bpf.LbOwners](t, m.SlotOwners)
 	}
 	if m.FibCache != nil {
-		t.FIBCache, errs[10] = mapped[bpf.LbFibEntry](t, m.FibCache)
+		t.FIBCache, errs[10] = Map[bpf.LbFibEntry](m.FibCache)
 	}
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
@@ -82,35 +86,63 @@ func (t *Tables) Map(m *bpf.LbMaps) error {
 func mapped[T any](t *Tables, m *ebpf.Map) (Table[T], error) {
 	table, err := Map[T](m)
 	table.steps = &t.Steps
+	if err == nil {
+		t.memories = append(t.memories, table.memory)
+	}
 	return table, err
 }
 
 // Unmap removes all mappings.
 func (t *Tables) Unmap() error {
-	return errors.Join(t.serviceIndex.Unmap(), t.revNatIndex.Unmap(), t.Services.Unmap(), t.Slots.Unmap(), t.Owners.Unmap(), t.Replicas.Unmap(),
-		t.RevNats.Unmap(), t.Established.Unmap(), t.HalfOpen.Unmap(), t.RetiredCounts.Unmap(), t.settings.Unmap(), t.FIBCache.Unmap(), t.SourceRanges.Unmap(), t.RateStates.Unmap())
+	errs := []error{t.FIBCache.Unmap()}
+	for _, m := range t.memories {
+		errs = append(errs, m.end())
+	}
+	*t = Tables{Steps: t.Steps}
+	return errors.Join(errs...)
+}
+
+// keptBytes is how much stays mapped between changes that follow each other, besides the first windows.
+const keptBytes = 16 << 20
+
+// Trim is Release if more is mapped than is worth keeping for the next change.
+func (t *Tables) Trim() {
+	bytes := 0
+	for _, m := range t.memories {
+		bytes += m.bytes()
+	}
+	if bytes > keptBytes {
+		t.Release()
+	}
+}
+
+// Release unmaps what need not be mapped, but for the FIB cache. Pointers to rows are void after it.
+func (t *Tables) Release() {
+	for _, m := range t.memories {
+		m.release()
+	}
 }
 
 // ServiceIndex finds the rows of services, and of the addresses of VIPs.
-func (t *Tables) ServiceIndex() Index { return Index{t.serviceIndex.Rows, &t.Steps} }
+func (t *Tables) ServiceIndex() Index { return Index{&t.serviceIndex, &t.Steps} }
 
 // RevNatIndex finds the reverse NAT entries of replicas.
-func (t *Tables) RevNatIndex() Index { return Index{t.revNatIndex.Rows, &t.Steps} }
+func (t *Tables) RevNatIndex() Index { return Index{&t.revNatIndex, &t.Steps} }
 
 // InvalidateFIBCache makes all entries of the FIB cache void. It may be called without a lock.
-func (t *Tables) InvalidateFIBCache() { atomic.AddUint32(&t.settings.Rows[0].Epoch, 1) }
+func (t *Tables) InvalidateFIBCache() { atomic.AddUint32(&t.settings.Row(0).Epoch, 1) }
 
 // Setting returns the row of the settings.
 func (t *Tables) Setting() bpf.LbSetting {
-	row := t.settings.Rows[0]
+	row := *t.settings.Row(0)
 	row.Epoch = 0 // anybody may count it up
 	return row
 }
 
 // Configure writes the settings, but for the epoch.
 func (t *Tables) Configure(s bpf.LbSetting) {
-	s.Epoch = atomic.LoadUint32(&t.settings.Rows[0].Epoch)
-	put(&t.Steps, &t.settings.Rows[0], s)
+	s.Epoch = atomic.LoadUint32(&t.settings.Row(0).Epoch)
+	t.settings.Put(0, s)
 }
 
 // AddressOf returns the address and port of a replica, the zero value for bpf.ReplicaNone.
@@ -118,7 +150,7 @@ func (t *Tables) AddressOf(replica uint32) netip.AddrPort {
 	if replica == bpf.ReplicaNone {
 		return netip.AddrPort{}
 	}
-	r := &t.Replicas.Rows[replica]
+	r := t.Replicas.Row(replica)
 	return bpf.AddrPort(r.Address, r.Port)
 }
 
@@ -131,14 +163,14 @@ type Hop struct {
 
 // Hop returns the active next hop of a replica.
 func (t *Tables) Hop(replica uint32) Hop {
-	row := &t.Replicas.Rows[replica]
+	row := t.Replicas.Row(replica)
 	return Hop{row.Hops[row.ActiveHop&1], row.TunnelSource[row.ActiveHop&1]}
 }
 
 // FlipHop gives a replica another next hop: it writes the one that is not active, then one store makes that active.
 // No packet may be reading the one that is not active: after the flip before, a grace period has passed.
 func (t *Tables) FlipHop(replica uint32, next Hop) {
-	row := &t.Replicas.Rows[replica]
+	row := t.Replicas.Row(replica)
 	changed := *row
 	changed.ActiveHop = (row.ActiveHop & 1) ^ 1
 	put(&t.Steps, &row.Hops[changed.ActiveHop], next.LbHop)
@@ -148,7 +180,7 @@ func (t *Tables) FlipHop(replica uint32, next Hop) {
 
 // SetState writes the state of a replica, unless it has it.
 func (t *Tables) SetState(replica uint32, s bpf.LbReplicaState) {
-	row := &t.Replicas.Rows[replica]
+	row := t.Replicas.Row(replica)
 	if row.State == uint8(s) {
 		return
 	}
@@ -159,7 +191,7 @@ func (t *Tables) SetState(replica uint32, s bpf.LbReplicaState) {
 
 // SetRevNat writes what is different in a reverse NAT entry: how its answers are told, which is one word.
 func (t *Tables) SetRevNat(id uint32, changed bpf.LbRevNat) {
-	is, to := (*uint64)(unsafe.Pointer(&changed.Port)), (*uint64)(unsafe.Pointer(&t.RevNats.Rows[id].Port))
+	is, to := (*uint64)(unsafe.Pointer(&changed.Port)), (*uint64)(unsafe.Pointer(&t.RevNats.Row(id).Port))
 	if *to != *is {
 		t.Steps.store64(to, *is)
 	}

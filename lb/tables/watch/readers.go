@@ -93,7 +93,7 @@ func (r *Readers) onlyThere(s tables.Step) {
 // live returns the memory of the tables that packets do not write, and of the slots, in which they reset ages.
 func (r *Readers) live() [][]byte {
 	t := r.tables
-	return [][]byte{bytesOf(t.Slots.Rows), bytesOf(t.Owners.Rows), bytesOf(t.Services.Rows), bytesOf(t.Replicas.Rows), bytesOf(t.RevNats.Rows), bytesOf(t.RetiredCounts.Rows)}
+	return [][]byte{memory(&t.Slots), memory(&t.Owners), memory(&t.Services), memory(&t.Replicas), memory(&t.RevNats), memory(&t.RetiredCounts)}
 }
 
 func (r *Readers) memory() (all [][]byte) {
@@ -114,21 +114,21 @@ func (r *Readers) begin() {
 func (r *Readers) find() {
 	t := r.tables
 	for at := range t.ServiceIndex().Rows() {
-		row := t.Services.Rows[at]
-		read(r, t.Services.Rows[at:at+1], "row %d of services", at)
-		read(r, t.Slots.Rows[row.List:row.List+row.Replicas], "the list of replicas of row %d of services", at)
+		row := *t.Services.Row(at)
+		read(r, t.Services.Span(at, 1), "row %d of services", at)
+		read(r, t.Slots.Span(row.List, row.Replicas), "the list of replicas of row %d of services", at)
 		r.slots(row.Offset, row.Size, at)
 		r.owners(row, at)
 		r.slots(row.PreviousOffset, row.PreviousSize, at)
 	}
 	for id := range t.RevNatIndex().Rows() {
-		read(r, t.RevNats.Rows[id:id+1], "row %d of rev_nats", id)
+		read(r, t.RevNats.Span(id, 1), "row %d of rev_nats", id)
 	}
 	t.Records(func(_ tables.Record, record bpf.Record) { r.replica(record.Replica()) })
 }
 
 func (r *Readers) slots(from, n, of uint32) {
-	read(r, r.tables.Slots.Rows[from:from+n], "a slot of row %d of services", of)
+	read(r, r.tables.Slots.Span(from, n), "a slot of row %d of services", of)
 	for at := from; at < from+n; at++ {
 		s := r.tables.Slot(at)
 		r.replica(s.Owner())
@@ -140,7 +140,7 @@ func (r *Readers) slots(from, n, of uint32) {
 func (r *Readers) owners(row bpf.LbService, of uint32) {
 	what := fmt.Sprintf("an owner of a slot of row %d of services", of)
 	for at := row.Offset; at < row.Offset+row.Size; at++ {
-		owner := &r.tables.Owners.Rows[at/bpf.OwnersLine].Owner[at%bpf.OwnersLine]
+		owner := &r.tables.Owners.Row(at / bpf.OwnersLine).Owner[at%bpf.OwnersLine]
 		r.reading[(*byte)(unsafe.Pointer(owner))] = what
 		if *owner != bpf.OwnerElsewhere {
 			r.replica(row.FirstReplica + uint32(*owner))
@@ -153,9 +153,9 @@ func (r *Readers) replica(id uint32) {
 	if id == bpf.ReplicaNone {
 		return
 	}
-	row := &r.tables.Replicas.Rows[id]
+	row := r.tables.Replicas.Row(id)
 	hops, sources := bytesOf(row.Hops[:]), bytesOf(row.TunnelSource[:])
-	all := bytesOf(r.tables.Replicas.Rows[id : id+1])
+	all := bytesOf(r.tables.Replicas.Span(id, 1))
 	active, what := int(row.ActiveHop&1), fmt.Sprintf("row %d of replicas", id)
 	for at := 0; at < len(all); at += tables.Word {
 		where := &all[at]
@@ -183,6 +183,9 @@ func read[T any](r *Readers, rows []T, what string, of uint32) {
 		r.reading[&all[at]] = what
 	}
 }
+
+// memory returns that of a table, mapped.
+func memory[T any](t *tables.Table[T]) []byte { return bytesOf(t.Span(0, uint32(t.Len()))) }
 
 // bytesOf returns the memory of rows.
 func bytesOf[T any](rows []T) []byte {
