@@ -188,7 +188,7 @@ func (d daemon) run(ctx context.Context, a *cli.App, e *engine.Engine, doors *li
 	server := rest.New(rest.Options{Engine: e, Labels: &d.labels, Logger: log, Warnings: w.warnings, Version: cli.ThisBuild().Version,
 		Collectors: []prometheus.Collector{health}, Verify: health.Verify,
 		Policy: &doors.Policy, Credentials: doors.Credentials, Audit: audit})
-	return run(ctx, server, doors, e.Run, health.Run, w.run, doors.Run,
+	return run(ctx, server, doors, e.Run, health.Run, w.run, doors.Run, returnMemory(log),
 		func(ctx context.Context) { m.watch(ctx, e) },
 		func(ctx context.Context) {
 			d.reloadAt(ctx, signals, func() { doors.Reload(); d.reload(ctx, a, e, m, audit) })
