@@ -89,10 +89,12 @@ func sameReplicas(a, b []Replica) bool {
 // Slots is the number of slots of the service's table: TableSize, or 0 when there is no
 // active replica to fill them with.
 func (s Service) Slots() uint32 {
-	if s.Active() == 0 {
-		return 0
+	for _, r := range s.Replicas {
+		if r.State == Active {
+			return s.TableSize
+		}
 	}
-	return s.TableSize
+	return 0
 }
 
 // Active is the number of replicas that are given new flows.

@@ -112,12 +112,14 @@ func vipInSources(ps *Problems, field string, p netip.Prefix, v VIP) {
 }
 
 // vipsInSources returns, for each range of tunnel sources that has the address of a VIP, the first such VIP.
-func vipsInSources(services []Service) map[netip.Prefix]VIP {
+func vipsInSources(services []*Service) map[netip.Prefix]VIP {
 	ranges, in := map[netip.Prefix]bool{}, map[netip.Prefix]VIP{}
 	for _, s := range services {
-		ranges[s.TunnelSources] = true
+		if s.TunnelSources.IsValid() {
+			ranges[s.TunnelSources] = true
+		}
 	}
-	for p := range ranges { // the zero value has no address
+	for p := range ranges {
 		for _, s := range services {
 			if p.Contains(s.VIP.Address.Addr()) {
 				in[p] = s.VIP

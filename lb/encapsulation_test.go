@@ -67,7 +67,7 @@ func TestSourcesWithVIPs(t *testing.T) {
 	if got := fieldsOf(t, lb.ValidateAll([]lb.Service{tunnels, within}, lb.DefaultLimits)); cmp.Diff(want, got) != "" {
 		t.Errorf("the VIP within: %v, want %v", got, want)
 	}
-	if got := fieldsOf(t, lb.ValidateChange([]lb.Service{tunnels}, []lb.Service{tunnels, within}, lb.DefaultLimits)); cmp.Diff(want, got) != "" {
+	if got := fieldsOf(t, lb.ValidateChange([]*lb.Service{&tunnels}, []*lb.Service{&tunnels, &within}, lb.DefaultLimits)); cmp.Diff(want, got) != "" {
 		t.Errorf("the VIP comes: %v, want %v", got, want)
 	}
 }

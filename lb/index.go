@@ -41,7 +41,7 @@ type backend struct {
 
 // NewIndex returns an index of services.
 func NewIndex(services ...Service) *Index {
-	x := newIndex(services)
+	x := newIndex(nil)
 	for _, s := range services {
 		x.Add(s)
 	}
@@ -49,7 +49,7 @@ func NewIndex(services ...Service) *Index {
 }
 
 // newIndex returns an empty index with room for services.
-func newIndex(services []Service) *Index {
+func newIndex(services []*Service) *Index {
 	n := 0
 	for _, s := range services {
 		n += len(s.Replicas)

@@ -40,7 +40,7 @@ func BenchmarkChangeOfOneReplica(b *testing.B) {
 			i := intent.Default()
 			i.Datapath.Limits = lb.Limits{Services: 1 << 16, Replicas: 1 << 20, Slots: 1 << 27, Flows: 1 << 20}
 			for n := range size.services {
-				i.Services = append(i.Services, many(n, size.replicas))
+				i.Services = append(i.Services, intent.List(many(n, size.replicas))...)
 			}
 			kept, err := store.Open(b.TempDir())
 			if err != nil {

@@ -133,7 +133,7 @@ func (e *Engine) edit(old intent.Intent, c Change) (intent.Intent, error) {
 	if next, err = next.Linked(); err != nil {
 		return intent.Intent{}, err
 	}
-	next = next.Keeping(next.Overrides)
+	next = next.Keeping(next.Overrides).Sharing(old)
 	next.Overrides = next.Overrides.Stamped(old.Overrides, c.Actor, e.clock.Now())
 	if err := next.ValidateAfter(old); err != nil {
 		return intent.Intent{}, err
@@ -152,10 +152,10 @@ func (e *Engine) fits(old, next intent.Intent) error {
 	var addresses []netip.Addr
 	had := old.Lookup()
 	for n, s := range next.Services {
-		if n < len(old.Services) && old.Services[n].Equal(s) {
+		was := had(n, s.VIP)
+		if was == s {
 			continue
 		}
-		was := had(n, s.VIP)
 		for k, r := range s.Replicas {
 			if was == nil || was.Index(r.Address) < 0 {
 				places, addresses = append(places, place{n, k}), append(addresses, r.Address.Addr())

@@ -38,26 +38,27 @@ type Link struct {
 // come are down, and such deadlines are left out. That is the state that the operator gave them, whatever their health is.
 func given(i intent.Intent, now time.Time) intent.Intent {
 	i = i.Wanted()
-	i.Services = edited(i.Services, func(s intent.Service) (intent.Service, bool) { return givenService(s, now), len(s.Deadlines) > 0 })
+	i.Services = edited(i.Services, func(s *intent.Service) *intent.Service { return givenService(s, now) })
 	return i
 }
 
 // edited returns the services with those in the place of which edit has another. Without one it is the same list.
-func edited(all []intent.Service, edit func(intent.Service) (intent.Service, bool)) []intent.Service {
+func edited(all []*intent.Service, edit func(*intent.Service) *intent.Service) []*intent.Service {
 	cloned := false
-	for n := range all {
-		s, other := edit(all[n])
-		if other && !cloned {
+	for n, s := range all {
+		other := edit(s)
+		if other == s {
+			continue
+		}
+		if !cloned {
 			all, cloned = slices.Clone(all), true
 		}
-		if other {
-			all[n] = s
-		}
+		all[n] = other
 	}
 	return all
 }
 
-func givenService(s intent.Service, now time.Time) intent.Service {
+func givenService(s *intent.Service, now time.Time) *intent.Service {
 	if len(s.Deadlines) == 0 {
 		return s
 	}
@@ -74,10 +75,7 @@ func givenService(s intent.Service, now time.Time) intent.Service {
 func Effective(i intent.Intent, f Facts) intent.Intent {
 	i = given(i, f.Now)
 	if len(f.Health) > 0 {
-		i.Services = edited(i.Services, func(s intent.Service) (intent.Service, bool) {
-			health := f.Health[s.VIP]
-			return effectiveService(s, health, f.Now), len(health) > 0
-		})
+		i.Services = edited(i.Services, func(s *intent.Service) *intent.Service { return effectiveService(s, f.Health[s.VIP], f.Now) })
 	}
 	interfaces := i.Interfaces
 	i.Interfaces = make([]intent.Interface, 0, len(interfaces))
@@ -96,7 +94,7 @@ func Effective(i intent.Intent, f Facts) intent.Intent {
 // effectiveService sets down what is ill, and scales the weights of what is starting. Flows of a replica that drains are not waited
 // for when it is ill: they are broken, and elsewhere their clients get an answer. Where health is disregarded, that holds for
 // draining replicas too.
-func effectiveService(s intent.Service, health map[netip.AddrPort]Health, now time.Time) intent.Service {
+func effectiveService(s *intent.Service, health map[netip.AddrPort]Health, now time.Time) *intent.Service {
 	if len(health) == 0 || s.Health.WhenNone == intent.AllServe && noneWell(s, health) {
 		return s
 	}
@@ -108,20 +106,25 @@ func effectiveService(s intent.Service, health map[netip.AddrPort]Health, now ti
 }
 
 // noneWell tells whether no replica is well that is to be active.
-func noneWell(s intent.Service, health map[netip.AddrPort]Health) bool {
+func noneWell(s *intent.Service, health map[netip.AddrPort]Health) bool {
 	return !slices.ContainsFunc(s.Replicas, func(r lb.Replica) bool { return r.State == lb.Active && !health[r.Address].ill() })
 }
 
 // setDown returns a service with those replicas down.
-func setDown(s intent.Service, is func(intent.Replica) bool) intent.Service {
-	all, changed := s.AllReplicas(), false
-	for n, r := range all {
-		if is(r) {
-			all[n].State, all[n].DrainUntil, changed = lb.Down, time.Time{}, true
+func setDown(s *intent.Service, is func(intent.Replica) bool) *intent.Service {
+	var all []intent.Replica
+	for n, r := range s.Replicas {
+		if !is(intent.Replica{Replica: r, DrainUntil: s.Deadlines[r.Address]}) {
+			continue
 		}
+		if all == nil {
+			all = s.AllReplicas()
+		}
+		all[n].State, all[n].DrainUntil = lb.Down, time.Time{}
 	}
-	if !changed {
+	if all == nil {
 		return s
 	}
-	return s.WithReplicas(all)
+	down := s.WithReplicas(all)
+	return &down
 }

@@ -59,29 +59,29 @@ func TestEffective(t *testing.T) {
 		f    Facts
 		want intent.Intent
 	}{
-		{"nothing known", intent.Intent{Services: []intent.Service{web(in(lb.Active), until(noon))}, Interfaces: []intent.Interface{eth0, eth1}}, Facts{},
-			intent.Intent{Services: []intent.Service{web(in(lb.Active), until(noon))}, Interfaces: []intent.Interface{eth0, eth1}}},
-		{"before the deadline", intent.Intent{Services: []intent.Service{web(until(noon))}}, Facts{Now: noon.Add(-1)},
-			intent.Intent{Services: []intent.Service{web(until(noon))}}},
-		{"at the deadline", intent.Intent{Services: []intent.Service{web(in(lb.Active), until(noon), until(noon.Add(1)))}}, Facts{Now: noon},
-			intent.Intent{Services: []intent.Service{web(in(lb.Active), in(lb.Down), until(noon.Add(1)))}}},
-		{"drains without end", intent.Intent{Services: []intent.Service{web(in(lb.Draining))}}, Facts{Now: noon},
-			intent.Intent{Services: []intent.Service{web(in(lb.Draining))}}},
-		{"not healthy", intent.Intent{Services: []intent.Service{web(in(lb.Active), in(lb.Active))}}, Facts{Health: sick(2)},
-			intent.Intent{Services: []intent.Service{web(in(lb.Active), in(lb.Down))}}},
-		{"not healthy and draining", intent.Intent{Services: []intent.Service{web(in(lb.Active), until(noon.Add(1)))}}, Facts{Now: noon, Health: sick(2)},
-			intent.Intent{Services: []intent.Service{web(in(lb.Active), in(lb.Down))}}},
-		{"none is healthy: all serve", intent.Intent{Services: []intent.Service{web(in(lb.Active), in(lb.Active), in(lb.Draining), in(lb.Down))}}, Facts{Health: sick(1, 2, 3, 4)},
-			intent.Intent{Services: []intent.Service{web(in(lb.Active), in(lb.Active), in(lb.Draining), in(lb.Down))}}},
-		{"none is healthy: none serves", intent.Intent{Services: []intent.Service{strict(web(in(lb.Active), in(lb.Active), in(lb.Draining), in(lb.Draining)))}}, Facts{Health: sick(1, 2, 3)},
-			intent.Intent{Services: []intent.Service{strict(web(in(lb.Down), in(lb.Down), in(lb.Down), in(lb.Draining)))}}},
-		{"the healthy one is not to be active", intent.Intent{Services: []intent.Service{web(in(lb.Active), in(lb.Down), in(lb.Draining))}}, Facts{Health: sick(1)},
-			intent.Intent{Services: []intent.Service{web(in(lb.Active), in(lb.Down), in(lb.Draining))}}},
-		{"nothing is known of the other", intent.Intent{Services: []intent.Service{web(in(lb.Active), in(lb.Active))}},
+		{"nothing known", intent.Intent{Services: intent.List(web(in(lb.Active), until(noon))), Interfaces: []intent.Interface{eth0, eth1}}, Facts{},
+			intent.Intent{Services: intent.List(web(in(lb.Active), until(noon))), Interfaces: []intent.Interface{eth0, eth1}}},
+		{"before the deadline", intent.Intent{Services: intent.List(web(until(noon)))}, Facts{Now: noon.Add(-1)},
+			intent.Intent{Services: intent.List(web(until(noon)))}},
+		{"at the deadline", intent.Intent{Services: intent.List(web(in(lb.Active), until(noon), until(noon.Add(1))))}, Facts{Now: noon},
+			intent.Intent{Services: intent.List(web(in(lb.Active), in(lb.Down), until(noon.Add(1))))}},
+		{"drains without end", intent.Intent{Services: intent.List(web(in(lb.Draining)))}, Facts{Now: noon},
+			intent.Intent{Services: intent.List(web(in(lb.Draining)))}},
+		{"not healthy", intent.Intent{Services: intent.List(web(in(lb.Active), in(lb.Active)))}, Facts{Health: sick(2)},
+			intent.Intent{Services: intent.List(web(in(lb.Active), in(lb.Down)))}},
+		{"not healthy and draining", intent.Intent{Services: intent.List(web(in(lb.Active), until(noon.Add(1))))}, Facts{Now: noon, Health: sick(2)},
+			intent.Intent{Services: intent.List(web(in(lb.Active), in(lb.Down)))}},
+		{"none is healthy: all serve", intent.Intent{Services: intent.List(web(in(lb.Active), in(lb.Active), in(lb.Draining), in(lb.Down)))}, Facts{Health: sick(1, 2, 3, 4)},
+			intent.Intent{Services: intent.List(web(in(lb.Active), in(lb.Active), in(lb.Draining), in(lb.Down)))}},
+		{"none is healthy: none serves", intent.Intent{Services: intent.List(strict(web(in(lb.Active), in(lb.Active), in(lb.Draining), in(lb.Draining))))}, Facts{Health: sick(1, 2, 3)},
+			intent.Intent{Services: intent.List(strict(web(in(lb.Down), in(lb.Down), in(lb.Down), in(lb.Draining))))}},
+		{"the healthy one is not to be active", intent.Intent{Services: intent.List(web(in(lb.Active), in(lb.Down), in(lb.Draining)))}, Facts{Health: sick(1)},
+			intent.Intent{Services: intent.List(web(in(lb.Active), in(lb.Down), in(lb.Draining)))}},
+		{"nothing is known of the other", intent.Intent{Services: intent.List(web(in(lb.Active), in(lb.Active)))},
 			Facts{Health: Healths{web().VIP: {replica(1): {Status: Unhealthy}, replica(2): {Status: Unknown}}}},
-			intent.Intent{Services: []intent.Service{web(in(lb.Down), in(lb.Active))}}},
-		{"another one is not healthy", intent.Intent{Services: []intent.Service{web(in(lb.Active))}}, Facts{Health: sick(9)},
-			intent.Intent{Services: []intent.Service{web(in(lb.Active))}}},
+			intent.Intent{Services: intent.List(web(in(lb.Down), in(lb.Active)))}},
+		{"another one is not healthy", intent.Intent{Services: intent.List(web(in(lb.Active)))}, Facts{Health: sick(9)},
+			intent.Intent{Services: intent.List(web(in(lb.Active)))}},
 		{"missing", intent.Intent{Interfaces: []intent.Interface{eth0, eth1}}, Facts{Links: Links{"eth0": {Obstacle: "not found"}, "eth9": {Obstacle: "not found"}}},
 			intent.Intent{Interfaces: []intent.Interface{eth1}}},
 		{"in another mode", intent.Intent{Interfaces: []intent.Interface{eth1}}, Facts{Links: Links{"eth1": {Mode: lb.Generic, Obstacle: "no native"}}},
@@ -112,7 +112,7 @@ func TestEffectiveOfAnything(t *testing.T) {
 			}
 			replicas = append(replicas, one)
 		}
-		i.Services = []intent.Service{web(replicas...)}
+		i.Services = intent.List(web(replicas...))
 		i.Services[0].Health.WhenNone = rapid.SampledFrom([]intent.WhenNone{intent.AllServe, intent.NoneServes}).Draw(r, "when none")
 		for _, name := range []string{"eth0", "eth1"} {
 			i = i.WithInterface(intent.Interface{Name: name, Mode: rapid.SampledFrom([]lb.AttachMode{lb.Auto, lb.Native, lb.Generic}).Draw(r, "mode")})
@@ -131,7 +131,7 @@ func TestEffectiveOfAnything(t *testing.T) {
 		if well := Effective(i, Facts{}); !well.Equal(i) {
 			r.Fatalf("%+v where all is well, want %+v", well, i)
 		}
-		sameButStates(r, i.Services[0], e.Services[0])
+		sameButStates(r, *i.Services[0], *e.Services[0])
 	})
 }
 

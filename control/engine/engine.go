@@ -71,8 +71,13 @@ type Snapshot struct {
 	Wanted intent.Intent
 	// Given is Wanted at the time of the state: replicas whose drain deadline has come are down.
 	Given intent.Intent
+	// draining are those services of Given that have a replica that drains.
+	draining []*intent.Service
 	// Effective is what the datapath was last brought to: see Effective.
 	Effective intent.Intent
+	// forwarded tells that the datapath has the services of Effective and no others, so that it need not be asked. Who brings
+	// it to something else, and is not sure of the outcome, says so here.
+	forwarded bool
 	health    Healths
 	// nextStep is when a replica that is starting takes its next step at the earliest, the zero time for never.
 	nextStep time.Time
@@ -103,7 +108,9 @@ func Start(ctx context.Context, o Options, i intent.Intent) (*Engine, error) {
 		return nil, err
 	}
 	e.health = inherited(stored.Intent.Wanted(), found.Services, e.clock.Now())
-	e.now.Store(&Snapshot{Revision: stored, Wanted: stored.Intent.Wanted(), Given: given(stored.Intent, e.clock.Now()), Effective: e.told(stored.Intent, found.Services), health: e.health})
+	before := &Snapshot{Revision: stored, Wanted: stored.Intent.Wanted(), Given: given(stored.Intent, e.clock.Now()), Effective: e.told(stored.Intent, found.Services), health: e.health}
+	before.draining = before.drain(&Snapshot{})
+	e.now.Store(before)
 	if o.Actor == "" {
 		o.Actor = "serve"
 	}
@@ -113,7 +120,7 @@ func Start(ctx context.Context, o Options, i intent.Intent) (*Engine, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	i = i.Keeping(i.Overrides)
+	i = i.Keeping(i.Overrides).Sharing(stored.Intent)
 	if _, err := e.install(ctx, i, store.Entry{Actor: o.Actor, Reason: reason}, mayBeMissing); err != nil {
 		return nil, err
 	}
@@ -123,15 +130,15 @@ func Start(ctx context.Context, o Options, i intent.Intent) (*Engine, error) {
 
 // told returns the effective intent as far as the datapath has it: of what an earlier process has brought
 // about, nothing is told again.
-func (e *Engine) told(i intent.Intent, forwarded []lb.Service) intent.Intent {
+func (e *Engine) told(i intent.Intent, forwarded []*lb.Service) intent.Intent {
 	effective, wanted := Effective(i, e.facts(nil, e.health)), i.Wanted()
-	has := make(map[lb.VIP]lb.Service, len(forwarded))
+	has := make(map[lb.VIP]*lb.Service, len(forwarded))
 	for _, s := range forwarded {
 		has[s.VIP] = s
 	}
 	effective.Services = slices.Clone(effective.Services)
 	for n, s := range effective.Services {
-		if !s.SameAs(has[s.VIP]) {
+		if was := has[s.VIP]; was == nil || !s.SameAs(*was) {
 			effective.Services[n] = wanted.Services[n]
 		}
 	}

@@ -303,7 +303,7 @@ func TestEventsNameServices(t *testing.T) {
 		t.Errorf("the start: %+v", kept)
 	}
 	w.mustEdit(func(i intent.Intent) (intent.Intent, error) {
-		i.Services = append(slices.Clone(i.Services), dns())
+		i.Services = append(slices.Clone(i.Services), intent.List(dns())...)
 		return i, nil
 	})
 	if e := <-w.stream.Events(); !slices.Equal(e.Services, []string{"dns"}) {

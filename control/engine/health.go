@@ -74,7 +74,7 @@ func (e *Engine) follow(ctx context.Context, next Healths, changed map[lb.VIP]bo
 	now := *old
 	now.Effective.Services = slices.Clone(old.Effective.Services)
 	var at []int
-	var looked []intent.Service
+	var looked []*intent.Service
 	for n, s := range old.Given.Services {
 		if changed[s.VIP] {
 			rise(e.health[s.VIP], next[s.VIP], s.Health.SlowStart, moment)
@@ -83,7 +83,7 @@ func (e *Engine) follow(ctx context.Context, next Healths, changed map[lb.VIP]bo
 		}
 		looked = append(looked, s)
 		is := effectiveService(s, next[s.VIP], moment)
-		same := is.SameAs(old.Effective.Services[n].Service)
+		same := is == old.Effective.Services[n] || is.SameAs(old.Effective.Services[n].Service)
 		if changed[s.VIP] || !same {
 			at = append(at, n)
 		}
@@ -91,7 +91,7 @@ func (e *Engine) follow(ctx context.Context, next Healths, changed map[lb.VIP]bo
 			continue
 		}
 		if err := e.dp.SetService(context.WithoutCancel(ctx), is.Service); err != nil {
-			now.outOfSync = fmt.Sprintf("service %s is not forwarded as the health of its replicas wants: %v", s.Name, err)
+			now.forwarded, now.outOfSync = false, fmt.Sprintf("service %s is not forwarded as the health of its replicas wants: %v", s.Name, err)
 			continue
 		}
 		now.Effective.Services[n] = is
@@ -111,7 +111,7 @@ func (s *Snapshot) only(at []int) *Snapshot {
 	some := *s
 	for _, i := range []*intent.Intent{&some.Intent, &some.Wanted, &some.Given, &some.Effective} {
 		all := i.Services
-		i.Services = make([]intent.Service, 0, len(at))
+		i.Services = make([]*intent.Service, 0, len(at))
 		for _, n := range at {
 			i.Services = append(i.Services, all[n])
 		}
@@ -140,14 +140,14 @@ func (h Healths) with(found map[Endpoint]Health) (Healths, map[lb.VIP]bool) {
 
 // of returns the healths of the replicas of an intent that are checked: what is known, as far as it is. had finds the services
 // of before, next are those after.
-func (h Healths) of(had func(int, lb.VIP) *intent.Service, next []intent.Service, now time.Time) Healths {
+func (h Healths) of(had func(int, lb.VIP) *intent.Service, next []*intent.Service, now time.Time) Healths {
 	all := make(Healths, len(h))
 	for n, s := range next {
 		vip := s.VIP
 		if s.Health.Type == intent.NoCheck {
 			continue
 		}
-		if was, known := had(n, vip), h[vip]; was != nil && len(known) == len(s.Replicas) && was.SameAs(s.Service) {
+		if was, known := had(n, vip), h[vip]; was != nil && len(known) == len(s.Replicas) && (was == s || was.SameAs(s.Service)) {
 			all[vip] = known
 			continue
 		}
@@ -174,11 +174,11 @@ func unchecked(c intent.Check, now time.Time) Health {
 
 // inherited returns what an earlier process has left: replicas that are checked, that were to be active and that the datapath
 // has down get nothing until they are found to be healthy; those that have less than their weight are starting.
-func inherited(stored intent.Intent, forwarded []lb.Service, now time.Time) Healths {
+func inherited(stored intent.Intent, forwarded []*lb.Service, now time.Time) Healths {
 	all, had := Healths{}, stored.ByVIP()
 	for _, s := range forwarded {
 		if was := had[s.VIP]; was.Health.Type != intent.NoCheck {
-			all[s.VIP] = inheritedOf(was, s, now)
+			all[s.VIP] = inheritedOf(was, *s, now)
 		}
 	}
 	return all
@@ -254,14 +254,15 @@ func (e *Engine) tellHealth(old, now *Snapshot, publish func(News, ...string)) m
 		}
 		publish(c, c.Service)
 	}
-	had := old.Given.ByVIP()
-	for _, s := range now.Given.Services {
+	had := old.Given.Lookup()
+	for n, s := range now.Given.Services {
 		if !concerned[s.VIP] {
 			continue
 		}
-		ill, was := noneWell(s, now.health[s.VIP]), noneWell(had[s.VIP], old.health[s.VIP])
+		was := had(n, s.VIP)
+		ill, before := noneWell(s, now.health[s.VIP]), was == nil || noneWell(was, old.health[s.VIP])
 		switch {
-		case ill == was || s.Active() == 0:
+		case ill == before || s.Active() == 0:
 		case !ill:
 			e.log.Info("a replica is healthy again", "service", s.Name)
 		case s.Health.WhenNone == intent.AllServe:

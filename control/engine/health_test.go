@@ -21,7 +21,7 @@ func checkedWeb(replicas ...intent.Replica) intent.Service {
 
 func checking(replicas ...intent.Replica) intent.Intent {
 	i := intent.Default()
-	i.Services = []intent.Service{checkedWeb(replicas...)}
+	i.Services = intent.List(checkedWeb(replicas...))
 	return i
 }
 
@@ -209,7 +209,7 @@ func BenchmarkHealthOfOneReplica(b *testing.B) {
 			for n := range size.services {
 				s := many(n, size.replicas)
 				s.Health = checkedWeb().Health
-				i.Services = append(i.Services, s)
+				i.Services = append(i.Services, intent.List(s)...)
 			}
 			e, err := Start(b.Context(), Options{Dataplane: &still{at: map[lb.VIP]int{}}, Store: &storetest.Memory{}}, i)
 			if err != nil {

@@ -21,7 +21,7 @@ func mayBeMissing(intent.Interface) bool { return true }
 // be set and that the change leaves as they were: the state is out of sync then. The caller holds mu.
 func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.Entry, may func(intent.Interface) bool) ([]reconcile.Step, error) {
 	began, old := time.Now(), e.now.Load()
-	before, err := reconcile.Current(e.dp)
+	before, err := e.current(old)
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +42,7 @@ func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.En
 	// The obstacles that were met are among the facts by now.
 	now := &Snapshot{Revision: old.Revision, Wanted: wanted, Given: given(next, facts.Now), Effective: x.brought(Effective(next, facts), old),
 		health: facts.Health, nextStep: nextStep(wanted.Services, facts.Health, facts.Now), obstacles: x.links.obstacles(next), outOfSync: x.notSet()}
+	now.draining, now.forwarded = now.drain(old), now.outOfSync == ""
 	if old.Number == 0 || !next.Equal(old.Intent) {
 		entry.Time = e.clock.Now().UTC()
 		now.Revision = store.Revision{Entry: entry, Intent: next}
@@ -57,6 +58,15 @@ func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.En
 		e.log.Info("installed", "revision", now.Number, "steps", len(x.done), "actor", entry.Actor, "reason", entry.Reason)
 	}
 	return x.done, nil
+}
+
+// current returns what the datapath forwards.
+func (e *Engine) current(now *Snapshot) (reconcile.State, error) {
+	if !now.forwarded {
+		return reconcile.Current(e.dp)
+	}
+	interfaces, err := e.dp.Interfaces()
+	return reconcile.State{Services: now.Effective.References(), Interfaces: reconcile.Attached(interfaces)}, err
 }
 
 // become makes a state the present one, and tells of it.
@@ -89,7 +99,7 @@ func (e *Engine) rollBack(ctx context.Context, before reconcile.State, limits lb
 
 func (e *Engine) fallOutOfSync(why string) {
 	now := *e.now.Load()
-	now.outOfSync, now.health = why, e.health
+	now.outOfSync, now.health, now.forwarded = why, e.health, false
 	e.become(&now)
 }
 
@@ -99,7 +109,7 @@ func (e *Engine) facts(links Links, health Healths) Facts {
 
 // stateOf returns an effective intent as the state that a datapath is brought to.
 func stateOf(i intent.Intent) reconcile.State {
-	return reconcile.State{Services: i.Forwarded(), Interfaces: i.Interfaces}
+	return reconcile.State{Services: i.References(), Interfaces: i.Interfaces}
 }
 
 // linksOf returns how interfaces are attached.
@@ -164,10 +174,10 @@ func (x *execution) brought(effective intent.Intent, old *Snapshot) intent.Inten
 		return effective
 	}
 	effective.Services = slices.Clone(effective.Services)
-	was := old.Effective.ByVIP()
+	was := old.Effective.Lookup()
 	for n, s := range effective.Services {
 		if slices.ContainsFunc(x.refused, func(r *reconcile.StepError) bool { return r.Step.Service.VIP == s.VIP }) {
-			effective.Services[n] = was[s.VIP]
+			effective.Services[n] = was(n, s.VIP)
 		}
 	}
 	return effective

@@ -77,7 +77,7 @@ func (h *hands) configured(i intent.Intent, s intent.Service) intent.Intent {
 		i, _ = i.WithPool(poolOf(s))
 		s = s.WithReplicas(nil)
 	}
-	i.Services = []intent.Service{s}
+	i.Services = intent.List(s)
 	h.forget()
 	linked, err := i.Linked()
 	if err != nil {

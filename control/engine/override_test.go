@@ -19,7 +19,7 @@ func byHand(n byte, o intent.Override) func(intent.Intent) (intent.Intent, error
 // another is a configuration that knows nothing of what was set by hand.
 func another(services ...intent.Service) func(intent.Intent) (intent.Intent, error) {
 	return func(i intent.Intent) (intent.Intent, error) {
-		i.Services = services
+		i.Services = intent.List(services...)
 		return i, nil
 	}
 }
@@ -111,8 +111,8 @@ func TestWeightByHand(t *testing.T) {
 	maglev.Scheduler, maglev.TableSize = lb.Maglev, 251
 	w.mustEdit(another(maglev))
 	w.mustEdit(byHand(1, intent.Override{Weight: 5}))
-	for n, configuration := range []intent.Service{maglev, s, maglev} {
-		w.mustEdit(another(configuration))
+	for n, configuration := range intent.List(maglev, s, maglev) {
+		w.mustEdit(another(*configuration))
 		all, err := w.dp.Services()
 		if want := []uint16{5, 1, 5}[n]; err != nil || all[0].Replicas[0].Weight != want {
 			t.Errorf("forwarded %+v, %v; want weight %d", all, err, want)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -40,7 +41,7 @@ func (e *Engine) Rate(of Endpoint) (perSecond float64, known bool) {
 
 // measure counts what was sent to the replicas that drain, when it is time to.
 func (e *Engine) measure() {
-	r, now, draining := &e.rates, e.clock.Now(), drainingOf(e.now.Load().Given)
+	r, now, draining := &e.rates, e.clock.Now(), drainingOf(e.now.Load().draining)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	since, had := now.Sub(r.at), r.packets
@@ -66,9 +67,30 @@ func (e *Engine) measure() {
 	}
 }
 
-// drainingOf returns the replicas of an intent that drain.
-func drainingOf(i intent.Intent) (all []Endpoint) {
-	for _, s := range i.Services {
+// drain returns those of the services of a state that have a replica that drains. Those that it shares with the state before,
+// which knows that of its own, are not looked through.
+func (s *Snapshot) drain(before *Snapshot) (all []*intent.Service) {
+	was := make(map[*intent.Service]bool, len(before.draining))
+	for _, of := range before.draining {
+		was[of] = true
+	}
+	for n, is := range s.Given.Services {
+		drains := false
+		if n < len(before.Given.Services) && before.Given.Services[n] == is {
+			drains = len(was) > 0 && was[is]
+		} else {
+			drains = slices.ContainsFunc(is.Replicas, func(r lb.Replica) bool { return r.State == lb.Draining })
+		}
+		if drains {
+			all = append(all, is)
+		}
+	}
+	return all
+}
+
+// drainingOf returns the replicas of services that drain.
+func drainingOf(services []*intent.Service) (all []Endpoint) {
+	for _, s := range services {
 		for _, replica := range s.Replicas {
 			if replica.State == lb.Draining {
 				all = append(all, Endpoint{s.VIP, replica.Address})

@@ -19,7 +19,7 @@ func Recover(dp lb.Dataplane, d intent.Datapath) (_ intent.Intent, found bool, _
 	}
 	i := intent.Intent{Datapath: d, Interfaces: has.Interfaces}
 	for _, s := range has.Services {
-		i.Services = append(i.Services, intent.Service{Name: nameOf(s.VIP), Service: s})
+		i.Services = append(i.Services, &intent.Service{Name: nameOf(s.VIP), Service: *s})
 	}
 	if err := i.Validate(); err != nil {
 		return intent.Intent{}, false, fmt.Errorf("take over what is pinned: %w: %w", lb.ErrConflict, err)

@@ -73,7 +73,7 @@ func (e *Engine) nextCheck(refused error) (<-chan time.Time, func()) {
 	if found {
 		wait = min(deadline.Sub(e.clock.Now()), recheck)
 	}
-	if !found && len(now.Intent.Interfaces) == 0 && now.outOfSync == "" && len(drainingOf(now.Given)) == 0 {
+	if !found && len(now.Intent.Interfaces) == 0 && now.outOfSync == "" && len(now.draining) == 0 {
 		return nil, func() {}
 	}
 	if refused != nil || now.outOfSync != "" {

@@ -50,7 +50,7 @@ func (s *Snapshot) Share(of intent.Service, replica netip.AddrPort, now time.Tim
 
 // slowly scales the weights of a service: those of replicas that are starting are less than the others'. Where all
 // active ones are as far as each other nothing is less.
-func slowly(s intent.Service, health map[netip.AddrPort]Health, now time.Time) intent.Service {
+func slowly(s *intent.Service, health map[netip.AddrPort]Health, now time.Time) *intent.Service {
 	least, most, heaviest := int64(startSteps), int64(1), uint16(1)
 	for _, r := range s.Replicas {
 		if r.State == lb.Active {
@@ -69,7 +69,8 @@ func slowly(s intent.Service, health map[netip.AddrPort]Health, now time.Time) i
 	for n, r := range all {
 		all[n].Weight = uint16(max(int64(r.Weight)*up*health[r.Address].step(s.Health.SlowStart, now)/startSteps, 1))
 	}
-	return s.WithReplicas(all)
+	slow := s.WithReplicas(all)
+	return &slow
 }
 
 // maxWeight is that of lb.Replica.
@@ -97,7 +98,7 @@ func rise(was, is map[netip.AddrPort]Health, slow time.Duration, now time.Time) 
 }
 
 // nextStep returns when the next step of a replica of services begins, the zero time where none is starting.
-func nextStep(services []intent.Service, health Healths, now time.Time) (next time.Time) {
+func nextStep(services []*intent.Service, health Healths, now time.Time) (next time.Time) {
 	for _, s := range services {
 		if s.Health.SlowStart == 0 {
 			continue

@@ -23,7 +23,7 @@ func starting(weights ...uint16) intent.Intent {
 		all = append(all, in(lb.Active))
 	}
 	i := checking(all...)
-	s := &i.Services[0]
+	s := i.Services[0]
 	for n, w := range weights {
 		s.Replicas[n].Weight = w
 	}
@@ -90,7 +90,7 @@ func TestSlowStart(t *testing.T) {
 		w.pass(time.Second)
 		w.wantWeights(fmt.Sprint("step ", step), 10, 3*step, 20)
 		service := w.Now().Given.Services[0]
-		if got := w.Now().Share(service, replica(2), w.hand.Now()); got != int64(step)*10 {
+		if got := w.Now().Share(*service, replica(2), w.hand.Now()); got != int64(step)*10 {
 			t.Errorf("step %d: a share of %d %%", step, got)
 		}
 	}
@@ -134,7 +134,7 @@ func TestSlowStartAmongOthers(t *testing.T) {
 	w.mustEdit(func(i intent.Intent) (intent.Intent, error) {
 		next := starting(2, 4, 2)
 		next.Services[0].Replicas[2].State = lb.Draining
-		return with(i, next.Services[0])
+		return with(i, *next.Services[0])
 	})
 	w.wantWeights("another weight, and a drain", 20, 20, 0)
 	w.find(Unhealthy, 1)

@@ -27,7 +27,7 @@ func dns() intent.Service {
 // change of something else, shows, and is set when it can be.
 func TestARefusedServiceBlocksNothing(t *testing.T) {
 	i := wanting("eth0")
-	i.Services = append(i.Services, dns())
+	i.Services = append(i.Services, intent.List(dns())...)
 	kept := &storetest.Memory{}
 	if _, err := kept.Append(t.Context(), 0, store.Revision{Intent: i}); err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestAnInterruptedStart(t *testing.T) {
 	before := startWorld(t, dp, wanting("eth0")).Now().Effective
 	ctx, interrupt := context.WithCancel(t.Context())
 	i := wanting("eth1")
-	i.Services = []intent.Service{dns(), web(in(lb.Down))}
+	i.Services = intent.List(dns(), web(in(lb.Down)))
 	first := dp.sets
 	dp.hook = func() {
 		if dp.sets > first { // one service was set
@@ -107,10 +107,10 @@ func (c cancelled) RemoveService(ctx context.Context, v lb.VIP) error {
 func TestAPlanDuringAChange(t *testing.T) {
 	dp := newLinks()
 	i := wanting()
-	i.Services = append(i.Services, dns())
+	i.Services = append(i.Services, intent.List(dns())...)
 	w := startWorld(t, dp, i)
 	change := func(i intent.Intent) (intent.Intent, error) {
-		i.Services = []intent.Service{web(in(lb.Down), in(lb.Active)), dns().WithReplicas(nil)}
+		i.Services = intent.List(web(in(lb.Down), in(lb.Active)), dns().WithReplicas(nil))
 		return i, nil
 	}
 	var plans []chan int
@@ -146,7 +146,7 @@ func TestAPlanDuringAChange(t *testing.T) {
 func TestARestartTellsNothingAgain(t *testing.T) {
 	dp, kept := newLinks(), &storetest.Memory{}
 	i := wanting()
-	i.Services = []intent.Service{web(in(lb.Active), until(noon.Add(-time.Hour)))}
+	i.Services = intent.List(web(in(lb.Active), until(noon.Add(-time.Hour))))
 	for restart := range 2 {
 		e, err := Start(t.Context(), Options{Dataplane: dp, Store: kept, Clock: &handClock{now: noon}}, i)
 		if err != nil {
@@ -166,7 +166,7 @@ func TestRemovalsAreLogged(t *testing.T) {
 	var log bytes.Buffer
 	dp := newLinks()
 	i := wanting("eth0")
-	i.Services = append(i.Services, dns())
+	i.Services = append(i.Services, intent.List(dns())...)
 	e, err := Start(t.Context(), Options{Dataplane: dp, Store: &storetest.Memory{}, Logger: slog.New(slog.NewTextHandler(&log, nil))}, i)
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +175,7 @@ func TestRemovalsAreLogged(t *testing.T) {
 		t.Errorf("at the start: %s", &log)
 	}
 	_, _, err = e.Change(t.Context(), Change{Edit: func(i intent.Intent) (intent.Intent, error) {
-		i.Services, i.Interfaces = []intent.Service{web(in(lb.Active))}, nil
+		i.Services, i.Interfaces = intent.List(web(in(lb.Active))), nil
 		return i, nil
 	}})
 	if err != nil {
@@ -195,7 +195,7 @@ func TestRecover(t *testing.T) {
 		t.Errorf("of an empty one: %v, %v", found, err)
 	}
 	i := wanting("eth0")
-	i.Services = append(i.Services, dns())
+	i.Services = append(i.Services, intent.List(dns())...)
 	startWorld(t, dp, i)
 	got, found, err := Recover(dp, i.Datapath)
 	if err != nil || !found || len(got.Services) != 2 || got.Services[1].Name != "tcp-192-0-2-1-80" {

@@ -101,9 +101,6 @@ func (s Status) NotReady() string {
 
 // NotReady says why the datapath cannot be trusted to forward as intended, "" when it can.
 func (e *Engine) NotReady() string {
-	if _, err := e.dp.Services(); err != nil {
-		return err.Error()
-	}
 	s, err := e.Status()
 	if err != nil {
 		return err.Error()

@@ -57,7 +57,7 @@ func differing(old, now intent.Intent) (names []string) {
 		switch {
 		case is == nil:
 			removed = append(removed, was.Name)
-		case was == nil || byHand[is.Name] || !was.Equal(*is):
+		case was == nil || !was.Same(is) || len(byHand) > 0 && byHand[is.Name]:
 			names = append(names, is.Name)
 		}
 	}
@@ -78,18 +78,20 @@ func having(i intent.Intent, replica netip.AddrPort) (names []string) {
 
 // logRemovals lists what steps have removed: services, replicas and interfaces, by the names of the intent before.
 func (e *Engine) logRemovals(before reconcile.State, old intent.Intent, steps []reconcile.Step) {
-	concerned := make(map[lb.VIP]bool, len(steps))
+	concerned := map[lb.VIP]bool{}
 	for _, step := range steps {
-		concerned[step.Service.VIP] = true
+		if step.Verb == reconcile.Remove || step.Verb == reconcile.Set && step.Why != reconcile.New {
+			concerned[step.Service.VIP] = true
+		}
 	}
-	had, names := map[lb.VIP]lb.Service{}, map[lb.VIP]string{}
+	had, names := map[lb.VIP]*lb.Service{}, map[lb.VIP]string{}
 	for _, s := range before.Services {
-		if concerned[s.VIP] {
+		if len(concerned) > 0 && concerned[s.VIP] {
 			had[s.VIP] = s
 		}
 	}
 	for _, s := range old.Services {
-		if concerned[s.VIP] {
+		if len(concerned) > 0 && concerned[s.VIP] {
 			names[s.VIP] = s.Name
 		}
 	}
@@ -101,6 +103,9 @@ func (e *Engine) logRemovals(before reconcile.State, old intent.Intent, steps []
 		case reconcile.Detach:
 			e.log.Info("detached interface", "interface", step.Interface.Name)
 		case reconcile.Set:
+			if had[vip] == nil {
+				continue
+			}
 			for _, r := range had[vip].Replicas {
 				if !slices.ContainsFunc(step.Service.Replicas, func(s lb.Replica) bool { return s.Address == r.Address }) {
 					e.log.Info("removed replica", "service", names[vip], "replica", r.Address)
@@ -112,7 +117,7 @@ func (e *Engine) logRemovals(before reconcile.State, old intent.Intent, steps []
 
 // deviation is a replica whose effective state is not the intended one.
 type deviation struct {
-	service             intent.Service
+	service             *intent.Service
 	intended, effective lb.ReplicaState
 }
 
@@ -120,6 +125,9 @@ func deviations(s *Snapshot) map[Endpoint]deviation {
 	found := map[Endpoint]deviation{}
 	for n, effective := range s.Effective.Services {
 		intended := s.Wanted.Services[n]
+		if effective == intended {
+			continue
+		}
 		for k, r := range effective.Replicas {
 			if want := intended.Replicas[k].State; want != r.State {
 				found[Endpoint{effective.VIP, r.Address}] = deviation{intended, want, r.State}

@@ -35,6 +35,7 @@ func (e *Engine) verifyIntent(ctx context.Context, repair bool) (found lb.Verifi
 	}
 	var left []reconcile.Step
 	if repair && len(missing) > 0 {
+		e.doubt()
 		if _, err := e.install(ctx, e.now.Load().Intent, store.Entry{}, mayBeMissing); err != nil {
 			e.log.Error("repair what is not forwarded as intended", "error", err)
 		}
@@ -49,6 +50,13 @@ func (e *Engine) verifyIntent(ctx context.Context, repair bool) (found lb.Verifi
 		found.Add(d)
 	}
 	return found, nil
+}
+
+// doubt has the next change ask the datapath what it forwards.
+func (e *Engine) doubt() {
+	now := *e.now.Load()
+	now.forwarded = false
+	e.now.Store(&now)
 }
 
 // missing returns what is forwarded, and the steps that would bring it to the effective intent with all its interfaces.
@@ -72,12 +80,12 @@ func difference(current reconcile.State, s reconcile.Step) (want, have string) {
 	case reconcile.Remove:
 		return "not forwarded", "forwarded"
 	}
-	n := slices.IndexFunc(current.Services, func(of lb.Service) bool { return of.VIP == s.Service.VIP })
+	n := slices.IndexFunc(current.Services, func(of *lb.Service) bool { return of.VIP == s.Service.VIP })
 	if n < 0 {
 		return forwarded, "not forwarded"
 	}
 	var differ []string
-	for _, d := range reconcile.Differences(current.Services[n], s.Service) {
+	for _, d := range reconcile.Differences(*current.Services[n], s.Service) {
 		differ = append(differ, fmt.Sprintf("%s %s", d.Field, d.Before))
 	}
 	return forwarded, strings.Join(differ, ", ")

@@ -158,9 +158,15 @@ func startWorld(t *testing.T, dp *links, i intent.Intent) *world {
 // runWorld is startWorld with a store.
 func runWorld(t *testing.T, dp *links, kept *storetest.Memory, i intent.Intent) *world {
 	t.Helper()
+	return runOver(t, dp, dp, kept, i)
+}
+
+// runOver is runWorld over a datapath that is not links alone.
+func runOver(t *testing.T, over lb.Dataplane, dp *links, kept *storetest.Memory, i intent.Intent) *world {
+	t.Helper()
 	w := &world{t: t, dp: dp, kept: kept, hand: &handClock{now: noon}}
 	var err error
-	if w.Engine, err = Start(t.Context(), Options{Dataplane: dp, Store: w.kept, Clock: w.hand, Source: "test.yaml"}, i); err != nil {
+	if w.Engine, err = Start(t.Context(), Options{Dataplane: over, Store: w.kept, Clock: w.hand, Source: "test.yaml"}, i); err != nil {
 		t.Fatal(err)
 	}
 	w.stream = w.Subscribe()
@@ -174,7 +180,7 @@ func runWorld(t *testing.T, dp *links, kept *storetest.Memory, i intent.Intent) 
 // wanting returns an intent with a service and interfaces, all in mode auto.
 func wanting(interfaces ...string) intent.Intent {
 	i := intent.Default()
-	i.Services = []intent.Service{web(in(lb.Active), in(lb.Active))}
+	i.Services = intent.List(web(in(lb.Active), in(lb.Active)))
 	for _, name := range interfaces {
 		i = i.WithInterface(intent.Interface{Name: name, Mode: lb.Auto})
 	}

@@ -76,7 +76,7 @@ func started(t *testing.T) (*engine.Engine, func(name string)) {
 		t.Helper()
 		s := lb.Service{VIP: lb.VIP{Address: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: 6}}.WithDefaults()
 		_, _, err := e.Change(t.Context(), engine.Change{Actor: "test", Reason: name, Edit: func(i intent.Intent) (intent.Intent, error) {
-			i.Services = []intent.Service{{Name: name, Service: s}}
+			i.Services = []*intent.Service{{Name: name, Service: s}}
 			return i, nil
 		}})
 		if err != nil {

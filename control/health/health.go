@@ -73,7 +73,7 @@ const (
 // Checker runs checks. It is safe for concurrent use. The zero value is not usable: see New.
 type Checker struct {
 	o   Options
-	set chan []intent.Service
+	set chan []*intent.Service
 	// lag is how late checks begin, took how long they take.
 	lag  prometheus.Histogram
 	took *prometheus.HistogramVec
@@ -100,7 +100,7 @@ func New(o Options) *Checker {
 		o.probe = func(ctx context.Context, t target) error { return probe(ctx, o.Way, t) }
 	}
 	return &Checker{
-		o: o, set: make(chan []intent.Service, 1), news: make(chan struct{}, 1),
+		o: o, set: make(chan []*intent.Service, 1), news: make(chan struct{}, 1),
 		lag: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "lbctl_health_check_lag_seconds",
 			Help:    "How late health checks began.",
 			Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 5}}),
@@ -129,7 +129,7 @@ func (c *Checker) Collect(to chan<- prometheus.Metric) {
 
 // Set says which services there are; those that have a check are checked from then on. What is known of replicas stays, and is
 // told again. A check that is another one than before decides by its first result, and until then what was known holds.
-func (c *Checker) Set(services []intent.Service) {
+func (c *Checker) Set(services []*intent.Service) {
 	for {
 		select {
 		case c.set <- services:

@@ -62,7 +62,7 @@ func (w *window) add(p intent.Passive, now time.Time, counted lb.FlowCount) (e e
 
 // group are the replicas of a service whose traffic is looked at, in its order.
 type group struct {
-	service intent.Service
+	service *intent.Service
 	targets []*target
 }
 

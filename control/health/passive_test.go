@@ -81,10 +81,10 @@ func TestGroup(t *testing.T) {
 		c := passively()
 		c.Passive.MostPercent = uint16(rapid.IntRange(1, 100).Draw(t, "most"))
 		s := replicas(1, rapid.IntRange(1, 12).Draw(t, "replicas"), c)
-		g := group{service: s}
+		g := group{service: &s}
 		for n, r := range s.Replicas {
 			s.Replicas[n].State = rapid.SampledFrom([]lb.ReplicaState{lb.Active, lb.Active, lb.Active, lb.Draining, lb.Down}).Draw(t, "state")
-			target := &target{Key: Key{s.VIP, r.Address}, service: s}
+			target := &target{Key: Key{s.VIP, r.Address}, service: &s}
 			target.beginPassive(time.Unix(0, 0), false)
 			g.targets = append(g.targets, target)
 		}
@@ -132,9 +132,9 @@ func TestGroup(t *testing.T) {
 func TestGroupTakesTheWorst(t *testing.T) {
 	s := replicas(1, 4, passively())
 	s.Health.Passive.MostPercent = 25
-	g := group{service: s}
+	g := group{service: &s}
 	for range s.Replicas {
-		x := &target{service: s}
+		x := &target{service: &s}
 		x.beginPassive(time.Unix(0, 0), false)
 		g.targets = append(g.targets, x)
 	}
@@ -183,7 +183,7 @@ func passing(t *testing.T, s intent.Service, o Options, do func(*traffic)) {
 	o.Counts = c.look
 	run(t, o, func(b *bed) {
 		c.bed = b
-		b.Set([]intent.Service{s})
+		b.Set(intent.List(s))
 		do(c)
 	})
 }

@@ -35,7 +35,7 @@ func check(t *testing.T, c intent.Check, at netip.AddrPort) error {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), c.Timeout)
 	defer cancel()
-	return probe(ctx, direct, target{Key: Key{Replica: at}, service: intent.Service{Name: "web", Health: c}})
+	return probe(ctx, direct, target{Key: Key{Replica: at}, service: &intent.Service{Name: "web", Health: c}})
 }
 
 func want(t *testing.T, what string, err error, reason string) {

@@ -14,7 +14,7 @@ import (
 // target is a replica that is checked. The goroutine of Run has it alone, but for what a check under way reads.
 type target struct {
 	Key
-	service intent.Service
+	service *intent.Service
 	judge   judge
 	window  window
 	due     time.Time
@@ -114,7 +114,7 @@ func (c *Checker) Run(ctx context.Context) {
 }
 
 // take makes the targets those of services. New ones are checked soon, but not all at once.
-func (r *runner) take(services []intent.Service, now time.Time) {
+func (r *runner) take(services []*intent.Service, now time.Time) {
 	had := r.targets
 	r.targets = make(map[Key]*target, len(had))
 	r.groups = nil

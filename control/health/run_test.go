@@ -108,7 +108,7 @@ func (b *bed) make(k Key, found error) {
 func TestSchedule(t *testing.T) {
 	run(t, Options{}, func(b *bed) {
 		s, began := replicas(1, 1000, every(2*time.Second)), time.Now()
-		b.Set([]intent.Service{s})
+		b.Set(intent.List(s))
 		b.after(20*time.Second, Key{})
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -137,7 +137,7 @@ func TestSet(t *testing.T) {
 	run(t, Options{}, func(b *bed) {
 		s := replicas(1, 2, every(time.Second))
 		b.make(key(s, 1), errors.New("refused"))
-		b.Set([]intent.Service{s})
+		b.Set(intent.List(s))
 		if r := b.after(time.Second, key(s, 1)); r.Status != Unhealthy || r.Reason != "refused" || b.after(0, key(s, 0)).Status != Healthy {
 			t.Errorf("found %+v", r)
 		}
@@ -150,12 +150,12 @@ func TestSet(t *testing.T) {
 		other := s
 		other.Health.Rise = 9
 		b.make(key(s, 1), nil)
-		b.Set([]intent.Service{other}) // another check: its first result decides, and until then it is as before
+		b.Set(intent.List(other)) // another check: its first result decides, and until then it is as before
 		synctest.Wait()
 		if r := b.after(200*time.Millisecond, key(s, 1)); r.Status != Healthy {
 			t.Errorf("the first result of another check: %+v", r)
 		}
-		b.Set([]intent.Service{replicas(1, 1, every(time.Second)), replicas(2, 1, intent.Check{})})
+		b.Set(intent.List(replicas(1, 1, every(time.Second)), replicas(2, 1, intent.Check{})))
 		synctest.Wait()
 		b.mu.Lock()
 		n := len(b.begun[key(s, 1)])
@@ -173,11 +173,11 @@ func TestSet(t *testing.T) {
 func TestParallel(t *testing.T) {
 	run(t, Options{Parallel: 10}, func(b *bed) {
 		b.takes = 100 * time.Millisecond
-		b.Set([]intent.Service{replicas(1, 50, every(time.Second)), replicas(2, 1, func() intent.Check {
+		b.Set(intent.List(replicas(1, 50, every(time.Second)), replicas(2, 1, func() intent.Check {
 			c := every(time.Second)
 			c.Type = intent.CheckExec
 			return c
-		}())})
+		}())))
 		b.after(10*time.Second, Key{})
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -196,7 +196,7 @@ func TestParallel(t *testing.T) {
 func TestTellsTogether(t *testing.T) {
 	run(t, Options{}, func(b *bed) {
 		s := replicas(1, 10000, every(2*time.Second))
-		b.Set([]intent.Service{s})
+		b.Set(intent.List(s))
 		b.after(3*time.Second, Key{})
 		b.mu.Lock()
 		if n := len(b.tells); len(b.told) != 10000 || n < 10 || n > 31 {
@@ -205,7 +205,7 @@ func TestTellsTogether(t *testing.T) {
 		b.tells = nil
 		b.mu.Unlock()
 		other := replicas(2, 10000, every(2*time.Second)) // all at once are others
-		b.Set([]intent.Service{other})
+		b.Set(intent.List(other))
 		b.after(3*time.Second, Key{})
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -225,7 +225,7 @@ func TestNoWay(t *testing.T) {
 	run(t, Options{}, func(b *bed) {
 		s := replicas(1, 1, every(time.Second))
 		b.make(key(s, 0), errors.New("refused"))
-		b.Set([]intent.Service{s})
+		b.Set(intent.List(s))
 		b.after(time.Second, Key{})
 		b.make(key(s, 0), &cannotCheck{errors.New("no route")})
 		if r := b.after(2*time.Second, key(s, 0)); r.Status != Unknown || r.Reason != "no route" {
@@ -267,7 +267,7 @@ func BenchmarkChecks(b *testing.B) {
 	ctx, cancel := context.WithCancel(b.Context())
 	var running sync.WaitGroup
 	running.Go(func() { c.Run(ctx) })
-	c.Set([]intent.Service{s})
+	c.Set(intent.List(s))
 	time.Sleep(3 * time.Second)
 	mu.Lock()
 	lags = nil

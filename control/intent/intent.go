@@ -38,8 +38,9 @@ type Intent struct {
 	Interfaces []Interface
 	// Pools have unique names, in the operator's order. Services that use one have its replicas: see Linked.
 	Pools []Pool
-	// Services have unique names and VIPs, in the operator's order.
-	Services []Service
+	// Services have unique names and VIPs, in the operator's order. Intents share those that are the same, so that
+	// to compare and to copy a list takes little: one that is part of an intent is replaced, never written to.
+	Services []*Service
 	// Overrides are what was set by hand on replicas of those services, over what they declare.
 	Overrides Overrides
 }
@@ -77,17 +78,26 @@ func (i Intent) Forwarded() []lb.Service {
 	return all
 }
 
+// References are those of Forwarded, shared with the intent.
+func (i Intent) References() []*lb.Service {
+	all := make([]*lb.Service, 0, len(i.Services))
+	for _, s := range i.Services {
+		all = append(all, &s.Service)
+	}
+	return all
+}
+
 // Service returns the service of a name. The error wraps lb.ErrNotFound.
 func (i Intent) Service(name string) (Service, error) {
 	n := i.serviceAt(name)
 	if n < 0 {
 		return Service{}, fmt.Errorf("service %q: %w", name, lb.ErrNotFound)
 	}
-	return i.Services[n], nil
+	return *i.Services[n], nil
 }
 
 func (i Intent) serviceAt(name string) int {
-	return slices.IndexFunc(i.Services, func(s Service) bool { return s.Name == name })
+	return slices.IndexFunc(i.Services, func(s *Service) bool { return s.Name == name })
 }
 
 // Interface returns the interface of a name, false when it is not to be attached.
@@ -105,7 +115,7 @@ func (i Intent) interfaceAt(name string) int {
 
 // NameOf returns the name of the service with a VIP, "" when there is none.
 func (i Intent) NameOf(vip lb.VIP) string {
-	n := slices.IndexFunc(i.Services, func(s Service) bool { return s.VIP == vip })
+	n := slices.IndexFunc(i.Services, func(s *Service) bool { return s.VIP == vip })
 	if n < 0 {
 		return ""
 	}
@@ -116,7 +126,7 @@ func (i Intent) NameOf(vip lb.VIP) string {
 func (i Intent) ByVIP() map[lb.VIP]Service {
 	all := make(map[lb.VIP]Service, len(i.Services))
 	for _, s := range i.Services {
-		all[s.VIP] = s
+		all[s.VIP] = *s
 	}
 	return all
 }
@@ -133,7 +143,7 @@ func (i Intent) Names() map[lb.VIP]string {
 // Equal reports whether two intents say the same.
 func (i Intent) Equal(j Intent) bool {
 	return i.Datapath.Equal(j.Datapath) && slices.Equal(i.Interfaces, j.Interfaces) &&
-		slices.EqualFunc(i.Pools, j.Pools, Pool.Equal) && slices.EqualFunc(i.Services, j.Services, Service.Equal) && i.Overrides.Equal(j.Overrides)
+		slices.EqualFunc(i.Pools, j.Pools, Pool.Equal) && slices.EqualFunc(i.Services, j.Services, (*Service).Same) && i.Overrides.Equal(j.Overrides)
 }
 
 // NextDeadline returns the earliest drain deadline, false when there is none.
@@ -165,11 +175,11 @@ func (i Intent) ValidateAfter(old Intent) error {
 	if i.Datapath.Limits != old.Datapath.Limits {
 		return i.Validate()
 	}
-	err := i.inIntent(lb.ValidateChange(old.Forwarded(), i.Forwarded(), i.Datapath.Limits))
+	err := i.inIntent(lb.ValidateChange(old.References(), i.References(), i.Datapath.Limits))
 	if err != nil || len(i.Overrides) == 0 {
 		return err
 	}
-	return i.inIntent(lb.ValidateChange(old.Wanted().Forwarded(), i.Wanted().Forwarded(), i.Datapath.Limits))
+	return i.inIntent(lb.ValidateChange(old.Wanted().References(), i.Wanted().References(), i.Datapath.Limits))
 }
 
 // inIntent makes the problems of package lb those of an intent. There the VIP's address is called
@@ -189,10 +199,10 @@ func (i Intent) inIntent(err error) error {
 func (i Intent) WithService(service Service) (_ Intent, at int) {
 	i.Services = slices.Clone(i.Services)
 	if at = i.serviceAt(service.Name); at >= 0 {
-		i.Services[at] = service
+		i.Services[at] = &service
 		return i, at
 	}
-	i.Services = append(i.Services, service)
+	i.Services = append(i.Services, &service)
 	return i, len(i.Services) - 1
 }
 

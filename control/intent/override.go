@@ -161,9 +161,10 @@ func (i Intent) Wanted() Intent {
 		}
 		all := s.AllReplicas()
 		for k, r := range all {
-			all[k] = i.Overrides[Target{s.Name, r.Address}].Over(r, s)
+			all[k] = i.Overrides[Target{s.Name, r.Address}].Over(r, *s)
 		}
-		i.Services[n] = s.WithReplicas(all)
+		over := s.WithReplicas(all)
+		i.Services[n] = &over
 	}
 	i.Overrides = nil
 	return i
@@ -228,7 +229,7 @@ func Overridden(list []Set) Overrides {
 func (i Intent) WithOverrides(list []Set) (Intent, error) {
 	services := make(map[string]Service, len(i.Services))
 	for _, s := range i.Services {
-		services[s.Name] = s
+		services[s.Name] = *s
 	}
 	var ps Problems
 	for n, set := range list {

@@ -61,16 +61,16 @@ func TestPairs(t *testing.T) {
 				want = append(want, [2]string{s.Name, "none"})
 			}
 		}
-		for was, is := range intent.Pairs(old, next) {
+		for was, is := range intent.Pairs(intent.List(old...), intent.List(next...)) {
 			got = append(got, [2]string{name(was), name(is)})
 		}
 		if !slices.Equal(got, want) {
 			t.Fatalf("%v want %v", got, want)
 		}
-		for range intent.Pairs(old, next) { // it may be stopped
+		for range intent.Pairs(intent.List(old...), intent.List(next...)) { // it may be stopped
 			break
 		}
-		find := intent.Intent{Services: old}.Lookup()
+		find := intent.Intent{Services: intent.List(old...)}.Lookup()
 		for n := range 6 {
 			found := find(random.IntN(6), vip(n))
 			if (found != nil) != in(old, fmt.Sprint(n)) || found != nil && found.VIP != vip(n) {

@@ -163,7 +163,7 @@ func (i Intent) Linked() (Intent, error) {
 		pools[p.Name], names = p, append(names, p.Name)
 	}
 	var ps Problems
-	services, done := []Service(nil), map[link]Service{}
+	services, done := []*Service(nil), map[link]*Service{}
 	for n, s := range i.Services {
 		if s.Pool == "" {
 			continue
@@ -173,22 +173,24 @@ func (i Intent) Linked() (Intent, error) {
 			ps.Add(fmt.Sprintf("services[%d].pool", n), wantPool(names), "%q: there is no such pool", s.Pool)
 			continue
 		}
-		at := link{s.Pool, p.portOf(s)}
+		at := link{s.Pool, p.portOf(*s)}
 		first, is := done[at]
 		if !is {
 			first = s
-			if !p.isOf(s, at.port) {
-				first = s.WithReplicas(p.at(at.port))
+			if !p.isOf(*s, at.port) {
+				linked := s.WithReplicas(p.at(at.port))
+				first = &linked
 			}
 			done[at] = first
 		}
-		if s.shares(first) {
+		if s.shares(*first) {
 			continue
 		}
 		if services == nil {
 			services = slices.Clone(i.Services)
 		}
-		services[n] = s.sharing(first)
+		linked := s.sharing(*first)
+		services[n] = &linked
 	}
 	if services != nil {
 		i.Services = services
@@ -226,7 +228,7 @@ func wantPool(names []string) string {
 }
 
 // SameDeclared reports whether two services are declared alike: those that use a pool by its name, whatever replicas it has.
-func (s Service) SameDeclared(t Service) bool { return s.declared().Equal(t.declared()) }
+func (s *Service) SameDeclared(t *Service) bool { return s == t || s.declared().Equal(t.declared()) }
 
 // declared returns the service without what it has by its pool.
 func (s Service) declared() Service {

@@ -33,7 +33,7 @@ func using(t testing.TB, p intent.Pool, services int, ports bool) intent.Intent 
 		}
 		vip := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, byte(n >> 8), byte(n)}), port)
 		s := lb.Service{VIP: lb.VIP{Address: vip, Protocol: 6}, Mode: lb.DSR, Scheduler: lb.Maglev, TableSize: 251}
-		i.Services = append(i.Services, intent.Service{Name: fmt.Sprintf("s%d", n), Pool: p.Name, Service: s.WithDefaults()})
+		i.Services = append(i.Services, &intent.Service{Name: fmt.Sprintf("s%d", n), Pool: p.Name, Service: s.WithDefaults()})
 	}
 	return linked(t, i)
 }
@@ -79,7 +79,7 @@ func TestLinked(t *testing.T) {
 		if len(i.Services[0].Replicas) != 3 || i.Services[0].Replicas[0].Weight != 1 {
 			t.Errorf("the intent before has changed: %+v", i.Services[0].Replicas)
 		}
-		if !more.Services[0].SameDeclared(i.Services[0]) || more.Services[0].Equal(i.Services[0]) {
+		if !more.Services[0].SameDeclared(i.Services[0]) || more.Services[0].Equal(*i.Services[0]) {
 			t.Error("a service is declared as before, and is not as before")
 		}
 	}

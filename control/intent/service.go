@@ -22,6 +22,15 @@ type Service struct {
 	Deadlines map[netip.AddrPort]time.Time
 }
 
+// List returns services as an intent has them.
+func List(services ...Service) []*Service {
+	all := make([]*Service, 0, len(services))
+	for _, s := range services {
+		all = append(all, &s)
+	}
+	return all
+}
+
 // Replica is a replica and how long it may drain.
 type Replica struct {
 	lb.Replica
@@ -38,6 +47,9 @@ func (r Replica) Expired(now time.Time) bool {
 func (s Service) Equal(t Service) bool {
 	return s.Name == t.Name && s.Pool == t.Pool && s.SameAs(t.Service) && s.Health == t.Health && maps.EqualFunc(s.Deadlines, t.Deadlines, time.Time.Equal)
 }
+
+// Same reports whether two services are one, or say the same.
+func (s *Service) Same(t *Service) bool { return s == t || s.Equal(*t) }
 
 // State returns the state of the replica of an address, false when there is none.
 func (s Service) State(a netip.AddrPort) (lb.ReplicaState, bool) {

@@ -20,7 +20,7 @@ func TestMetricsAreDescribed(t *testing.T) {
 	s := lb.Service{VIP: lb.VIP{Address: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: 6}, Replicas: []lb.Replica{{Address: replica, State: lb.Draining}}}.WithDefaults()
 	dp := oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2}})
 	i := intent.Default().WithInterface(intent.Interface{Name: "eth0", Mode: lb.Auto})
-	i.Services = []intent.Service{{Name: "web", Service: s, Deadlines: map[netip.AddrPort]time.Time{replica: time.Now().Add(time.Hour)}}}
+	i.Services = []*intent.Service{{Name: "web", Service: s, Deadlines: map[netip.AddrPort]time.Time{replica: time.Now().Add(time.Hour)}}}
 	e, err := engine.Start(t.Context(), engine.Options{Dataplane: dp, Store: &storetest.Memory{}}, i)
 	if err != nil {
 		t.Fatal(err)

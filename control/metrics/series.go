@@ -122,17 +122,17 @@ func (s *series) services() {
 		s.begin("service_info", v.VIP, v.Name, Labels{Service: true, VIP: true, Protocol: true}, netip.AddrPort{})
 		s.end(1)
 	}
-	each := func(name, kind, help string, value func(intent.Service) uint64) {
+	each := func(name, kind, help string, value func(*intent.Service) uint64) {
 		s.family(name, kind, help)
 		for _, v := range s.intent.Services {
 			s.begin(name, v.VIP, v.Name, s.labels, netip.AddrPort{})
 			s.end(value(v))
 		}
 	}
-	each("service_packets_total", "counter", "Packets forwarded, by service.", func(v intent.Service) uint64 { return s.counters.Services[v.VIP].Packets })
-	each("service_bytes_total", "counter", "Bytes forwarded, by service.", func(v intent.Service) uint64 { return s.counters.Services[v.VIP].Bytes })
+	each("service_packets_total", "counter", "Packets forwarded, by service.", func(v *intent.Service) uint64 { return s.counters.Services[v.VIP].Packets })
+	each("service_bytes_total", "counter", "Bytes forwarded, by service.", func(v *intent.Service) uint64 { return s.counters.Services[v.VIP].Bytes })
 	each("service_slots_in_transition", "gauge", "Slots whose owner changed and whose flows from before may still be with the previous owner.",
-		func(v intent.Service) uint64 { return uint64(s.flows[v.VIP].InTransition) })
+		func(v *intent.Service) uint64 { return uint64(s.flows[v.VIP].InTransition) })
 	s.family("service_replicas", "gauge", "Replicas of a service, by state: active, draining or down.")
 	for _, v := range s.intent.Services {
 		for _, state := range []lb.ReplicaState{lb.Active, lb.Draining, lb.Down} {
@@ -151,43 +151,43 @@ func (s *series) services() {
 
 // replicas writes what is said of every replica, and then what is said only of those of which it is not the usual.
 func (s *series) replicas() {
-	s.each("replica_packets_total", "counter", "Packets forwarded, by replica.", "", func(v intent.Service, r lb.Replica) (uint64, bool) {
+	s.each("replica_packets_total", "counter", "Packets forwarded, by replica.", "", func(v *intent.Service, r lb.Replica) (uint64, bool) {
 		return s.counters.Replicas[v.VIP][r.Address].Packets, true
 	})
-	s.each("replica_bytes_total", "counter", "Bytes forwarded, by replica.", "", func(v intent.Service, r lb.Replica) (uint64, bool) {
+	s.each("replica_bytes_total", "counter", "Bytes forwarded, by replica.", "", func(v *intent.Service, r lb.Replica) (uint64, bool) {
 		return s.counters.Replicas[v.VIP][r.Address].Bytes, true
 	})
-	s.each("replica_new_flows_total", "counter", "Packets that begin a flow and were given to the replica: in TCP each SYN; in UDP, with tracking always, those whose flow was not recorded.", "", func(v intent.Service, r lb.Replica) (uint64, bool) {
+	s.each("replica_new_flows_total", "counter", "Packets that begin a flow and were given to the replica: in TCP each SYN; in UDP, with tracking always, those whose flow was not recorded.", "", func(v *intent.Service, r lb.Replica) (uint64, bool) {
 		return s.counters.Flows[v.VIP][r.Address].Begun, true
 	})
-	s.each("replica_resets_total", "counter", "Answers with RST; of replicas in mode nat.", "", func(v intent.Service, r lb.Replica) (uint64, bool) {
+	s.each("replica_resets_total", "counter", "Answers with RST; of replicas in mode nat.", "", func(v *intent.Service, r lb.Replica) (uint64, bool) {
 		return s.counters.Flows[v.VIP][r.Address].Resets, v.Mode == lb.NAT && v.VIP.Protocol == packet.TCP
 	})
-	s.each("replica_refusals_total", "counter", "Answers with RST to a SYN: connections refused; of replicas in mode nat.", "", func(v intent.Service, r lb.Replica) (uint64, bool) {
+	s.each("replica_refusals_total", "counter", "Answers with RST to a SYN: connections refused; of replicas in mode nat.", "", func(v *intent.Service, r lb.Replica) (uint64, bool) {
 		return s.counters.Flows[v.VIP][r.Address].Refusals, v.Mode == lb.NAT && v.VIP.Protocol == packet.TCP
 	})
 	s.shares()
-	s.each("replica_weight", "gauge", "The weight of a replica; of those that have another than 1.", "", func(_ intent.Service, r lb.Replica) (uint64, bool) {
+	s.each("replica_weight", "gauge", "The weight of a replica; of those that have another than 1.", "", func(_ *intent.Service, r lb.Replica) (uint64, bool) {
 		return uint64(r.Weight), r.Weight != 1
 	})
 	const flows = "Recorded flows, by replica: established, or half_open: only the first packet has come; of replicas that have any."
-	s.each("replica_flows", "gauge", flows, "established", func(v intent.Service, r lb.Replica) (uint64, bool) {
+	s.each("replica_flows", "gauge", flows, "established", func(v *intent.Service, r lb.Replica) (uint64, bool) {
 		n := s.flows[v.VIP].Replicas[r.Address].Established
 		return n, n > 0
 	})
-	s.each("replica_flows", "", "", "half_open", func(v intent.Service, r lb.Replica) (uint64, bool) {
+	s.each("replica_flows", "", "", "half_open", func(v *intent.Service, r lb.Replica) (uint64, bool) {
 		n := s.flows[v.VIP].Replicas[r.Address].HalfOpen
 		return n, n > 0
 	})
 	s.each("replica_old_flow_slots", "gauge", "Slots in transition whose old flows go to the replica; of replicas that have any.", "",
-		func(v intent.Service, r lb.Replica) (uint64, bool) {
+		func(v *intent.Service, r lb.Replica) (uint64, bool) {
 			n := s.flows[v.VIP].Replicas[r.Address].OldFlowSlots
 			return uint64(n), n > 0
 		})
 	s.each("replica_state", "gauge", "1 for the state of a replica that is draining or down; all others are active.", "draining",
-		func(_ intent.Service, r lb.Replica) (uint64, bool) { return 1, r.State == lb.Draining })
-	s.each("replica_state", "", "", "down", func(_ intent.Service, r lb.Replica) (uint64, bool) { return 1, r.State == lb.Down })
-	s.each("replica_healthy", "gauge", "0 for a replica that checks have found unhealthy, 1 for every other one that is checked.", "", func(v intent.Service, r lb.Replica) (uint64, bool) {
+		func(_ *intent.Service, r lb.Replica) (uint64, bool) { return 1, r.State == lb.Draining })
+	s.each("replica_state", "", "", "down", func(_ *intent.Service, r lb.Replica) (uint64, bool) { return 1, r.State == lb.Down })
+	s.each("replica_healthy", "gauge", "0 for a replica that checks have found unhealthy, 1 for every other one that is checked.", "", func(v *intent.Service, r lb.Replica) (uint64, bool) {
 		h, checked := s.now.Health(engine.Endpoint{VIP: v.VIP, Replica: r.Address})
 		if h.Status == engine.Unhealthy {
 			return 0, checked
@@ -195,7 +195,7 @@ func (s *series) replicas() {
 		return 1, checked
 	})
 	s.each("replica_safe_to_remove", "gauge", "1 when, as far as is known, a replica has no flow left; of those that are draining or down.", "",
-		func(v intent.Service, r lb.Replica) (uint64, bool) {
+		func(v *intent.Service, r lb.Replica) (uint64, bool) {
 			f, known := s.flows[v.VIP].Replicas[r.Address]
 			if known && f.None() {
 				return 1, r.State != lb.Active
@@ -203,7 +203,7 @@ func (s *series) replicas() {
 			return 0, r.State != lb.Active
 		})
 	s.each("replica_drain_deadline_timestamp_seconds", "gauge", "When a draining replica is set down, in seconds since 1970; of those that have a deadline.", "",
-		func(v intent.Service, r lb.Replica) (uint64, bool) {
+		func(v *intent.Service, r lb.Replica) (uint64, bool) {
 			deadline, has := v.Deadlines[r.Address]
 			return uint64(deadline.Unix()), has
 		})
@@ -226,19 +226,19 @@ func (s *series) shares() {
 }
 
 // part is in what proportion a replica is given flows.
-func (s *series) part(v intent.Service, r lb.Replica) float64 {
+func (s *series) part(v *intent.Service, r lb.Replica) float64 {
 	switch {
 	case r.State != lb.Active:
 		return 0
 	case v.Scheduler == lb.Maglev:
-		return float64(int64(r.Weight) * s.now.Share(v, r.Address, s.at))
+		return float64(int64(r.Weight) * s.now.Share(*v, r.Address, s.at))
 	}
 	return 1
 }
 
 // each writes a family: a line for every replica of which value says so. A family of several states has one call for each; the
 // first describes it.
-func (s *series) each(name, kind, help, state string, value func(intent.Service, lb.Replica) (uint64, bool)) {
+func (s *series) each(name, kind, help, state string, value func(*intent.Service, lb.Replica) (uint64, bool)) {
 	if kind != "" {
 		s.family(name, kind, help)
 	}

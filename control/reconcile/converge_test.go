@@ -27,7 +27,7 @@ func state(t *rapid.T, name string) reconcile.State {
 	n := rapid.IntRange(0, 4).Draw(t, name+" services")
 	var s reconcile.State
 	for i := range n {
-		s.Services = append(s.Services, lb.Service{
+		s.Services = append(s.Services, &lb.Service{
 			VIP:       lb.VIP{Address: address(free[i]), Protocol: packet.TCP},
 			Scheduler: rapid.SampledFrom([]lb.Scheduler{lb.Modulo, lb.Maglev}).Draw(t, "scheduler"),
 			Tracking:  rapid.SampledFrom([]lb.Tracking{lb.Stateless, lb.TrackChanges, lb.TrackAlways}).Draw(t, "tracking"),
@@ -45,14 +45,14 @@ func state(t *rapid.T, name string) reconcile.State {
 		if s.Services[i].Scheduler == lb.Maglev {
 			s.Services[i].TableSize = 11
 		}
-		s.Services[i] = s.Services[i].WithDefaults()
+		*s.Services[i] = s.Services[i].WithDefaults()
 	}
 	for _, link := range []string{"a", "b", "c"} {
 		if mode := rapid.SampledFrom([]lb.AttachMode{"", lb.Auto, lb.Native, lb.Generic}).Draw(t, link); mode != "" {
 			s.Interfaces = append(s.Interfaces, intent.Interface{Name: link, Mode: mode})
 		}
 	}
-	if err := lb.ValidateAll(s.Services, tight); err != nil {
+	if err := lb.ValidateChange(nil, s.Services, tight); err != nil {
 		t.Fatalf("the test draws an invalid state: %v", err)
 	}
 	return s
@@ -108,7 +108,7 @@ func wantState(t *rapid.T, dp lb.Dataplane, to reconcile.State) {
 	if left := reconcile.Plan(now, to, tight); len(left) > 0 {
 		t.Fatalf("left to do: %v", lines(left))
 	}
-	byVIP := cmpopts.SortSlices(func(a, b lb.Service) bool { return a.VIP.Compare(b.VIP) < 0 })
+	byVIP := cmpopts.SortSlices(func(a, b *lb.Service) bool { return a.VIP.Compare(b.VIP) < 0 })
 	comparable := cmpopts.EquateComparable(netip.AddrPort{}, netip.Prefix{})
 	if diff := cmp.Diff(to.Services, now.Services, byVIP, comparable, cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("services (-want +got):\n%s", diff)

@@ -25,20 +25,20 @@ type Effect struct {
 // Effects returns the effect of every step, in order, on a datapath that forwards current and
 // records flows: nil for steps about interfaces and services that are new.
 func Effects(current State, steps []Step, flows map[lb.VIP]lb.Flows) []*Effect {
-	now := byVIP(current.Services)
+	now := byVIP(current.Services, func(int) bool { return false })
 	effects := make([]*Effect, len(steps))
 	for n, s := range steps {
 		old, exists := now[s.Service.VIP]
 		switch s.Verb {
 		case Set:
-			now[s.Service.VIP] = s.Service
+			now[s.Service.VIP] = &steps[n].Service
 		case Remove:
 			delete(now, s.Service.VIP)
 		default:
 			continue
 		}
 		if exists {
-			effects[n] = effectOf(old, s, flows[old.VIP])
+			effects[n] = effectOf(*old, s, flows[old.VIP])
 		}
 	}
 	return effects

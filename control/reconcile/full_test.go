@@ -24,10 +24,10 @@ func large(t *rapid.T, name string) (s reconcile.State) {
 		}
 		size := rapid.SampledFrom(sizes).Draw(t, name+" table size")
 		room -= size
-		s.Services = append(s.Services, lb.Service{
+		s.Services = append(s.Services, forward(lb.Service{
 			VIP: lb.VIP{Address: address(1 + i), Protocol: packet.TCP}, Scheduler: lb.Maglev, TableSize: size,
 			Replicas: []lb.Replica{{Address: address(11 + i)}},
-		}.WithDefaults())
+		}.WithDefaults()).Services...)
 	}
 	return s
 }
@@ -65,17 +65,17 @@ func TestFullSlots(t *testing.T) {
 
 // inTheWay returns the largest service that is not as intended.
 func inTheWay(now, to reconcile.State) lb.VIP {
-	changes := slices.DeleteFunc(slices.Clone(now.Services), func(s lb.Service) bool {
-		return slices.ContainsFunc(to.Services, s.SameAs)
+	changes := slices.DeleteFunc(slices.Clone(now.Services), func(s *lb.Service) bool {
+		return slices.ContainsFunc(to.Services, func(o *lb.Service) bool { return s.SameAs(*o) })
 	})
-	return slices.MaxFunc(changes, func(a, b lb.Service) int { return cmp.Compare(a.TableSize, b.TableSize) }).VIP
+	return slices.MaxFunc(changes, func(a, b *lb.Service) int { return cmp.Compare(a.TableSize, b.TableSize) }).VIP
 }
 
 // wantDone fails unless the services are those of before after some steps.
 func wantDone(t *rapid.T, now, before reconcile.State, done []reconcile.Step) {
 	want := map[lb.VIP]lb.Service{}
 	for _, s := range before.Services {
-		want[s.VIP] = s
+		want[s.VIP] = *s
 	}
 	for _, step := range done {
 		switch step.Verb {

@@ -15,9 +15,9 @@ import (
 )
 
 // State is what a datapath forwards, or should forward. The zero value forwards
-// nothing.
+// nothing. States may share services: they are not written to.
 type State struct {
-	Services   []lb.Service
+	Services   []*lb.Service
 	Interfaces []intent.Interface
 }
 
@@ -31,11 +31,20 @@ func Current(dp lb.Dataplane) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	s := State{Services: services}
-	for _, i := range interfaces {
-		s.Interfaces = append(s.Interfaces, intent.Interface{Name: i.Name, Mode: i.Mode})
+	s := State{Services: make([]*lb.Service, 0, len(services))}
+	for n := range services {
+		s.Services = append(s.Services, &services[n])
 	}
+	s.Interfaces = Attached(interfaces)
 	return s, nil
+}
+
+// Attached returns interfaces as they are attached.
+func Attached(interfaces []lb.Interface) (all []intent.Interface) {
+	for _, i := range interfaces {
+		all = append(all, intent.Interface{Name: i.Name, Mode: i.Mode})
+	}
+	return all
 }
 
 // Fulfils reports whether an attachment in a mode is what was requested.
@@ -51,15 +60,24 @@ func Fulfils(mode, asked lb.AttachMode) bool {
 // removals, with two exceptions: a nat replica that moves between VIPs is released before it
 // is taken, and a service that must go to make room for another goes first. Within
 // that, by VIP and by name, so that one difference has one plan.
+//
+// Where intended shares services with current, in the same places, it costs what the others cost.
 func Plan(current, intended State, limits lb.Limits) []Step {
 	p := planner{
-		now:     map[lb.VIP]lb.Service{},
+		now:     map[lb.VIP]*lb.Service{},
 		index:   lb.NewIndex(),
-		pending: byVIP(intended.Services),
-		leaving: map[lb.VIP]lb.Service{},
+		leaving: map[lb.VIP]*lb.Service{},
 		limits:  limits,
 	}
-	for _, s := range current.Services {
+	shared := func(n int) bool {
+		return n < len(current.Services) && n < len(intended.Services) && current.Services[n] == intended.Services[n]
+	}
+	p.pending = byVIP(intended.Services, shared)
+	for n, s := range current.Services {
+		if shared(n) {
+			p.stays(s)
+			continue
+		}
 		p.begin(s)
 	}
 	p.set()
@@ -70,15 +88,18 @@ func Plan(current, intended State, limits lb.Limits) []Step {
 	return p.steps
 }
 
-func byVIP(services []lb.Service) map[lb.VIP]lb.Service {
-	m := make(map[lb.VIP]lb.Service, len(services))
-	for _, s := range services {
-		m[s.VIP] = s
+// byVIP returns services by their VIPs, without those in the places to leave out.
+func byVIP(services []*lb.Service, without func(int) bool) map[lb.VIP]*lb.Service {
+	m := map[lb.VIP]*lb.Service{}
+	for n, s := range services {
+		if !without(n) {
+			m[s.VIP] = s
+		}
 	}
 	return m
 }
 
-func sorted(m map[lb.VIP]lb.Service) []lb.VIP {
+func sorted(m map[lb.VIP]*lb.Service) []lb.VIP {
 	return slices.SortedFunc(maps.Keys(m), lb.VIP.Compare)
 }
 

@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -26,7 +27,12 @@ func service(vip byte, replicas ...byte) lb.Service {
 	return s.WithDefaults()
 }
 
-func forward(services ...lb.Service) reconcile.State { return reconcile.State{Services: services} }
+func forward(services ...lb.Service) (s reconcile.State) {
+	for _, one := range services {
+		s.Services = append(s.Services, &one)
+	}
+	return s
+}
 
 func attached(as ...intent.Interface) reconcile.State { return reconcile.State{Interfaces: as} }
 
@@ -79,8 +85,8 @@ func TestPlan(t *testing.T) {
 		{"another mode", attached(eth0(lb.Generic)), attached(eth0(lb.Native)), lb.DefaultLimits, []string{
 			"detach eth0: changed", "attach eth0: changed, native"}},
 		{"services before interfaces, the reverse on removal",
-			reconcile.State{Services: []lb.Service{service(1, 1)}, Interfaces: []intent.Interface{{Name: "a", Mode: lb.Native}}},
-			reconcile.State{Services: []lb.Service{service(2, 2)}, Interfaces: []intent.Interface{{Name: "b", Mode: lb.Native}}},
+			reconcile.State{Services: forward(service(1, 1)).Services, Interfaces: []intent.Interface{{Name: "a", Mode: lb.Native}}},
+			reconcile.State{Services: forward(service(2, 2)).Services, Interfaces: []intent.Interface{{Name: "b", Mode: lb.Native}}},
 			lb.DefaultLimits, []string{
 				"set tcp 192.0.2.2:80: new, 1", "attach b: new, native", "detach a: gone", "remove tcp 192.0.2.1:80: gone"}},
 	} {
@@ -121,7 +127,7 @@ func TestPlanOfPorts(t *testing.T) {
 	}
 	many := func(from, n uint16) (s reconcile.State) {
 		for i := range n {
-			s.Services = append(s.Services, ranged(10*(from+i), 10*(from+i)+9))
+			s.Services = append(s.Services, forward(ranged(10*(from+i), 10*(from+i)+9)).Services...)
 		}
 		return s
 	}
@@ -168,5 +174,38 @@ func TestPlanSeesEveryField(t *testing.T) {
 				t.Errorf("plan: %v", lines(steps))
 			}
 		})
+	}
+}
+
+// TestPlanOfShared: services that two states share are not set, and count all the same: for the limits, and for the ranges of an
+// address.
+func TestPlanOfShared(t *testing.T) {
+	ranged := func(n uint16) lb.Service {
+		s := service(1)
+		s.Mode, s.EndPort = lb.DSR, 10*n+9
+		s.VIP.Address = netip.AddrPortFrom(s.VIP.Address.Addr(), 10*n)
+		return s
+	}
+	var current reconcile.State
+	for n := range uint16(lb.MaxPortRanges) {
+		current.Services = append(current.Services, forward(ranged(n+1)).Services...)
+	}
+	last := lb.MaxPortRanges - 1
+	intended := reconcile.State{Services: append(slices.Clone(current.Services[:last]), forward(ranged(50)).Services...)}
+	small := lb.Limits{Services: 3, Replicas: 4, Slots: 100}
+	for _, c := range []struct {
+		name              string
+		current, intended reconcile.State
+		limits            lb.Limits
+		want              []string
+	}{
+		{"nothing", current, current, lb.DefaultLimits, nil},
+		{"as many ranges as there is room for", current, intended, lb.DefaultLimits, []string{"remove tcp 192.0.2.1:120: gone", "set tcp 192.0.2.1:500: new, 0"}},
+		{"as many services", reconcile.State{Services: current.Services[:3]}, reconcile.State{Services: append(slices.Clone(current.Services[:2]), intended.Services[last])}, small,
+			[]string{"remove tcp 192.0.2.1:30: gone", "set tcp 192.0.2.1:500: new, 0"}},
+	} {
+		if diff := cmp.Diff(c.want, lines(reconcile.Plan(c.current, c.intended, c.limits))); diff != "" {
+			t.Errorf("%s: plan (-want +got):\n%s", c.name, diff)
+		}
 	}
 }

@@ -119,7 +119,7 @@ func (s *Server) change(ctx context.Context, match func(*engine.Snapshot) error,
 func wireChange(revision uint64, p engine.Plan) api.Change {
 	change := api.Change{Revision: revision, Steps: make([]api.Step, 0, len(p.Steps)), Intent: wire.Changes(p.Before, p.After),
 		Overrides: wire.OverrideChanges(p.Before, p.After, false)}
-	names := p.After.Names()
+	names := namesIn(p)
 	for _, s := range p.Steps {
 		change.Steps = append(change.Steps, wireStep(names, s))
 	}
@@ -129,6 +129,20 @@ func wireChange(revision uint64, p engine.Plan) api.Change {
 		}
 	}
 	return change
+}
+
+// namesIn returns the names of the services that the steps of a plan are about.
+func namesIn(p engine.Plan) map[lb.VIP]string {
+	names := make(map[lb.VIP]string, len(p.Steps))
+	for _, s := range p.Steps {
+		names[s.Service.VIP] = ""
+	}
+	for _, s := range p.After.Services {
+		if _, is := names[s.VIP]; is {
+			names[s.VIP] = s.Name
+		}
+	}
+	return names
 }
 
 // wireStep describes a step with the names of services.
@@ -172,7 +186,7 @@ func PlanOf(before intent.Intent, doc api.Config, takeBack ...string) (api.Chang
 	}
 	after = after.Keeping(after.Overrides)
 	state := func(i intent.Intent) reconcile.State {
-		return reconcile.State{Services: i.Wanted().Forwarded(), Interfaces: i.Interfaces}
+		return reconcile.State{Services: i.Wanted().References(), Interfaces: i.Interfaces}
 	}
 	steps := reconcile.Plan(state(before), state(after), after.Datapath.Limits)
 	effects := reconcile.Effects(state(before), steps, nil)

@@ -154,7 +154,7 @@ func (s *Server) wireFlows(now *engine.Snapshot, part []int, flows map[lb.VIP]lb
 		out.Services = append(out.Services, api.ServiceFlows{
 			Name: of.Name, Endpoint: wire.Endpoint(of.Service),
 			Tracking: of.Tracking.String(), Slots: now.Effective.Services[n].Slots(),
-			SlotsInTransition: flows[of.VIP].InTransition, Replicas: s.wireStatus(now, of, s.notesOf(now, now.Intent.Services[n]), flows[of.VIP], c),
+			SlotsInTransition: flows[of.VIP].InTransition, Replicas: s.wireStatus(now, *of, s.notesOf(now, *now.Intent.Services[n]), flows[of.VIP], c),
 		})
 	}
 	return out

@@ -71,13 +71,13 @@ func (s *Server) trafficOf(now *engine.Snapshot, part []int, hops bool) (out tra
 
 // wireTraffic hands on the replicas of the nth of some services.
 func (s *Server) wireTraffic(now *engine.Snapshot, of sent, n int, yield func(*api.ReplicaTraffic)) {
-	service, notes := now.Given.Services[of.part[n]], s.notesOf(now, now.Intent.Services[of.part[n]])
+	service, notes := now.Given.Services[of.part[n]], s.notesOf(now, *now.Intent.Services[of.part[n]])
 	t := api.ReplicaTraffic{ServiceName: service.Name, Endpoint: wire.Endpoint(service.Service)}
-	for k, r := range wire.Shown(service).Replicas {
+	for k, r := range wire.Shown(*service).Replicas {
 		address, count := service.Replicas[k].Address, of.packets[n][k]
 		t.Replica, t.Packets, t.Bytes, t.FlowEvents = r, count.Packets, count.Bytes, wireFlowEvents(of.flows[n][k])
-		t.Rate, t.Reason, t.Health = s.rate(service.VIP, address), unfit(of.condition, address), s.wireHealth(now, service, address)
-		t.ByHand = notes.on(service, k, lb.Flows{})
+		t.Rate, t.Reason, t.Health = s.rate(service.VIP, address), unfit(of.condition, address), s.wireHealth(now, *service, address)
+		t.ByHand = notes.on(*service, k, lb.Flows{})
 		if of.hops != nil {
 			t.NextHop = wireHop(of.hops[n][k])
 		}

@@ -52,7 +52,7 @@ func (s *Server) serviceRoutes(a huma.API) {
 			part, next, err := servicesOf(*in, now)
 			all := api.Services{Services: make([]api.Service, 0, len(part)), Next: next}
 			for _, n := range part {
-				all.Services = append(all.Services, wire.Shown(now.Given.Services[n]))
+				all.Services = append(all.Services, wire.Shown(*now.Given.Services[n]))
 			}
 			return answerAt(now.Number, all), err
 		})

@@ -128,7 +128,8 @@ func formatBefore(t *testing.T, format int) {
 	}
 	next, _ := i.WithPool(intent.Pool{Name: "backends", Replicas: i.Services[1].AllReplicas()})
 	next.Services = slices.Clone(next.Services)
-	next.Services[1].Pool = "backends"
+	second := *next.Services[1]
+	second.Pool, next.Services[1] = "backends", &second
 	at := intent.Target{Service: "s1", Replica: i.Services[1].Replicas[0].Address}
 	next, err = next.WithOverride(at, intent.Override{SetsState: true, State: lb.Down})
 	if err != nil {

@@ -53,14 +53,15 @@ func recordOf(old *intent.Intent, next Revision) record {
 		r.Overrides = &all
 	}
 	r.addPools(*old, next.Intent)
-	if names := order(next.Intent); first || !slices.Equal(order(*old), names) {
+	if first || !slices.EqualFunc(old.Services, next.Intent.Services, (*intent.Service).Named) {
+		names := order(next.Intent)
 		r.Order = &names
 	}
 	for was, is := range intent.Pairs(old.Services, next.Intent.Services) {
 		switch {
 		case is == nil:
 			r.Services[was.Name] = nil
-		case was == nil || !was.SameDeclared(*is):
+		case was == nil || !was.SameDeclared(is):
 			doc := wire.Service(*is)
 			r.Services[is.Name] = &doc
 		}

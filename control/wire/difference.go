@@ -27,7 +27,7 @@ func Differences(old, next intent.Intent, most int) (all []api.FieldChange, omit
 		switch {
 		case is == nil:
 			removed = append(removed, api.FieldChange{Field: "services[" + was.Name + "]", Before: brief(*was)})
-		case was != nil && was.SameDeclared(*is):
+		case was != nil && was.SameDeclared(is):
 		case len(all) == most:
 			omitted++ // what of it would take as long as what is shown
 		case was != nil:

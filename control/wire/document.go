@@ -31,7 +31,7 @@ func Config(i intent.Intent) api.Config {
 		c.Pools = append(c.Pools, Pool(p))
 	}
 	for _, s := range i.Services {
-		c.Services = append(c.Services, Service(s))
+		c.Services = append(c.Services, Service(*s))
 	}
 	return c
 }
@@ -135,6 +135,9 @@ func Changes(old, next intent.Intent) []api.FieldChange {
 	had, none := old.Lookup(), &intent.Service{}
 	for n, s := range next.Services {
 		was := had(n, s.VIP)
+		if was == s {
+			continue
+		}
 		if was == nil {
 			was = none
 		} else {
@@ -148,7 +151,7 @@ func Changes(old, next intent.Intent) []api.FieldChange {
 			continue // the pool tells those of its replicas
 		}
 		for _, r := range s.Replicas {
-			add(deadlineOf(*was, r.Address), deadlineOf(s, r.Address), "services[%s].replicas[%v].drain_until", s.Name, r.Address)
+			add(deadlineOf(*was, r.Address), deadlineOf(*s, r.Address), "services[%s].replicas[%v].drain_until", s.Name, r.Address)
 		}
 	}
 	all = append(all, poolChanges(old, next)...)

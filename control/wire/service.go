@@ -26,11 +26,11 @@ func ResolveService(doc api.Service) (intent.Service, error) {
 	return s, nil
 }
 
-func resolveServices(ps *intent.Problems, docs []api.Service) []intent.Service {
+func resolveServices(ps *intent.Problems, docs []api.Service) []*intent.Service {
 	if docs == nil {
 		ps.Add("services", "write the services, or services: [] for none; is the file complete?", "missing")
 	}
-	services := make([]intent.Service, 0, len(docs))
+	services := make([]*intent.Service, 0, len(docs))
 	first := map[string]int{}
 	for n, d := range docs {
 		field := fmt.Sprintf("services[%d]", n)
@@ -39,7 +39,8 @@ func resolveServices(ps *intent.Problems, docs []api.Service) []intent.Service {
 		} else if d.Name != "" {
 			first[d.Name] = n
 		}
-		services = append(services, resolveService(ps, field+".", d))
+		s := resolveService(ps, field+".", d)
+		services = append(services, &s)
 	}
 	return services
 }

@@ -30,7 +30,7 @@ func TestSince(t *testing.T) {
 		s := intent.Service{Name: "web", Health: intent.Check{Type: intent.CheckTCP, WhenNone: intent.NoneServes},
 			Service: lb.Service{VIP: vip, Replicas: []lb.Replica{{Address: replica}}}.WithDefaults()}
 		i := intent.Default()
-		i.Services = []intent.Service{s}
+		i.Services = []*intent.Service{&s}
 		dp := oracle.New(oracle.Config{})
 		began := time.Now()
 		e, err := engine.Start(t.Context(), engine.Options{Dataplane: dp, Store: &storetest.Memory{}}, i)
@@ -90,7 +90,7 @@ func TestFresh(t *testing.T) {
 	i := intent.Default()
 	for n := range uint16(50) {
 		of := lb.VIP{Address: netip.AddrPortFrom(vip.Address.Addr(), 80+n), Protocol: packet.TCP}
-		i.Services = append(i.Services, intent.Service{Name: fmt.Sprint("s", n), Health: intent.Check{Type: intent.CheckTCP, WhenNone: intent.NoneServes},
+		i.Services = append(i.Services, &intent.Service{Name: fmt.Sprint("s", n), Health: intent.Check{Type: intent.CheckTCP, WhenNone: intent.NoneServes},
 			Service: lb.Service{VIP: of, Replicas: []lb.Replica{{Address: netip.AddrPortFrom(replica.Addr(), 80+n)}}}.WithDefaults()})
 	}
 	dp := &shaky{Datapath: oracle.New(oracle.Config{})}

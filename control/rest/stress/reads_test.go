@@ -25,7 +25,7 @@ func BenchmarkReads(b *testing.B) {
 			for r := range byte(4) {
 				s.Replicas = append(s.Replicas, lb.Replica{Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, r, n + 1}), 80), Weight: 1})
 			}
-			i.Services = append(i.Services, intent.Service{Name: fmt.Sprintf("s%d", n), Service: s.WithDefaults()})
+			i.Services = append(i.Services, &intent.Service{Name: fmt.Sprintf("s%d", n), Service: s.WithDefaults()})
 		}
 		return i, nil
 	}})

@@ -38,7 +38,8 @@ func Contract(t *testing.T, open Opener) {
 func Intent(n int) intent.Intent {
 	i := intent.Default()
 	for k := range n {
-		i.Services = append(i.Services, service(k, 1))
+		s := service(k, 1)
+		i.Services = append(i.Services, &s)
 	}
 	return i
 }
@@ -126,7 +127,9 @@ func appends(t *testing.T, open Opener) {
 	slices.Reverse(turned.Services)
 	renamed := turned
 	renamed.Services = slices.Clone(turned.Services[1:])
-	renamed.Services[0].Name = "renamed"
+	other := *renamed.Services[0]
+	other.Name = "renamed"
+	renamed.Services[0] = &other
 	attached := renamed.WithInterface(intent.Interface{Name: "eth0", Mode: lb.Auto})
 	var h history
 	for n, i := range []intent.Intent{Intent(2), four, turned, renamed, attached, intent.Default(), four, intent.Default(), renamed} {
