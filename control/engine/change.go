@@ -8,7 +8,6 @@ import (
 
 	"lbctl/control/intent"
 	"lbctl/control/reconcile"
-	"lbctl/control/store"
 	"lbctl/lb"
 )
 
@@ -37,29 +36,23 @@ type Plan struct {
 // ErrStale: Match did not allow the present revision.
 var ErrStale = errors.New("the intent has changed")
 
-// Change changes the intent, the datapath and the store together, and returns the state then and what
-// was done. With an error nothing has changed, or Status says that the datapath is out of sync.
+// Change changes the intent, the datapath and the store together, and returns the state then, with the revision that it made, and
+// what was done. With an error nothing has changed, or Status says that the datapath is out of sync. Changes that wait for each
+// other may be made together (group.go): Match and Edit run in the order in which they came, and may run twice.
 // Errors: ErrStale; those of Edit; an *intent.Error when the next intent is not valid; lb.ErrConflict for
 // other tables; *reconcile.StepError when the datapath refuses; those of the store.
 //
 // The order is datapath, then store, then answer. A crash before the store leaves a datapath ahead of
 // the stored intent, of which nobody was told; the next start takes it back. What was answered is stored.
 func (e *Engine) Change(ctx context.Context, c Change) (*Snapshot, Plan, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	old := e.now.Load()
-	if c.Match != nil {
-		if err := c.Match(old); err != nil {
-			return nil, Plan{}, err
-		}
+	r := e.request(ctx, c)
+	if r.panicked != "" {
+		panic(r.panicked)
 	}
-	next, err := e.edit(old.Intent, c)
-	if err != nil {
-		return nil, Plan{}, err
+	if r.now == nil {
+		return nil, Plan{}, r.err
 	}
-	// A client that hangs up does not leave the change half done.
-	steps, err := e.install(context.WithoutCancel(ctx), next, store.Entry{Actor: c.Actor, Reason: c.Reason, Origin: c.Origin}, c.mayMiss(old.Intent))
-	return e.now.Load(), Plan{Before: old.Intent, After: next, Steps: steps}, err
+	return r.now, r.plan, r.err
 }
 
 // mayMiss tells of which interfaces the change may leave an attach out that is refused.

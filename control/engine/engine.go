@@ -47,6 +47,9 @@ type Engine struct {
 	log   *slog.Logger
 	clock Clock
 
+	// requests are the changes that are asked for; who makes them has put a value into turn.
+	requests requests
+	turn     chan struct{}
 	// mu is held by the one change that is under way.
 	mu sync.Mutex
 	// now is replaced as a whole: readers see the state before a change or after it.
@@ -98,7 +101,7 @@ func Start(ctx context.Context, o Options, i intent.Intent) (*Engine, error) {
 	if o.Clock == nil {
 		o.Clock = wallClock{}
 	}
-	e := &Engine{dp: o.Dataplane, store: o.Store, log: o.Logger, clock: o.Clock, changed: make(chan struct{}, 1), epoch: uint64(time.Now().UnixMilli())}
+	e := &Engine{dp: o.Dataplane, store: o.Store, log: o.Logger, clock: o.Clock, changed: make(chan struct{}, 1), turn: make(chan struct{}, 1), epoch: uint64(time.Now().UnixMilli())}
 	stored, err := o.Store.Latest(ctx)
 	if err != nil {
 		return nil, err
@@ -121,7 +124,7 @@ func Start(ctx context.Context, o Options, i intent.Intent) (*Engine, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	i = i.Keeping(i.Overrides).Sharing(stored.Intent)
-	if _, err := e.install(ctx, i, store.Entry{Actor: o.Actor, Reason: reason}, mayBeMissing); err != nil {
+	if _, err := e.install(ctx, []store.Revision{{Entry: store.Entry{Actor: o.Actor, Reason: reason}, Intent: i}}, mayBeMissing); err != nil {
 		return nil, err
 	}
 	e.warnReactivated(stored.Intent.Wanted(), i.Wanted())

@@ -16,11 +16,10 @@ import (
 // mayBeMissing lets every interface be missing.
 func mayBeMissing(intent.Interface) bool { return true }
 
-// install makes the datapath forward as the intent says, and stores it as a revision with the entry if
-// it is new. Interfaces that may be missing and cannot be attached are left out, and so are services that cannot
+// install makes the datapath forward as the last of some revisions says, and stores those that differ from the one before. Interfaces that may be missing and cannot be attached are left out, and so are services that cannot
 // be set and that the change leaves as they were: the state is out of sync then. The caller holds mu.
-func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.Entry, may func(intent.Interface) bool) ([]reconcile.Step, error) {
-	began, old := time.Now(), e.now.Load()
+func (e *Engine) install(ctx context.Context, all []store.Revision, may func(intent.Interface) bool) ([]reconcile.Step, error) {
+	began, old, next := time.Now(), e.now.Load(), all[len(all)-1].Intent
 	before, err := e.current(old)
 	if err != nil {
 		return nil, err
@@ -43,21 +42,44 @@ func (e *Engine) install(ctx context.Context, next intent.Intent, entry store.En
 	now := &Snapshot{Revision: old.Revision, Wanted: wanted, Given: given(next, facts.Now), Effective: x.brought(Effective(next, facts), old),
 		health: facts.Health, nextStep: nextStep(wanted.Services, facts.Health, facts.Now), obstacles: x.links.obstacles(next), outOfSync: x.notSet()}
 	now.draining, now.forwarded = now.drain(old), now.outOfSync == ""
-	if old.Number == 0 || !next.Equal(old.Intent) {
-		entry.Time = e.clock.Now().UTC()
-		now.Revision = store.Revision{Entry: entry, Intent: next}
-		if now.Number, err = e.store.Append(ctx, old.Number, now.Revision); err != nil {
+	fresh := e.fresh(old.Revision, all)
+	if len(fresh) > 0 {
+		now.Revision = fresh[len(fresh)-1]
+		if _, err := e.store.Append(ctx, old.Number, fresh...); err != nil {
 			return nil, err
 		}
 	}
 	installed = true
 	e.health = now.health
-	e.become(now)
-	if entry.Actor != "" || len(x.done) > 0 {
+	e.become(now, fresh...)
+	if all[0].Actor != "" || len(x.done) > 0 {
 		e.logRemovals(before, old.Intent, x.done)
-		e.log.Info("installed", "revision", now.Number, "steps", len(x.done), "actor", entry.Actor, "reason", entry.Reason)
+		e.logInstalled(now.Number, all, fresh, len(x.done))
 	}
 	return x.done, nil
+}
+
+// fresh returns those revisions that differ from the one before, with numbers and times. The first of all does.
+func (e *Engine) fresh(old store.Revision, all []store.Revision) (fresh []store.Revision) {
+	for _, r := range all {
+		if old.Number != 0 && r.Intent.Equal(old.Intent) {
+			continue
+		}
+		if r.Number = old.Number + 1; r.Time.IsZero() {
+			r.Time = e.clock.Now().UTC()
+		}
+		fresh, old = append(fresh, r), r
+	}
+	return fresh
+}
+
+func (e *Engine) logInstalled(number uint64, all, fresh []store.Revision, steps int) {
+	if len(fresh) == 0 {
+		e.log.Info("installed", "revision", number, "steps", steps, "actor", all[0].Actor, "reason", all[0].Reason)
+	}
+	for _, r := range fresh {
+		e.log.Info("installed", "revision", r.Number, "steps", steps, "actor", r.Actor, "reason", r.Reason, "together", len(fresh))
+	}
 }
 
 // current returns what the datapath forwards.
@@ -69,10 +91,10 @@ func (e *Engine) current(now *Snapshot) (reconcile.State, error) {
 	return reconcile.State{Services: now.Effective.References(), Interfaces: reconcile.Attached(interfaces)}, err
 }
 
-// become makes a state the present one, and tells of it.
-func (e *Engine) become(now *Snapshot) {
+// become makes a state the present one, and tells of it and of the revisions that it brings.
+func (e *Engine) become(now *Snapshot, fresh ...store.Revision) {
 	old := e.now.Swap(now)
-	e.tell(old, now)
+	e.tell(old, now, fresh...)
 	e.wake()
 }
 

@@ -102,7 +102,7 @@ func (e *Engine) check(ctx context.Context) error {
 	if !due && now.outOfSync == "" && !e.linksChanged(ctx, now) {
 		return nil
 	}
-	_, err := e.install(ctx, now.Intent, store.Entry{}, mayBeMissing)
+	_, err := e.install(ctx, []store.Revision{{Intent: now.Intent}}, mayBeMissing)
 	if err != nil {
 		e.log.Error("check deadlines and interfaces", "error", err)
 		if e.now.Load().outOfSync == "" {

@@ -7,16 +7,19 @@ import (
 
 	"lbctl/control/intent"
 	"lbctl/control/reconcile"
+	"lbctl/control/store"
 	"lbctl/lb"
 )
 
-// tell publishes and logs what is different between two states that follow each other.
-func (e *Engine) tell(old, now *Snapshot) {
+// tell publishes and logs what is different between two states that follow each other, and the revisions between.
+func (e *Engine) tell(old, now *Snapshot, fresh ...store.Revision) {
 	publish := func(n News, services ...string) {
 		e.events.publish(Event{Time: e.clock.Now(), Revision: now.Number, Services: services, News: n})
 	}
-	if now.Number != old.Number {
-		publish(IntentChanged{Actor: now.Actor, Reason: now.Reason}, differing(old.Intent, now.Intent)...)
+	before := old.Intent
+	for _, r := range fresh {
+		e.events.publish(Event{Time: e.clock.Now(), Revision: r.Number, Services: differing(before, r.Intent), News: IntentChanged{Actor: r.Actor, Reason: r.Reason}})
+		before = r.Intent
 	}
 	logged := e.tellHealth(old, now, publish)
 	for _, c := range replicaChanges(old, now) {

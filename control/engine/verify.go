@@ -36,7 +36,7 @@ func (e *Engine) verifyIntent(ctx context.Context, repair bool) (found lb.Verifi
 	var left []reconcile.Step
 	if repair && len(missing) > 0 {
 		e.doubt()
-		if _, err := e.install(ctx, e.now.Load().Intent, store.Entry{}, mayBeMissing); err != nil {
+		if _, err := e.install(ctx, []store.Revision{{Intent: e.now.Load().Intent}}, mayBeMissing); err != nil {
 			e.log.Error("repair what is not forwarded as intended", "error", err)
 		}
 		if _, left, err = e.missing(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 
 	"lbctl/lb"
@@ -104,21 +105,29 @@ func (j *Journal) Revision(_ context.Context, number uint64) (Revision, error) {
 }
 
 // Append implements Store.
-func (j *Journal) Append(_ context.Context, after uint64, r Revision) (uint64, error) {
+func (j *Journal) Append(_ context.Context, after uint64, all ...Revision) (uint64, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.latest.Number != after {
 		return 0, fmt.Errorf("append after revision %d: %w: the latest is %d", after, lb.ErrConflict, j.latest.Number)
 	}
-	r.Number = after + 1
-	if err := j.append(r); err != nil {
+	if len(all) == 0 {
+		return after, nil
+	}
+	all = slices.Clone(all)
+	for n := range all {
+		all[n].Number = after + uint64(n) + 1
+	}
+	if err := j.append(all); err != nil {
 		return 0, j.explain("write", err)
 	}
-	j.latest, j.entries = r, append(j.entries, r.Entry)
-	return r.Number, nil
+	for _, r := range all {
+		j.latest, j.entries = r, append(j.entries, r.Entry)
+	}
+	return j.latest.Number, nil
 }
 
-func (j *Journal) append(r Revision) error {
+func (j *Journal) append(all []Revision) error {
 	if j.closed {
 		return fs.ErrClosed
 	}
@@ -132,25 +141,29 @@ func (j *Journal) append(r Revision) error {
 	if j.latest.Number == 0 {
 		old = nil
 	}
-	line, err := recordOf(old, r).line()
-	if err != nil {
-		return err
+	var lines []byte
+	for n, r := range all {
+		line, err := recordOf(old, r).line()
+		if err != nil {
+			return err
+		}
+		lines, old = append(lines, line...), &all[n].Intent
 	}
-	if j.file == nil || j.head.end+int64(len(line)) > j.head.size {
-		if err := j.rewrite(len(line)); err != nil {
+	if j.file == nil || j.head.end+int64(len(lines)) > j.head.size {
+		if err := j.rewrite(len(lines)); err != nil {
 			return err
 		}
 	}
-	return j.commit(r.Number, line)
+	return j.commit(all[len(all)-1].Number, lines)
 }
 
-// commit writes a record behind the others, and then the header that counts it. Until that is written the
-// revision does not exist; if it may have been written and the commit fails, the header before it is put back.
-func (j *Journal) commit(revision uint64, line []byte) error {
-	if err := j.write(line, j.head.end); err != nil {
+// commit writes records behind the others, and then the header that counts them. Until that is written their
+// revisions do not exist; if it may have been written and the commit fails, the header before it is put back.
+func (j *Journal) commit(revision uint64, lines []byte) error {
+	if err := j.write(lines, j.head.end); err != nil {
 		return err
 	}
-	next := j.head.with(revision, line)
+	next := j.head.with(revision, lines)
 	j.unsure = true
 	err := j.write(next.encode(), 0)
 	if err == nil {

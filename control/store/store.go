@@ -36,12 +36,12 @@ type Revision struct {
 // A store that other processes append to as well will need a method to watch for their revisions; the
 // file has one writer, who holds the lock of its directory.
 type Store interface {
-	// Append stores a revision after the latest one, whose number the caller gives, and returns the
-	// new number, after+1; that of r is not used. When it returns nil, the revision outlives a crash of the
-	// machine, and the next process that opens the store finds it. With an error it is not there, now and later. When the
-	// process dies meanwhile, Latest finds the one before or the new one, whole. Errors: lb.ErrConflict when after is
+	// Append stores revisions, each after the one before it and the first after the latest one, whose number the caller gives, and
+	// returns the number of the last, after+len(all); those of the revisions are not used. When it returns nil, they outlive a crash
+	// of the machine, and the next process that opens the store finds them. With an error none of them is there, now and later. When
+	// the process dies meanwhile, Latest finds the one before them or the last one, whole. Errors: lb.ErrConflict when after is
 	// not the latest; lb.ErrFull when the disk is.
-	Append(ctx context.Context, after uint64, r Revision) (uint64, error)
+	Append(ctx context.Context, after uint64, all ...Revision) (uint64, error)
 	// Latest returns the last revision; number 0 with intent.Default if there is none. The error
 	// wraps lb.ErrInvalid when what is stored is not an intent.
 	Latest(ctx context.Context) (Revision, error)

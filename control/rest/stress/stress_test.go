@@ -34,15 +34,18 @@ type last struct {
 	count uint64
 }
 
-func (l *last) Append(_ context.Context, after uint64, r store.Revision) (uint64, error) {
+func (l *last) Append(_ context.Context, after uint64, all ...store.Revision) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if after != l.is.Number {
 		return 0, fmt.Errorf("append after %d: the last is %d", after, l.is.Number)
 	}
-	l.is = r
-	l.is.Number = after + 1
-	l.count++
+	for _, r := range all {
+		l.is = r
+		after++
+		l.is.Number = after
+		l.count++
+	}
 	return l.is.Number, nil
 }
 

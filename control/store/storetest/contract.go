@@ -28,6 +28,7 @@ type Opener func(t testing.TB) (s store.Store, reopen func() store.Store)
 func Contract(t *testing.T, open Opener) {
 	t.Run("empty", func(t *testing.T) { empty(t, open) })
 	t.Run("append", func(t *testing.T) { appends(t, open) })
+	t.Run("several", func(t *testing.T) { severalAtOnce(t, open) })
 	t.Run("stale", func(t *testing.T) { staleAppend(t, open) })
 	t.Run("kept", func(t *testing.T) { kept(t, open) })
 	t.Run("writers", func(t *testing.T) { writers(t, open) })
@@ -142,6 +143,26 @@ func appends(t *testing.T, open Opener) {
 	two, err := s.History(t.Context(), 2)
 	if err != nil || len(two) != 2 || two[0].Number != uint64(len(h)) {
 		t.Errorf("the last two entries: %+v, %v", two, err)
+	}
+}
+
+// severalAtOnce: revisions that are appended together are kept one by one, also in the next process.
+func severalAtOnce(t *testing.T, open Opener) {
+	s, reopen := open(t)
+	var h history
+	h.add(t, s, Intent(1))
+	for n := range 3 {
+		r := store.Revision{Intent: Intent(4 - n), Entry: store.Entry{Number: uint64(n + 2), Actor: fmt.Sprint(n), Time: time.Unix(int64(n), 0).UTC()}}
+		h = append(h, r)
+	}
+	if n, err := s.Append(t.Context(), 1, h[1:]...); err != nil || n != 4 {
+		t.Fatalf("%d, %v", n, err)
+	}
+	h.check(t, s)
+	s = reopen()
+	h.check(t, s)
+	if n, err := s.Append(t.Context(), 4); err != nil || n != 4 {
+		t.Errorf("none: %d, %v", n, err)
 	}
 }
 

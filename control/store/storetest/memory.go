@@ -29,7 +29,7 @@ func (m *Memory) Fail(err error) {
 }
 
 // Append implements store.Store.
-func (m *Memory) Append(_ context.Context, after uint64, r store.Revision) (uint64, error) {
+func (m *Memory) Append(_ context.Context, after uint64, all ...store.Revision) (uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch latest := m.latest().Number; {
@@ -38,9 +38,12 @@ func (m *Memory) Append(_ context.Context, after uint64, r store.Revision) (uint
 	case after != latest:
 		return 0, fmt.Errorf("append after revision %d: %w: the latest is %d", after, lb.ErrConflict, latest)
 	}
-	r.Number = after + 1
-	m.revisions = append(m.revisions, r)
-	return r.Number, nil
+	for _, r := range all {
+		after++
+		r.Number = after
+		m.revisions = append(m.revisions, r)
+	}
+	return after, nil
 }
 
 func (m *Memory) latest() store.Revision {
