@@ -165,13 +165,9 @@ func (h *hops) refresh(c nexthop.Changes, services map[lb.VIP]*entry) (changed b
 	h.lately = gathered{}
 	network := h.network.Gather(h.links.indexes()...)
 	for _, e := range inOrder(services) {
-		for a, id := range e.ids {
-			switch via := h.via[id]; {
-			case c.Routes(a.Addr()):
-			case c.Has(via) && !network.Agrees(h.tables.Hop(id), via):
-			default:
-				continue
-			}
+		ids, addresses := h.concerned(c, network, e)
+		network.Prepare(addresses)
+		for a, id := range ids {
 			next := h.resolve(network, id, a.Addr())
 			if h.tables.Hop(id) == next {
 				continue
@@ -186,4 +182,15 @@ func (h *hops) refresh(c nexthop.Changes, services map[lb.VIP]*entry) (changed b
 		h.tables.Trim()
 	}
 	return changed
+}
+
+// concerned returns the replicas of a service that a change of the network may concern: their ids, and their addresses alone.
+func (h *hops) concerned(c nexthop.Changes, network nexthop.State, e *entry) (ids map[netip.AddrPort]uint32, addresses []netip.Addr) {
+	ids = map[netip.AddrPort]uint32{}
+	for a, id := range e.ids {
+		if via := h.via[id]; c.Routes(a.Addr()) || c.Has(via) && !network.Agrees(h.tables.Hop(id), via) {
+			ids[a], addresses = id, append(addresses, a.Addr())
+		}
+	}
+	return ids, addresses
 }

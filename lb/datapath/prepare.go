@@ -97,6 +97,7 @@ func (reg *registry) serviceID(old *entry, take func(*tables.Extents, uint32, st
 // writeReplicas writes the rows and reverse NAT entries of the replicas that are new.
 func (reg *registry) writeReplicas(e, old *entry) error {
 	resolver := reg.hops.resolver()
+	resolver.Prepare(e.added(old))
 	for _, r := range e.service.Replicas {
 		id := e.ids[r.Address]
 		if _, ok := old.replicaID(r.Address); !ok {
@@ -111,6 +112,16 @@ func (reg *registry) writeReplicas(e, old *entry) error {
 		}
 	}
 	return nil
+}
+
+// added returns the addresses of the replicas that old has not.
+func (e *entry) added(old *entry) (all []netip.Addr) {
+	for _, r := range e.service.Replicas {
+		if _, had := old.replicaID(r.Address); !had {
+			all = append(all, r.Address.Addr())
+		}
+	}
+	return all
 }
 
 func (reg *registry) writeRevNat(id uint32, e *entry, a netip.AddrPort) error {

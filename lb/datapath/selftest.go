@@ -130,6 +130,9 @@ func (o oneHop) Resolve(a netip.Addr) (tables.Hop, nexthop.Neighbour) {
 	}}, nexthop.Neighbour{}
 }
 
+// Prepare implements nexthop.Resolver.
+func (oneHop) Prepare([]netip.Addr) {}
+
 // Differing and Unfit implement nexthop.Resolver.
 func (oneHop) Differing(netip.Addr) string              { return "" }
 func (oneHop) Unfit([]netip.Addr) map[netip.Addr]string { return nil }

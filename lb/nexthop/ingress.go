@@ -3,6 +3,7 @@ package nexthop
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -33,6 +34,8 @@ type arrivals struct {
 	sources map[int][]netip.Addr
 	// latest are the routes to the address that was asked for last.
 	latest *answers
+	// prepared are the routes of this machine's own packets to addresses of which that was asked ahead.
+	prepared map[netip.Addr][]netlink.Route
 }
 
 type answers struct {
@@ -52,8 +55,28 @@ func (s State) Routes(a netip.Addr) []Answer {
 	return s.arrivals.latest.all
 }
 
+// Prepare implements Resolver. It replaces what was prepared before. Where rules ask for the interface it does nothing.
+func (s State) Prepare(addresses []netip.Addr) {
+	clear(s.arrivals.prepared)
+	if len(addresses) < 2 {
+		return
+	}
+	own := make([]netip.Addr, 0, len(addresses))
+	for _, a := range addresses {
+		if s.sameForAll(a) && !a.Is4In6() {
+			own = append(own, a)
+		}
+	}
+	maps.Copy(s.arrivals.prepared, s.network.bulk.routes(own))
+}
+
+// sameForAll reports whether the route to an address is the same whatever interface packets come in on.
+func (s State) sameForAll(a netip.Addr) bool {
+	return len(s.arrivals.indexes) == 0 || !s.asksForIngress(family(a))
+}
+
 func (s State) answers(a netip.Addr) (all []Answer) {
-	if len(s.arrivals.indexes) == 0 || !s.asksForIngress(family(a)) {
+	if s.sameForAll(a) {
 		return s.answer(a, 0)
 	}
 	var back []Answer
@@ -134,6 +157,9 @@ func (s State) answer(a netip.Addr, ingress int) []Answer {
 // with rp_filter the kernel answers only for a source to which the way back is the ingress.
 func (s State) routes(a netip.Addr, ingress int) (routes []netlink.Route, err error) {
 	if ingress == 0 {
+		if prepared, is := s.arrivals.prepared[a]; is {
+			return prepared, nil
+		}
 		return s.network.netlink.RouteGet(a.AsSlice())
 	}
 	for _, source := range s.clients(a, ingress) {

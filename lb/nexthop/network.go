@@ -17,6 +17,7 @@ import (
 type Network struct {
 	namespace netns.NsHandle
 	netlink   *netlink.Handle
+	bulk      *bulk
 }
 
 // Open opens the network namespace of the calling thread.
@@ -31,7 +32,12 @@ func Open() (*Network, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open netlink: %w", err), ns.Close())
 	}
-	return &Network{namespace: ns, netlink: h}, nil
+	b, err := openBulk()
+	if err != nil {
+		h.Close()
+		return nil, errors.Join(err, ns.Close())
+	}
+	return &Network{namespace: ns, netlink: h, bulk: b}, nil
 }
 
 // Inode is the number of the namespace, that of its file.
@@ -46,6 +52,7 @@ func (n *Network) Inode() (uint64, error) {
 // Close releases the handles.
 func (n *Network) Close() {
 	n.netlink.Close()
+	n.bulk.close()
 	n.namespace.Close()
 }
 

@@ -24,6 +24,8 @@ type Neighbour struct {
 
 // Resolver finds next hops, and the neighbour that each goes by.
 type Resolver interface {
+	// Prepare says which addresses are asked about next, so that the kernel is asked for the routes to all of them at once.
+	Prepare([]netip.Addr)
 	Resolve(netip.Addr) (tables.Hop, Neighbour)
 	// Differing says how packets should go that come in on different interfaces, "" if all go the same way.
 	Differing(netip.Addr) string
@@ -44,7 +46,7 @@ type State struct {
 func (n *Network) Gather(ingresses ...int) State {
 	return State{
 		network: n, links: map[int]*netlink.LinkAttrs{}, neighbours: map[int]map[netip.Addr]netlink.Neigh{},
-		arrivals: arrivals{indexes: slices.Sorted(slices.Values(ingresses)), byRule: map[int]bool{}, sources: map[int][]netip.Addr{}, latest: &answers{}},
+		arrivals: arrivals{indexes: slices.Sorted(slices.Values(ingresses)), byRule: map[int]bool{}, sources: map[int][]netip.Addr{}, latest: &answers{}, prepared: map[netip.Addr][]netlink.Route{}},
 	}
 }
 

@@ -2,6 +2,7 @@ package nexthop
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -30,10 +31,11 @@ func (s State) Unfit(addresses []netip.Addr) map[netip.Addr]string {
 		}
 	}
 	why, unfit := whyUnfit(), map[netip.Addr]string{}
+	addresses = slices.DeleteFunc(slices.Clone(addresses), func(a netip.Addr) bool { return !mayBe(a) })
+	if len(addresses) > 1 { // one may be prepared
+		s.Prepare(addresses)
+	}
 	for _, a := range addresses {
-		if !mayBe(a) {
-			continue
-		}
 		if all := s.Routes(a); len(all) > 0 && why[all[0].Route.Type] != "" {
 			unfit[a] = why[all[0].Route.Type]
 		}
