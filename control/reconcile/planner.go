@@ -18,7 +18,7 @@ type planner struct {
 	steps            []Step
 }
 
-// stays adds a service that is forwarded now, and is to be.
+// stays adds a service that is forwarded now, and is to be, as it is or with more. It excludes nothing else that is to be.
 func (p *planner) stays(s *lb.Service) {
 	p.usage.Add(*s)
 	if s.EndPort != 0 { // with others it may leave no room for one that comes
@@ -98,7 +98,8 @@ func (p *planner) free(s *lb.Service) {
 func (p *planner) apply(s *lb.Service, why Why) {
 	p.add(Step{Verb: Set, Why: why, Service: *s})
 	p.forget(s.VIP)
-	p.learn(s)
+	p.now[s.VIP] = s
+	p.stays(s)
 }
 
 func (p *planner) remove(vip lb.VIP) {
