@@ -49,6 +49,8 @@ func newWatch(k cli.Kernel, e *engine.Engine, log *slog.Logger) *watchdog {
 const (
 	// lookAgain is the time between looks: of a changed setting of the kernel there is no news.
 	lookAgain = time.Minute
+	// lookEvery is the least time from a look to the next: a look takes as long as some changes do, and looks at the last of them.
+	lookEvery = time.Second
 	// mostTargets is how many VIPs and how many replicas are looked at, so that a look stays short.
 	mostTargets = 256
 	// mostWarnings is how many are told.
@@ -66,14 +68,18 @@ func (w *watchdog) run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		w.tell()
-		for due := false; !due; {
+		rest := time.After(lookEvery)
+		for rested, due := false, false; !rested || !due; {
 			select {
 			case <-ctx.Done():
 				return
+			case <-rest:
+				rested = true
 			case <-tick.C:
 				due = true
 			case e, open := <-news.Events():
-				if due = !open || concerns(e.News); !open {
+				due = due || !open || concerns(e.News)
+				if !open {
 					news = w.engine.Subscribe()
 				}
 			}
