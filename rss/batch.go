@@ -24,30 +24,18 @@ func NewBatch(key Key) *Batch {
 // Vector tells whether vector code is used.
 func (b *Batch) Vector() bool { return b.vector != nil }
 
-// PackPorts returns two ports as HashIPv4 and HashIPv6 take them.
+// PackPorts returns two ports as HashIPv6 takes them.
 func PackPorts(source, destination uint16) uint32 {
 	return uint32(source)<<16 | uint32(destination)
 }
 
-// HashIPv4 writes the hashes of the flows to hashes, which must not overlap the others.
-// Addresses are numbers: 192.0.2.1 is 0xc0000201; ports are PackPorts. With nil ports it
-// hashes the addresses alone. It panics when the slices differ in length, and does not allocate.
-func (b *Batch) HashIPv4(hashes, sources, destinations, ports []uint32) {
+// HashIPv4 writes the hashes of the flows to hashes, which must not overlap the others. Fields are as headers have them, in network
+// byte order; ports are the first 4 bytes of TCP or UDP. With nil ports it hashes the addresses alone. It panics when the
+// slices differ in length, and does not allocate.
+func (b *Batch) HashIPv4(hashes []uint32, sources, destinations, ports [][4]byte) {
 	checkLengths(len(hashes), len(sources), len(destinations), len(ports), ports == nil)
 	if b.vector != nil {
 		b.vector.hashIPv4(hashes, sources, destinations, ports)
-		return
-	}
-	for i := range hashes {
-		hashes[i] = b.hashOne4(sources[i], destinations[i], portsAt(ports, i))
-	}
-}
-
-// HashIPv4Network is HashIPv4 of fields as headers have them, in network byte order; ports are the first 4 bytes of TCP or UDP.
-func (b *Batch) HashIPv4Network(hashes []uint32, sources, destinations, ports [][4]byte) {
-	checkLengths(len(hashes), len(sources), len(destinations), len(ports), ports == nil)
-	if b.vector != nil {
-		b.vector.hashIPv4Network(hashes, sources, destinations, ports)
 		return
 	}
 	number := binary.BigEndian.Uint32
@@ -61,7 +49,7 @@ func (b *Batch) HashIPv4Network(hashes []uint32, sources, destinations, ports []
 }
 
 // HashIPv6 is HashIPv4 of IPv6 flows. Addresses are in network byte order, as
-// netip.Addr.As16 returns them.
+// netip.Addr.As16 returns them; ports are PackPorts.
 func (b *Batch) HashIPv6(hashes []uint32, sources, destinations [][16]byte, ports []uint32) {
 	checkLengths(len(hashes), len(sources), len(destinations), len(ports), ports == nil)
 	if b.vector != nil {

@@ -4,23 +4,27 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 )
 
 // batchOf is n random flows of both families, which share their ports.
 type batchOf struct {
-	source4, destination4, ports []uint32
-	source6, destination6        [][16]byte
+	source4, destination4, ports4 [][4]byte
+	source6, destination6         [][16]byte
+	ports                         []uint32
 }
 
 func randomBatch(random *rand.Rand, n int) batchOf {
 	b := batchOf{
-		source4: make([]uint32, n), destination4: make([]uint32, n), ports: make([]uint32, n),
+		source4: make([][4]byte, n), destination4: make([][4]byte, n), ports4: make([][4]byte, n), ports: make([]uint32, n),
 		source6: make([][16]byte, n), destination6: make([][16]byte, n),
 	}
 	for i := range n {
-		b.source4[i], b.destination4[i] = random.Uint32(), random.Uint32()
-		b.ports[i] = PackPorts(uint16(random.Uint32()), uint16(random.Uint32()))
+		fill(random, b.source4[i][:])
+		fill(random, b.destination4[i][:])
+		fill(random, b.ports4[i][:])
+		b.ports[i] = binary.BigEndian.Uint32(b.ports4[i][:])
 		fill(random, b.source6[i][:])
 		fill(random, b.destination6[i][:])
 	}
@@ -29,23 +33,11 @@ func randomBatch(random *rand.Rand, n int) batchOf {
 
 // input4 is what is hashed of flow i.
 func (b batchOf) input4(i int) []byte {
-	in := binary.BigEndian.AppendUint32(nil, b.source4[i])
-	in = binary.BigEndian.AppendUint32(in, b.destination4[i])
-	return binary.BigEndian.AppendUint32(in, b.ports[i])
+	return slices.Concat(b.source4[i][:], b.destination4[i][:], b.ports4[i][:])
 }
 
 func (b batchOf) input6(i int) []byte {
-	in := append(append([]byte(nil), b.source6[i][:]...), b.destination6[i][:]...)
-	return binary.BigEndian.AppendUint32(in, b.ports[i])
-}
-
-// network returns numbers in network byte order.
-func network(numbers []uint32) [][4]byte {
-	all := make([][4]byte, len(numbers))
-	for i, n := range numbers {
-		binary.BigEndian.PutUint32(all[i][:], n)
-	}
-	return all
+	return slices.Concat(b.source6[i][:], b.destination6[i][:], b.ports4[i][:])
 }
 
 // TestBatchEqualsTables compares batches of every length up to 300 with the tables, and checks that the memory
@@ -70,14 +62,10 @@ func TestBatchEqualsTables(t *testing.T) {
 				}
 			}
 			hashes[n] = behind
-			batch.HashIPv4(hashes[:n], all.source4[:n], all.destination4[:n], all.ports[:n])
+			batch.HashIPv4(hashes[:n], all.source4[:n], all.destination4[:n], all.ports4[:n])
 			check("ipv4", func(i int) uint32 { return tables.Hash(all.input4(i)) })
 			batch.HashIPv4(hashes[:n], all.source4[:n], all.destination4[:n], nil)
 			check("ipv4 addresses", func(i int) uint32 { return tables.Hash(all.input4(i)[:8]) })
-			batch.HashIPv4Network(hashes[:n], network(all.source4[:n]), network(all.destination4[:n]), network(all.ports[:n]))
-			check("ipv4 in network order", func(i int) uint32 { return tables.Hash(all.input4(i)) })
-			batch.HashIPv4Network(hashes[:n], network(all.source4[:n]), network(all.destination4[:n]), nil)
-			check("ipv4 addresses in network order", func(i int) uint32 { return tables.Hash(all.input4(i)[:8]) })
 			batch.HashIPv6(hashes[:n], all.source6[:n], all.destination6[:n], all.ports[:n])
 			check("ipv6", func(i int) uint32 { return tables.Hash(all.input6(i)) })
 			batch.HashIPv6(hashes[:n], all.source6[:n], all.destination6[:n], nil)
@@ -132,7 +120,7 @@ func FuzzBatch(f *testing.F) {
 		}
 		all := randomBatch(rand.New(rand.NewPCG(seed, seed)), int(n))
 		batch, tables, hashes := NewBatch(key), NewTables(key, IPv6TupleLength), make([]uint32, n)
-		batch.HashIPv4(hashes, all.source4, all.destination4, all.ports)
+		batch.HashIPv4(hashes, all.source4, all.destination4, all.ports4)
 		for i, hash := range hashes {
 			if want := tables.Hash(all.input4(i)); hash != want {
 				t.Fatalf("key %x, seed %d: ipv4 hash %d of %d = %#08x, tables %#08x", key, seed, i, n, hash, want)
@@ -148,13 +136,13 @@ func FuzzBatch(f *testing.F) {
 }
 
 func TestBatchPanicsOnUnequalLengths(t *testing.T) {
-	b, two, three, six := NewBatch(MicrosoftKey()), make([]uint32, 2), make([]uint32, 3), make([][16]byte, 2)
+	b, hashes, two, three, six := NewBatch(MicrosoftKey()), make([]uint32, 2), make([][4]byte, 2), make([][4]byte, 3), make([][16]byte, 2)
 	for name, call := range map[string]func(){
-		"sources":           func() { b.HashIPv4(two, three, two, two) },
-		"destinations":      func() { b.HashIPv4(two, two, three, two) },
-		"ports":             func() { b.HashIPv4(two, two, two, three) },
-		"no ports, not nil": func() { b.HashIPv4(two, two, two, two[:0]) },
-		"ipv6":              func() { b.HashIPv6(three, six, six, nil) },
+		"sources":           func() { b.HashIPv4(hashes, three, two, two) },
+		"destinations":      func() { b.HashIPv4(hashes, two, three, two) },
+		"ports":             func() { b.HashIPv4(hashes, two, two, three) },
+		"no ports, not nil": func() { b.HashIPv4(hashes, two, two, two[:0]) },
+		"ipv6":              func() { b.HashIPv6(make([]uint32, 3), six, six, nil) },
 	} {
 		func() {
 			defer func() {
@@ -171,7 +159,7 @@ func TestBatchDoesNotAllocate(t *testing.T) {
 	const n = 37 // with a tail
 	b, all, hashes := NewBatch(MicrosoftKey()), randomBatch(rand.New(rand.NewPCG(1, 1)), n), make([]uint32, n)
 	allocations := testing.AllocsPerRun(100, func() {
-		b.HashIPv4(hashes, all.source4, all.destination4, all.ports)
+		b.HashIPv4(hashes, all.source4, all.destination4, all.ports4)
 		b.HashIPv6(hashes, all.source6, all.destination6, all.ports)
 	})
 	if allocations != 0 {

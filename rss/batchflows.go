@@ -46,6 +46,6 @@ func (l *layout) hash(b *Batch, hashes []uint32) {
 	if l.v6 {
 		b.HashIPv6(hashes, l.source6[:l.n], l.destination6[:l.n], l.ports[:l.n])
 	} else {
-		b.HashIPv4Network(hashes, l.source4[:l.n], l.destination4[:l.n], l.ports4[:l.n])
+		b.HashIPv4(hashes, l.source4[:l.n], l.destination4[:l.n], l.ports4[:l.n])
 	}
 }

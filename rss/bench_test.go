@@ -55,7 +55,7 @@ func BenchmarkTablesSlice(b *testing.B) {
 func BenchmarkBatchIPv4(b *testing.B) {
 	batch, all, hashes := NewBatch(MicrosoftKey()), randomBatch(rand.New(rand.NewPCG(1, 1)), flows), make([]uint32, flows)
 	for b.Loop() {
-		batch.HashIPv4(hashes, all.source4, all.destination4, all.ports)
+		batch.HashIPv4(hashes, all.source4, all.destination4, all.ports4)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/flows, "ns/hash")
 }

@@ -77,29 +77,20 @@ func matrix(row *[256]uint32, out int) (m uint64) {
 	return m
 }
 
-// hashIPv4 is Batch.HashIPv4 of slices of one length; ports may be nil.
-func (v *vector) hashIPv4(hashes, sources, destinations, ports []uint32) {
-	v.hashWords(hashes, sources, destinations, ports, &v.numbers)
-}
-
-// hashWords hashes IPv4 flows. gather is v.numbers or v.network.
-func (v *vector) hashWords(hashes, sources, destinations, ports []uint32, gather *[64]uint8) {
+// hashIPv4 is Batch.HashIPv4 of slices of one length; ports may be nil. It takes them as numbers, in whose bytes the host's order
+// does not matter then.
+func (v *vector) hashIPv4(hashes []uint32, sources4, destinations4, ports4 [][4]byte) {
+	sources, destinations, ports := asNumbers(sources4), asNumbers(destinations4), asNumbers(ports4)
 	if n := len(hashes) / width; n > 0 {
 		var none [width]uint32
 		port, portBytes := portsOf(ports, &none)
-		stepsIPv4(v, gather, &hashes[0], &sources[0], &destinations[0], port, n, portBytes)
+		stepsIPv4(v, &v.network, &hashes[0], &sources[0], &destinations[0], port, n, portBytes)
 	}
 	if at := len(hashes) &^ (width - 1); at < len(hashes) {
 		hash, source, destination, port := [width]uint32{}, rest(sources, at), rest(destinations, at), rest(ports, at)
-		stepsIPv4(v, gather, &hash[0], &source[0], &destination[0], &port[0], 1, 0)
+		stepsIPv4(v, &v.network, &hash[0], &source[0], &destination[0], &port[0], 1, 0)
 		copy(hashes[at:], hash[:])
 	}
-}
-
-// hashIPv4Network is Batch.HashIPv4Network of slices of one length; ports may be nil. It takes them as numbers, in whose bytes the
-// host's order does not matter then.
-func (v *vector) hashIPv4Network(hashes []uint32, sources, destinations, ports [][4]byte) {
-	v.hashWords(hashes, asNumbers(sources), asNumbers(destinations), asNumbers(ports), &v.network)
 }
 
 // asNumbers returns the same memory. This architecture loads numbers from anywhere.

@@ -7,8 +7,6 @@ type vector struct{}
 
 func newVector(Key) *vector { return nil }
 
-func (*vector) hashIPv4(_, _, _, _ []uint32) {}
-
-func (*vector) hashIPv4Network(_ []uint32, _, _, _ [][4]byte) {}
+func (*vector) hashIPv4(_ []uint32, _, _, _ [][4]byte) {}
 
 func (*vector) hashIPv6(_ []uint32, _, _ [][16]byte, _ []uint32) {}
