@@ -37,17 +37,34 @@ type indenter struct {
 
 // Write implements io.Writer.
 func (i *indenter) Write(p []byte) (int, error) {
-	for _, c := range p {
+	for rest := p; len(rest) > 0; {
 		if i.inText {
-			i.inText = c != '"' || i.escaped
-			i.escaped = c == '\\' && !i.escaped
-			i.out.WriteByte(c)
+			rest = rest[i.text(rest):]
 			continue
 		}
-		i.between(c)
+		i.between(rest[0])
+		rest = rest[1:]
 	}
 	_, err := i.out.Write(nil) // the error that it keeps, if there is one
 	return len(p), err
+}
+
+// text writes what is in quotes, up to the second of them, and returns how much that is.
+func (i *indenter) text(p []byte) int {
+	for n, c := range p {
+		switch {
+		case i.escaped:
+			i.escaped = false
+		case c == '\\':
+			i.escaped = true
+		case c == '"':
+			i.inText = false
+			i.out.Write(p[:n+1])
+			return n + 1
+		}
+	}
+	i.out.Write(p)
+	return len(p)
 }
 
 // between writes what is not in quotes.
@@ -86,8 +103,10 @@ func (i *indenter) between(c byte) {
 }
 
 func (i *indenter) line() {
-	i.out.WriteByte('\n')
-	for range i.depth {
-		i.out.WriteString("  ")
+	const spaces = "\n                                "
+	n := min(2*i.depth+1, len(spaces))
+	i.out.WriteString(spaces[:n])
+	for ; n < 2*i.depth+1; n++ {
+		i.out.WriteByte(' ')
 	}
 }
