@@ -86,7 +86,7 @@ func (s *Server) flowRoutes(a huma.API) {
 	register(a, "get-traffic", http.MethodGet, "/v1/replicas", "The replicas of all services and what is sent to them",
 		func(_ context.Context, in *trafficInput) (*answer[traffic], error) {
 			now := s.engine.Now()
-			part, next, err := servicesOf(in.ServicePage, now)
+			part, next, err := s.servicesOf(in.ServicePage, now)
 			if err != nil {
 				return nil, err
 			}
@@ -98,7 +98,7 @@ func (s *Server) flowRoutes(a huma.API) {
 	register(a, "get-flows", http.MethodGet, "/v1/flows", "What is recorded of flows, by service and replica",
 		func(_ context.Context, in *ServicePage) (*answer[api.Flows], error) {
 			now := s.engine.Now()
-			part, next, err := servicesOf(*in, now)
+			part, next, err := s.servicesOf(*in, now)
 			if err != nil {
 				return nil, err
 			}

@@ -199,19 +199,46 @@ type ServicePage struct {
 	Service []string `query:"service" doc:"Only the services of these names, or what they have. That there is none of a name is an error." example:"[\"web\",\"dns\"]"`
 }
 
-// servicesOf returns the places in the intent of the services that are asked for. Errors: lb.ErrNotFound.
-func servicesOf(p ServicePage, now *engine.Snapshot) (part []int, next string, err error) {
-	all := make([]int, 0, len(now.Intent.Services))
-	for n, s := range now.Intent.Services {
-		if len(p.Service) == 0 || slices.Contains(p.Service, s.Name) {
-			all = append(all, n)
+// places are where the services of an intent are, by name.
+type places struct {
+	of []intent.Service
+	at map[string]int
+}
+
+// placeOf returns the place of a service in an intent. They are found once for all who ask, until the list is another one. Errors:
+// lb.ErrNotFound.
+func (s *Server) placeOf(i intent.Intent, name string) (int, error) {
+	p := s.places.Load()
+	if p == nil || len(p.of) != len(i.Services) || len(p.of) > 0 && &p.of[0] != &i.Services[0] {
+		p = &places{i.Services, make(map[string]int, len(i.Services))}
+		for n := range i.Services {
+			p.at[i.Services[n].Name] = n
 		}
+		s.places.Store(p)
 	}
-	if len(all) < len(p.Service) {
-		for _, name := range p.Service {
-			if _, err := now.Intent.Service(name); err != nil {
-				return nil, "", err
-			}
+	n, there := p.at[name]
+	if !there {
+		return 0, fmt.Errorf("service %q: %w", name, lb.ErrNotFound)
+	}
+	return n, nil
+}
+
+// servicesOf returns the places in the intent of the services that are asked for. Errors: lb.ErrNotFound.
+func (s *Server) servicesOf(p ServicePage, now *engine.Snapshot) (part []int, next string, err error) {
+	var all []int
+	for _, name := range p.Service {
+		n, err := s.placeOf(now.Intent, name)
+		if err != nil {
+			return nil, "", err
+		}
+		all = append(all, n)
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	if len(p.Service) == 0 {
+		all = make([]int, len(now.Intent.Services))
+		for n := range all {
+			all[n] = n
 		}
 	}
 	part, next = pageOf(p.Page, all, func(n int) string { return now.Intent.Services[n].Name })
@@ -242,7 +269,7 @@ func (s *Server) statusRoutes(a huma.API) {
 				out.Services, err = state.Services()
 				return answerAt(state.Now.Number, out), err
 			}
-			part, next, err := servicesOf(*in, state.Now)
+			part, next, err := s.servicesOf(*in, state.Now)
 			if err != nil {
 				return nil, err
 			}
@@ -260,10 +287,10 @@ func (s *Server) statusRoutes(a huma.API) {
 			if err != nil {
 				return nil, err
 			}
-			part, _, err := servicesOf(ServicePage{Service: []string{in.Name}}, state.Now)
+			n, err := s.placeOf(state.Now.Intent, in.Name)
 			if err != nil {
 				return nil, err
 			}
-			return answerAt(state.Now.Number, state.Service(part[0])), nil
+			return answerAt(state.Now.Number, state.Service(n)), nil
 		})
 }

@@ -235,6 +235,27 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// A service is found by the name that it has now: names may change places.
+func TestServiceByName(t *testing.T) {
+	w := routedWorld(t)
+	w.apply(threeServices)
+	for _, renamed := range []string{threeServices, strings.NewReplacer("name: c", "name: a", "name: a", "name: d").Replace(threeServices)} {
+		w.apply(renamed)
+		for n, name := range []string{"c", "a", "b", "d"} {
+			vip := fmt.Sprintf("192.0.2.%d:80", []int{3, 1, 2, 0}[n])
+			if renamed != threeServices {
+				vip = fmt.Sprintf("192.0.2.%d:80", []int{0, 3, 2, 1}[n])
+			}
+			for _, path := range []string{"/v1/services/" + name, "/v1/services/" + name + "/status", "/v1/services?service=" + name} {
+				response, text := w.request("GET", path, "")
+				if is, missing := strings.Contains(text, vip), response.StatusCode == 404; is == missing || missing != strings.Contains(vip, ".0:") {
+					t.Errorf("%s: %d %s, want %s", path, response.StatusCode, text, vip)
+				}
+			}
+		}
+	}
+}
+
 // Counters may be had by reason, service or replica alone.
 func TestCountersBy(t *testing.T) {
 	w := routedWorld(t)

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -75,6 +76,7 @@ type Server struct {
 	credentials *access.Credentials
 	audit       *access.Audit
 	conditions  *conditions.Memory
+	places      atomic.Pointer[places]
 }
 
 // New returns a server that is ready to answer.

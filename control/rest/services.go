@@ -49,7 +49,7 @@ func (s *Server) serviceRoutes(a huma.API) {
 	register(a, "list-services", http.MethodGet, "/v1/services", "All services, replicas in the state that the operator gave them",
 		func(_ context.Context, in *ServicePage) (*answer[api.Services], error) {
 			now := s.engine.Now()
-			part, next, err := servicesOf(*in, now)
+			part, next, err := s.servicesOf(*in, now)
 			all := api.Services{Services: make([]api.Service, 0, len(part)), Next: next}
 			for _, n := range part {
 				all.Services = append(all.Services, wire.Shown(*now.Given.Services[n]))
@@ -59,10 +59,11 @@ func (s *Server) serviceRoutes(a huma.API) {
 	register(a, "get-service", http.MethodGet, "/v1/services/{name}", "One service as it is declared",
 		func(_ context.Context, in *ServicePath) (*answer[api.ServiceStatus], error) {
 			now := s.engine.Now()
-			service, err := now.Intent.Service(in.Name) // what can be put back, and not what was set by hand
+			n, err := s.placeOf(now.Intent, in.Name)
 			if err != nil {
 				return nil, err
 			}
+			service := now.Intent.Services[n] // what can be put back, and not what was set by hand
 			slots, err := s.engine.Observe().InTransition(service.VIP)
 			return answerAt(now.Number, api.ServiceStatus{Service: wire.Service(service), SlotsInTransition: slots}), err
 		})

@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -102,8 +103,11 @@ func (m *Datapath) Flows(of ...lb.VIP) (map[lb.VIP]lb.Flows, error) {
 	}
 	defer done()
 	all := make(map[lb.VIP]lb.Flows, len(m.tables.services))
-	for v, s := range m.tables.services {
-		if len(of) == 0 || slices.Contains(of, v) {
+	if len(of) == 0 {
+		of = slices.Collect(maps.Keys(m.tables.services))
+	}
+	for _, v := range of {
+		if s, found := m.tables.services[v]; found {
 			all[v] = s.flows()
 		}
 	}
@@ -112,7 +116,7 @@ func (m *Datapath) Flows(of ...lb.VIP) (map[lb.VIP]lb.Flows, error) {
 
 // InTransition implements lb.Dataplane.
 func (m *Datapath) InTransition(v lb.VIP) (uint32, error) {
-	all, err := m.Flows()
+	all, err := m.Flows(v)
 	return all[v].InTransition, err
 }
 
