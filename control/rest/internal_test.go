@@ -184,7 +184,7 @@ func BenchmarkReads(b *testing.B) {
 		for k := range 10 {
 			s.Replicas = append(s.Replicas, lb.Replica{Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(k), byte(n >> 8), byte(n)}), 80)})
 		}
-		i.Services = append(i.Services, intent.Service{Name: fmt.Sprintf("s%05d", n), Service: s.WithDefaults()})
+		i.Services = append(i.Services, &intent.Service{Name: fmt.Sprintf("s%05d", n), Service: s.WithDefaults()})
 	}
 	e, err := engine.Start(b.Context(), engine.Options{Dataplane: sound{oracle.New(oracle.Config{Limits: i.Datapath.Limits})}, Store: &storetest.Memory{}}, i)
 	if err != nil {

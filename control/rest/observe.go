@@ -201,7 +201,7 @@ type ServicePage struct {
 
 // places are where the services of an intent are, by name.
 type places struct {
-	of []intent.Service
+	of []*intent.Service
 	at map[string]int
 }
 

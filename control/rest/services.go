@@ -65,7 +65,7 @@ func (s *Server) serviceRoutes(a huma.API) {
 			}
 			service := now.Intent.Services[n] // what can be put back, and not what was set by hand
 			slots, err := s.engine.Observe().InTransition(service.VIP)
-			return answerAt(now.Number, api.ServiceStatus{Service: wire.Service(service), SlotsInTransition: slots}), err
+			return answerAt(now.Number, api.ServiceStatus{Service: wire.Service(*service), SlotsInTransition: slots}), err
 		})
 	register(a, "put-service", http.MethodPut, "/v1/services/{name}", "Add or replace one service",
 		func(ctx context.Context, in *putServiceInput) (*answer[api.Change], error) {
