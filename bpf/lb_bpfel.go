@@ -302,6 +302,20 @@ type LbSetting struct {
 	Secret [4]uint64
 }
 
+type LbSharedHop struct {
+	_            structs.HostLayout
+	Hop          LbHop
+	TunnelSource [4]uint8
+	Zero         [8]uint8
+}
+
+type LbShortReplica struct {
+	_       structs.HostLayout
+	Address [4]uint8
+	Port    [2]uint8
+	Hop     uint16
+}
+
 type LbSlot struct {
 	_        structs.HostLayout
 	Owner    uint32
@@ -348,6 +362,8 @@ const (
 	LbMapServiceIndex         = "service_index"
 	LbMapServices             = "services"
 	LbMapSettings             = "settings"
+	LbMapSharedHops           = "shared_hops"
+	LbMapShortReplicas        = "short_replicas"
 	LbMapSlotOwners           = "slot_owners"
 	LbMapSlots                = "slots"
 	LbMapSourceRanges         = "source_ranges"
@@ -446,6 +462,8 @@ type LbMapSpecs struct {
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
 	Services      *ebpf.MapSpec `ebpf:"services"`
 	Settings      *ebpf.MapSpec `ebpf:"settings"`
+	SharedHops    *ebpf.MapSpec `ebpf:"shared_hops"`
+	ShortReplicas *ebpf.MapSpec `ebpf:"short_replicas"`
 	SlotOwners    *ebpf.MapSpec `ebpf:"slot_owners"`
 	Slots         *ebpf.MapSpec `ebpf:"slots"`
 	SourceRanges  *ebpf.MapSpec `ebpf:"source_ranges"`
@@ -518,6 +536,8 @@ type LbMaps struct {
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
 	Services      *ebpf.Map `ebpf:"services"`
 	Settings      *ebpf.Map `ebpf:"settings"`
+	SharedHops    *ebpf.Map `ebpf:"shared_hops"`
+	ShortReplicas *ebpf.Map `ebpf:"short_replicas"`
 	SlotOwners    *ebpf.Map `ebpf:"slot_owners"`
 	Slots         *ebpf.Map `ebpf:"slots"`
 	SourceRanges  *ebpf.Map `ebpf:"source_ranges"`
@@ -548,6 +568,8 @@ func (m *LbMaps) Close() error {
 		m.ServiceIndex,
 		m.Services,
 		m.Settings,
+		m.SharedHops,
+		m.ShortReplicas,
 		m.SlotOwners,
 		m.Slots,
 		m.SourceRanges,

@@ -177,7 +177,8 @@ static __always_inline bool address_v6(struct __sk_buff *skb, const struct targe
 /* Puts the outer headers around the packet, those of leave.h. The socket keeps its segments so short that there is room. */
 static __always_inline bool wrap(struct __sk_buff *skb, const struct target *t, const struct sent *s)
 {
-	struct service service = { .sources = t->sources, .udp_bytes = t->udp_bytes };
+	struct service service = { .sources = t->sources, .udp_bytes = t->udp_bytes, .flags = SERVICE_SPREADS };
+	__u8 next = s->is_v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
 	struct replica replica = { .ip_version = t->ip_version };
 	bool to_v6 = t->ip_version == 6;
 	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO | (to_v6 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4);
@@ -185,15 +186,15 @@ static __always_inline bool wrap(struct __sk_buff *skb, const struct target *t, 
 
 	copy16(service.first_source, t->first_source);
 	copy2(service.tunnel_port, t->tunnel_port);
-	copy16(replica.address, t->replica);
 	if (t->udp_bytes)
 		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_UDP;
 	if (bpf_skb_adjust_room(skb, outer_bytes(&service, &replica), BPF_ADJ_ROOM_MAC, flags))
 		return false;
 	data = (void *)(long)skb->data;
 	end = (void *)(long)skb->data_end;
-	return outer_by_flow(data + ETH_HLEN, end, &service, &replica, t->source, s->bytes, s->class,
-			     s->is_v6 ? IPPROTO_IPV6 : IPPROTO_IPIP, s->hash);
+	if (to_v6)
+		return wrap_v6(data + ETH_HLEN, end, &service, t->source, t->replica, s->bytes, s->class, next, s->hash);
+	return wrap_v4(data + ETH_HLEN, end, &service, mapped_v4(t->source), mapped_v4(t->replica), s->bytes, s->class, next, s->hash);
 }
 
 SEC("tc")

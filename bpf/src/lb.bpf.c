@@ -21,9 +21,10 @@
  * its source. Everything else is passed to the kernel untouched. Each packet ends in exactly one
  * reason.
  *
- * A forwarded packet looks up bucket, service, slot, replica, and one per-CPU counter. All of these
- * are arrays, whose look-ups become loads; the kernel is called for bpf_redirect alone. A slot in transition
- * costs one load more, of a line of records. An answer looks up the buckets of service and reverse
+ * A forwarded packet looks up bucket, service, slot, replica, next hop, and one per-CPU counter. All of these
+ * are arrays, whose look-ups become loads; the kernel is called for bpf_redirect alone. Of slot and replica it
+ * reads 2 and 8 bytes, most of the time: where there are many, what counts is how many of them a cache holds. A slot in
+ * transition costs one load more, of a line of records. An answer looks up the buckets of service and reverse
  * NAT, the entry, the FIB cache, a counter; the kernel's FIB is asked some times a second for each
  * client.
  */
@@ -48,7 +49,8 @@ struct decision {
 	struct service *service; /* set: towards a replica */
 	struct rev_nat *rev_nat; /* set: back to a client */
 	__u32 from;		 /* number of that row: id of the replica */
-	struct choice to;   /* `id` from the beginning where plain.h has chosen, else REPLICA_NONE */
+	__u32 to;		 /* the replica's id: from the beginning where plain.h has chosen, else REPLICA_NONE at first */
+	struct replica *replica;
 	struct quote quote; /* of an ICMP error */
 	bool error;
 	__u32 hash;
@@ -192,24 +194,27 @@ static __always_inline enum lb_reason pick_replica(const struct packet *p, struc
 						  bool monitored)
 {
 	bool records = !d->error && p->part != LATER;
-	enum lb_reason why;
+	enum lb_reason why = LB_OK;
 
-	if (unlikely(d->to.id != REPLICA_NONE))
-		why = choose_again(d->service, &p->flow, &d->to, &d->hash);
+	if (unlikely(d->to != REPLICA_NONE))
+		d->hash = hash(&p->flow, d->service->hash, d->service->seed);
 	else
 		why = pick(d->service, p, records, false, &d->to, &d->hash);
+	d->replica = replica_at(d->to);
 	if (monitored)
-		monitor_replica(d->to.replica);
-	if (why == LB_OK && !d->error && is_sender(p, d->to.replica))
-		return LB_HAIRPIN;
-	return why;
+		monitor_replica(d->replica);
+	if (unlikely(why != LB_OK))
+		return why;
+	if (!d->replica)
+		return LB_TABLE_FAULT;
+	return !d->error && is_sender(p, d->replica) ? LB_HAIRPIN : LB_OK;
 }
 
 /* Rewrites an ICMP error about a packet from the VIP into one about the same packet from the
  * replica, and sends it to the replica. */
 static __always_inline void error_to_replica(struct packet *p, struct decision *d)
 {
-	struct replica *r = d->to.replica;
+	struct replica *r = d->replica;
 	__u16 ports = port_delta(d->service->vip.port, r->port);
 	__u16 address = fold(r->l4_delta + (__u16)~ports);
 	struct icmp *icmp = p->l4;
@@ -350,7 +355,7 @@ static __always_inline enum lb_reason forward_any(struct xdp_md *ctx, struct pac
 /* To a replica. */
 static __always_inline enum lb_reason forward(struct xdp_md *ctx, struct packet *p, struct decision *d)
 {
-	struct replica *r = d->to.replica;
+	struct replica *r = d->replica;
 	__u8 active = *(volatile __u8 *)&r->active_hop & 1; /* once: it may change meanwhile */
 	struct hop *hop = &r->hops[active];
 
@@ -457,7 +462,7 @@ static __always_inline enum lb_reason send(struct xdp_md *ctx, struct packet *p,
 static __always_inline void count(enum lb_reason why, const struct decision *d, __u64 bytes)
 {
 	if (likely(why == LB_FORWARDED))
-		add(&by_replica, d->to.id, bytes);
+		add(&by_replica, d->to, bytes);
 	else
 		add(&by_reason, why, bytes);
 }
@@ -485,7 +490,7 @@ static __always_inline int balance(struct xdp_md *ctx, bool monitored, __u32 cho
 {
 	__u64 bytes = ctx->data_end - ctx->data;
 	struct packet p = {};
-	struct decision d = { .to.id = chosen };
+	struct decision d = { .to = chosen };
 	enum lb_reason why;
 
 	if (monitored)

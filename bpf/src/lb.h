@@ -236,6 +236,22 @@ struct replica {
 	__u8 ip_version; /* of its address: 4 or 6 */
 };
 
+/* A word of what most packets need of a replica: its row has the same and all else. Where there are many replicas, the size of
+ * what is read is what costs. ``hop` is 0 where packets must look at the row: not at IPv4, not active, no next hop, or less is known of the
+ * path to it than its next hop says. */
+struct short_replica {
+	__u8 address[4];
+	__u8 port[2];
+	__u16 hop; /* the row of `shared_hops`, plus one */
+};
+
+/* A resolved next hop of all replicas whose packets go there alike. A row does not change while a short replica has its number. */
+struct shared_hop {
+	struct hop hop;
+	__u8 tunnel_source[4];
+	__u8 zero[8];
+};
+
 enum rev_nat_flag {
 	REV_NAT_RECORDED = 1,  /* the service records every flow: answers look for the record */
 	REV_NAT_BY_RECORD = 2, /* and has for long enough: what has no record is no answer */
@@ -350,6 +366,8 @@ _Static_assert(sizeof(struct rate_state) == 64, "services share no line");
 _Static_assert(sizeof(struct records) == 64, "records share a cache line");
 _Static_assert(sizeof(struct fragment_line) == 64, "fragments share a cache line");
 _Static_assert(sizeof(struct replica) == 128, "a replica is two cache lines");
+_Static_assert(sizeof(struct short_replica) == 8, "a short replica is switched by one store");
+_Static_assert(sizeof(struct shared_hop) == 32, "half a cache line, so in one");
 _Static_assert(__builtin_offsetof(struct replica, tunnel_source) == 64, "nat and dsr read one of them");
 _Static_assert(sizeof(struct rev_nat) == 64, "a reverse NAT entry is one cache line");
 _Static_assert(!(__builtin_offsetof(struct rev_nat, port) & 7), "what changes of it is stored as one word");

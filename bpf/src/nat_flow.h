@@ -98,7 +98,7 @@ __noinline int check_record(__u64 high, __u64 low, __u64 word, __u32 id)
 	__u64 record, new, *place, client[2] = { high, low };
 	union peer peer = { .word = word };
 	enum table t = ESTABLISHED;
-	struct replica *holder;
+	enum replica_state holder;
 	struct record_key k;
 
 	if (!n || !(n->flags & REV_NAT_TRACKED))
@@ -118,8 +118,8 @@ __noinline int check_record(__u64 high, __u64 low, __u64 word, __u32 id)
 			swap_record(place, record, new);
 		return new ? WITH_IT : NOTHING_RECORDED;
 	}
-	holder = place ? replica_at(replica_of(record)) : NULL;
-	if (is_listed(holder))
+	holder = place ? state_of(replica_of(record)) : REPLICA_GONE;
+	if (holder != REPLICA_GONE)
 		return serves(holder) ? WITH_ANOTHER : WITH_ABSENT;
 	return has_room(k.key) ? NOTHING_RECORDED : DISPLACED;
 }

@@ -55,15 +55,15 @@ static __always_inline __u64 read_previous_table(const struct service *s, __u32 
 }
 
 struct choice {
-	struct replica *replica;
+	enum replica_state state;
 	__u32 id;
 };
 
 static __always_inline bool choose(struct choice *c, __u32 id)
 {
 	c->id = id;
-	c->replica = replica_at(id);
-	return serves(c->replica);
+	c->state = state_of(id);
+	return serves(c->state);
 }
 
 /* With the id of a replica: the flow begins there. */
@@ -83,25 +83,25 @@ static __always_inline int pick_by_record(__u64 key, __u64 tag, __u64 owners, un
 
 	record = find_record(ESTABLISHED, key, tag);
 	if (record && choose(&c, replica_of(record)) &&
-	    !(syn && (has_ended(record) || c.replica->state == REPLICA_DRAINING))) {
+	    !(syn && (has_ended(record) || c.state == REPLICA_DRAINING))) {
 		if (records)
 			update_record(ESTABLISHED, key, record, seen_record(record, f.tcp, f.has_data, f.mode));
 		return c.id;
 	}
-	recorded |= record && is_listed(c.replica);
+	recorded |= record && c.state != REPLICA_GONE;
 	record = find_record(HALF_OPEN, key, tag);
 	if (record && choose(&c, replica_of(record)) &&
 	    !(syn && (has_ended(record) ||
-		      (c.replica->state == REPLICA_DRAINING &&
+		      (c.state == REPLICA_DRAINING &&
 		       (record & ENDED || age_of(record) >= STARTING_STEPS))))) {
 		seen = seen_record(syn ? record : opened_record(record), f.tcp, f.has_data, f.mode);
 		if (records && !syn)
 			promote(key, record, seen, f.group);
-		else if (records && c.replica->state == REPLICA_ACTIVE)
+		else if (records && c.state == REPLICA_ACTIVE)
 			update_record(HALF_OPEN, key, record, seen);
 		return c.id;
 	}
-	recorded |= record && is_listed(c.replica);
+	recorded |= record && c.state != REPLICA_GONE;
 	if (f.is_tcp && !syn) {
 		__u32 begins = records && f.always && !recorded ? BEGINS : 0;
 
@@ -172,9 +172,9 @@ static __always_inline __u32 short_owner(__u32 slot)
 /* Whether a service without a table, or with a settled slot, needs no more to be looked at. */
 #define SERVICE_UNUSUAL (SERVICE_TRACK_ALWAYS | SERVICE_REHASHED | SERVICE_LIMITED)
 
-/* With `only` nothing goes to the replica, and limits of the service do not matter. */
+/* The id of the replica. With `only` nothing goes to the replica, and limits of the service do not matter. */
 static __always_inline enum lb_reason pick(const struct service *s, const struct packet *p, bool records, bool only,
-					   struct choice *c, __u32 *hash_out)
+					   __u32 *chosen, __u32 *hash_out)
 {
 	const struct tuple *t = &p->flow;
 	__u32 h = hash(t, s->hash, s->seed), index, owner, record_hash = h;
@@ -190,14 +190,14 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 		index = s->offset + remainder(h, s->size, s->reciprocal);
 		owner = short_owner(index);
 		if (likely(owner != OWNER_ELSEWHERE)) {
-			c->id = s->first_replica + owner;
+			owner += s->first_replica;
 			if (likely(!(s->flags & SERVICE_UNUSUAL))) {
-				c->replica = replica_at(c->id);
+				*chosen = owner;
 				if (unlikely(is_syn(p)) && records && !only)
-					count_begun(c->id);
-				return c->replica ? LB_OK : LB_TABLE_FAULT;
+					count_begun(owner);
+				return LB_OK;
 			}
-			owners = c->id | (__u64)c->id << 32;
+			owners = owner | (__u64)owner << 32;
 		} else {
 			slot = bpf_map_lookup_elem(&slots, &index);
 			if (!slot)
@@ -213,13 +213,10 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 	if ((__u32)owners == owners >> 32 && !(s->flags & (SERVICE_TRACK_ALWAYS | SERVICE_REHASHED))) {
 		if (!s->size)
 			return LB_NO_REPLICA;
-		c->id = owners;
-		c->replica = replica_at(c->id);
-		if (!c->replica)
-			return LB_TABLE_FAULT;
+		*chosen = owners;
 		why = !only && s->flags & SERVICE_RATES ? limited(s, records && is_syn(p)) : LB_OK;
 		if (why == LB_OK && is_syn(p) && records && !only)
-			count_begun(c->id);
+			count_begun(*chosen);
 		return why;
 	}
 	if (s->previous_hash != s->hash || s->previous_seed != s->seed)
@@ -239,30 +236,18 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 		id = pick_only(key, tag_of(key, record_hash), owners, f.word);
 	if (id < 0)
 		return LB_NO_REPLICA;
-	c->id = id & REPLICA_ID;
-	c->replica = replica_at(c->id);
-	if (!c->replica) /* before limited(): Linux 6.1 takes what that returns for LB_OK, too */
-		return LB_TABLE_FAULT;
+	*chosen = id & REPLICA_ID;
 	begins = records && (f.is_tcp ? is_syn(p) : id & BEGINS);
 	if (!only && s->flags & SERVICE_RATES) {
 		why = limited(s, begins);
 		if (why != LB_OK)
 			return why;
 	}
-	if (records && id & BEGINS && !begin_flow(s, p, key, tag_of(key, record_hash), c->id))
+	if (records && id & BEGINS && !begin_flow(s, p, key, tag_of(key, record_hash), *chosen))
 		return LB_PORT_TAKEN;
 	if (begins && !only)
-		count_begun(c->id);
+		count_begun(*chosen);
 	return LB_OK;
-}
-
-/* The same for a packet whose replica has been picked: its id is in the choice. */
-static __always_inline enum lb_reason choose_again(const struct service *s, const struct tuple *t, struct choice *c,
-						   __u32 *hash_out)
-{
-	*hash_out = hash(t, s->hash, s->seed);
-	c->replica = replica_at(c->id);
-	return c->replica ? LB_OK : LB_TABLE_FAULT;
 }
 
 /* Is the replica the sender of the packet? */

@@ -30,40 +30,86 @@ static __always_inline bool parse_plain(struct packet *p, void *end, bool is_v6)
 	return is_plain_v4(p->eth, end) && parse_plain_v4(p, (void *)(p->eth + 1), end) == LB_OK && !p->icmp;
 }
 
-/* To a replica. */
-static __always_inline int forward_plain(struct xdp_md *ctx, struct packet *p, struct service *s, __u64 bytes)
+/* To a replica, by its row. */
+static __always_inline int forward_by_row(struct xdp_md *ctx, struct packet *p, struct service *s, __u64 bytes, __u32 id, __u32 hash)
 {
+	struct replica *r = replica_at(id);
 	enum lb_reason why;
-	struct choice to;
 	struct hop *hop;
-	__u32 hash, ifindex;
+	__u32 ifindex;
 	__u8 active;
 
-	if (unlikely(is_martian(p) || (ttl(p) <= 1 && s->mode != LB_MODE_DSR)))
-		return UNDECIDED;
-	why = pick(s, p, true, false, &to, &hash);
-	if (unlikely(why != LB_OK)) /* for good: what pick() takes it takes once */
-		return counted(&by_reason, why, bytes, XDP_DROP);
-	active = *(volatile __u8 *)&to.replica->active_hop & 1; /* once: it may change meanwhile */
-	hop = &to.replica->hops[active];
-	if (unlikely(hop->state != HOP_RESOLVED || is_sender(p, to.replica)))
-		return CHOSEN(to.id);
+	if (!r)
+		return counted(&by_reason, LB_TABLE_FAULT, bytes, XDP_DROP);
+	active = *(volatile __u8 *)&r->active_hop & 1; /* once: it may change meanwhile */
+	hop = &r->hops[active];
+	if (unlikely(hop->state != HOP_RESOLVED || is_sender(p, r)))
+		return CHOSEN(id);
 	ifindex = hop->ifindex;
 	if (s->mode == LB_MODE_IPIP) {
-		if (unlikely(p->ip_bytes + outer_bytes(s, to.replica) > path_mtu(to.replica, hop->mtu)))
-			return CHOSEN(to.id);
+		if (unlikely(p->ip_bytes + outer_bytes(s, r) > path_mtu(r, hop->mtu)))
+			return CHOSEN(id);
 		decrement_ttl(p);
-		why = encapsulate(ctx, p, s, to.replica, active, true, hash);
+		why = encapsulate(ctx, p, s, r, active, true, hash);
 		if (unlikely(why != LB_OK))
 			return counted(&by_reason, why, bytes, XDP_DROP);
 	} else {
 		if (unlikely(p->ip_bytes > hop->mtu))
-			return CHOSEN(to.id);
+			return CHOSEN(id);
 		if (s->mode == LB_MODE_NAT)
-			set_destination(p, to.replica, true);
+			set_destination(p, r, true);
 		copy12(p->eth, hop->destination);
 	}
-	return counted(&by_replica, to.id, bytes, leave(ctx, ifindex));
+	return counted(&by_replica, id, bytes, leave(ctx, ifindex));
+}
+
+/* To a replica, IPv4 both, by the word of it. */
+static __always_inline int forward_by_word(struct xdp_md *ctx, struct packet *p, struct service *s, __u64 bytes, __u32 id, __u32 hash)
+{
+	struct short_replica *r = bpf_map_lookup_elem(&short_replicas, &id);
+	struct shared_hop *hop;
+	__u32 address, at, ifindex;
+	enum lb_reason why;
+	__u64 word;
+
+	if (!r)
+		return counted(&by_reason, LB_TABLE_FAULT, bytes, XDP_DROP);
+	word = *(volatile __u64 *)r; /* once: it may change meanwhile */
+	address = word;
+	at = (__u32)(word >> 48) - 1; /* behind the table if there is none */
+	hop = bpf_map_lookup_elem(&shared_hops, &at);
+	if (unlikely(!hop || address == load32(p->flow.source)))
+		return CHOSEN(id);
+	ifindex = hop->hop.ifindex;
+	if (s->mode == LB_MODE_IPIP) {
+		if (unlikely(p->ip_bytes + sizeof(struct iphdr) + s->udp_bytes > hop->hop.mtu))
+			return CHOSEN(id);
+		decrement_ttl(p);
+		why = encapsulate_v4(ctx, p, s, hop->hop.destination, load32(hop->tunnel_source), address, true, hash);
+		if (unlikely(why != LB_OK))
+			return counted(&by_reason, why, bytes, XDP_DROP);
+	} else {
+		if (unlikely(p->ip_bytes > hop->hop.mtu))
+			return CHOSEN(id);
+		if (s->mode == LB_MODE_NAT)
+			set_destination_v4(p, address, word >> 32);
+		copy12(p->eth, hop->hop.destination);
+	}
+	return counted(&by_replica, id, bytes, leave(ctx, ifindex));
+}
+
+/* To a replica. */
+static __always_inline int forward_plain(struct xdp_md *ctx, struct packet *p, struct service *s, __u64 bytes, bool is_v6)
+{
+	__u32 hash, id = REPLICA_NONE;
+	enum lb_reason why;
+
+	if (unlikely(is_martian(p) || (ttl(p) <= 1 && s->mode != LB_MODE_DSR)))
+		return UNDECIDED;
+	why = pick(s, p, true, false, &id, &hash);
+	if (unlikely(why != LB_OK)) /* for good: what pick() takes it takes once */
+		return counted(&by_reason, why, bytes, XDP_DROP);
+	return is_v6 ? forward_by_row(ctx, p, s, bytes, id, hash) : forward_by_word(ctx, p, s, bytes, id, hash);
 }
 
 /* To a client. */
@@ -95,7 +141,7 @@ static __always_inline int balance_plain(struct xdp_md *ctx, bool is_v6)
 		return UNDECIDED;
 	s = find_service(&p.flow);
 	if (likely(s))
-		return forward_plain(ctx, &p, s, bytes);
+		return forward_plain(ctx, &p, s, bytes, is_v6);
 	n = find_rev_nat(&p.flow, &replica);
 	if (likely(n))
 		return return_plain(ctx, &p, n, replica, bytes, is_v6);

@@ -55,15 +55,21 @@ static __always_inline struct replica *replica_at(__u32 id)
 	return bpf_map_lookup_elem(&replicas, &id);
 }
 
-/* Does its service still have it, in whatever state? Not if it was removed, of which records may be left. */
-static __always_inline bool is_listed(const struct replica *r)
+/* The state of a replica. GONE: its service has it no more, and records of it may be left. Most are told by their words. */
+static __always_inline enum replica_state state_of(__u32 id)
 {
-	return r && r->state != REPLICA_GONE;
+	struct short_replica *word = bpf_map_lookup_elem(&short_replicas, &id);
+	struct replica *r;
+
+	if (likely(word && *(volatile __u16 *)&word->hop))
+		return REPLICA_ACTIVE;
+	r = replica_at(id);
+	return r ? r->state : REPLICA_GONE;
 }
 
-static __always_inline bool serves(const struct replica *r)
+static __always_inline bool serves(enum replica_state s)
 {
-	return r && (r->state == REPLICA_ACTIVE || r->state == REPLICA_DRAINING);
+	return s == REPLICA_ACTIVE || s == REPLICA_DRAINING;
 }
 
 static __always_inline struct records *line(enum table t, __u64 key)

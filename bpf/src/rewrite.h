@@ -18,7 +18,7 @@ static __always_inline __u16 adjust_udp(__u16 check, __u32 delta)
 	return check ? check : 0xffff;
 }
 
-static __always_inline void adjust_l4(struct packet *p, __u16 delta)
+static __always_inline void adjust_l4(struct packet *p, __u32 delta)
 {
 	if (likely(l4_is(p->flow.l4, L4_TCP)))
 		*p->check = adjust(*p->check, delta);
@@ -36,7 +36,7 @@ static __always_inline __u8 ttl(const struct packet *p)
 
 /* After a change of an address by that delta. `onward`: the packet is a router further, too, so that IPv4 needs one sum for
  * both; a constant at each call. */
-static __always_inline void adjust_l3(struct packet *p, __u16 delta, bool onward)
+static __always_inline void adjust_l3(struct packet *p, __u32 delta, bool onward)
 {
 	if (p->flow.is_v6) {
 		p->v6->hop_limit -= onward;
@@ -64,6 +64,25 @@ static __always_inline void set_destination(struct packet *p, const struct repli
 	adjust_l4(p, r->l4_delta);
 	if (unlikely(p->part == FIRST))
 		remember_rewritten(p);
+}
+
+/* What a change of an IPv4 address adds to a checksum's complement, of at most 18 bits. */
+static __always_inline __u32 address_delta(__u32 was, __u32 is)
+{
+	was = ~was;
+	return (was & 0xffff) + (was >> 16) + (is & 0xffff) + (is >> 16);
+}
+
+/* The same for a whole packet of IPv4 that goes on from here, without the deltas of the row. */
+static __always_inline void set_destination_v4(struct packet *p, __u32 address, __u16 port)
+{
+	__u32 delta = address_delta(p->v4->daddr, address);
+
+	p->v4->daddr = address;
+	adjust_l3(p, delta, true);
+	delta += port + (__u16)~load16(p->l4 + 2);
+	store16(p->l4 + 2, port);
+	adjust_l4(p, delta);
 }
 
 static __always_inline void set_source(struct packet *p, const struct rev_nat *n, bool onward)

@@ -20,16 +20,17 @@ static __always_inline __be16 tunnel_sport(__u32 spread)
 }
 
 /* The source address of an outer packet; `own` is ours towards the replica. */
-static __always_inline void tunnel_source(__u8 source[16], const struct service *s, const __u8 *own, __u32 spread)
+static __always_inline __u32 tunnel_source_v4(const struct service *s, __u32 own, __u32 spread)
 {
 	__u32 nth = (__u64)spread * s->sources >> 32;
 
-	if (!s->sources) {
-		copy16(source, own);
-		return;
-	}
-	copy16(source, s->first_source);
-	store32(source + 12, bpf_htonl(bpf_ntohl(load32(source + 12)) + nth));
+	return s->sources ? bpf_htonl(bpf_ntohl(mapped_v4(s->first_source)) + nth) : own;
+}
+
+static __always_inline void tunnel_source_v6(__u8 source[16], const struct service *s, const __u8 *own, __u32 spread)
+{
+	copy16(source, s->sources ? s->first_source : own);
+	store32(source + 12, tunnel_source_v4(s, load32(own + 12), spread));
 }
 
 /* UDP around a packet, without a checksum: the inner packet has its own. Over IPv6 tunnels may leave it out (RFC 6935). */

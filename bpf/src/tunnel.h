@@ -111,17 +111,18 @@ static __always_inline bool is_outer_to(const struct service *s, const struct re
 		return false;
 	if (r->hops[active].state == HOP_NONE) /* we send nothing there, whatever sources there are */
 		return false;
-	tunnel_source(from, s, r->tunnel_source[active], by_flow);
 	if (!outer_v6)
-		return v4->daddr == mapped_v4(r->address) && v4->saddr == mapped_v4(from) &&
-		       v4->saddr == error_v4->daddr;
+		return v4->daddr == mapped_v4(r->address) && v4->saddr == error_v4->daddr &&
+		       v4->saddr == tunnel_source_v4(s, mapped_v4(r->tunnel_source[active]), by_flow);
+	tunnel_source_v6(from, s, r->tunnel_source[active], by_flow);
 	return equal16(&v6->daddr, r->address) && equal16(&v6->saddr, from) && equal16(&v6->saddr, &error_v6->daddr);
 }
 
-/* Notes the MTU that an error about the length tells, and returns it. */
-static __always_inline __u32 lower_path_mtu(struct replica *r, struct icmp *icmp, bool outer_v6)
+/* Notes the MTU that an error about the length tells, and returns it. Packets look at the row from then on. */
+static __always_inline __u32 lower_path_mtu(__u32 id, struct replica *r, struct icmp *icmp, bool outer_v6)
 {
 	__u32 now = path_mtu(r, r->hops[r->active_hop & 1].mtu), mtu = bpf_ntohl(icmp->rest);
+	struct short_replica *brief;
 
 	if (!outer_v6)
 		mtu &= 0xffff;
@@ -130,6 +131,9 @@ static __always_inline __u32 lower_path_mtu(struct replica *r, struct icmp *icmp
 	if (mtu >= now)
 		return now;
 	*(volatile __u64 *)&r->path_mtu = (bpf_ktime_get_ns() >> 30) << 16 | mtu;
+	brief = bpf_map_lookup_elem(&short_replicas, &id);
+	if (brief)
+		*(volatile __u16 *)&brief->hop = 0;
 	return mtu;
 }
 
@@ -139,10 +143,10 @@ static __always_inline bool is_about_length(const struct icmp *icmp, bool outer_
 }
 
 /* The MTU that the sender of the inner packet is told, of an error about the length. */
-static __always_inline __u32 inner_mtu(const struct service *s, struct replica *to, struct icmp *icmp, bool outer_v6,
+static __always_inline __u32 inner_mtu(const struct service *s, __u32 id, struct replica *to, struct icmp *icmp, bool outer_v6,
 				       bool inner_v6)
 {
-	__u32 mtu = lower_path_mtu(to, icmp, outer_v6) - outer_bytes(s, to);
+	__u32 mtu = lower_path_mtu(id, to, icmp, outer_v6) - outer_bytes(s, to);
 
 	return inner_v6 && mtu < MTU_LEAST_V6 ? MTU_LEAST_V6 : mtu;
 }
@@ -239,7 +243,7 @@ __noinline int pick_inner(__u32 is_v6)
 	struct relay *r = this_relay();
 	struct packet p = {};
 	struct service *s;
-	struct choice to;
+	__u32 to;
 
 	if (!r)
 		return 0;
@@ -247,7 +251,7 @@ __noinline int pick_inner(__u32 is_v6)
 	s = find_service(&p.flow);
 	if (!s || s->mode != LB_MODE_IPIP || pick(s, &p, false, true, &to, &r->hash) != LB_OK)
 		return 0;
-	r->replica = to.id;
+	r->replica = to;
 	return 1;
 }
 
@@ -274,7 +278,7 @@ __noinline __u64 plan_relay(struct xdp_md *ctx, __u32 at, __u32 bytes, __u32 sha
 		return none.word;
 	if (!is_about_length(e.icmp, e.outer_v6))
 		return plan.word;
-	plan.mtu = inner_mtu(s, to, e.icmp, e.outer_v6, e.inner_v6);
+	plan.mtu = inner_mtu(s, r->replica, to, e.icmp, e.outer_v6, e.inner_v6);
 	if (e.inner_v6 && sizeof(struct ipv6hdr) + bpf_ntohs(((struct ipv6hdr *)e.inner)->payload_len) <= plan.mtu)
 		plan.why = LB_TUNNEL_TOO_NARROW + 1;
 	return plan.word;

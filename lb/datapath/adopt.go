@@ -162,6 +162,7 @@ func (reg *registry) adoptRanges(e *entry) error {
 // finish completes the last change of the previous process, in the same order, and restores what no process of ours
 // leaves. It waits for packets first: that process may have ended a moment ago, and packets may still read what it retired.
 func (reg *registry) finish() (restored lb.Verification, err error) {
+	reg.tables.Adopt()
 	for _, e := range inOrder(reg.services) {
 		reg.writeStates(e)
 		reg.flagEntry(e)
@@ -187,6 +188,12 @@ func (reg *registry) finish() (restored lb.Verification, err error) {
 	restored.Join(v.Verification)
 	if err := reg.grace.Wait(); err != nil {
 		return restored, err
+	}
+	reg.tables.Adopted()
+	for _, e := range reg.services {
+		for _, id := range e.ids {
+			reg.tables.ShortenReplica(id)
+		}
 	}
 	if err := reg.removeStaleRecords(); err != nil {
 		return restored, err

@@ -56,6 +56,9 @@ func (d *Datapath) refreshLocked(c nexthop.Changes) error {
 	if !d.hops.refresh(c, d.registry.services) {
 		return nil
 	}
+	if d.registry.tables.Short.Low() {
+		return d.registry.reclaim()
+	}
 	return d.registry.grace.Wait()
 }
 

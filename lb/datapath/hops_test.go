@@ -242,19 +242,25 @@ func tunnelled(t *testing.T, bytes int) (d *Datapath, ingress int, frame []byte)
 	return d, indexes[contract.East], f.Marshal()
 }
 
-// What a router has told of the path to a replica is believed for ten minutes, by the program and by explain.
-func TestLearnedMTUExpires(t *testing.T) {
-	d, ingress, frame := tunnelled(t, 1400)
+// ticks is the time at which packets note what a router tells them.
+func ticks(t *testing.T) uint64 {
+	t.Helper()
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
 		t.Fatal(err)
 	}
-	life := uint64(oracle.PathMTULife >> 30)
-	ticks := uint64(now.Nano()) >> 30
+	return uint64(now.Nano()) >> 30
+}
+
+// What a router has told of the path to a replica is believed for ten minutes, by the program and by explain.
+func TestLearnedMTUExpires(t *testing.T) {
+	d, ingress, frame := tunnelled(t, 1400)
+	life, ticks := uint64(oracle.PathMTULife>>30), ticks(t)
 	if ticks <= life+1 {
 		t.Skip("the machine has not been up for long enough to have learnt anything so long ago")
 	}
-	word := &d.registry.tables.Replicas.Row(d.registry.services[web("192.0.2.1:80").VIP].ids[netip.MustParseAddrPort("10.0.0.1:80")]).PathMtu
+	id := d.registry.services[web("192.0.2.1:80").VIP].ids[netip.MustParseAddrPort("10.0.0.1:80")]
+	word := &d.registry.tables.Replicas.Row(id).PathMtu
 	for _, c := range []struct {
 		age  uint64 // of what was told
 		want lb.Reason
@@ -262,6 +268,7 @@ func TestLearnedMTUExpires(t *testing.T) {
 		{0, lb.TooBigAnswered}, {life / 2, lb.TooBigAnswered}, {life + 1, lb.Forwarded}, {ticks, lb.Forwarded},
 	} {
 		atomic.StoreUint64(word, (ticks-c.age)<<16|1300)
+		d.registry.tables.ShortenReplica(id)
 		x, err := d.Explain(lb.Probe{Ingress: ingress, Frame: frame})
 		if err != nil || x.Reason != c.want {
 			t.Errorf("told %d ticks ago: explained as %v, %v, want %v", c.age, x.Reason, err, c.want)
@@ -272,6 +279,10 @@ func TestLearnedMTUExpires(t *testing.T) {
 		}
 		if reasons(t, d)[c.want].Packets != before+1 {
 			t.Errorf("told %d ticks ago: not %v", c.age, c.want)
+		}
+		mustAudit(t, d)
+		if short, _ := d.registry.tables.Short.Word(id); (short.Hop != 0) != (c.want == lb.Forwarded) {
+			t.Errorf("told %d ticks ago: packets read %+v", c.age, short)
 		}
 	}
 }

@@ -228,7 +228,7 @@ func (x *worn) whole(when string) {
 		}
 	}
 	x.counts(lb.Counters{})
-	if got := atomic.LoadUint64(x.pathMTU(x.d)); got != 1400|9<<16 {
+	if got := atomic.LoadUint64(x.pathMTU(x.d)); got != x.told {
 		x.Errorf("%s: path MTU %x", when, got)
 	}
 	holds(x.T, when, programID(x.T, x.d), "up", "side")

@@ -34,6 +34,7 @@ type worn struct {
 	services []lb.Service
 	with     map[packet.Flow]netip.AddrPort // the replica of every flow
 	counted  map[string]uint64              // packets that were forwarded, by VIP and in all
+	told     uint64                         // the path MTU that packets noted
 }
 
 func wornLimits() lb.Limits {
@@ -96,7 +97,8 @@ func newWorn(t *testing.T, edit func(*ebpf.CollectionSpec)) *worn {
 	}
 	x.services = changed
 	x.wait(2 * time.Second)
-	atomic.StoreUint64(x.pathMTU(x.d), 1400|9<<16)
+	x.told = ticks(t)<<16 | 1400
+	atomic.StoreUint64(x.pathMTU(x.d), x.told)
 	x.fragmentAt(0)
 	return x
 }
@@ -256,7 +258,7 @@ func testMigrate(t *testing.T, limits lb.Limits, former func(dir string)) {
 	if diff := cmp.Diff(flows, x.inTransition()); diff != "" {
 		t.Error("slots in transition (-before +after):", diff)
 	}
-	if got := atomic.LoadUint64(x.pathMTU(x.d)); got != 1400|9<<16 {
+	if got := atomic.LoadUint64(x.pathMTU(x.d)); got != x.told {
 		t.Errorf("path MTU %x", got)
 	}
 	if former == nil {

@@ -49,6 +49,11 @@ func (reg *registry) number(s lb.Service, old *entry) (_ *entry, err error) {
 		}
 		return at, err
 	}
+	if reg.tables.Short.Low() {
+		if err := reg.reclaim(); err != nil {
+			return nil, err
+		}
+	}
 	l := reg.limits
 	if e.row.Id, err = reg.serviceID(old, take); err != nil {
 		return nil, err
@@ -103,6 +108,7 @@ func (reg *registry) writeReplicas(e, old *entry) error {
 		if _, ok := old.replicaID(r.Address); !ok {
 			next := reg.hops.resolve(resolver, id, r.Address.Addr())
 			reg.tables.Replicas.Put(id, replicaRow(e.service.VIP, e.row.Id, r, next))
+			reg.tables.ShortenReplica(id)
 		}
 		if !e.answered(r.Address) || old.answered(r.Address) {
 			continue

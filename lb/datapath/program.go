@@ -208,7 +208,7 @@ func (p *program) configure(spec *ebpf.CollectionSpec) error {
 		bpf.LbMapEstablished: establishedLines, bpf.LbMapHalfOpen: halfOpenLines,
 		bpf.LbMapRevNatIndex: revNatBuckets, bpf.LbMapRevNats: l.Replicas,
 		bpf.LbMapRateStates: l.Services, bpf.LbMapAllowances: l.Services, bpf.LbMapSourceRanges: tables.RangesFor(l),
-		bpf.LbMapReplicas: l.Replicas, bpf.LbMapByReplica: l.Replicas, bpf.LbMapFlowCounts: l.Replicas,
+		bpf.LbMapReplicas: l.Replicas, bpf.LbMapShortReplicas: l.Replicas, bpf.LbMapSharedHops: tables.SharedHopsFor(l), bpf.LbMapByReplica: l.Replicas, bpf.LbMapFlowCounts: l.Replicas,
 		bpf.LbMapFibCache: uint32(cpus) * bpf.FIBCacheEntries,
 		// Behind the slots are the lists of replicas, old and new.
 		bpf.LbMapSlots: l.Slots + tables.ListsFor(l), bpf.LbMapSlotOwners: tables.OwnersFor(l),
@@ -243,15 +243,16 @@ func toeplitzRows(k rss.Key) (rows [36][256]uint32) {
 
 // schema is the version of the layout of all pinned tables. A program needs tables of its own version; of others it makes
 // new ones. Tables from before there were versions count as 0.
-const schema = 9
+const schema = 10
 
 // formers are the earlier versions whose tables can be read, each with the tables that have other rows now or were not there. What rows have
 // got since has been zero in them, and zero must say what was said without it.
 func formers() map[uint32][]string {
-	owners := []string{bpf.LbMapSlotOwners}
+	short := []string{bpf.LbMapShortReplicas, bpf.LbMapSharedHops}
+	owners := append(short, bpf.LbMapSlotOwners)
 	flows := append(owners, bpf.LbMapFlowCounts)
 	limits := append(flows, bpf.LbMapSourceRanges, bpf.LbMapRateStates, bpf.LbMapAllowances)
-	return map[uint32][]string{schema: nil, 8: owners, 7: flows, 6: limits, 5: append(limits, bpf.LbMapFragments)}
+	return map[uint32][]string{schema: nil, 9: short, 8: owners, 7: flows, 6: limits, 5: append(limits, bpf.LbMapFragments)}
 }
 
 // settings reads the secret of the keys of flows from the settings, or makes them: with that of the tables from which

@@ -22,6 +22,7 @@ func (reg *registry) receive(from *registry, was *entry, keepIDs bool) error {
 	for a, id := range e.ids {
 		told := atomic.LoadUint64(&from.tables.Replicas.Row(was.ids[a]).PathMtu)
 		atomic.StoreUint64(&reg.tables.Replicas.Row(id).PathMtu, told)
+		reg.tables.ShortenReplica(id)
 	}
 	ids := e.idsFrom(was)
 	reg.copySlots(e.row.Offset, e.row.FirstReplica, from, tables.ExtentOf(was.row.Offset, was.row.Size), ids)
@@ -125,6 +126,7 @@ func (reg *registry) catchUp(from *registry) {
 			is, told := atomic.LoadUint64(word), atomic.LoadUint64(&from.tables.Replicas.Row(was.ids[a]).PathMtu)
 			if told>>16 > is>>16 {
 				atomic.CompareAndSwapUint64(word, is, told)
+				reg.tables.ShortenReplica(id)
 			}
 		}
 		slots, old := e.previousSlots(), was.previousSlots()

@@ -31,10 +31,12 @@ type registry struct {
 }
 
 func newRegistry(l lb.Limits, h *hops, c *counters) *registry {
-	return &registry{
+	reg := &registry{
 		limits: l, tables: h.tables, ids: tables.NewNumbers(l), grace: tables.Grace{Steps: &h.tables.Steps}, hops: h, counters: c,
 		services: map[lb.VIP]*entry{}, index: lb.NewIndex(), addresses: map[netip.Addr]*tables.Address{},
 	}
+	reg.tables.DeferWith(&reg.grace)
+	return reg
 }
 
 // copies returns copies of the services, sorted by VIP.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 
 	"lbctl/bpf"
 	"lbctl/lb"
@@ -44,6 +45,9 @@ func (v *verifier) tables() error {
 		if err := v.pause(); err != nil {
 			return err
 		}
+	}
+	if err := v.sharedHops(); err != nil {
+		return err
 	}
 	if err := v.strangers(); err != nil {
 		return err
@@ -122,6 +126,11 @@ func (v *verifier) replica(e *entry, r lb.Replica, id uint32, key func() string)
 	if !known {
 		next = v.registry.tables.Hop(id)
 	}
+	if told := &v.registry.tables.Replicas.Row(id).PathMtu; v.repair {
+		if word := atomic.LoadUint64(told); word != 0 && believed(word) == 0 {
+			atomic.CompareAndSwapUint64(told, word, 0) // else packets look at the row for ever
+		}
+	}
 	is := *v.registry.tables.Replicas.Row(id)
 	want := replicaRow(e.service.VIP, e.row.Id, r, next)
 	if is.ActiveHop == 1 {
@@ -131,14 +140,44 @@ func (v *verifier) replica(e *entry, r lb.Replica, id uint32, key func() string)
 	want.Hops[inactive], want.TunnelSource[inactive] = is.Hops[inactive], is.TunnelSource[inactive]
 	want.PathMtu = is.PathMtu // packets write it
 	if is == want {
+		v.shortReplica(id, key)
 		return
 	}
 	wanted, had := tables.Differences(want, is)
 	want.PathMtu = 0 // who has written the row may have written that
 	if v.repair {
 		v.registry.tables.Replicas.Put(id, want)
+		v.registry.tables.ShortenReplica(id)
 	}
 	v.Add(lb.Drift{Table: bpf.LbMapReplicas, Key: key(), Want: wanted, Have: had, Repaired: v.repair})
+}
+
+// shortReplica compares what packets read before the row of a replica. Where that says no hop they look at the row.
+func (v *verifier) shortReplica(id uint32, key func() string) {
+	word, known := v.registry.tables.Short.Word(id)
+	if !known {
+		return
+	}
+	want := v.registry.tables.InShort(id)
+	if word == want && word.Hop != 0 {
+		return
+	}
+	if v.repair {
+		v.registry.tables.ShortenReplica(id)
+	}
+	if word.Hop == 0 {
+		return
+	}
+	wanted, had := tables.Differences(want, word)
+	v.Add(lb.Drift{Table: bpf.LbMapShortReplicas, Key: key(), Want: wanted, Have: had, Repaired: v.repair})
+}
+
+// sharedHops compares the next hops that replicas share.
+func (v *verifier) sharedHops() error {
+	v.registry.tables.Short.InUse(func(row uint32, is bpf.LbSharedHop, users int) {
+		same(v, bpf.LbMapSharedHops, &v.registry.tables.Short.Hops, row, is, func() string { return fmt.Sprintf("row %d, of %d replicas", row, users) })
+	})
+	return v.pause()
 }
 
 // owners compares the slots of a service, if their digest is another one.
@@ -176,7 +215,7 @@ func (v *verifier) shortOwners(e *entry) {
 			continue
 		}
 		if v.repair {
-			v.registry.tables.Shorten(at, e.row.FirstReplica)
+			v.registry.tables.ShortenSlot(at, e.row.FirstReplica)
 		}
 		if is != bpf.OwnerElsewhere {
 			v.Add(lb.Drift{

@@ -142,7 +142,11 @@ func (v view) LinkMTU(index int) int {
 }
 
 func (v view) PathMTU(vip lb.VIP, replica netip.AddrPort) int {
-	word := atomic.LoadUint64(&v.registry.tables.Replicas.Row(v.registry.services[vip].ids[replica]).PathMtu)
+	return believed(atomic.LoadUint64(&v.registry.tables.Replicas.Row(v.registry.services[vip].ids[replica]).PathMtu))
+}
+
+// believed returns the MTU that a router has told, 0 if none did lately.
+func believed(word uint64) int {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
 		return 0

@@ -40,8 +40,8 @@ func (t *Tables) ShortOwner(at uint32) (owner uint16, known bool) {
 	return *t.owner(at), true
 }
 
-// Shorten makes what packets read before a slot what it is to be.
-func (t *Tables) Shorten(at, first uint32) { t.setShortOwner(at, t.Slot(at).ShortOwner(first)) }
+// ShortenSlot makes what packets read before a slot what it is to be.
+func (t *Tables) ShortenSlot(at, first uint32) { t.setShortOwner(at, t.Slot(at).ShortOwner(first)) }
 
 func (t *Tables) setShortOwner(at uint32, is uint16) {
 	if owner, known := t.ShortOwner(at); known && owner != is {

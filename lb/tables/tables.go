@@ -30,7 +30,9 @@ type Tables struct {
 	// Owners are those of settled slots, once more and short; former tables have none.
 	Owners   Table[bpf.LbOwners]
 	Replicas Table[bpf.LbReplica]
-	RevNats  Table[bpf.LbRevNat]
+	// Short is what most packets read of replicas.
+	Short   ShortReplicas
+	RevNats Table[bpf.LbRevNat]
 	// RetiredCounts is, by the id of a service, what was counted of removed replicas.
 	RetiredCounts Table[bpf.LbCount]
 	// Established and HalfOpen are the records of flows: see Records.
@@ -54,7 +56,7 @@ type Tables struct {
 // Map maps the tables of a loaded program, and invalidates the FIB cache. Tables that are opened without a program have
 // none. After an error the caller unmaps.
 func (t *Tables) Map(m *bpf.LbMaps) error {
-	var errs [14]error
+	var errs [16]error
 	t.serviceIndex, errs[0] = mapped[bpf.LbBucket](t, m.ServiceIndex)
 	t.revNatIndex, errs[1] = mapped[bpf.LbBucket](t, m.RevNatIndex)
 	t.Services, errs[2] = mapped[bpf.LbService](t, m.Services)
@@ -71,6 +73,11 @@ func (t *Tables) Map(m *bpf.LbMaps) error {
 	}
 	if m.SlotOwners != nil {
 		t.Owners, errs[13] = mapped[bpf.LbOwners](t, m.SlotOwners)
+	}
+	if m.ShortReplicas != nil {
+		t.Short.Words, errs[14] = mapped[bpf.LbShortReplica](t, m.ShortReplicas)
+		t.Short.Hops, errs[15] = mapped[bpf.LbSharedHop](t, m.SharedHops)
+		t.Short.open()
 	}
 	if m.FibCache != nil {
 		t.FIBCache, errs[10] = Map[bpf.LbFibEntry](m.FibCache)
@@ -176,6 +183,7 @@ func (t *Tables) FlipHop(replica uint32, next Hop) {
 	put(&t.Steps, &row.Hops[changed.ActiveHop], next.LbHop)
 	put(&t.Steps, &row.TunnelSource[changed.ActiveHop], next.Tunnel)
 	t.storeWord(row, changed)
+	t.ShortenReplica(replica)
 }
 
 // SetState writes the state of a replica, unless it has it.
@@ -187,6 +195,7 @@ func (t *Tables) SetState(replica uint32, s bpf.LbReplicaState) {
 	changed := *row
 	changed.State = uint8(s)
 	t.storeWord(row, changed)
+	t.ShortenReplica(replica)
 }
 
 // SetRevNat writes what is different in a reverse NAT entry: how its answers are told, which is one word.

@@ -93,7 +93,8 @@ func (r *Readers) onlyThere(s tables.Step) {
 // live returns the memory of the tables that packets do not write, and of the slots, in which they reset ages.
 func (r *Readers) live() [][]byte {
 	t := r.tables
-	return [][]byte{memory(&t.Slots), memory(&t.Owners), memory(&t.Services), memory(&t.Replicas), memory(&t.RevNats), memory(&t.RetiredCounts)}
+	return [][]byte{memory(&t.Slots), memory(&t.Owners), memory(&t.Services), memory(&t.Replicas), memory(&t.Short.Words), memory(&t.Short.Hops),
+		memory(&t.RevNats), memory(&t.RetiredCounts)}
 }
 
 func (r *Readers) memory() (all [][]byte) {
@@ -165,6 +166,11 @@ func (r *Readers) replica(id uint32) {
 			continue
 		}
 		r.reading[where] = what
+	}
+	word, _ := r.tables.Short.Word(id)
+	read(r, r.tables.Short.Words.Span(id, 1), "the word of replica %d", id)
+	if word.Hop > 0 {
+		read(r, r.tables.Short.Hops.Span(uint32(word.Hop-1), 1), "the shared hop of replica %d", id)
 	}
 }
 
