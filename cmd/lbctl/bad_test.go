@@ -93,8 +93,8 @@ var badInput = []struct {
 	{"rss hash --src 1.2.3.4:5 --dst 1.2.3.4:6 --table 0", 2, "--table: 0: want 1 to 65536", "see lbctl rss hash --help"},
 	{"rss hash --src 1.2.3.4:5 --dst 1.2.3.4:6 --key abcd", 2, "--key: rss key of 2 bytes: want 40 to 256", "see lbctl rss hash --help"},
 	{"purge", 4, "purge: conflict: a daemon runs on DIR/s", "stop it first"},
-	{"serve --state-dir DIR/state", 4, fmt.Sprintf("lock DIR/state: conflict: process %d has it open", os.Getpid()), "stop the other daemon, or use another --state-dir"},
-	{"serve --state-dir DIR/other", 4, "listen on DIR/s: conflict: a daemon is listening already", "stop what uses it, or use another --socket"},
+	{"serve --state-dir DIR/state --metrics off", 4, fmt.Sprintf("lock DIR/state: conflict: process %d has it open", os.Getpid()), "stop the other daemon, or use another --state-dir"},
+	{"serve --state-dir DIR/other --metrics off", 4, "listen on DIR/s: conflict: a daemon is listening already", "stop what uses it, or use another --socket"},
 	{"serve --log-format xml", 2, `--log-format: "xml" is not known: want text or json`, "see lbctl serve --help"},
 	{"get services --socket DIR/nobody", 6, "daemon unreachable on DIR/nobody: connect: no such file or directory", "start the daemon (lbctl serve), or name its socket with --socket or LBCTL_SOCKET"},
 }
@@ -148,7 +148,7 @@ func TestServeRefused(t *testing.T) {
 			w := newWorld(t)
 			w.Refuse = c.err
 			w.Write("web.yaml", clitest.WebConfig)
-			w.Refused("serve --state-dir DIR/state -f DIR/web.yaml", c.code, c.what, c.hint)
+			w.Refused("serve --state-dir DIR/state --metrics off -f DIR/web.yaml", c.code, c.what, c.hint)
 			if _, err := os.Stat(w.Path("s")); err == nil {
 				t.Error("the socket is left")
 			}
