@@ -41,17 +41,6 @@ func (e *Extents) Alloc(n uint32) (from uint32, ok bool) {
 	return 0, false
 }
 
-// Has reports whether more than n numbers are free.
-func (e *Extents) Has(n uint32) bool {
-	var free uint32
-	for _, f := range e.free {
-		if free += f.To - f.From; free > n {
-			return true
-		}
-	}
-	return false
-}
-
 // Take takes exactly [from, from+n), which an earlier process has handed out. Errors: it is not free.
 func (e *Extents) Take(from, n uint32) error {
 	if n == 0 {

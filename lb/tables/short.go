@@ -22,6 +22,7 @@ type ShortReplicas struct {
 	shared  map[uint16]*sharedHop
 	numbers map[bpf.LbSharedHop]uint16
 	held    []uint16
+	retired int // rows that no replica has and packets may still read
 	// adopting: packets may still read the hops of an earlier process.
 	adopting bool
 }
@@ -42,11 +43,9 @@ func (s *ShortReplicas) open() {
 	s.shared, s.numbers = map[uint16]*sharedHop{}, map[bpf.LbSharedHop]uint16{}
 }
 
-// Low reports that there may soon be no row for another hop: packets then read the rows of replicas, which takes longer. What
-// is retired should be reclaimed.
-func (s *ShortReplicas) Low() bool {
-	return s.Hops.Len() > 0 && s.grace.Deferred() && 4*len(s.shared) < s.Hops.Len() && !s.free.Has(uint32(s.Hops.Len()/4))
-}
+// Low reports that many rows of hops wait for a grace period: they should be reclaimed. Without a row for another hop packets read
+// the rows of replicas, which takes longer.
+func (s *ShortReplicas) Low() bool { return s.retired > 0 && 4*s.retired >= s.Hops.Len() }
 
 // Word returns what packets read of a replica; ok is false in former tables.
 func (s *ShortReplicas) Word(replica uint32) (is bpf.LbShortReplica, ok bool) {
@@ -150,7 +149,11 @@ func (s *ShortReplicas) leave(n uint16) {
 	if s.numbers[h.is] == n {
 		delete(s.numbers, h.is)
 	}
-	s.grace.Defer(func() { s.free.Release(uint32(n-1), 1) })
+	s.retired++
+	s.grace.Defer(func() {
+		s.retired--
+		s.free.Release(uint32(n-1), 1)
+	})
 }
 
 // Adopt takes the hops that the words of an earlier process have. From words that their rows do not bear out it takes the hop:

@@ -59,7 +59,13 @@ func TestSharedHops(t *testing.T) {
 	if got := string(macs(tables)); got != "\x00\x02\x02" {
 		t.Errorf("hops %x: the row of the first hop may still be read, and there is no other", got)
 	}
+	if !tables.Short.Low() {
+		t.Error("nothing is to be reclaimed")
+	}
 	grace.Free()
+	if tables.Short.Low() {
+		t.Error("something is to be reclaimed, and nothing is retired")
+	}
 	tables.ShortenReplica(0)
 	if got := string(macs(tables)); got != "\x03\x02\x02" {
 		t.Errorf("hops %x after packets were waited for", got)
