@@ -9,11 +9,28 @@ type Status struct {
 	Next       string              `json:"next,omitempty" doc:"There are more: ask again with after set to this."`
 }
 
-// ServiceConditions are the conditions of one service.
+// ServiceConditions are the conditions of one service, and how many replicas it has of which kind.
 type ServiceConditions struct {
 	Name string `json:"name"`
 	Endpoint
-	Conditions []Condition `json:"conditions" nullable:"false"`
+	Mode string `json:"mode" enum:"nat,dsr,ipip"`
+	ReplicaCounts
+	HealthDisregarded bool        `json:"is_health_disregarded" doc:"Its replicas that are to be active are all unhealthy, and by on_all_unhealthy all get traffic."`
+	Conditions        []Condition `json:"conditions" nullable:"false"`
+}
+
+// ReplicaCounts are how many replicas a service has: each is counted in Down, Unreachable, Unhealthy, Draining or Active, the first of
+// these that holds.
+type ReplicaCounts struct {
+	Active      int    `json:"active_count" doc:"To be active, and not known to be unhealthy." example:"2"`
+	Starting    int    `json:"starting_count" doc:"Those of the active ones that do not have all of their share yet (slow_start)." example:"1"`
+	Started     *int64 `json:"starting_percent,omitempty" doc:"The least percentage of its share that one of them has; left out where there is none." example:"40"`
+	Draining    int    `json:"draining_count" doc:"Draining, and not known to be unhealthy." example:"0"`
+	Down        int    `json:"down_count" doc:"Down by the operator, whatever else is so." example:"0"`
+	Unhealthy   int    `json:"unhealthy_count" doc:"Unhealthy by checks." example:"0"`
+	Unreachable int    `json:"unreachable_count" doc:"No packet gets to them: reason of GET /v1/replicas says why." example:"0"`
+	Unknown     int    `json:"unknown_count" doc:"Those of the active and draining ones that are checked, and of which nothing is known." example:"0"`
+	All         int    `json:"replica_count" example:"2"`
 }
 
 // Condition is one thing that is so, or is not.

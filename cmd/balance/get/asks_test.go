@@ -68,6 +68,7 @@ func TestAsksForOne(t *testing.T) {
 		"wait --for=revision=1":                {"/v1/status?limit=1"},
 		"wait --for=healthy web":               {"/v1/replicas?service=web"},
 		"wait --for=drained web":               {"/v1/flows?service=web"},
+		"status":                               {"/v1/counters?by=reason", "/v1/counters?by=reason", "/readyz", "/v1/interfaces", "/v1/status"},
 		"__complete get replicas w":            {"/v1/status"},
 		"__complete replica set web 10":        {"/v1/services?service=web"},
 		"__complete describe replica web 10.0": {"/v1/services?service=web"},
@@ -84,5 +85,21 @@ func TestAsksForOne(t *testing.T) {
 	w.Refused("get replicas wbe", cli.ExitNotFound, `service "wbe": not found`, "did you mean web?")
 	if !slices.Equal(a.paths, []string{"/v1/replicas?service=wbe", "/v1/status"}) {
 		t.Errorf("of a service that there is not it asks for %v", a.paths)
+	}
+}
+
+// TestStatusNames: of replicas that are not well the page says which they are, and asks for no others.
+func TestStatusNames(t *testing.T) {
+	w := clitest.New(t, balance.Commands)
+	text := strings.Replace(clitest.WebConfig, "name: web", "name: web\n    health: {type: tcp}", 1)
+	w.Serve("-f", w.Write("web.yaml", text), "--socket", w.Path("daemon"))
+	var a asked
+	a.before(t, w.Path("daemon"), w.Path("s"))
+	code, out, _ := w.Run("status", "--over", "1ms")
+	if want := "replica 10.0.0.1:8080 of web is "; code != cli.ExitFailed || !strings.Contains(out, want) || strings.Contains(out, "of dns") {
+		t.Errorf("exit %d\n%s want %q", code, out, want)
+	}
+	if n := len(a.paths); n != 6 || a.paths[n-1] != "/v1/replicas?service=web" {
+		t.Errorf("it asks for %v", a.paths)
 	}
 }

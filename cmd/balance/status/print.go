@@ -46,14 +46,18 @@ func (p page) print(w io.Writer) {
 // others says what the replicas are that are not active.
 func (s service) others() string {
 	var parts []string
-	for _, p := range []struct {
-		n    int
-		what string
-	}{{s.Starting, fmt.Sprintf("starting (%d %%)", s.started)}, {s.Draining, "draining"}, {s.Down, "down"}, {s.Unhealthy, "unhealthy"}, {s.Unreachable, "unreachable"}} {
-		if p.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+	add := func(n int, what string) {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, what))
 		}
 	}
+	if s.Started != nil {
+		add(s.Starting, fmt.Sprintf("starting (%d %%)", *s.Started))
+	}
+	add(s.Draining, "draining")
+	add(s.Down, "down")
+	add(s.Unhealthy, "unhealthy")
+	add(s.Unreachable, "unreachable")
 	return strings.Join(parts, ", ")
 }
 

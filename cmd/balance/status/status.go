@@ -36,26 +36,12 @@ type problem struct {
 	Hint   string `json:"hint"`
 }
 
-// service counts the replicas of a service by what they get.
+// service is what there is of a service, and how many replicas it has of which kind.
 type service struct {
-	Name     string `json:"name"`
-	VIP      string `json:"vip"`
-	EndPort  *int64 `json:"end_port,omitempty"`
-	Protocol string `json:"protocol"`
-	Mode     string `json:"mode"`
-	// Active and Draining are in that state, can be reached, and are not known to be unhealthy; Unreachable are those that no
-	// packet gets to. Starting are the active ones that have not all of their share yet.
-	Active      int `json:"active_count"`
-	Starting    int `json:"starting_count"`
-	Draining    int `json:"draining_count"`
-	Down        int `json:"down_count"`
-	Unhealthy   int `json:"unhealthy_count"`
-	Unreachable int `json:"unreachable_count"`
-	All         int `json:"replica_count"`
-
-	check *api.HealthCheck
-	// started is the least percentage of its share that a starting one has.
-	started int64
+	Name string `json:"name"`
+	api.Endpoint
+	Mode string `json:"mode"`
+	api.ReplicaCounts
 }
 
 // drop is how many packets were dropped, and why; per second.
@@ -149,15 +135,14 @@ func gather(ctx context.Context, d *client.Client, clock cli.Clock, over time.Du
 		return p, err
 	}
 	p.Interfaces = interfaces.Interfaces
-	services, err := d.Services(ctx)
+	status, err := d.Status(ctx)
 	if err != nil {
 		return p, err
 	}
-	traffic, err := d.Traffic(ctx)
-	if err != nil {
+	if err := p.name(ctx, d, status.Services); err != nil {
 		return p, err
 	}
-	p.serve(services.Services, traffic.Replicas)
+	p.serve(status.Services)
 	p.Good = len(p.Problems) == 0
 	return p, nil
 }
@@ -203,64 +188,64 @@ func (p *page) ready(ctx context.Context, d *client.Client) error {
 	return err
 }
 
-// unknown says of a replica that is checked that nothing is known of it.
-func (p *page) unknown(service string, r api.ReplicaTraffic) {
-	if r.Health != nil && r.Health.Status == "unknown" {
+// mostNamed is of how many services the replicas are asked for by name; beyond it those of all are.
+const mostNamed = 100
+
+// name says which replicas get no packets, are unhealthy, or not known to be healthy. It asks for those of services that have one.
+func (p *page) name(ctx context.Context, d *client.Client, services []api.ServiceConditions) error {
+	var of []string
+	for _, s := range services {
+		if s.Unreachable+s.Unhealthy+s.Unknown > 0 {
+			of = append(of, s.Name)
+		}
+	}
+	if len(of) == 0 {
+		return nil
+	}
+	if len(of) > mostNamed {
+		of = nil
+	}
+	traffic, err := d.Traffic(ctx, of...)
+	if errors.Is(err, lb.ErrNotFound) { // one was removed between the two answers
+		traffic, err = d.Traffic(ctx)
+	}
+	for _, r := range traffic.Replicas {
+		p.look(r)
+	}
+	return err
+}
+
+// look says what is wrong with a replica.
+func (p *page) look(r api.ReplicaTraffic) {
+	switch {
+	case r.State == lb.Down.String():
+	case r.Reason != "":
 		p.Problems = append(p.Problems, problem{
-			fmt.Sprintf("the health of replica %s of %s is not known: %s", r.Address, service, r.Health.Reason),
+			fmt.Sprintf("replica %s of %s gets no packets: %s", r.Address, r.ServiceName, r.Reason),
+			fmt.Sprintf("give it another address, or remove it: lbctl replica remove %s %s", r.ServiceName, r.Address),
+		})
+	case r.Health == nil:
+	case r.Health.Status == "unhealthy":
+		p.Problems = append(p.Problems, problem{
+			fmt.Sprintf("replica %s of %s is unhealthy since %s: %s", r.Address, r.ServiceName, r.Health.Since.Format(time.RFC3339), r.Health.Reason),
+			fmt.Sprintf("mend it; or, if it is not to come back, lbctl replica remove %s %s", r.ServiceName, r.Address),
+		})
+	case r.Health.Status == "unknown":
+		p.Problems = append(p.Problems, problem{
+			fmt.Sprintf("the health of replica %s of %s is not known: %s", r.Address, r.ServiceName, r.Health.Reason),
 			"wait for the first check; if that changes nothing, do what the reason says",
 		})
 	}
 }
 
-// serve counts the replicas of all services, and says which get no packets.
-func (p *page) serve(services []api.Service, replicas []api.ReplicaTraffic) {
+// serve lists the services, and says which have no active replica.
+func (p *page) serve(services []api.ServiceConditions) {
 	p.Services = make([]service, 0, len(services))
-	at := map[string]int{}
-	for n, s := range services {
-		at[s.Name] = n
-		p.Services = append(p.Services, service{Name: s.Name, VIP: s.VIP, EndPort: s.EndPort, Protocol: s.Protocol, Mode: s.Mode, check: s.Health})
-	}
-	for _, r := range replicas {
-		n, known := at[r.ServiceName]
-		if !known {
-			continue // it was removed between the two answers
-		}
-		s := &p.Services[n]
-		s.All++
-		switch {
-		case r.State == lb.Down.String():
-			s.Down++
-		case r.Reason != "":
-			s.Unreachable++
-			p.Problems = append(p.Problems, problem{
-				fmt.Sprintf("replica %s of %s gets no packets: %s", r.Address, s.Name, r.Reason),
-				fmt.Sprintf("give it another address, or remove it: lbctl replica remove %s %s", s.Name, r.Address),
-			})
-		case r.Health != nil && r.Health.Status == "unhealthy":
-			s.Unhealthy++
-			p.Problems = append(p.Problems, problem{
-				fmt.Sprintf("replica %s of %s is unhealthy since %s: %s", r.Address, s.Name, r.Health.Since.Format(time.RFC3339), r.Health.Reason),
-				fmt.Sprintf("mend it; or, if it is not to come back, lbctl replica remove %s %s", s.Name, r.Address),
-			})
-		case r.State == lb.Draining.String():
-			s.Draining++
-			p.unknown(s.Name, r)
-		default:
-			p.unknown(s.Name, r)
-			s.Active++
-			if r.Health != nil && r.Health.StartingPercent != nil {
-				s.Starting++
-				if share := *r.Health.StartingPercent; s.Starting == 1 || share < s.started {
-					s.started = share
-				}
-			}
-		}
-	}
-	for _, s := range p.Services {
+	for _, s := range services {
+		p.Services = append(p.Services, service{s.Name, s.Endpoint, s.Mode, s.ReplicaCounts})
 		switch {
 		case s.Active > 0:
-		case s.Unhealthy > 0 && s.check != nil && s.check.OnAllUnhealthy == "all":
+		case s.HealthDisregarded:
 			p.Problems = append(p.Problems, problem{
 				fmt.Sprintf("no replica of %s is healthy: health is disregarded, and all get traffic", s.Name),
 				"mend the replicas, or the check: lbctl get services " + s.Name + " -o json",

@@ -32,6 +32,8 @@ type given struct {
 	// forwarded are the services that the datapath has.
 	forwarded map[lb.VIP]lb.Service
 	condition lb.Condition
+	// moment is when.
+	moment time.Time
 }
 
 // node returns the conditions of the whole.

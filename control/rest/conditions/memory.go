@@ -75,7 +75,7 @@ func (m *Memory) look(moment time.Time, anew bool) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	g := given{now: now, outOfSync: status.OutOfSync, condition: status.Condition, forwarded: make(map[lb.VIP]lb.Service, len(all))}
+	g := given{now: now, outOfSync: status.OutOfSync, condition: status.Condition, moment: m.engine.Time(), forwarded: make(map[lb.VIP]lb.Service, len(all))}
 	for _, s := range all {
 		g.forwarded[s.VIP] = s
 	}

@@ -7,6 +7,7 @@ import (
 
 	"lbctl/control/api"
 	"lbctl/control/engine"
+	"lbctl/control/intent"
 	"lbctl/control/rest/encode"
 	"lbctl/control/wire"
 	"lbctl/lb"
@@ -18,6 +19,8 @@ type services struct {
 	given
 	// conditions are those of each service of the intent.
 	conditions [][]api.Condition
+	// counts are how many replicas each has.
+	counts []api.ReplicaCounts
 	// differ is how many are not programmed, and first names the first of them.
 	differ int
 	first  string
@@ -28,10 +31,12 @@ type services struct {
 // newServices makes the conditions of all services. What is as it was before keeps its time, and the rest gets a new one.
 func newServices(g given, before *services, moment *time.Time) *services {
 	all := &services{given: g, conditions: make([][]api.Condition, len(g.now.Effective.Services))}
+	all.counts = make([]api.ReplicaCounts, len(all.conditions))
 	all.forwarded = nil // it is not needed any more
 	had := before.byVIP(g.now)
 	for n, of := range g.now.Effective.Services {
 		c := g.service(n)
+		all.counts[n] = g.count(n)
 		if c[0].Status == no {
 			if all.differ++; all.differ == 1 {
 				all.first = of.Name
@@ -89,8 +94,11 @@ func (all *services) follow(now *engine.Snapshot, s engine.Status) bool {
 
 // of returns those of the nth service.
 func (all *services) of(n int) api.ServiceConditions {
-	s := all.now.Intent.Services[n]
-	return api.ServiceConditions{Name: s.Name, Endpoint: wire.Endpoint(s.Service), Conditions: all.conditions[n]}
+	s, counts := all.now.Intent.Services[n], all.counts[n]
+	return api.ServiceConditions{
+		Name: s.Name, Endpoint: wire.Endpoint(s.Service), Mode: s.Mode.String(), ReplicaCounts: counts,
+		HealthDisregarded: counts.Active == 0 && counts.Unhealthy > 0 && s.Health.WhenNone == intent.AllServe, Conditions: all.conditions[n],
+	}
 }
 
 // encoded returns all as a JSON list.
