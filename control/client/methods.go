@@ -147,12 +147,14 @@ func (c *Client) Flows(ctx context.Context, named ...string) (api.Flows, error) 
 
 // Traffic returns the replicas of all services, or of those that are named, and what is sent to them. Errors: as Services.
 func (c *Client) Traffic(ctx context.Context, named ...string) (api.Traffic, error) {
-	return get[api.Traffic](ctx, c, http.MethodGet, "/v1/replicas"+listQuery("?", "service", named), nil)
+	all, err := listed[api.ReplicaTraffic](ctx, c, "/v1/replicas"+listQuery("?", "service", named), "replicas")
+	return api.Traffic{Replicas: all}, err
 }
 
 // TrafficWithHops is Traffic, and how packets to each replica leave.
 func (c *Client) TrafficWithHops(ctx context.Context, named ...string) (api.Traffic, error) {
-	return get[api.Traffic](ctx, c, http.MethodGet, "/v1/replicas?next_hops=true"+listQuery("&", "service", named), nil)
+	all, err := listed[api.ReplicaTraffic](ctx, c, "/v1/replicas?next_hops=true"+listQuery("&", "service", named), "replicas")
+	return api.Traffic{Replicas: all}, err
 }
 
 // RecordedFlows returns at most limit recorded flows to a port of a service, 0 for its only one, of a client's address, or of the

@@ -91,7 +91,7 @@ func TestAsksForOne(t *testing.T) {
 // TestStatusNames: of replicas that are not well the page says which they are, and asks for no others.
 func TestStatusNames(t *testing.T) {
 	w := clitest.New(t, balance.Commands)
-	text := strings.Replace(clitest.WebConfig, "name: web", "name: web\n    health: {type: tcp}", 1)
+	text := strings.Replace(clitest.WebConfig, "name: web", "name: web\n    health: {type: exec, command: [/bin/false]}", 1) // none is ever well
 	w.Serve("-f", w.Write("web.yaml", text), "--socket", w.Path("daemon"))
 	var a asked
 	a.before(t, w.Path("daemon"), w.Path("s"))

@@ -1,6 +1,7 @@
 package show
 
 import (
+	"bufio"
 	"cmp"
 	"fmt"
 	"io"
@@ -57,62 +58,69 @@ func (p *printer) printTables(a Answer) error {
 	if p.printed == 0 {
 		p.tables = make([]grid, len(a.Tables))
 	}
+	w := bufio.NewWriterSize(p.out, 64<<10)
 	for n := range a.Tables {
-		p.printTable(n, a.Tables[n])
+		p.printTable(w, n, a.Tables[n])
 	}
 	if p.printed == 0 {
 		for _, note := range a.Notes {
-			fmt.Fprintf(p.out, "\n%s\n", note)
+			fmt.Fprintf(w, "\n%s\n", note)
 		}
 	}
-	return nil
+	return w.Flush()
 }
 
 // printTable prints the rows that were not printed so. A table is set apart from the one before, and headed, unless it has no
 // rows and is not the first.
-func (p *printer) printTable(n int, t Table) {
+func (p *printer) printTable(w io.Writer, n int, t Table) {
 	g := &p.tables[n]
 	columns := t.Columns
 	if t.Narrow > 0 && p.flags.Format != FormatWide {
 		columns = columns[:t.Narrow]
 	}
-	var rows []Row
-	lines := map[string]string{}
-	for _, r := range t.Rows {
-		line := fmt.Sprint(texts(r.Cells[:len(columns)]))
-		if was, had := g.lines[r.Name]; !had || was != line {
-			rows = append(rows, r)
-		}
-		lines[r.Name] = line
+	headed := g.widths != nil
+	cells, gone := g.changed(t.Rows, len(columns), p.flags.watch)
+	if headed && len(cells)+len(gone) == 0 || !headed && n > 0 && len(cells) == 0 {
+		return
 	}
-	var gone []string
+	if !headed && n > 0 {
+		fmt.Fprintln(w)
+	}
+	if !headed {
+		g.widths = make([]int, len(columns))
+		if !p.flags.noHeaders {
+			cells = slices.Insert(cells, 0, columns)
+		}
+	}
+	g.write(w, cells)
+	for _, was := range gone {
+		fmt.Fprintf(w, "%s is gone\n", was)
+	}
+}
+
+// changed returns the cells of the rows that were not printed so, and the names of those that are gone. Where that will not be asked
+// again it keeps none.
+func (g *grid) changed(rows []Row, columns int, again bool) (cells [][]string, gone []string) {
+	lines := map[string]string{}
+	cells = make([][]string, 0, len(rows)+1)
+	for _, r := range rows {
+		row := texts(r.Cells[:columns])
+		if again {
+			lines[r.Name] = fmt.Sprint(row)
+			if was, had := g.lines[r.Name]; had && was == lines[r.Name] {
+				continue
+			}
+		}
+		cells = append(cells, row)
+	}
 	for was := range g.lines {
 		if _, is := lines[was]; !is {
 			gone = append(gone, was)
 		}
 	}
 	g.lines = lines
-	headed := g.widths != nil
-	if headed && len(rows)+len(gone) == 0 || !headed && n > 0 && len(rows) == 0 {
-		return
-	}
-	if !headed && n > 0 {
-		fmt.Fprintln(p.out)
-	}
-	cells := [][]string{}
-	if !headed {
-		g.widths = make([]int, len(columns))
-		if !p.flags.noHeaders {
-			cells = append(cells, columns)
-		}
-	}
-	for _, r := range rows {
-		cells = append(cells, texts(r.Cells[:len(columns)]))
-	}
-	g.write(p.out, cells)
-	for _, was := range slices.Sorted(slices.Values(gone)) {
-		fmt.Fprintf(p.out, "%s is gone\n", was)
-	}
+	slices.Sort(gone)
+	return cells, gone
 }
 
 // write writes rows, each column as wide as it ever was.
@@ -122,15 +130,19 @@ func (g *grid) write(w io.Writer, rows [][]string) {
 			g.widths[n] = max(g.widths[n], utf8.RuneCountInString(text))
 		}
 	}
+	var line []byte
 	for _, r := range rows {
-		var line strings.Builder
+		line = line[:0]
 		for n, text := range r {
-			line.WriteString(text)
-			if n < len(r)-1 {
-				line.WriteString(strings.Repeat(" ", g.widths[n]-utf8.RuneCountInString(text)+2))
+			line = append(line, text...)
+			if n == len(r)-1 {
+				break
+			}
+			for range g.widths[n] - utf8.RuneCountInString(text) + 2 {
+				line = append(line, ' ')
 			}
 		}
-		fmt.Fprintln(w, line.String())
+		w.Write(append(line, '\n'))
 	}
 }
 
@@ -152,7 +164,11 @@ func (p *printer) printNames(tables []Table) error {
 func texts(cells []any) []string {
 	all := make([]string, len(cells))
 	for n, c := range cells {
-		if all[n] = cli.OneLine(fmt.Sprint(c)); all[n] == "" {
+		text, is := c.(string)
+		if !is {
+			text = fmt.Sprint(c)
+		}
+		if all[n] = cli.OneLine(text); all[n] == "" {
 			all[n] = "-"
 		}
 	}
