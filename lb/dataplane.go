@@ -37,6 +37,8 @@ type Dataplane interface {
 
 	// Counters returns counters since the tables were made.
 	Counters() (Counters, error)
+	// ReasonCounts returns Reasons, Losses and LossesUnknown of Counters alone, and takes less for it.
+	ReasonCounts() (Counters, error)
 	// ReplicaCounts returns Counters.Replicas of the replicas of some services alone, in their order, and takes less for it. Those
 	// of services and replicas that there are not are 0.
 	ReplicaCounts(of []Service) ([][]Count, error)

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -38,9 +40,10 @@ func (a *App) Print(f Format, v any, text func(w io.Writer)) error {
 	if f == FormatJSON {
 		return Indented(a.Stdout, v)
 	}
-	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
+	out := bufio.NewWriter(a.Stdout) // it writes cell by cell
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	text(w)
-	return w.Flush()
+	return cmp.Or(w.Flush(), out.Flush())
 }
 
 // Indented writes a value as JSON for scripts, indented.

@@ -221,10 +221,19 @@ func (c *Client) putReplica(ctx context.Context, service string, r api.Replica, 
 
 // AddReplica adds a replica to a service. Errors: lb.ErrConflict when it is there already.
 func (c *Client) AddReplica(ctx context.Context, service string, r api.Replica) (api.Change, error) {
-	return c.onReplicas(ctx, service, r.Address, func(all api.Replicas, revision uint64) (api.Change, error) {
-		if _, err := findReplica(all, service, r.Address); err == nil {
+	return untilFresh(fmt.Sprintf("replica %s of service %s", r.Address, service), func() (api.Change, error) {
+		var is api.ServiceStatus // and not its replicas: to count their flows is a pass over all records
+		header, err := c.call(ctx, http.MethodGet, servicePath(service), nil, &is)
+		if err != nil {
+			return api.Change{}, err
+		}
+		if slices.ContainsFunc(is.Replicas, func(has api.Replica) bool { return has.Address == r.Address }) {
 			return api.Change{}, &hinted{fmt.Errorf("add replica %s: %w: service %s has it already", r.Address, lb.ErrConflict, service),
 				fmt.Sprintf("change it: lbctl replica set %s %s", service, r.Address)}
+		}
+		revision, err := revisionOf(header)
+		if err != nil {
+			return api.Change{}, err
 		}
 		return c.putReplica(ctx, service, r, at(revision)...)
 	})
@@ -243,23 +252,16 @@ func (c *Client) RemoveReplica(ctx context.Context, service, address string, all
 	})
 }
 
-// onReplica is onReplicas for one that must be there.
+// onReplica reads a replica of a service, which must be there, and changes it at the revision that it read. It starts again when that
+// is not the present revision any more.
 func (c *Client) onReplica(ctx context.Context, service, address string, change func(api.ReplicaStatus, uint64) (api.Change, error)) (api.Change, error) {
-	return c.onReplicas(ctx, service, address, func(all api.Replicas, revision uint64) (api.Change, error) {
-		r, err := findReplica(all, service, address)
-		if err != nil {
-			return api.Change{}, err
-		}
-		return change(r, revision)
-	})
-}
-
-// onReplicas reads the replicas of a service and changes one of them at the revision that it read. It starts
-// again when that is not the present revision any more.
-func (c *Client) onReplicas(ctx context.Context, service, address string, change func(api.Replicas, uint64) (api.Change, error)) (api.Change, error) {
 	return untilFresh(fmt.Sprintf("replica %s of service %s", address, service), func() (api.Change, error) {
 		var replicas api.Replicas
 		header, err := c.call(ctx, http.MethodGet, replicasPath(service), nil, &replicas)
+		if err != nil {
+			return api.Change{}, err
+		}
+		r, err := findReplica(replicas, service, address)
 		if err != nil {
 			return api.Change{}, err
 		}
@@ -267,7 +269,7 @@ func (c *Client) onReplicas(ctx context.Context, service, address string, change
 		if err != nil {
 			return api.Change{}, err
 		}
-		return change(replicas, revision)
+		return change(r, revision)
 	})
 }
 

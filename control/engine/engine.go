@@ -157,6 +157,7 @@ func (e *Engine) Time() time.Time { return e.clock.Now() }
 // Observer is the part of an lb.Dataplane that changes nothing.
 type Observer interface {
 	Counters() (lb.Counters, error)
+	ReasonCounts() (lb.Counters, error)
 	ReplicaCounts(of []lb.Service) ([][]lb.Count, error)
 	FlowCounts(of []lb.Service) ([][]lb.FlowCount, error)
 	Flows(of ...lb.VIP) (map[lb.VIP]lb.Flows, error)

@@ -41,7 +41,7 @@ func (e *Engine) Rate(of Endpoint) (perSecond float64, known bool) {
 
 // measure counts what was sent to the replicas that drain, when it is time to.
 func (e *Engine) measure() {
-	r, now, draining := &e.rates, e.clock.Now(), drainingOf(e.now.Load().draining)
+	r, now, draining := &e.rates, e.clock.Now(), e.now.Load().draining
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	since, had := now.Sub(r.at), r.packets
@@ -53,16 +53,25 @@ func (e *Engine) measure() {
 		return
 	}
 	r.at, r.packets, r.rate = now, map[Endpoint]uint64{}, map[Endpoint]float64{}
-	counters, err := e.dp.Counters()
+	of := make([]lb.Service, len(draining))
+	for n, s := range draining {
+		of[n] = s.Service
+	}
+	counts, err := e.dp.ReplicaCounts(of)
 	if err != nil {
 		e.log.Error("count the packets to replicas that drain", "error", err)
 		return
 	}
-	for _, d := range draining {
-		n := counters.Replicas[d.VIP][d.Replica].Packets
-		r.packets[d] = n
-		if was, measured := had[d]; measured && n >= was && since > 0 && since <= rateLife {
-			r.rate[d] = float64(n-was) / since.Seconds()
+	for n, s := range draining {
+		for k, replica := range s.Replicas {
+			if replica.State != lb.Draining {
+				continue
+			}
+			d, is := Endpoint{s.VIP, replica.Address}, counts[n][k].Packets
+			r.packets[d] = is
+			if was, measured := had[d]; measured && is >= was && since > 0 && since <= rateLife {
+				r.rate[d] = float64(is-was) / since.Seconds()
+			}
 		}
 	}
 }
@@ -83,18 +92,6 @@ func (s *Snapshot) drain(before *Snapshot) (all []*intent.Service) {
 		}
 		if drains {
 			all = append(all, is)
-		}
-	}
-	return all
-}
-
-// drainingOf returns the replicas of services that drain.
-func drainingOf(services []*intent.Service) (all []Endpoint) {
-	for _, s := range services {
-		for _, replica := range s.Replicas {
-			if replica.State == lb.Draining {
-				all = append(all, Endpoint{s.VIP, replica.Address})
-			}
 		}
 	}
 	return all

@@ -21,11 +21,18 @@ func (l *links) Unfit(addresses []netip.Addr) (map[netip.Addr]string, error) {
 	return why, nil
 }
 
-// Counters returns what was sent to the replicas of web.
-func (l *links) Counters() (lb.Counters, error) {
+// ReplicaCounts returns what was sent to replicas of web.
+func (l *links) ReplicaCounts(of []lb.Service) (all [][]lb.Count, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return lb.Counters{Replicas: map[lb.VIP]map[netip.AddrPort]lb.Count{web().VIP: l.sent}}, nil
+	for _, s := range of {
+		var counts []lb.Count
+		for _, r := range s.Replicas {
+			counts = append(counts, l.sent[r.Address])
+		}
+		all = append(all, counts)
+	}
+	return all, nil
 }
 
 func (l *links) send(to netip.AddrPort, packets uint64) {

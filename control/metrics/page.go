@@ -90,7 +90,11 @@ func (m *Page) series(l Labels) (*series, error) {
 	now := m.engine.Now()
 	s := &series{labels: l, now: now, at: m.engine.Time(), intent: now.Given}
 	var err error
-	if s.counters, err = m.engine.Observe().Counters(); err != nil || !l.Service {
+	if !l.Service {
+		s.counters, err = m.engine.Observe().ReasonCounts()
+		return s, err
+	}
+	if s.counters, err = m.engine.Observe().Counters(); err != nil {
 		return s, err
 	}
 	s.flows, err = m.flows.count()

@@ -23,9 +23,15 @@ type countersInput struct {
 	By []string `query:"by" enum:"reason,service,replica" doc:"Only what is counted by these, the other lists are empty; what was lost comes with reasons. Left out: all." example:"[\"reason\",\"service\"]"`
 }
 
-// restrict leaves out what is not asked for.
-func (in *countersInput) restrict(c *lb.Counters) {
+// count counts what is asked for. The error is the datapath's.
+func (in *countersInput) count(dp engine.Observer) (c lb.Counters, err error) {
 	is := func(by string) bool { return len(in.By) == 0 || slices.Contains(in.By, by) }
+	if !is("service") && !is("replica") {
+		return dp.ReasonCounts()
+	}
+	if c, err = dp.Counters(); err != nil {
+		return c, err
+	}
 	if !is("reason") {
 		c.Reasons, c.Losses, c.LossesUnknown = nil, nil, ""
 	}
@@ -35,6 +41,7 @@ func (in *countersInput) restrict(c *lb.Counters) {
 	if !is("replica") {
 		c.Replicas = nil
 	}
+	return c, nil
 }
 
 // wireCounters names and sorts counters: reasons by packets, most first, then by name; services and
@@ -45,7 +52,10 @@ func wireCounters(i intent.Intent, c lb.Counters) api.Counters {
 	for _, l := range c.Losses {
 		out.Losses = append(out.Losses, api.LossCount{Interface: l.Interface, Cause: string(l.Cause), Packets: l.Packets, Error: l.Error})
 	}
-	known := i.ByVIP()
+	var known map[lb.VIP]intent.Service
+	if len(c.Services)+len(c.Replicas) > 0 {
+		known = i.ByVIP()
+	}
 	for reason, n := range c.Reasons {
 		out.Packets += n.Packets
 		out.Bytes += n.Bytes

@@ -28,8 +28,7 @@ func (s *Server) observeRoutes(a huma.API) {
 	register(a, "get-counters", http.MethodGet, "/v1/counters", "Packets and bytes by reason, service and replica",
 		func(_ context.Context, in *countersInput) (*answer[api.Counters], error) {
 			now := s.engine.Now()
-			counters, err := s.engine.Observe().Counters()
-			in.restrict(&counters)
+			counters, err := in.count(s.engine.Observe())
 			return answerAt(now.Number, wireCounters(now.Intent, counters)), err
 		})
 	register(a, "verify", http.MethodGet, "/v1/verify", "Compare what is in the kernel with what should be there; changes nothing",

@@ -187,7 +187,7 @@ func (p ReplicaPath) of(s intent.Service) api.Replica {
 }
 
 func (s *Server) replicaRoutes(a huma.API) {
-	register(a, "list-replicas", http.MethodGet, "/v1/services/{name}/replicas", "The replicas of a service and what is recorded of their flows",
+	register(a, "list-replicas", http.MethodGet, "/v1/services/{name}/replicas", "The replicas of a service and what is recorded of their flows, counted anew in all records: /v1/replicas?service= does without",
 		func(_ context.Context, in *ServicePath) (*answer[api.Replicas], error) {
 			now, service, flows, err := s.flowsOf(in.Name)
 			if err != nil {

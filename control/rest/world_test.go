@@ -59,10 +59,20 @@ func (f *faulty) Flows(of ...lb.VIP) (map[lb.VIP]lb.Flows, error) {
 
 func (f *faulty) Counters() (lb.Counters, error) {
 	c, err := f.Datapath.Counters()
-	if l := f.lost.Load(); l != nil {
-		c.Losses, c.LossesUnknown = l.losses, l.unknown
-	}
+	f.addLost(&c)
 	return c, err
+}
+
+func (f *faulty) ReasonCounts() (lb.Counters, error) {
+	c, err := f.Datapath.ReasonCounts()
+	f.addLost(&c)
+	return c, err
+}
+
+func (f *faulty) addLost(to *lb.Counters) {
+	if l := f.lost.Load(); l != nil {
+		to.Losses, to.LossesUnknown = l.losses, l.unknown
+	}
 }
 
 type lost struct {

@@ -193,7 +193,9 @@ func (b fixture) interfaces() []lb.Interface {
 
 func (b fixture) counters() lb.Counters {
 	b.t.Helper()
-	return must(b.t, "read counters", b.Dataplane.Counters)
+	all := must(b.t, "read counters", b.Dataplane.Counters)
+	equal(b.t, "counters by reason alone", must(b.t, "read counters by reason", b.Dataplane.ReasonCounts), lb.Counters{Reasons: all.Reasons, Losses: all.Losses, LossesUnknown: all.LossesUnknown})
+	return all
 }
 
 func (b fixture) explain(p lb.Probe) lb.Explanation {

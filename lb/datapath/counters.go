@@ -75,10 +75,8 @@ func (c *counters) all(services map[lb.VIP]*entry) (_ lb.Counters, err error) {
 		},
 		retired: map[uint32]lb.Count{},
 	}
-	for i, name := range c.program.reasons {
-		if s.Reasons[lb.Reason(name)], err = read(c.program.objects.ByReason, uint32(i)); err != nil {
-			return lb.Counters{}, err
-		}
+	if err := c.addReasons(s.Reasons); err != nil {
+		return lb.Counters{}, err
 	}
 	end := c.endOfRows(services)
 	if s.rows, err = readFirst(c.program.objects.ByReplica, end, sum); err != nil {
@@ -93,6 +91,39 @@ func (c *counters) all(services map[lb.VIP]*entry) (_ lb.Counters, err error) {
 	}
 	s.Reasons[lb.Forwarded] = plus(s.Reasons[lb.Forwarded], s.forwarded)
 	return s.Counters, nil
+}
+
+// addReasons reads the packets of each reason that are not counted with replicas.
+func (c *counters) addReasons(to map[lb.Reason]lb.Count) (err error) {
+	for i, name := range c.program.reasons {
+		if to[lb.Reason(name)], err = read(c.program.objects.ByReason, uint32(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reasons adds up what is counted by reason alone: of replicas the sum.
+func (c *counters) reasons(services map[lb.VIP]*entry) (lb.Counters, error) {
+	out := lb.Counters{Reasons: make(map[lb.Reason]lb.Count, len(c.program.reasons))}
+	if err := c.addReasons(out.Reasons); err != nil {
+		return lb.Counters{}, err
+	}
+	rows, err := readFirst(c.program.objects.ByReplica, c.endOfRows(services), sum)
+	if err != nil {
+		return lb.Counters{}, err
+	}
+	forwarded := out.Reasons[lb.Forwarded]
+	for _, id := range c.removed {
+		forwarded = plus(forwarded, rows[id])
+	}
+	for _, e := range services {
+		for _, id := range e.ids {
+			forwarded = plus(forwarded, rows[id])
+		}
+	}
+	out.Reasons[lb.Forwarded] = forwarded
+	return out, nil
 }
 
 // sums are counters that are being added up.

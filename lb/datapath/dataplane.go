@@ -78,9 +78,15 @@ func (d *Datapath) Detach(ctx context.Context, name string) error {
 
 // Counters implements lb.Dataplane. The counters are read one after the other while packets pass: sums agree exactly only
 // when none does.
-func (d *Datapath) Counters() (all lb.Counters, err error) {
+func (d *Datapath) Counters() (lb.Counters, error) { return d.countersBy(d.counters.all) }
+
+// ReasonCounts implements lb.Dataplane.
+func (d *Datapath) ReasonCounts() (lb.Counters, error) { return d.countersBy(d.counters.reasons) }
+
+// countersBy adds up counters, and what was lost.
+func (d *Datapath) countersBy(add func(map[lb.VIP]*entry) (lb.Counters, error)) (all lb.Counters, err error) {
 	err = d.locked(func() (err error) {
-		if all, err = d.counters.all(d.registry.services); err != nil {
+		if all, err = add(d.registry.services); err != nil {
 			return err
 		}
 		return d.counters.addLosses(&all, d.links)

@@ -159,6 +159,12 @@ func (m *Datapath) Counters() (lb.Counters, error) {
 	return m.tables.snapshot(), nil
 }
 
+// ReasonCounts implements lb.Dataplane.
+func (m *Datapath) ReasonCounts() (lb.Counters, error) {
+	counters, err := m.Counters()
+	return lb.Counters{Reasons: counters.Reasons, Losses: counters.Losses, LossesUnknown: counters.LossesUnknown}, err
+}
+
 // ReplicaCounts implements lb.Dataplane.
 func (m *Datapath) ReplicaCounts(of []lb.Service) ([][]lb.Count, error) {
 	counters, err := m.Counters()
