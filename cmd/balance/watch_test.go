@@ -3,19 +3,30 @@ package balance
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cilium/ebpf/link"
 
 	"lbctl/cmd/cli"
 	"lbctl/cmd/cli/clitest"
+	"lbctl/control/engine"
+	"lbctl/control/intent"
+	"lbctl/control/store/storetest"
+	"lbctl/lb"
+	"lbctl/lb/doctor"
+	"lbctl/lb/doctor/netstate"
+	"lbctl/lb/oracle"
 	"lbctl/lb/testns"
+	"lbctl/rss/packet"
 )
 
 // warned is a daemon in a namespace where packets vanish, whose log is a file.
@@ -121,4 +132,54 @@ func TestHeldByAnother(t *testing.T) {
 			t.Errorf("%s: exit %d: %s", args[0], code, stderr)
 		}
 	}
+}
+
+// looks counts how often the network is examined.
+type looks struct{ n int }
+
+// Examine implements examiner.
+func (l *looks) Examine(netstate.Scope) ([]doctor.Finding, error) { l.n++; return nil, nil }
+
+// TestLooksAreRare: after a burst of changes there is one look, a second after the one before; after a rest one at once; and one a
+// minute where nothing changes.
+func TestLooksAreRare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := intent.Default()
+		i.Interfaces = []intent.Interface{{Name: "eth0", Mode: lb.Auto}}
+		e, err := engine.Start(t.Context(), engine.Options{Dataplane: oracle.New(oracle.Config{Interfaces: map[string]int{"eth0": 2}}), Store: &storetest.Memory{}}, i)
+		must(t, err)
+		seen := &looks{}
+		w := &watchdog{kernel: seen, engine: e, log: slog.New(slog.DiscardHandler)}
+		go w.run(t.Context())
+		port := uint16(0)
+		change := func() {
+			_, _, err := e.Change(t.Context(), engine.Change{Edit: func(i intent.Intent) (intent.Intent, error) {
+				port++
+				vip := lb.VIP{Address: netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), port), Protocol: packet.TCP}
+				i, _ = i.WithService(intent.Service{Name: fmt.Sprint("s", port), Service: lb.Service{VIP: vip}.WithDefaults()})
+				return i, nil
+			}})
+			must(t, err)
+		}
+		want := func(when string, n int) {
+			t.Helper()
+			if synctest.Wait(); seen.n != n {
+				t.Errorf("%s: %d looks, want %d", when, seen.n, n)
+			}
+		}
+		want("at the start", 1)
+		for range 99 {
+			change()
+			time.Sleep(10 * time.Millisecond)
+		}
+		want("in a burst", 1)
+		time.Sleep(20 * time.Millisecond)
+		want("a second after the look before", 2)
+		time.Sleep(10 * time.Second)
+		want("in a rest", 2)
+		change()
+		want("after a rest", 3)
+		time.Sleep(2 * time.Minute)
+		want("without a change", 5)
+	})
 }
