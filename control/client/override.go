@@ -18,7 +18,11 @@ func (c *Client) Overrides(ctx context.Context) (api.Overrides, error) {
 
 // TakeBack takes back what was set by hand in a service, in all of them if its name is "", or says what that would do.
 func (c *Client) TakeBack(ctx context.Context, service string, dry bool) (api.Change, error) {
-	return get[api.Change](ctx, c, http.MethodDelete, fmt.Sprintf("/v1/overrides?dry_run=%t&service=%s", dry, url.QueryEscape(service)), nil)
+	path := fmt.Sprintf("/v1/overrides?dry_run=%t", dry)
+	if service != "" {
+		path += "&service=" + url.QueryEscape(service)
+	}
+	return get[api.Change](ctx, c, http.MethodDelete, path, nil)
 }
 
 // ByHand decides how a replica is to be set by hand: nil has it as declared. What was set by hand before is in its argument.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"lbctl/control/api"
 	"lbctl/control/config"
@@ -105,6 +107,30 @@ func inQuery(err error) error {
 		}
 	}
 	return err
+}
+
+// refuseEmpty refuses a request with a parameter without a value, as of a script whose variable is not set: the framework takes it for
+// one that is left out, which asks for all, or for a change that was to be tried.
+func refuseEmpty(c huma.Context, next func(huma.Context)) {
+	var ps intent.Problems
+	asked := c.URL()
+	of := asked.Query()
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		if slices.Contains(of[name], "") {
+			ps.Add(name, "give it a value, or leave it out", "it has no value")
+		}
+	}
+	err := inQuery(ps.Err())
+	if err == nil {
+		next(c)
+		return
+	}
+	p := problem(err)
+	if a := askedBy(c.Context()); a != nil {
+		a.event.Detail = p.Detail
+	}
+	_, w := humago.Unwrap(c)
+	write(w, p)
 }
 
 func location(field string) string {

@@ -20,6 +20,7 @@ import (
 func (s *Server) routes(version string) http.Handler {
 	mux := http.NewServeMux()
 	a := humago.New(mux, describe(version, s.logFailure))
+	a.UseMiddleware(refuseEmpty)
 	s.configRoutes(a)
 	s.revisionRoutes(a)
 	s.poolRoutes(a)
@@ -63,7 +64,7 @@ func describe(version string, log huma.Transformer) huma.Config {
 	c.Info.Description = "Control of the XDP load balancer. Every mutation is validated, applied and stored " +
 		"before it is answered; with an error nothing has changed. x-lbctl-role says which role an operation needs: " +
 		"a viewer, or an operator, who may do what viewers may, too. Without the role it is refused with 403, and over TCP " +
-		"with 401 where nobody is known."
+		"with 401 where nobody is known. A query parameter that is given without a value is refused with 422."
 	c.Transformers = []huma.Transformer{hinted, log}
 	return c
 }

@@ -106,6 +106,11 @@ func (op operation) otherFaults() (all []fault) {
 	if named && len(op.RequestBody.Content) == 0 { // what is put under a new name is new
 		all = append(all, fault{what: "unknown name", address: unknown, status: 404})
 	}
+	for _, p := range op.Parameters {
+		if p.In == "query" {
+			all = append(all, fault{what: "parameter without a value", address: with(right, p.Name+"="), status: 422, location: "query." + p.Name})
+		}
+	}
 	return append(all, fault{what: "unknown parameter", address: with(right, "nmae=1"), status: 422, location: "query.nmae"})
 }
 
