@@ -12,6 +12,7 @@ package rss
 
 import (
 	"fmt"
+	"math/bits"
 )
 
 // Toeplitz returns the hash of input by its definition, bit by bit: the exclusive
@@ -32,6 +33,19 @@ func Toeplitz(key Key, input []byte) uint32 {
 		window = window<<1 | key.bit(i+32)
 	}
 	return hash
+}
+
+// Window returns what bit i of an input adds to the hash, if it is set: the 32 bits of the key that start at the bit's place.
+// i must not be negative.
+func (k Key) Window(i int) uint32 {
+	var five uint64 // bytes, in which the window is
+	for at := i / 8; at < i/8+5; at++ {
+		five <<= 8
+		if at < len(k) {
+			five |= uint64(k[at])
+		}
+	}
+	return uint32(five >> (8 - i%8))
 }
 
 // bit returns bit i of the key, 0 past its end.
@@ -69,10 +83,10 @@ func NewTables(key Key, inputLen int) *Tables {
 }
 
 // fillRow computes what each value of a byte contributes at the position where key begins:
-// single bits by the definition, other values as the sum of two smaller ones.
+// single bits by their windows, other values as the sum of two smaller ones.
 func fillRow(row *[256]uint32, key Key) {
 	for bit := 1; bit < len(row); bit <<= 1 {
-		row[bit] = Toeplitz(key, []byte{byte(bit)})
+		row[bit] = key.Window(8 - bits.Len8(uint8(bit)))
 		for below := range bit {
 			row[bit|below] = row[bit] ^ row[below]
 		}

@@ -154,3 +154,15 @@ func fill(random *rand.Rand, b []byte) {
 		b[i] = byte(random.Uint32())
 	}
 }
+
+// The window of a bit is the hash of the input in which it alone is set, also at the key's end and past it.
+func TestWindow(t *testing.T) {
+	key := MicrosoftKey()
+	for i := range 8*len(key) + 40 {
+		input := make([]byte, i/8+1)
+		input[i/8] = 0x80 >> (i % 8)
+		if got, want := key.Window(i), Toeplitz(key, input); got != want {
+			t.Fatalf("bit %d: %#08x, want %#08x", i, got, want)
+		}
+	}
+}

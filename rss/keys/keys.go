@@ -76,9 +76,7 @@ func windows(key rss.Key, f Family, field rss.Fields) []uint32 {
 	offset, width := f.span(field)
 	all := make([]uint32, width)
 	for i := range all {
-		input := make([]byte, (offset+width+7)/8)
-		input[(offset+i)/8] = 0x80 >> ((offset + i) % 8)
-		all[i] = rss.Toeplitz(key, input)
+		all[i] = key.Window(offset + i)
 	}
 	return all
 }
