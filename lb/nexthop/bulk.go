@@ -3,7 +3,6 @@ package nexthop
 import (
 	"encoding/binary"
 	"fmt"
-	"net"
 	"net/netip"
 	"sync"
 
@@ -19,6 +18,16 @@ type bulk struct {
 	// questions and answers are what is sent, and received, used again and again.
 	questions, answers []byte
 	sequence           uint32
+	// lastReply is what was answered last, and last what became of it: addresses next to each other have the same routes.
+	lastReply reply
+	last      []Answer
+}
+
+// reply is what the kernel answers.
+type reply struct {
+	none                    bool
+	family, kind, link, mtu int
+	gateway, source         netip.Addr
 }
 
 // bulkSize is how many are asked for at a time. Their answers wait in the socket's buffer, which by default has room for twice as many.
@@ -37,10 +46,10 @@ func (b *bulk) close() { _ = unix.Close(b.socket) }
 
 // routes returns the routes to addresses, as packets of this machine's own take them; of one that has none nil. What could not be
 // asked is not in it.
-func (b *bulk) routes(addresses []netip.Addr) map[netip.Addr][]netlink.Route {
+func (b *bulk) routes(addresses []netip.Addr) map[netip.Addr][]Answer {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	found := make(map[netip.Addr][]netlink.Route, len(addresses))
+	found := make(map[netip.Addr][]Answer, len(addresses))
 	for len(addresses) > 0 {
 		n := min(bulkSize, len(addresses))
 		b.ask(addresses[:n], found)
@@ -50,7 +59,7 @@ func (b *bulk) routes(addresses []netip.Addr) map[netip.Addr][]netlink.Route {
 }
 
 // ask asks for at most bulkSize routes. The kernel has answered all that it answers when the send returns.
-func (b *bulk) ask(addresses []netip.Addr, found map[netip.Addr][]netlink.Route) {
+func (b *bulk) ask(addresses []netip.Addr, found map[netip.Addr][]Answer) {
 	first := b.sequence + 1
 	b.questions = b.questions[:0]
 	for _, a := range addresses {
@@ -75,8 +84,8 @@ func (b *bulk) ask(addresses []netip.Addr, found map[netip.Addr][]netlink.Route)
 			}
 			// A late answer to an earlier question counts as out of range.
 			if of := binary.NativeEndian.Uint32(m[8:]) - first; of < uint32(len(addresses)) {
-				if route, known := answerOf(binary.NativeEndian.Uint16(m[4:]), m[unix.NLMSG_HDRLEN:length]); known {
-					found[addresses[of]] = route
+				if r, known := replyOf(binary.NativeEndian.Uint16(m[4:]), m[unix.NLMSG_HDRLEN:length]); known {
+					found[addresses[of]] = b.answersOf(r)
 				}
 			}
 			m = m[min((length+3)&^3, len(m)):]
@@ -100,32 +109,44 @@ func appendQuestion(to []byte, a netip.Addr, sequence uint32) []byte {
 	return append(to, address...)
 }
 
-// answerOf reads an answer. One that is an error says that there is no route.
-func answerOf(kind uint16, body []byte) (routes []netlink.Route, known bool) {
+// replyOf reads an answer. One that is an error says that there is no route.
+func replyOf(kind uint16, body []byte) (r reply, known bool) {
 	switch {
 	case kind == unix.NLMSG_ERROR:
-		return nil, true
+		return reply{none: true}, true
 	case kind != unix.RTM_NEWROUTE || len(body) < unix.SizeofRtMsg:
-		return nil, false
+		return r, false
 	}
-	r := netlink.Route{Family: int(body[0]), Type: int(body[7])}
+	r = reply{family: int(body[0]), kind: int(body[7])}
 	eachAttribute(body[unix.SizeofRtMsg:], func(kind uint16, value []byte) {
 		switch kind {
 		case unix.RTA_OIF:
-			r.LinkIndex = number(value)
+			r.link = number(value)
 		case unix.RTA_GATEWAY:
-			r.Gw = net.IP(append([]byte(nil), value...))
+			r.gateway, _ = netip.AddrFromSlice(value)
 		case unix.RTA_PREFSRC:
-			r.Src = net.IP(append([]byte(nil), value...))
+			r.source, _ = netip.AddrFromSlice(value)
 		case unix.RTA_METRICS:
 			eachAttribute(value, func(kind uint16, value []byte) {
 				if kind == unix.RTAX_MTU {
-					r.MTU = number(value)
+					r.mtu = number(value)
 				}
 			})
 		}
 	})
-	return []netlink.Route{r}, true
+	return r, true
+}
+
+// answersOf returns the route of a reply, nil if it says that there is none. Nobody writes to what it returns.
+func (b *bulk) answersOf(r reply) []Answer {
+	if r.none {
+		return nil
+	}
+	if b.last == nil || b.lastReply != r {
+		b.lastReply = r
+		b.last = []Answer{{Route: netlink.Route{Family: r.family, Type: r.kind, LinkIndex: r.link, MTU: r.mtu, Gw: r.gateway.AsSlice(), Src: r.source.AsSlice()}}}
+	}
+	return b.last
 }
 
 // eachAttribute calls f with the type and value of each attribute.

@@ -63,7 +63,7 @@ func TestRoutesInBulk(t *testing.T) {
 			continue
 		}
 		with++
-		f, w := found[0], want[0]
+		f, w := found[0].Route, want[0]
 		if f.Type != w.Type || f.LinkIndex != w.LinkIndex || !f.Gw.Equal(w.Gw) || !f.Src.Equal(w.Src) || f.MTU != w.MTU {
 			t.Errorf("%v: %+v, want %+v", a, f, w)
 		}

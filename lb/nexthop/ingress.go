@@ -35,7 +35,15 @@ type arrivals struct {
 	// latest are the routes to the address that was asked for last.
 	latest *answers
 	// prepared are the routes of this machine's own packets to addresses of which that was asked ahead.
-	prepared map[netip.Addr][]netlink.Route
+	prepared map[netip.Addr][]Answer
+	read     *read
+}
+
+// read is what one operation knows of all routes, and whether it could not be read; asked is for how many routes it has asked before.
+type read struct {
+	asked  int
+	alike  *alike
+	failed bool
 }
 
 type answers struct {
@@ -67,7 +75,24 @@ func (s State) Prepare(addresses []netip.Addr) {
 			own = append(own, a)
 		}
 	}
+	if l := s.alike(len(own)); l != nil {
+		own = l.find(own, s.arrivals.prepared, s.network.bulk.routes)
+	}
 	maps.Copy(s.arrivals.prepared, s.network.bulk.routes(own))
+}
+
+// alike returns which addresses are alike, once that is worth while, nil until then. n is for how many routes is asked now.
+func (s State) alike(n int) *alike {
+	r := s.arrivals.read
+	if r.asked < worthDestinations || r.alike != nil || r.failed {
+		r.asked += n
+		return r.alike
+	}
+	var err error
+	if r.alike, err = s.network.readAlike(); err != nil {
+		r.failed = true // and so it is asked for each
+	}
+	return r.alike
 }
 
 // sameForAll reports whether the route to an address is the same whatever interface packets come in on.
@@ -146,6 +171,9 @@ func (s State) asksForIngress(family int) bool {
 
 // answer returns the first route to an address of packets that come in on an interface, if there is one.
 func (s State) answer(a netip.Addr, ingress int) []Answer {
+	if prepared, is := s.arrivals.prepared[a]; is && ingress == 0 {
+		return prepared
+	}
 	routes, err := s.routes(a, ingress)
 	if err != nil || len(routes) == 0 {
 		return nil
@@ -157,9 +185,6 @@ func (s State) answer(a netip.Addr, ingress int) []Answer {
 // with rp_filter the kernel answers only for a source to which the way back is the ingress.
 func (s State) routes(a netip.Addr, ingress int) (routes []netlink.Route, err error) {
 	if ingress == 0 {
-		if prepared, is := s.arrivals.prepared[a]; is {
-			return prepared, nil
-		}
 		return s.network.netlink.RouteGet(a.AsSlice())
 	}
 	for _, source := range s.clients(a, ingress) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -18,6 +19,8 @@ type Network struct {
 	namespace netns.NsHandle
 	netlink   *netlink.Handle
 	bulk      *bulk
+	// manyRoutes: there were once more than mostDestinations.
+	manyRoutes atomic.Bool
 }
 
 // Open opens the network namespace of the calling thread.

@@ -46,7 +46,7 @@ type State struct {
 func (n *Network) Gather(ingresses ...int) State {
 	return State{
 		network: n, links: map[int]*netlink.LinkAttrs{}, neighbours: map[int]map[netip.Addr]netlink.Neigh{},
-		arrivals: arrivals{indexes: slices.Sorted(slices.Values(ingresses)), byRule: map[int]bool{}, sources: map[int][]netip.Addr{}, latest: &answers{}, prepared: map[netip.Addr][]netlink.Route{}},
+		arrivals: arrivals{indexes: slices.Sorted(slices.Values(ingresses)), byRule: map[int]bool{}, sources: map[int][]netip.Addr{}, latest: &answers{}, prepared: map[netip.Addr][]Answer{}, read: &read{}},
 	}
 }
 
@@ -58,7 +58,7 @@ func (s State) Resolve(a netip.Addr) (tables.Hop, Neighbour) {
 	if len(all) == 0 {
 		return tables.Hop{}, Neighbour{}
 	}
-	return s.along(all[0].Route, a)
+	return s.along(&all[0].Route, a)
 }
 
 // ResolveFor returns the next hop towards an address of a packet of an arrival.
@@ -67,11 +67,11 @@ func (s State) ResolveFor(a netip.Addr, of Arrival) (tables.Hop, Neighbour) {
 	if err != nil || len(routes) == 0 {
 		return tables.Hop{}, Neighbour{}
 	}
-	return s.along(routes[0], a)
+	return s.along(&routes[0], a)
 }
 
 // along returns the next hop of a route to an address.
-func (s State) along(route netlink.Route, a netip.Addr) (tables.Hop, Neighbour) {
+func (s State) along(route *netlink.Route, a netip.Addr) (tables.Hop, Neighbour) {
 	device := s.Link(route.LinkIndex)
 	if route.Type != unix.RTN_UNICAST || device == nil {
 		return tables.Hop{}, Neighbour{}
