@@ -26,6 +26,8 @@ type Index struct {
 	// owners are the nat services of a backend, and recording those that record every flow.
 	owners    map[backend]holders
 	recording map[VIP]bool
+	// shared is how many backends have several owners.
+	shared int
 	// ranged are the services with several ports, by address.
 	ranged map[netip.Addr]ranges
 }
@@ -62,28 +64,34 @@ func newIndex(services []*Service) *Index {
 	}
 }
 
-// Add adds a service that is not in the index.
-func (x *Index) Add(s Service) {
-	x.claim(s)
+// Add adds a service that is not in the index. It reports whether another one is an owner of one of its replicas, too.
+func (x *Index) Add(s Service) (shares bool) {
+	shares = x.claim(s)
+	alone := holders{s.VIP}
 	for _, r := range s.Replicas {
-		x.replicas[r.Address.Addr()] = x.replicas[r.Address.Addr()].add(s.VIP)
+		hold(x.replicas, r.Address.Addr(), alone)
 	}
+	return shares
 }
 
-// claim adds what a service needs for itself: its address and ports, and its replicas if it is nat.
-func (x *Index) claim(s Service) {
+// claim adds what a service needs for itself: its address and ports, and its replicas if it is nat; see Add.
+func (x *Index) claim(s Service) (shares bool) {
 	x.addRange(s)
-	x.vips[s.VIP.Address.Addr()] = x.vips[s.VIP.Address.Addr()].add(s.VIP)
+	alone := holders{s.VIP}
+	hold(x.vips, s.VIP.Address.Addr(), alone)
 	if s.Mode != NAT {
-		return
+		return false
 	}
 	if s.Tracking == TrackAlways {
 		x.recording[s.VIP] = true
 	}
 	for _, r := range s.Replicas {
-		b := backend{r.Address, s.VIP.Protocol}
-		x.owners[b] = x.owners[b].add(s.VIP)
+		n := hold(x.owners, backend{r.Address, s.VIP.Protocol}, alone)
+		if shares = shares || n > 1; n == 2 {
+			x.shared++
+		}
 	}
+	return shares
 }
 
 // Remove removes a service that Add added.
@@ -91,7 +99,9 @@ func (x *Index) Remove(s Service) {
 	remove(x.vips, s.VIP.Address.Addr(), s.VIP)
 	for _, r := range s.Replicas {
 		remove(x.replicas, r.Address.Addr(), s.VIP)
-		remove(x.owners, backend{r.Address, s.VIP.Protocol}, s.VIP)
+		if remove(x.owners, backend{r.Address, s.VIP.Protocol}, s.VIP) == 1 {
+			x.shared--
+		}
 	}
 	delete(x.recording, s.VIP)
 	x.removeRange(s)
@@ -158,29 +168,46 @@ func (x *Index) Owners(replica netip.AddrPort, p packet.Protocol) []VIP {
 	return x.owners[backend{replica, p}]
 }
 
+// Shared reports whether several nat services have a replica. Where no replica is shared, as mostly, it looks nothing up.
+func (x *Index) Shared(replica netip.AddrPort, p packet.Protocol) bool {
+	return x.shared > 0 && len(x.Owners(replica, p)) > 1
+}
+
 // HasVIP reports whether a service has a VIP at an address.
 func (x *Index) HasVIP(a netip.Addr) bool { return len(x.vips[a]) > 0 }
 
-// holders are the services that hold something, sorted, each once.
+// holders are the services that hold something, sorted, each once. They are not written to: what one service alone holds shares them.
 type holders []VIP
 
-func (all holders) add(v VIP) holders {
-	at, found := slices.BinarySearchFunc(all, v, VIP.Compare)
-	if found {
-		return all
+// hold adds a service, which alone consists of, to the holders of a thing. It returns how many there are now, 0 if it was one of them.
+func hold[K comparable](of map[K]holders, a K, alone holders) int {
+	all := of[a]
+	if len(all) == 0 {
+		of[a] = alone
+		return 1
 	}
-	return slices.Insert(all, at, v)
+	at, found := slices.BinarySearchFunc(all, alone[0], VIP.Compare)
+	if found {
+		return 0
+	}
+	of[a] = slices.Concat(all[:at], alone, all[at:])
+	return len(all) + 1
 }
 
-// remove takes a service from the holders of a thing, and forgets what no service holds.
-func remove[K comparable](of map[K]holders, a K, v VIP) {
-	at, found := slices.BinarySearchFunc(of[a], v, VIP.Compare)
-	if !found {
-		return
-	}
-	if of[a] = slices.Delete(of[a], at, at+1); len(of[a]) == 0 {
+// remove takes a service from the holders of a thing, and forgets what no service holds. It returns how many are left, -1 if it was
+// none of them.
+func remove[K comparable](of map[K]holders, a K, v VIP) int {
+	all := of[a]
+	at, found := slices.BinarySearchFunc(all, v, VIP.Compare)
+	switch {
+	case !found:
+		return -1
+	case len(all) == 1:
 		delete(of, a)
+		return 0
 	}
+	of[a] = slices.Concat(all[:at], all[at+1:])
+	return len(all) - 1
 }
 
 // other returns the first holder but v.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lbctl/lb"
+	"lbctl/rss/packet"
 )
 
 // admit says whether a dataplane that holds the services present may take s.
@@ -114,6 +115,11 @@ func TestIndexRemoves(t *testing.T) {
 			}
 			for range 3 {
 				probe := aService(t)
+				for _, r := range probe.Replicas {
+					if got, want := x.Shared(r.Address, packet.TCP), len(lb.NewIndex(all...).Owners(r.Address, packet.TCP)) > 1; got != want {
+						t.Fatalf("%v is shared: %v, want %v", r.Address, got, want)
+					}
+				}
 				_, got := x.Conflict(probe)
 				_, want := lb.NewIndex(all...).Conflict(probe)
 				if (got == nil) != (want == nil) || got != nil && got.Error() != want.Error() {

@@ -3,6 +3,7 @@ package lb
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"lbctl/rss/packet"
@@ -84,17 +85,31 @@ func (s Service) tableProblems(ps *Problems) {
 }
 
 func (s Service) replicaProblems(ps *Problems) {
-	first := make(map[netip.AddrPort]int, len(s.Replicas))
+	first := s.places()
 	for i, r := range s.Replicas {
 		of := s.problemsOf(r)
-		if j, twice := first[r.Address]; twice {
+		if j := first(r.Address); j < i {
 			of.add("address", "want every replica once; for a larger share give maglev a weight",
 				"%v is replicas[%d] already", r.Address, j)
-		} else {
-			first[r.Address] = i
 		}
 		ps.addWithin("replicas", i, of)
 	}
+}
+
+// places returns a function that finds the first replica with an address that there is.
+func (s Service) places() func(netip.AddrPort) int {
+	if len(s.Replicas) <= 16 { // to look through so few costs less than an index
+		return func(a netip.AddrPort) int {
+			return slices.IndexFunc(s.Replicas, func(r Replica) bool { return r.Address == a })
+		}
+	}
+	first := make(map[netip.AddrPort]int, len(s.Replicas))
+	for i, r := range s.Replicas {
+		if _, twice := first[r.Address]; !twice {
+			first[r.Address] = i
+		}
+	}
+	return func(a netip.AddrPort) int { return first[a] }
 }
 
 // problemsOf says what is wrong with a replica, beside the others.

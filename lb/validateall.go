@@ -26,6 +26,9 @@ func ValidateAll(services []Service, l Limits) error {
 
 // exclusionProblems finds services that exclude each other. A replica that two have is reported of the later one.
 func exclusionProblems(ps *Problems, services []*Service) {
+	if apart(services) {
+		return
+	}
 	first := make(map[VIP]int, len(services))
 	distinct := make([]*Service, 0, len(services))
 	for i, s := range services {
@@ -58,6 +61,34 @@ func exclusionProblems(ps *Problems, services []*Service) {
 		}
 		ps.addWithin("services", i, of)
 	}
+}
+
+// apart reports whether services have so little in common that none can exclude another: a VIP each, of one port, and replicas that
+// neither another service has nor are at a VIP's address. It costs a third of the search for what excludes what.
+func apart(services []*Service) bool {
+	vips, addresses := make(map[VIP]struct{}, len(services)), make(map[netip.Addr]struct{}, len(services))
+	n := 0
+	for _, s := range services {
+		if s.EndPort != 0 || s.TunnelSources.IsValid() {
+			return false
+		}
+		vips[s.VIP], addresses[s.VIP.Address.Addr()] = struct{}{}, struct{}{}
+		n += len(s.Replicas)
+	}
+	if len(vips) < len(services) {
+		return false
+	}
+	replicas := make(map[netip.AddrPort]struct{}, n)
+	for _, s := range services {
+		for k := range s.Replicas {
+			a := s.Replicas[k].Address
+			if _, looping := addresses[a.Addr()]; looping {
+				return false
+			}
+			replicas[a] = struct{}{}
+		}
+	}
+	return len(replicas) == n
 }
 
 // problems says why s cannot have a replica. A replica at the VIP's own address is reported by Service.Validate.

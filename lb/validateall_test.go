@@ -209,3 +209,29 @@ func BenchmarkValidateChange(b *testing.B) {
 		}
 	}
 }
+
+// What is found without a search for what excludes what is what the index finds of services that are added one after the other.
+func TestValidateAllFindsConflicts(t *testing.T) {
+	seen := map[bool]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		var all []lb.Service
+		conflict, vips, x := false, map[lb.VIP]bool{}, lb.NewIndex()
+		for range rapid.IntRange(1, 4).Draw(t, "services") {
+			s := aService(t)
+			if s.Validate() != nil || vips[s.VIP] {
+				continue
+			}
+			_, err := x.Conflict(s)
+			conflict = conflict || err != nil
+			x.Add(s)
+			all, vips[s.VIP] = append(all, s), true
+		}
+		err := lb.ValidateAll(all, lb.DefaultLimits)
+		if seen[err == nil]++; (err != nil) != conflict {
+			t.Fatalf("%v: %v, conflict %v", all, err, conflict)
+		}
+	})
+	if seen[true] == 0 || seen[false] == 0 {
+		t.Errorf("valid and not: %v", seen)
+	}
+}

@@ -254,9 +254,8 @@ func (reg *registry) sweepRevNats() {
 		if int(id) >= reg.tables.RevNats.Len() {
 			continue // verifier removes it
 		}
-		o := *reg.tables.RevNats.Row(id)
-		owners := reg.index.Owners(o.Replica.AddrPort(), packet.Protocol(o.Replica.Protocol))
-		if !slices.ContainsFunc(owners, func(v lb.VIP) bool { return reg.services[v].ids[o.Replica.AddrPort()] == id }) {
+		e, of := reg.serviceOfReplica(id), reg.tables.RevNats.Row(id).Replica
+		if at := of.AddrPort(); !e.answered(at) || e.ids[at] != id || packet.Protocol(of.Protocol) != e.service.VIP.Protocol {
 			stray = append(stray, id)
 		}
 	}

@@ -80,7 +80,7 @@ func (reg *registry) revNatRow(e *entry, a netip.AddrPort) bpf.LbRevNat {
 
 // shared reports whether other services have a replica, too.
 func (reg *registry) shared(e *entry, a netip.AddrPort) bool {
-	return len(reg.index.Owners(a, e.service.VIP.Protocol)) > 1
+	return reg.index.Shared(a, e.service.VIP.Protocol)
 }
 
 // flagEntry brings the reverse NAT entries of a service up to date. Those of them that are not written yet are not touched.
@@ -105,8 +105,9 @@ func (reg *registry) flagShared(replicas []lb.Replica, p packet.Protocol) {
 
 // know adds a service to the index, before its rows are written. Those who share replicas with it know it from now on.
 func (reg *registry) know(s lb.Service) {
-	reg.index.Add(s)
-	reg.flagShared(s.Replicas, s.VIP.Protocol)
+	if reg.index.Add(s) {
+		reg.flagShared(s.Replicas, s.VIP.Protocol)
+	}
 }
 
 // forgetShared removes the records of flows to replicas that other services have, too, if the service was not one by nat: so

@@ -89,7 +89,7 @@ func Open(ctx context.Context, o Options) (*Datapath, error) {
 // newDatapath returns one without tables.
 func newDatapath(o Options) *Datapath {
 	d := &Datapath{program: &program{options: o}, events: &events{to: make(chan lb.Event, lb.EventBuffer)}}
-	d.hops = &hops{tables: &tables.Tables{}, via: map[uint32]nexthop.Neighbour{}, written: map[uint32]tables.Hop{}, differ: map[uint32]string{}, unfit: map[uint32]unfit{}, log: o.Logger, events: d.events}
+	d.hops = &hops{tables: &tables.Tables{}, differ: map[uint32]string{}, unfit: map[uint32]unfit{}, log: o.Logger, events: d.events}
 	d.counters = &counters{program: d.program, tables: d.hops.tables}
 	d.registry = newRegistry(o.Limits, d.hops, d.counters)
 	d.transitions = transitions{registry: d.registry}

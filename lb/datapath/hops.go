@@ -15,11 +15,10 @@ import (
 // hops are the next hops of the replicas in the tables, and what each depends on.
 type hops struct {
 	tables  *tables.Tables
-	network *nexthop.Network             // nil before open
-	via     map[uint32]nexthop.Neighbour // of each replica, by id
-	written map[uint32]tables.Hop        // as they were resolved last, by id
-	differ  map[uint32]string            // how routes differ by the interface that packets come in on, by id
-	unfit   map[uint32]unfit             // the replicas that have no next hop for their addresses, by id
+	network *nexthop.Network  // nil before open
+	last    []resolved        // how each replica was resolved last, by id
+	differ  map[uint32]string // how routes differ by the interface that packets come in on, by id
+	unfit   map[uint32]unfit  // the replicas that have no next hop for their addresses, by id
 	links   *links
 	events  *events
 	// ticks are when packets last asked for the entries of the FIB cache, as of the last confirm.
@@ -29,6 +28,21 @@ type hops struct {
 	made nexthop.Resolver
 	// lately is what was gathered for the resolver before.
 	lately gathered
+}
+
+// resolved is the next hop of a replica, and the neighbour that it is. The zero value stands for a replica that was not resolved.
+type resolved struct {
+	known bool
+	next  tables.Hop
+	via   nexthop.Neighbour
+}
+
+// lastOf returns how a replica was resolved last.
+func (h *hops) lastOf(replica uint32) resolved {
+	if int(replica) < len(h.last) {
+		return h.last[replica]
+	}
+	return resolved{}
 }
 
 // gathered is the network as it was found for a resolver. Each of the services of a large change needs it: to list links and
@@ -73,7 +87,10 @@ func (h *hops) resolver() nexthop.Resolver {
 // where rules want several.
 func (h *hops) resolve(r nexthop.Resolver, replica uint32, a netip.Addr) tables.Hop {
 	next, via := r.Resolve(a)
-	h.via[replica], h.written[replica] = via, next
+	for int(replica) >= len(h.last) {
+		h.last = append(h.last, resolved{})
+	}
+	h.last[replica] = resolved{true, next, via}
 	switch differ := r.Differing(a); {
 	case differ == "":
 		delete(h.differ, replica)
@@ -110,7 +127,7 @@ func (h *hops) judge(r nexthop.Resolver, replica uint32, a netip.Addr, next tabl
 // list returns the next hops of the replicas of some services.
 func (h *hops) list(services map[lb.VIP]*entry, of []lb.Service) [][]lb.ReplicaHop {
 	network := h.network.Gather()
-	all, _ := eachReplica(services, of, func(id uint32) (lb.ReplicaHop, error) { return hopOf(network, h.tables.Hop(id), h.via[id]), nil })
+	all, _ := eachReplica(services, of, func(id uint32) (lb.ReplicaHop, error) { return hopOf(network, h.tables.Hop(id), h.lastOf(id).via), nil })
 	return all
 }
 
@@ -130,8 +147,9 @@ func hopOf(network nexthop.State, hop tables.Hop, via nexthop.Neighbour) lb.Repl
 
 // forget removes what a removed replica depends on.
 func (h *hops) forget(replica uint32) {
-	delete(h.via, replica)
-	delete(h.written, replica)
+	if int(replica) < len(h.last) {
+		h.last[replica] = resolved{}
+	}
 	delete(h.differ, replica)
 	delete(h.unfit, replica)
 }
@@ -188,7 +206,7 @@ func (h *hops) refresh(c nexthop.Changes, services map[lb.VIP]*entry) (changed b
 func (h *hops) concerned(c nexthop.Changes, network nexthop.State, e *entry) (ids map[netip.AddrPort]uint32, addresses []netip.Addr) {
 	ids = map[netip.AddrPort]uint32{}
 	for a, id := range e.ids {
-		if via := h.via[id]; c.Routes(a.Addr()) || c.Has(via) && !network.Agrees(h.tables.Hop(id), via) {
+		if via := h.lastOf(id).via; c.Routes(a.Addr()) || c.Has(via) && !network.Agrees(h.tables.Hop(id), via) {
 			ids[a], addresses = id, append(addresses, a.Addr())
 		}
 	}

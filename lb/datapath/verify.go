@@ -122,8 +122,9 @@ func (v *verifier) service(e *entry) {
 
 // replica compares the row of a replica. Its next hop is the one that was written last.
 func (v *verifier) replica(e *entry, r lb.Replica, id uint32, key func() string) {
-	next, known := v.hops.written[id]
-	if !known {
+	last := v.hops.lastOf(id)
+	next := last.next
+	if !last.known {
 		next = v.registry.tables.Hop(id)
 	}
 	if told := &v.registry.tables.Replicas.Row(id).PathMtu; v.repair {
