@@ -18,14 +18,16 @@ type plain struct {
 	// line is the present one without its indentation and comment; nil at the end.
 	line   []byte
 	indent int
+	// lengths are those of the last list of each type: the next one is likely as long.
+	lengths map[reflect.Type]int
 }
 
 // readPlain fills v from a text and reports whether it could. If not, v may be filled in part.
 func readPlain(v reflect.Value, text []byte) bool {
-	if bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\n' }) {
+	if slices.ContainsFunc(text, func(c byte) bool { return c < ' ' && c != '\n' }) {
 		return false
 	}
-	p := &plain{decoder: decoder{fields: map[reflect.Type][]field{}}, rest: text}
+	p := &plain{decoder: decoder{fields: map[reflect.Type][]field{}}, rest: text, lengths: map[reflect.Type]int{}}
 	p.next()
 	return p.line != nil && p.indent == 0 && p.block(v) && p.line == nil
 }
@@ -91,7 +93,7 @@ func (p *plain) mapping(v reflect.Value) bool {
 
 func (p *plain) list(v reflect.Value) bool {
 	indent := p.indent
-	v.Set(reflect.MakeSlice(v.Type(), 0, 1))
+	v.Set(reflect.MakeSlice(v.Type(), 0, max(1, p.lengths[v.Type()])))
 	for p.indent == indent && bytes.HasPrefix(p.line, []byte("- ")) {
 		text := bytes.TrimLeft(p.line[2:], " ")
 		p.indent += len(p.line) - len(text)
@@ -108,6 +110,7 @@ func (p *plain) list(v reflect.Value) bool {
 		}
 		p.next()
 	}
+	p.lengths[v.Type()] = v.Len()
 	return p.indent <= indent
 }
 
@@ -159,10 +162,9 @@ func (p *plain) value(v reflect.Value, text []byte, inBrackets bool) (rest []byt
 	case kind == reflect.String:
 		return plainText(v, text, inBrackets)
 	case kind == reflect.Int64:
-		digits := wholeNumber.Find(text)
-		n, err := strconv.ParseInt(string(digits), 10, 64)
+		n, rest, ok := wholeNumber(text)
 		v.SetInt(n)
-		return text[len(digits):], err == nil
+		return rest, ok
 	}
 	return nil, false
 }
@@ -187,9 +189,6 @@ func (p *plain) inBrackets(text []byte, end byte, element func([]byte) ([]byte, 
 }
 
 var (
-	wholeNumber = regexp.MustCompile(`^(?:0|[1-9][0-9]{0,17})(?:\b|$)`)
-	// quotedText has no character with a meaning in quotes.
-	quotedText = regexp.MustCompile(`^"[ !#-\[\]-~]*"`)
 	// word is text that no reader of YAML takes for a number, a truth or nothing: it has a letter, and is none of notText; or
 	// it is an address, a prefix, a span of time or a time.
 	word    = regexp.MustCompile(`^(?:[A-Za-z/][A-Za-z0-9_./-]*|[0-9]+(?:\.[0-9]+){3}(?:[:/][0-9]+)?|(?:[0-9]+(?:ms|[smh]))+|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z)`)
@@ -198,12 +197,62 @@ var (
 
 // plainText reads a text, in quotes or not.
 func plainText(v reflect.Value, text []byte, inBrackets bool) (rest []byte, ok bool) {
-	if quoted := quotedText.Find(text); quoted != nil {
-		v.SetString(string(quoted[1 : len(quoted)-1]))
-		return text[len(quoted):], true
+	if text[0] == '"' {
+		n := 1 + span(text[1:], isQuoted)
+		if n == len(text) || text[n] != '"' {
+			return text, false
+		}
+		v.SetString(string(text[1:n]))
+		return text[n+1:], true
 	}
-	found := word.Find(text)
+	found := text[:addressLength(text)]
+	if len(found) == 0 {
+		if found = word.Find(text); found == nil || notText.Match(found) {
+			return text, false
+		}
+	}
 	rest = text[len(found):]
 	v.SetString(string(found))
-	return rest, found != nil && !notText.Match(found) && (len(rest) == 0 || inBrackets && bytes.IndexByte([]byte(",}]"), rest[0]) >= 0)
+	return rest, len(rest) == 0 || inBrackets && bytes.IndexByte([]byte(",}]"), rest[0]) >= 0
+}
+
+// isQuoted reports whether a character has no meaning in quotes.
+func isQuoted(c byte) bool { return c >= ' ' && c <= '~' && c != '"' && c != '\\' }
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+// span returns how many characters at the beginning of a text are of a kind.
+func span(text []byte, is func(byte) bool) int {
+	n := 0
+	for n < len(text) && is(text[n]) {
+		n++
+	}
+	return n
+}
+
+// addressLength is how long the IPv4 address with a port is with which a text begins, 0 if it begins with none. Nearly all that a
+// large file has to say is of this kind, and the expression of words takes five times as long to find it.
+func addressLength(text []byte) int {
+	at := 0
+	for _, after := range []byte("...:") {
+		n := span(text[at:], isDigit)
+		if at += n; n == 0 || at == len(text) || text[at] != after {
+			return 0
+		}
+		at++
+	}
+	if n := span(text[at:], isDigit); n > 0 {
+		return at + n
+	}
+	return 0
+}
+
+// wholeNumber returns the decimal number, of at most 18 digits, with which a text begins.
+func wholeNumber(text []byte) (n int64, rest []byte, ok bool) {
+	digits := span(text, isDigit)
+	if digits == 0 || digits > 18 || digits > 1 && text[0] == '0' {
+		return 0, text, false
+	}
+	n, err := strconv.ParseInt(string(text[:digits]), 10, 64)
+	return n, text[digits:], err == nil
 }

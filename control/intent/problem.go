@@ -70,6 +70,18 @@ func (ps *Problems) add(p lb.Problem) {
 	ps.listed = append(ps.listed, NewProblem(p.Field, p.Hint, p.Reason))
 }
 
+// AddWithin adds the problems of item n of a list: "services[2].vip". Where there are none it costs nothing.
+func (ps *Problems) AddWithin(list string, n int, of Problems) {
+	for _, p := range of.listed {
+		field := ""
+		if !ps.Full() { // the text of a field is work
+			field = fmt.Sprintf("%s[%d].%s", list, n, p.Field)
+		}
+		ps.add(lb.Problem{Field: field, Hint: p.Hint, Reason: p.Reason})
+	}
+	ps.more += of.more
+}
+
 // Full reports whether further problems are only counted.
 func (ps *Problems) Full() bool { return len(ps.listed) == MaxListed }
 

@@ -15,7 +15,7 @@ import (
 // have the replicas is seen beside the services that use it.
 func ResolvePool(doc api.Pool) (intent.Pool, error) {
 	var ps intent.Problems
-	p := resolvePool(&ps, "", doc)
+	p := resolvePool(&ps, doc)
 	return p, ps.Err()
 }
 
@@ -23,28 +23,28 @@ func resolvePools(ps *intent.Problems, docs []api.Pool) []intent.Pool {
 	pools := make([]intent.Pool, 0, len(docs))
 	first := map[string]int{}
 	for n, d := range docs {
-		field := fmt.Sprintf("pools[%d]", n)
+		var of intent.Problems
 		if j, twice := first[d.Name]; twice {
-			ps.Add(field+".name", "want every name once", "%s is pools[%d] already", d.Name, j)
+			of.Add("name", "want every name once", "%s is pools[%d] already", d.Name, j)
 		} else if d.Name != "" {
 			first[d.Name] = n
 		}
-		pools = append(pools, resolvePool(ps, field+".", d))
+		pools = append(pools, resolvePool(&of, d))
+		ps.AddWithin("pools", n, of)
 	}
 	return pools
 }
 
-func resolvePool(ps *intent.Problems, field string, d api.Pool) intent.Pool {
-	p := intent.Pool{Name: resolveName(ps, field+"name", "pool", "backends", d.Name)}
-	field += "replicas"
+func resolvePool(ps *intent.Problems, d api.Pool) intent.Pool {
+	p := intent.Pool{Name: resolveName(ps, "name", "pool", "backends", d.Name)}
 	if d.Replicas == nil {
-		ps.Add(field, "write the replicas, or replicas: [] for none; is the file complete?", "missing")
+		ps.Add("replicas", "write the replicas, or replicas: [] for none; is the file complete?", "missing")
 	}
-	p.Replicas = resolveReplicas(ps, field, d.Replicas, resolveMember)
+	p.Replicas = resolveReplicas(ps, d.Replicas, resolveMember)
 	first := map[netip.AddrPort]int{}
 	for n, r := range p.Replicas {
 		if j, twice := first[r.Address]; twice && r.Address.IsValid() {
-			ps.Add(fmt.Sprintf("%s[%d].address", field, n), "want every replica once; for a larger share give it a weight", "%s is replicas[%d] already", memberText(r.Address), j)
+			ps.Add(fmt.Sprintf("replicas[%d].address", n), "want every replica once; for a larger share give it a weight", "%s is replicas[%d] already", memberText(r.Address), j)
 		}
 		first[r.Address] = n
 	}
@@ -52,9 +52,9 @@ func resolvePool(ps *intent.Problems, field string, d api.Pool) intent.Pool {
 }
 
 // resolveMember makes a replica of a pool. Without a port it has the port 0.
-func resolveMember(ps *intent.Problems, field string, d api.Replica) intent.Replica {
-	r := resolveReplicaValues(ps, field, d)
-	field += "address"
+func resolveMember(ps *intent.Problems, d api.Replica) intent.Replica {
+	const field = "address"
+	r := resolveReplicaValues(ps, "", d)
 	const want = `want an address, with a port if that is not the service's: 10.1.0.1, 10.1.0.1:8080 or "[2001:db8::1]:8080"`
 	a, err := netip.ParseAddr(d.Address)
 	r.Address = netip.AddrPortFrom(a, 0)

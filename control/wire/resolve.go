@@ -32,7 +32,7 @@ func word(ps *intent.Problems, field, is, want string) {
 }
 
 // Resolve makes a valid intent of a document. Where the document leaves the datapath or the interfaces
-// out, they are as in base, and so is what was set by hand on replicas that there still are. The error is an
+// out, they are as in base, which is valid, and so is what was set by hand on replicas that there still are. The error is an
 // *intent.Error with everything that is wrong.
 func Resolve(doc api.Config, base intent.Intent) (intent.Intent, error) {
 	var ps intent.Problems
@@ -55,7 +55,12 @@ func Resolve(doc api.Config, base intent.Intent) (intent.Intent, error) {
 		return intent.Intent{}, err
 	}
 	next = next.Keeping(base.Overrides)
-	if err := next.Validate(); err != nil {
+	if len(base.Services) == 0 {
+		err = next.Validate()
+	} else {
+		err = next.ValidateAfter(base)
+	}
+	if err != nil {
 		return intent.Intent{}, err
 	}
 	return next, nil

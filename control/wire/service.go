@@ -19,7 +19,7 @@ var serviceName = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
 // without a prefix: "vip", "replicas[0].weight". One that uses a pool has no replicas before the intent is linked.
 func ResolveService(doc api.Service) (intent.Service, error) {
 	var ps intent.Problems
-	s := resolveService(&ps, "", doc)
+	s := resolveService(&ps, doc)
 	if err := ps.Err(); err != nil {
 		return intent.Service{}, err
 	}
@@ -31,56 +31,57 @@ func resolveServices(ps *intent.Problems, docs []api.Service) []*intent.Service 
 		ps.Add("services", "write the services, or services: [] for none; is the file complete?", "missing")
 	}
 	services := make([]*intent.Service, 0, len(docs))
-	first := map[string]int{}
+	first := make(map[string]int, len(docs))
 	for n, d := range docs {
-		field := fmt.Sprintf("services[%d]", n)
+		var of intent.Problems
 		if j, twice := first[d.Name]; twice {
-			ps.Add(field+".name", "want every name once", "%s is services[%d] already", d.Name, j)
+			of.Add("name", "want every name once", "%s is services[%d] already", d.Name, j)
 		} else if d.Name != "" {
 			first[d.Name] = n
 		}
-		s := resolveService(ps, field+".", d)
+		s := resolveService(&of, d)
 		services = append(services, &s)
+		ps.AddWithin("services", n, of)
 	}
 	return services
 }
 
-func resolveService(ps *intent.Problems, field string, d api.Service) intent.Service {
-	s := intent.Service{Name: resolveName(ps, field+"name", "service", "web", d.Name)}
+func resolveService(ps *intent.Problems, d api.Service) intent.Service {
+	s := intent.Service{Name: resolveName(ps, "name", "service", "web", d.Name)}
 	s.VIP = lb.VIP{
-		Address:  address(ps, field+"vip", d.VIP),
-		Protocol: protocol(ps, field+"protocol", d.Protocol),
+		Address:  address(ps, "vip", d.VIP),
+		Protocol: protocol(ps, "protocol", d.Protocol),
 	}
 	if d.EndPort != nil {
-		s.EndPort = endPort(ps, field+"end_port", *d.EndPort)
+		s.EndPort = endPort(ps, "end_port", *d.EndPort)
 	}
-	s.Mode = choice(ps, field+"mode", d.Mode, lb.NAT, lb.ParseMode, lb.NAT, lb.DSR, lb.IPIP)
-	s.Encapsulation = choice(ps, field+"encapsulation", d.Encapsulation, lb.Plain, lb.ParseEncapsulation, lb.Plain, lb.GUE, lb.FOU)
+	s.Mode = choice(ps, "mode", d.Mode, lb.NAT, lb.ParseMode, lb.NAT, lb.DSR, lb.IPIP)
+	s.Encapsulation = choice(ps, "encapsulation", d.Encapsulation, lb.Plain, lb.ParseEncapsulation, lb.Plain, lb.GUE, lb.FOU)
 	if d.TunnelPort != nil {
-		s.TunnelPort = tunnelPort(ps, field+"tunnel_port", *d.TunnelPort)
+		s.TunnelPort = tunnelPort(ps, "tunnel_port", *d.TunnelPort)
 	}
-	s.TunnelSources = prefix(ps, field+"tunnel_sources", d.TunnelSources)
-	s.SourceRanges = sourceRanges(ps, field+"source_ranges", d.SourceRanges)
-	s.RateLimit = rateLimit(ps, field+"rate_limit", d.RateLimit)
-	s.Scheduler = choice(ps, field+"scheduler", d.Scheduler, lb.Modulo, lb.ParseScheduler, lb.Modulo, lb.Maglev)
-	s.Hash = choice(ps, field+"hash", d.Hash, lb.JHash, lb.ParseHash, lb.JHash, lb.ToeplitzHash)
-	s.Seed = whole(ps, field+"seed", d.Seed)
+	s.TunnelSources = prefix(ps, "tunnel_sources", d.TunnelSources)
+	s.SourceRanges = sourceRanges(ps, "source_ranges", d.SourceRanges)
+	s.RateLimit = rateLimit(ps, "rate_limit", d.RateLimit)
+	s.Scheduler = choice(ps, "scheduler", d.Scheduler, lb.Modulo, lb.ParseScheduler, lb.Modulo, lb.Maglev)
+	s.Hash = choice(ps, "hash", d.Hash, lb.JHash, lb.ParseHash, lb.JHash, lb.ToeplitzHash)
+	s.Seed = whole(ps, "seed", d.Seed)
 	if s.Seed != 0 && s.Hash == lb.ToeplitzHash {
-		ps.Add(field+"seed", "leave the seed out, or use the hash jhash", "%d with toeplitz, which has no seed", s.Seed)
+		ps.Add("seed", "leave the seed out, or use the hash jhash", "%d with toeplitz, which has no seed", s.Seed)
 	}
-	s.Tracking = choice(ps, field+"tracking", d.Tracking, lb.DefaultTracking(s.VIP.Protocol), lb.ParseTracking,
+	s.Tracking = choice(ps, "tracking", d.Tracking, lb.DefaultTracking(s.VIP.Protocol), lb.ParseTracking,
 		lb.Stateless, lb.TrackChanges, lb.TrackAlways)
-	s.Idle = idle(ps, field+"idle", d.Idle)
-	s.Health = resolveHealth(ps, field+"health.", d.Health, s.Service)
+	s.Idle = idle(ps, "idle", d.Idle)
+	s.Health = resolveHealth(ps, "health.", d.Health, s.Service)
 	if s.Health.SlowStart != 0 && s.Scheduler == lb.Modulo {
-		ps.Add(field+"health.slow_start", "use scheduler: maglev, or leave it out", "%v with modulo, which gives every replica the same share", s.Health.SlowStart)
+		ps.Add("health.slow_start", "use scheduler: maglev, or leave it out", "%v with modulo, which gives every replica the same share", s.Health.SlowStart)
 	}
 	s.Pool = d.Pool
-	s = s.WithReplicas(resolveOwn(ps, field, d))
+	s = s.WithReplicas(resolveOwn(ps, d))
 	if d.TableSize != nil && s.Pool != "" && s.Scheduler == lb.Modulo {
-		ps.Add(field+"table_size", "leave it out: it is the number of the pool's active replicas", "%d with modulo and a pool", *d.TableSize)
+		ps.Add("table_size", "leave it out: it is the number of the pool's active replicas", "%d with modulo and a pool", *d.TableSize)
 	} else if d.TableSize != nil {
-		s.TableSize = tableSize(ps, field+"table_size", *d.TableSize)
+		s.TableSize = tableSize(ps, "table_size", *d.TableSize)
 	}
 	s.Service = s.WithDefaults()
 	return s
@@ -90,34 +91,36 @@ func resolveService(ps *intent.Problems, field string, d api.Service) intent.Ser
 // fields "address", "weight", "state" and "drain_until".
 func ResolveReplica(doc api.Replica) (intent.Replica, error) {
 	var ps intent.Problems
-	r := resolveReplica(&ps, "", doc)
+	r := resolveReplica(&ps, doc)
 	return r, ps.Err()
 }
 
 // resolveOwn makes the replicas of a service that has them and no pool.
-func resolveOwn(ps *intent.Problems, field string, d api.Service) []intent.Replica {
+func resolveOwn(ps *intent.Problems, d api.Service) []intent.Replica {
 	switch {
 	case d.Pool != "" && d.Replicas != nil:
-		ps.Add(field+"pool", "want one of the two: replicas of its own, or pool: NAME", "%q beside replicas", d.Pool)
+		ps.Add("pool", "want one of the two: replicas of its own, or pool: NAME", "%q beside replicas", d.Pool)
 	case d.Pool != "" && !serviceName.MatchString(d.Pool):
-		ps.Add(field+"pool", "want 1 to 63 of a-z, 0-9 and the hyphen", "%q cannot be a name", d.Pool)
+		ps.Add("pool", "want 1 to 63 of a-z, 0-9 and the hyphen", "%q cannot be a name", d.Pool)
 	case d.Pool == "" && d.Replicas == nil:
-		ps.Add(field+"replicas", "write the replicas, replicas: [] for none, or pool: NAME for those of a pool; is the file complete?", "missing, and pool, too")
+		ps.Add("replicas", "write the replicas, replicas: [] for none, or pool: NAME for those of a pool; is the file complete?", "missing, and pool, too")
 	}
-	return resolveReplicas(ps, field+"replicas", d.Replicas, resolveReplica)
+	return resolveReplicas(ps, d.Replicas, resolveReplica)
 }
 
-func resolveReplicas(ps *intent.Problems, field string, docs []api.Replica, resolve func(*intent.Problems, string, api.Replica) intent.Replica) []intent.Replica {
+func resolveReplicas(ps *intent.Problems, docs []api.Replica, resolve func(*intent.Problems, api.Replica) intent.Replica) []intent.Replica {
 	replicas := make([]intent.Replica, 0, len(docs))
 	for n, d := range docs {
-		replicas = append(replicas, resolve(ps, fmt.Sprintf("%s[%d].", field, n), d))
+		var of intent.Problems
+		replicas = append(replicas, resolve(&of, d))
+		ps.AddWithin("replicas", n, of)
 	}
 	return replicas
 }
 
-func resolveReplica(ps *intent.Problems, field string, d api.Replica) intent.Replica {
-	at := address(ps, field+"address", d.Address)
-	r := resolveReplicaValues(ps, field, d)
+func resolveReplica(ps *intent.Problems, d api.Replica) intent.Replica {
+	at := address(ps, "address", d.Address)
+	r := resolveReplicaValues(ps, "", d)
 	r.Address = at
 	return r
 }
