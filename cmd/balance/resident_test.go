@@ -1,7 +1,11 @@
 package balance
 
 import (
+	"math"
+	"runtime"
+	"runtime/debug"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -55,4 +59,41 @@ func TestUnmapProgram(t *testing.T) {
 	if after := resident(); after > before*3/4 {
 		t.Errorf("%d KiB of the program's code and constants are resident, of %d before", after, before)
 	}
+}
+
+// Garbage is collected at the next limit, and as usual after the last, when most of a limit is in use, and not before.
+func TestLateness(t *testing.T) {
+	t.Cleanup(collectUsually)
+	used := make([]byte, 8<<20)
+	const small, next, large = 1 << 20, 1 << 40, 1 << 41
+	for _, c := range []struct {
+		limits  []int64
+		limit   int64
+		percent int
+	}{
+		{[]int64{large}, large, -1},
+		{[]int64{small, next}, next, -1},
+		{[]int64{small}, math.MaxInt64, gcPercent},
+	} {
+		l := &lateness{limits: c.limits}
+		l.begin()
+		var limit int64
+		for wait := time.Now().Add(10 * time.Second); limit != c.limit && time.Now().Before(wait); {
+			runtime.GC()
+			time.Sleep(time.Millisecond) // what follows a collection runs beside the program
+			limit = debug.SetMemoryLimit(-1)
+		}
+		if percent := debug.SetGCPercent(-1); limit != c.limit || percent != c.percent {
+			t.Errorf("at %d: limit %d and %d percent, want %d and %d", c.limits, limit, percent, c.limit, c.percent)
+		}
+		l.end()
+		for range 10 {
+			runtime.GC()
+			time.Sleep(time.Millisecond)
+		}
+		if limit, percent := debug.SetMemoryLimit(-1), debug.SetGCPercent(gcPercent); limit != math.MaxInt64 || percent != gcPercent {
+			t.Errorf("after the end: limit %d and %d percent", limit, percent)
+		}
+	}
+	runtime.KeepAlive(used)
 }

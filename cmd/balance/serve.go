@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -112,18 +111,12 @@ func dropPrivileges(p cli.Pins) error {
 	return privileges.Drop()
 }
 
-// gcPercent is how much garbage the daemon keeps, in percent of what it uses: it does little and lives long, so memory is
-// dearer than time. With 10,000 services of 10 replicas it is resident with 290 MB in place of 400.
-const gcPercent = 40
-
 // runServe runs the daemon until ctx ends. It checks what it can before it touches the datapath.
 func runServe(a *cli.App, ctx context.Context, d daemon) error {
 	if err := a.Kernel.Check(); err != nil {
 		return err
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	started := collectLate()
 	log := d.log.logger(a.Stderr, d.level)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP) // from now on it does not kill
@@ -165,17 +158,16 @@ func runServe(a *cli.App, ctx context.Context, d daemon) error {
 	if err != nil {
 		return errors.Join(err, discard(dataplane))
 	}
-	debug.FreeOSMemory() // a file takes many times its size to be read
 	doors.LogTo(log)
 	sayKept(log, e)
 	log.Info("ready", "socket", a.Socket, "services", len(wanted.Services), "interfaces", len(wanted.Interfaces))
-	err = d.run(ctx, a, e, doors, signals, log)
+	err = d.run(ctx, a, e, doors, signals, log, started)
 	log.Info(lastWords(dataplane))
 	return err
 }
 
 // run makes the server, and what keeps the daemon going, and runs them until ctx ends.
-func (d daemon) run(ctx context.Context, a *cli.App, e *engine.Engine, doors *listen.Listeners, signals <-chan os.Signal, log *slog.Logger) error {
+func (d daemon) run(ctx context.Context, a *cli.App, e *engine.Engine, doors *listen.Listeners, signals <-chan os.Signal, log *slog.Logger, started func()) error {
 	_, real := a.Kernel.(XDP)
 	health, err := checks.New(e, real, d.pins.Dir, log)
 	if err != nil {
@@ -188,7 +180,7 @@ func (d daemon) run(ctx context.Context, a *cli.App, e *engine.Engine, doors *li
 	server := rest.New(rest.Options{Engine: e, Labels: &d.labels, Logger: log, Warnings: w.warnings, Version: cli.ThisBuild().Version,
 		Collectors: []prometheus.Collector{health}, Verify: health.Verify,
 		Policy: &doors.Policy, Credentials: doors.Credentials, Audit: audit})
-	return run(ctx, server, doors, e.Run, health.Run, w.run, doors.Run, returnMemory(log),
+	return run(ctx, server, doors, e.Run, health.Run, w.run, doors.Run, returnMemory(log, started),
 		func(ctx context.Context) { m.watch(ctx, e) },
 		func(ctx context.Context) {
 			d.reloadAt(ctx, signals, func() { doors.Reload(); d.reload(ctx, a, e, m, audit) })
