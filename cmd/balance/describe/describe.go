@@ -63,21 +63,22 @@ type page struct {
 // gather asks for what describes a service and its replicas.
 func gather(ctx context.Context, a *cli.App, d *client.Client, of api.Service, over time.Duration, wanted func(api.Event) bool) (p page, err error) {
 	service := of.Name
+	began := a.Clock.Now() // the daemon counts first of all
 	before, err := d.Traffic(ctx, service)
 	if err != nil {
 		return p, err
 	}
-	began := a.Clock.Now()
 	select {
 	case <-ctx.Done():
 		return p, ctx.Err()
 	case <-a.Clock.After(over):
 	}
+	took := a.Clock.Now().Sub(began)
 	all, err := d.TrafficWithHops(ctx, service)
 	if err != nil {
 		return p, err
 	}
-	p.traffic, p.rates = all.Replicas, rates(before, all, a.Clock.Now().Sub(began))
+	p.traffic, p.rates = all.Replicas, rates(before, all, took)
 	p.disregarded = of.Health != nil && of.Health.OnAllUnhealthy == "all"
 	for _, r := range p.traffic {
 		p.packets += p.rates[r.Address].packets

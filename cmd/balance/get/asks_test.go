@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -22,6 +24,8 @@ import (
 type asked struct {
 	mu    sync.Mutex
 	paths []string
+	// takes, unless nil, is called before an answer is.
+	takes func()
 }
 
 // before serves in front of a daemon, on a socket.
@@ -38,6 +42,9 @@ func (a *asked) before(t *testing.T, daemon, socket string) {
 		a.mu.Lock()
 		a.paths = append(a.paths, r.URL.RequestURI())
 		a.mu.Unlock()
+		if a.takes != nil {
+			a.takes()
+		}
 		proxy.ServeHTTP(w, r)
 	})}
 	go web.Serve(l)
@@ -101,5 +108,28 @@ func TestStatusNames(t *testing.T) {
 	}
 	if n := len(a.paths); n != 6 || a.paths[n-1] != "/v1/replicas?service=web" {
 		t.Errorf("it asks for %v", a.paths)
+	}
+}
+
+// TestLongAnswers: a rate is of the time between two counts, however long the second answer takes to come.
+func TestLongAnswers(t *testing.T) {
+	w := clitest.New(t, balance.Commands)
+	w.Serve("-f", w.Write("web.yaml", clitest.WebConfig), "--socket", w.Path("daemon"))
+	var now, long atomic.Int64
+	a := asked{takes: func() { now.Add(long.Load()) }}
+	a.before(t, w.Path("daemon"), w.Path("s"))
+	w.Clock.Time = func() time.Time { return time.Unix(now.Load(), 0) }
+	w.Clock.Timer = func(over time.Duration) <-chan time.Time {
+		for range 20 {
+			w.Memory.Process(2, make([]byte, 10)) // no whole Ethernet header
+		}
+		now.Add(int64(over / time.Second))
+		long.Store(8)
+		passed := make(chan time.Time)
+		close(passed)
+		return passed
+	}
+	if out := w.OK("get", "counters", "--since", "2s", "-o", "jsonpath={.packets_per_second}"); strings.TrimSpace(out) != "10" {
+		t.Errorf("%s packets/s, want 10", out)
 	}
 }

@@ -55,21 +55,22 @@ type lossGrowth struct {
 
 // grow counts for a span, and returns what is different.
 func grow(ctx context.Context, d *client.Client, clock cli.Clock, span time.Duration) (g growth, err error) {
+	began := clock.Now() // the daemon counts first of all
 	before, err := d.Counters(ctx)
 	if err != nil {
 		return g, err
 	}
-	began := clock.Now()
 	select {
 	case <-ctx.Done():
 		return g, ctx.Err()
 	case <-clock.After(span):
 	}
+	took := clock.Now().Sub(began)
 	after, err := d.Counters(ctx)
 	if err != nil {
 		return g, err
 	}
-	return growthOf(before, after, clock.Now().Sub(began)), nil
+	return growthOf(before, after, took), nil
 }
 
 func growthOf(before, after api.Counters, took time.Duration) growth {

@@ -134,20 +134,21 @@ func named(one string) []string {
 
 // measure asks twice, and for the records of flows.
 func (q *replicaQuestion) measure(ctx context.Context, d *client.Client, lines *replicaLines, of []string) error {
+	began := q.clock.Now() // the daemon counts first of all; an answer that lists more takes longer than the one before
 	before, err := d.Traffic(ctx, of...)
 	if err != nil {
 		return err
 	}
-	began := q.clock.Now()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-q.clock.After(q.over):
 	}
+	took := q.clock.Now().Sub(began)
 	if lines.Traffic, err = d.TrafficWithHops(ctx, of...); err != nil {
 		return err
 	}
-	lines.sent = ratesOf(before, lines.Traffic, q.clock.Now().Sub(began))
+	lines.sent = ratesOf(before, lines.Traffic, took)
 	flows, err := d.Flows(ctx, of...)
 	lines.records = map[replicaKey]api.ReplicaFlows{}
 	for _, s := range flows.Services {

@@ -111,22 +111,23 @@ func Page(a *cli.App) func(context.Context) (any, error) {
 
 // gather asks the daemon for all that the page has.
 func gather(ctx context.Context, d *client.Client, clock cli.Clock, over time.Duration) (p page, err error) {
+	began := clock.Now() // the daemon counts first of all
 	before, err := d.Counters(ctx, "reason")
 	if err != nil {
 		return p, err
 	}
-	began := clock.Now()
 	select {
 	case <-clock.After(over):
 	case <-ctx.Done():
 		return p, ctx.Err()
 	}
+	took := clock.Now().Sub(began)
 	after, err := d.Counters(ctx, "reason")
 	if err != nil {
 		return p, err
 	}
 	p = page{Problems: []problem{}}
-	p.count(before, after, clock.Now().Sub(began))
+	p.count(before, after, took)
 	if err := p.ready(ctx, d); err != nil {
 		return p, err
 	}
