@@ -54,6 +54,11 @@ func verified(t *testing.T, object *ebpf.CollectionSpec, name string) uint32 {
 			m.MaxEntries = 1 << 12
 		}
 	}
+	if spec.Maps[LbMapServices] != nil {
+		if err := Flatten(spec); err != nil {
+			t.Fatal(err)
+		}
+	}
 	all, err := ebpf.NewCollection(spec)
 	if err != nil {
 		t.Errorf("load %s: %v", name, err)

@@ -169,6 +169,9 @@ const StartingSteps = 7
 // EndedSteps is after how many steps of silence a flow that has ended does not count any more.
 const EndedSteps = 2
 
+// MaxFlows is the largest limit of flows: the kernel's verifier takes no larger table of records than 512 MiB.
+const MaxFlows = 1 << 26
+
 // Limits are the capacities of a datapath, fixed when its tables are made.
 type Limits struct {
 	// Services is the number of VIPs, 1 to 65536.
@@ -178,7 +181,7 @@ type Limits struct {
 	// Slots is the number of slots over all services, 1 to 1<<27, 8 bytes each. To replace a table there must be
 	// room for the old and the new one, and for the previous table of a rehashed service.
 	Slots uint32
-	// Flows is the number of established flows that can be recorded, a power of two from 1024 to 1<<28, 8 bytes each.
+	// Flows is the number of established flows that can be recorded, a power of two from 1024 to MaxFlows, 8 bytes each.
 	// There is room for a quarter as many half-open ones besides.
 	Flows uint32
 	// SourceRanges is the number of source ranges over all services, up to 1<<20, 64 bytes each. 0 is the default.

@@ -9,8 +9,12 @@
 #define AF_INET6 10
 #endif
 
-/* Entries of each CPU. */
+/* Entries of each CPU, and by how much a hash is shifted for the number of one. */
 #define FIB_CACHE_ENTRIES 4096U
+#define FIB_CACHE_SHIFT 52
+
+/* How many entries all CPUs have, less one. Set by Go. */
+const volatile __u32 fib_cache_last;
 
 /* How long an entry is valid, in ticks of the kernel's clock: 16 to 160 ms, by CONFIG_HZ. Go
  * ends the life of all entries when the network changes, by the epoch in `settings`. */
@@ -25,10 +29,7 @@ struct client_route {
 
 static __always_inline __u32 epoch(void)
 {
-	__u32 first = 0;
-	struct setting *s = bpf_map_lookup_elem(&settings, &first);
-
-	return s ? s->epoch : 0;
+	return *(volatile __u32 *)&ROWS(settings)->epoch;
 }
 
 static __always_inline bool is_valid(const struct fib_entry *e, __u32 now)
@@ -115,7 +116,7 @@ __noinline int ask_fib(struct xdp_md *ctx, __u32 entry)
 	__builtin_memcpy(fib->dmac, mac, ETH_ALEN);
 	if (answer != BPF_FIB_LKUP_RET_SUCCESS || !entry)
 		return answer;
-	e = bpf_map_lookup_elem(&fib_cache, &at);
+	e = ROW(fib_cache, at, fib_cache_last);
 	if (!e)
 		return answer;
 	copy16(e->client, client);
@@ -131,8 +132,8 @@ static __always_inline int route_to_client(struct xdp_md *ctx, const struct pack
 {
 	const void *to = p->flow.is_v6 ? (void *)&p->v6->daddr : (void *)&p->v4->daddr;
 	struct endpoint_key client = endpoint_key(to, p->flow.is_v6, 0, (struct l4_type){ 0 });
-	__u32 at = bpf_get_smp_processor_id() * FIB_CACHE_ENTRIES + bucket_hash(client) % FIB_CACHE_ENTRIES;
-	struct fib_entry *e = bpf_map_lookup_elem(&fib_cache, &at);
+	__u32 at = bpf_get_smp_processor_id() * FIB_CACHE_ENTRIES + (endpoint_hash(client) >> FIB_CACHE_SHIFT);
+	struct fib_entry *e = ROW(fib_cache, at, fib_cache_last);
 	bool valid = e && is_valid(e, epoch());
 	struct bpf_fib_lookup *fib;
 	int answer;

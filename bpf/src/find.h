@@ -4,9 +4,6 @@
 #include "maps.h"
 #include "parse.h"
 
-/* The numbers of buckets, which are powers of two, minus one. Set by Go. */
-const volatile __u32 service_buckets_last, rev_nat_buckets_last;
-
 /* An endpoint as words, to be hashed and compared. */
 struct endpoint_key {
 	__u64 high, low; /* of the address */
@@ -30,35 +27,42 @@ static __always_inline struct endpoint_key endpoint_key(const void *address, boo
 	return k;
 }
 
-/* Multiplicative hashing (Knuth, TAOCP 6.4). It need not resist attacks: operators choose what
- * is inserted, not senders. A product carries upwards only, so the high half, where the last
- * byte of an address is, is folded down first. BucketHash of lb/tables is the same. */
-static __always_inline __u32 bucket_hash(struct endpoint_key k)
+/* The last 8 bytes of an endpoint as one word: of IPv4 all that tells it from others. */
+static __always_inline __u64 endpoint_word(struct endpoint_key k)
 {
-	__u64 h = k.high * 0xbf58476d1ce4e5b9ULL ^ k.low ^ k.rest;
-
-	h ^= h >> 32;
-	return h * 0x9e3779b97f4a7c15ULL >> 32;
+	return k.low >> 32 | (__u64)k.rest << 32;
 }
 
-/* Of IPv4 the first half is 0 in all, and the rest says that it is IPv4. */
+/* Multiplicative hashing (Knuth, TAOCP 6.4), of which the highest bits are used. It need not resist attacks: operators choose what
+ * is inserted, not senders. Addresses that follow each other, as numbers, get hashes far from each other. EndpointHash of lb/tables is the same. */
+static __always_inline __u64 endpoint_hash(struct endpoint_key k)
+{
+	__u64 h = bpf_ntohl(k.low >> 32) | (__u64)k.rest << 32;
+
+	if (k.rest >> 24 != 4)
+		h ^= k.high * 0xbf58476d1ce4e5b9ULL + (k.low & 0xffffffff) * 0x94d049bb133111ebULL;
+	return h * 0x9e3779b97f4a7c15ULL;
+}
+
 static __always_inline bool is_endpoint(const struct endpoint *e, struct endpoint_key k)
 {
-	return load64(e->address + 8) == k.low && load32(e->port) == k.rest &&
-	       (k.rest >> 24 == 4 || load64(e->address) == k.high);
+	return load64(e->address + 12) == endpoint_word(k) &&
+	       (k.rest >> 24 == 4 || (load64(e->address) == k.high && load32(e->address + 8) == (__u32)k.low));
 }
 
 /* With the number of its row. */
 static __always_inline struct service *service_at(struct endpoint_key k, __u32 *row)
 {
-	__u32 at = bucket_hash(k) & service_buckets_last;
-	struct bucket *b = bpf_map_lookup_elem(&service_index, &at);
+	struct bucket *b = ROWS(service_index) + (endpoint_hash(k) >> service_shift);
+	struct service *s;
 
-	for (int i = 0; b && i < BUCKET_ROWS && b->row[i]; i++) {
-		struct service *s;
-
+	*row = b->row[0] - 1;
+	s = ROW(services, *row, services_last);
+	if (likely(s && is_endpoint(&s->vip, k))) /* most of the time */
+		return s;
+	for (int i = 1; i < BUCKET_ROWS && b->row[i]; i++) {
 		*row = b->row[i] - 1;
-		s = bpf_map_lookup_elem(&services, row);
+		s = ROW(services, *row, services_last);
 		if (s && is_endpoint(&s->vip, k))
 			return s;
 	}
@@ -67,12 +71,11 @@ static __always_inline struct service *service_at(struct endpoint_key k, __u32 *
 
 static __always_inline struct rev_nat *rev_nat_at(struct endpoint_key k, __u32 *replica)
 {
-	__u32 at = bucket_hash(k) & rev_nat_buckets_last;
-	struct bucket *b = bpf_map_lookup_elem(&rev_nat_index, &at);
+	struct bucket *b = ROWS(rev_nat_index) + (endpoint_hash(k) >> rev_nat_shift);
 
-	for (int i = 0; b && i < BUCKET_ROWS && b->row[i]; i++) {
+	for (int i = 0; i < BUCKET_ROWS && b->row[i]; i++) {
 		__u32 row = b->row[i] - 1;
-		struct rev_nat *n = bpf_map_lookup_elem(&rev_nats, &row);
+		struct rev_nat *n = ROW(rev_nats, row, replicas_last);
 
 		*replica = row;
 		if (n && is_endpoint(&n->replica, k))
@@ -114,10 +117,7 @@ __noinline __u32 find_by_range(__u64 high, __u64 low, __u32 rest)
 
 static __always_inline bool has_ranges(void)
 {
-	__u32 first = 0;
-	struct setting *s = bpf_map_lookup_elem(&settings, &first);
-
-	return s && s->ranged;
+	return ROWS(settings)->ranged;
 }
 
 /* The service to which a flow goes. One with this very port comes before one with a range of them. */
@@ -126,11 +126,14 @@ static __always_inline struct service *find_service(const struct tuple *f)
 	struct endpoint_key k = endpoint_key(f->destination, f->is_v6, f->ports >> 16, f->l4);
 	__u32 row;
 	struct service *s = service_at(k, &row);
+	const void *destination = f->destination;
 
 	if (likely(s) || likely(!has_ranges()))
 		return s;
+	asm("" : "+r"(destination)); /* computed again, rather than kept meanwhile */
+	k = endpoint_key(destination, f->is_v6, f->ports >> 16, f->l4);
 	row = find_by_range(k.high, k.low, k.rest);
-	return row-- ? bpf_map_lookup_elem(&services, &row) : NULL;
+	return row-- ? ROW(services, row, services_last) : NULL;
 }
 
 /* The reverse NAT entry of the replica from which a flow comes, and the replica's id. */

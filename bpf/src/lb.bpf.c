@@ -21,12 +21,16 @@
  * its source. Everything else is passed to the kernel untouched. Each packet ends in exactly one
  * reason.
  *
- * A forwarded packet looks up bucket, service, slot, replica, next hop, and one per-CPU counter. All of these
- * are arrays, whose look-ups become loads; the kernel is called for bpf_redirect alone. Of slot and replica it
+ * A forwarded packet reads bucket, service, slot, replica, next hop, and counts in one per-CPU counter. All but the counter are
+ * flat tables (maps.h); the kernel is called for bpf_redirect alone. Of slot and replica it
  * reads 2 and 8 bytes, most of the time: where there are many, what counts is how many of them a cache holds. A slot in
- * transition costs one load more, of a line of records. An answer looks up the buckets of service and reverse
- * NAT, the entry, the FIB cache, a counter; the kernel's FIB is asked some times a second for each
+ * transition costs one load more, of a line of records. An answer reads the buckets of service and reverse
+ * NAT, the entry, the FIB cache, and counts; the kernel's FIB is asked some times a second for each
  * client.
+ *
+ * What most IPv4 packets need is inlined in lb(): where the kernel guards returns against speculation (retbleed, SRSO) each return is
+ * mispredicted, and a call of a function costs as much as forty instructions. Its stack is small for that: it is below all that it calls, and
+ * kernels allow 512 bytes to them together, some counting each function's by 32.
  */
 #include "lb.h"
 #include "maps.h"
@@ -83,7 +87,7 @@ static __always_inline bool find_flow(const struct packet *p, struct decision *d
 	if (!row--)
 		return false;
 	d->from = row; /* whose address is not taken, else all of d would be in memory */
-	d->rev_nat = bpf_map_lookup_elem(&rev_nats, &row);
+	d->rev_nat = ROW(rev_nats, row, replicas_last);
 	return d->rev_nat;
 }
 

@@ -242,7 +242,7 @@ struct replica {
 struct short_replica {
 	__u8 address[4];
 	__u8 port[2];
-	__u16 hop; /* the row of `shared_hops`, plus one */
+	__u16 hop; /* the row of `shared_hops`, of which the first is no hop */
 };
 
 /* A resolved next hop of all replicas whose packets go there alike. A row does not change while a short replica has its number. */

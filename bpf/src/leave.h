@@ -104,5 +104,8 @@ static __always_inline enum lb_reason encapsulate(struct xdp_md *ctx, const stru
 /* Sends the frame by an interface. */
 static __always_inline int leave(struct xdp_md *ctx, __u32 ifindex)
 {
-	return ifindex == ingress(ctx) ? XDP_TX : bpf_redirect(ifindex, 0);
+	int verdict = ifindex == ingress(ctx) ? XDP_TX : bpf_redirect(ifindex, 0);
+
+	__builtin_assume(verdict >= 0);
+	return verdict;
 }

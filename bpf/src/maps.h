@@ -4,6 +4,24 @@
 
 #include "lb.h"
 
+/* A flat table is a map whose only value has all rows, one after the other: the program knows its address, and a look-up is an
+ * addition. In an array of rows it is a dozen instructions, and to the compiler a call, which takes registers. Flatten of package bpf
+ * makes the map so. */
+#define FLAT __attribute__((btf_decl_tag("flat")))
+
+/* The address of the first row. The compiler must not know of what: to it that is what stands here, a few bytes. */
+#define ROWS(table) ({ typeof((table).value) _rows = (void *)&(table); asm("" : "+r"(_rows)); __builtin_assume(_rows != NULL); _rows; })
+
+/* A row of a flat table of which the number of the last one is known; NULL: there is none with this number. What is compared is what
+ * is added, for the verifier, and not something that the compiler derives from the same. */
+#define ROW(table, at, last) ({ __u64 _at = (at); asm("" : "+r"(_at)); _at <= (last) ? ROWS(table) + _at : NULL; })
+
+/* How many rows flat tables have, less one. Set by Go. */
+const volatile __u32 services_last, slots_last, replicas_last, established_last, half_open_last;
+
+/* By how many bits the hash of an endpoint is shifted, so that the number of a bucket is left. Set by Go. */
+const volatile __u32 service_shift, rev_nat_shift;
+
 /* By hash of the endpoint: rows of `services`, rows of `rev_nats`. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -12,7 +30,7 @@ struct {
 	__uint(max_entries, 512);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} service_index SEC(".maps");
+} service_index SEC(".maps") FLAT;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -21,7 +39,7 @@ struct {
 	__uint(max_entries, 8192);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} rev_nat_index SEC(".maps");
+} rev_nat_index SEC(".maps") FLAT;
 
 /* More rows than services: a change is written beside the row that it replaces. */
 struct {
@@ -31,7 +49,7 @@ struct {
 	__uint(max_entries, 2048);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} services SEC(".maps");
+} services SEC(".maps") FLAT;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -50,7 +68,7 @@ struct {
 	__uint(max_entries, (1 << 22) / OWNERS_LINE);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} slot_owners SEC(".maps");
+} slot_owners SEC(".maps") FLAT;
 
 /* By replica id. */
 struct {
@@ -70,16 +88,16 @@ struct {
 	__uint(max_entries, 16384);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} short_replicas SEC(".maps");
+} short_replicas SEC(".maps") FLAT;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, struct shared_hop);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 1 << 16);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} shared_hops SEC(".maps");
+} shared_hops SEC(".maps") FLAT;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -88,7 +106,7 @@ struct {
 	__uint(max_entries, 16384);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} rev_nats SEC(".maps");
+} rev_nats SEC(".maps") FLAT;
 
 /* Records of flows: established ones, and half-open ones of which only the first packet has
  * come. The flow's key says which cache line a record is in. */
@@ -99,7 +117,7 @@ struct {
 	__uint(max_entries, (1 << 20) / RECORD_ENTRIES);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} established SEC(".maps");
+} established SEC(".maps") FLAT;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -108,7 +126,7 @@ struct {
 	__uint(max_entries, (1 << 18) / RECORD_ENTRIES);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} half_open SEC(".maps");
+} half_open SEC(".maps") FLAT;
 
 /* FIB_CACHE_ENTRIES of each CPU. Not pinned: a new program asks the kernel anew. */
 struct {
@@ -117,7 +135,7 @@ struct {
 	__type(value, struct fib_entry);
 	__uint(max_entries, 1024);
 	__uint(map_flags, BPF_F_MMAPABLE); /* rows on cache lines */
-} fib_cache SEC(".maps");
+} fib_cache SEC(".maps") FLAT;
 
 /* Those of a service are rows next to each other: old ones and new ones have room. */
 struct {
@@ -164,7 +182,7 @@ struct {
 	__uint(max_entries, 1);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} settings SEC(".maps");
+} settings SEC(".maps") FLAT;
 
 /* By what they limit: see token_bucket.h. */
 struct {

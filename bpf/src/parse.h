@@ -30,6 +30,7 @@ struct packet {
 	enum part part;
 	__u8 tag_bytes; /* of VLAN tags: 0, 4, 8 */
 	bool plain;	/* neither options nor extension headers */
+	bool is_tcp;	/* of the packet; on each path the verifier knows it, and with it how much of the header is there */
 	bool icmp;
 	__u16 tcp;	/* of TCP: data offset and flags; else 0 */
 };
@@ -59,6 +60,7 @@ static __always_inline enum lb_reason parse_l4(struct packet *p, void *end)
 		header = tcp_header_bytes(p->tcp);
 		if (header < sizeof(*tcp) || header > p->l4_bytes)
 			return LB_MALFORMED_L4;
+		p->is_tcp = decided(true);
 		p->check = &tcp->check;
 		p->flow.ports = load32(tcp);
 		return LB_OK;
@@ -71,6 +73,7 @@ static __always_inline enum lb_reason parse_l4(struct packet *p, void *end)
 		bytes = bpf_ntohs(udp->len); /* of all fragments together */
 		if (bytes < sizeof(*udp) || (bytes > p->l4_bytes && p->part == WHOLE))
 			return LB_MALFORMED_L4;
+		p->is_tcp = decided(false);
 		p->check = &udp->check;
 		p->flow.ports = load32(udp);
 		return LB_OK;
@@ -97,6 +100,20 @@ static __always_inline bool is_plain_v6(const struct ethhdr *eth, void *end)
 	const struct ipv6hdr *ip = (void *)(eth + 1);
 
 	return !PAST_END(ip, end) && !((*(__u8 *)ip >> 4 ^ 6) | is_group(eth)) && has_ports((struct l4_type){ ip->nexthdr });
+}
+
+/* What a plain IPv4 packet says, which has been checked. */
+static __always_inline void view_plain_v4(struct packet *p)
+{
+	p->v4 = (void *)(p->eth + 1);
+	p->ip_bytes = bpf_ntohs(p->v4->tot_len);
+	p->l4_bytes = p->ip_bytes - sizeof(*p->v4);
+	p->flow.source = &p->v4->saddr;
+	p->flow.destination = &p->v4->daddr;
+	p->l4 = p->v4 + 1;
+	p->flow.ports = load32(p->l4);
+	p->check = p->l4 + (p->is_tcp ? 16 : 6);
+	p->tcp = p->is_tcp ? load16(p->l4 + 12) : 0;
 }
 
 static __always_inline enum lb_reason parse_plain_v4(struct packet *p, struct iphdr *ip, void *end)

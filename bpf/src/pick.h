@@ -66,22 +66,23 @@ static __always_inline bool choose(struct choice *c, __u32 id)
 	return serves(c->state);
 }
 
-/* With the id of a replica: the flow begins there. */
+/* With the id of a replica: the flow begins there; and it has no record yet, not even of an earlier one. */
 #define BEGINS (1 << REPLICA_BITS)
+#define UNRECORDED (2 << REPLICA_BITS)
 
-/* Picks for a flow that has a record or may need one, of a slot with these owners. Returns the replica's id, with BEGINS if
- * the flow is to be recorded, or -1 if there is none. Where every flow is recorded, so is one of TCP that is first seen in
+/* Picks for a flow that has a record or may need one, of a slot with these owners. Returns the replica's id, with BEGINS and
+ * maybe UNRECORDED if the flow is to be recorded, or -1 if there is none. Where every flow is recorded, so is one of TCP that is first seen in
  * its middle. A SYN starts a flow anew if the recorded one has ended, or if it is with a replica that drains and does not
  * start itself. With `records` false nothing is written: the packet is only about the flow. */
 static __always_inline int pick_by_record(__u64 key, __u64 tag, __u64 owners, union pick_facts f, bool records)
 {
 	bool syn = (f.tcp & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 	__u32 owner = (__u32)owners & REPLICA_ID;
+	__u64 record = find_record(ESTABLISHED, key, tag), seen;
+	__u32 begins = record ? BEGINS : BEGINS | UNRECORDED;
 	bool recorded = false;
 	struct choice c = {};
-	__u64 record, seen;
 
-	record = find_record(ESTABLISHED, key, tag);
 	if (record && choose(&c, replica_of(record)) &&
 	    !(syn && (has_ended(record) || c.state == REPLICA_DRAINING))) {
 		if (records)
@@ -90,6 +91,8 @@ static __always_inline int pick_by_record(__u64 key, __u64 tag, __u64 owners, un
 	}
 	recorded |= record && c.state != REPLICA_GONE;
 	record = find_record(HALF_OPEN, key, tag);
+	if (record)
+		begins = BEGINS;
 	if (record && choose(&c, replica_of(record)) &&
 	    !(syn && (has_ended(record) ||
 		      (c.state == REPLICA_DRAINING &&
@@ -103,8 +106,8 @@ static __always_inline int pick_by_record(__u64 key, __u64 tag, __u64 owners, un
 	}
 	recorded |= record && c.state != REPLICA_GONE;
 	if (f.is_tcp && !syn) {
-		__u32 begins = records && f.always && !recorded ? BEGINS : 0;
-
+		if (!records || !f.always || recorded)
+			begins = 0;
 		if (owners & IN_TRANSITION && f.previous_slot && choose(&c, owners >> 32 & REPLICA_ID)) {
 			if (records)
 				reset_previous_age(f.previous_slot - 1);
@@ -114,7 +117,7 @@ static __always_inline int pick_by_record(__u64 key, __u64 tag, __u64 owners, un
 	}
 	if (!replica_at(owner))
 		return -1;
-	return records ? owner | BEGINS : owner;
+	return records ? owner | begins : owner;
 }
 
 __noinline int pick_recorded(__u64 key, __u64 tag, __u64 owners, __u64 facts)
@@ -129,7 +132,7 @@ __noinline int pick_only(__u64 key, __u64 tag, __u64 owners, __u64 facts)
 
 /* Begins a flow with the replica that was chosen, and records it. A TCP flow that was not seen to begin counts as closed
  * by its replica up to its next packet: a SYN then is not one sent again. */
-static __always_inline bool begin_flow(const struct service *s, const struct packet *p, __u64 key, __u64 tag, __u32 replica)
+static __always_inline bool begin_flow(const struct service *s, const struct packet *p, __u64 key, __u64 tag, __u32 replica, bool unrecorded)
 {
 	__u64 record;
 
@@ -138,18 +141,20 @@ static __always_inline bool begin_flow(const struct service *s, const struct pac
 	record = seen_record(tag | replica, p->tcp, has_data(p), s->mode);
 	if (l4_is(p->flow.l4, L4_TCP) && !is_syn(p))
 		record |= CLOSED_BY_REPLICA;
-	record_start(key, record, s->id);
+	if (unrecorded)
+		record_new(key, record, s->id);
+	else
+		record_start(key, record, s->id);
 	return true;
 }
 
 /* Counts a flow that begins with a replica. */
-__noinline int count_begun(__u32 replica)
+static __always_inline void count_begun(__u32 replica)
 {
 	struct flow_count *c = bpf_map_lookup_elem(&flow_counts, &replica);
 
 	if (c)
 		c->begun++;
-	return 0;
 }
 
 /* The reason for which a packet of a service with rates does not go to the replica that has been picked, else LB_OK. */
@@ -163,21 +168,68 @@ static __always_inline enum lb_reason limited(const struct service *s, bool begi
 /* The owner of a settled slot, as OWNER_ELSEWHERE says. */
 static __always_inline __u32 short_owner(__u32 slot)
 {
-	__u32 row = slot / OWNERS_LINE;
-	struct owners *o = bpf_map_lookup_elem(&slot_owners, &row);
+	__u64 at = slot;
 
-	return o ? *(volatile __u16 *)&o->owner[slot % OWNERS_LINE] : OWNER_ELSEWHERE;
+	return at <= slots_last ? ((volatile __u16 *)ROWS(slot_owners)->owner)[at] : OWNER_ELSEWHERE;
 }
 
 /* Whether a service without a table, or with a settled slot, needs no more to be looked at. */
 #define SERVICE_UNUSUAL (SERVICE_TRACK_ALWAYS | SERVICE_REHASHED | SERVICE_LIMITED)
+
+/* Is a packet one of a recorded flow in its middle, of which nothing is to be noted, and its replica active? Most packets of recorded
+ * flows are. Finds the replica. */
+static __always_inline bool goes_on(const struct service *s, const struct packet *p, __u32 hash, __u32 *chosen)
+{
+	struct short_replica *word;
+	__u64 key, record;
+
+	if (p->tcp & TCP_SYN)
+		return false;
+	key = key_to(&p->flow, s->vip.port);
+	record = find_record(ESTABLISHED, key, tag_of(key, hash));
+	if (!record || seen_record(record, p->tcp, has_data(p), s->mode) != record)
+		return false;
+	*chosen = replica_of(record);
+	word = ROW(short_replicas, *chosen, replicas_last);
+	return word && *(volatile __u16 *)&word->hop;
+}
+
+/* Do the flows of a slot need their records? */
+static __always_inline bool in_transition(__u32 index)
+{
+	struct slot *slot = bpf_map_lookup_elem(&slots, &index);
+	__u64 owners = slot ? *(volatile __u64 *)slot : 0;
+
+	return (__u32)owners != owners >> 32;
+}
+
+/* What pick() does, as far as most packets need it; false: they need more, and nothing has been done. */
+static __always_inline bool pick_quickly(const struct service *s, const struct packet *p, __u32 *chosen, __u32 *hash_out)
+{
+	__u32 h = hash(&p->flow, s->hash, s->seed), index, owner;
+
+	*hash_out = h;
+	if (unlikely(!s->size))
+		return false;
+	index = s->offset + remainder(h, s->size, s->reciprocal);
+	owner = short_owner(index);
+	if (likely(owner != OWNER_ELSEWHERE && !(s->flags & SERVICE_UNUSUAL))) {
+		*chosen = owner + s->first_replica;
+		if (unlikely(is_syn(p)))
+			count_begun(*chosen);
+		return true;
+	}
+	if (s->flags & (SERVICE_REHASHED | SERVICE_LIMITED) || s->previous_hash != s->hash || s->previous_seed != s->seed)
+		return false;
+	return (s->flags & SERVICE_TRACK_ALWAYS || in_transition(index)) && goes_on(s, p, h, chosen);
+}
 
 /* The id of the replica. With `only` nothing goes to the replica, and limits of the service do not matter. */
 static __always_inline enum lb_reason pick(const struct service *s, const struct packet *p, bool records, bool only,
 					   __u32 *chosen, __u32 *hash_out)
 {
 	const struct tuple *t = &p->flow;
-	__u32 h = hash(t, s->hash, s->seed), index, owner, record_hash = h;
+	__u32 h = hash(t, s->hash, s->seed), index, at, owner, record_hash = h;
 	union pick_facts f = {};
 	__u64 owners = NO_OWNERS, key;
 	enum lb_reason why;
@@ -199,7 +251,8 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 			}
 			owners = owner | (__u64)owner << 32;
 		} else {
-			slot = bpf_map_lookup_elem(&slots, &index);
+			at = index;
+			slot = bpf_map_lookup_elem(&slots, &at);
 			if (!slot)
 				return LB_TABLE_FAULT;
 			owners = *(volatile __u64 *)slot;
@@ -243,7 +296,7 @@ static __always_inline enum lb_reason pick(const struct service *s, const struct
 		if (why != LB_OK)
 			return why;
 	}
-	if (records && id & BEGINS && !begin_flow(s, p, key, tag_of(key, record_hash), *chosen))
+	if (records && id & BEGINS && !begin_flow(s, p, key, tag_of(key, record_hash), *chosen, id & UNRECORDED))
 		return LB_PORT_TAKEN;
 	if (begins && !only)
 		count_begun(*chosen);

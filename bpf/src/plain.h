@@ -30,6 +30,14 @@ static __always_inline bool parse_plain(struct packet *p, void *end, bool is_v6)
 	return is_plain_v4(p->eth, end) && parse_plain_v4(p, (void *)(p->eth + 1), end) == LB_OK && !p->icmp;
 }
 
+/* Has what is known of a parsed IPv4 packet read from it again, where it is needed: a load from the frame is cheaper than a store to the
+ * stack and a load from there. */
+static __always_inline void reread_v4(struct packet *p)
+{
+	asm("" : "+r"(p->eth)); /* for all that the compiler knows it is another one */
+	view_plain_v4(p);
+}
+
 /* To a replica, by its row. */
 static __always_inline int forward_by_row(struct xdp_md *ctx, struct packet *p, struct service *s, __u64 bytes, __u32 id, __u32 hash)
 {
@@ -66,9 +74,9 @@ static __always_inline int forward_by_row(struct xdp_md *ctx, struct packet *p, 
 /* To a replica, IPv4 both, by the word of it. */
 static __always_inline int forward_by_word(struct xdp_md *ctx, struct packet *p, struct service *s, __u64 bytes, __u32 id, __u32 hash)
 {
-	struct short_replica *r = bpf_map_lookup_elem(&short_replicas, &id);
+	struct short_replica *r = ROW(short_replicas, id, replicas_last);
 	struct shared_hop *hop;
-	__u32 address, at, ifindex;
+	__u32 address, ifindex;
 	enum lb_reason why;
 	__u64 word;
 
@@ -76,9 +84,8 @@ static __always_inline int forward_by_word(struct xdp_md *ctx, struct packet *p,
 		return counted(&by_reason, LB_TABLE_FAULT, bytes, XDP_DROP);
 	word = *(volatile __u64 *)r; /* once: it may change meanwhile */
 	address = word;
-	at = (__u32)(word >> 48) - 1; /* behind the table if there is none */
-	hop = bpf_map_lookup_elem(&shared_hops, &at);
-	if (unlikely(!hop || address == load32(p->flow.source)))
+	hop = ROWS(shared_hops) + (word >> 48); /* the first row if there is none: no packet is short enough for its MTU */
+	if (unlikely(address == load32(p->flow.source)))
 		return CHOSEN(id);
 	ifindex = hop->hop.ifindex;
 	if (s->mode == LB_MODE_IPIP) {
@@ -98,17 +105,34 @@ static __always_inline int forward_by_word(struct xdp_md *ctx, struct packet *p,
 	return counted(&by_replica, id, bytes, leave(ctx, ifindex));
 }
 
+/* Returns the id of the replica, or less than 0: why there is none. A call, for what it needs on the stack. */
+static __noinline int pick_any(struct xdp_md *ctx, const struct service *s, bool is_v6)
+{
+	struct packet p = { .eth = (void *)(long)ctx->data };
+	enum lb_reason why = LB_TABLE_FAULT;
+	__u32 id = REPLICA_NONE, hash;
+
+	if (likely(parse_plain(&p, (void *)(long)ctx->data_end, is_v6)))
+		why = pick(s, &p, true, false, &id, &hash);
+	return why == LB_OK ? (int)(id & REPLICA_ID) : -1 - (int)why;
+}
+
 /* To a replica. */
 static __always_inline int forward_plain(struct xdp_md *ctx, struct packet *p, struct service *s, __u64 bytes, bool is_v6)
 {
 	__u32 hash, id = REPLICA_NONE;
-	enum lb_reason why;
+	int picked;
 
 	if (unlikely(is_martian(p) || (ttl(p) <= 1 && s->mode != LB_MODE_DSR)))
 		return UNDECIDED;
-	why = pick(s, p, true, false, &id, &hash);
-	if (unlikely(why != LB_OK)) /* for good: what pick() takes it takes once */
-		return counted(&by_reason, why, bytes, XDP_DROP);
+	if (!is_v6)
+		reread_v4(p);
+	if (unlikely(!pick_quickly(s, p, &id, &hash))) {
+		picked = pick_any(ctx, s, is_v6);
+		if (picked < 0) /* for good: what pick() takes it takes once */
+			return counted(&by_reason, -1 - picked, bytes, XDP_DROP);
+		id = picked;
+	}
 	return is_v6 ? forward_by_row(ctx, p, s, bytes, id, hash) : forward_by_word(ctx, p, s, bytes, id, hash);
 }
 
@@ -118,6 +142,8 @@ static __always_inline int return_plain(struct xdp_md *ctx, struct packet *p, st
 {
 	struct client_route route;
 
+	if (!is_v6)
+		reread_v4(p);
 	if (unlikely(p->tcp & (TCP_FIN | TCP_RST) || ttl(p) <= 1 ||
 		     (n->flags & REV_NAT_RECORDED && !is_plain_answer(p, n, replica, is_v6)) ||
 		     route_to_client(ctx, p, n->address, &route) != BPF_FIB_LKUP_RET_SUCCESS))
@@ -149,7 +175,7 @@ static __always_inline int balance_plain(struct xdp_md *ctx, bool is_v6)
 	return counted(&by_reason, why, bytes, action_of(why));
 }
 
-__noinline int balance_plain_v4(struct xdp_md *ctx)
+static __always_inline int balance_plain_v4(struct xdp_md *ctx)
 {
 	return balance_plain(ctx, false);
 }

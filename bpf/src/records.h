@@ -15,9 +15,6 @@
 #include "find.h"
 #include "hash.h"
 
-/* The numbers of lines, which are powers of two, minus one. Set by Go. */
-const volatile __u32 established_lines_last, half_open_lines_last;
-
 enum table { ESTABLISHED, HALF_OPEN };
 
 #define RECORD_TAG (~0ULL << (CLOSED_SHIFT + 2))
@@ -58,7 +55,7 @@ static __always_inline struct replica *replica_at(__u32 id)
 /* The state of a replica. GONE: its service has it no more, and records of it may be left. Most are told by their words. */
 static __always_inline enum replica_state state_of(__u32 id)
 {
-	struct short_replica *word = bpf_map_lookup_elem(&short_replicas, &id);
+	struct short_replica *word = ROW(short_replicas, id, replicas_last);
 	struct replica *r;
 
 	if (likely(word && *(volatile __u16 *)&word->hop))
@@ -74,10 +71,7 @@ static __always_inline bool serves(enum replica_state s)
 
 static __always_inline struct records *line(enum table t, __u64 key)
 {
-	__u32 at = (__u32)key & (t == ESTABLISHED ? established_lines_last : half_open_lines_last);
-
-	return t == ESTABLISHED ? bpf_map_lookup_elem(&established, &at) :
-				  bpf_map_lookup_elem(&half_open, &at);
+	return t == ESTABLISHED ? ROWS(established) + (key & established_last) : ROWS(half_open) + (key & half_open_last);
 }
 
 static __always_inline __u64 read_record(const __u64 *entry)
@@ -96,7 +90,7 @@ static __always_inline bool has_tag(__u64 record, __u64 tag)
 }
 
 /* Returns the record with a tag; 0 if there is none. */
-__noinline __u64 find_record(enum table t, __u64 key, __u64 tag)
+static __always_inline __u64 find_record(enum table t, __u64 key, __u64 tag)
 {
 	struct records *r = line(t, key);
 
@@ -189,6 +183,12 @@ static __always_inline void update_record(enum table t, __u64 key, __u64 old, __
 {
 	if (old != new)
 		replace_record(t, key, old, new);
+}
+
+/* Records a flow that starts, as half-open. It has no record yet. */
+__noinline int record_new(__u64 key, __u64 record, __u32 group)
+{
+	return add_record(HALF_OPEN, key, record, group) || evict(key, record, group);
 }
 
 /* Records a flow that starts, as half-open and instead of any earlier record of it. */

@@ -69,11 +69,13 @@ static __always_inline void set_destination(struct packet *p, const struct repli
 /* What a change of an IPv4 address adds to a checksum's complement, of at most 18 bits. */
 static __always_inline __u32 address_delta(__u32 was, __u32 is)
 {
-	was = ~was;
-	return (was & 0xffff) + (was >> 16) + (is & 0xffff) + (is >> 16);
+	__u64 words = (__u64)~was + is;
+
+	return (words & 0xffff) + (words >> 16);
 }
 
-/* The same for a whole packet of IPv4 that goes on from here, without the deltas of the row. */
+/* The same for a whole packet of IPv4 that goes on from here, without the deltas of the row and with headers at places that are
+ * known. */
 static __always_inline void set_destination_v4(struct packet *p, __u32 address, __u16 port)
 {
 	__u32 delta = address_delta(p->v4->daddr, address);
@@ -82,7 +84,10 @@ static __always_inline void set_destination_v4(struct packet *p, __u32 address, 
 	adjust_l3(p, delta, true);
 	delta += port + (__u16)~load16(p->l4 + 2);
 	store16(p->l4 + 2, port);
-	adjust_l4(p, delta);
+	if (likely(p->is_tcp))
+		store16(p->l4 + 16, adjust(load16(p->l4 + 16), delta));
+	else
+		store16(p->l4 + 6, adjust_udp(load16(p->l4 + 6), delta));
 }
 
 static __always_inline void set_source(struct packet *p, const struct rev_nat *n, bool onward)

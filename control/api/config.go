@@ -33,7 +33,7 @@ type Limits struct {
 	Services *int64 `json:"services,omitempty" yaml:"services,omitempty" doc:"Number of services. Default 1024."`
 	Replicas *int64 `json:"replicas,omitempty" yaml:"replicas,omitempty" doc:"Number of replicas over all services. Default 16384."`
 	Slots    *int64 `json:"slots,omitempty" yaml:"slots,omitempty" doc:"Number of table slots over all services, 8 bytes each. Default 4194304."`
-	Flows    *int64 `json:"flows,omitempty" yaml:"flows,omitempty" doc:"Number of flows that can be recorded, a power of two from 1024 to 268435456. Default 1048576."`
+	Flows    *int64 `json:"flows,omitempty" yaml:"flows,omitempty" doc:"Number of flows that can be recorded, a power of two from 1024 to 67108864. Default 1048576."`
 
 	SourceRanges *int64 `json:"source_ranges,omitempty" yaml:"source_ranges,omitempty" doc:"Number of source ranges over all services, 1 to 1048576, 64 bytes each. Default 16384."`
 }

@@ -210,7 +210,7 @@ var wrong = []struct{ name, text, what, hint string }{
 	{"replica under two", service + replicas + "  - name: two\n    vip: 192.0.2.2:80\n    replicas: [{address: 10.1.0.2:80}]\n", "f.yaml:7:26: services[1].replicas[0].address: tcp 10.1.0.2:80 is a replica of services[0] already", "a port of its own"},
 	{"too many services", "datapath: {limits: {services: 1}}\n" + service + replicas + "  - name: two\n    vip: 192.0.2.2:80\n    replicas: []\n", "f.yaml:3:3: services: 2 services", "want at most 1"},
 	{"too many replicas", "datapath: {limits: {replicas: 1}}\n" + service + replicas, "f.yaml:3:3: services: 2 replicas", "want at most 1"},
-	{"flows limit", "datapath: {limits: {flows: 1000}}\nservices: []\n", "f.yaml:1:28: datapath.limits.flows: 1000 is not one", "want a power of two from 1024 to 268435456"},
+	{"flows limit", "datapath: {limits: {flows: 1000}}\nservices: []\n", "f.yaml:1:28: datapath.limits.flows: 1000 is not one", "want a power of two from 1024 to 67108864"},
 	{"flows limit too large", "datapath: {limits: {flows: 536870912}}\nservices: []\n", "f.yaml:1:28: datapath.limits.flows: 536870912 is not one", "want a power of two"},
 	{"limit", "datapath: {limits: {services: 0}}\nservices: []\n", "f.yaml:1:31: datapath.limits.services: 0 is out of range", "want 1 to 65536"},
 	{"answer", "datapath: {vip_no_service: refuse}\nservices: []\n", "f.yaml:1:28: datapath.vip_no_service: \"refuse\" is not known", "want drop or reject"},

@@ -106,8 +106,8 @@ func flowsLimit(ps *intent.Problems, field string, doc *int64, to *uint32) {
 	if doc == nil {
 		return
 	}
-	if n := *doc; n < 1<<10 || n > 1<<28 || n&(n-1) != 0 {
-		ps.Add(field, fmt.Sprintf("want a power of two from 1024 to %d, %d for instance", 1<<28, lb.DefaultLimits.Flows),
+	if n := *doc; n < 1<<10 || n > lb.MaxFlows || n&(n-1) != 0 {
+		ps.Add(field, fmt.Sprintf("want a power of two from 1024 to %d, %d for instance", lb.MaxFlows, lb.DefaultLimits.Flows),
 			"%d is not one", n)
 		return
 	}

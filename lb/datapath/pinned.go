@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -120,15 +121,18 @@ func (t *pinned) judge(p *program, spec *ebpf.CollectionSpec) error {
 // sameRows tells whether a pinned table has rows as this version has them, however many.
 func sameRows(spec *ebpf.MapSpec, is *ebpf.Map) bool {
 	want := spec.Copy()
-	want.MaxEntries = is.MaxEntries()
+	if want.MaxEntries = is.MaxEntries(); bpf.IsFlat(spec) && is.ValueSize()%spec.ValueSize == 0 {
+		want.MaxEntries, want.ValueSize = 1, is.ValueSize()
+	}
 	return want.Compatible(is) == nil
 }
 
 // sizes is the limits by which the tables were made: the reverse of configure.
 func (t *pinned) sizes() lb.Limits {
+	lines, _ := bpf.Rows(t.maps.Established, uint32(binary.Size(bpf.LbRecords{})))
 	l := lb.Limits{
 		Services: t.maps.RetiredCounts.MaxEntries(), Replicas: t.maps.Replicas.MaxEntries(),
-		Flows: t.maps.Established.MaxEntries() * bpf.RecordEntries,
+		Flows: lines * bpf.RecordEntries,
 	}
 	if l.SourceRanges = lb.DefaultLimits.SourceRanges; t.maps.SourceRanges != nil {
 		l.SourceRanges = t.maps.SourceRanges.MaxEntries() / 2

@@ -90,8 +90,8 @@ func (o Options) withDefaults() Options {
 // checkLimits checks the limits that the layout of the tables sets.
 func (o Options) checkLimits() error {
 	flows := o.Limits.Flows
-	if bits.OnesCount32(flows) != 1 || flows < 1<<10 || flows > 1<<28 {
-		return fmt.Errorf("%w: limit of %d flows: want a power of two from 1024 to %d", lb.ErrInvalid, flows, 1<<28)
+	if bits.OnesCount32(flows) != 1 || flows < 1<<10 || flows > lb.MaxFlows {
+		return fmt.Errorf("%w: limit of %d flows: want a power of two from 1024 to %d", lb.ErrInvalid, flows, lb.MaxFlows)
 	}
 	if o.Limits.Replicas > bpf.ReplicaNone {
 		return fmt.Errorf("%w: limit of %d replicas: want at most %d", lb.ErrInvalid, o.Limits.Replicas, bpf.ReplicaNone)
@@ -208,7 +208,7 @@ func (p *program) configure(spec *ebpf.CollectionSpec) error {
 		bpf.LbMapEstablished: establishedLines, bpf.LbMapHalfOpen: halfOpenLines,
 		bpf.LbMapRevNatIndex: revNatBuckets, bpf.LbMapRevNats: l.Replicas,
 		bpf.LbMapRateStates: l.Services, bpf.LbMapAllowances: l.Services, bpf.LbMapSourceRanges: tables.RangesFor(l),
-		bpf.LbMapReplicas: l.Replicas, bpf.LbMapShortReplicas: l.Replicas, bpf.LbMapSharedHops: tables.SharedHopsFor(l), bpf.LbMapByReplica: l.Replicas, bpf.LbMapFlowCounts: l.Replicas,
+		bpf.LbMapReplicas: l.Replicas, bpf.LbMapShortReplicas: l.Replicas, bpf.LbMapSharedHops: tables.SharedHops, bpf.LbMapByReplica: l.Replicas, bpf.LbMapFlowCounts: l.Replicas,
 		bpf.LbMapFibCache: uint32(cpus) * bpf.FIBCacheEntries,
 		// Behind the slots are the lists of replicas, old and new.
 		bpf.LbMapSlots: l.Slots + tables.ListsFor(l), bpf.LbMapSlotOwners: tables.OwnersFor(l),
@@ -218,21 +218,17 @@ func (p *program) configure(spec *ebpf.CollectionSpec) error {
 		spec.Maps[name].MaxEntries = size
 	}
 	for name, value := range map[string]any{
-		bpf.LbVarServiceBucketsLast:   serviceBuckets - 1,
-		bpf.LbVarRevNatBucketsLast:    revNatBuckets - 1,
-		bpf.LbVarToeplitzRows:         toeplitzRows(p.options.ToeplitzKey),
-		bpf.LbVarEstablishedLinesLast: establishedLines - 1,
-		bpf.LbVarHalfOpenLinesLast:    halfOpenLines - 1,
-		bpf.LbVarSecret:               p.secret,
-		bpf.LbVarTokenRate:            tokenRate,
-		bpf.LbVarSecond:               p.options.second(),
-		bpf.LbVarRejects:              p.options.NoService == lb.RejectNoService,
+		bpf.LbVarToeplitzRows: toeplitzRows(p.options.ToeplitzKey),
+		bpf.LbVarSecret:       p.secret,
+		bpf.LbVarTokenRate:    tokenRate,
+		bpf.LbVarSecond:       p.options.second(),
+		bpf.LbVarRejects:      p.options.NoService == lb.RejectNoService,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return fmt.Errorf("set %s: %w", name, err)
 		}
 	}
-	return nil
+	return bpf.Flatten(spec)
 }
 
 // toeplitzRows returns what each value of each byte of an IPv6 4-tuple adds to the hash.
@@ -243,16 +239,18 @@ func toeplitzRows(k rss.Key) (rows [36][256]uint32) {
 
 // schema is the version of the layout of all pinned tables. A program needs tables of its own version; of others it makes
 // new ones. Tables from before there were versions count as 0.
-const schema = 10
+const schema = 11
 
 // formers are the earlier versions whose tables can be read, each with the tables that have other rows now or were not there. What rows have
 // got since has been zero in them, and zero must say what was said without it.
 func formers() map[uint32][]string {
-	short := []string{bpf.LbMapShortReplicas, bpf.LbMapSharedHops}
-	owners := append(short, bpf.LbMapSlotOwners)
-	flows := append(owners, bpf.LbMapFlowCounts)
+	flat := []string{
+		bpf.LbMapServiceIndex, bpf.LbMapServices, bpf.LbMapSlotOwners, bpf.LbMapShortReplicas, bpf.LbMapSharedHops, bpf.LbMapRevNatIndex,
+		bpf.LbMapRevNats, bpf.LbMapEstablished, bpf.LbMapHalfOpen,
+	}
+	flows := append(flat, bpf.LbMapFlowCounts)
 	limits := append(flows, bpf.LbMapSourceRanges, bpf.LbMapRateStates, bpf.LbMapAllowances)
-	return map[uint32][]string{schema: nil, 9: short, 8: owners, 7: flows, 6: limits, 5: append(limits, bpf.LbMapFragments)}
+	return map[uint32][]string{schema: nil, 10: flat, 9: flat, 8: flat, 7: flows, 6: limits, 5: append(limits, bpf.LbMapFragments)}
 }
 
 // settings reads the secret of the keys of flows from the settings, or makes them: with that of the tables from which

@@ -360,7 +360,7 @@ func forever(s *ebpf.CollectionSpec) {
 
 // entryOf is the index of a client's entry in the FIB cache of a CPU.
 func entryOf(client string) uint32 {
-	return tables.BucketHash(bpf.Endpoint(netip.AddrPortFrom(netip.MustParseAddr(client), 0), 0)) % bpf.FIBCacheEntries
+	return uint32(tables.EndpointHash(bpf.Endpoint(netip.AddrPortFrom(netip.MustParseAddr(client), 0), 0)) >> 52)
 }
 
 // sharing returns a client, of those that the pattern makes of a number, with the same entry.

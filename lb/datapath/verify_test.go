@@ -31,7 +31,7 @@ func TestVerifyTraffic(t *testing.T) {
 	replica, stranger := *d.registry.tables.Replicas.Row(first), other.row
 	replica.Address = bpf.Address(netip.MustParseAddr("10.1.0.9"))
 	word, _ := d.registry.tables.Short.Word(first)
-	long, elsewhere, hop := bpf.LbShortReplica{}, word, *d.registry.tables.Short.Hops.Row(uint32(word.Hop - 1))
+	long, elsewhere, hop := bpf.LbShortReplica{}, word, *d.registry.tables.Short.Hops.Row(uint32(word.Hop))
 	elsewhere.Address[3], hop.Hop.Destination[5] = 9, hop.Hop.Destination[5]+1
 	unshort := put(t, d, bpf.LbMapShortReplicas, first, long) // so that packets look at the row
 	stranger.Vip = vipKey(web("192.0.2.3:80").VIP)
@@ -50,7 +50,7 @@ func TestVerifyTraffic(t *testing.T) {
 		"a service":     {put(t, d, bpf.LbMapServices, other.at, changed), bpf.LbMapServices, "tcp 192.0.2.2:80"},
 		"a replica":     {both(unshort, put(t, d, bpf.LbMapReplicas, first, replica)), bpf.LbMapReplicas, "10.1.0.4:8080 of tcp 192.0.2.2:80"},
 		"in short":      {put(t, d, bpf.LbMapShortReplicas, first, elsewhere), bpf.LbMapShortReplicas, "10.1.0.4:8080 of tcp 192.0.2.2:80"},
-		"a shared hop":  {put(t, d, bpf.LbMapSharedHops, uint32(word.Hop-1), hop), bpf.LbMapSharedHops, fmt.Sprintf("row %d, of 1 replicas", word.Hop-1)},
+		"a shared hop":  {put(t, d, bpf.LbMapSharedHops, uint32(word.Hop), hop), bpf.LbMapSharedHops, fmt.Sprintf("row %d, of 1 replicas", word.Hop)},
 		"a slot":        {both(unread, put(t, d, bpf.LbMapSlots, other.row.Offset, bpf.LbSlot{Owner: second, Previous: second})), bpf.LbMapSlots, "slot 0 of tcp 192.0.2.2:80"},
 		"a settled one": {both(unread, put(t, d, bpf.LbMapSlots, other.row.Offset, bpf.LbSlot{Owner: first, Previous: second | 1<<31})), bpf.LbMapSlots, "slot 0 of tcp 192.0.2.2:80"},
 		"an owner":      {put(t, d, bpf.LbMapSlotOwners, line, wrong), bpf.LbMapSlotOwners, "slot 0 of tcp 192.0.2.2:80"},
@@ -83,9 +83,7 @@ func both(a, b func()) func() { return func() { a(); b() } }
 func put(t *testing.T, d *Datapath, table string, at uint32, row any) func() {
 	return func() {
 		t.Helper()
-		if err := pinnedMap(t, d, table).Put(at, row); err != nil {
-			t.Fatal(err)
-		}
+		overwrite(t, d, table, at, row)
 	}
 }
 

@@ -22,11 +22,22 @@ type Index struct {
 // BucketsFor returns the number of buckets of an index for so many endpoints: a power of two, such that a
 // bucket holds two on average. The probability that one overflows is then some 1e-11.
 func BucketsFor(endpoints uint32) uint32 {
-	return 1 << bits.Len32((endpoints-1)/2)
+	return 1 << max(1, bits.Len32((endpoints-1)/2))
 }
 
-// BucketHash is bucket_hash of bpf/src/find.h.
-func BucketHash(e bpf.LbEndpoint) uint32 {
+// EndpointHash is endpoint_hash of bpf/src/find.h.
+func EndpointHash(e bpf.LbEndpoint) uint64 {
+	high, middle := binary.NativeEndian.Uint64(e.Address[:8]), binary.NativeEndian.Uint32(e.Address[8:])
+	rest := uint64(binary.NativeEndian.Uint16(e.Port[:])) | uint64(e.Protocol)<<16 | uint64(e.IpVersion)<<24
+	h := uint64(binary.BigEndian.Uint32(e.Address[12:])) | rest<<32
+	if e.IpVersion != 4 {
+		h ^= high*0xbf58476d1ce4e5b9 + uint64(middle)*0x94d049bb133111eb
+	}
+	return h * 0x9e3779b97f4a7c15
+}
+
+// formerHash is that of indexes that are not flat.
+func formerHash(e bpf.LbEndpoint) uint32 {
 	high, low := binary.NativeEndian.Uint64(e.Address[:8]), binary.NativeEndian.Uint64(e.Address[8:])
 	rest := uint64(binary.NativeEndian.Uint16(e.Port[:])) | uint64(e.Protocol)<<16 | uint64(e.IpVersion)<<24
 	h := high*0xbf58476d1ce4e5b9 ^ low ^ rest
@@ -35,7 +46,13 @@ func BucketHash(e bpf.LbEndpoint) uint32 {
 }
 
 // Bucket returns the number of an endpoint's bucket.
-func (x Index) Bucket(e bpf.LbEndpoint) uint32 { return BucketHash(e) & uint32(x.buckets.Len()-1) }
+func (x Index) Bucket(e bpf.LbEndpoint) uint32 {
+	if n := uint32(x.buckets.Len()); x.buckets.flat {
+		return uint32(EndpointHash(e) >> bpf.Shift(n))
+	} else {
+		return formerHash(e) & (n - 1)
+	}
+}
 
 func (x Index) of(e bpf.LbEndpoint) *bpf.LbBucket { return x.buckets.Row(x.Bucket(e)) }
 

@@ -5,7 +5,6 @@ import (
 	"unsafe"
 
 	"lbctl/bpf"
-	"lbctl/lb"
 )
 
 // ShortReplicas are the words of replicas that most IPv4 packets read in place of their rows, and the next hops that replicas
@@ -17,6 +16,8 @@ type ShortReplicas struct {
 	Hops  Table[bpf.LbSharedHop]
 	grace *Grace
 	free  Extents
+	// rowOfNone: the first row of hops stands for no hop. In former tables the number of a hop is that of its row plus one.
+	rowOfNone bool
 	// shared are the hops in use, by number, and numbers the same by what they are. held is the number that each replica has: packets
 	// take it out of a word.
 	shared  map[uint16]*sharedHop
@@ -32,14 +33,17 @@ type sharedHop struct {
 	users int
 }
 
-// SharedHopsFor is the number of rows of shared hops: the old ones and the new ones, as many as a word can number.
-func SharedHopsFor(l lb.Limits) uint32 { return min(2*l.Replicas, 1<<16-1) }
+// SharedHops is the number of rows of shared hops: as many as a word can number.
+const SharedHops = 1 << 16
 
 // DeferWith has rows of hops reused after a grace period of g.
 func (t *Tables) DeferWith(g *Grace) { t.Short.grace = g }
 
 func (s *ShortReplicas) open() {
-	s.free, s.held = NewExtents(uint32(s.Hops.Len())), make([]uint16, s.Words.Len())
+	s.free, s.held, s.rowOfNone = NewExtents(uint32(s.Hops.Len())), make([]uint16, s.Words.Len()), s.Hops.flat
+	if s.rowOfNone {
+		_ = s.free.Take(0, 1) // it is free
+	}
 	s.shared, s.numbers = map[uint16]*sharedHop{}, map[bpf.LbSharedHop]uint16{}
 }
 
@@ -58,10 +62,18 @@ func (s *ShortReplicas) Word(replica uint32) (is bpf.LbShortReplica, ok bool) {
 
 // Hop returns what a word says of the next hop: the zero value if packets look at the row of the replica.
 func (s *ShortReplicas) Hop(word bpf.LbShortReplica) bpf.LbSharedHop {
-	if n := int(word.Hop); n > 0 && n <= s.Hops.Len() {
-		return *s.Hops.Row(uint32(n - 1))
+	if row := s.row(word.Hop); word.Hop > 0 && row < uint32(s.Hops.Len()) {
+		return *s.Hops.Row(row)
 	}
 	return bpf.LbSharedHop{}
+}
+
+// row returns the row of a hop by its number.
+func (s *ShortReplicas) row(n uint16) uint32 {
+	if s.rowOfNone {
+		return uint32(n)
+	}
+	return uint32(n) - 1
 }
 
 func (s *ShortReplicas) word(replica uint32) *uint64 {
@@ -129,7 +141,9 @@ func (s *ShortReplicas) hold(hop bpf.LbSharedHop) uint16 {
 			return 0
 		}
 		s.Hops.Put(row, hop)
-		n = uint16(row + 1)
+		if n = uint16(row); !s.rowOfNone {
+			n++
+		}
 		s.numbers[hop], s.shared[n] = n, &sharedHop{is: hop}
 	}
 	s.shared[n].users++
@@ -152,7 +166,7 @@ func (s *ShortReplicas) leave(n uint16) {
 	s.retired++
 	s.grace.Defer(func() {
 		s.retired--
-		s.free.Release(uint32(n-1), 1)
+		s.free.Release(s.row(n), 1)
 	})
 }
 
@@ -172,7 +186,7 @@ func (t *Tables) Adopt() {
 			continue
 		}
 		if s.shared[word.Hop] == nil {
-			if s.free.Take(uint32(word.Hop-1), 1) != nil {
+			if s.free.Take(s.row(word.Hop), 1) != nil {
 				continue
 			}
 			s.shared[word.Hop] = &sharedHop{is: hop}
@@ -191,6 +205,6 @@ func (t *Tables) Adopted() { t.Short.adopting = false }
 // InUse calls f with the row of each hop that replicas have, and what it has to be.
 func (s *ShortReplicas) InUse(f func(row uint32, is bpf.LbSharedHop, users int)) {
 	for n, h := range s.shared {
-		f(uint32(n-1), h.is, h.users)
+		f(s.row(n), h.is, h.users)
 	}
 }

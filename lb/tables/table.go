@@ -7,6 +7,8 @@ import (
 	"os"
 	"unsafe"
 
+	"lbctl/bpf"
+
 	"github.com/cilium/ebpf"
 )
 
@@ -19,24 +21,27 @@ type Table[T any] struct {
 	// mapped tells which windows of 1<<shift rows are.
 	mapped []bool
 	shift  uint8
+	// flat: it is a flat table of maps.h, which those of former layouts are not.
+	flat   bool
 	memory *memory
 	steps  *Steps
 }
 
-// Map prepares to map an array map whose values are T.
+// Map prepares to map an array map whose values are T, or a flat table of T.
 func Map[T any](m *ebpf.Map) (Table[T], error) {
 	var row T
 	size := int(unsafe.Sizeof(row))
-	if value := m.ValueSize(); value != uint32(size) {
-		return Table[T]{}, fmt.Errorf("map %v: value of %d bytes, want %d", m, value, size)
+	n, flat := bpf.Rows(m, uint32(size))
+	if n == 0 {
+		return Table[T]{}, fmt.Errorf("map %v: value of %d bytes, want %d, or as many times that as there are rows", m, m.ValueSize(), size)
 	}
 	shift := windowShift(size)
-	all, err := newMemory(m, int(m.MaxEntries())*size, size<<shift)
+	all, err := newMemory(m, int(n)*size, size<<shift)
 	if err != nil {
 		return Table[T]{}, err
 	}
-	rows := unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(all.reserved))), m.MaxEntries())
-	return Table[T]{rows: rows, mapped: all.mapped, shift: shift, memory: all}, nil
+	rows := unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(all.reserved))), n)
+	return Table[T]{rows: rows, mapped: all.mapped, shift: shift, flat: flat, memory: all}, nil
 }
 
 // windowShift returns the least number such that 1 shifted by it is a number of rows which are whole pages, and leastWindow at least.

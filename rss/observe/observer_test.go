@@ -51,6 +51,9 @@ func balancer(t *testing.T) (program *ebpf.Program, reasons *ebpf.Map) {
 	for _, m := range spec.Maps {
 		m.Pinning = ebpf.PinNone
 	}
+	if err := bpf.Flatten(spec); err != nil {
+		t.Fatal(err)
+	}
 	var o bpf.LbObjects
 	if err := spec.LoadAndAssign(&o, nil); err != nil {
 		t.Fatal(err)

@@ -173,6 +173,6 @@ func (e *editing) kept(err error) error {
 // widest is an intent with the largest limits: only the daemon knows its own.
 func widest() intent.Intent {
 	i := intent.Default()
-	i.Datapath.Limits = lb.Limits{Services: 1 << 16, Replicas: 1 << 20, Slots: 1 << 27, Flows: 1 << 28, SourceRanges: 1 << 20}
+	i.Datapath.Limits = lb.Limits{Services: 1 << 16, Replicas: 1 << 20, Slots: 1 << 27, Flows: lb.MaxFlows, SourceRanges: 1 << 20}
 	return i
 }

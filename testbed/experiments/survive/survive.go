@@ -95,7 +95,7 @@ func (p *parameters) Parameters(f *experiment.Parameters) {
 	f.Int(&p.changes, "changes", ints{Low: 1, High: 10_000, Default: 20, Quick: 10, Full: 100}, "how often each service is changed")
 	f.Int(&p.fresh, "fresh", ints{Low: 1, High: 10_000, Default: 10, Quick: 3}, "the number of connections to each service that are opened after each change")
 	f.Int(&p.probes, "probes", ints{Low: 1, High: 10_000, Default: 32, Quick: 16}, "the number of SYNs that are sent before and again after a change")
-	f.Int(&p.flows, "flows", ints{Low: 1 << 10, High: 1 << 28, Default: int(lb.DefaultLimits.Flows), Quick: 1 << 16}, "how many flows the load balancer can remember, a power of two")
+	f.Int(&p.flows, "flows", ints{Low: 1 << 10, High: lb.MaxFlows, Default: int(lb.DefaultLimits.Flows), Quick: 1 << 16}, "how many flows the load balancer can remember, a power of two")
 	f.Int(&p.bare, "untracked", ints{Low: started, High: 1 << 16, Default: 200, Quick: 30}, "the number of live connections of the control that remembers no flows")
 	f.Duration(&p.idle, "idle", experiment.Durations{Low: lb.MinIdle, High: lb.MaxIdle, Default: 12 * time.Second, Full: 30 * time.Second}, "how long a flow may be silent and is still remembered, in whole seconds")
 	f.Bool(&p.pause, "pause", true, "whether to wait, before the floods, until nothing has changed for longer than the idle time")
