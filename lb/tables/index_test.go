@@ -149,3 +149,37 @@ func TestIndexSpreads(t *testing.T) {
 		}
 	}
 }
+
+// Addresses as operators number them fill buckets evenly: where two endpoints share a bucket on average, no bucket has more than half of its
+// room taken. That a bucket overflows is an error, and chance alone must not be what prevents it.
+func TestIndexIsEven(t *testing.T) {
+	const n = 100_000
+	v4 := func(host int) netip.Addr {
+		return netip.AddrFrom4([4]byte{10, byte(host >> 16), byte(host >> 8), byte(host)})
+	}
+	v6 := func(net, host int) netip.Addr {
+		return netip.AddrFrom16([16]byte{0: 0xfd, 6: byte(net >> 8), 7: byte(net), 13: byte(host >> 16), 14: byte(host >> 8), 15: byte(host)})
+	}
+	for name, at := range map[string]func(i int) (netip.Addr, int){
+		"in a row":                    func(i int) (netip.Addr, int) { return v4(i), 80 },
+		"20 of each /24":              func(i int) (netip.Addr, int) { return v4(i/20<<8 + i%20 + 10), 80 },
+		"100 of each /24":             func(i int) (netip.Addr, int) { return v4(i/100<<8 + i%100 + 1), 80 },
+		"one of each /24":             func(i int) (netip.Addr, int) { return v4(i<<8&0xffffff + i>>16 + 1), 80 },
+		"1,000 addresses, 100 ports":  func(i int) (netip.Addr, int) { return v4(i / 100), 8000 + i%100 },
+		"10 addresses, 10,000 ports":  func(i int) (netip.Addr, int) { return v4(i / 10_000), 1024 + i%10_000 },
+		"IPv6 in a row":               func(i int) (netip.Addr, int) { return v6(1, i), 80 },
+		"IPv6, one of each /64":       func(i int) (netip.Addr, int) { return v6(i%65_536, 1+i>>16), 80 },
+		"IPv6, 50 of each /64":        func(i int) (netip.Addr, int) { return v6(i/50, i%50), 80 },
+		"IPv6, as many as the subnet": func(i int) (netip.Addr, int) { return v6(i%1000, i%1000<<8+i/1000), 80 },
+	} {
+		x, taken := Index{buckets: buckets(BucketsFor(n))}, map[uint32]int{}
+		x.buckets.flat = true
+		for i := range n {
+			a, port := at(i)
+			taken[x.Bucket(bpf.Endpoint(netip.AddrPortFrom(a, uint16(port)), 6))]++
+		}
+		if most := slices.Max(slices.Collect(maps.Values(taken))); most > len(bpf.LbBucket{}.Row)/2 {
+			t.Errorf("%s: %d in one bucket", name, most)
+		}
+	}
+}
