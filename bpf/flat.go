@@ -10,10 +10,14 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// Flatten makes flat tables of those that bpf/src/maps.h marks so, of the datapath's object: maps of one value, which has all rows, and
+// Flatten makes flat tables of those that bpf/src/maps.h marks so: maps of one value, which has all rows, and
 // whose address the programs are given in the place of the map. MaxEntries is the number of rows before that, of indexes and records a
-// power of two. Programs access their rows without look-ups, and check bounds that are constants, which are set here.
+// power of two. Programs access their rows without look-ups, and check bounds that are constants, which are set here. In other objects than
+// the datapath's there are none.
 func Flatten(spec *ebpf.CollectionSpec) error {
+	if spec.Maps[LbMapServices] == nil {
+		return nil
+	}
 	for name, value := range bounds(spec) {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return fmt.Errorf("set %s: %w", name, err)

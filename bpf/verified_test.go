@@ -54,10 +54,8 @@ func verified(t *testing.T, object *ebpf.CollectionSpec, name string) uint32 {
 			m.MaxEntries = 1 << 12
 		}
 	}
-	if spec.Maps[LbMapServices] != nil {
-		if err := Flatten(spec); err != nil {
-			t.Fatal(err)
-		}
+	if err := Flatten(spec); err != nil {
+		t.Fatal(err)
 	}
 	all, err := ebpf.NewCollection(spec)
 	if err != nil {

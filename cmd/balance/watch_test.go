@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -135,10 +136,10 @@ func TestHeldByAnother(t *testing.T) {
 }
 
 // looks counts how often the network is examined.
-type looks struct{ n int }
+type looks struct{ n atomic.Int64 }
 
 // Examine implements examiner.
-func (l *looks) Examine(netstate.Scope) ([]doctor.Finding, error) { l.n++; return nil, nil }
+func (l *looks) Examine(netstate.Scope) ([]doctor.Finding, error) { l.n.Add(1); return nil, nil }
 
 // TestLooksAreRare: after a burst of changes there is one look, a second after the one before; after a rest one at once; and one a
 // minute where nothing changes.
@@ -161,10 +162,10 @@ func TestLooksAreRare(t *testing.T) {
 			}})
 			must(t, err)
 		}
-		want := func(when string, n int) {
+		want := func(when string, n int64) {
 			t.Helper()
-			if synctest.Wait(); seen.n != n {
-				t.Errorf("%s: %d looks, want %d", when, seen.n, n)
+			if synctest.Wait(); seen.n.Load() != n {
+				t.Errorf("%s: %d looks, want %d", when, seen.n.Load(), n)
 			}
 		}
 		want("at the start", 1)

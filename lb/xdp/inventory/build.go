@@ -34,6 +34,9 @@ func specs() (all []*ebpf.ProgramSpec, err error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := bpf.Flatten(spec); err != nil {
+			return nil, err
+		}
 		for _, p := range spec.Programs {
 			// The calls of functions get their distances only when a program is written; the library hashes them without.
 			if err := p.Instructions.Marshal(io.Discard, binary.LittleEndian); err != nil {
