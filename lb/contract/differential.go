@@ -40,12 +40,14 @@ type comparison struct {
 	t *testing.T
 	// few selects the services and packets of DifferentialFlows.
 	few bool
+	// thorough is the number of packets of which each is explained first, and after each batch of which all is compared.
+	thorough int
 	// Both get the same. The subject is compared with the reference.
 	subject, reference Harness
 	random             *rand.Rand
 	indexes            map[string]int
-	// compared is the number of packets so far.
-	compared int
+	// drawn is the number of packets so far, compared that of those that were short enough to be sent.
+	drawn, compared int
 	// monitors are those of both, nil if the run is not monitored.
 	monitors [2]lb.Monitor
 }
@@ -54,45 +56,75 @@ func newComparison(t *testing.T, seed uint64, subject Harness) *comparison {
 	return &comparison{
 		t: t, subject: subject, reference: oracleWith(t, subject.NoService),
 		random:  rand.New(rand.NewPCG(seed, 0)),
-		indexes: Indexes(),
+		indexes: Indexes(), thorough: thorough,
 	}
 }
 
-// batch is the number of packets between two changes of services and two readings of counters.
+// batch is the number of packets between two passings of time.
 const batch = 50
 
 // remembered is the number of packets after which fragments are forgotten: the reference has room for all, but five in one
 // line of the datapath's table are one too many.
 const remembered = 40 * batch
 
-// In a long run one packet in explainedEvery is explained first: that takes four times as long as the packet itself.
+// A long run goes on with longer rounds and batches: a change of services waits as long as hundreds of packets take, and an
+// explanation takes several times as long as its packet.
 const (
-	allExplained   = 100_000
-	explainedEvery = 16
+	thorough       = 100_000
+	longBatch      = 4 * batch
+	longRound      = 5 * longBatch
+	explainedEvery = 32
+	reportedEvery  = 1_000_000
 )
 
 func (d *comparison) run(n int) error {
-	for sent := 0; sent < n; sent += batch {
-		if sent%remembered == 0 {
-			d.subject.ForgetFragments(d.t)
-			d.reference.ForgetFragments(d.t)
+	for d.drawn < n {
+		round, batch := batch, batch
+		if d.drawn >= d.thorough {
+			round, batch = longRound, longBatch
 		}
-		if err := d.reconfigure(); err != nil {
-			return fmt.Errorf("after %d packets: %w", sent, err)
+		if err := d.round(min(round, n-d.drawn), batch); err != nil {
+			return fmt.Errorf("after %d packets: %w", d.drawn, err)
 		}
-		if err := d.packets(min(batch, n-sent)); err != nil {
-			return fmt.Errorf("after %d packets: %w", sent, err)
-		}
-		if err := d.remember(); err != nil {
-			return fmt.Errorf("after %d packets: %w", sent, err)
+		if d.drawn%reportedEvery == 0 {
+			d.t.Logf("%d packets", d.drawn)
 		}
 	}
 	return nil
 }
 
-// remember lets some time pass in most rounds, and compares the records of flows. Nobody else changes the tables, so what is in the
-// kernel is what was put there.
-func (d *comparison) remember() error {
+// round changes services, sends n packets in batches, and compares what the two tell of themselves afterwards.
+func (d *comparison) round(n, batch int) error {
+	if err := d.reconfigure(); err != nil {
+		return err
+	}
+	services, err := d.reference.Dataplane.Services()
+	if err != nil {
+		return err
+	}
+	before, err := d.bothCounters()
+	if err != nil {
+		return err
+	}
+	var sent []randomFrame
+	for end := d.drawn + n; d.drawn < end; {
+		if d.drawn%remembered == 0 {
+			d.subject.ForgetFragments(d.t)
+			d.reference.ForgetFragments(d.t)
+		}
+		if sent, err = d.packets(sent, min(batch, end-d.drawn), services); err != nil {
+			return fmt.Errorf("%w\nservices: %+v", err, services)
+		}
+		d.passTime()
+	}
+	if err := d.counted(before); err != nil {
+		return fmt.Errorf("%w\nafter the packets %q\nservices: %+v", err, sent, services)
+	}
+	return d.remember()
+}
+
+// passTime lets some time pass after most batches.
+func (d *comparison) passTime() {
 	for range d.random.IntN(3) {
 		elapsed := time.Duration(d.random.Int64N(int64(2*step/time.Millisecond))) * time.Millisecond // a rate earns what can be told apart
 		if d.few && d.random.IntN(5) == 0 {
@@ -101,6 +133,10 @@ func (d *comparison) remember() error {
 		d.subject.Advance(d.t, elapsed)
 		d.reference.Advance(d.t, elapsed)
 	}
+}
+
+// remember compares the records of flows. Nobody else changes the tables, so what is in the kernel is what was put there.
+func (d *comparison) remember() error {
 	if v, err := d.subject.Dataplane.Verify(d.t.Context(), false); err != nil || v.Found > 0 {
 		return fmt.Errorf("verify: %+v, %w", v, err)
 	}
@@ -123,36 +159,33 @@ func (d *comparison) remember() error {
 	return nil
 }
 
-// packets sends a number of packets and compares the counters before and after.
-func (d *comparison) packets(n int) error {
-	services, err := d.reference.Dataplane.Services()
-	if err != nil {
-		return err
-	}
-	before, err := d.bothCounters()
-	if err != nil {
-		return err
-	}
-	var sent []string
+// packets draws n packets and sends those that are neither too short nor too long. It appends them to sent.
+func (d *comparison) packets(sent []randomFrame, n int, services []lb.Service) ([]randomFrame, error) {
 	for range n {
 		f := d.nextFrame(services)
+		d.drawn++
 		if len(f.bytes) < d.subject.MinFrame || len(f.bytes) > d.subject.longest() {
 			continue
 		}
 		if err := d.packet(f); err != nil {
-			return fmt.Errorf("%v on %s: %w\nservices: %+v", f, f.ingress, err, services)
+			return nil, fmt.Errorf("%v on %s: %w", f, f.ingress, err)
 		}
-		sent = append(sent, f.String())
+		sent = append(sent, f)
 	}
+	return sent, nil
+}
+
+// counted compares by how much the counters of both have moved.
+func (d *comparison) counted(before [2]lb.Counters) error {
 	after, err := d.bothCounters()
 	if err != nil {
 		return err
 	}
 	if diff := difference(moved(before[1], after[1]), moved(before[0], after[0])); diff != "" {
-		return fmt.Errorf("counters moved (-reference +subject):\n%safter the packets\n%q\nservices: %+v", diff, sent, services)
+		return fmt.Errorf("counters moved (-reference +subject):\n%s", diff)
 	}
 	if diff := difference(movedFlows(before[1], after[1]), movedFlows(before[0], after[0])); diff != "" {
-		return fmt.Errorf("flows counted (-reference +subject):\n%safter the packets\n%q\nservices: %+v", diff, sent, services)
+		return fmt.Errorf("flows counted (-reference +subject):\n%s", diff)
 	}
 	return nil
 }
@@ -166,10 +199,10 @@ func (d *comparison) bothCounters() (both [2]lb.Counters, err error) {
 	return both, err
 }
 
-// packet sends one frame to both, in most cases after the subject has explained it.
+// packet sends one frame to both, mostly after they have explained it.
 func (d *comparison) packet(f randomFrame) error {
 	var explained *lb.Explanation
-	if d.compared++; d.compared <= allExplained || d.compared%explainedEvery == 0 {
+	if d.compared++; d.compared <= d.thorough || d.compared%explainedEvery == 0 {
 		e, err := d.explain(f)
 		if err != nil {
 			return fmt.Errorf("explain: %w", err)

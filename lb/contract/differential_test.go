@@ -20,47 +20,61 @@ func TestDifferentialOracle(t *testing.T) {
 // TestDifferentialReaches checks that such a run meets every reason and every action: with every seed, most likely (with
 // each of sixty it met every reason twice at least). A fault of the tables cannot occur.
 func TestDifferentialReaches(t *testing.T) {
-	actions := make(map[oracle.Action]int)
-	subject := OracleRejecting(t)
-	send := subject.Send
-	subject.Send = func(link string, frame []byte) (oracle.Verdict, error) {
-		v, err := send(link, frame)
-		actions[v.Action]++
-		return v, err
-	}
-	if err := newComparison(t, 1, subject).run(20_000); err != nil {
-		t.Fatal(err)
-	}
-	counters, err := subject.Dataplane.Counters()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for reason, n := range counters.Reasons {
-		// Frames of a test run have room, and there is no limit.
-		never := slices.Contains([]lb.Reason{lb.TableFault, lb.NoHeadroom, lb.RejectLimited}, reason)
-		if (n.Packets == 0) != never {
-			t.Errorf("%v: %d packets", reason, n.Packets)
+	eachPart(t, func(t *testing.T, thorough, packets int) {
+		actions := make(map[oracle.Action]int)
+		subject := OracleRejecting(t)
+		send := subject.Send
+		subject.Send = func(link string, frame []byte) (oracle.Verdict, error) {
+			v, err := send(link, frame)
+			actions[v.Action]++
+			return v, err
 		}
-	}
-	if len(actions) != 4 {
-		t.Errorf("actions: %v", actions)
-	}
-	t.Logf("reasons %v, actions %v", counters.Reasons, actions)
+		d := newComparison(t, 1, subject)
+		d.thorough = thorough
+		if err := d.run(packets); err != nil {
+			t.Fatal(err)
+		}
+		counters, err := subject.Dataplane.Counters()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for reason, n := range counters.Reasons {
+			// Frames of a test run have room, and there is no limit.
+			never := slices.Contains([]lb.Reason{lb.TableFault, lb.NoHeadroom, lb.RejectLimited}, reason)
+			if (n.Packets == 0) != never {
+				t.Errorf("%v: %d packets", reason, n.Packets)
+			}
+		}
+		if len(actions) != 4 {
+			t.Errorf("actions: %v", actions)
+		}
+		t.Logf("reasons %v, actions %v", counters.Reasons, actions)
+	})
 }
 
 // TestDifferentialNotices breaks the reference in one way after the other: the run must find each.
 func TestDifferentialNotices(t *testing.T) {
-	for name, breaks := range defects() {
-		t.Run(name, func(t *testing.T) {
-			subject := Oracle(t)
-			breaks(&subject)
-			err := newComparison(t, 1, subject).run(20_000)
-			if err == nil {
-				t.Fatal("not noticed in 20,000 packets")
-			}
-			t.Log(err)
-		})
-	}
+	eachPart(t, func(t *testing.T, thorough, packets int) {
+		for name, breaks := range defects() {
+			t.Run(name, func(t *testing.T) {
+				subject := Oracle(t)
+				breaks(&subject)
+				d := newComparison(t, 1, subject)
+				d.thorough = thorough
+				err := d.run(packets)
+				if err == nil {
+					t.Fatal("not noticed in", packets, "packets")
+				}
+				t.Log(err)
+			})
+		}
+	})
+}
+
+// eachPart runs a test of the thorough part of a run, and of the part that follows in a long one.
+func eachPart(t *testing.T, test func(t *testing.T, thorough, packets int)) {
+	t.Run("thorough", func(t *testing.T) { test(t, thorough, 20_000) })
+	t.Run("long", func(t *testing.T) { test(t, 0, 100_000) })
 }
 
 // defect breaks a harness. The frames it sees are its own copies.

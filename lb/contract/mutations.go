@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"slices"
+	"sync"
 )
 
 // mutation is one named change of a frame.
@@ -14,15 +15,20 @@ type mutation struct {
 	apply func(r *rand.Rand, frame []byte) []byte
 }
 
-// mutations returns all changes.
-func mutations() []mutation {
+// mutations returns all changes. Nobody may write to the list.
+var mutations = sync.OnceValue(func() []mutation {
 	return slices.Concat(frameMutations(), ipv4Mutations(), ipv6Mutations(), l4Mutations())
-}
+})
 
 // randomMutation returns one that can be made of the frame.
 func randomMutation(r *rand.Rand, frame []byte) mutation {
-	fitting := slices.DeleteFunc(mutations(), func(m mutation) bool { return !m.of(frame) })
-	return fitting[r.IntN(len(fitting))]
+	var fitting []int
+	for i, m := range mutations() {
+		if m.of(frame) {
+			fitting = append(fitting, i)
+		}
+	}
+	return mutations()[fitting[r.IntN(len(fitting))]]
 }
 
 // change makes a mutation that writes one or two random bytes at an offset of frames of a kind.

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"net/netip"
+	"slices"
 
 	"lbctl/lb"
 	"lbctl/lb/oracle"
@@ -27,12 +28,12 @@ const (
 )
 
 // Links returns the links.
-func Links() []Link {
-	return []Link{
-		newLink(1, East, 1500, "198.51.100.254/24", "2001:db8:1::fe/64"),
-		newLink(2, West, 1500, "10.0.0.254/24", "2001:db8:2::fe/64"),
-		newLink(3, Narrow, 1280, "10.0.1.254/24", "2001:db8:3::fe/64"),
-	}
+func Links() []Link { return slices.Clone(links) }
+
+var links = []Link{
+	newLink(1, East, 1500, "198.51.100.254/24", "2001:db8:1::fe/64"),
+	newLink(2, West, 1500, "10.0.0.254/24", "2001:db8:2::fe/64"),
+	newLink(3, Narrow, 1280, "10.0.1.254/24", "2001:db8:3::fe/64"),
 }
 
 func newLink(number byte, name string, mtu int, v4, v6 string) Link {
@@ -187,7 +188,7 @@ const unknown = 200
 
 // on returns the host of that number on a link.
 func (f family) on(link string, host byte, port uint16) netip.AddrPort {
-	for _, l := range Links() {
+	for _, l := range links {
 		if l.Name == link {
 			return netip.AddrPortFrom(hostOf(l.Addresses[f.at], host), port)
 		}
@@ -197,7 +198,7 @@ func (f family) on(link string, host byte, port uint16) netip.AddrPort {
 
 // own returns our own address on a link.
 func (f family) own(link string) netip.AddrPort {
-	for _, l := range Links() {
+	for _, l := range links {
 		if l.Name == link {
 			return netip.AddrPortFrom(l.Addresses[f.at].Addr(), 0)
 		}

@@ -39,7 +39,7 @@ func (d *comparison) randomFrame(services []lb.Service) randomFrame {
 	if r.IntN(6) == 0 {
 		p = randomICMP(r, p, services)
 	}
-	f := randomFrame{bytes: p.Frame(), ingress: Links()[r.IntN(3)].Name, flow: p.Flow}
+	f := randomFrame{bytes: p.Frame(), ingress: links[r.IntN(3)].Name, flow: p.Flow}
 	for range []int{0, 0, 0, 1, 1, 1, 1, 1, 1, 2}[r.IntN(10)] {
 		m := randomMutation(r, f.bytes)
 		f.bytes = m.apply(r, f.bytes)

@@ -16,6 +16,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // xdpMD is struct xdp_md of linux/bpf.h, the context of a test run.
@@ -96,17 +97,23 @@ func harnessWith(t *testing.T, n lb.NoService) contract.Harness {
 		t.Fatal(err)
 	}
 	t.Cleanup(home.Close)
+	thread := unix.Gettid() // placed has locked it
 	return contract.Harness{
 		Dataplane: d, NoService: n,
 		Send: func(link string, frame []byte) (v oracle.Verdict, err error) {
-			err = home.Inside(func() error {
+			run := func() error {
 				under := program
 				if !opened.closing.Load() {
 					under = opened.Program() // another one while somebody watches
 				}
 				v, err = send(under, indexes[link], frame)
 				return err
-			})
+			}
+			if unix.Gettid() == thread { // to find out by its namespace takes as long as a packet
+				err = run()
+				return v, err
+			}
+			err = home.Inside(run)
 			return v, err
 		},
 		Advance: func(t *testing.T, elapsed time.Duration) {
