@@ -53,9 +53,10 @@ func benchPeersCommand(a *cli.App) *cobra.Command {
 addresses, in turns, in network namespaces of its own. Print requests per second, latency, and CPU time
 per request: of the process that balances, and of the whole machine, softirqs included, less that of
 direct. Between the namespaces frames arrive whole, as from a NIC, and every path has the same number of
-links. The exit code is 1 when lbctl is too far behind direct, or not ahead of all others. It needs root
-and some three minutes. Missing programs are installed from Debian's packages; their daemons are not
-started.`,
+links. The exit code is 1 when lbctl is too far behind direct, or not ahead of all others. HAProxy and nginx
+are tuned, nftables is there with connection tracking and without any state. What this kernel cannot have,
+IPVS or a flow table for example, is listed with the reason. It needs root and some four minutes. Missing
+programs are installed from Debian's packages; their daemons are not started.`,
 		Example: `  lbctl bench peers
   lbctl bench peers --peers direct,lbctl,haproxy --works connections --rounds 20
   lbctl bench peers --requests 10000 --concurrency 64 --out /tmp/peers -o json`,

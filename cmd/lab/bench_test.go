@@ -123,13 +123,13 @@ func benchLive(t *testing.T, program string) {
 
 // benchPeers: every peer does every work that it takes, with the right bytes and by all replicas.
 func benchPeers(t *testing.T, program string) {
-	r := benchmarked(t, program, append(smallPeers(), "--peers", "direct,forward,xdp,lbctl,lbctl-generic,nftables,haproxy,nginx"))
+	r := benchmarked(t, program, append(smallPeers(), "--peers", "direct,forward,xdp,lbctl,lbctl-generic,nftables,nftables-stateless,haproxy,nginx"))
 	holds(t, r.Checks,
 		"connections-of-direct", "connections-ahead", "connections-cpu-ahead", "packets-of-direct", "packets-ahead", "packets-cpu-ahead",
-		"transfer-of-direct", "transfer-ahead", "transfer-cpu-ahead", "datagrams-ahead", "datagrams-cpu-ahead", "every-peer!", "every-replica!", "no-errors!")
+		"transfer-of-direct", "transfer-ahead", "transfer-cpu-ahead", "datagrams-ahead", "datagrams-cpu-ahead", "every-peer!", "every-replica!", "untracked!", "no-errors!")
 	holds(t, r.Controls, "connections-of-direct-slowed~", "connections-ahead-slowed~", "connections-cpu-ahead-slowed~")
-	const peers = "direct forward xdp lbctl lbctl-generic nftables haproxy nginx"
-	for i, want := range []string{peers + " slowed", peers, peers, strings.Replace(peers, "haproxy ", "", 1), "haproxy", peers + " slowed"} {
+	const peers = "direct forward xdp lbctl lbctl-generic nftables nftables-stateless haproxy nginx"
+	for i, want := range []string{peers + " slowed", peers, peers, strings.Replace(peers, "haproxy ", "", 1), "haproxy ipvs nftables-flowtable", peers + " slowed"} {
 		if got := strings.Join(first(r.Tables[i]), " "); got != want {
 			t.Errorf("table %s has %s, want %s", r.Tables[i].Name, got, want)
 		}
@@ -243,7 +243,7 @@ func TestBenchBadInput(t *testing.T) {
 		"bench live now":                  {2, `unexpected argument "now"`, "see lbctl bench live --help"},
 		"bench live --seconds ten":        {2, "ten", "see lbctl bench live --help"},
 		"bench live --seconds 0":          {2, "seconds=0: want 0.01 to 86400", "see lbctl bench live --help"},
-		"bench peers --peers direct,ipvs": {2, `"ipvs" is not known: want some of direct, forward, xdp, lbctl, lbctl-generic, nftables, haproxy, nginx`, "see lbctl bench peers --help"},
+		"bench peers --peers direct,ipvs": {2, `"ipvs" is not known: want some of direct, forward, xdp, lbctl, lbctl-generic, nftables, nftables-stateless, haproxy, nginx`, "see lbctl bench peers --help"},
 		"bench peers --works http":        {2, `"http" is not known`, "see lbctl bench peers --help"},
 		"bench peers --rounds 0":          {2, "rounds=0: want 1 to 1000", "see lbctl bench peers --help"},
 		"bench peers --replicas many":     {2, "replicas=many", "see lbctl bench peers --help"},

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -99,8 +100,8 @@ func number(v float64, decimals int) any {
 func (b *bench) unmeasured() report.Table {
 	t := report.Table{Name: "not measured", Columns: []string{"peer", "work", "why"}}
 	for _, p := range b.paths {
-		if p.broken != "" {
-			t.Rows = append(t.Rows, []any{p.name, "all", strings.Join(strings.Fields(p.broken), " ")})
+		if why := cmp.Or(p.absent, p.broken); why != "" {
+			t.Rows = append(t.Rows, []any{p.name, "all", strings.Join(strings.Fields(why), " ")})
 			continue
 		}
 		for _, w := range b.works {
@@ -108,6 +109,9 @@ func (b *bench) unmeasured() report.Table {
 				t.Rows = append(t.Rows, []any{p.name, w.Name, why})
 			}
 		}
+	}
+	for _, a := range b.absent {
+		t.Rows = append(t.Rows, []any{a.name, "all", a.why})
 	}
 	return t
 }

@@ -84,8 +84,8 @@ func TestFigures(t *testing.T) {
 // TestChecks: all pass, and each fails by what it is about and by nothing else.
 func TestChecks(t *testing.T) {
 	checks, controls := sample(first(), good(), nil).checks()
-	if len(checks) != 6 || len(controls) != 3 {
-		t.Fatalf("%d checks and %d controls, want 6 and 3", len(checks), len(controls))
+	if len(checks) != 7 || len(controls) != 3 {
+		t.Fatalf("%d checks and %d controls, want 7 and 3", len(checks), len(controls))
 	}
 	if bad := append(failed(checks), failed(controls)...); len(bad) != 0 {
 		t.Errorf("failed: %v", bad)
@@ -99,6 +99,7 @@ func TestChecks(t *testing.T) {
 		"connections-of-direct": {figures: func(f peers) { f[subjectName] = [2]float64{9.4, 104} }},
 		"connections-ahead":     {figures: func(f peers) { f["haproxy"] = [2]float64{9.7, 200} }},
 		"connections-cpu-ahead": {figures: func(f peers) { f["nftables"] = [2]float64{9, 103} }},
+		"untracked":             {bench: func(b *bench) { b.paths = append(b.paths, &path{peer: find("nftables-stateless"), tracked: 1}) }},
 		"no-errors":             {change: func(_ string, m *measurement) { m.Errors = 1 }},
 		"every-peer":            {bench: func(b *bench) { b.paths = append(b.paths, &path{peer: find("nginx"), broken: "it would not start"}) }},
 		"every-replica": {change: func(peer string, m *measurement) {

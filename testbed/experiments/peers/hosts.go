@@ -26,6 +26,8 @@ type bench struct {
 	replicas []*netns.Namespace
 	client   *helper.Process
 	paths    []*path
+	// absent are load balancers that are never measured.
+	absent []absent
 	// measured is by the name of the work.
 	measured map[string]*measure.Rounds[measurement]
 }
@@ -68,9 +70,13 @@ func (b *bench) startHosts() (err error) {
 	return errors.Join(all...)
 }
 
-// startPaths makes the paths and starts the peers. A rival that does not start is not measured, and the report says why.
+// startPaths makes the paths and starts the peers. One that the kernel cannot have is left out. A rival that does not start is
+// not measured, and the report says why.
 func (b *bench) startPaths(ctx context.Context) error {
 	for _, p := range b.paths {
+		if p.absent != "" {
+			continue
+		}
 		b.run.Step("start " + p.name)
 		err := b.wire(p)
 		if err == nil && p.start != nil {

@@ -1,7 +1,9 @@
 package peers
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -60,6 +62,26 @@ func (b *bench) timed(ctx context.Context, w load.Work, p *path, requests int) (
 		m.balancer = after.Tree(p.pid) - before.Tree(p.pid)
 	}
 	return m, nil
+}
+
+// countTracked asks each balancer's connection tracking how many connections it knows. Those that ended are known for a
+// while: a second at the peer nftables, else minutes.
+func (b *bench) countTracked() error {
+	for _, p := range b.paths {
+		if p.balancer == nil {
+			continue
+		}
+		text, err := p.balancer.ReadSysctl("net/netfilter/nf_conntrack_count")
+		if errors.Is(err, os.ErrNotExist) {
+			continue // a kernel without connection tracking
+		}
+		n, errNumber := strconv.Atoi(text)
+		if err := cmp.Or(err, errNumber); err != nil {
+			return fmt.Errorf("count tracked connections of %s: %w", p.name, err)
+		}
+		p.tracked = max(p.tracked, n)
+	}
+	return nil
 }
 
 // arrivals counts what came to each replica: connections that it accepted, or datagrams.

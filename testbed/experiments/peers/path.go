@@ -27,8 +27,10 @@ type path struct {
 	// pid and process are those of the balancer, if it is a process.
 	pid     int
 	process *helper.Process
-	// broken says why the peer could not be measured; empty: it can.
-	broken string
+	// broken says why the peer could not be measured, absent why this kernel cannot have it; empty: it can.
+	broken, absent string
+	// tracked is the most connections that the balancer's connection tracking knew after a work.
+	tracked int
 }
 
 // The names of a balancer's interfaces.

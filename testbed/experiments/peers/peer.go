@@ -37,8 +37,12 @@ type peer struct {
 	// program is what has to be installed, packages are Debian's that have it.
 	program  string
 	packages []string
+	// features are what the kernel must have for it.
+	features []feature
 	// start starts the balancer of a path. If it is a process, start records it in the path.
 	start func(context.Context, *bench, *path) error
+	// untracked demands that connection tracking knows no connection of it.
+	untracked bool
 	// noUDP says why the peer takes no datagrams.
 	noUDP string
 	// mode is that of XDP, empty where there is none; slow makes the wires slow.
@@ -61,9 +65,10 @@ func all() []peer {
 		{name: "xdp", summary: "to a replica's own address, over the hops as by a balancer: the least XDP program forwards", start: startXDP, mode: lb.Native},
 		{name: subjectName, role: subject, summary: "lbctl serve, mode nat, native XDP", start: startProduct, mode: lb.Native},
 		{name: "lbctl-generic", role: variant, summary: "lbctl serve, mode nat, generic XDP", start: startProduct, mode: lb.Generic},
-		{name: "nftables", role: rival, summary: "DNAT by a jhash map of nftables, with connection tracking", program: "nft", packages: []string{"nftables"}, start: startNFTables},
-		{name: "haproxy", role: rival, summary: "HAProxy in TCP mode, a thread for each core", program: "haproxy", packages: []string{"haproxy"}, start: startHAProxy, noUDP: "HAProxy's TCP mode carries no UDP"},
-		{name: "nginx", role: rival, summary: "the stream module of nginx, a worker for each core", program: "nginx", packages: []string{"nginx-light", "libnginx-mod-stream"}, start: startNginx},
+		{name: "nftables", role: rival, summary: "DNAT by a jhash map of nftables, with connection tracking", program: "nft", packages: []string{"nftables"}, features: []feature{natChains(), hashes()}, start: startTracked},
+		{name: "nftables-stateless", role: rival, summary: "addresses rewritten by a jhash map of nftables in the ingress hook, without connection tracking", program: "nft", packages: []string{"nftables"}, features: []feature{ingress(), hashes(), forwards()}, start: startStateless, untracked: true},
+		{name: "haproxy", role: rival, summary: "HAProxy in TCP mode, tuned: a thread bound to each core, buffers of 128 KiB", program: "haproxy", packages: []string{"haproxy"}, start: startHAProxy, noUDP: "HAProxy's TCP mode carries no UDP"},
+		{name: "nginx", role: rival, summary: "the stream module of nginx, tuned: a worker bound to each core, buffers of 128 KiB", program: "nginx", packages: []string{"nginx-light", "libnginx-mod-stream"}, start: startNginx},
 		{name: slowed, role: control, summary: "lbctl on wires where each frame waits", start: startProduct, mode: lb.Native, slow: 250},
 	}
 }
@@ -72,7 +77,7 @@ func all() []peer {
 const slowed = "slowed"
 
 // defaultPeers are measured by default.
-const defaultPeers = "direct,xdp,lbctl,nftables,haproxy,nginx"
+const defaultPeers = "direct,xdp,lbctl,nftables,nftables-stateless,haproxy,nginx"
 
 // choose returns the peers of a comma-separated list, and the control if there is
 // a baseline to compare it with.

@@ -23,11 +23,12 @@ func Experiment() experiment.Experiment {
 		Question: "How fast is the load balancer beside nftables, HAProxy and nginx, and what does a request cost?",
 		Claim:    "HTTP through the load balancer reaches 95 % of direct requests, and is ahead of all others.",
 		Method:   "The same clients send the same requests to the same replicas over a path for each peer, in turns.",
-		Needs:    experiment.Needs{Packages: []string{"nftables", "haproxy", "nginx-light", "libnginx-mod-stream"}, Time: 3 * time.Minute},
+		Needs:    experiment.Needs{Packages: []string{"nftables", "haproxy", "nginx-light", "libnginx-mod-stream"}, Time: 4 * time.Minute},
 		Rig:      "veth",
 		Checks: []experiment.Statement{
 			{Name: "every-peer", Text: "every peer could be measured"},
 			{Name: "every-replica", Text: "every peer brings requests to every replica"},
+			{Name: "untracked", Text: "a stateless peer leaves nothing in connection tracking"},
 			{Name: "no-errors", Text: "every request is answered with the right bytes"},
 		},
 		Design: func() experiment.Design { return &bench{} },
@@ -92,6 +93,9 @@ func (b *bench) Arms(ctx context.Context, r *experiment.Run) (arms []experiment.
 	for i, p := range b.chosen {
 		b.paths = append(b.paths, &path{peer: p, number: i, replicas: b.replicaCount})
 	}
+	if err := b.askKernel(); err != nil {
+		return nil, err
+	}
 	if err := b.startHosts(); err != nil {
 		return nil, err
 	}
@@ -139,12 +143,15 @@ func (b *bench) measureWork(ctx context.Context, w load.Work) (err error) {
 			done++
 		},
 	}, arms...)
-	return err
+	if err != nil {
+		return err
+	}
+	return b.countTracked()
 }
 
 // gives tells whether a peer is measured at some work: the control at the first alone.
 func (b *bench) gives(p *path, w load.Work) bool {
-	return p.broken == "" && p.refuses(w) == "" && (p.role != control || w.Name == b.works[0].Name)
+	return p.broken == "" && p.absent == "" && p.refuses(w) == "" && (p.role != control || w.Name == b.works[0].Name)
 }
 
 // Conclude implements experiment.Design.

@@ -28,7 +28,7 @@ func names(list []peer) (all []string) {
 
 func TestChoice(t *testing.T) {
 	for list, want := range map[string]string{
-		defaultPeers:           "direct xdp lbctl nftables haproxy nginx slowed",
+		defaultPeers:           "direct xdp lbctl nftables nftables-stateless haproxy nginx slowed",
 		"nginx, lbctl":         "lbctl nginx",
 		"lbctl,direct,lbctl":   "direct lbctl slowed",
 		"forward,xdp":          "forward xdp",
@@ -79,7 +79,7 @@ func written(t *testing.T, text string, modules ...string) string {
 	t.Helper()
 	works := load.Works()
 	s := settings{
-		VIP: netip.MustParseAddr("192.0.2.7"), Folder: "/run/x", Threads: 2, Modules: modules,
+		VIP: netip.MustParseAddr("192.0.2.7"), Router: netip.MustParseAddr("10.66.0.1"), Folder: "/run/x", Threads: 2, Modules: modules,
 		Works:    []load.Work{works[0], works[len(works)-1]},
 		Replicas: []netip.Addr{netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.0.1.2")},
 	}
@@ -98,15 +98,21 @@ func TestConfigurations(t *testing.T) {
 		want []string
 		not  string
 	}{
-		"nftables": {written(t, nftables), []string{
+		"nftables": {written(t, tracked), []string{
 			"ip daddr 192.0.2.7 tcp dport 80 dnat to jhash ip saddr . tcp sport mod 2 map { 0 : 10.0.0.2, 1 : 10.0.1.2 }",
 			"ip daddr 192.0.2.7 udp dport 83 dnat to jhash ip saddr . udp sport mod 2 map { 0 : 10.0.0.2, 1 : 10.0.1.2 }",
 		}, "load_module"},
+		"nftables-stateless": {written(t, stateless), []string{
+			`chain replica1 { ip daddr set 10.0.1.2 fwd ip to 10.0.1.2 device "replica1"; }`,
+			"jhash ip saddr . th sport mod 2 vmap { 0 : goto replica0, 1 : goto replica1 }\n",
+			"vmap { 192.0.2.7 . tcp . 80 : goto spread, 192.0.2.7 . udp . 83 : goto spread }\n", `devices = { "replica0", "replica1" }`,
+			"10.0.0.2 . tcp . 80 : 192.0.2.7, 10.0.0.2 . udp . 83 : 192.0.2.7, 10.0.1.2 . tcp . 80 : 192.0.2.7, ", `fwd ip to 10.66.0.1 device "clients"`,
+		}, "dnat"},
 		"haproxy": {written(t, haproxy), []string{
-			"nbthread 2\n", "mode tcp\n", "bind 192.0.2.7:80\n", "server replica0 10.0.0.2:80\n", "server replica1 10.0.1.2:80\n",
+			"nbthread 2\n", "cpu-map auto:1/1-2 0-1\n", "tune.bufsize 131072\n", "mode tcp\n", "bind 192.0.2.7:80\n", "server replica0 10.0.0.2:80\n", "server replica1 10.0.1.2:80\n",
 		}, ":83"},
 		"nginx": {written(t, nginx, "/m.so"), []string{
-			"load_module /m.so;\n", "worker_processes 2;\n", "listen 192.0.2.7:80 reuseport;", "listen 192.0.2.7:83 udp reuseport;",
+			"load_module /m.so;\n", "worker_processes 2;\n", "worker_cpu_affinity auto;\n", "proxy_buffer_size 128k;\n", "listen 192.0.2.7:80 reuseport;", "listen 192.0.2.7:83 udp reuseport;",
 			"upstream connections { server 10.0.0.2:80; server 10.0.1.2:80; }",
 		}, "http {"},
 	} {
