@@ -2,6 +2,7 @@ package bpf
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 
@@ -12,16 +13,20 @@ import (
 
 // Flatten makes flat tables of those that bpf/src/maps.h marks so: maps of one value, which has all rows, and
 // whose address the programs are given in the place of the map. MaxEntries is the number of rows before that, of indexes and records a
-// power of two. Programs access their rows without look-ups, and check bounds that are constants, which are set here. In other objects than
+// power of two. Programs access their rows without look-ups, and compare numbers of rows with operands that are put in here. In other objects than
 // the datapath's there are none.
 func Flatten(spec *ebpf.CollectionSpec) error {
 	if spec.Maps[LbMapServices] == nil {
 		return nil
 	}
-	for name, value := range bounds(spec) {
-		if err := spec.Variables[name].Set(value); err != nil {
-			return fmt.Errorf("set %s: %w", name, err)
+	values := operands(spec)
+	for operand, value := range values {
+		if value > math.MaxInt32 {
+			return fmt.Errorf("operand %#x of the datapath is %d: an instruction has room for %d", operand, value, math.MaxInt32)
 		}
+	}
+	for _, p := range spec.Programs {
+		putOperands(p.Instructions, values)
 	}
 	for name, m := range spec.Maps {
 		if IsFlat(m) {
@@ -34,18 +39,31 @@ func Flatten(spec *ebpf.CollectionSpec) error {
 	return nil
 }
 
-// bounds are the constants that say how many rows there are.
-func bounds(spec *ebpf.CollectionSpec) map[string]uint32 {
+// operands are those of bpf/src/maps.h, and what stands in their place.
+func operands(spec *ebpf.CollectionSpec) map[LbOperand]uint32 {
 	last := func(table string) uint32 { return spec.Maps[table].MaxEntries - 1 }
-	return map[string]uint32{
-		LbVarServiceShift:    Shift(last(LbMapServiceIndex) + 1),
-		LbVarRevNatShift:     Shift(last(LbMapRevNatIndex) + 1),
-		LbVarServicesLast:    last(LbMapServices),
-		LbVarSlotsLast:       last(LbMapSlotOwners)*OwnersLine + OwnersLine - 1,
-		LbVarReplicasLast:    last(LbMapReplicas),
-		LbVarEstablishedLast: last(LbMapEstablished),
-		LbVarHalfOpenLast:    last(LbMapHalfOpen),
-		LbVarFibCacheLast:    last(LbMapFibCache),
+	return map[LbOperand]uint32{
+		LbOperandSERVICE_SHIFT:    Shift(last(LbMapServiceIndex) + 1),
+		LbOperandREV_NAT_SHIFT:    Shift(last(LbMapRevNatIndex) + 1),
+		LbOperandSERVICES_LAST:    last(LbMapServices),
+		LbOperandSLOTS_LAST:       last(LbMapSlotOwners)*OwnersLine + OwnersLine - 1,
+		LbOperandREPLICAS_LAST:    last(LbMapReplicas),
+		LbOperandESTABLISHED_LAST: last(LbMapEstablished),
+		LbOperandHALF_OPEN_LAST:   last(LbMapHalfOpen),
+		LbOperandFIB_CACHE_LAST:   last(LbMapFibCache),
+	}
+}
+
+// putOperands puts them in the place of those of the compiled program.
+func putOperands(program asm.Instructions, values map[LbOperand]uint32) {
+	for i := range program {
+		in := &program[i]
+		if in.Constant < 0 || in.Constant > math.MaxInt32 || in.IsLoadFromMap() {
+			continue
+		}
+		if value, is := values[LbOperand(in.Constant)]; is {
+			in.Constant = int64(value)
+		}
 	}
 }
 

@@ -147,6 +147,19 @@ const (
 	LbLbReasonLB_OK                   LbLbReason = -1
 )
 
+type LbOperand uint32
+
+const (
+	LbOperandSERVICES_LAST    LbOperand = 1804420353
+	LbOperandSLOTS_LAST       LbOperand = 1804420354
+	LbOperandREPLICAS_LAST    LbOperand = 1804420355
+	LbOperandESTABLISHED_LAST LbOperand = 1804420356
+	LbOperandHALF_OPEN_LAST   LbOperand = 1804420357
+	LbOperandFIB_CACHE_LAST   LbOperand = 1804420358
+	LbOperandSERVICE_SHIFT    LbOperand = 1804420359
+	LbOperandREV_NAT_SHIFT    LbOperand = 1804420360
+)
+
 type LbOwners struct {
 	_     structs.HostLayout
 	Owner [32]uint16
@@ -340,58 +353,51 @@ type LbTokenBucket struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	LbMapAllowances      = "allowances"
-	LbMapByReason        = "by_reason"
-	LbMapByReplica       = "by_replica"
-	LbMapEstablished     = "established"
-	LbMapFibCache        = "fib_cache"
-	LbMapFibQuestions    = "fib_questions"
-	LbMapFlowCounts      = "flow_counts"
-	LbMapFragments       = "fragments"
-	LbMapHalfOpen        = "half_open"
-	LbMapRateStates      = "rate_states"
-	LbMapRejections      = "rejections"
-	LbMapRelays          = "relays"
-	LbMapReplicas        = "replicas"
-	LbMapRetiredCounts   = "retired_counts"
-	LbMapRevNatIndex     = "rev_nat_index"
-	LbMapRevNats         = "rev_nats"
-	LbMapSampleBuffers   = "sample_buffers"
-	LbMapSampleFilters   = "sample_filters"
-	LbMapSamples         = "samples"
-	LbMapServiceIndex    = "service_index"
-	LbMapServices        = "services"
-	LbMapSettings        = "settings"
-	LbMapSharedHops      = "shared_hops"
-	LbMapShortReplicas   = "short_replicas"
-	LbMapSlotOwners      = "slot_owners"
-	LbMapSlots           = "slots"
-	LbMapSourceRanges    = "source_ranges"
-	LbMapTokenBuckets    = "token_buckets"
-	LbProgLb             = "lb"
-	LbProgLbMonitored    = "lb_monitored"
-	LbVarAddressRow      = "_address_row"
-	LbVarHash            = "_hash"
-	LbVarHopState        = "_hop_state"
-	LbVarMode            = "_mode"
-	LbVarReason          = "_reason"
-	LbVarReplicaState    = "_replica_state"
-	LbVarRevNatFlag      = "_rev_nat_flag"
-	LbVarServiceFlag     = "_service_flag"
-	LbVarEstablishedLast = "established_last"
-	LbVarFibCacheLast    = "fib_cache_last"
-	LbVarFibCacheTicks   = "fib_cache_ticks"
-	LbVarHalfOpenLast    = "half_open_last"
-	LbVarRejects         = "rejects"
-	LbVarReplicasLast    = "replicas_last"
-	LbVarRevNatShift     = "rev_nat_shift"
-	LbVarSecond          = "second"
-	LbVarSecret          = "secret"
-	LbVarServiceShift    = "service_shift"
-	LbVarServicesLast    = "services_last"
-	LbVarSlotsLast       = "slots_last"
-	LbVarToeplitzRows    = "toeplitz_rows"
-	LbVarTokenRate       = "token_rate"
+	LbMapAllowances    = "allowances"
+	LbMapByReason      = "by_reason"
+	LbMapByReplica     = "by_replica"
+	LbMapEstablished   = "established"
+	LbMapFibCache      = "fib_cache"
+	LbMapFibQuestions  = "fib_questions"
+	LbMapFlowCounts    = "flow_counts"
+	LbMapFragments     = "fragments"
+	LbMapHalfOpen      = "half_open"
+	LbMapRateStates    = "rate_states"
+	LbMapRejections    = "rejections"
+	LbMapRelays        = "relays"
+	LbMapReplicas      = "replicas"
+	LbMapRetiredCounts = "retired_counts"
+	LbMapRevNatIndex   = "rev_nat_index"
+	LbMapRevNats       = "rev_nats"
+	LbMapSampleBuffers = "sample_buffers"
+	LbMapSampleFilters = "sample_filters"
+	LbMapSamples       = "samples"
+	LbMapServiceIndex  = "service_index"
+	LbMapServices      = "services"
+	LbMapSettings      = "settings"
+	LbMapSharedHops    = "shared_hops"
+	LbMapShortReplicas = "short_replicas"
+	LbMapSlotOwners    = "slot_owners"
+	LbMapSlots         = "slots"
+	LbMapSourceRanges  = "source_ranges"
+	LbMapTokenBuckets  = "token_buckets"
+	LbProgLb           = "lb"
+	LbProgLbMonitored  = "lb_monitored"
+	LbVarAddressRow    = "_address_row"
+	LbVarHash          = "_hash"
+	LbVarHopState      = "_hop_state"
+	LbVarMode          = "_mode"
+	LbVarOperand       = "_operand"
+	LbVarReason        = "_reason"
+	LbVarReplicaState  = "_replica_state"
+	LbVarRevNatFlag    = "_rev_nat_flag"
+	LbVarServiceFlag   = "_service_flag"
+	LbVarFibCacheTicks = "fib_cache_ticks"
+	LbVarRejects       = "rejects"
+	LbVarSecond        = "second"
+	LbVarSecret        = "secret"
+	LbVarToeplitzRows  = "toeplitz_rows"
+	LbVarTokenRate     = "token_rate"
 )
 
 // LoadLb returns the embedded CollectionSpec for Lb.
@@ -478,28 +484,21 @@ type LbMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type LbVariableSpecs struct {
-	AddressRow      *ebpf.VariableSpec `ebpf:"_address_row"`
-	Hash            *ebpf.VariableSpec `ebpf:"_hash"`
-	HopState        *ebpf.VariableSpec `ebpf:"_hop_state"`
-	Mode            *ebpf.VariableSpec `ebpf:"_mode"`
-	Reason          *ebpf.VariableSpec `ebpf:"_reason"`
-	ReplicaState    *ebpf.VariableSpec `ebpf:"_replica_state"`
-	RevNatFlag      *ebpf.VariableSpec `ebpf:"_rev_nat_flag"`
-	ServiceFlag     *ebpf.VariableSpec `ebpf:"_service_flag"`
-	EstablishedLast *ebpf.VariableSpec `ebpf:"established_last"`
-	FibCacheLast    *ebpf.VariableSpec `ebpf:"fib_cache_last"`
-	FibCacheTicks   *ebpf.VariableSpec `ebpf:"fib_cache_ticks"`
-	HalfOpenLast    *ebpf.VariableSpec `ebpf:"half_open_last"`
-	Rejects         *ebpf.VariableSpec `ebpf:"rejects"`
-	ReplicasLast    *ebpf.VariableSpec `ebpf:"replicas_last"`
-	RevNatShift     *ebpf.VariableSpec `ebpf:"rev_nat_shift"`
-	Second          *ebpf.VariableSpec `ebpf:"second"`
-	Secret          *ebpf.VariableSpec `ebpf:"secret"`
-	ServiceShift    *ebpf.VariableSpec `ebpf:"service_shift"`
-	ServicesLast    *ebpf.VariableSpec `ebpf:"services_last"`
-	SlotsLast       *ebpf.VariableSpec `ebpf:"slots_last"`
-	ToeplitzRows    *ebpf.VariableSpec `ebpf:"toeplitz_rows"`
-	TokenRate       *ebpf.VariableSpec `ebpf:"token_rate"`
+	AddressRow    *ebpf.VariableSpec `ebpf:"_address_row"`
+	Hash          *ebpf.VariableSpec `ebpf:"_hash"`
+	HopState      *ebpf.VariableSpec `ebpf:"_hop_state"`
+	Mode          *ebpf.VariableSpec `ebpf:"_mode"`
+	Operand       *ebpf.VariableSpec `ebpf:"_operand"`
+	Reason        *ebpf.VariableSpec `ebpf:"_reason"`
+	ReplicaState  *ebpf.VariableSpec `ebpf:"_replica_state"`
+	RevNatFlag    *ebpf.VariableSpec `ebpf:"_rev_nat_flag"`
+	ServiceFlag   *ebpf.VariableSpec `ebpf:"_service_flag"`
+	FibCacheTicks *ebpf.VariableSpec `ebpf:"fib_cache_ticks"`
+	Rejects       *ebpf.VariableSpec `ebpf:"rejects"`
+	Second        *ebpf.VariableSpec `ebpf:"second"`
+	Secret        *ebpf.VariableSpec `ebpf:"secret"`
+	ToeplitzRows  *ebpf.VariableSpec `ebpf:"toeplitz_rows"`
+	TokenRate     *ebpf.VariableSpec `ebpf:"token_rate"`
 }
 
 // LbObjects contains all objects after they have been loaded into the kernel.
@@ -589,28 +588,21 @@ func (m *LbMaps) Close() error {
 //
 // It can be passed to LoadLbObjects or ebpf.CollectionSpec.LoadAndAssign.
 type LbVariables struct {
-	AddressRow      *ebpf.Variable `ebpf:"_address_row"`
-	Hash            *ebpf.Variable `ebpf:"_hash"`
-	HopState        *ebpf.Variable `ebpf:"_hop_state"`
-	Mode            *ebpf.Variable `ebpf:"_mode"`
-	Reason          *ebpf.Variable `ebpf:"_reason"`
-	ReplicaState    *ebpf.Variable `ebpf:"_replica_state"`
-	RevNatFlag      *ebpf.Variable `ebpf:"_rev_nat_flag"`
-	ServiceFlag     *ebpf.Variable `ebpf:"_service_flag"`
-	EstablishedLast *ebpf.Variable `ebpf:"established_last"`
-	FibCacheLast    *ebpf.Variable `ebpf:"fib_cache_last"`
-	FibCacheTicks   *ebpf.Variable `ebpf:"fib_cache_ticks"`
-	HalfOpenLast    *ebpf.Variable `ebpf:"half_open_last"`
-	Rejects         *ebpf.Variable `ebpf:"rejects"`
-	ReplicasLast    *ebpf.Variable `ebpf:"replicas_last"`
-	RevNatShift     *ebpf.Variable `ebpf:"rev_nat_shift"`
-	Second          *ebpf.Variable `ebpf:"second"`
-	Secret          *ebpf.Variable `ebpf:"secret"`
-	ServiceShift    *ebpf.Variable `ebpf:"service_shift"`
-	ServicesLast    *ebpf.Variable `ebpf:"services_last"`
-	SlotsLast       *ebpf.Variable `ebpf:"slots_last"`
-	ToeplitzRows    *ebpf.Variable `ebpf:"toeplitz_rows"`
-	TokenRate       *ebpf.Variable `ebpf:"token_rate"`
+	AddressRow    *ebpf.Variable `ebpf:"_address_row"`
+	Hash          *ebpf.Variable `ebpf:"_hash"`
+	HopState      *ebpf.Variable `ebpf:"_hop_state"`
+	Mode          *ebpf.Variable `ebpf:"_mode"`
+	Operand       *ebpf.Variable `ebpf:"_operand"`
+	Reason        *ebpf.Variable `ebpf:"_reason"`
+	ReplicaState  *ebpf.Variable `ebpf:"_replica_state"`
+	RevNatFlag    *ebpf.Variable `ebpf:"_rev_nat_flag"`
+	ServiceFlag   *ebpf.Variable `ebpf:"_service_flag"`
+	FibCacheTicks *ebpf.Variable `ebpf:"fib_cache_ticks"`
+	Rejects       *ebpf.Variable `ebpf:"rejects"`
+	Second        *ebpf.Variable `ebpf:"second"`
+	Secret        *ebpf.Variable `ebpf:"secret"`
+	ToeplitzRows  *ebpf.Variable `ebpf:"toeplitz_rows"`
+	TokenRate     *ebpf.Variable `ebpf:"token_rate"`
 }
 
 // LbPrograms contains all programs after they have been loaded into the kernel.

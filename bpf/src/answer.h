@@ -33,7 +33,7 @@ static __always_inline bool is_host(const void *address, bool is_v6)
 /* Can the packet not come from where it says? Nor does a VIP send to itself. */
 static __always_inline bool is_martian(const struct packet *p)
 {
-	__u8 first;
+	__u32 first;
 
 	if (p->flow.is_v6) {
 		const void *source = &p->v6->saddr, *destination = &p->v6->daddr;
@@ -43,10 +43,10 @@ static __always_inline bool is_martian(const struct packet *p)
 			return true;
 		return unlikely(!first || first == 0xff) && !is_host(source, true);
 	}
-	first = p->v4->saddr;
 	if (p->v4->saddr == p->v4->daddr)
 		return true;
-	if (likely((__u8)(first - 1) < 126 || (__u8)(first - 128) < 96)) /* 1 to 126, 128 to 223 */
+	first = (p->v4->saddr + 32) & 0xff; /* 224 to 255 and 0 are below 33 then */
+	if (likely(first > 32 && first != 127 + 32))
 		return false;
 	return !is_host(&p->v4->saddr, false);
 }

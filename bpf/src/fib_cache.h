@@ -13,9 +13,6 @@
 #define FIB_CACHE_ENTRIES 4096U
 #define FIB_CACHE_SHIFT 52
 
-/* How many entries all CPUs have, less one. Set by Go. */
-const volatile __u32 fib_cache_last;
-
 /* How long an entry is valid, in ticks of the kernel's clock: 16 to 160 ms, by CONFIG_HZ. Go
  * ends the life of all entries when the network changes, by the epoch in `settings`. */
 const volatile __u32 fib_cache_ticks = 16;
@@ -116,7 +113,7 @@ __noinline int ask_fib(struct xdp_md *ctx, __u32 entry)
 	__builtin_memcpy(fib->dmac, mac, ETH_ALEN);
 	if (answer != BPF_FIB_LKUP_RET_SUCCESS || !entry)
 		return answer;
-	e = ROW(fib_cache, at, fib_cache_last);
+	e = ROW(fib_cache, at, FIB_CACHE_LAST);
 	if (!e)
 		return answer;
 	copy16(e->client, client);
@@ -133,7 +130,7 @@ static __always_inline int route_to_client(struct xdp_md *ctx, const struct pack
 	const void *to = p->flow.is_v6 ? (void *)&p->v6->daddr : (void *)&p->v4->daddr;
 	struct endpoint_key client = endpoint_key(to, p->flow.is_v6, 0, (struct l4_type){ 0 });
 	__u32 at = bpf_get_smp_processor_id() * FIB_CACHE_ENTRIES + (endpoint_hash(client) >> FIB_CACHE_SHIFT);
-	struct fib_entry *e = ROW(fib_cache, at, fib_cache_last);
+	struct fib_entry *e = ROW(fib_cache, at, FIB_CACHE_LAST);
 	bool valid = e && is_valid(e, epoch());
 	struct bpf_fib_lookup *fib;
 	int answer;

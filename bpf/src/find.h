@@ -50,19 +50,21 @@ static __always_inline bool is_endpoint(const struct endpoint *e, struct endpoin
 	       (k.rest >> 24 == 4 || (load64(e->address) == k.high && load32(e->address + 8) == (__u32)k.low));
 }
 
+static __always_inline struct bucket *bucket_of_service(struct endpoint_key k)
+{
+	return ROWS(service_index) + SHIFTED(endpoint_hash(k), SERVICE_SHIFT);
+}
+
 /* With the number of its row. */
 static __always_inline struct service *service_at(struct endpoint_key k, __u32 *row)
 {
-	struct bucket *b = ROWS(service_index) + (endpoint_hash(k) >> service_shift);
+	struct bucket *b = bucket_of_service(k);
 	struct service *s;
 
-	*row = b->row[0] - 1;
-	s = ROW(services, *row, services_last);
-	if (likely(s && is_endpoint(&s->vip, k))) /* most of the time */
-		return s;
-	for (int i = 1; i < BUCKET_ROWS && b->row[i]; i++) {
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < BUCKET_ROWS && b->row[i]; i++) {
 		*row = b->row[i] - 1;
-		s = ROW(services, *row, services_last);
+		s = ROW(services, *row, SERVICES_LAST);
 		if (s && is_endpoint(&s->vip, k))
 			return s;
 	}
@@ -71,11 +73,12 @@ static __always_inline struct service *service_at(struct endpoint_key k, __u32 *
 
 static __always_inline struct rev_nat *rev_nat_at(struct endpoint_key k, __u32 *replica)
 {
-	struct bucket *b = ROWS(rev_nat_index) + (endpoint_hash(k) >> rev_nat_shift);
+	struct bucket *b = ROWS(rev_nat_index) + SHIFTED(endpoint_hash(k), REV_NAT_SHIFT);
 
+#pragma clang loop unroll(disable)
 	for (int i = 0; i < BUCKET_ROWS && b->row[i]; i++) {
 		__u32 row = b->row[i] - 1;
-		struct rev_nat *n = ROW(rev_nats, row, replicas_last);
+		struct rev_nat *n = ROW(rev_nats, row, REPLICAS_LAST);
 
 		*replica = row;
 		if (n && is_endpoint(&n->replica, k))
@@ -120,6 +123,19 @@ static __always_inline bool has_ranges(void)
 	return ROWS(settings)->ranged;
 }
 
+/* What find_service does, as far as most packets need it; false: there may be a service all the same. */
+static __always_inline bool find_service_quickly(const struct tuple *f, struct service **s)
+{
+	struct endpoint_key k = endpoint_key(f->destination, f->is_v6, f->ports >> 16, f->l4);
+	struct bucket *b = bucket_of_service(k);
+
+	*s = ROW(services, b->row[0] - 1, SERVICES_LAST);
+	if (likely(*s && is_endpoint(&(*s)->vip, k)))
+		return true;
+	*s = NULL;
+	return !b->row[1] && !has_ranges();
+}
+
 /* The service to which a flow goes. One with this very port comes before one with a range of them. */
 static __always_inline struct service *find_service(const struct tuple *f)
 {
@@ -133,7 +149,7 @@ static __always_inline struct service *find_service(const struct tuple *f)
 	asm("" : "+r"(destination)); /* computed again, rather than kept meanwhile */
 	k = endpoint_key(destination, f->is_v6, f->ports >> 16, f->l4);
 	row = find_by_range(k.high, k.low, k.rest);
-	return row-- ? ROW(services, row, services_last) : NULL;
+	return row-- ? ROW(services, row, SERVICES_LAST) : NULL;
 }
 
 /* The reverse NAT entry of the replica from which a flow comes, and the replica's id. */

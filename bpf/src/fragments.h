@@ -34,7 +34,7 @@ static __always_inline struct fragment_line *line_of_fragment(__u64 key)
 }
 
 /* Keeps what a first fragment says, instead of what has been kept the longest. */
-__noinline int keep_fragment(__u64 key, __u64 says)
+static __always_inline int keep_fragment(__u64 key, __u64 says)
 {
 	__u32 now = bpf_jiffies64() >> 4 << 8, at = 0, most = 0;
 	struct fragment_line *line = line_of_fragment(key);
@@ -42,6 +42,7 @@ __noinline int keep_fragment(__u64 key, __u64 says)
 
 	if (!line)
 		return 0;
+#pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < FRAGMENT_ENTRIES; i++) {
 		__u64 known = line->entry[i].says;
 		__u32 age = known ? now - (__u32)(known >> 32 & ~0xffU) : ~0U;
@@ -63,10 +64,11 @@ __noinline int keep_fragment(__u64 key, __u64 says)
 }
 
 /* Returns what the first fragment has said; 0 if it is not known. */
-__noinline __u64 known_fragment(__u64 key)
+static __always_inline __u64 known_fragment(__u64 key)
 {
 	struct fragment_line *line = line_of_fragment(key);
 
+#pragma clang loop unroll(disable)
 	for (__u32 i = 0; line && i < FRAGMENT_ENTRIES; i++) {
 		volatile struct fragment *f = &line->entry[i];
 		__u64 says = f->says;

@@ -70,6 +70,7 @@ struct decision {
 static __always_inline bool find_flow(const struct packet *p, struct decision *d)
 {
 	bool by_record = d->rev_nat->flags & REV_NAT_RECORDED;
+	const void *to = p->flow.destination;
 	struct endpoint_key client;
 	union peer peer;
 	__u32 row;
@@ -77,17 +78,19 @@ static __always_inline bool find_flow(const struct packet *p, struct decision *d
 
 	if (likely(!by_record && !(p->tcp & (TCP_FIN | TCP_RST))))
 		return true;
-	client = endpoint_key(p->flow.destination, p->flow.is_v6, 0, p->flow.l4);
+	client = endpoint_key(to, p->flow.is_v6, 0, p->flow.l4);
 	peer = peer_of(p, p->flow.ports >> 16);
 	peer.refreshes = !d->error && p->part != LATER;
 	evidence = check_record(client.high, client.low, peer.word, d->from);
 	if (likely(evidence == WITH_IT) || !by_record)
 		return true;
+	asm("" : "+r"(to)); /* read again, rather than kept meanwhile */
+	client = endpoint_key(to, p->flow.is_v6, 0, p->flow.l4);
 	row = find_answered(client.high, client.low, peer.word, d->from, evidence);
 	if (!row--)
 		return false;
 	d->from = row; /* whose address is not taken, else all of d would be in memory */
-	d->rev_nat = ROW(rev_nats, row, replicas_last);
+	d->rev_nat = ROW(rev_nats, row, REPLICAS_LAST);
 	return d->rev_nat;
 }
 
@@ -571,6 +574,7 @@ int lb_monitored(struct xdp_md *ctx)
 
 /* Keeps the enums, and a row that no map is declared with, in BTF, where Go reads them. */
 const enum lb_reason *_reason __attribute__((unused));
+const enum operand *_operand __attribute__((unused));
 const enum lb_hash *_hash __attribute__((unused));
 const enum lb_mode *_mode __attribute__((unused));
 const enum hop_state *_hop_state __attribute__((unused));

@@ -237,7 +237,7 @@ struct replica {
 };
 
 /* A word of what most packets need of a replica: its row has the same and all else. Where there are many replicas, the size of
- * what is read is what costs. ``hop` is 0 where packets must look at the row: not at IPv4, not active, no next hop, or less is known of the
+ * what is read is what costs. `hop` is 0 where packets must look at the row: not at IPv4, not active, no next hop, or less is known of the
  * path to it than its next hop says. */
 struct short_replica {
 	__u8 address[4];

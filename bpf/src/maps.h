@@ -12,15 +12,37 @@
 /* The address of the first row. The compiler must not know of what: to it that is what stands here, a few bytes. */
 #define ROWS(table) ({ typeof((table).value) _rows = (void *)&(table); asm("" : "+r"(_rows)); __builtin_assume(_rows != NULL); _rows; })
 
-/* A row of a flat table of which the number of the last one is known; NULL: there is none with this number. What is compared is what
- * is added, for the verifier, and not something that the compiler derives from the same. */
-#define ROW(table, at, last) ({ __u64 _at = (at); asm("" : "+r"(_at)); _at <= (last) ? ROWS(table) + _at : NULL; })
+/* Operands that are known when the program is loaded: how many rows flat tables have, less one; and by how many bits the hash of an
+ * endpoint is shifted, so that the number of a bucket is left. The compiled program has these instead, and Flatten puts the others in
+ * their place: an operand costs nothing, and a constant in memory two instructions. */
+enum operand {
+	SERVICES_LAST = 0x6b8d4501,
+	SLOTS_LAST,
+	REPLICAS_LAST,
+	ESTABLISHED_LAST,
+	HALF_OPEN_LAST,
+	FIB_CACHE_LAST,
+	SERVICE_SHIFT,
+	REV_NAT_SHIFT,
+};
 
-/* How many rows flat tables have, less one. Set by Go. */
-const volatile __u32 services_last, slots_last, replicas_last, established_last, half_open_last;
+/* Is a number, of 64 bits, at most an operand? */
+#define AT_MOST(number, operand)                                                                       \
+	({                                                                                             \
+		__label__ _over;                                                                       \
+		bool _is = false;                                                                      \
+		asm goto("if %0 > %1 goto %l[_over]" : : "r"(number), "i"(operand) : : _over);         \
+		_is = true;                                                                            \
+	_over:                                                                                         \
+		_is;                                                                                   \
+	})
 
-/* By how many bits the hash of an endpoint is shifted, so that the number of a bucket is left. Set by Go. */
-const volatile __u32 service_shift, rev_nat_shift;
+#define MASKED(number, operand) ({ __u64 _masked = (number); asm("%0 &= %1" : "+r"(_masked) : "i"(operand)); _masked; })
+#define SHIFTED(number, operand) ({ __u64 _shifted = (number); asm("%0 >>= %1" : "+r"(_shifted) : "i"(operand)); _shifted; })
+
+/* A row of a flat table of which the number of the last one is an operand; NULL: there is none with this number. What is compared is
+ * what is added, for the verifier, and not something that the compiler derives from the same. */
+#define ROW(table, at, last) ({ __u64 _at = (at); asm("" : "+r"(_at)); AT_MOST(_at, last) ? ROWS(table) + _at : NULL; })
 
 /* By hash of the endpoint: rows of `services`, rows of `rev_nats`. */
 struct {

@@ -82,11 +82,21 @@ static __always_inline bool decided(bool condition)
 	return known;
 }
 
-/* Reduces a sum of 16-bit words to 16 bits, in ones' complement arithmetic. */
+/* The lower half of a word, by one instruction: the compiler takes two. */
+static __always_inline __u64 low32(__u64 word)
+{
+	__u32 low;
+
+	asm("%0 = %1" : "=w"(low) : "w"((__u32)word));
+	return low;
+}
+
+/* Reduces a sum of 16-bit words to 16 bits, in ones' complement arithmetic: adds to the lower half the upper one, and what both carry. */
 static __always_inline __u16 fold(__u32 sum)
 {
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (sum & 0xffff) + (sum >> 16);
+	__u64 carried = sum + (__u64)(sum >> 16);
+
+	return sum + (carried >> 16);
 }
 
 /* The last 8 bytes of ::ffff:a.b.c.d, of an IPv4 address as in a header. */

@@ -94,7 +94,7 @@ static __always_inline bool has_room(__u64 key)
  * number of its row. Returns enum evidence. */
 __noinline int check_record(__u64 high, __u64 low, __u64 word, __u32 id)
 {
-	struct rev_nat *n = ROW(rev_nats, id, replicas_last);
+	struct rev_nat *n = ROW(rev_nats, id, REPLICAS_LAST);
 	__u64 record, new, *place, client[2] = { high, low };
 	union peer peer = { .word = word };
 	enum table t = ESTABLISHED;
@@ -131,7 +131,7 @@ __noinline int check_record(__u64 high, __u64 low, __u64 word, __u32 id)
 /* Returns the other rows with the endpoint of this one: their numbers plus one, OTHER_BITS each. */
 __noinline __u64 other_rows(__u32 id)
 {
-	struct rev_nat *n = ROW(rev_nats, id, replicas_last);
+	struct rev_nat *n = ROW(rev_nats, id, REPLICAS_LAST);
 	struct endpoint_key k;
 	__u64 others = 0;
 	struct bucket *b;
@@ -141,11 +141,11 @@ __noinline __u64 other_rows(__u32 id)
 	k.high = load64(n->replica.address);
 	k.low = load64(n->replica.address + 8);
 	k.rest = load32(n->replica.port);
-	b = ROWS(rev_nat_index) + (endpoint_hash(k) >> rev_nat_shift);
+	b = ROWS(rev_nat_index) + SHIFTED(endpoint_hash(k), REV_NAT_SHIFT);
 	for (int i = 0; i < BUCKET_ROWS && b->row[i]; i++) {
 		__u32 row = b->row[i] - 1;
 
-		n = ROW(rev_nats, row, replicas_last);
+		n = ROW(rev_nats, row, REPLICAS_LAST);
 		if (n && row != id && is_endpoint(&n->replica, k))
 			others = others << OTHER_BITS | (row + 1);
 	}
@@ -160,7 +160,7 @@ static __always_inline __u32 first_of(__u64 others)
 /* May a packet be an answer by this row though its flow is not recorded? */
 static __always_inline bool is_pending(__u32 row)
 {
-	struct rev_nat *n = ROW(rev_nats, row, replicas_last);
+	struct rev_nat *n = ROW(rev_nats, row, REPLICAS_LAST);
 
 	return n && !(n->flags & REV_NAT_BY_RECORD);
 }
@@ -241,7 +241,7 @@ static __always_inline union peer peer_of(const struct packet *p, __u16 port)
 /* May a flow begin with this replica? Not if the replica could not tell it from another one. */
 static __always_inline bool may_begin(const struct service *s, const struct packet *p, __u32 replica)
 {
-	struct rev_nat *n = ROW(rev_nats, replica, replicas_last);
+	struct rev_nat *n = ROW(rev_nats, replica, REPLICAS_LAST);
 	struct endpoint_key client;
 	union peer peer;
 

@@ -30,7 +30,7 @@ struct packet {
 	enum part part;
 	__u8 tag_bytes; /* of VLAN tags: 0, 4, 8 */
 	bool plain;	/* neither options nor extension headers */
-	bool is_tcp;	/* of the packet; on each path the verifier knows it, and with it how much of the header is there */
+	bool is_tcp;	/* of a plain packet */
 	bool icmp;
 	__u16 tcp;	/* of TCP: data offset and flags; else 0 */
 };
@@ -60,7 +60,6 @@ static __always_inline enum lb_reason parse_l4(struct packet *p, void *end)
 		header = tcp_header_bytes(p->tcp);
 		if (header < sizeof(*tcp) || header > p->l4_bytes)
 			return LB_MALFORMED_L4;
-		p->is_tcp = decided(true);
 		p->check = &tcp->check;
 		p->flow.ports = load32(tcp);
 		return LB_OK;
@@ -73,7 +72,6 @@ static __always_inline enum lb_reason parse_l4(struct packet *p, void *end)
 		bytes = bpf_ntohs(udp->len); /* of all fragments together */
 		if (bytes < sizeof(*udp) || (bytes > p->l4_bytes && p->part == WHOLE))
 			return LB_MALFORMED_L4;
-		p->is_tcp = decided(false);
 		p->check = &udp->check;
 		p->flow.ports = load32(udp);
 		return LB_OK;
@@ -87,70 +85,100 @@ static __always_inline enum lb_reason parse_l4(struct packet *p, void *end)
 	return LB_NOT_TCP_UDP;
 }
 
-/* Most packets of that EtherType: without options or extension headers, tags or fragments. */
-static __always_inline bool is_plain_v4(const struct ethhdr *eth, void *end)
-{
-	const struct iphdr *ip = (void *)(eth + 1);
+/* The headers of a plain packet: Ethernet, IP and TCP. A shorter frame is not taken for one, though its UDP may be in order. */
+#define PLAIN_BYTES_V4 (ETH_HLEN + sizeof(struct iphdr) + sizeof(struct tcphdr))
+#define PLAIN_BYTES_V6 (ETH_HLEN + sizeof(struct ipv6hdr) + sizeof(struct tcphdr))
 
-	return !PAST_END(ip, end) && !((*(__u8 *)ip ^ 0x45) | (ip->frag_off & MORE_OR_OFFSET) | is_group(eth));
+/* What follows the MAC addresses of a plain IPv4 packet, as it lies in memory: EtherType, version and length of the header. */
+#define PLAIN_V4 (bpf_htons(ETH_P_IP) | 0x45 << 16)
+
+/* ... of a plain IPv6 packet: EtherType and version. */
+#define PLAIN_V6 (bpf_htons(ETH_P_IPV6) | 0x60 << 16)
+
+static __always_inline bool is_plain_v4(const struct ethhdr *eth)
+{
+	return (load32(&eth->h_proto) & 0xffffff) == PLAIN_V4;
 }
 
-static __always_inline bool is_plain_v6(const struct ethhdr *eth, void *end)
+static __always_inline bool is_plain_v6(const struct ethhdr *eth)
 {
-	const struct ipv6hdr *ip = (void *)(eth + 1);
-
-	return !PAST_END(ip, end) && !((*(__u8 *)ip >> 4 ^ 6) | is_group(eth)) && has_ports((struct l4_type){ ip->nexthdr });
+	return (load32(&eth->h_proto) & 0xf0ffff) == PLAIN_V6;
 }
 
-/* What a plain IPv4 packet says, which has been checked. */
-static __always_inline void view_plain_v4(struct packet *p)
+/* What a plain packet says. */
+static __always_inline void view_plain(struct packet *p, bool is_v6)
 {
 	p->v4 = (void *)(p->eth + 1);
-	p->ip_bytes = bpf_ntohs(p->v4->tot_len);
-	p->l4_bytes = p->ip_bytes - sizeof(*p->v4);
-	p->flow.source = &p->v4->saddr;
-	p->flow.destination = &p->v4->daddr;
-	p->l4 = p->v4 + 1;
+	p->flow.is_v6 = is_v6;
+	if (is_v6) {
+		p->l4_bytes = bpf_ntohs(p->v6->payload_len);
+		p->ip_bytes = p->l4_bytes + sizeof(*p->v6);
+		p->flow.source = &p->v6->saddr;
+		p->flow.destination = &p->v6->daddr;
+		p->flow.l4.wire = p->v6->nexthdr;
+		p->l4 = p->v6 + 1;
+	} else {
+		p->ip_bytes = bpf_ntohs(p->v4->tot_len);
+		p->l4_bytes = p->ip_bytes - sizeof(*p->v4);
+		p->flow.source = &p->v4->saddr;
+		p->flow.destination = &p->v4->daddr;
+		p->flow.l4.wire = p->v4->protocol;
+		p->l4 = p->v4 + 1;
+	}
+	p->plain = true;
 	p->flow.ports = load32(p->l4);
+	p->is_tcp = l4_is(p->flow.l4, L4_TCP);
 	p->check = p->l4 + (p->is_tcp ? 16 : 6);
 	p->tcp = p->is_tcp ? load16(p->l4 + 12) : 0;
 }
 
-static __always_inline enum lb_reason parse_plain_v4(struct packet *p, struct iphdr *ip, void *end)
+/* Has it read from the frame again, where it is needed: a load from there is cheaper than a store to the stack and a load
+ * from that. */
+static __always_inline void reread_plain(struct packet *p)
 {
-	p->ip_bytes = bpf_ntohs(ip->tot_len);
-	if (p->ip_bytes < sizeof(*ip) || p->ip_bytes > end - (void *)ip)
-		return LB_MALFORMED_IP;
-	p->v4 = ip;
-	p->flow.source = &ip->saddr;
-	p->flow.destination = &ip->daddr;
-	p->flow.l4.wire = ip->protocol;
-	p->l4 = ip + 1;
-	p->l4_bytes = p->ip_bytes - sizeof(*ip);
-	p->plain = true;
-	return parse_l4(p, end);
+	asm("" : "+r"(p->eth)); /* for all that the compiler knows it is another one */
+	view_plain(p, p->flow.is_v6);
 }
 
-static __always_inline enum lb_reason parse_plain_v6(struct packet *p, struct ipv6hdr *ip, void *end)
+/* Of a frame with the headers of one, of so many bytes: is it a plain packet in order, of TCP or UDP? */
+static __always_inline bool parse_plain(struct packet *p, __u64 bytes, bool is_v6)
 {
-	p->l4_bytes = bpf_ntohs(ip->payload_len);
-	p->ip_bytes = sizeof(*ip) + p->l4_bytes;
-	if (p->ip_bytes > end - (void *)ip)
-		return LB_MALFORMED_IP;
-	p->v6 = ip;
-	p->flow.is_v6 = true;
-	p->flow.source = &ip->saddr;
-	p->flow.destination = &ip->daddr;
-	p->flow.l4.wire = ip->nexthdr;
-	p->l4 = ip + 1;
-	p->plain = true;
-	return parse_l4(p, end);
+	__u32 ip, header, said;
+
+	view_plain(p, is_v6);
+	ip = p->l4 - (void *)p->v4;
+	if (is_group(p->eth) | (is_v6 ? 0 : p->v4->frag_off & MORE_OR_OFFSET) || p->ip_bytes + ETH_HLEN > bytes)
+		return false;
+	if (likely(p->is_tcp)) {
+		header = tcp_header_bytes(p->tcp);
+		return header >= sizeof(struct tcphdr) && header + ip <= p->ip_bytes;
+	}
+	said = bpf_ntohs(((struct udphdr *)p->l4)->len);
+	return l4_is(p->flow.l4, L4_UDP) && said >= sizeof(struct udphdr) && said + ip <= p->ip_bytes;
+}
+
+/* The dissection of a packet: of most that are not plain, IPv4 without tags, without a call. */
+static __always_inline __u64 dissect_any(struct xdp_md *ctx)
+{
+	void *end = (void *)(long)ctx->data_end;
+	struct ethhdr *eth = (void *)(long)ctx->data;
+	union dissection d = {};
+	struct l3_type type;
+
+	if (PAST_END(eth, end))
+		return dissect(ctx);
+	type.wire = load16(&eth->h_proto);
+	if (!l3_is(type, L3_IPV4) || is_group(eth))
+		return dissect(ctx);
+	d.why = dissect_v4(&d, eth + 1, end) + 1;
+	barrier_var(d.word);
+	return d.word;
 }
 
 /* Any packet. */
 static __always_inline enum lb_reason parse(struct xdp_md *ctx, struct packet *p)
 {
-	union dissection d = { .word = dissect(ctx) };
+	union dissection d = { .word = dissect_any(ctx) };
 	struct ethhdr *eth = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end, *l3 = (void *)(eth + 1) + (d.tag_bytes & 12);
 	struct fragment_header *f = l3 + (d.fragment & 0x3fff);

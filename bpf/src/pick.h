@@ -170,7 +170,7 @@ static __always_inline __u32 short_owner(__u32 slot)
 {
 	__u64 at = slot;
 
-	return at <= slots_last ? ((volatile __u16 *)ROWS(slot_owners)->owner)[at] : OWNER_ELSEWHERE;
+	return AT_MOST(at, SLOTS_LAST) ? ((volatile __u16 *)ROWS(slot_owners)->owner)[at] : OWNER_ELSEWHERE;
 }
 
 /* Whether a service without a table, or with a settled slot, needs no more to be looked at. */
@@ -178,19 +178,20 @@ static __always_inline __u32 short_owner(__u32 slot)
 
 /* Is a packet one of a recorded flow in its middle, of which nothing is to be noted, and its replica active? Most packets of recorded
  * flows are. Finds the replica. */
-static __always_inline bool goes_on(const struct service *s, const struct packet *p, __u32 hash, __u32 *chosen)
+static __always_inline bool goes_on(const struct service *s, struct packet *p, __u32 hash, __u32 *chosen)
 {
 	struct short_replica *word;
 	__u64 key, record;
 
 	if (p->tcp & TCP_SYN)
 		return false;
+	reread_plain(p);
 	key = key_to(&p->flow, s->vip.port);
 	record = find_record(ESTABLISHED, key, tag_of(key, hash));
 	if (!record || seen_record(record, p->tcp, has_data(p), s->mode) != record)
 		return false;
 	*chosen = replica_of(record);
-	word = ROW(short_replicas, *chosen, replicas_last);
+	word = ROW(short_replicas, *chosen, REPLICAS_LAST);
 	return word && *(volatile __u16 *)&word->hop;
 }
 
@@ -204,7 +205,7 @@ static __always_inline bool in_transition(__u32 index)
 }
 
 /* What pick() does, as far as most packets need it; false: they need more, and nothing has been done. */
-static __always_inline bool pick_quickly(const struct service *s, const struct packet *p, __u32 *chosen, __u32 *hash_out)
+static __always_inline bool pick_quickly(const struct service *s, struct packet *p, __u32 *chosen, __u32 *hash_out)
 {
 	__u32 h = hash(&p->flow, s->hash, s->seed), index, owner;
 
@@ -213,6 +214,7 @@ static __always_inline bool pick_quickly(const struct service *s, const struct p
 		return false;
 	index = s->offset + remainder(h, s->size, s->reciprocal);
 	owner = short_owner(index);
+	reread_plain(p);
 	if (likely(owner != OWNER_ELSEWHERE && !(s->flags & SERVICE_UNUSUAL))) {
 		*chosen = owner + s->first_replica;
 		if (unlikely(is_syn(p)))

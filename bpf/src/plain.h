@@ -23,19 +23,25 @@ static __always_inline int counted(void *counters, __u32 index, __u64 bytes, int
 	return verdict;
 }
 
-static __always_inline bool parse_plain(struct packet *p, void *end, bool is_v6)
+/* Reads the packet; false: it is not a plain one. */
+static __always_inline bool read_plain(struct xdp_md *ctx, struct packet *p, __u64 *bytes, bool is_v6)
 {
-	if (is_v6)
-		return is_plain_v6(p->eth, end) && parse_plain_v6(p, (void *)(p->eth + 1), end) == LB_OK;
-	return is_plain_v4(p->eth, end) && parse_plain_v4(p, (void *)(p->eth + 1), end) == LB_OK && !p->icmp;
+	void *end = (void *)(long)ctx->data_end;
+
+	p->eth = (void *)(long)ctx->data;
+	*bytes = end - (void *)p->eth;
+	return (void *)p->eth + (is_v6 ? PLAIN_BYTES_V6 : PLAIN_BYTES_V4) <= end &&
+	       (is_v6 ? is_plain_v6(p->eth) : is_plain_v4(p->eth)) && parse_plain(p, *bytes, is_v6);
 }
 
-/* Has what is known of a parsed IPv4 packet read from it again, where it is needed: a load from the frame is cheaper than a store to the
- * stack and a load from there. */
-static __always_inline void reread_v4(struct packet *p)
+static __always_inline struct service *service_of(struct packet *p)
 {
-	asm("" : "+r"(p->eth)); /* for all that the compiler knows it is another one */
-	view_plain_v4(p);
+	struct service *s;
+
+	if (find_service_quickly(&p->flow, &s))
+		return s;
+	reread_plain(p);
+	return find_service(&p->flow);
 }
 
 /* To a replica, by its row. */
@@ -74,9 +80,9 @@ static __always_inline int forward_by_row(struct xdp_md *ctx, struct packet *p, 
 /* To a replica, IPv4 both, by the word of it. */
 static __always_inline int forward_by_word(struct xdp_md *ctx, struct packet *p, struct service *s, __u64 bytes, __u32 id, __u32 hash)
 {
-	struct short_replica *r = ROW(short_replicas, id, replicas_last);
+	struct short_replica *r = ROW(short_replicas, id, REPLICAS_LAST);
 	struct shared_hop *hop;
-	__u32 address, ifindex;
+	__u32 address;
 	enum lb_reason why;
 	__u64 word;
 
@@ -87,7 +93,6 @@ static __always_inline int forward_by_word(struct xdp_md *ctx, struct packet *p,
 	hop = ROWS(shared_hops) + (word >> 48); /* the first row if there is none: no packet is short enough for its MTU */
 	if (unlikely(address == load32(p->flow.source)))
 		return CHOSEN(id);
-	ifindex = hop->hop.ifindex;
 	if (s->mode == LB_MODE_IPIP) {
 		if (unlikely(p->ip_bytes + sizeof(struct iphdr) + s->udp_bytes > hop->hop.mtu))
 			return CHOSEN(id);
@@ -99,20 +104,21 @@ static __always_inline int forward_by_word(struct xdp_md *ctx, struct packet *p,
 		if (unlikely(p->ip_bytes > hop->hop.mtu))
 			return CHOSEN(id);
 		if (s->mode == LB_MODE_NAT)
-			set_destination_v4(p, address, word >> 32);
+			set_destination_v4(p, word, word >> 32);
 		copy12(p->eth, hop->hop.destination);
 	}
-	return counted(&by_replica, id, bytes, leave(ctx, ifindex));
+	return counted(&by_replica, id, bytes, leave(ctx, hop->hop.ifindex));
 }
 
 /* Returns the id of the replica, or less than 0: why there is none. A call, for what it needs on the stack. */
 static __noinline int pick_any(struct xdp_md *ctx, const struct service *s, bool is_v6)
 {
-	struct packet p = { .eth = (void *)(long)ctx->data };
 	enum lb_reason why = LB_TABLE_FAULT;
 	__u32 id = REPLICA_NONE, hash;
+	struct packet p = {};
+	__u64 bytes;
 
-	if (likely(parse_plain(&p, (void *)(long)ctx->data_end, is_v6)))
+	if (likely(read_plain(ctx, &p, &bytes, is_v6)))
 		why = pick(s, &p, true, false, &id, &hash);
 	return why == LB_OK ? (int)(id & REPLICA_ID) : -1 - (int)why;
 }
@@ -125,14 +131,14 @@ static __always_inline int forward_plain(struct xdp_md *ctx, struct packet *p, s
 
 	if (unlikely(is_martian(p) || (ttl(p) <= 1 && s->mode != LB_MODE_DSR)))
 		return UNDECIDED;
-	if (!is_v6)
-		reread_v4(p);
+	reread_plain(p);
 	if (unlikely(!pick_quickly(s, p, &id, &hash))) {
 		picked = pick_any(ctx, s, is_v6);
 		if (picked < 0) /* for good: what pick() takes it takes once */
 			return counted(&by_reason, -1 - picked, bytes, XDP_DROP);
 		id = picked;
 	}
+	reread_plain(p);
 	return is_v6 ? forward_by_row(ctx, p, s, bytes, id, hash) : forward_by_word(ctx, p, s, bytes, id, hash);
 }
 
@@ -142,12 +148,15 @@ static __always_inline int return_plain(struct xdp_md *ctx, struct packet *p, st
 {
 	struct client_route route;
 
-	if (!is_v6)
-		reread_v4(p);
-	if (unlikely(p->tcp & (TCP_FIN | TCP_RST) || ttl(p) <= 1 ||
-		     (n->flags & REV_NAT_RECORDED && !is_plain_answer(p, n, replica, is_v6)) ||
-		     route_to_client(ctx, p, n->address, &route) != BPF_FIB_LKUP_RET_SUCCESS))
+	reread_plain(p);
+	if (unlikely(p->tcp & (TCP_FIN | TCP_RST) || ttl(p) <= 1))
 		return UNDECIDED;
+	if (n->flags & REV_NAT_RECORDED && !is_plain_answer(p, n, replica, is_v6))
+		return UNDECIDED;
+	reread_plain(p);
+	if (unlikely(route_to_client(ctx, p, n->address, &route) != BPF_FIB_LKUP_RET_SUCCESS))
+		return UNDECIDED;
+	reread_plain(p);
 	set_source(p, n, true);
 	copy12(p->eth, route.macs);
 	return counted(&by_reason, LB_RETURNED, bytes, leave(ctx, route.ifindex));
@@ -155,17 +164,16 @@ static __always_inline int return_plain(struct xdp_md *ctx, struct packet *p, st
 
 static __always_inline int balance_plain(struct xdp_md *ctx, bool is_v6)
 {
-	void *end = (void *)(long)ctx->data_end;
-	struct packet p = { .eth = (void *)(long)ctx->data };
-	__u64 bytes = end - (void *)p.eth;
+	struct packet p = {};
 	enum lb_reason why;
 	struct service *s;
 	struct rev_nat *n;
 	__u32 replica;
+	__u64 bytes;
 
-	if (unlikely(!parse_plain(&p, end, is_v6)))
+	if (unlikely(!read_plain(ctx, &p, &bytes, is_v6)))
 		return UNDECIDED;
-	s = find_service(&p.flow);
+	s = service_of(&p);
 	if (likely(s))
 		return forward_plain(ctx, &p, s, bytes, is_v6);
 	n = find_rev_nat(&p.flow, &replica);
@@ -175,26 +183,14 @@ static __always_inline int balance_plain(struct xdp_md *ctx, bool is_v6)
 	return counted(&by_reason, why, bytes, action_of(why));
 }
 
-static __always_inline int balance_plain_v4(struct xdp_md *ctx)
-{
-	return balance_plain(ctx, false);
-}
-
-__noinline int balance_plain_v6(struct xdp_md *ctx)
-{
-	return balance_plain(ctx, true);
-}
-
 /* Returns a verdict, or one of the results above. */
 static __always_inline int try_plain(struct xdp_md *ctx)
 {
 	struct ethhdr *eth = (void *)(long)ctx->data;
-	struct l3_type type;
 
-	if (PAST_END(eth, (void *)(long)ctx->data_end))
+	if ((void *)eth + PLAIN_BYTES_V4 > (void *)(long)ctx->data_end)
 		return UNDECIDED;
-	type.wire = load16(&eth->h_proto);
-	if (likely(l3_is(type, L3_IPV4)))
-		return balance_plain_v4(ctx);
-	return l3_is(type, L3_IPV6) ? balance_plain_v6(ctx) : UNDECIDED;
+	if (likely(is_plain_v4(eth)))
+		return balance_plain(ctx, false);
+	return is_plain_v6(eth) ? balance_plain(ctx, true) : UNDECIDED;
 }

@@ -55,7 +55,7 @@ static __always_inline struct replica *replica_at(__u32 id)
 /* The state of a replica. GONE: its service has it no more, and records of it may be left. Most are told by their words. */
 static __always_inline enum replica_state state_of(__u32 id)
 {
-	struct short_replica *word = ROW(short_replicas, id, replicas_last);
+	struct short_replica *word = ROW(short_replicas, id, REPLICAS_LAST);
 	struct replica *r;
 
 	if (likely(word && *(volatile __u16 *)&word->hop))
@@ -71,7 +71,7 @@ static __always_inline bool serves(enum replica_state s)
 
 static __always_inline struct records *line(enum table t, __u64 key)
 {
-	return t == ESTABLISHED ? ROWS(established) + (key & established_last) : ROWS(half_open) + (key & half_open_last);
+	return t == ESTABLISHED ? ROWS(established) + MASKED(key, ESTABLISHED_LAST) : ROWS(half_open) + MASKED(key, HALF_OPEN_LAST);
 }
 
 static __always_inline __u64 read_record(const __u64 *entry)

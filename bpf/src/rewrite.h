@@ -67,16 +67,16 @@ static __always_inline void set_destination(struct packet *p, const struct repli
 }
 
 /* What a change of an IPv4 address adds to a checksum's complement, of at most 18 bits. */
-static __always_inline __u32 address_delta(__u32 was, __u32 is)
+static __always_inline __u32 address_delta(__u32 was, __u64 is)
 {
-	__u64 words = (__u64)~was + is;
+	__u64 words = (__u32)~was + low32(is);
 
 	return (words & 0xffff) + (words >> 16);
 }
 
 /* The same for a whole packet of IPv4 that goes on from here, without the deltas of the row and with headers at places that are
  * known. */
-static __always_inline void set_destination_v4(struct packet *p, __u32 address, __u16 port)
+static __always_inline void set_destination_v4(struct packet *p, __u64 address, __u16 port)
 {
 	__u32 delta = address_delta(p->v4->daddr, address);
 

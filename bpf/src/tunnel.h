@@ -131,7 +131,7 @@ static __always_inline __u32 lower_path_mtu(__u32 id, struct replica *r, struct 
 	if (mtu >= now)
 		return now;
 	*(volatile __u64 *)&r->path_mtu = (bpf_ktime_get_ns() >> 30) << 16 | mtu;
-	brief = ROW(short_replicas, id, replicas_last);
+	brief = ROW(short_replicas, id, REPLICAS_LAST);
 	if (brief)
 		*(volatile __u16 *)&brief->hop = 0;
 	return mtu;
