@@ -63,7 +63,7 @@ func read(name string, output io.Reader) (m measurements, err error) {
 
 // add adds the result of a scenario.
 func (m measurements) add(r *benchfmt.Result) error {
-	full, _, _ := strings.Cut(string(r.Name), "\t")
+	full := r.Name.String()
 	scenario, is := strings.CutPrefix(withoutCores(full), benchmark)
 	if !is {
 		return fmt.Errorf("result Benchmark%s is none of a packet: run with -bench 'Datapath$'", full)
