@@ -103,6 +103,17 @@ func asFormat(t *testing.T, path string, format int) {
 	}
 }
 
+// TestMoreFlowsBefore: of the limit of an older build, which took more flows, is left what this one takes.
+func TestMoreFlowsBefore(t *testing.T) {
+	dir := t.TempDir()
+	limit := fmt.Sprintf(`"slots":4194304,"flows":%d}`, 2*lb.MaxFlows)
+	put(t, filepath.Join(dir, "state.db"), strings.Replace(before, `"slots":4194304}`, limit, 1), nil)
+	r, err := open(t, dir).Latest(t.Context())
+	if err != nil || r.Intent.Datapath.Limits.Flows != lb.MaxFlows || len(r.Intent.Services) != 2 {
+		t.Errorf("%+v, %v; want %d flows", r, err, lb.MaxFlows)
+	}
+}
+
 // TestFormatsBefore: files of format 5, before overrides, and 6, before pools, are read, and are of the present format after the next
 // revision, so that no program that would forget these reads it.
 func TestFormatsBefore(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"lbctl/control/api"
 	"lbctl/control/intent"
 	"lbctl/control/wire"
+	"lbctl/lb"
 )
 
 // record is a revision as it is written: what it changed of the one before. The first of a file is
@@ -160,6 +161,7 @@ func (c *content) apply(r record) error {
 // revision resolves the content. The error wraps lb.ErrInvalid.
 func (c *content) revision() (Revision, error) {
 	doc := c.config
+	doc.Datapath = withinLimits(doc.Datapath)
 	doc.Services = slices.Clone(doc.Services) // format 1 and 2 had them there
 	for _, name := range c.poolOrder {
 		p := c.pools[name]
@@ -188,6 +190,16 @@ func (c *content) revision() (Revision, error) {
 	}
 	i, err := wire.Resolve(doc, base)
 	return Revision{Entry: c.Entry, Intent: i}, err
+}
+
+// withinLimits returns what an older build has stored, which took more flows than this one does, with as many as there can be.
+func withinLimits(d *api.Datapath) *api.Datapath {
+	if d == nil || d.Limits == nil || d.Limits.Flows == nil || *d.Limits.Flows <= lb.MaxFlows {
+		return d
+	}
+	datapath, limits := *d, *d.Limits
+	limits.Flows, datapath.Limits = new(int64(lb.MaxFlows)), &limits
+	return &datapath
 }
 
 // whole returns the content as the first record of a file.
