@@ -114,8 +114,8 @@ func TestBench(t *testing.T) {
 // benchLive: every frame that was sent came out, and the balancer counted it.
 func benchLive(t *testing.T, program string) {
 	r := benchmarked(t, program, smallLive())
-	holds(t, r.Checks, "tcp-v4-hit-of-bare", "tcp-v4-diverse-of-bare", "nothing-lost!", "counters-agree!")
-	holds(t, r.Controls, "tcp-v4-hit-slowed~", "tcp-v4-diverse-slowed~")
+	holds(t, r.Checks, "tcp-v4-hit-of-bare", "tcp-v4-diverse-of-bare", "tcp-v6-hit-of-bare", "nothing-lost!", "counters-agree!")
+	holds(t, r.Controls, "tcp-v4-hit-slowed~", "tcp-v4-diverse-slowed~", "tcp-v6-hit-slowed~")
 	if got := strings.Join(first(r.Tables[0]), " "); got != "tcp-v4-hit tcp-v4-diverse tcp-v6-hit" {
 		t.Errorf("scenarios %s", got)
 	}

@@ -20,12 +20,15 @@ import (
 	"lbctl/testbed/measure"
 )
 
-// Target is the least that the load balancer must reach of the bare redirect's packets a second, with IPv4.
-// IPv6, which has no header checksum to update but four times the address, is measured for information.
-const Target = 0.75
+// Target and TargetV6 are the least that the load balancer must reach of the bare redirect's packets a second. IPv6 has no header checksum
+// to update, but four times the address.
+const (
+	Target   = 0.8
+	TargetV6 = 0.75
+)
 
-// falseAlarm is the rate of each of the four verdicts on quantities with noise: two checks, two controls.
-const falseAlarm = measure.FalseAlarm / 4
+// falseAlarm is the rate of each of the six verdicts on quantities with noise: three checks, three controls.
+const falseAlarm = measure.FalseAlarm / 6
 
 // slowness is how many times the control reads the kernel's clock for each frame, some 20 ns each.
 const slowness = 12
@@ -42,19 +45,21 @@ func Experiment() experiment.Experiment {
 	return experiment.Experiment{
 		Name: "bench live", Problem: "speed",
 		Question: "How many packets a second go through the load balancer on one core, beside a bare redirect?",
-		Claim:    "The load balancer reaches three quarters of a program that only redirects.",
+		Claim:    "The load balancer reaches four fifths of a program that only redirects, with IPv6 three quarters.",
 		Method:   "A program in the kernel sends live frames into a veth; the balancer and a bare redirect forward them in turns; a program at the other end counts them.",
 		Needs:    experiment.Needs{Time: 18 * time.Second},
 		Rig:      "veth, live frames",
 		Checks: []experiment.Statement{
 			{Name: "tcp-v4-hit-of-bare", Text: "one flow reaches its share of the bare rate"},
 			{Name: "tcp-v4-diverse-of-bare", Text: "65,536 flows reach their share of the bare rate"},
+			{Name: "tcp-v6-hit-of-bare", Text: "one flow of IPv6 reaches its share of the bare rate"},
 			{Name: "nothing-lost", Text: "every frame that was sent is counted at the end"},
 			{Name: "counters-agree", Text: "the balancer counts every frame that was sent to it"},
 		},
 		Controls: []experiment.Statement{
 			{Name: "tcp-v4-hit-slowed", Text: "a redirect that also reads the kernel's clock"},
 			{Name: "tcp-v4-diverse-slowed", Text: "the same with 65,536 flows"},
+			{Name: "tcp-v6-hit-slowed", Text: "the same with IPv6"},
 		},
 		Design: func() experiment.Design { return &design{} },
 	}
