@@ -488,7 +488,7 @@ func (x *worn) settled() map[packet.Flow]netip.AddrPort {
 func withFormerTable(s *ebpf.CollectionSpec) {
 	s.Maps["former"] = &ebpf.MapSpec{Name: "former", Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1, Pinning: ebpf.PinByName}
 	code := s.Programs[bpf.LbProgLb].Instructions
-	s.Programs[bpf.LbProgLb].Instructions = slices.Insert(code, 1, asm.LoadMapPtr(asm.R2, 0).WithReference("former"))
+	s.Programs[bpf.LbProgLb].Instructions = slices.Insert(code, 1, asm.LoadMapPtr(asm.R0, 0).WithReference("former"))
 }
 
 func unpin(t *testing.T, dir, name string) {

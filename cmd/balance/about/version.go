@@ -50,7 +50,7 @@ daemon is asked; without root, of the kernel nothing is known.`,
 
 func gather(dir string) (v about, err error) {
 	v = about{Build: cli.ThisBuild(), Kernel: inventory.Release(), Features: inventory.Features()}
-	if v.Programs, err = inventory.Build(); err != nil {
+	if v.Programs, err = inventory.Build(dir); err != nil {
 		return v, err
 	}
 	loaded, err := inventory.Pinned(dir)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"path/filepath"
 	"slices"
 
 	"lbctl/bpf"
@@ -27,11 +28,14 @@ type Compiled struct {
 	Tag  string `json:"tag"`
 }
 
-// specs are the objects of this build, with the instructions that are loaded but for the descriptors of maps.
-func specs() (all []*ebpf.ProgramSpec, err error) {
+// specs are the objects of this build, with the instructions that are loaded over the tables of a directory, but for the descriptors of maps.
+func specs(dir string) (all []*ebpf.ProgramSpec, err error) {
 	for _, load := range []func() (*ebpf.CollectionSpec, error){bpf.LoadLb, bpf.LoadCheck, bpf.LoadDecap} {
 		spec, err := load()
 		if err != nil {
+			return nil, err
+		}
+		if err := size(spec, dir); err != nil {
 			return nil, err
 		}
 		if err := bpf.Flatten(spec); err != nil {
@@ -49,9 +53,34 @@ func specs() (all []*ebpf.ProgramSpec, err error) {
 	return all, nil
 }
 
-// Build tells of the programs of this build, with the tags that this kernel gives them.
-func Build() ([]Compiled, error) {
-	all, err := specs()
+// size gives flat tables the rows of those that are pinned in a directory: they are operands of instructions. Where none is pinned it
+// has those of the default limits.
+func size(spec *ebpf.CollectionSpec, dir string) error {
+	for name, table := range spec.Maps {
+		if !bpf.IsFlat(table) {
+			continue
+		}
+		pinned, err := ebpf.LoadPinnedMap(filepath.Join(dir, name), &ebpf.LoadPinOptions{ReadOnly: true})
+		if err != nil {
+			continue
+		}
+		if rows, _ := bpf.Rows(pinned, table.ValueSize); rows > 0 {
+			table.MaxEntries = rows
+		}
+		pinned.Close()
+	}
+	cache := spec.Maps[bpf.LbMapFibCache] // which is not pinned
+	if cache == nil {
+		return nil
+	}
+	cpus, err := ebpf.PossibleCPU()
+	cache.MaxEntries = uint32(cpus) * bpf.FIBCacheEntries
+	return err
+}
+
+// Build tells of the programs of this build, with the tags that this kernel gives them over the tables that are pinned in a directory.
+func Build(dir string) ([]Compiled, error) {
+	all, err := specs(dir)
 	told := make([]Compiled, 0, len(all))
 	for _, p := range all {
 		tag, err := tagOf(p.Instructions)
@@ -81,9 +110,9 @@ func tagOf(all asm.Instructions) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)[:unix.BPF_TAG_SIZE]), nil
 }
 
-// isOurs reports whether a program is one of this build.
-func isOurs(info *ebpf.ProgramInfo) bool {
-	all, err := specs()
+// isOurs reports whether a program is one of this build, over the tables that are pinned in a directory.
+func isOurs(info *ebpf.ProgramInfo, dir string) bool {
+	all, err := specs(dir)
 	return err == nil && slices.ContainsFunc(all, func(p *ebpf.ProgramSpec) bool { return p.Compatible(info) == nil })
 }
 

@@ -77,7 +77,7 @@ func Pinned(dir string) (all Loaded, err error) {
 	if err != nil {
 		return Loaded{}, fmt.Errorf("read pin directory: %w", lb.Denied(err))
 	}
-	all.addHeld()
+	all.addHeld(dir)
 	return all, errors.Join(errs...)
 }
 
@@ -90,7 +90,7 @@ func (all *Loaded) add(dir, name string) error {
 	}
 	if p, err := ebpf.LoadPinnedProgram(path, nil); err == nil {
 		defer p.Close()
-		return all.addProgram(name, p)
+		return all.addProgram(dir, name, p)
 	}
 	l, err := link.LoadPinnedLink(path, nil)
 	if err != nil {
@@ -120,7 +120,7 @@ func (all *Loaded) addTable(pin string, m *ebpf.Map) error {
 	return nil
 }
 
-func (all *Loaded) addProgram(pin string, p *ebpf.Program) error {
+func (all *Loaded) addProgram(dir, pin string, p *ebpf.Program) error {
 	info, err := p.Info()
 	if err != nil {
 		return err
@@ -129,12 +129,12 @@ func (all *Loaded) addProgram(pin string, p *ebpf.Program) error {
 	verified, _ := info.VerifiedInstructions()
 	memory, _ := info.Memlock()
 	ids, _ := info.MapIDs()
-	all.Programs = append(all.Programs, Program{info.Name, pin, uint32(id), info.Type.String(), info.Tag, isOurs(info), verified, memory, ids})
+	all.Programs = append(all.Programs, Program{info.Name, pin, uint32(id), info.Type.String(), info.Tag, isOurs(info, dir), verified, memory, ids})
 	return nil
 }
 
-// addHeld tells of the programs that links have and that are not pinned.
-func (all *Loaded) addHeld() {
+// addHeld tells of the programs that links have and that are not pinned, over the tables of a directory.
+func (all *Loaded) addHeld(dir string) {
 	known := map[uint32]bool{}
 	for _, p := range all.Programs {
 		known[p.ID] = true
@@ -145,7 +145,7 @@ func (all *Loaded) addHeld() {
 		}
 		known[l.Program] = true
 		if p, err := ebpf.NewProgramFromID(ebpf.ProgramID(l.Program)); err == nil {
-			_ = all.addProgram("", p) // it may have ended meanwhile
+			_ = all.addProgram(dir, "", p) // it may have ended meanwhile
 			p.Close()
 		}
 	}

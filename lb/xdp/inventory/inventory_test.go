@@ -68,7 +68,7 @@ func TestTagsAreTheKernels(t *testing.T) {
 	if len(all.Programs) != programs || len(all.Tables) != tables || len(all.Programs) == 0 {
 		t.Errorf("told %+v", all)
 	}
-	build, err := Build()
+	build, err := Build(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

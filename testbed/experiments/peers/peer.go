@@ -76,8 +76,8 @@ func all() []peer {
 // slowed is the control, which cannot be chosen by name.
 const slowed = "slowed"
 
-// defaultPeers are measured by default.
-const defaultPeers = "direct,xdp,lbctl,nftables,nftables-stateless,haproxy,nginx"
+// usual stands for usualPeers in a list of peers.
+const usual, usualPeers = "usual", "direct,xdp,lbctl,nftables,nftables-stateless,haproxy,nginx"
 
 // choose returns the peers of a comma-separated list, and the control if there is
 // a baseline to compare it with.
@@ -87,6 +87,9 @@ func choose(list string) (chosen []peer, err error) {
 		if p.role != control {
 			known = append(known, p.name)
 		}
+	}
+	if list == usual {
+		list = usualPeers
 	}
 	for name := range strings.SplitSeq(list, ",") {
 		i := slices.Index(known, strings.TrimSpace(name))

@@ -28,7 +28,7 @@ func names(list []peer) (all []string) {
 
 func TestChoice(t *testing.T) {
 	for list, want := range map[string]string{
-		defaultPeers:           "direct xdp lbctl nftables nftables-stateless haproxy nginx slowed",
+		usual:                  "direct xdp lbctl nftables nftables-stateless haproxy nginx slowed",
 		"nginx, lbctl":         "lbctl nginx",
 		"lbctl,direct,lbctl":   "direct lbctl slowed",
 		"forward,xdp":          "forward xdp",
