@@ -17,7 +17,11 @@ const (
 // block returns what stands between the lines. Errors: a scenario without a cell, a cell without its scenario.
 func (m measurements) block() (string, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v. Nanoseconds a packet: the median of %d rounds, in brackets the least and the most of them.\n", m.machine, m.rounds)
+	of := fmt.Sprintf("the median of %d rounds, in brackets the least and the most of them", m.rounds)
+	if m.rounds == 1 {
+		of = "of one round"
+	}
+	fmt.Fprintf(&b, "%v. Nanoseconds a packet: %s.\n", m.machine, of)
 	shown := map[string]bool{}
 	for _, t := range tables() {
 		fmt.Fprintf(&b, "\n%s%s", line(t.columns), strings.Repeat("|---", len(t.columns))+"|\n")
