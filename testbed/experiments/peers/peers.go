@@ -53,7 +53,7 @@ func (p *parameters) Parameters(f *experiment.Parameters) {
 	f.Int(&p.concurrency, "concurrency", ints{Low: 1, High: 1000, Default: 16}, "how many requests are under way at a time")
 	f.Int(&p.rounds, "rounds", ints{Low: 1, High: 1000, Default: 30, Quick: measure.RoundsFor(falseAlarm)}, "the least number of rounds; results are medians over rounds")
 	f.Int(&p.replicaCount, "replicas", ints{Low: 1, High: maxReplicas, Default: 4}, "the number of replicas")
-	experiment.Value(f, &p.chosen, "peers", usual, "the peers to measure: usual, or some of direct, forward, xdp, lbctl, lbctl-generic, nftables, nftables-stateless, haproxy and nginx; the usual ones are all but forward and lbctl-generic", choose)
+	experiment.Value(f, &p.chosen, "peers", usual, "the peers to measure; usual are all but forward and lbctl-generic", choose)
 	experiment.Value(f, &p.works, "works", defaultWorks(), "the kinds of work to measure", chooseWorks)
 	f.Bool(&p.noInstall, "no-install", false, "do not install what is missing")
 }
